@@ -1,0 +1,47 @@
+"""The CDK app: `cdk synth` runs it, and `python app.py [-c name=value …]` does the same with no CDK CLI installed."""
+
+import argparse
+import json
+import os
+import sys
+
+from infra import ROOT  # first: it points jsii at the environment's own Node
+
+from aws_cdk import App  # isort: skip
+
+from infra.config import SettingError, read
+from infra.layers import LayerError
+from infra.stack import EaselStack
+
+STACK = "Easel"
+
+
+def synth(overrides: dict[str, str], outdir: str | None) -> None:
+    """Write the cloud assembly. cdk.json's context holds unless the CDK CLI or `overrides` say otherwise."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = App(context=context | overrides, outdir=outdir)
+    EaselStack(app, STACK, config=read(app.node.try_get_context))
+    app.synth()
+
+
+def main() -> None:
+    """Read the command line, synthesize, and say what is wrong in one line."""
+    parser = argparse.ArgumentParser(description="Write the CloudFormation template and its assets.")
+    parser.add_argument("-c", "--context", action="append", default=[], metavar="NAME=VALUE", help="a setting, as in cdk.json")
+    parser.add_argument("-o", "--output", default=os.environ.get("CDK_OUTDIR", str(ROOT / "cdk.out")), help="the folder to write")
+    given = parser.parse_args()
+    pairs = [pair.partition("=") for pair in given.context]
+    if any(not mark for _, mark, _ in pairs):
+        parser.error(f"-c wants NAME=VALUE, got {given.context}")
+    known = json.loads((ROOT / "cdk.json").read_text())["context"]
+    unknown = [name for name, _, _ in pairs if name not in known]
+    if unknown:
+        parser.error(f"no such setting: {', '.join(unknown)}; the settings are {', '.join(n for n in known if '@' not in n)}")
+    try:
+        synth({name: value for name, _, value in pairs}, given.output)
+    except (SettingError, LayerError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

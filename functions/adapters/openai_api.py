@@ -1,0 +1,132 @@
+"""OpenAI's chat and image models. The SDK never retries: Step Functions owns that, and only it knows what was paid."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import openai
+from openai import OpenAI
+
+from functions.adapters.api_key import ApiKey, api_key
+from functions.adapters.openai_errors import translate
+from functions.errors import ContentRefusedError, TransientError
+from functions.models import MAX_CHAT_TOKENS
+from functions.settings import settings
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatAnswer:
+    """What the chat model wrote, and its `usage` as it came."""
+
+    text: str
+    usage: dict[str, Any] | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageAnswer:
+    """A painted picture, still in base64 as it came, and its `usage`."""
+
+    base64: str
+    usage: dict[str, Any] | None
+    request_id: str | None
+
+
+class OpenAIApi:
+    """One account at one base URL."""
+
+    def __init__(self, key: ApiKey, *, base_url: str | None) -> None:
+        self._key = key
+        self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
+
+    def chat(self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float) -> ChatAnswer:
+        """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds."""
+        ask: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+            "max_completion_tokens": MAX_CHAT_TOKENS,
+        }
+        structured = {"type": "json_schema", "json_schema": {"name": "image_prompt", "strict": True, "schema": schema}}
+
+        def call(client: OpenAI) -> Any:
+            create: Any = client.chat.completions.with_raw_response.create
+            try:
+                return create(**ask, response_format=structured, timeout=timeout)
+            except openai.BadRequestError as error:
+                # Compatible servers without structured output refuse this field, and charge nothing for it.
+                if error.param is None or not error.param.startswith("response_format"):
+                    raise
+                return create(**ask, timeout=timeout)
+
+        raw = self._called(call, doing=f"the chat call to {model}")
+        answer, request_id = _object(raw, doing=f"the chat call to {model}")
+        return _chat_answer(answer, request_id, model=model)
+
+    def image(self, *, timeout: float, **parameters: Any) -> ImageAnswer:
+        """Paint one picture: this call costs money. `timeout` in seconds.
+
+        An error says by `possibly_paid` whether OpenAI may have charged for it.
+        """
+        doing = f"the image call to {parameters['model']}"
+        raw = self._called(lambda client: client.images.with_raw_response.generate(n=1, timeout=timeout, **parameters), doing=doing)
+        answer, request_id = _object(raw, doing=doing)
+        pictures = answer.get("data")
+        first = pictures[0] if isinstance(pictures, list) and pictures else None
+        encoded = first.get("b64_json") if isinstance(first, dict) else None
+        if not isinstance(encoded, str) or not encoded:
+            # A URL in its place is not followed: the models of today always send the bytes.
+            raise TransientError(f"{doing}: the answer has no picture (request {request_id})", possibly_paid=True)
+        usage = answer.get("usage")
+        return ImageAnswer(base64=encoded, usage=usage if isinstance(usage, dict) else None, request_id=request_id)
+
+    def _called(self, call: Callable[[OpenAI], A], *, doing: str) -> A:
+        try:
+            try:
+                return call(self._client.with_options(api_key=self._key.value()))
+            except openai.AuthenticationError:
+                # The key may have been rotated since it was read: once with a fresh one, then it is final.
+                return call(self._client.with_options(api_key=self._key.refresh()))
+        except openai.OpenAIError as error:
+            raise translate(error, doing) from error
+
+
+def _object(raw: Any, *, doing: str) -> tuple[dict[str, Any], str | None]:
+    """The JSON object of a 200 answer. What is none (HTML, cut JSON) may still have been charged."""
+    request_id = raw.headers.get("x-request-id")
+    try:
+        answer = json.loads(raw.http_response.content)
+    except ValueError as error:
+        raise TransientError(f"{doing}: the answer is not JSON (request {request_id})", possibly_paid=True) from error
+    if not isinstance(answer, dict):
+        raise TransientError(f"{doing}: the answer is no JSON object (request {request_id})", possibly_paid=True)
+    return answer, request_id
+
+
+def _chat_answer(answer: Mapping[str, Any], request_id: str | None, *, model: str) -> ChatAnswer:
+    choices = answer.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        raise TransientError(f"the chat call to {model}: the answer has no choice (request {request_id})", possibly_paid=True)
+    if message.get("refusal"):
+        raise ContentRefusedError(
+            f"{model} refuses to write this prompt; change topic or description", category="refusal", possibly_paid=True
+        )
+    if choice.get("finish_reason") == "content_filter":
+        said = f"{model}'s content filter stopped the prompt; change topic or description"
+        raise ContentRefusedError(said, category="content_filter", possibly_paid=True)
+    text = message.get("content")
+    if not isinstance(text, str) or not text.strip():
+        raise TransientError(f"the chat call to {model}: the answer is empty (request {request_id})", possibly_paid=True)
+    usage = answer.get("usage")
+    return ChatAnswer(text=text, usage=usage if isinstance(usage, dict) else None, request_id=request_id)
+
+
+@cache
+def api() -> OpenAIApi:
+    """This stack's OpenAI account."""
+    return OpenAIApi(api_key(), base_url=settings().openai_base_url)

@@ -1,0 +1,67 @@
+"""Every error of the openai package, named by type and code, never by its message; and whether it may have cost money."""
+
+from typing import Any
+
+import httpx2
+import openai
+
+from functions.errors import (
+    AuthError,
+    ConfigError,
+    ContentRefusedError,
+    EaselError,
+    InputError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    TransientError,
+)
+
+REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
+NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+# Says of itself that it failed or was never begun. 502, 504, 408 and 409 can hide a call that went through.
+CERTAINLY_UNPAID = frozenset({500, 503, 529})
+# These break before the request has left.
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+
+
+def translate(error: openai.OpenAIError, doing: str) -> EaselError:
+    """The error of the tree that an openai error stands for."""
+    if isinstance(error, openai.APIStatusError):
+        return _by_status(error, doing)
+    if isinstance(error, openai.APIConnectionError):
+        sent = not isinstance(error.__cause__, NOT_SENT)
+        return TransientError(f"{doing}: no answer ({type(error.__cause__ or error).__name__})", possibly_paid=sent)
+    if isinstance(error, openai.APIError):
+        return TransientError(f"{doing}: the answer makes no sense ({type(error).__name__})", possibly_paid=True)
+    return ConfigError(f"{doing}: the openai package refused the call ({type(error).__name__})")
+
+
+def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
+    code, status = error.code, error.status_code
+    said = f"{doing}: OpenAI answered {status} {code or ''}".rstrip() + f" (request {error.request_id})"
+    answer: EaselError
+    if code in REFUSALS:
+        answer = ContentRefusedError(f"{said}; change the prompt", category=_category(error))
+    elif code in NO_CREDIT:
+        answer = QuotaExhaustedError(
+            f"{said}: the account has no credit left; add some, then run again with the same request_id or redrive"
+        )
+    elif status == 401:
+        answer = AuthError(f"{said}: the key is not valid; set a new one with `make secret`, then redrive")
+    elif status in (403, 404):
+        answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
+    elif status == 429:
+        answer = RateLimitedError(said)
+    elif status in (408, 409) or status >= 500:
+        answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)
+    else:
+        answer = InputError(error.param or "the request", code or status, "what this model takes, see its page in OpenAI's documentation")
+    return answer
+
+
+def _category(error: openai.APIStatusError) -> str:
+    """OpenAI's own word for why: the first moderation category where it names one, else the code."""
+    body: Any = error.body if isinstance(error.body, dict) else {}
+    details = body.get("moderation_details") or body.get("details")
+    categories = details.get("categories") if isinstance(details, dict) else None
+    return str(categories[0]) if isinstance(categories, list) and categories else str(error.code)

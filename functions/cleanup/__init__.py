@@ -1,0 +1,1 @@
+"""The cleanup step: staging is emptied and the run reported; images and folders are deleted on request."""

@@ -1,0 +1,130 @@
+"""The messages between the states. They carry references, never bytes and never long text.
+
+Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ] × count
+Prompt ─► cleanup ─► Report           Start (a delete request) ─► cleanup ─► Removal
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from functions.errors import ConfigError
+
+
+class Message:
+    """What every message can do: be read from a state strictly, and be written to one."""
+
+    @classmethod
+    def from_state(cls, state: Any) -> Self:
+        """Read what this message needs; unknown keys are ignored, since an older run can meet a newer function."""
+        if not isinstance(state, dict):
+            raise ConfigError(f"{cls.__name__} must be an object, got {ascii(state)[:200]}; is the state machine older?")
+        missing = [field.name for field in fields(cls) if field.name not in state]  # type: ignore[arg-type]
+        if missing:
+            raise ConfigError(f"{cls.__name__} lacks {', '.join(missing)}, got {sorted(state)}; is the state machine older?")
+        values = {field.name: state[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    def to_state(self) -> dict[str, Any]:
+        """This message as JSON can carry it."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start(Message):
+    """Written by the state machine; read by prompt, and by cleanup for a delete request.
+
+    `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC.
+    """
+
+    request: Any
+    execution_name: str
+    started: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt(Message):
+    """Written by prompt; read by the Map and by cleanup. The text itself stays in the prompt record.
+
+    A dry run has no variations. `estimate_micro_usd` is the upper bound of the run, None where a price is unknown.
+    """
+
+    run_id: str
+    variations: tuple[int, ...]
+    dry_run: bool
+    estimate_micro_usd: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variation(Message):
+    """Written by the Map; read by image. `n` counts from 1."""
+
+    run_id: str
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedImage(Message):
+    """Written by image; read by upload. A picture that was paid and lies at `key` in staging."""
+
+    run_id: str
+    n: int
+    key: str
+    bytes: int
+    sha256: str
+    usage: dict[str, Any] | None
+    cost_micro_usd: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImage(Message):
+    """Written by upload; shown in the execution. A picture at its final key."""
+
+    run_id: str
+    n: int
+    status: str
+    key: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture(Message):
+    """One line of the report."""
+
+    n: int
+    id: str
+    status: str
+    key: str | None
+    console_url: str | None
+    bytes: int | None
+    cost_usd: float | None
+    possibly_paid: int
+    refusal: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Message):
+    """Written by cleanup: the output of an execution that made pictures. Money in dollars, None where unknown."""
+
+    run_id: str
+    dry_run: bool
+    topic: str | None
+    title: str | None
+    pictures: tuple[Picture, ...]
+    stored: int
+    refused: int
+    possibly_paid: int
+    chat_cost_usd: float | None
+    image_cost_usd: float | None
+    cost_usd: float | None
+    estimate_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal(Message):
+    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone."""
+
+    action: str
+    target: str
+    dry_run: bool
+    deleted: int
+    bytes: int
+    recoverable_days: int

@@ -1,0 +1,116 @@
+"""The errors of Easel. The class name is the interface: Step Functions retries and catches by it.
+
+EaselError
+├─ RetryableError
+│  ├─ TransientError        the other side failed in passing: try again
+│  ├─ RateLimitedError      OpenAI asks to slow down
+│  ├─ StorageBusyError      S3, DynamoDB or Secrets Manager is throttling or failing
+│  └─ ClaimHeldError        another execution is buying this very picture: wait for it
+└─ FinalError
+   ├─ InputError            the request is wrong: names the field, the value and what is allowed
+   ├─ ContentRefusedError   OpenAI refuses the content
+   ├─ AuthError             OpenAI refuses the key
+   ├─ QuotaExhaustedError   the OpenAI account has no credit left
+   ├─ BudgetExceededError   the estimate does not fit under the monthly cap
+   ├─ BadImageError         what arrived is no picture that can be stored
+   ├─ OutcomeUnknownError   two purchases have an unknown outcome: a person decides
+   ├─ StorageDeniedError    the role or the bucket's policy refuses
+   ├─ ConflictError         this run id belongs to another request
+   ├─ ConfigError           the deployment is set up wrong
+   └─ ModelRetiredError     the model is shut down: names its successor
+"""
+
+
+class EaselError(Exception):
+    """What failed, on which input, and what to do next.
+
+    `possibly_paid` is true where OpenAI may have charged for a call whose answer never came.
+    """
+
+    def __init__(self, message: str, *, possibly_paid: bool = False) -> None:
+        super().__init__(message)
+        self.possibly_paid = possibly_paid
+
+
+class RetryableError(EaselError):
+    """Passes by itself: Step Functions tries the step again."""
+
+
+class TransientError(RetryableError):
+    """The other side failed in passing."""
+
+
+class RateLimitedError(RetryableError):
+    """OpenAI asks to slow down."""
+
+
+class StorageBusyError(RetryableError):
+    """S3, DynamoDB or Secrets Manager is throttling or failing in passing."""
+
+
+class ClaimHeldError(RetryableError):
+    """Another execution is buying this very picture."""
+
+
+class FinalError(EaselError):
+    """Stays until a person changes something: never retried."""
+
+
+class InputError(FinalError):
+    """The request is wrong."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        shown = ascii(value)
+        shown = shown if len(shown) <= 200 else f"{shown[:200]}… ({len(shown)} characters)"
+        super().__init__(f"{field} is {shown}; allowed: {allowed}")
+        self.field = field
+
+
+class ContentRefusedError(FinalError):
+    """OpenAI refuses the content; `category` is OpenAI's own word for why."""
+
+    def __init__(self, message: str, *, category: str, possibly_paid: bool = False) -> None:
+        super().__init__(message, possibly_paid=possibly_paid)
+        self.category = category
+
+
+class AuthError(FinalError):
+    """OpenAI refuses the key."""
+
+
+class QuotaExhaustedError(FinalError):
+    """The OpenAI account has no credit left."""
+
+
+class BudgetExceededError(FinalError):
+    """The estimate does not fit under the monthly cap."""
+
+
+class BadImageError(FinalError):
+    """What arrived is no picture that can be stored; it stays in staging."""
+
+
+class OutcomeUnknownError(FinalError):
+    """This picture was bought twice and its outcome is not known either time."""
+
+
+class StorageDeniedError(FinalError):
+    """The role or the bucket's policy refuses."""
+
+
+class ConflictError(FinalError):
+    """This run id belongs to another request."""
+
+
+class ConfigError(FinalError):
+    """The deployment is set up wrong."""
+
+
+class ModelRetiredError(FinalError):
+    """The model is shut down."""
+
+
+def leaves(base: type[EaselError]) -> list[type[EaselError]]:
+    """The classes below `base` that are raised, in the order of their definition."""
+    found = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
+    return found or [base]

@@ -1,0 +1,1 @@
+"""The image step: one picture is claimed, bought and staged."""

@@ -1,0 +1,135 @@
+"""Every key and name that Easel writes. None depends on what a model answered."""
+
+import hashlib
+import re
+import string
+import unicodedata
+from datetime import datetime
+
+from functions.errors import InputError
+
+MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+RESERVED = ("staging", "thumbnails", "batches")
+RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
+DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
+# The longest thing around a folder and a file name: the thumbnail's prefix and ending, and a suffix like _12.
+ROOM = len("thumbnails/" + "/" + "_12" + ".jpeg" + ".webp")
+
+
+def check_run_id(run_id: object, *, field: str) -> str:
+    """A run id that is safe in a key: a URL library would fold `.` and `..`, so those alone are refused."""
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id) or not run_id.strip("."):
+        raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not dots alone")
+    return run_id
+
+
+def check_folder(folder: object, *, field: str = "folder_name") -> str:
+    """The folder in Unicode's composed form (NFC), without a slash at either end."""
+    allowed = "a path like campaign/spring: no empty, `.` or `..` segment, no backslash, no control characters"
+    if not isinstance(folder, str) or not folder:
+        raise InputError(field, folder, allowed)
+    if len(folder) > MAX_KEY_BYTES:
+        raise InputError(field, folder, f"at most {MAX_KEY_BYTES} bytes in UTF-8, with the file name")
+    normal = unicodedata.normalize("NFC", folder)
+    segments = normal.split("/")
+    if any(not segment.strip() or segment in (".", "..") or segment != segment.strip() for segment in segments):
+        raise InputError(field, folder, allowed)
+    if "\\" in normal or not _is_printable(normal) or normal == "*":
+        raise InputError(field, folder, allowed)
+    if segments[0] in RESERVED:
+        raise InputError(field, folder, f"any folder but {', '.join(RESERVED)}, which Easel uses itself")
+    return normal
+
+
+def check_file_name(template: object, *, folder: str, topic: str) -> str:
+    """A template of `{date} {time} {run8} {n} {topic}` whose longest key still fits into S3's limit."""
+    allowed = "text with any of " + " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS) + ", without slashes or dots first"
+    if not isinstance(template, str) or not template.strip() or len(template) > MAX_KEY_BYTES:
+        raise InputError("file_name", template, allowed)
+    template = unicodedata.normalize("NFC", template)
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        raise InputError("file_name", template, allowed) from None
+    plain = all(name is None or (name in FILE_NAME_FIELDS and not spec and not conversion) for _, name, spec, conversion in parts)
+    if not plain or "/" in template or "\\" in template or template.startswith(".") or not _is_printable(template):
+        raise InputError("file_name", template, allowed)
+    longest = image_base(folder, template, started="2000-01-01T00:00:00Z", run_id="x", n=10, topic=topic)
+    if len(longest.encode()) + ROOM > MAX_KEY_BYTES:
+        size = len(longest.encode()) + ROOM
+        raise InputError("folder_name", f"{folder[:40]}…, {size} bytes with file name", f"at most {MAX_KEY_BYTES} bytes in UTF-8")
+    return template
+
+
+def check_image_key(key: object) -> str:
+    """The key of a picture that a caller names: inside a folder, and in none of Easel's own."""
+    if not isinstance(key, str) or "/" not in key:
+        raise InputError("image_key", key, "the whole key of a stored picture, like my_s3_folder/image_….png")
+    folder, _, name = key.rpartition("/")
+    check_folder(folder, field="image_key")
+    if not name or not _is_printable(name) or len(key.encode()) > MAX_KEY_BYTES:
+        raise InputError("image_key", key, "the whole key of a stored picture, like my_s3_folder/image_….png")
+    return key
+
+
+def run8(run_id: str) -> str:
+    """Eight hexadecimal characters that stand for a run in names."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+def picture_id(run_id: str, n: int) -> str:
+    """The public id of a picture."""
+    return f"{run8(run_id)}-{n}"
+
+
+def staged(run_id: str, n: int, purchase: int) -> str:
+    """Where the bytes of a purchase wait for the upload step."""
+    return f"staging/{run_id}/{n}/{purchase}.bytes"
+
+
+def staged_call(run_id: str, n: int, purchase: int) -> str:
+    """Where the parameters of a purchase stand, written before it is paid."""
+    return f"staging/{run_id}/{n}/{purchase}.json"
+
+
+def staging_prefix(run_id: str, n: int) -> str:
+    """Everything that one picture left in staging."""
+    return f"staging/{run_id}/{n}/"
+
+
+def folder_marker(folder: str) -> str:
+    """The zero-byte object that S3's console shows as a folder."""
+    return f"{folder}/"
+
+
+def image_base(folder: str, template: str, *, started: str, run_id: str, n: int, topic: str) -> str:
+    """The key of a picture but for its ending; `started` is the start of the run's first execution."""
+    start = datetime.fromisoformat(started)
+    name = template.format(date=f"{start:%Y-%m-%d}", time=f"{start:%H%M%S}", run8=run8(run_id), n=n, topic=_slug(topic))
+    return f"{folder}/{name}"
+
+
+def image(base: str, extension: str, *, attempt: int) -> str:
+    """The picture's key; a second attempt at a taken name gets a suffix, as in `name_2.png`."""
+    return f"{base}.{extension}" if attempt == 1 else f"{base}_{attempt}.{extension}"
+
+
+def sidecar(image_key: str) -> str:
+    """The JSON beside a picture. The whole key is kept in it, so that no two pictures share one."""
+    return f"{image_key}.json"
+
+
+def thumbnail(image_key: str) -> str:
+    """The small WebP of a picture."""
+    return f"thumbnails/{image_key}.webp"
+
+
+def _is_printable(text: str) -> bool:
+    # Cc, Cf: control and bidi characters; Zl, Zp: line ends; Cs, Co, Cn: what no console can show.
+    return not any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn") for c in text)
+
+
+def _slug(topic: str) -> str:
+    words = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", topic)).strip("-")
+    return words[:40].strip("-") or "picture"

@@ -1,0 +1,124 @@
+"""What the models cost and when they are shut down, from models.toml. Money is in micro-dollars: a token at $1 per million costs 1."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from math import ceil as _ceil
+from pathlib import Path
+from typing import Any
+
+from functions.errors import InputError, ModelRetiredError
+
+SIZES = ("1024x1024", "1536x1024", "1024x1536")
+QUALITIES = ("low", "medium", "high", "xhigh", "max")
+MAX_CHAT_TOKENS = 4000
+# The estimate is a bound, the formula was read off published examples: a tenth covers what those round away.
+MARGIN = 1.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePrice:
+    """Dollars per million tokens, and the billing formula's effort by quality."""
+
+    text: float
+    image: float
+    output: float
+    effort: Mapping[str, int]
+
+
+def ceil(micro_usd: float) -> int:
+    """Round up to whole micro-dollars, but for the dust of floating point."""
+    return _ceil(round(micro_usd, 6))
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "models.toml").read_text())
+
+
+def _chat_price(model: str) -> tuple[float, float] | None:
+    entry = _table()["chat"].get(model)
+    return (float(entry["input"]), float(entry["output"])) if entry else None
+
+
+def shutdown(model: str) -> tuple[date, str] | None:
+    """The day on which a model is shut down and its successor; None while no day is known."""
+    entry = _table()["shutdown"].get(model)
+    return (entry["on"], entry["successor"]) if entry else None
+
+
+def check_not_retired(model: str, *, today: date) -> None:
+    """Raise ModelRetiredError from the day on which the model is shut down."""
+    end = shutdown(model)
+    if end and today >= end[0]:
+        raise ModelRetiredError(f"model {model} was shut down on {end[0]}; use {end[1]}")
+
+
+def image_price(model: str) -> ImagePrice | None:
+    """The price of an image model, None where it is unknown."""
+    entry = _table()["image"].get(model)
+    return ImagePrice(**entry) if entry else None
+
+
+def check_size(size: object) -> str:
+    """A size that the models of today can make, or `auto`."""
+    allowed = "auto, or WIDTHxHEIGHT with both divisible by 16, a ratio within 1:3 and 3:1, at most 3840x2160"
+    if size == "auto":
+        return "auto"
+    width, _, height = size.partition("x") if isinstance(size, str) else ("", "", "")
+    if not (width.isdecimal() and height.isdecimal() and width.isascii() and height.isascii() and len(width + height) < 10):
+        raise InputError("size", size, allowed)
+    w, h = int(width), int(height)
+    long, short = max(w, h), min(w, h)
+    if f"{w}x{h}" != size or short < 16 or w % 16 or h % 16 or long > 3 * short or long > 3840 or short > 2160:
+        raise InputError("size", size, allowed)
+    return f"{w}x{h}"
+
+
+def estimate_image(model: str, *, prompt: str, size: str, quality: str) -> int | None:
+    """Upper bound of one picture in micro-dollars; `auto` counts as the dearest choice; None where the price is unknown.
+
+    A byte-level tokenizer never makes more tokens than there are bytes, so the prompt's bytes bound its tokens.
+    """
+    price = image_price(model)
+    if price is None:
+        return None
+    efforts = list(price.effort.values()) if quality == "auto" else [price.effort[quality]]
+    sizes = SIZES if size == "auto" else (size,)
+    tokens = max(_output_tokens(effort, one) for effort in efforts for one in sizes)
+    return ceil(len(prompt.encode()) * price.text + tokens * MARGIN * price.output)
+
+
+def _output_tokens(effort: int, size: str) -> int:
+    """OpenAI's billing formula as its price calculator shows it: a larger picture can cost less than a smaller one."""
+    width, height = map(int, size.split("x"))
+    long, short = max(width, height), min(width, height)
+    patches = effort * round(effort * short / long)
+    return ceil(patches * (2_000_000 + width * height) / 4_000_000)
+
+
+def image_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
+    """What a picture cost by its answer's `usage`, in micro-dollars; None where price or usage is unknown."""
+    price = image_price(model)
+    if price is None or not usage or not isinstance(usage.get("output_tokens"), int):
+        return None
+    details = usage.get("input_tokens_details") or {}
+    images: int = details.get("image_tokens") or 0
+    text: int = details.get("text_tokens", max(0, (usage.get("input_tokens") or 0) - images))
+    return ceil(text * price.text + images * price.image + int(usage["output_tokens"]) * price.output)
+
+
+def estimate_chat(model: str, *, messages: str) -> int | None:
+    """Upper bound of one chat call in micro-dollars; None where the price is unknown."""
+    price = _chat_price(model)
+    return ceil(len(messages.encode()) * price[0] + MAX_CHAT_TOKENS * price[1]) if price else None
+
+
+def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
+    """What a chat call cost by its answer's `usage`, in micro-dollars; None where price or usage is unknown."""
+    price = _chat_price(model)
+    if price is None or not usage or not isinstance(usage.get("prompt_tokens"), int):
+        return None
+    return ceil(int(usage["prompt_tokens"]) * price[0] + (usage.get("completion_tokens") or 0) * price[1])

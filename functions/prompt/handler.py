@@ -1,0 +1,134 @@
+"""Checks the whole request, then writes and keeps the image prompt."""
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions import keys, models, request
+from functions.adapters import openai_api
+from functions.adapters.budget import Budget, month_of
+from functions.adapters.object_store import ObjectStore, store
+from functions.adapters.openai_api import ChatAnswer
+from functions.adapters.records import PromptRecord, Records
+from functions.adapters.table import table
+from functions.contract import Prompt, Start
+from functions.deadline import Deadline
+from functions.errors import ConfigError, ConflictError, EaselError, TransientError
+from functions.prompt import writing
+from functions.request import Request
+from functions.settings import Settings, settings
+from functions.telemetry import logger, spend, step
+
+CHAT_TIMEOUT, MARGIN = 60.0, 10.0  # seconds
+# What later steps need of the request, fixed by the run's first execution.
+CHOICES = ("folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "background")
+
+
+class Chat(Protocol):
+    """What this step needs of OpenAI."""
+
+    def chat(self, *, model: str, system: str, user: str, schema: dict[str, Any], timeout: float) -> ChatAnswer:
+        """One answer."""
+
+
+@step("prompt")
+def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the prompt step: Start in, Prompt out."""
+    budget = Budget(table(), setting=settings().monthly_budget_micro_usd)
+    records = Records(table(), budget)
+    timeout = min(CHAT_TIMEOUT, Deadline(context).seconds() - MARGIN)
+    outside: dict[str, Any] = {"chat": openai_api.api(), "records": records, "budget": budget, "store": store()}
+    return run(Start.from_state(event), settings=settings(), now=datetime.now(UTC), timeout=timeout, **outside).to_state()
+
+
+def run(
+    start: Start,
+    *,
+    settings: Settings,
+    now: datetime,
+    timeout: float,
+    chat: Chat,
+    records: Records,
+    budget: Budget,
+    store: ObjectStore,
+) -> Prompt:
+    """Make sure that the run's prompt record stands, at the price of at most one chat call."""
+    wanted = request.parse(start.request, request.defaults(settings), today=now.date())
+    if wanted.action != "create":
+        raise ConfigError(f"a {wanted.action} request came to the prompt step; is the state machine older than the functions?")
+    run_id = wanted.request_id or keys.check_run_id(start.execution_name, field="the execution's name")
+    logger.append_keys(run_id=run_id)
+    digest = request.digest(start.request)
+    known = records.prompt(run_id)
+    if known is None:
+        writer = None if wanted.prompt else _checked_chat_model(settings, now)
+        topic = writing.pick_topic(wanted, run_id=run_id)
+        estimate = _estimate(wanted, writer, wanted.prompt or "x" * writing.MAX_WRITTEN)
+        if wanted.dry_run:
+            return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
+        # The marker proves the bucket and the rights before anything is paid.
+        store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
+        month = month_of(now)
+        budget.check(budget.read(month), estimate, purpose=f"run {run_id}")
+        if writer:
+            written, cost = _ask(wanted, writer, run_id=run_id, month=month, timeout=timeout, chat=chat, budget=budget)
+        else:
+            written, cost = writing.as_given(str(wanted.prompt)), 0
+        known = PromptRecord(
+            run_id=run_id,
+            digest=digest,
+            started=start.started,
+            text=written.prompt,
+            title=written.title,
+            alt_text=written.alt_text,
+            tags=written.tags,
+            topic=topic,
+            choices={name: getattr(wanted, name) for name in CHOICES},
+            chat_model=writer,
+            chat_cost_micro_usd=cost,
+        )
+        if not records.keep_prompt(known):
+            known = records.prompt(run_id)
+    if known is None or known.digest != digest:
+        raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
+    variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
+    return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=_estimate(wanted, None, known.text))
+
+
+def _checked_chat_model(settings: Settings, now: datetime) -> str:
+    models.check_not_retired(settings.chat_model, today=now.date())
+    if models.estimate_chat(settings.chat_model, messages="") is None and not settings.unpriced_models_allowed:
+        raise ConfigError(f"chat model {settings.chat_model!r} has no known price; set chat_model to another, or unpriced_models to allow")
+    return settings.chat_model
+
+
+def _estimate(wanted: Request, writer: str | None, text: str) -> int | None:
+    """Upper bound of the run in micro-dollars, None where a price is unknown."""
+    picture = models.estimate_image(wanted.model, prompt=text, size=wanted.size, quality=wanted.quality)
+    # The longest message that a caller's fields can make: this is asked before the message is written.
+    longest = writing.SYSTEM + writing.user_message(wanted, topic=wanted.topic or "x" * request.MAX_TOPIC)
+    chat = models.estimate_chat(writer, messages=longest) if writer else 0
+    return None if picture is None or chat is None else chat + wanted.count * picture
+
+
+def _ask(
+    wanted: Request, writer: str, *, run_id: str, month: str, timeout: float, chat: Chat, budget: Budget
+) -> tuple[writing.Written, int | None]:
+    """One chat call, reserved before and settled after; the prompt and its cost in micro-dollars."""
+    user = writing.user_message(wanted, topic=writing.pick_topic(wanted, run_id=run_id))
+    estimate = models.estimate_chat(writer, messages=writing.SYSTEM + user)
+    budget.reserve(month, estimate, purpose=f"the chat call of run {run_id}")
+    try:
+        answer = chat.chat(model=writer, system=writing.SYSTEM, user=user, schema=writing.SCHEMA, timeout=timeout)
+    except EaselError as error:
+        budget.settle(month, estimate=estimate, actual=None if error.possibly_paid else 0)
+        raise
+    cost = models.chat_cost(writer, answer.usage)
+    budget.settle(month, estimate=estimate, actual=cost)
+    spend(cost)
+    logger.info("prompt written", model=writer, openai_request_id=answer.request_id, cost_micro_usd=cost)
+    written = writing.read_answer(answer.text)
+    if written is None:
+        raise TransientError(f"{writer} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
+    return written, cost

@@ -1,0 +1,197 @@
+"""What a caller may say. Everything is optional, `{}` is a complete request; anything wrong is an InputError before a cent is spent."""
+
+import hashlib
+import json
+import unicodedata
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+from functions import keys, models
+from functions.errors import ConfigError, InputError
+from functions.settings import Settings
+
+REMOVALS = ("delete_image", "delete_folder")
+ACTIONS = ("create", *REMOVALS)
+OUTPUT_FORMATS = ("png", "jpeg", "webp")
+BACKGROUNDS = ("auto", "opaque", "transparent")
+MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
+MAX_TOPICS, MAX_COUNT = 100, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What the stack's settings say where the caller says nothing."""
+
+    folder_name: str
+    topics: tuple[str, ...]
+    model: str
+    region: str
+    unpriced_models_allowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A checked request, complete with its defaults. Of topic, description and prompt each may be absent."""
+
+    action: str
+    request_id: str | None
+    folder_name: str
+    topic: str | None
+    topics: tuple[str, ...]
+    description: str | None
+    prompt: str | None
+    style: str | None
+    count: int
+    model: str
+    size: str
+    quality: str
+    output_format: str
+    background: str
+    file_name: str
+    dry_run: bool
+    aws_region: str
+    image_key: str | None
+    confirm: bool
+
+
+def defaults(settings: Settings) -> Defaults:
+    """The stack's settings as a request's defaults."""
+    return Defaults(
+        folder_name=settings.folder_name,
+        topics=settings.topics,
+        model=settings.image_model,
+        region=settings.region,
+        unpriced_models_allowed=settings.unpriced_models_allowed,
+    )
+
+
+FIELDS = tuple(field.name for field in fields(Request))
+
+
+def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
+    """Check a caller's input whole. Raises InputError, ModelRetiredError or ConfigError (a model with no known price)."""
+    if not isinstance(raw, dict):
+        raise InputError("the request", raw, 'a JSON object, for example {} or {"topic": "Sport"}')
+    for name in raw:
+        if name not in FIELDS:
+            raise InputError(str(name), raw[name], f"no such field; the fields are {', '.join(FIELDS)}")
+    given = {name: value for name, value in raw.items() if value is not None}
+    action = _choice(given, "action", ACTIONS, "create")
+    if action == "create":
+        for name in ("image_key", "confirm"):
+            if name in given:
+                raise InputError(name, given[name], "only with action delete_image or delete_folder")
+        for name in ("description", "style"):
+            if name in given and "prompt" in given:
+                raise InputError(name, given[name], "not together with prompt, which is painted as it is")
+    else:
+        _check_removal(given, action)
+    model = _text(given, "model", 100) or defaults.model
+    topics = _topics(given) or defaults.topics
+    topic = _text(given, "topic", MAX_TOPIC)
+    folder = keys.check_folder(given.get("folder_name", defaults.folder_name))
+    longest_topic = topic or max(topics, key=lambda one: len(one.encode()))
+    request = Request(
+        action=action,
+        request_id=keys.check_run_id(given["request_id"], field="request_id") if "request_id" in given else None,
+        folder_name=folder,
+        topic=topic,
+        topics=topics,
+        description=_text(given, "description", MAX_DESCRIPTION),
+        prompt=_text(given, "prompt", MAX_PROMPT),
+        style=_text(given, "style", MAX_STYLE),
+        count=_count(given),
+        model=model,
+        size=models.check_size(given.get("size", "1024x1024")),
+        quality=_choice(given, "quality", ("auto", *models.QUALITIES), "medium"),
+        output_format=_choice(given, "output_format", OUTPUT_FORMATS, "png"),
+        background=_choice(given, "background", BACKGROUNDS, "auto"),
+        file_name=keys.check_file_name(given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topic=longest_topic),
+        dry_run=_flag(given, "dry_run"),
+        aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
+        image_key=keys.check_image_key(given["image_key"]) if "image_key" in given else None,
+        confirm=_flag(given, "confirm"),
+    )
+    if action == "create":
+        _check_model(request, defaults, today=today)
+    return request
+
+
+def digest(raw: dict[str, Any]) -> str:
+    """What tells two requests apart under one run id: everything that the caller said but the id itself and `dry_run`."""
+    said = {name: value for name, value in raw.items() if name not in ("request_id", "dry_run") and value is not None}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _check_removal(given: dict[str, Any], action: str) -> None:
+    needed = "image_key" if action == "delete_image" else "folder_name"
+    if needed not in given:
+        raise InputError(needed, None, f"{action} needs it")
+    for name, value in given.items():
+        if name not in ("action", "request_id", "aws_region", "dry_run", "confirm", needed):
+            raise InputError(name, value, f"not with action {action}")
+    if given.get("confirm") is not True and given.get("dry_run") is not True:
+        raise InputError(
+            "confirm", given.get("confirm"), f"true, since {action} takes pictures away; or dry_run: true to see what would go"
+        )
+
+
+def _check_model(request: Request, defaults: Defaults, *, today: date) -> None:
+    models.check_not_retired(request.model, today=today)
+    price = models.image_price(request.model)
+    if price is None and not defaults.unpriced_models_allowed:
+        raise ConfigError(
+            f"model {request.model!r} has no known price, so the monthly cap cannot hold; use another model, "
+            "or deploy with -c unpriced_models=allow, which lifts the cap for it"
+        )
+    if price and request.quality != "auto" and request.quality not in price.effort:
+        raise InputError("quality", request.quality, f"{request.model} makes auto, {', '.join(price.effort)}")
+    if request.background == "transparent" and request.output_format == "jpeg":
+        raise InputError("background", "transparent", "auto or opaque with output_format jpeg, which has no transparency")
+
+
+def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
+    if name not in given:
+        return None
+    value = given[name]
+    if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
+        shown = value if not isinstance(value, str) or len(value) <= limit else f"{value[:40]}… of {len(value)} characters"
+        raise InputError(name, shown, f"text of 1 to {limit:,} characters, not blank, without control characters")
+    return value.strip()
+
+
+def _topics(given: dict[str, Any]) -> tuple[str, ...]:
+    if "topics" not in given:
+        return ()
+    value = given["topics"]
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_TOPICS:
+        raise InputError("topics", value, f"a list of 1 to {MAX_TOPICS} topics")
+    return tuple(str(_text({"topics": topic if topic is not None else ""}, "topics", MAX_TOPIC)) for topic in value)
+
+
+def _count(given: dict[str, Any]) -> int:
+    value = given.get("count", 1)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_COUNT:
+        raise InputError("count", value, f"a whole number from 1 to {MAX_COUNT}")
+    return value
+
+
+def _choice(given: dict[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str) or value not in allowed:
+        only = " (bucket and stack live in one region)" if name == "aws_region" else ""
+        raise InputError(name, value, " | ".join(allowed) + only)
+    return value
+
+
+def _flag(given: dict[str, Any], name: str) -> bool:
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise InputError(name, value, "true or false")
+    return value
+
+
+def _is_clean(text: str) -> bool:
+    # Line breaks and tabs are a caller's own; other control characters and lone surrogates are somebody's accident.
+    return not any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in text)

@@ -1,0 +1,74 @@
+"""The environment of the functions, read here only. The stack writes the names that stand here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from functions.errors import ConfigError
+
+BUCKET = "EASEL_BUCKET"
+BUCKET_OWNER = "EASEL_BUCKET_OWNER"
+TABLE = "EASEL_TABLE"
+SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
+FOLDER = "EASEL_FOLDER_NAME"
+TOPICS = "EASEL_TOPICS"
+CHAT_MODEL = "EASEL_CHAT_MODEL"
+IMAGE_MODEL = "EASEL_IMAGE_MODEL"
+MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
+UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
+REGION = "AWS_REGION"  # Lambda sets it
+# Read by the openai package's own name, so that one variable serves the stack and a machine at home.
+OPENAI_BASE_URL = "OPENAI_BASE_URL"
+
+STACK_SETS = (BUCKET, BUCKET_OWNER, TABLE, SECRET, FOLDER, TOPICS, CHAT_MODEL, IMAGE_MODEL, MONTHLY_BUDGET, UNPRICED_MODELS)
+TOPIC_SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The stack's settings; money in micro-dollars."""
+
+    bucket: str
+    bucket_owner: str
+    table: str
+    secret: str
+    folder_name: str
+    topics: tuple[str, ...]
+    chat_model: str
+    image_model: str
+    monthly_budget_micro_usd: int
+    unpriced_models_allowed: bool
+    region: str
+    openai_base_url: str | None
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in an environment; ConfigError names every variable that is missing or wrong."""
+    missing = [name for name in (*STACK_SETS, REGION) if not environment.get(name)]
+    if missing:
+        raise ConfigError(f"environment lacks {', '.join(missing)}; deploy the stack again, it sets them")
+    try:
+        budget = float(environment[MONTHLY_BUDGET])
+    except ValueError:
+        raise ConfigError(f"{MONTHLY_BUDGET} is {environment[MONTHLY_BUDGET]!r}, not a number of dollars") from None
+    return Settings(
+        bucket=environment[BUCKET],
+        bucket_owner=environment[BUCKET_OWNER],
+        table=environment[TABLE],
+        secret=environment[SECRET],
+        folder_name=environment[FOLDER],
+        topics=tuple(environment[TOPICS].split(TOPIC_SEPARATOR)),
+        chat_model=environment[CHAT_MODEL],
+        image_model=environment[IMAGE_MODEL],
+        monthly_budget_micro_usd=round(budget * 1_000_000),
+        unpriced_models_allowed=environment[UNPRICED_MODELS] == "allow",
+        region=environment[REGION],
+        openai_base_url=environment.get(OPENAI_BASE_URL) or None,
+    )
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return read(os.environ)

@@ -1,0 +1,102 @@
+"""The deploy-time settings: cdk.json's context, each of which `-c name=value` overrides, as one checked dataclass."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from functions import keys
+from functions.errors import InputError
+
+
+class SettingError(ValueError):
+    """A setting is wrong; the message names it, its value and what is allowed."""
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a deployment can choose; cdk.json says what each is for."""
+
+    aws_region: str
+    bucket_name: str | None
+    existing_bucket: bool
+    folder_name: str
+    topics: tuple[str, ...]
+    chat_model: str
+    image_model: str
+    openai_base_url: str | None
+    schedule: str | None
+    monthly_budget_usd: float
+    unpriced_models: str
+    max_parallel_images: int
+    retain_images: bool
+    layers: bool
+
+
+def read(get: Callable[[str], Any]) -> Config:
+    """The settings in a CDK context; values given by `-c` are text. Raises SettingError."""
+    config = Config(
+        aws_region=_pattern(get, "aws_region", r"[a-z]{2}(-[a-z]+)+-\d", "a region such as ap-southeast-1"),
+        bucket_name=_optional(get, "bucket_name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 of a-z 0-9 . -, or nothing"),
+        existing_bucket=_flag(get, "existing_bucket"),
+        folder_name=_folder(get("folder_name")),
+        topics=_topics(get("topics")),
+        chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
+        image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
+        openai_base_url=_optional(get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"),
+        schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
+        monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
+        unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
+        max_parallel_images=int(_number(get, "max_parallel_images", 1, 10)),
+        retain_images=_flag(get, "retain_images"),
+        layers=_flag(get, "layers"),
+    )
+    if config.existing_bucket and not config.bucket_name:
+        raise SettingError("bucket_name", None, "the name of your bucket, with existing_bucket")
+    return config
+
+
+def _pattern(get: Callable[[str], Any], name: str, pattern: str, allowed: str) -> str:
+    value = get(name)
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise SettingError(name, value, allowed)
+    return value
+
+
+def _optional(get: Callable[[str], Any], name: str, pattern: str, allowed: str) -> str | None:
+    return None if get(name) in (None, "") else _pattern(get, name, pattern, allowed)
+
+
+def _flag(get: Callable[[str], Any], name: str) -> bool:
+    value = get(name)
+    flags = {True: True, False: False, "true": True, "false": False, "on": True, "off": False}
+    if not isinstance(value, bool | str) or value not in flags:
+        raise SettingError(name, value, "true | false")
+    return flags[value]
+
+
+def _number(get: Callable[[str], Any], name: str, least: float, most: float) -> float:
+    try:
+        value = float(get(name))
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not least <= value <= most:
+        raise SettingError(name, get(name), f"a number from {least:,} to {most:,}")
+    return value
+
+
+def _folder(value: object) -> str:
+    try:
+        return keys.check_folder(value)
+    except InputError as error:
+        raise SettingError("folder_name", value, str(error)) from error
+
+
+def _topics(value: object) -> tuple[str, ...]:
+    topics = value.split(",") if isinstance(value, str) else value
+    if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) and topic.strip() for topic in topics):
+        raise SettingError("topics", value, "a list of topics, or text with commas between")
+    return tuple(topic.strip() for topic in topics)

@@ -1,0 +1,76 @@
+"""One step's function: its own code, role and log group, and nothing that it does not import."""
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk.aws_lambda import Architecture, Runtime
+from constructs import Construct
+
+from infra import ROOT
+
+RUNTIME = Runtime.PYTHON_3_14
+ARCHITECTURE = Architecture.ARM_64
+
+_BASE = ("__init__", "contract", "errors", "keys", "settings", "telemetry")
+_MODELS = ("models.py", "models.toml")
+_STORAGE = ("__init__", "aws", "budget", "object_store", "records", "table")
+_OPENAI = ("api_key", "openai_api", "openai_errors")
+
+
+def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:
+    top = (*(f"{module}.py" for module in (*_BASE, *modules)), *data)
+    return (*top, *(f"adapters/{module}.py" for module in adapters), f"{step}/*.py")
+
+
+# What each asset holds, below functions/. A test imports every handler from its asset alone.
+FILES = {
+    "prompt": _files("prompt", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "image": _files("image", "deadline", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "upload": _files("upload", adapters=_STORAGE),
+    "cleanup": _files("cleanup", "request", adapters=_STORAGE, data=_MODELS),
+}
+
+
+class StepFunction(Construct):
+    """The function behind one state, named by the state's noun."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        step: str,
+        timeout: Duration,
+        memory_mb: int,
+        environment: dict[str, str],
+        layers: list[lambda_.ILayerVersion],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(self.role)
+        self.timeout = timeout
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler=f"functions.{step}.handler.handler",
+            code=lambda_.Code.from_asset(str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(step)),
+            role=self.role,
+            log_group=log_group,
+            timeout=timeout,
+            memory_size=memory_mb,
+            environment=environment,
+            layers=layers,
+            tracing=lambda_.Tracing.ACTIVE,
+            description=f"Easel: the {step} step",
+        )
+
+
+def asset_filter(step: str) -> list[str]:
+    """Ignore everything but this step's files, and keep their package path."""
+    folders = sorted({file.rpartition("/")[0] for file in FILES[step]} - {""})
+    keep_folders = [line for folder in folders for line in (f"!/functions/{folder}", f"/functions/{folder}/*")]
+    return ["/*", "!/functions", "/functions/*", *keep_folders, *(f"!/functions/{file}" for file in FILES[step])]

@@ -1,0 +1,31 @@
+"""The schedule: an EventBridge rule that starts a run with the settings' defaults."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+
+class RunSchedule(Construct):
+    """A rule with retries and a dead-letter queue; a doubled event is one purchase, since its id is the run id."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, expression: str, state_machine: sfn.IStateMachine) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        events.Rule(
+            self,
+            "Rule",
+            description="Easel: a picture on schedule",
+            schedule=events.Schedule.expression(expression),
+            targets=[
+                targets.SfnStateMachine(
+                    state_machine,
+                    input=events.RuleTargetInput.from_object({"request_id": events.EventField.event_id}),
+                    retry_attempts=10,
+                    max_event_age=Duration.hours(2),
+                    dead_letter_queue=self.dead_letters,
+                )
+            ],
+        )

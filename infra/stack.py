@@ -1,0 +1,110 @@
+"""The stack: it only wires. Read from top to bottom, it is the list of what is deployed."""
+
+from aws_cdk import Annotations, Aws, CfnOutput, Duration, Environment, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from functions import models, settings
+from infra.config import Config
+from infra.function import StepFunction
+from infra.image_store import ImageStore
+from infra.layers import Layers
+from infra.openai_key import OpenAIKey
+from infra.records import RecordsTable
+from infra.schedule import RunSchedule
+from infra.workflow import Steps, Workflow
+
+
+class EaselStack(Stack):
+    """A bucket, a table, a secret, four functions and a state machine; a schedule where one is set."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
+        # The region is a setting; the account is that of the deploying credentials, so that synth looks nothing up.
+        where = Environment(region=config.aws_region)
+        super().__init__(scope, construct_id, env=where, description="Easel: AI pictures, made on Lambda and kept in S3")
+        self._config = config
+        self._images = ImageStore(self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images)
+        self._records = RecordsTable(self, "Records", retain=config.retain_images)
+        self._key = OpenAIKey(self, "OpenAIKey")
+        self._layers = Layers(self, "Layers").by_name if config.layers else {}
+        steps = Steps(
+            prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("powertools", "openai")),
+            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("powertools", "openai")),
+            upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("powertools", "pillow")),
+            cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256, layers=("powertools",)),
+        )
+        self._grant(steps)
+        workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
+        if config.schedule:
+            RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
+        self._warn_of_shutdowns()
+        self._output(workflow)
+
+    def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...]) -> StepFunction:
+        used: list[lambda_.ILayerVersion] = [self._layers[layer] for layer in layers] if self._layers else []
+        environment = self._environment()
+        return StepFunction(self, name, step=name.lower(), timeout=timeout, memory_mb=memory_mb, environment=environment, layers=used)
+
+    def _environment(self) -> dict[str, str]:
+        config = self._config
+        environment = {
+            settings.BUCKET: self._images.bucket.bucket_name,
+            settings.BUCKET_OWNER: Aws.ACCOUNT_ID,
+            settings.TABLE: self._records.table.table_name,
+            settings.SECRET: self._key.name,
+            settings.FOLDER: config.folder_name,
+            settings.TOPICS: settings.TOPIC_SEPARATOR.join(config.topics),
+            settings.CHAT_MODEL: config.chat_model,
+            settings.IMAGE_MODEL: config.image_model,
+            settings.MONTHLY_BUDGET: f"{config.monthly_budget_usd:g}",
+            settings.UNPRICED_MODELS: config.unpriced_models,
+        }
+        if config.openai_base_url:
+            environment[settings.OPENAI_BASE_URL] = config.openai_base_url
+        return environment
+
+    def _grant(self, steps: Steps) -> None:
+        """Exact actions on exact prefixes. Only cleanup may delete."""
+        objects = self._images.bucket.arn_for_objects
+        table = self._records.table
+        bucket = self._images.bucket.bucket_arn
+        transact = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        for step in (steps.prompt, steps.image):
+            self._key.grant_read(step.role)
+        # A key that ends in a slash is a folder marker.
+        _allow(steps.prompt, ["s3:PutObject"], objects("*/"))
+        _allow(steps.prompt, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table.table_arn)
+        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(steps.image, transact, table.table_arn)
+        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"))
+        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:UpdateItem"], table.table_arn)
+        _allow(steps.cleanup, ["s3:GetObject", "s3:DeleteObject"], objects("*"))
+        _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
+        # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
+        for step in (steps.image, steps.upload, steps.cleanup):
+            _allow(step, ["s3:ListBucket"], bucket)
+
+    def _warn_of_shutdowns(self) -> None:
+        for model in (self._config.chat_model, self._config.image_model):
+            end = models.shutdown(model)
+            if end:
+                said = f"{model} is shut down on {end[0]}: use {end[1]} in its place"
+                Annotations.of(self).add_warning_v2(f"easel:shutdown-{model}", said)
+
+    def _output(self, workflow: Workflow) -> None:
+        machine, bucket = workflow.state_machine.state_machine_arn, self._images.bucket.bucket_name
+        console = f"https://{Aws.REGION}.console.aws.amazon.com"
+        for name, value, description in (
+            ("Bucket", bucket, "Where the pictures are"),
+            ("Table", self._records.table.table_name, "What is known of them"),
+            ("StateMachineArn", machine, "Start an execution of it with {} or a request"),
+            ("OpenAIKeySecret", self._key.name, "Set its value with make secret"),
+            ("StartHere", f"{console}/states/home?region={Aws.REGION}#/statemachines/view/{machine}", "The machine in the console"),
+            ("PicturesHere", f"{console}/s3/buckets/{bucket}?region={Aws.REGION}&tab=objects", "The bucket in the console"),
+        ):
+            CfnOutput(self, name, value=value, description=description)
+
+
+def _allow(step: StepFunction, actions: list[str], resource: str) -> None:
+    step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))

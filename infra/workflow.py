@@ -1,0 +1,155 @@
+"""The state machine.
+
+ Which action? ─┬─► Write the prompt ─► For each variation ─────────────────────────────► Clean up and report
+                │                        └ Make the image ─► Store the image
+                │                              └ Picture refused
+                └─► Delete what was asked for
+
+Input: a Request (functions/request.py), `{}` included. Output: a Report, or a Removal (functions/contract.py).
+Errors: the class names of functions/errors.py. Whatever is not a refusal stays uncaught, so that the run is red under the
+error's own name and Redrive resumes at that very step.
+
+Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation.
+"""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from functions.errors import ClaimHeldError, ContentRefusedError, RetryableError, leaves
+from functions.request import REMOVALS
+from infra.function import StepFunction
+
+# What AWS itself answers when it, not our code, failed; and how a function dies.
+SERVICE_ERRORS = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "Lambda.Unknown",
+    "States.Timeout",
+]
+CLAIM_POLL = Duration.seconds(15)
+TASK_MARGIN = Duration.seconds(10)
+RUN_TIMEOUT = Duration.hours(6)
+INPUT = "{% $states.input %}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The function behind each step."""
+
+    prompt: StepFunction
+    image: StepFunction
+    upload: StepFunction
+    cleanup: StepFunction
+
+
+class Workflow(Construct):
+    """One Standard state machine in JSONata."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, max_parallel_images: int) -> None:
+        super().__init__(scope, construct_id)
+        start = {
+            "request": INPUT,
+            "execution_name": "{% $states.context.Execution.Name %}",
+            "started": "{% $states.context.Execution.StartTime %}",
+        }
+        prompt = _task(self, "Write the prompt", steps.prompt, comment="Checks the whole request, then asks the chat model", payload=start)
+        report = _task(self, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
+        delete = _task(self, "Delete what was asked for", steps.cleanup, comment="One image or one folder; can be undone", payload=start)
+        # `in` is false for an input that is no object, so that the prompt step refuses it by name.
+        deletes = sfn.Condition.jsonata(f"{{% $states.input.action in {list(REMOVALS)} %}}".replace("'", '"'))
+        chain = (
+            sfn.Choice.jsonata(self, "Which action?", comment="Pictures are made unless a delete is asked for")
+            .when(deletes, delete)
+            .otherwise(prompt.next(_variations(self, steps, max_parallel_images)).next(report))
+        )
+        self.state_machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_chainable(chain),
+            query_language=sfn.QueryLanguage.JSONATA,
+            comment="Easel: a prompt, then each picture bought, staged, verified and stored",
+            timeout=RUN_TIMEOUT,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY),
+                level=sfn.LogLevel.ALL,
+                # States carry topics and descriptions: those stay out of the logs.
+                include_execution_data=False,
+            ),
+        )
+
+
+def _variations(scope: Construct, steps: Steps, max_parallel_images: int) -> sfn.Map:
+    image = _task(scope, "Make the image", steps.image, comment="Claims, pays once, stages the bytes", lease=steps.image.timeout)
+    upload = _task(scope, "Store the image", steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
+    refused = sfn.Pass.jsonata(
+        scope,
+        "Picture refused",
+        comment="A refusal is a result: the others go on, the report names it",
+        outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}", "status": "refused", "key": None},
+    )
+    image.add_catch(refused, errors=[ContentRefusedError.__name__], outputs=INPUT)
+    variations = sfn.Map.jsonata(
+        scope,
+        "For each variation",
+        comment="One picture each, side by side",
+        items=sfn.ProvideItems.jsonata("{% $states.input.variations %}"),
+        item_selector={"run_id": "{% $states.input.run_id %}", "n": "{% $states.context.Map.Item.Value %}"},
+        max_concurrency=max_parallel_images,
+        outputs=INPUT,
+    )
+    variations.item_processor(image.next(upload))
+    return variations
+
+
+def _task(
+    scope: Construct,
+    name: str,
+    step: StepFunction,
+    *,
+    comment: str,
+    payload: dict[str, str] | None = None,
+    lease: Duration | None = None,
+) -> tasks.LambdaInvoke:
+    """One step as a task; `lease` where it can find a picture claimed by another execution and has to wait that long."""
+    task = tasks.LambdaInvoke.jsonata(
+        scope,
+        name,
+        lambda_function=step.function,
+        comment=comment,
+        payload=sfn.TaskInput.from_object(payload) if payload else sfn.TaskInput.from_text(INPUT),
+        outputs="{% $states.result.Payload %}",
+        retry_on_service_exceptions=False,
+        task_timeout=sfn.Timeout.duration(step.timeout.plus(TASK_MARGIN)),
+    )
+    retryable = [error.__name__ for error in leaves(RetryableError) if error is not ClaimHeldError]
+    task.add_retry(
+        errors=retryable,
+        interval=Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=6,
+        max_delay=Duration.seconds(60),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    task.add_retry(
+        errors=SERVICE_ERRORS,
+        interval=Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=2,
+        max_delay=Duration.seconds(20),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    if lease:
+        polls = int(lease.to_seconds() / CLAIM_POLL.to_seconds()) + 2
+        task.add_retry(errors=[ClaimHeldError.__name__], interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
+    return task
