@@ -1,0 +1,93 @@
+# One door to everything. `make` alone prints what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo up down run open test check format synth layers deploy destroy secret constraints clean
+
+PYTHON ?= python3
+PORT ?= 4566
+TARGET ?= local
+CONTEXT ?=
+CDK := aws-cdk@2.1148.1
+
+VENV := .venv
+BIN := $(VENV)/bin
+# npm and npx come with the environment's own Node; what they fetch stays in the environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export npm_config_cache := $(CURDIR)/$(VENV)/npm
+export npm_config_update_notifier := false
+PINS := requirements.txt constraints.txt
+
+help: ## Print this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+$(VENV)/.made: $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Easel needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with PYTHON=…")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV): about 600 MB, once"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)" 2>$(VENV)/setup.log \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -c constraints.txt 2>>$(VENV)/setup.log \
+	  || { echo "The packages can't be installed: is there a network, and a package index? $$(grep -v '^WARNING' $(VENV)/setup.log | tail -n 1)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.made-dev: $(VENV)/.made requirements-dev.txt
+	@echo "Adding the test and lint tools to $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
+	@npx --yes $(CDK) --version >/dev/null
+	@touch $@
+
+setup: $(VENV)/.made ## Set the environment up (demo, up, synth and deploy do it by themselves)
+
+demo: $(VENV)/.made ## Deploy to the local AWS, make pictures end to end, show where they are
+	@$(BIN)/python -m local demo --port $(PORT) --context="$(CONTEXT)"
+
+up: $(VENV)/.made ## Leave the stack running; CONTEXT="-c name=value" for settings, PORT=4566
+	@$(BIN)/python -m local up --port $(PORT) --context="$(CONTEXT)"
+
+down: $(VENV)/.made ## Stop it and drop its data; KEEP=1 keeps the data
+	@$(BIN)/python -m local down $(if $(KEEP),--keep)
+
+run: $(VENV)/.made ## Start one run: INPUT=examples/default.json; TARGET=aws for the deployed stack
+	@$(BIN)/python -m operate --target $(TARGET) run $(or $(INPUT),examples/default.json)
+
+open: $(VENV)/.made ## Open a run's pictures: RUN=its name
+	@$(BIN)/python -m operate --target $(TARGET) open $(or $(RUN),$(error say which run: make open RUN=…))
+
+test: $(VENV)/.made-dev layers ## Run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.made-dev ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.made-dev ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+layers: $(VENV)/.made ## Build the Lambda layers for arm64 (synth and deploy need them)
+	@$(BIN)/python -m infra.layers
+
+synth: layers ## Write the template and its assets to cdk.out: no account, no Docker, no network
+	@$(BIN)/python app.py $(CONTEXT) && echo "cdk.out/Easel.template.json"
+
+deploy: layers ## Deploy to AWS with your credentials
+	npx --yes $(CDK) deploy $(CONTEXT)
+
+destroy: layers ## Take the stack off AWS; pictures and table stay unless retain_images is off
+	npx --yes $(CDK) destroy $(CONTEXT)
+
+secret: TARGET := aws
+secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt or standard input
+	@$(BIN)/python -m operate --target $(TARGET) secret
+
+constraints: $(VENV)/.made ## Pin anew what the requirements bring along
+	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 --output-file constraints.txt requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/openai.in -o infra/layer_pins/openai.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/powertools.in -o infra/layer_pins/powertools.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/pillow.in -o infra/layer_pins/pillow.txt
+
+clean: ## Remove what was built; the local stack's data too
+	@if [ -d .local ] && [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+	@rm -rf .local .layers cdk.out .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,109 @@
+"""Deploys the synthesized template to the local AWS as the CDK CLI would to the real one: assets, then CloudFormation."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK = "Easel"
+BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+DEADLINE_SECONDS = 120
+# The first of the two ways in which the local template differs from the deployed one: the virtual environment serves as the layers.
+LOCAL_SETTINGS = ("layers=false",)
+
+
+class DeployError(RuntimeError):
+    """The stack can't be synthesized or created; the message holds the reason."""
+
+
+def synth(settings: Sequence[str], outdir: Path) -> None:
+    """Write the cloud assembly by the app itself, as `cdk synth` does. Raises DeployError with the app's own words."""
+    pairs = [word for setting in (*settings, *LOCAL_SETTINGS) for word in ("-c", setting)]
+    command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(outdir)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own app
+    if done.returncode:
+        raise DeployError(done.stderr.strip() or "synth failed")
+
+
+def publish(assembly: Path, *, s3: Any, account: str) -> None:
+    """Upload the assembly's assets where the template looks for them."""
+    assets = json.loads((assembly / f"{STACK}.assets.json").read_text())["files"]
+    for asset in assets.values():
+        source = assembly / asset["source"]["path"]
+        for place in asset["destinations"].values():
+            bucket = place["bucketName"].replace("${AWS::AccountId}", account)
+            _make_bucket(s3, bucket, region=place["region"])
+            body = _zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
+            s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=body)
+
+
+def create_or_update(assembly: Path, *, cloudformation: Any, ssm: Any) -> dict[str, str]:
+    """Create the stack, or change the one that stands; gives its outputs. Raises DeployError with CloudFormation's reasons."""
+    ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value="30", Type="String", Overwrite=True)
+    template = (assembly / f"{STACK}.template.json").read_text()
+    call: Mapping[str, Any] = {"StackName": STACK, "TemplateBody": template, "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]}
+    try:
+        if _exists(cloudformation):
+            cloudformation.update_stack(**call)
+        else:
+            cloudformation.create_stack(**call)
+    except ClientError as error:
+        # CloudFormation has no other sign for it than these words.
+        if "No updates are to be performed" not in str(error):
+            raise DeployError(str(error)) from error
+    return _outputs(cloudformation)
+
+
+def _outputs(cloudformation: Any) -> dict[str, str]:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        status = stack["StackStatus"]
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        if not status.endswith("IN_PROGRESS") or time.monotonic() > deadline:
+            raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or stack.get('StackStatusReason', 'no reason given')}")
+        time.sleep(0.1)
+
+
+def _reasons(cloudformation: Any) -> str:
+    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+    return "; ".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+
+
+def _exists(cloudformation: Any) -> bool:
+    try:
+        status = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+    except ClientError:
+        return False
+    if status in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"):
+        cloudformation.delete_stack(StackName=STACK)
+        return False
+    return bool(status != "DELETE_COMPLETE")
+
+
+def _make_bucket(s3: Any, bucket: str, *, region: str) -> None:
+    try:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            raise
+
+
+def _zipped(folder: Path) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                # A fixed time makes the same folder the same bytes.
+                archive.writestr(zipfile.ZipInfo(str(file.relative_to(folder)), (1980, 1, 1, 0, 0, 0)), file.read_bytes())
+    return out.getvalue()

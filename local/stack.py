@@ -1,0 +1,174 @@
+"""The stack on this machine: the emulator, the stand-in for OpenAI, the deploy, and the file that says where all of it is."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local import deploy
+from local.emulator import process
+
+ACCOUNT = "000000000000"
+REAL_OPENAI = "https://api.openai.com/v1"
+STAND_IN_KEY = "local-stand-in"
+STAND_IN_SECONDS = 30
+
+
+class StackError(RuntimeError):
+    """The local stack can't be brought up; one line that says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """Where a local stack lives; `environment` is that of the caller, and reaches the functions but for secrets."""
+
+    folder: Path
+    port: int
+    settings: Sequence[str]
+    environment: Mapping[str, str]
+
+    @property
+    def outputs_file(self) -> Path:
+        """What tools and tests read."""
+        return self.folder / "outputs.json"
+
+    @property
+    def processes_file(self) -> Path:
+        """The process ids of what was started."""
+        return self.folder / "processes.json"
+
+    @property
+    def real_openai(self) -> str | None:
+        """The OpenAI server that the caller's environment names, None for the stand-in."""
+        if self.environment.get("OPENAI_API_KEY") or self.environment.get("OPENAI_BASE_URL"):
+            return self.environment.get("OPENAI_BASE_URL") or REAL_OPENAI
+        return None
+
+
+def is_up(local: Local) -> bool:
+    """Whether the emulator of this folder is running."""
+    return local.processes_file.is_file() and process.is_running(json.loads(local.processes_file.read_text())["emulator"])
+
+
+def up(local: Local) -> dict[str, Any]:
+    """Bring the stack up, or deploy the change to the one that runs; gives the outputs. Leaves nothing running if it fails."""
+    if is_up(local):
+        return _deploy(local, json.loads(local.processes_file.read_text()))
+    local.folder.mkdir(parents=True, exist_ok=True)
+    local.outputs_file.unlink(missing_ok=True)
+    started: dict[str, Any] = {"port": local.port}
+    try:
+        _start(local, started)
+        return _deploy(local, started)
+    except BaseException:  # also Ctrl-C: what was started ends
+        down(local, keep=True)
+        raise
+
+
+def down(local: Local, *, keep: bool) -> bool:
+    """Stop all that was started; drop the data unless `keep`. False where nothing was running."""
+    running = local.processes_file.is_file()
+    if running:
+        started = json.loads(local.processes_file.read_text())
+        for name in ("emulator", "stand_in"):
+            if name in started:
+                process.stop(started[name])
+        local.processes_file.unlink()
+    local.outputs_file.unlink(missing_ok=True)
+    if not keep:
+        shutil.rmtree(local.folder / "emulator", ignore_errors=True)
+        shutil.rmtree(local.folder / "cdk.out", ignore_errors=True)
+    return running
+
+
+def _start(local: Local, started: dict[str, Any]) -> None:
+    environment = dict(local.environment)
+    if local.real_openai:
+        environment["OPENAI_BASE_URL"] = started["openai_base_url"] = local.real_openai
+    else:
+        stand_in = _start_stand_in(local)
+        started["stand_in"] = stand_in.pid
+        _remember(local, started)
+        started["openai_base_url"] = environment["OPENAI_BASE_URL"] = _when_ready(stand_in, local.folder / "openai.url")
+    folder = local.folder / "emulator"
+    folder.mkdir(exist_ok=True)
+    emulator = process.start(port=local.port, folder=folder, region=_region(local), base=environment)
+    started["emulator"] = emulator.pid
+    _remember(local, started)
+
+
+def _deploy(local: Local, started: Mapping[str, Any]) -> dict[str, Any]:
+    if (local.real_openai or started["openai_base_url"]) != started["openai_base_url"]:
+        raise StackError(f"the running stack calls {started['openai_base_url']}, not {local.real_openai}: `make down` first")
+    endpoint, region = f"http://127.0.0.1:{started['port']}", _region(local)
+    clients = _clients(endpoint, region)
+    assembly = local.folder / "cdk.out"
+    deploy.synth(local.settings, assembly)
+    deploy.publish(assembly, s3=clients["s3"], account=ACCOUNT)
+    made = deploy.create_or_update(assembly, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
+    key = local.environment.get("OPENAI_API_KEY") or STAND_IN_KEY
+    clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
+    outputs = {
+        "endpoint": endpoint,
+        "region": region,
+        "bucket": made["Bucket"],
+        "table": made["Table"],
+        "state_machine_arn": made["StateMachineArn"],
+        "batch_state_machine_arn": None,
+        "api_url": None,
+        "openai_base_url": started["openai_base_url"],
+        "user": None,
+        "password": None,
+    }
+    _write(local.outputs_file, outputs)
+    return outputs
+
+
+def _start_stand_in(local: Local) -> "subprocess.Popen[bytes]":
+    ready = local.folder / "openai.url"
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready)]
+    with (local.folder / "openai.log").open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            command, cwd=deploy.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def _when_ready(stand_in: "subprocess.Popen[bytes]", ready: Path) -> str:
+    deadline = time.monotonic() + STAND_IN_SECONDS
+    while not ready.is_file():
+        if stand_in.poll() is not None or time.monotonic() > deadline:
+            raise StackError(f"the stand-in for OpenAI did not start; see {ready.with_suffix('.log')}")
+        time.sleep(0.02)
+    return ready.read_text().strip()
+
+
+def _region(local: Local) -> str:
+    context = json.loads((deploy.ROOT / "cdk.json").read_text())["context"]
+    given = dict(pair.split("=", 1) for pair in local.settings if "=" in pair)
+    return str(given.get("aws_region", context["aws_region"]))
+
+
+def _clients(endpoint: str, region: str) -> dict[str, Any]:
+    session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106 - any will do
+    config = Config(retries={"mode": "standard"}, read_timeout=120)
+    services = ("s3", "cloudformation", "ssm", "secretsmanager")
+    return {name: session.client(name, endpoint_url=endpoint, config=config) for name in services}  # type: ignore[call-overload]
+
+
+def _remember(local: Local, started: Mapping[str, Any]) -> None:
+    _write(local.processes_file, started)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content, indent=2) + "\n")
+    new.replace(path)

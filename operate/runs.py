@@ -1,0 +1,118 @@
+"""Start runs, watch their states, fetch their pictures."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from operate.target import Target
+
+STATES = {
+    "Write the prompt": "prompt",
+    "Make the image": "image",
+    "Store the image": "upload",
+    "Clean up and report": "cleanup",
+    "Delete what was asked for": "cleanup",
+}
+POLL_SECONDS = 0.25
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One execution as it stands. Steps are counted by the states that were entered and left."""
+
+    arn: str
+    label: str
+    status: str = "RUNNING"
+    entered: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    output: dict[str, Any] | None = None
+    error: str | None = None
+    cause: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The execution's name, which is the run id unless the request has one."""
+        return self.arn.rpartition(":")[2]
+
+
+def start(target: Target, request: Any, *, label: str) -> Run:
+    """Start one run; the request goes as it is, the prompt step checks it."""
+    answer = target.client("stepfunctions").start_execution(stateMachineArn=target.state_machine_arn, input=json.dumps(request))
+    return Run(arn=answer["executionArn"], label=label)
+
+
+def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
+    """The runs again and again as they go, until none is running."""
+    client = target.client("stepfunctions")
+    while True:
+        for run in runs:
+            if run.status == "RUNNING":
+                _refresh(client, run)
+        yield runs
+        if all(run.status != "RUNNING" for run in runs):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def fetch(target: Target, report: dict[str, Any], folder: Path) -> list[Path]:
+    """Copy a report's stored pictures to a folder here."""
+    client = target.client("s3")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for picture in report.get("pictures", []):
+        if picture["status"] == "stored":
+            path = folder / Path(picture["key"]).name
+            client.download_file(target.bucket, picture["key"], str(path))
+            paths.append(path)
+    return paths
+
+
+def sidecar(target: Target, key: str) -> dict[str, Any]:
+    """What Easel wrote beside a picture."""
+    body = target.client("s3").get_object(Bucket=target.bucket, Key=f"{key}.json")["Body"].read()
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def report_of(target: Target, run: str) -> dict[str, Any]:
+    """The report of a finished run, by the execution's name or ARN. Raises LookupError."""
+    arn = run if run.startswith("arn:") else f"{target.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run}"
+    client = target.client("stepfunctions")
+    try:
+        answer = client.describe_execution(executionArn=arn)
+    except client.exceptions.ExecutionDoesNotExist:
+        raise LookupError(f"no run {run!r}; its name is what `make run` printed") from None
+    if answer["status"] != "SUCCEEDED":
+        raise LookupError(f"run {run} is {answer['status']}: {answer.get('error', 'it has no report yet')}")
+    report: dict[str, Any] = json.loads(answer["output"])
+    return report
+
+
+def _refresh(client: Any, run: Run) -> None:
+    answer = client.describe_execution(executionArn=run.arn)
+    run.entered, run.left = Counter(), Counter()
+    for page in client.get_paginator("get_execution_history").paginate(executionArn=run.arn, includeExecutionData=False):
+        for event in page["events"]:
+            for detail, counter in (("stateEnteredEventDetails", run.entered), ("stateExitedEventDetails", run.left)):
+                state = event.get(detail, {}).get("name")
+                if state in STATES:
+                    counter[STATES[state]] += 1
+    run.status = answer["status"]
+    if "stopDate" in answer:
+        run.seconds = (answer["stopDate"] - answer["startDate"]).total_seconds()
+    run.output = json.loads(answer["output"]) if run.status == "SUCCEEDED" else None
+    run.error, run.cause = answer.get("error"), answer.get("cause")
+
+
+def message(run: Run) -> str:
+    """Why a run failed, for a person: the function's own message where there is one."""
+    try:
+        cause = json.loads(run.cause or "")["errorMessage"]
+    except (ValueError, KeyError, TypeError):
+        cause = run.cause or ""
+    return f"{run.error}: {cause}"

@@ -1,0 +1,75 @@
+"""What the command line shows: the states as they go, then the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from operate import runs
+from operate.runs import Run
+from operate.target import Target
+
+STEPS = ("prompt", "image", "upload", "cleanup")
+
+
+def watch(target: Target, started: Sequence[Run], console: Console) -> None:
+    """Show the runs' states until all have ended."""
+    with Live(_states(started), console=console, refresh_per_second=8) as live:
+        for now in runs.follow(target, started):
+            live.update(_states(now))
+
+
+def show_report(target: Target, run: Run, console: Console, *, folder: Path | None = None) -> None:
+    """A finished run's pictures with key, size, prompt and cost; a failed run's error and what to do."""
+    if run.output is None:
+        console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(runs.message(run))}")
+        return
+    if "pictures" not in run.output:
+        console.print_json(data=run.output)
+        return
+    table = Table(title=f"{escape(run.label)} · {escape(run.output['title'] or '')}", title_justify="left", show_lines=False)
+    for column in ("picture", "KiB", "cost", "prompt"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("KiB", "cost"))
+    for picture in run.output["pictures"]:
+        if picture["status"] != "stored":
+            table.add_row(f"{picture['n']}: {picture['status']}", "", "", escape(picture["refusal"] or ""))
+            continue
+        prompt = runs.sidecar(target, picture["key"])["prompt"]
+        shown = prompt if len(prompt) <= 140 else prompt[:139] + "…"
+        table.add_row(escape(picture["key"]), f"{picture['bytes'] / 1024:,.0f}", dollars(picture["cost_usd"]), escape(shown))
+    console.print(table)
+    if folder:
+        for path in runs.fetch(target, run.output, folder):
+            console.print(f"  {path}", soft_wrap=True, highlight=False)
+    if run.output["dry_run"]:
+        console.print(f"dry run: nothing was bought; it would cost up to {dollars(run.output['estimate_usd'])}")
+
+
+def dollars(cost: float | None) -> str:
+    """A cost for a person; what is not known is said to be unknown."""
+    return "unknown" if cost is None else f"${cost:.4f}"
+
+
+def _states(started: Sequence[Run]) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    table.add_column("run", no_wrap=True)
+    for step in STEPS:
+        table.add_column(step)
+    table.add_column("status")
+    for run in started:
+        cells = [_cell(run, step) for step in STEPS]
+        colour = {"RUNNING": "yellow", "SUCCEEDED": "green"}.get(run.status, "red")
+        status = f"{run.status} {run.seconds:.1f} s" if run.seconds else run.status
+        table.add_row(escape(run.label), *cells, f"[{colour}]{status}[/{colour}]")
+    return table
+
+
+def _cell(run: Run, step: str) -> str:
+    entered, left = run.entered[step], run.left[step]
+    if not entered:
+        return "[dim]·[/dim]"
+    mark = "[green]✓[/green]" if left == entered else "[yellow]…[/yellow]"
+    return f"{mark} {left}/{entered}" if entered > 1 else mark

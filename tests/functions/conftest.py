@@ -1,0 +1,183 @@
+"""AWS in memory, and stand-ins for what costs money: a chat model and a painter that keep count."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.backends import get_backend
+from PIL import Image
+
+from functions.adapters.budget import Budget
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.openai_api import ChatAnswer, ImageAnswer
+from functions.adapters.records import Records
+from functions.adapters.table import Table
+from functions.errors import EaselError
+from functions.settings import Settings
+
+REGION = "ap-southeast-1"
+NOW = datetime(2026, 11, 24, 3, 15, 2, tzinfo=UTC)
+BUCKET, TABLE = "pictures", "records"
+CAP = 1_000_000
+
+
+def make_settings(**changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "bucket": BUCKET,
+        "bucket_owner": "123456789012",
+        "table": TABLE,
+        "secret": "the-secret",
+        "folder_name": "my_s3_folder",
+        "topics": ("Education", "Science", "Sport", "Economy", "Health"),
+        "chat_model": "gpt-6-luna",
+        "image_model": "gpt-image-2.6-flare",
+        "monthly_budget_micro_usd": CAP,
+        "unpriced_models_allowed": False,
+        "region": REGION,
+        "openai_base_url": None,
+    }
+    return Settings(**values | changes)
+
+
+def png(width: int = 64, height: int = 48, colour: str = "teal") -> bytes:
+    return encoded("PNG", width, height, colour)
+
+
+def encoded(kind: str, width: int = 64, height: int = 48, colour: str = "teal") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, kind)
+    return out.getvalue()
+
+
+@dataclass
+class FakeChat:
+    """Answers what it is told to, and keeps what it was asked."""
+
+    text: str = '{"prompt": "A red kite over a school yard", "title": "Kite", "alt_text": "A kite", "tags": ["kite"]}'
+    usage: dict[str, Any] | None = field(default_factory=lambda: {"prompt_tokens": 300, "completion_tokens": 200})
+    error: EaselError | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def chat(self, **question: Any) -> ChatAnswer:
+        self.asked.append(question)
+        if self.error:
+            raise self.error
+        return ChatAnswer(text=self.text, usage=self.usage, request_id="req_chat")
+
+
+@dataclass
+class FakePainter:
+    """Gives the same picture each time, and keeps what it was asked."""
+
+    base64: str = ""
+    usage: dict[str, Any] | None = field(default_factory=lambda: {"input_tokens": 20, "output_tokens": 430})
+    error: EaselError | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def image(self, **question: Any) -> ImageAnswer:
+        self.asked.append(question)
+        if self.error:
+            raise self.error
+        return ImageAnswer(base64=self.base64, usage=self.usage, request_id="req_image")
+
+
+@dataclass
+class FakeDeadline:
+    """An invocation with this many seconds left; sleeping uses them up."""
+
+    left: float = 300
+    now: float = NOW.timestamp()
+
+    def seconds(self) -> float:
+        return self.left
+
+    def epoch(self) -> int:
+        return int(self.now + self.left)
+
+    def sleep(self, seconds: float) -> None:
+        self.left -= seconds
+
+
+@dataclass(frozen=True)
+class Clients:
+    s3: Any
+    dynamodb: Any
+    secretsmanager: Any
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[tuple[Any, Clients]]:
+    """One AWS in memory for all tests, since making its clients takes half a second."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "test")
+        environment.setenv("AWS_DEFAULT_REGION", REGION)
+        with mock_aws() as mock:
+            yield mock, Clients(s3=boto3.client("s3"), dynamodb=boto3.client("dynamodb"), secretsmanager=boto3.client("secretsmanager"))
+
+
+@pytest.fixture
+def aws(memory: tuple[Any, Clients]) -> Clients:
+    """An empty AWS."""
+    for name in ("s3", "dynamodb", "secretsmanager"):
+        get_backend(name)["123456789012"]["aws" if name == "s3" else REGION].reset()  # type: ignore[call-overload]
+    return memory[1]
+
+
+@pytest.fixture
+def table(aws: Clients) -> Table:
+    aws.dynamodb.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return Table(aws.dynamodb, name=TABLE, sleep=lambda _: None)
+
+
+@pytest.fixture
+def budget(table: Table) -> Budget:
+    return Budget(table, setting=CAP)
+
+
+@pytest.fixture
+def book(table: Table, budget: Budget) -> Records:
+    return Records(table, budget)
+
+
+@pytest.fixture
+def s3(aws: Clients) -> Any:
+    aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return aws.s3
+
+
+class ConditionalCopies:
+    """S3 whose CopyObject honours If-None-Match, as AWS does and moto does not."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def copy_object(self, **call: Any) -> Any:
+        if call.pop("IfNoneMatch", None) == "*" and call["Key"] in keys_in(self._client):
+            answer: Any = {"Error": {"Code": "PreconditionFailed"}, "ResponseMetadata": {"HTTPStatusCode": 412}}
+            raise ClientError(answer, "CopyObject")
+        return self._client.copy_object(**call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.fixture
+def store(s3: Any) -> ObjectStore:
+    return ObjectStore(ConditionalCopies(s3), bucket=BUCKET, owner="123456789012")
+
+
+def keys_in(s3: Any) -> list[str]:
+    return sorted(found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []))

@@ -1,0 +1,86 @@
+import inspect
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+
+from functions.adapters import aws
+from functions.adapters.budget import Budget
+from functions.adapters.table import CONFLICT_TRIES, Table
+from functions.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
+
+BOTOCORE = sorted(
+    {kind for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass) if issubclass(kind, BotoCoreError)},
+    key=lambda kind: kind.__name__,
+)
+
+
+def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer | more, "Op")
+
+
+@pytest.mark.parametrize("kind", BOTOCORE, ids=lambda kind: kind.__name__)
+def test_every_error_of_botocore_has_a_place_in_the_tree(kind: type[BotoCoreError]) -> None:
+    bare = kind.__new__(kind)
+    assert type(aws.translate(bare, "doing")) in (StorageBusyError, ConfigError)
+
+
+@pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectTimeoutError, EndpointConnectionError])
+def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
+    assert isinstance(aws.translate(kind(endpoint_url="http://x"), "doing"), StorageBusyError)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("SlowDown", 503, StorageBusyError), ("InternalError", 500, StorageBusyError), ("ConditionalRequestConflict", 409, StorageBusyError),
+        ("ThrottlingException", 400, StorageBusyError), ("AccessDenied", 403, StorageDeniedError),
+        ("KMS.DisabledException", 400, StorageDeniedError),
+        ("403", 403, StorageDeniedError), ("NoSuchBucket", 404, ConfigError), ("PermanentRedirect", 301, ConfigError),
+        ("ValidationException", 400, ConfigError), ("Whatever", 502, StorageBusyError), ("", 0, ConfigError),
+    ],
+)  # fmt: skip
+def test_a_code_decides_whether_it_passes(code: str, status: int, expected: type[EaselError]) -> None:
+    error = aws.translate(client_error(code, status), "writing 'f/a.png'")
+    assert type(error) is expected
+    assert "writing 'f/a.png'" in str(error)
+
+
+class Conflicting:
+    """A DynamoDB where other writers get in the way a number of times, in one of the two ways in which AWS says so."""
+
+    def __init__(self, client: Any, conflicts: int, code: str = "TransactionCanceledException") -> None:
+        self._client, self.left, self._code = client, conflicts, code
+
+    def transact_write_items(self, **call: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            reasons = [{"Code": "TransactionConflict"}, *[{"Code": "None"}] * (len(call["TransactItems"]) - 1)]
+            raise client_error(self._code, CancellationReasons=reasons)
+        return self._client.transact_write_items(**call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("code", ["TransactionCanceledException", "TransactionConflictException"])
+def test_a_conflict_with_other_writers_is_outlasted(table: Table, code: str) -> None:
+    waits: list[float] = []
+    busy = Table(Conflicting(table._client, CONFLICT_TRIES - 1, code), name="records", sleep=waits.append)
+    Budget(busy, setting=100).reserve("2026-11", 10, purpose="a test")
+    assert Budget(table, setting=100).read("2026-11").committed == 10
+    assert all(0.02 <= wait <= 0.501 for wait in waits)
+
+
+def test_a_conflict_that_does_not_end_is_left_to_the_state_machine(table: Table) -> None:
+    busy = Table(Conflicting(table._client, 10_000), name="records", sleep=lambda _: None)
+    with pytest.raises(StorageBusyError):
+        busy.write(busy.put_if_absent({"pk": "a", "sk": "b"}))
+
+
+def test_a_condition_that_fails_beside_a_conflict_is_an_answer(table: Table) -> None:
+    table.write(table.put_if_absent({"pk": "a", "sk": "b"}))
+    assert table.write(table.put_if_absent({"pk": "a", "sk": "b"}), table.put_if_absent({"pk": "c", "sk": "d"})) == [False, True]
+    assert table.get("c", "d") is None

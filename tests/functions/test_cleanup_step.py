@@ -1,0 +1,169 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.adapters import records
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ImageRecord, Records
+from functions.cleanup import handler as cleanup
+from functions.contract import Prompt, Removal, Report, Start
+from functions.errors import InputError, StorageBusyError, StorageDeniedError
+from tests.functions.conftest import BUCKET, NOW, keys_in, make_settings, png
+from tests.functions.test_upload_step import Step as UploadStep
+
+
+class Step:
+    """The cleanup step, with the steps before it where a test needs pictures."""
+
+    def __init__(self, book: Records, store: ObjectStore) -> None:
+        self.book, self.store = book, store
+        self.upload = UploadStep(book, store)
+
+    def stored(self, n: int = 1) -> str:
+        return str(self.upload.run(self.upload.staged(png(colour=f"#0000{n:02d}"), n=n)).key)
+
+    def finish(self, **message: Any) -> Report:
+        values: dict[str, Any] = {"run_id": "run-1", "variations": (1, 2), "dry_run": False, "estimate_micro_usd": 30_000}
+        return cleanup.finish(Prompt(**values | message), settings=make_settings(), book=self.book, store=self.store)
+
+    def delete(self, **request: Any) -> Removal:
+        start = Start(request=request, execution_name="e", started="2026-11-24T03:15:02Z")
+        return cleanup.delete(start, now=NOW, settings=make_settings(), book=self.book, store=self.store)
+
+
+@pytest.fixture
+def step(book: Records, store: ObjectStore) -> Step:
+    return Step(book, store)
+
+
+def test_reports_each_picture_with_its_key_link_and_cost_and_the_totals(step: Step) -> None:
+    key = step.stored()
+    made = step.finish()
+    assert (made.stored, made.refused, made.possibly_paid) == (1, 0, 0)
+    assert (made.chat_cost_usd, made.image_cost_usd, made.cost_usd) == (0.00013, 0.013, 0.01313)
+    picture = made.pictures[0]
+    assert (picture.n, picture.status, picture.key, picture.cost_usd) == (1, "stored", key, 0.013)
+    assert picture.console_url is not None
+    assert "ap-southeast-1.console.aws.amazon.com/s3/object/pictures" in picture.console_url
+
+
+def test_empties_the_staging_of_finished_pictures_and_keeps_that_of_others(step: Step, s3: Any) -> None:
+    step.stored(1)
+    step.upload.staged(png(), n=2)
+    step.store.put("staging/run-1/1/1.json", b"{}", content_type="application/json")
+    step.store.put("staging/run-10/1/1.bytes", b"other run", content_type="x/y")
+    step.finish()
+    assert [key for key in keys_in(s3) if key.startswith("staging/")] == ["staging/run-1/2/1.bytes", "staging/run-10/1/1.bytes"]
+
+
+def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(step: Step) -> None:
+    claim = ImageRecord(
+        run_id="run-1", n=2, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+    )
+    step.book.claim(claim, after=None)
+    step.book.refuse(claim, category="violence")
+    step.stored(1)
+    made = step.finish()
+    assert (made.stored, made.refused) == (1, 1)
+    assert (made.pictures[1].refusal, made.pictures[1].cost_usd) == ("violence", 0.0)
+    assert made.cost_usd == 0.01313
+
+
+def test_one_unknown_cost_makes_the_total_unknown_and_not_smaller(step: Step, table: Any) -> None:
+    step.stored()
+    values = {":none": None}
+    table.write(table.update("run#run-1", "image#1", "SET #cost_micro_usd = :none", values=values))
+    made = step.finish()
+    assert made.image_cost_usd is None
+    assert made.cost_usd is None
+
+
+def test_a_dry_run_reports_the_estimate(step: Step) -> None:
+    made = step.finish(run_id="dry", variations=(), dry_run=True)
+    assert (made.estimate_usd, made.pictures, made.cost_usd) == (0.03, (), 0.0)
+
+
+def test_deletes_one_image_with_what_belongs_to_it_and_it_can_be_had_back(step: Step, s3: Any) -> None:
+    key = step.stored(1)
+    other = step.stored(2)
+    removed = step.delete(action="delete_image", image_key=key, confirm=True)
+    assert removed.deleted == 3
+    assert not [found for found in keys_in(s3) if key in found]
+    assert other in keys_in(s3)
+    marker = next(m for m in s3.list_object_versions(Bucket=BUCKET, Prefix=key)["DeleteMarkers"] if m["Key"] == key)
+    s3.delete_object(Bucket=BUCKET, Key=key, VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == png(colour="#000001")
+
+
+def test_a_deleted_picture_stays_known_as_deleted(step: Step) -> None:
+    key = step.stored()
+    step.delete(action="delete_image", image_key=key, confirm=True)
+    found = step.book.image("run-1", 1)
+    assert found is not None
+    assert found.status == records.DELETED
+    assert step.finish().pictures[0].status == "deleted"
+
+
+def test_deleting_what_is_not_there_is_no_error(step: Step) -> None:
+    assert step.delete(action="delete_image", image_key="f/none.png", confirm=True).deleted == 0
+    assert step.delete(action="delete_folder", folder_name="none", confirm=True).deleted == 0
+
+
+def test_deletes_a_folder_and_never_its_neighbours(step: Step, s3: Any) -> None:
+    key = step.stored()
+    for other in ("my_s3_folder2/a.png", "my_s3_folder/sub/b.png", "my_s3_folder", "thumbnails/my_s3_folder2/a.png.webp"):
+        step.store.put(other, b"x", content_type="x/y")
+    removed = step.delete(action="delete_folder", folder_name="my_s3_folder", confirm=True)
+    assert removed.deleted == 4
+    left = [found for found in keys_in(s3) if not found.startswith("staging/")]
+    assert left == ["my_s3_folder", "my_s3_folder2/a.png", "thumbnails/my_s3_folder2/a.png.webp"]
+    found = step.book.image("run-1", 1)
+    assert found is not None
+    assert (found.status, found.key) == (records.DELETED, key)
+
+
+def test_a_dry_run_of_a_delete_counts_and_takes_nothing(step: Step, s3: Any) -> None:
+    step.stored()
+    before = keys_in(s3)
+    removed = step.delete(action="delete_folder", folder_name="my_s3_folder", dry_run=True)
+    assert (removed.dry_run, removed.deleted) == (True, 0)
+    assert removed.bytes > 0
+    assert keys_in(s3) == before
+
+
+def test_empties_a_folder_of_more_than_two_pages(step: Step, s3: Any) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100)))
+    assert step.delete(action="delete_folder", folder_name="big", confirm=True).deleted == 2_100
+    assert keys_in(s3) == []
+
+
+@pytest.mark.parametrize(
+    "request_", [{}, {"action": "delete_folder", "folder_name": "f"}, {"action": "delete_folder", "confirm": True}, [], None]
+)
+def test_deletes_nothing_without_a_confirmed_target(step: Step, s3: Any, request_: Any) -> None:
+    step.stored()
+    before = keys_in(s3)
+    start = Start(request=request_, execution_name="e", started="x")
+    with pytest.raises((InputError, cleanup.ConfigError)):
+        cleanup.delete(start, now=NOW, settings=make_settings(), book=step.book, store=step.store)
+    assert keys_in(s3) == before
+
+
+@pytest.mark.parametrize(("code", "error"), [("InternalError", StorageBusyError), ("AccessDenied", StorageDeniedError)])
+def test_an_object_that_s3_keeps_in_spite_of_its_200_is_an_error(code: str, error: type[Exception]) -> None:
+    class HalfHearted:
+        def delete_objects(self, **_: Any) -> dict[str, Any]:
+            return {"Errors": [{"Key": "f/b.png", "Code": code, "Message": "no"}]}
+
+    with pytest.raises(error, match=r"f/b\.png.*1 of 2"):
+        ObjectStore(HalfHearted(), bucket="b", owner="1").delete(["f/a.png", "f/b.png"])
+
+
+def test_a_client_error_keeps_its_cause(step: Step) -> None:
+    gone = ObjectStore(step.store._client, bucket="another-bucket", owner="123456789012")
+    with pytest.raises(cleanup.ConfigError) as caught:
+        gone.get("x", limit=1)
+    assert isinstance(caught.value.__cause__, ClientError)

@@ -1,0 +1,35 @@
+import json
+
+import pytest
+
+from functions.contract import Picture, Report, StagedImage, Variation
+from functions.errors import ConfigError
+
+STATE_LIMIT = 262_144  # bytes, https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+
+
+def test_ignores_what_a_newer_function_added() -> None:
+    assert Variation.from_state({"run_id": "r", "n": 1, "new": True}) == Variation(run_id="r", n=1)
+
+
+@pytest.mark.parametrize("state", [None, [], {"run_id": "r"}])
+def test_names_what_is_missing(state: object) -> None:
+    with pytest.raises(ConfigError, match="Variation"):
+        Variation.from_state(state)
+
+
+def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
+    key = "写" * 341
+    picture = Picture(
+        n=10, id="x" * 11, status="stored", key=key, console_url="u" * 4_000, bytes=1, cost_usd=1.0, possibly_paid=2, refusal="r" * 100
+    )
+    report = Report(
+        run_id="r" * 80, dry_run=False, topic="t" * 200, title="t" * 80, pictures=(picture,) * 10, stored=10, refused=0, possibly_paid=0,
+        chat_cost_usd=1.0, image_cost_usd=1.0, cost_usd=1.0, estimate_usd=1.0,
+    )  # fmt: skip
+    assert len(json.dumps(report.to_state()).encode()) < STATE_LIMIT / 2
+
+
+def test_a_message_survives_the_way_through_a_state() -> None:
+    staged = StagedImage(run_id="r", n=1, key="k", bytes=3, sha256="s", usage={"a": {"b": 1}}, cost_micro_usd=None)
+    assert StagedImage.from_state(json.loads(json.dumps(staged.to_state()))) == staged

@@ -1,0 +1,13 @@
+from functions import errors
+from functions.errors import EaselError, InputError
+
+
+def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:
+    drawn = [line.replace("│", " ").split("─ ")[-1].split()[0] for line in (errors.__doc__ or "").splitlines() if "─ " in line]
+    defined = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EaselError)]
+    assert sorted([*drawn, "EaselError"]) == sorted(defined)
+
+
+def test_input_error_shows_a_control_character_escaped_and_a_long_value_cut() -> None:
+    assert "'a\\u202eb'" in str(InputError("folder_name", "a\u202eb", "x"))
+    assert len(str(InputError("topic", "x" * 10_000, "y"))) < 300

@@ -1,0 +1,305 @@
+import base64
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions import keys
+from functions.adapters import records
+from functions.adapters.budget import Budget
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import PromptRecord, Records
+from functions.contract import StagedImage, Variation
+from functions.errors import (
+    BadImageError,
+    BudgetExceededError,
+    ClaimHeldError,
+    ConfigError,
+    ContentRefusedError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    StorageBusyError,
+    StorageDeniedError,
+    TransientError,
+)  # fmt: skip
+from functions.image import handler as image
+from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png
+
+COST = 20 * 5 + 430 * 30
+
+
+def prompt_record(**changes: Any) -> PromptRecord:
+    choices = {
+        "folder_name": "my_s3_folder", "file_name": keys.DEFAULT_FILE_NAME, "style": None, "count": 1, "model": "gpt-image-2.6-flare",
+        "size": "1024x1024", "quality": "medium", "output_format": "png", "background": "auto",
+    }  # fmt: skip
+    values: dict[str, Any] = {
+        "run_id": "run-1", "digest": "d", "started": "2026-11-24T03:15:02.100Z", "text": "A kite", "title": "Kite", "alt_text": "A kite",
+        "tags": [], "topic": "Sport", "choices": choices, "chat_model": "gpt-6-luna", "chat_cost_micro_usd": 130,
+    }  # fmt: skip
+    return PromptRecord(**values | changes)
+
+
+class RefusingStore:
+    """A bucket that refuses a number of puts of picture bytes, as S3 does on a bad day."""
+
+    def __init__(self, store: ObjectStore, refusals: int, error: Exception) -> None:
+        self._store, self.left, self._error = store, refusals, error
+
+    def put(self, key: str, body: bytes, **how: Any) -> None:
+        if key.endswith(".bytes") and self.left:
+            self.left -= 1
+            raise self._error
+        self._store.put(key, body, **how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class Step:
+    """The image step with its outside world around it."""
+
+    def __init__(self, book: Records, budget: Budget, store: Any) -> None:
+        self.book, self.budget, self.store = book, budget, store
+        self.painter = FakePainter(base64=base64.b64encode(png()).decode())
+        self.deadline = FakeDeadline(now=image.time.time())
+        book.keep_prompt(prompt_record())
+
+    def run(self, n: int = 1) -> StagedImage:
+        return image.run(
+            Variation(run_id="run-1", n=n),
+            deadline=self.deadline,
+            painter=self.painter,
+            book=self.book,
+            store=self.store,  # type: ignore[arg-type]
+        )
+
+    def record(self, n: int = 1) -> records.ImageRecord:
+        found = self.book.image("run-1", n)
+        assert found is not None
+        return found
+
+    def money(self) -> tuple[int, int]:
+        month = self.budget.read(image.month_of(image.datetime.now(image.UTC)))
+        return month.committed, month.spent
+
+    def crash(self) -> None:
+        """Leave what a killed function leaves: a claim whose lease has run out, and no bytes."""
+        self.painter.error = RuntimeError("killed")  # type: ignore[assignment]
+        self.deadline.now -= 1_000
+        with pytest.raises(RuntimeError):
+            self.run()
+        self.deadline.now += 1_000
+        self.painter.error = None
+
+
+@pytest.fixture
+def step(book: Records, budget: Budget, store: ObjectStore) -> Step:
+    return Step(book, budget, store)
+
+
+def test_buys_stages_and_settles(step: Step, s3: Any) -> None:
+    staged = step.run()
+    assert (staged.key, staged.bytes, staged.cost_micro_usd) == ("staging/run-1/1/1.bytes", len(png()), COST)
+    assert s3.get_object(Bucket="pictures", Key=staged.key)["Body"].read() == png()
+    assert step.record().status == records.STAGED
+    assert step.money() == (COST, COST)
+    assert keys_in(s3) == ["staging/run-1/1/1.bytes", "staging/run-1/1/1.json"]
+
+
+def test_leaves_what_is_auto_to_openai_and_gives_it_time(step: Step) -> None:
+    step.run()
+    asked = step.painter.asked[0]
+    assert "background" not in asked
+    assert (asked["prompt"], asked["size"], asked["quality"]) == ("A kite", "1024x1024", "medium")
+    assert asked["timeout"] == 300 - image.STAGING_SECONDS
+
+
+def test_a_retry_finds_the_staged_picture_and_pays_nothing(step: Step) -> None:
+    assert step.run() == step.run()
+    assert len(step.painter.asked) == 1
+
+
+def test_waits_while_another_execution_buys_the_same_picture(step: Step) -> None:
+    step.painter.error = RuntimeError("still painting")  # type: ignore[assignment]
+    with pytest.raises(RuntimeError):
+        step.run()
+    with pytest.raises(ClaimHeldError, match="being bought"):
+        step.run()
+    assert len(step.painter.asked) == 1
+
+
+def test_a_crash_is_counted_as_possibly_paid_and_bought_again_once(step: Step) -> None:
+    step.crash()
+    staged = step.run()
+    assert staged.key == "staging/run-1/1/2.bytes"
+    assert step.record().possibly_paid == 1
+    reserved = step.record().reserved_micro_usd or 0
+    assert step.money() == (reserved + COST, reserved + COST)
+
+
+def test_after_two_unknown_outcomes_a_person_decides(step: Step) -> None:
+    step.crash()
+    step.crash()
+    with pytest.raises(OutcomeUnknownError, match="2 times"):
+        step.run()
+    assert len(step.painter.asked) == 2
+    assert step.record().possibly_paid == 2
+
+
+def test_a_crash_after_the_bytes_were_staged_pays_nothing_and_keeps_the_cost(step: Step) -> None:
+    class Dying:
+        def __getattr__(self, name: str) -> Any:
+            if name == "stage":
+                raise RuntimeError("killed")
+            return getattr(step_book, name)
+
+    step_book, step.book = step.book, Dying()  # type: ignore[assignment]
+    step.deadline.now -= 1_000
+    with pytest.raises(RuntimeError):
+        step.run()
+    step.book = step_book
+    staged = step.run()
+    assert (staged.key, staged.cost_micro_usd) == ("staging/run-1/1/1.bytes", COST)
+    assert len(step.painter.asked) == 1
+    assert step.money() == (COST, COST)
+    assert step.record().possibly_paid == 0
+
+
+def test_bytes_that_come_late_are_used_though_they_were_given_up(step: Step) -> None:
+    step.painter.error = TransientError("read timeout", possibly_paid=True)
+    with pytest.raises(TransientError):
+        step.run()
+    reserved = step.record().reserved_micro_usd or 0
+    assert step.money() == (reserved, reserved)
+    step.store.put("staging/run-1/1/1.bytes", png(), content_type="x/y", metadata={"sha256": "s", "usage": '{"output_tokens": 430}'})
+    step.run()
+    assert len(step.painter.asked) == 1
+    assert step.money() == (430 * 30, 430 * 30)
+
+
+@pytest.mark.parametrize("error", [RateLimitedError("slow down"), TransientError("refused connection"), ConfigError("no such model")])
+def test_a_call_that_was_certainly_not_charged_gives_the_claim_back(step: Step, error: Any) -> None:
+    step.painter.error = error
+    with pytest.raises(type(error)):
+        step.run()
+    assert step.money() == (0, 0)
+    assert step.book.image("run-1", 1) is None
+    step.painter.error = None
+    step.run()
+    assert step.record().possibly_paid == 0
+
+
+def test_a_second_purchase_that_was_not_charged_leaves_the_first_counted(step: Step) -> None:
+    step.crash()
+    step.painter.error = RateLimitedError("slow down")
+    with pytest.raises(RateLimitedError):
+        step.run()
+    step.painter.error = None
+    assert step.run().key == "staging/run-1/1/2.bytes"
+    assert step.record().possibly_paid == 1
+
+
+def test_a_read_timeout_ends_the_lease_at_once_and_counts(step: Step) -> None:
+    step.painter.error = TransientError("read timeout", possibly_paid=True)
+    with pytest.raises(TransientError):
+        step.run()
+    assert (step.record().possibly_paid, step.record().lease_until) == (1, 0)
+    step.painter.error = None
+    step.run()
+    assert len(step.painter.asked) == 2
+
+
+def test_a_refused_picture_costs_nothing_and_stays_refused(step: Step) -> None:
+    step.painter.error = ContentRefusedError("no", category="violence")
+    for _ in range(2):
+        with pytest.raises(ContentRefusedError):
+            step.run()
+    assert len(step.painter.asked) == 1
+    assert (step.record().status, step.record().refusal) == (records.REFUSED, "violence")
+    assert step.money() == (0, 0)
+
+
+@pytest.mark.parametrize("error", [StorageBusyError("slow down"), StorageDeniedError("no"), ConfigError("gone")])
+def test_the_put_of_paid_bytes_is_repeated_until_it_works(step: Step, store: ObjectStore, error: Exception) -> None:
+    step.store = RefusingStore(store, 40, error)
+    assert step.run().bytes == len(png())
+    assert len(step.painter.asked) == 1
+
+
+def test_a_picture_that_s3_refuses_until_the_deadline_is_lost_and_counted_as_spent(step: Step, store: ObjectStore) -> None:
+    step.store = RefusingStore(store, 10_000, StorageBusyError("slow down"))
+    with pytest.raises(OutcomeUnknownError, match="did not take it"):
+        step.run()
+    assert step.record().status == records.LOST
+    committed, spent = step.money()
+    assert committed == spent > 0
+    with pytest.raises(OutcomeUnknownError, match="lost"):
+        step.run()
+    assert len(step.painter.asked) == 1
+
+
+@pytest.mark.parametrize("text", ["not base64!", "data:image/png;base64,iVBORw0=", "QUJD\nQUJD", "QUJ"])
+def test_what_is_no_base64_stays_in_staging_and_is_never_bought_again(step: Step, s3: Any, text: str) -> None:
+    step.painter.base64 = text
+    with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
+        step.run()
+    assert s3.get_object(Bucket="pictures", Key="staging/run-1/1/1.bytes")["Body"].read() == text.encode()
+    step.run()
+    assert len(step.painter.asked) == 1
+
+
+def test_no_call_without_rights_to_staging(step: Step) -> None:
+    class Denied:
+        def put(self, *_: Any, **__: Any) -> None:
+            raise StorageDeniedError("no")
+
+    step.store = Denied()
+    with pytest.raises(StorageDeniedError):
+        step.run()
+    assert step.painter.asked == []
+    assert step.money() == (0, 0)
+
+
+def test_no_call_that_does_not_fit_under_the_cap(step: Step) -> None:
+    month = image.month_of(image.datetime.now(image.UTC))
+    step.budget.reserve(month, CAP - 1_000, purpose="something else")
+    with pytest.raises(BudgetExceededError, match=f"{month} has"):
+        step.run()
+    assert step.painter.asked == []
+    assert step.book.image("run-1", 1) is None
+
+
+def test_a_cap_lowered_between_reading_and_claiming_is_seen(step: Step, table: Any) -> None:
+    """The claim's condition names the cap that was read, so that a change of it never slips by."""
+    month = image.month_of(image.datetime.now(image.UTC))
+    stale = step.budget.read(month)
+    assert all(table.write(table.update(f"budget#{month}", "budget", "SET #cap = :cap", values={":cap": 1})))
+    assert table.write(step.budget.reservation(stale, 500)) == [False]
+
+
+def test_an_answer_without_usage_costs_its_estimate_and_is_reported_unknown(step: Step) -> None:
+    step.painter.usage = None
+    assert step.run().cost_micro_usd is None
+    committed, spent = step.money()
+    assert committed == spent == step.record().reserved_micro_usd
+
+
+def test_a_run_without_a_prompt_record_is_named(step: Step) -> None:
+    with pytest.raises(ConfigError, match="no prompt record"):
+        image.run(
+            Variation(run_id="other", n=1),
+            deadline=step.deadline,
+            painter=step.painter,
+            book=step.book,
+            store=step.store,  # type: ignore[arg-type]
+        )
+
+
+def test_settles_in_the_month_that_it_reserved_in(step: Step, table: Any) -> None:
+    claim = records.ImageRecord(
+        run_id="run-1", n=9, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=5, month="2020-01", reserved_micro_usd=100
+    )
+    assert step.book.claim(claim, after=None)
+    assert step.book.stage(claim, replace(claim, staged_key="k", bytes=1, sha256="s", cost_micro_usd=60))
+    assert (step.budget.read("2020-01").committed, step.budget.read("2020-01").spent) == (60, 60)

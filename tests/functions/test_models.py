@@ -1,0 +1,57 @@
+from datetime import date
+
+import pytest
+
+from functions import models
+from functions.errors import ModelRetiredError
+
+
+@pytest.mark.parametrize(
+    ("model", "quality", "published_usd"),
+    [
+        ("gpt-image-2", "low", 0.006), ("gpt-image-2", "medium", 0.053), ("gpt-image-2", "high", 0.211),
+        ("gpt-image-2.5-flare", "low", 0.006), ("gpt-image-2.5-flare", "medium", 0.013), ("gpt-image-2.5-flare", "high", 0.053),
+    ],
+)  # fmt: skip
+def test_the_estimate_bounds_the_published_price_closely(model: str, quality: str, published_usd: float) -> None:
+    estimate = models.estimate_image(model, prompt="", size="1024x1024", quality=quality)
+    assert estimate is not None
+    assert published_usd * 1_000_000 <= estimate <= 1.2 * published_usd * 1_000_000
+
+
+def test_a_larger_picture_can_cost_less_as_openai_bills_it() -> None:
+    square = models.estimate_image("gpt-image-2", prompt="", size="1024x1024", quality="high")
+    wide = models.estimate_image("gpt-image-2", prompt="", size="1536x1024", quality="high")
+    assert square is not None
+    assert wide is not None
+    assert wide < square
+
+
+def test_auto_counts_as_the_dearest_choice() -> None:
+    every = [
+        models.estimate_image("gpt-image-2.6-flare", prompt="p", size=size, quality=quality) or 0
+        for size in models.SIZES
+        for quality in ("low", "medium", "high")
+    ]
+    assert models.estimate_image("gpt-image-2.6-flare", prompt="p", size="auto", quality="auto") == max(every)
+
+
+def test_what_is_not_known_is_unknown_and_never_zero() -> None:
+    assert models.estimate_image("my-own-model", prompt="p", size="auto", quality="auto") is None
+    assert models.image_cost("gpt-image-2.6-flare", None) is None
+    assert models.image_cost("gpt-image-2.6-flare", {"total_tokens": 3}) is None
+    assert models.chat_cost("my-own-model", {"prompt_tokens": 1}) is None
+
+
+def test_settles_from_usage_also_where_the_details_are_missing() -> None:
+    assert models.image_cost("gpt-image-2.6-flare", {"input_tokens": 10, "output_tokens": 100}) == 10 * 5 + 100 * 30
+    details = {"text_tokens": 4, "image_tokens": 6}
+    usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
+    assert models.image_cost("gpt-image-2.6-flare", usage) == 4 * 5 + 6 * 8 + 100 * 30
+    assert models.chat_cost("gpt-6-luna", {"prompt_tokens": 100, "completion_tokens": 10}) == 15
+
+
+def test_a_model_is_refused_from_its_last_day_on() -> None:
+    models.check_not_retired("gpt-image-1.5", today=date(2026, 11, 30))
+    with pytest.raises(ModelRetiredError, match=r"use gpt-image-2\.6-flare"):
+        models.check_not_retired("gpt-image-1.5", today=date(2026, 12, 1))

@@ -1,0 +1,102 @@
+from datetime import date
+from typing import Any
+
+import pytest
+
+from functions import request
+from functions.errors import ConfigError, InputError, ModelRetiredError
+from functions.request import Request
+from tests.functions.conftest import make_settings
+
+TODAY = date(2026, 11, 24)
+
+
+def parse(raw: object, **settings: Any) -> Request:
+    return request.parse(raw, request.defaults(make_settings(**settings)), today=TODAY)
+
+
+def test_an_empty_object_is_a_complete_request() -> None:
+    made = parse({})
+    assert (made.action, made.folder_name, made.count, made.output_format) == ("create", "my_s3_folder", 1, "png")
+
+
+@pytest.mark.parametrize("raw", [None, [], "text", 7, True, [{"action": "delete_image"}]])
+def test_refuses_input_that_is_no_object(raw: object) -> None:
+    with pytest.raises(InputError, match="the request"):
+        parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("bucket", "other"), ("Count", 1), ("action", "destroy"), ("count", 0), ("count", 11), ("count", "3"), ("count", True),
+        ("count", 1.5),
+        ("size", "1000x1000"), ("size", "16x16x16"), ("size", "4096x2160"), ("size", "1600x320"), ("size", "-16x16"), ("size", "१६x१६"),
+        ("quality", "ultra"), ("quality", "max"), ("output_format", "gif"), ("background", "pink"), ("topic", ""), ("topic", "x" * 201),
+        ("topic", "a\x07b"), ("topics", []), ("topics", [3]), ("topics", "a"),
+        ("description", "x" * 4_001), ("prompt", "x" * 33_000),
+        ("style", 5), ("aws_region", "eu-west-1"), ("folder_name", "../x"), ("folder_name", ""), ("folder_name", "/a"),
+        ("folder_name", "a//b"),
+        ("request_id", "a b"), ("request_id", "x" * 81), ("dry_run", "yes"), ("image_key", "a/b.png"), ("confirm", True),
+        ("file_name", "{x}"),
+    ],
+)  # fmt: skip
+def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object) -> None:
+    with pytest.raises(InputError) as caught:
+        parse({field: value})
+    assert field in str(caught.value)
+    assert ascii(value).strip("[]")[:20] in str(caught.value)
+    assert "allowed: " in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ["auto", "1024x1024", "3840x2160", "2160x3840", "1536x512", "1008x1008"])
+def test_takes_every_size_that_the_models_make(size: str) -> None:
+    assert parse({"size": size}).size == size
+
+
+def test_refuses_a_transparent_jpeg() -> None:
+    with pytest.raises(InputError, match="background"):
+        parse({"background": "transparent", "output_format": "jpeg"})
+
+
+def test_refuses_a_prompt_together_with_what_a_prompt_is_written_from() -> None:
+    with pytest.raises(InputError, match="style"):
+        parse({"prompt": "a boat", "style": "woodcut"})
+
+
+def test_a_retired_model_names_its_successor() -> None:
+    with pytest.raises(ModelRetiredError, match=r"gpt-image-2\.6-flare"):
+        parse({"model": "dall-e-3"})
+
+
+def test_a_model_with_no_known_price_is_refused_unless_the_deployment_allows_it() -> None:
+    with pytest.raises(ConfigError, match="unpriced_models=allow"):
+        parse({"model": "my-own-model"})
+    assert parse({"model": "my-own-model"}, unpriced_models_allowed=True).model == "my-own-model"
+
+
+@pytest.mark.parametrize("action", ["delete_image", "delete_folder"])
+def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
+    target = {"image_key": "f/a.png"} if action == "delete_image" else {"folder_name": "f"}
+    with pytest.raises(InputError, match="needs it"):
+        parse({"action": action, "confirm": True})
+    with pytest.raises(InputError, match="confirm"):
+        parse({"action": action} | target)
+    with pytest.raises(InputError, match="confirm"):
+        parse({"action": action, "confirm": "true"} | target)
+    assert parse({"action": action, "confirm": True} | target).confirm
+
+
+@pytest.mark.parametrize("folder", ["", "/", "*", "staging", ".."])
+def test_a_delete_never_takes_the_whole_bucket(folder: str) -> None:
+    with pytest.raises(InputError, match="folder_name"):
+        parse({"action": "delete_folder", "folder_name": folder, "confirm": True})
+
+
+def test_a_field_that_is_null_counts_as_not_given() -> None:
+    assert parse({"topic": None, "count": None}) == parse({})
+
+
+def test_the_digest_ignores_the_id_and_nothing_else_that_shapes_the_picture() -> None:
+    assert request.digest({"topic": "a", "request_id": "1"}) == request.digest({"topic": "a", "request_id": "2"})
+    assert request.digest({"topic": "a"}) != request.digest({"topic": "b"})

@@ -1,0 +1,25 @@
+import pytest
+
+from functions import settings
+from functions.errors import ConfigError
+
+COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {settings.MONTHLY_BUDGET: "12.5"}
+
+
+def test_reads_typed_values() -> None:
+    read = settings.read(COMPLETE | {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow"})
+    assert read.topics == ("a", "b")
+    assert read.monthly_budget_micro_usd == 12_500_000
+    assert read.unpriced_models_allowed
+    assert read.openai_base_url is None
+
+
+def test_names_every_variable_that_is_missing_in_one_error() -> None:
+    lacking = {name: value for name, value in COMPLETE.items() if name not in (settings.BUCKET, settings.TABLE)}
+    with pytest.raises(ConfigError, match=f"{settings.BUCKET}, {settings.TABLE}"):
+        settings.read(lacking)
+
+
+def test_a_budget_that_is_no_number_is_named() -> None:
+    with pytest.raises(ConfigError, match=settings.MONTHLY_BUDGET):
+        settings.read(COMPLETE | {settings.MONTHLY_BUDGET: "much"})

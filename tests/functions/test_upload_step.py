@@ -1,0 +1,162 @@
+import hashlib
+import io
+import json
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from functions import keys
+from functions.adapters import records
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ImageRecord, Records
+from functions.contract import StagedImage, StoredImage
+from functions.errors import BadImageError, ConfigError
+from functions.upload import handler as upload
+from functions.upload.verification import MAX_PIXELS
+from tests.functions.conftest import BUCKET, NOW, encoded, keys_in, png
+from tests.functions.test_image_step import prompt_record
+
+BASE = f"my_s3_folder/image_2026-11-24_031502_{keys.run8('run-1')}"
+
+
+class Step:
+    """The upload step with a staged picture before it."""
+
+    def __init__(self, book: Records, store: ObjectStore) -> None:
+        self.book, self.store = book, store
+        book.keep_prompt(prompt_record())
+
+    def staged(self, data: bytes, n: int = 1) -> StagedImage:
+        key, sha256 = keys.staged("run-1", n, 1), hashlib.sha256(data).hexdigest()
+        self.store.put(key, data, content_type="application/octet-stream")
+        claim = ImageRecord(
+            run_id="run-1", n=n, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+        )
+        self.book.claim(claim, after=None)
+        staged = ImageRecord(
+            run_id="run-1", n=n, status=records.STAGED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9,
+            staged_key=key, bytes=len(data), sha256=sha256, usage={"output_tokens": 430}, cost_micro_usd=13_000,
+        )  # fmt: skip
+        self.book.stage(claim, staged)
+        return StagedImage(run_id="run-1", n=n, key=key, bytes=len(data), sha256=sha256, usage=None, cost_micro_usd=13_000)
+
+    def run(self, staged: StagedImage) -> StoredImage:
+        return upload.run(staged, now=NOW, book=self.book, store=self.store)
+
+
+@pytest.fixture
+def step(book: Records, store: ObjectStore) -> Step:
+    return Step(book, store)
+
+
+def test_stores_the_picture_with_thumbnail_and_sidecar(step: Step, s3: Any) -> None:
+    stored = step.run(step.staged(png(640, 480)))
+    assert (stored.status, stored.key) == ("stored", f"{BASE}_1.png")
+    there = s3.get_object(Bucket=BUCKET, Key=stored.key)
+    assert there["Body"].read() == png(640, 480)
+    assert there["ContentType"] == "image/png"
+    small = Image.open(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read()))
+    assert (small.format, small.size) == ("WEBP", (320, 240))
+    sidecar = json.loads(s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png.json")["Body"].read())
+    assert (sidecar["prompt"], sidecar["model"], sidecar["cost_usd"]) == ("A kite", "gpt-image-2.6-flare", 0.013)
+    assert (sidecar["width"], sidecar["height"], sidecar["usage"]) == (640, 480, {"output_tokens": 430})
+
+
+def test_puts_the_picture_on_the_shelves_of_the_gallery(step: Step, aws: Any) -> None:
+    step.run(step.staged(png()))
+    item = aws.dynamodb.get_item(TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}})["Item"]
+    assert item["shelf"]["S"] == "stored"
+    assert item["shelf_folder"]["S"] == "stored#my_s3_folder"
+    assert item["shelf_topic"]["S"] == "stored#Sport"
+    assert item["at_id"]["S"].startswith("2026-11-24T03:15:02")
+
+
+@pytest.mark.parametrize(
+    ("kind", "extension", "content_type"), [("PNG", "png", "image/png"), ("JPEG", "jpg", "image/jpeg"), ("WEBP", "webp", "image/webp")]
+)
+def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
+    step: Step, s3: Any, kind: str, extension: str, content_type: str
+) -> None:
+    stored = step.run(step.staged(encoded(kind)))
+    assert stored.key == f"{BASE}_1.{extension}"
+    assert s3.head_object(Bucket=BUCKET, Key=stored.key)["ContentType"] == content_type
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>busy</html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", encoded("GIF"), encoded("BMP"), png()[:-20], png()[: len(png()) // 2],
+     encoded("JPEG", 300, 300)[:-200], encoded("WEBP", 300, 300)[:-20], png()[:40] + b"\x00" + png()[41:], b"\x89PNG\r\n\x1a\n"],
+)  # fmt: skip
+def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(step: Step, s3: Any, data: bytes) -> None:
+    staged = step.staged(data)
+    with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
+        step.run(staged)
+    assert keys_in(s3) == ["staging/run-1/1/1.bytes"]
+
+
+def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpacked(step: Step) -> None:
+    out = io.BytesIO()
+    edge = int(MAX_PIXELS**0.5) + 10
+    Image.new("1", (edge, edge)).save(out, "PNG")
+    with pytest.raises(BadImageError, match="pixels"):
+        step.run(step.staged(out.getvalue()))
+
+
+def test_bytes_that_changed_on_the_way_are_refused(step: Step) -> None:
+    staged = step.staged(png())
+    step.store.put(staged.key, png(colour="red"), content_type="x/y")
+    with pytest.raises(BadImageError, match="sha256"):
+        step.run(staged)
+
+
+def test_running_twice_makes_one_object_of_each_kind(step: Step, s3: Any) -> None:
+    staged = step.staged(png())
+    assert step.run(staged) == step.run(staged)
+    assert len(keys_in(s3)) == 4
+    assert len(s3.list_object_versions(Bucket=BUCKET)["Versions"]) == 4
+
+
+def test_a_crash_before_the_record_was_written_leads_to_the_same_key(step: Step, s3: Any) -> None:
+    staged = step.staged(png())
+
+    class Dying:
+        def __getattr__(self, name: str) -> Any:
+            if name == "finish":
+                raise RuntimeError("killed")
+            return getattr(step.book, name)
+
+    with pytest.raises(RuntimeError):
+        upload.run(staged, now=NOW, book=Dying(), store=step.store)  # type: ignore[arg-type]
+    assert step.run(staged).key == f"{BASE}_1.png"
+    assert len(keys_in(s3)) == 4
+
+
+def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: Step, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"{BASE}_1.png", Body=b"somebody's own")
+    assert step.run(step.staged(png())).key == f"{BASE}_1_2.png"
+    assert s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png")["Body"].read() == b"somebody's own"
+
+
+def test_two_variations_that_look_alike_are_two_pictures(step: Step) -> None:
+    same = prompt_record(run_id="run-2", choices=prompt_record().choices | {"file_name": "same"})
+    step.book.keep_prompt(same)
+    first = step.run(step.staged(png(), n=1))
+    second = step.run(step.staged(png(), n=2))
+    assert first.key != second.key
+
+
+def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(step: Step, s3: Any) -> None:
+    staged = step.staged(png())
+    s3.delete_object(Bucket=BUCKET, Key=staged.key)
+    with pytest.raises(ConfigError, match="staged image gone"):
+        step.run(staged)
+    assert keys_in(s3) == []
+
+
+def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: Step, s3: Any) -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (400, 400), (0, 0, 0, 0)).save(out, "PNG")
+    step.run(step.staged(out.getvalue()))
+    small = Image.open(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read()))
+    assert small.mode == "RGBA"
