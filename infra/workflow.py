@@ -65,8 +65,9 @@ class Workflow(Construct):
         prompt = _task(self, "Write the prompt", steps.prompt, comment="Checks the whole request, then asks the chat model", payload=start)
         report = _task(self, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
         delete = _task(self, "Delete what was asked for", steps.cleanup, comment="One image or one folder; can be undone", payload=start)
-        # `in` is false for an input that is no object, so that the prompt step refuses it by name.
-        deletes = sfn.Condition.jsonata(f"{{% $states.input.action in {list(REMOVALS)} %}}".replace("'", '"'))
+        # Input that is no object goes to the prompt step, which refuses it by name.
+        named = "[" + ", ".join(f'"{action}"' for action in REMOVALS) + "]"
+        deletes = sfn.Condition.jsonata(f'{{% $type($states.input) = "object" and $states.input.action in {named} %}}')
         chain = (
             sfn.Choice.jsonata(self, "Which action?", comment="Pictures are made unless a delete is asked for")
             .when(deletes, delete)

@@ -18,6 +18,7 @@ from functions.adapters.object_store import ObjectStore
 from functions.adapters.openai_api import ChatAnswer, ImageAnswer
 from functions.adapters.records import Records
 from functions.adapters.table import Table
+from functions.deadline import Deadline
 from functions.errors import EaselError
 from functions.settings import Settings
 
@@ -88,7 +89,7 @@ class FakePainter:
 
 
 @dataclass
-class FakeDeadline:
+class FakeDeadline(Deadline):
     """An invocation with this many seconds left; sleeping uses them up."""
 
     left: float = 300
@@ -126,7 +127,7 @@ def memory() -> Iterator[tuple[Any, Clients]]:
 def aws(memory: tuple[Any, Clients]) -> Clients:
     """An empty AWS."""
     for name in ("s3", "dynamodb", "secretsmanager"):
-        get_backend(name)["123456789012"]["aws" if name == "s3" else REGION].reset()  # type: ignore[call-overload]
+        get_backend(name)["123456789012"]["aws" if name == "s3" else REGION].reset()
     return memory[1]
 
 

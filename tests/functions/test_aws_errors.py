@@ -35,7 +35,8 @@ def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "expected"),
     [
-        ("SlowDown", 503, StorageBusyError), ("InternalError", 500, StorageBusyError), ("ConditionalRequestConflict", 409, StorageBusyError),
+        ("SlowDown", 503, StorageBusyError), ("InternalError", 500, StorageBusyError),
+        ("ConditionalRequestConflict", 409, StorageBusyError),
         ("ThrottlingException", 400, StorageBusyError), ("AccessDenied", 403, StorageDeniedError),
         ("KMS.DisabledException", 400, StorageDeniedError),
         ("403", 403, StorageDeniedError), ("NoSuchBucket", 404, ConfigError), ("PermanentRedirect", 301, ConfigError),

@@ -9,7 +9,7 @@ from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import ImageRecord, Records
 from functions.cleanup import handler as cleanup
 from functions.contract import Prompt, Removal, Report, Start
-from functions.errors import InputError, StorageBusyError, StorageDeniedError
+from functions.errors import ConfigError, InputError, StorageBusyError, StorageDeniedError
 from tests.functions.conftest import BUCKET, NOW, keys_in, make_settings, png
 from tests.functions.test_upload_step import Step as UploadStep
 
@@ -147,7 +147,7 @@ def test_deletes_nothing_without_a_confirmed_target(step: Step, s3: Any, request
     step.stored()
     before = keys_in(s3)
     start = Start(request=request_, execution_name="e", started="x")
-    with pytest.raises((InputError, cleanup.ConfigError)):
+    with pytest.raises((InputError, ConfigError)):
         cleanup.delete(start, now=NOW, settings=make_settings(), book=step.book, store=step.store)
     assert keys_in(s3) == before
 
@@ -164,6 +164,6 @@ def test_an_object_that_s3_keeps_in_spite_of_its_200_is_an_error(code: str, erro
 
 def test_a_client_error_keeps_its_cause(step: Step) -> None:
     gone = ObjectStore(step.store._client, bucket="another-bucket", owner="123456789012")
-    with pytest.raises(cleanup.ConfigError) as caught:
+    with pytest.raises(ConfigError) as caught:
         gone.get("x", limit=1)
     assert isinstance(caught.value.__cause__, ClientError)

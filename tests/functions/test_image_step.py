@@ -1,12 +1,14 @@
 import base64
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from functions import keys
 from functions.adapters import records
-from functions.adapters.budget import Budget
+from functions.adapters.budget import Budget, month_of
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import PromptRecord, Records
 from functions.contract import StagedImage, Variation
@@ -26,6 +28,10 @@ from functions.image import handler as image
 from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png
 
 COST = 20 * 5 + 430 * 30
+
+
+def this_month() -> str:
+    return month_of(datetime.now(UTC))
 
 
 def prompt_record(**changes: Any) -> PromptRecord:
@@ -62,7 +68,7 @@ class Step:
     def __init__(self, book: Records, budget: Budget, store: Any) -> None:
         self.book, self.budget, self.store = book, budget, store
         self.painter = FakePainter(base64=base64.b64encode(png()).decode())
-        self.deadline = FakeDeadline(now=image.time.time())
+        self.deadline = FakeDeadline(now=time.time())
         book.keep_prompt(prompt_record())
 
     def run(self, n: int = 1) -> StagedImage:
@@ -71,7 +77,7 @@ class Step:
             deadline=self.deadline,
             painter=self.painter,
             book=self.book,
-            store=self.store,  # type: ignore[arg-type]
+            store=self.store,
         )
 
     def record(self, n: int = 1) -> records.ImageRecord:
@@ -80,7 +86,7 @@ class Step:
         return found
 
     def money(self) -> tuple[int, int]:
-        month = self.budget.read(image.month_of(image.datetime.now(image.UTC)))
+        month = self.budget.read(this_month())
         return month.committed, month.spent
 
     def crash(self) -> None:
@@ -262,7 +268,7 @@ def test_no_call_without_rights_to_staging(step: Step) -> None:
 
 
 def test_no_call_that_does_not_fit_under_the_cap(step: Step) -> None:
-    month = image.month_of(image.datetime.now(image.UTC))
+    month = this_month()
     step.budget.reserve(month, CAP - 1_000, purpose="something else")
     with pytest.raises(BudgetExceededError, match=f"{month} has"):
         step.run()
@@ -272,7 +278,7 @@ def test_no_call_that_does_not_fit_under_the_cap(step: Step) -> None:
 
 def test_a_cap_lowered_between_reading_and_claiming_is_seen(step: Step, table: Any) -> None:
     """The claim's condition names the cap that was read, so that a change of it never slips by."""
-    month = image.month_of(image.datetime.now(image.UTC))
+    month = this_month()
     stale = step.budget.read(month)
     assert all(table.write(table.update(f"budget#{month}", "budget", "SET #cap = :cap", values={":cap": 1})))
     assert table.write(step.budget.reservation(stale, 500)) == [False]
@@ -292,7 +298,7 @@ def test_a_run_without_a_prompt_record_is_named(step: Step) -> None:
             deadline=step.deadline,
             painter=step.painter,
             book=step.book,
-            store=step.store,  # type: ignore[arg-type]
+            store=step.store,
         )
 
 

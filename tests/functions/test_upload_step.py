@@ -85,7 +85,8 @@ def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"<html>busy</html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", encoded("GIF"), encoded("BMP"), png()[:-20], png()[: len(png()) // 2],
+    [b"", b"<html>busy</html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", encoded("GIF"), encoded("BMP"), png()[:-20],
+     png()[: len(png()) // 2],
      encoded("JPEG", 300, 300)[:-200], encoded("WEBP", 300, 300)[:-20], png()[:40] + b"\x00" + png()[41:], b"\x89PNG\r\n\x1a\n"],
 )  # fmt: skip
 def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(step: Step, s3: Any, data: bytes) -> None:

@@ -1,0 +1,63 @@
+"""What the real image API refuses, refused here in the same shape, so that a wrong call never passes unseen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+CHOICES = {
+    "quality": ("auto", "low", "medium", "high", "xhigh", "max"),
+    "background": ("auto", "opaque", "transparent"),
+    "output_format": ("png", "jpeg", "webp"),
+    "moderation": ("auto", "low"),
+}
+KNOWN = {"model", "prompt", "n", "size", "output_compression", "safety_identifier", "user", *CHOICES}
+# OpenAI's billing formula counts patches along the longer edge, by quality; these are those of gpt-image-2.5.
+EFFORT = {"low": 16, "medium": 24, "high": 48, "auto": 48, "xhigh": 72, "max": 96}
+
+
+class RefusedError(ValueError):
+    """A request that the API answers with 400."""
+
+    def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.param, self.code = param, code
+
+
+def check_image(body: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of a good request. Raises RefusedError."""
+    unknown = set(body) - KNOWN
+    if unknown:
+        raise RefusedError(sorted(unknown)[0], f"Unknown parameter: '{sorted(unknown)[0]}'.", "unknown_parameter")
+    for name in ("model", "prompt"):
+        if not isinstance(body.get(name), str) or not body[name]:
+            raise RefusedError(name, f"Missing required parameter: '{name}'.", "missing_required_parameter")
+    if len(body["prompt"]) > 32_000:
+        raise RefusedError("prompt", "Invalid 'prompt': string too long.", "string_above_max_length")
+    for name, allowed in CHOICES.items():
+        if body.get(name, allowed[0]) not in allowed:
+            raise RefusedError(name, f"Invalid value: '{body[name]}'. Supported values are: {', '.join(allowed)}.")
+    for name, least, most in (("n", 1, 10), ("output_compression", 0, 100)):
+        if not isinstance(body.get(name, most), int) or not least <= body.get(name, most) <= most:
+            raise RefusedError(name, f"Invalid '{name}': must be {least} to {most}.")
+    if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
+        raise RefusedError("background", "Transparent background is not supported for 'jpeg'.")
+    return _size(body.get("size", "auto"))
+
+
+def output_tokens(quality: str, width: int, height: int) -> int:
+    """The tokens that the real API would bill for the picture itself."""
+    long, short = max(width, height), min(width, height)
+    patches = EFFORT[quality] * round(EFFORT[quality] * short / long)
+    return -(-patches * (2_000_000 + width * height) // 4_000_000)
+
+
+def _size(size: object) -> tuple[int, int]:
+    if size == "auto":
+        return 1024, 1024
+    try:
+        width, height = (int(part) for part in str(size).split("x"))
+    except ValueError:
+        raise RefusedError("size", f"Invalid value: '{size}'.") from None
+    long, short = max(width, height), min(width, height)
+    if width % 16 or height % 16 or short < 16 or long > 3 * short or long > 3840 or short > 2160:
+        raise RefusedError("size", f"Invalid value: '{size}'.")
+    return width, height

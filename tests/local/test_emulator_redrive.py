@@ -1,0 +1,216 @@
+"""RedriveExecution, which plain MiniStack does not know."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.emulator import states_redrive
+from tests.local.conftest import Emulator, until
+
+STEP = """
+import os, pathlib
+
+class NotYet(Exception):
+    pass
+
+def handler(event, context):
+    if "calls" in event:
+        with open(event["calls"], "a") as calls:
+            calls.write(event["name"] + "\\n")
+    if not os.path.exists(event.get("needs", "/")):
+        raise NotYet(event["needs"])
+    return event
+"""
+
+TURNS = """
+import pathlib, time
+
+def handler(event, context):
+    folder = pathlib.Path(event)
+    turn = len(list(folder.glob("began-*"))) + 1
+    (folder / f"began-{turn}").touch()
+    while not (folder / f"released-{turn}").exists():
+        time.sleep(0.01)
+    (folder / f"ended-{turn}").touch()
+    return turn
+"""
+TURN = "{% $states.result.Payload %}"
+
+
+@pytest.fixture(scope="session")
+def step(patched: Emulator) -> str:
+    """A function that fails as long as a file that it needs is missing."""
+    return patched.create_function(STEP)
+
+
+def task(step: str, payload: Any, **more: Any) -> dict[str, Any]:
+    arguments = {"FunctionName": step, "Payload": payload}
+    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": arguments, **more}
+
+
+def inner(states: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+def refusal(emulator: Emulator, execution: str) -> str:
+    with pytest.raises(ClientError) as refused:
+        emulator.states.redrive_execution(executionArn=execution)
+    return str(refused.value.response["Error"]["Code"])
+
+
+def entered(emulator: Emulator, execution: str) -> list[str]:
+    """The states entered since the last redrive."""
+    names: list[str] = []
+    for event in emulator.history(execution):
+        if event["type"] == "ExecutionRedriven":
+            names.clear()
+        elif event["type"].endswith("StateEntered"):
+            names.append(event["stateEnteredEventDetails"]["name"])
+    return sorted(names)
+
+
+def test_plain_ministack_does_not_know_redrives(plain: Emulator) -> None:
+    machine = plain.create_machine("Stop", {"Stop": {"Type": "Fail"}})
+    execution = plain.begin(machine)
+    plain.ended(execution)
+    assert refusal(plain, execution) == "InvalidAction", "plain MiniStack now redrives: delete the patch"
+
+
+def test_goes_on_at_the_failed_state_with_its_input_and_variables(patched: Emulator, step: str, tmp_path: Path) -> None:
+    states = {
+        "Begin": {"Type": "Pass", "Assign": {"kept": "{% $states.input.secret %}"}, "Output": {"n": 7}, "Next": "Work"},
+        "Work": task(step, {"needs": str(tmp_path / "there")}, Next="Finish", Output="{% $states.input %}"),
+        "Finish": {"Type": "Pass", "Output": {"n": "{% $states.input.n %}", "kept": "{% $kept %}"}, "End": True},
+    }
+    execution = patched.begin(patched.create_machine("Begin", states), {"secret": "x"})
+    assert patched.ended(execution)["error"] == "NotYet"
+    assert patched.states.describe_execution(executionArn=execution)["redriveStatus"] == "REDRIVABLE"
+
+    patched.states.redrive_execution(executionArn=execution)
+    assert patched.ended(execution)["error"] == "NotYet", "still missing"
+    (tmp_path / "there").touch()
+    answer = patched.states.redrive_execution(executionArn=execution)
+
+    result = patched.ended(execution)
+    assert (result["status"], result["output"]) == ("SUCCEEDED", '{"n": 7, "kept": "x"}')
+    assert (result["redriveCount"], result["redriveDate"]) == (2, answer["redriveDate"])
+    assert "error" not in result
+    assert entered(patched, execution) == ["Finish", "Work"]
+    redriven = [event for event in patched.history(execution) if event["type"] == "ExecutionRedriven"]
+    assert [event["executionRedrivenEventDetails"]["redriveCount"] for event in redriven] == [1, 2]
+
+
+def test_a_map_goes_on_where_each_iteration_was(patched: Emulator, step: str, tmp_path: Path) -> None:
+    calls, there = tmp_path / "calls", tmp_path / "there"
+    states = {
+        "Make": task(
+            step,
+            {"calls": str(calls), "name": "{% $states.input.name %}"},
+            Next="Keep",
+            Output="{% $states.input %}",
+            Assign={"made": "{% $states.input.name %}"},
+        ),
+        "Keep": task(step, {"needs": "{% $states.input.needs %}"}, End=True, Output="{% $made %}"),
+    }
+    each = {"Type": "Map", "Items": "{% $states.input.items %}", "ItemProcessor": inner(states), "MaxConcurrency": 1, "End": True}
+    items = [{"name": "a", "needs": "/"}, {"name": "b", "needs": str(there)}, {"name": "c", "needs": "/"}]
+    execution = patched.begin(patched.create_machine("Each", {"Each": each}), {"items": items})
+    assert patched.ended(execution)["error"] == "NotYet"
+    assert calls.read_text().split() == ["a", "b"]
+
+    patched.states.redrive_execution(executionArn=execution)
+    assert patched.ended(execution)["error"] == "NotYet", "still missing"
+    there.touch()
+    patched.states.redrive_execution(executionArn=execution)
+
+    assert patched.ended(execution)["output"] == '["a", "b", "c"]'
+    assert calls.read_text().split() == ["a", "b", "c"], "what was made is not made again"
+    assert entered(patched, execution) == ["Each", "Keep", "Keep", "Make"]
+
+
+def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(patched: Emulator, step: str, tmp_path: Path) -> None:
+    calls, there = tmp_path / "calls", tmp_path / "there"
+    name = "{% $states.context.Execution.Input.rounds[$round] & $string($states.input) %}"
+    work = task(step, {"calls": str(calls), "name": name, "needs": "{% $needs %}"}, End=True, Output="{% $states.result.Payload.name %}")
+    states = {
+        "Begin": {"Type": "Pass", "Assign": {"round": 0, "needs": "/"}, "Next": "Each"},
+        "Each": {"Type": "Map", "Items": [1, 2], "MaxConcurrency": 1, "ItemProcessor": inner({"Work": work}), "Next": "Again"},
+        "Again": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $round = 0 %}", "Assign": {"round": 1, "needs": str(there)}, "Next": "Each"}],
+            "Default": "Finish",
+        },
+        "Finish": {"Type": "Succeed"},
+    }
+    execution = patched.begin(patched.create_machine("Begin", states), {"rounds": ["x", "y"]})
+    assert patched.ended(execution)["status"] == "FAILED"
+
+    there.touch()
+    patched.states.redrive_execution(executionArn=execution)
+
+    assert patched.ended(execution)["output"] == '["y1", "y2"]'
+    assert calls.read_text().split() == ["x1", "x2", "y1", "y1", "y2"]
+
+
+def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(patched: Emulator, step: str, tmp_path: Path) -> None:
+    branches = [
+        inner({"Left": task(step, {}, End=True, Output="left")}),
+        inner({"Right": task(step, {"needs": str(tmp_path / "there")}, End=True, Output="right")}),
+    ]
+    both = {"Type": "Parallel", "QueryLanguage": "JSONPath", "Branches": branches, "End": True}
+    execution = patched.begin(patched.create_machine("Both", {"Both": both}))
+    assert patched.ended(execution)["status"] == "FAILED"
+
+    (tmp_path / "there").touch()
+    patched.states.redrive_execution(executionArn=execution)
+
+    assert patched.ended(execution)["output"] == '["left", "right"]'
+    assert entered(patched, execution) == ["Both", "Right"]
+
+
+def test_keeps_the_definition_that_the_execution_began_with(patched: Emulator, step: str, tmp_path: Path) -> None:
+    machine = patched.create_machine("Work", {"Work": task(step, {"needs": str(tmp_path / "there")}, End=True, Output="old")})
+    execution = patched.begin(machine)
+    patched.ended(execution)
+    patched.states.update_state_machine(stateMachineArn=machine, definition='{"StartAt": "New", "States": {"New": {"Type": "Succeed"}}}')
+    (tmp_path / "there").touch()
+    patched.states.redrive_execution(executionArn=execution)
+    assert patched.ended(execution)["output"] == '"old"'
+
+
+def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(patched: Emulator, tmp_path: Path) -> None:
+    machine = patched.create_machine("Work", {"Work": task(patched.create_function(TURNS), str(tmp_path), End=True, Output=TURN)})
+    execution = patched.begin(machine)
+    until((tmp_path / "began-1").exists)
+    patched.states.stop_execution(executionArn=execution)
+    patched.states.redrive_execution(executionArn=execution)
+    until((tmp_path / "began-2").exists)
+    for turn in (1, 2):
+        (tmp_path / f"released-{turn}").touch()
+        until((tmp_path / f"ended-{turn}").exists)
+        patched.ended(patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}})))
+    assert patched.ended(execution)["output"] == "2"
+
+
+def test_refuses_what_did_not_fail(patched: Emulator) -> None:
+    succeeded = patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}}))
+    patched.ended(succeeded)
+    running = patched.begin(patched.create_machine("Wait", {"Wait": {"Type": "Wait", "Seconds": 100, "End": True}}))
+    assert refusal(patched, succeeded) == "ExecutionNotRedrivable"
+    assert refusal(patched, running) == "ExecutionNotRedrivable"
+    assert refusal(patched, f"{running}-unknown") == "ExecutionDoesNotExist"
+    patched.states.stop_execution(executionArn=running)
+
+
+def test_what_is_saved_at_the_end_is_whole_although_executions_run() -> None:
+    answers = [RuntimeError("dictionary changed size during iteration"), {"executions": {}}]
+
+    def get_state() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    assert states_redrive._while_executions_run(get_state)() == {"executions": {}}

@@ -1,0 +1,103 @@
+"""One local stack for the session, deployed from the synthesized template and driven through boto3 alone."""
+
+import json
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local import stack
+from local.stack import Local
+
+DEADLINE_SECONDS = 120
+
+
+class LocalStack:
+    """What a test sees of the stack: its outputs, AWS clients, and the stand-in's ledger and faults."""
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        self.outputs = outputs
+        self.bucket, self.machine = outputs["bucket"], outputs["state_machine_arn"]
+        self.s3, self.states, self.dynamodb = (self.client(name) for name in ("s3", "stepfunctions", "dynamodb"))
+
+    def client(self, service: str) -> Any:
+        where = {"endpoint_url": self.outputs["endpoint"], "region_name": self.outputs["region"]}
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return boto3.client(service, **where, **keys, config=Config(max_pool_connections=64))  # type: ignore[call-overload]
+
+    def start(self, request: Any, *, name: str | None = None) -> str:
+        call = {"stateMachineArn": self.machine, "name": name or uuid4().hex, "input": json.dumps(request)}
+        return str(self.states.start_execution(**call)["executionArn"])
+
+    def ended(self, arn: str) -> dict[str, Any]:
+        """The execution once it has ended, with its output read."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (found := self.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"{arn} is still running"
+            time.sleep(0.05)
+        return dict(found) | {"report": json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None}
+
+    def run(self, request: Any, *, name: str | None = None) -> dict[str, Any]:
+        return self.ended(self.start(request, name=name))
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def entered(self, arn: str) -> list[str]:
+        """The states that were entered, which is what Step Functions bills."""
+        return [event["stateEnteredEventDetails"]["name"] for event in self.history(arn) if "stateEnteredEventDetails" in event]
+
+    def keys(self, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def charged(self) -> dict[str, Any]:
+        return dict(self._openai("GET", "/_charged"))
+
+    def script(self, *rules: dict[str, Any]) -> None:
+        self._openai("POST", "/_faults", list(rules))
+
+    def forget(self) -> None:
+        """Clear the stand-in's ledger and faults."""
+        self._openai("DELETE", "/_charged")
+        self._openai("DELETE", "/_faults")
+
+    def _openai(self, method: str, path: str, body: Any = None) -> Any:
+        url = self.outputs["openai_base_url"].removesuffix("/v1") + path
+        request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    # Never a real OpenAI, whatever the developer's own environment says; and no waiting between retries.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
+    environment["SFN_WAIT_SCALE"] = "0.02"
+    local = Local(folder=tmp_path_factory.mktemp("stack"), port=free_port(), settings=(), environment=environment)
+    outputs = stack.up(local)
+    try:
+        yield LocalStack(outputs)
+    finally:
+        stack.down(local, keep=False)
+
+
+@pytest.fixture
+def aws(_running: LocalStack) -> LocalStack:
+    """The running stack, with a stand-in that remembers nothing of the tests before."""
+    _running.forget()
+    return _running

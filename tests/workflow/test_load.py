@@ -1,0 +1,29 @@
+"""Many runs at once through one folder: every picture arrives, and table, bucket and bill agree."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.workflow.conftest import LocalStack
+
+RUNS = 100
+
+
+def test_a_hundred_runs_at_once_store_a_hundred_pictures_in_one_folder(aws: LocalStack) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        request = {"folder_name": "crowd", "size": "256x256", "quality": "low", "topic": "Sport"}
+        arns = list(pool.map(lambda _: aws.start(request), range(RUNS)))
+        ended = list(pool.map(aws.ended, arns))
+    assert [one["status"] for one in ended] == ["SUCCEEDED"] * RUNS
+    reported = {one["report"]["pictures"][0]["key"] for one in ended}
+    in_bucket = {key for key in aws.keys("crowd/") if key.endswith(".png")}
+    pages = aws.dynamodb.get_paginator("query").paginate(
+        TableName=aws.outputs["table"],
+        IndexName="by_folder",
+        KeyConditionExpression="shelf_folder = :folder",
+        ExpressionAttributeValues={":folder": {"S": "stored#crowd"}},
+    )
+    in_table = {item["key"]["S"] for page in pages for item in page["Items"]}
+    assert len(reported) == RUNS
+    assert reported == in_bucket == in_table
+    assert aws.charged()["images"] == RUNS
+    versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="crowd/image_")["Versions"]
+    assert len(versions) == 2 * RUNS  # each picture and its sidecar once: nothing was written over
