@@ -41,7 +41,7 @@ def publish(assembly: Path, *, s3: Any, account: str) -> None:
         for place in asset["destinations"].values():
             bucket = place["bucketName"].replace("${AWS::AccountId}", account)
             _make_bucket(s3, bucket, region=place["region"])
-            body = _zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
+            body = zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
             s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=body)
 
 
@@ -99,11 +99,12 @@ def _make_bucket(s3: Any, bucket: str, *, region: str) -> None:
             raise
 
 
-def _zipped(folder: Path) -> bytes:
+def zipped(folder: Path) -> bytes:
+    """An asset as Lambda takes it; the same folder gives the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                # A fixed time makes the same folder the same bytes.
-                archive.writestr(zipfile.ZipInfo(str(file.relative_to(folder)), (1980, 1, 1, 0, 0, 0)), file.read_bytes())
+                info = zipfile.ZipInfo(str(file.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
+                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return out.getvalue()

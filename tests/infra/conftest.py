@@ -1,0 +1,97 @@
+"""The template, synthesized once with its settings' defaults and with every setting that changes its shape."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import ROOT
+
+Synth = Callable[..., "Template"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A synthesized template and the folder of its assets."""
+
+    folder: Path
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads((self.folder / "Easel.template.json").read_text())
+        return body
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of a type, by logical id."""
+        return {name: found for name, found in self.body["Resources"].items() if found["Type"] == kind}
+
+    def one(self, kind: str) -> dict[str, Any]:
+        """The properties of the only resource of a type."""
+        (found,) = self.of(kind).values()
+        properties: dict[str, Any] = found["Properties"]
+        return properties
+
+    def function(self, step: str) -> dict[str, Any]:
+        found = (one["Properties"] for one in self.of("AWS::Lambda::Function").values())
+        return next(one for one in found if one["Handler"] == f"functions.{step}.handler.handler")
+
+    def asset(self, step: str) -> Path:
+        return self.folder / f"asset.{self.function(step)['Code']['S3Key'].removesuffix('.zip')}"
+
+    def machine(self) -> dict[str, Any]:
+        """The state machine's definition, with references shown as ${…}."""
+        parts = self.one("AWS::StepFunctions::StateMachine")["DefinitionString"]["Fn::Join"][1]
+        machine: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else "${}" for part in parts))
+        return machine
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """Every Task state, those inside the Map included."""
+        states = self.machine()["States"]
+        inner = states["For each variation"]["ItemProcessor"]["States"]
+        return {name: state for name, state in (states | inner).items() if state["Type"] == "Task"}
+
+    def statements(self, step: str) -> list[tuple[list[str], list[str]]]:
+        """What a step's role allows: actions and resources, as text."""
+        role = self.function(step)["Role"]["Fn::GetAtt"][0]
+        policies = [one["Properties"] for one in self.of("AWS::IAM::Policy").values() if {"Ref": role} in one["Properties"]["Roles"]]
+        listed = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        return [(_many(one["Action"]), [json.dumps(resource) for resource in _many(one["Resource"])]) for one in listed]
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def run_app(folder: Path, *settings: str) -> "subprocess.CompletedProcess[str]":
+    """The app, run directly as `make synth` runs it."""
+    pairs = [word for setting in settings for word in ("-c", setting)]
+    command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+
+
+@pytest.fixture(scope="session")
+def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
+    """Synthesize with settings, each combination once."""
+    made: dict[tuple[str, ...], Template] = {}
+
+    def make(*settings: str) -> Template:
+        if settings not in made:
+            folder = tmp_path_factory.mktemp("synth") / "cdk.out"
+            done = run_app(folder, *settings)
+            assert done.returncode == 0, done.stderr
+            made[settings] = Template(folder)
+        return made[settings]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def template(synth: Synth) -> Template:
+    """The template with its defaults, layers included."""
+    return synth()

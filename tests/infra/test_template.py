@@ -1,0 +1,288 @@
+"""Promises of the template: what is private, kept, bounded and allowed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions import settings
+from functions.errors import ClaimHeldError, FinalError, RetryableError, leaves
+from infra import ROOT, config
+from infra.function import FILES
+from infra.workflow import SERVICE_ERRORS
+from local.deploy import zipped
+from tests.infra.conftest import Synth, Template, run_app
+
+STEPS = ("prompt", "image", "upload", "cleanup")
+
+
+def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
+    bucket = template.one("AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert bucket["BucketEncryption"]
+    denials = [one for one in template.one("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denials]
+
+
+def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_the_redrive_window(template: Template) -> None:
+    bucket = template.one("AWS::S3::Bucket")
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 30)
+    assert rules["staging"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert rules["unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rules["deleted-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
+def test_pictures_and_records_outlive_the_stack_unless_told_otherwise(template: Template, synth: Synth, kind: str) -> None:
+    assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"Retain"}
+    assert {one["DeletionPolicy"] for one in synth("layers=false", "retain_images=false").of(kind).values()} == {"Delete"}
+
+
+def test_the_table_is_on_demand_with_recovery_and_the_gallery_s_orders(template: Template) -> None:
+    table = template.one("AWS::DynamoDB::Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by_time", "by_folder", "by_topic"}
+
+
+def test_the_secret_has_no_value_and_no_function_carries_one(template: Template) -> None:
+    secret = template.one("AWS::SecretsManager::Secret")
+    assert "SecretString" not in secret
+    assert "GenerateSecretString" not in secret
+    for step in STEPS:
+        assert "OPENAI_API_KEY" not in template.function(step)["Environment"]["Variables"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_function_has_its_own_role_and_log_group_and_the_settings_that_it_reads(template: Template, step: str) -> None:
+    function = template.function(step)
+    others = [template.function(other) for other in STEPS if other != step]
+    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+    assert function["Role"] not in [other["Role"] for other in others]
+    assert function["LoggingConfig"] not in [other["LoggingConfig"] for other in others]
+    assert set(function["Environment"]["Variables"]) == set(settings.STACK_SETS)
+    assert function["TracingConfig"] == {"Mode": "Active"}
+
+
+def test_every_log_group_forgets(template: Template) -> None:
+    assert {one["Properties"]["RetentionInDays"] for one in template.of("AWS::Logs::LogGroup").values()} == {90}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_rights_are_exact_actions_and_only_cleanup_deletes_objects(template: Template, step: str) -> None:
+    statements = template.statements(step)
+    actions = {action for actions, _ in statements for action in actions}
+    assert not [action for action in actions if "*" in action]
+    assert ("s3:DeleteObject" in actions) == (step == "cleanup")
+    assert ("secretsmanager:GetSecretValue" in actions) == (step in ("prompt", "image"))
+    # X-Ray takes no resource.
+    everywhere = {action for actions, resources in statements for action in actions if '"*"' in resources}
+    assert everywhere <= {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+def test_prompt_and_image_write_only_where_they_should(template: Template) -> None:
+    def writes(step: str) -> list[str]:
+        return [resource for actions, resources in template.statements(step) if "s3:PutObject" in actions for resource in resources]
+
+    assert all('"/*/"' in resource for resource in writes("prompt"))
+    assert all('"/staging/*"' in resource for resource in writes("image"))
+
+
+def test_retries_are_made_from_the_classes_and_never_catch_all(template: Template) -> None:
+    retryable = {error.__name__ for error in leaves(RetryableError)}
+    final = {error.__name__ for error in leaves(FinalError)}
+    for name, task in template.tasks().items():
+        retried = [error for rule in task["Retry"] for error in rule["ErrorEquals"]]
+        expected = (retryable - {ClaimHeldError.__name__}) | set(SERVICE_ERRORS)
+        assert set(retried) - {ClaimHeldError.__name__} == expected, name
+        assert not final & set(retried)
+        assert "States.ALL" not in retried
+        assert "States.TaskFailed" not in retried
+
+
+def test_a_held_claim_is_waited_for_longer_than_the_longest_lease(template: Template) -> None:
+    wait = next(rule for rule in template.tasks()["Make the image"]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
+    assert (wait["IntervalSeconds"], wait["BackoffRate"]) == (15, 1)
+    assert wait["IntervalSeconds"] * wait["MaxAttempts"] > template.function("image")["Timeout"]
+
+
+def test_every_task_gives_up_shortly_after_its_function_would(template: Template) -> None:
+    functions = {name: template.function(step)["Timeout"] for name, step in STATES.items()}
+    assert {name: task["TimeoutSeconds"] for name, task in template.tasks().items()} == {
+        name: timeout + 10 for name, timeout in functions.items()
+    }
+
+
+STATES = {
+    "Write the prompt": "prompt",
+    "Make the image": "image",
+    "Store the image": "upload",
+    "Clean up and report": "cleanup",
+    "Delete what was asked for": "cleanup",
+}
+
+
+def test_only_a_refusal_is_caught_so_that_a_failure_stays_red_and_can_be_redriven(template: Template) -> None:
+    caught = {name: [rule["ErrorEquals"] for rule in task.get("Catch", [])] for name, task in template.tasks().items()}
+    assert {name: errors for name, errors in caught.items() if errors} == {"Make the image": [["ContentRefusedError"]]}
+    assert "Fail" not in {state["Type"] for state in template.machine()["States"].values()}
+
+
+def test_variations_are_bounded_and_logs_hold_no_data(template: Template) -> None:
+    assert template.machine()["States"]["For each variation"]["MaxConcurrency"] == 5
+    machine = template.one("AWS::StepFunctions::StateMachine")
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+    assert template.machine()["QueryLanguage"] == "JSONata"
+    assert template.machine()["TimeoutSeconds"] > 0
+
+
+def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: Template) -> None:
+    from infra import workflow
+
+    states = template.machine()["States"]
+    names = {*states, *states["For each variation"]["ItemProcessor"]["States"]}
+    drawn = (workflow.__doc__ or "").split("Input:")[0]
+    assert not [name for name in names if name not in drawn]
+
+
+def test_no_schedule_unless_one_is_set(template: Template, synth: Synth) -> None:
+    assert not template.of("AWS::Events::Rule")
+    scheduled = synth("layers=false", "schedule=rate(1 day)")
+    rule = scheduled.one("AWS::Events::Rule")
+    assert rule["ScheduleExpression"] == "rate(1 day)"
+    (target,) = rule["Targets"]
+    assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
+    assert json.loads(target["InputTransformer"]["InputTemplate"].replace("<id>", '"<id>"').replace('""', '"')) == {"request_id": "<id>"}
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    queue = next(iter(scheduled.of("AWS::SQS::Queue")))
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+def test_every_setting_reaches_the_functions(synth: Synth) -> None:
+    made = synth(
+        "layers=false", "folder_name=spring", "topics=Tea, Rain", "chat_model=gpt-4o", "image_model=gpt-image-2", "monthly_budget_usd=7.5",
+        "openai_base_url=https://llm.example.org/v1", "unpriced_models=allow", "max_parallel_images=2", "aws_region=eu-west-1",
+        "bucket_name=ai-images-demo-me",
+    )  # fmt: skip
+    variables = made.function("prompt")["Environment"]["Variables"]
+    assert (variables[settings.FOLDER], variables[settings.TOPICS]) == ("spring", "Tea\nRain")
+    assert (variables[settings.CHAT_MODEL], variables[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
+    assert (variables[settings.MONTHLY_BUDGET], variables[settings.UNPRICED_MODELS]) == ("7.5", "allow")
+    assert variables[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
+    assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
+    assert made.one("AWS::S3::Bucket")["BucketName"] == "ai-images-demo-me"
+    assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
+        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"), ("retain_images", "maybe"),
+        ("bucket_name", "A_b"),
+        ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
+    with pytest.raises(config.SettingError, match="allowed") as caught:
+        config.read(context.get)
+    assert ("bucket_name" if name == "existing_bucket" else name) in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])
+def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(tmp_path: Path, setting: str) -> None:
+    done = run_app(tmp_path / "cdk.out", "layers=false", setting)
+    assert done.returncode != 0
+    assert setting.partition("=")[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_on_its_way_out_is_warned_of_at_synth(tmp_path: Path) -> None:
+    done = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
+    assert "2027-01-14" in done.stdout + done.stderr + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
+
+
+def test_the_local_template_is_the_deployed_one_but_for_the_layers(template: Template, synth: Synth) -> None:
+    def without_layers(body: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: one for name, one in body["Resources"].items() if one["Type"] != "AWS::Lambda::LayerVersion"}
+        for one in kept.values():
+            one.get("Properties", {}).pop("Layers", None)
+        return body | {"Resources": kept}
+
+    deployed, local = (json.loads(json.dumps(one.body)) for one in (template, synth("layers=false")))
+    assert len(template.of("AWS::Lambda::LayerVersion")) == 3
+    assert without_layers(deployed) == local
+
+
+def test_synth_through_the_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
+    environment = os.environ | {"npm_config_offline": "true", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    folder = tmp_path / "cdk.out"
+    command = ["npx", "--yes", cdk_version(), "synth", "--quiet", "--output", str(folder), "--no-notices"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert Template(folder).body == template.body
+
+
+def test_a_setting_given_to_the_cdk_cli_wins_over_cdk_json(tmp_path: Path) -> None:
+    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"folder_name": "from-the-cli", "layers": False})}
+    command = [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")]
+    subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
+    variables = Template(tmp_path / "cdk.out").function("prompt")["Environment"]["Variables"]
+    assert variables[settings.FOLDER] == "from-the-cli"
+
+
+def cdk_version() -> str:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    found = re.search(r"^CDK := (\S+)$", makefile, flags=re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Template, step: str) -> None:
+    asset = template.asset(step)
+    # What the environment's libraries load has no part in it: only modules of ours are looked at.
+    ours = "(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'functions')"
+    done = in_asset(asset, f"import functions.{step}.handler; print(*{ours})")
+    loaded = {Path(file).relative_to(asset) for file in done.stdout.split()}
+    held = {file.relative_to(asset) for file in asset.rglob("*") if file.is_file()}
+    assert held - loaded <= {Path("functions/models.toml")}
+    assert len(zipped(asset)) < 60_000
+    assert {f"functions/{file}" for file in FILES[step] if "*" not in file} <= {str(file) for file in held}
+
+
+@pytest.mark.parametrize("step", ["upload", "cleanup"])
+def test_upload_and_cleanup_never_load_openai(template: Template, step: str) -> None:
+    done = in_asset(template.asset(step), f"import functions.{step}.handler; print('openai' in sys.modules)")
+    assert done.stdout.strip() == "False"
+
+
+def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code with an asset alone on the path: no environment, no network and no credentials are needed to import it."""
+    command = [sys.executable, "-I", "-B", "-c", f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_layers_are_built_for_lambda_s_own_platform(template: Template) -> None:
+    libraries = [file for layer in template.of("AWS::Lambda::LayerVersion").values() for file in _layer(template, layer).rglob("*.so*")]
+    assert libraries
+    for library in libraries:
+        header = library.read_bytes()[:20]
+        assert header[:4] == b"\x7fELF"
+        assert header[18:20] == b"\xb7\x00", f"{library.name} is not for aarch64"
+    assert not [library for library in libraries if "cpython-3" in library.name and "cpython-314" not in library.name]
+
+
+def _layer(template: Template, layer: dict[str, Any]) -> Path:
+    return template.folder / f"asset.{layer['Properties']['Content']['S3Key'].removesuffix('.zip')}"
