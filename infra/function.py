@@ -29,6 +29,7 @@ FILES = {
     "image": _files("image", "deadline", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
     "upload": _files("upload", adapters=_STORAGE),
     "cleanup": _files("cleanup", "request", adapters=_STORAGE, data=_MODELS),
+    "bucket_check": ("__init__.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
 }
 
 

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from functions import models, settings
 from infra.config import Config
+from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
 from infra.image_store import ImageStore
 from infra.layers import Layers
@@ -25,6 +26,8 @@ class EaselStack(Stack):
         super().__init__(scope, construct_id, env=where, description="Easel: AI pictures, made on Lambda and kept in S3")
         self._config = config
         self._images = ImageStore(self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images)
+        if config.existing_bucket:
+            ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket)
         self._records = RecordsTable(self, "Records", retain=config.retain_images)
         self._key = OpenAIKey(self, "OpenAIKey")
         self._layers = Layers(self, "Layers").by_name if config.layers else {}

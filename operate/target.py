@@ -1,6 +1,7 @@
 """Which stack a command is for: the local one by its outputs file, or the one on AWS by CloudFormation's outputs."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTPUTS = ROOT / ".local" / "outputs.json"
+# Another file where the stack was brought up in another folder.
+OUTPUTS = Path(os.environ.get("EASEL_OUTPUTS", ROOT / ".local" / "outputs.json"))
 STACK = "Easel"
 
 

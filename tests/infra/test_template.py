@@ -186,7 +186,8 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     ("name", "value"),
     [
         ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
-        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"), ("retain_images", "maybe"),
+        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"),
+        ("retain_images", "maybe"),
         ("bucket_name", "A_b"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import LocalStack
+from tests.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 

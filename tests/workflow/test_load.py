@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.workflow.conftest import LocalStack
+from tests.local_stack import LocalStack
 
 RUNS = 100
 

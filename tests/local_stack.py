@@ -1,20 +1,14 @@
-"""One local stack for the session, deployed from the synthesized template and driven through boto3 alone."""
+"""A local stack as tests see it: deployed from the synthesized template and driven through boto3 alone."""
 
 import json
-import os
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import boto3
-import pytest
 from botocore.config import Config
-
-from local import stack
-from local.stack import Local
 
 DEADLINE_SECONDS = 120
 
@@ -81,23 +75,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    # Never a real OpenAI, whatever the developer's own environment says; and no waiting between retries.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
-    environment["SFN_WAIT_SCALE"] = "0.02"
-    local = Local(folder=tmp_path_factory.mktemp("stack"), port=free_port(), settings=(), environment=environment)
-    outputs = stack.up(local)
-    try:
-        yield LocalStack(outputs)
-    finally:
-        stack.down(local, keep=False)
-
-
-@pytest.fixture
-def aws(_running: LocalStack) -> LocalStack:
-    """The running stack, with a stand-in that remembers nothing of the tests before."""
-    _running.forget()
-    return _running

@@ -1,0 +1,81 @@
+"""The command line, as a person calls it, against the running local stack."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from functions import request
+from local.deploy import ROOT
+from tests.functions.conftest import NOW, make_settings
+from tests.local_stack import LocalStack
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
+
+
+def operate(aws: LocalStack, tmp_path: Path, *words: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+    """Call the command line with an outputs file of this stack."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps(aws.outputs))
+    # Nothing is opened on a machine that runs tests.
+    environment = os.environ | {"EASEL_OUTPUTS": str(outputs), "BROWSER": "true", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "operate", *words]
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_a_request_that_the_prompt_step_takes(example: Path) -> None:
+    request.parse(json.loads(example.read_text()), request.defaults(make_settings()), today=NOW.date())
+
+
+def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_path: Path) -> None:
+    done = operate(aws, tmp_path, "run", "-", text='{"size": "256x256", "quality": "low", "folder_name": "cli"}')
+    assert done.returncode == 0, done.stderr
+    assert "SUCCEEDED" in done.stdout
+    assert "cli/image_" in done.stdout
+    name = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
+    shown = operate(aws, tmp_path, "open", name)
+    assert shown.returncode == 0, shown.stderr
+    picture = Path(shown.stdout.split()[0])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    picture.unlink()
+
+
+def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
+    done = operate(aws, tmp_path, "run", "-", text='{"count": 11}')
+    assert done.returncode == 1
+    assert "InputError: count is 11" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "said"),
+    [
+        (("run", "-"), "{", "not JSON"), (("run", "no-such-file.json"), "", "no-such-file.json"), (("open", "no-such-run"), "", "no run"),
+        (("secret",), "  ", "no API key"),
+    ],
+)  # fmt: skip
+def test_what_a_person_can_mend_is_one_line(aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str) -> None:
+    done = operate(aws, tmp_path, *words, text=text)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path) -> None:
+    done = operate(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
+    assert done.returncode == 0, done.stderr
+    assert "sk-from-a-pipe" not in done.stdout + done.stderr
+    secrets = aws.client("secretsmanager")
+    (secret,) = secrets.list_secrets()["SecretList"]
+    assert secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-from-a-pipe"
+
+
+def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
+    environment = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
+    command = [sys.executable, "-m", "operate", "run", "examples/default.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert "make up" in done.stderr

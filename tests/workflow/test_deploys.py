@@ -1,0 +1,123 @@
+"""Deploys to the local AWS: what a stack refuses, what it changes, what outlives it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import stack
+from local.deploy import ROOT, DeployError
+from local.emulator import process
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port
+
+SMALL = {"size": "256x256", "quality": "low"}
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Local]:
+    """A local stack of this test's own, not up yet."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
+    mine = Local(folder=tmp_path / "local", port=free_port(), settings=(), environment=environment)
+    yield mine
+    stack.down(mine, keep=False)
+
+
+@pytest.fixture
+def emulator(local: Local) -> Callable[[], LocalStack]:
+    """The emulator of that stack with nothing deployed."""
+
+    def start() -> LocalStack:
+        folder = local.folder / "emulator"
+        folder.mkdir(parents=True)
+        running = process.start(port=local.port, folder=folder, region="ap-southeast-1", base=local.environment)
+        started = {"port": local.port, "emulator": running.pid, "openai_base_url": "http://127.0.0.1:9/v1"}
+        local.processes_file.write_text(json.dumps(started))
+        outputs = {"endpoint": f"http://127.0.0.1:{local.port}", "region": "ap-southeast-1", "bucket": "mine", "state_machine_arn": ""}
+        return LocalStack(outputs)
+
+    return start
+
+
+def test_an_existing_bucket_without_versions_is_refused_with_the_reason(local: Local, emulator: Callable[[], LocalStack]) -> None:
+    aws = emulator()
+    aws.s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
+    aws.s3.put_object(Bucket="mine", Key="theirs.txt", Body=b"x")
+    mine = replace(local, settings=("bucket_name=mine", "existing_bucket=true"))
+    with pytest.raises(DeployError, match="versioning of the existing bucket mine is off"):
+        stack.up(mine)
+    assert aws.keys("") == ["theirs.txt"]
+    aws.s3.put_bucket_versioning(Bucket="mine", VersioningConfiguration={"Status": "Enabled"})
+    outputs = stack.up(mine)
+    assert outputs["bucket"] == "mine"
+    assert aws.keys("") == ["theirs.txt"]
+
+
+def test_a_bucket_that_is_not_there_is_refused(local: Local, emulator: Callable[[], LocalStack]) -> None:
+    emulator()
+    with pytest.raises(DeployError, match="existing bucket nobodys"):
+        stack.up(replace(local, settings=("bucket_name=nobodys", "existing_bucket=true")))
+
+
+def test_up_on_a_running_stack_deploys_the_change_and_down_with_keep_keeps_the_pictures(local: Local) -> None:
+    aws = LocalStack(stack.up(local))
+    key = aws.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"]
+    outputs = stack.up(replace(local, settings=("folder_name=changed",)))
+    assert outputs["bucket"] == aws.bucket
+    changed = LocalStack(outputs).run(SMALL)["report"]["pictures"][0]["key"]
+    assert changed.startswith("changed/")
+    stack.down(local, keep=True)
+    assert not local.outputs_file.exists()
+    again = LocalStack(stack.up(local))
+    assert {key, changed} <= set(again.keys(""))
+    assert again.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"] == key
+    assert again.charged()["images"] == 0
+    stack.down(local, keep=False)
+    assert not (local.folder / "emulator").exists()
+
+
+def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
+    assert set(aws.outputs) == {
+        "endpoint", "region", "bucket", "table", "state_machine_arn", "batch_state_machine_arn", "api_url", "openai_base_url", "user",
+        "password",
+    }  # fmt: skip
+
+
+def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(aws: LocalStack, tmp_path: Path) -> None:
+    port = aws.outputs["endpoint"].rpartition(":")[2]
+    command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(tmp_path / "second")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} is taken" in done.stderr
+    assert "PORT=" in done.stderr
+    assert not (tmp_path / "second" / "processes.json").exists()
+
+
+def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function(local: Local) -> None:
+    environment = {**local.environment, "OPENAI_API_KEY": "sk-mine-1234", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    mine = replace(local, environment=environment)
+    aws = LocalStack(stack.up(mine))
+    assert aws.outputs["openai_base_url"] == "http://127.0.0.1:9/v1"
+    emulator = json.loads(mine.processes_file.read_text())["emulator"]
+    assert b"sk-mine" not in Path(f"/proc/{emulator}/environ").read_bytes()
+    (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
+    assert aws.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-mine-1234"
+
+
+def test_a_missing_key_is_named_with_how_to_set_it(local: Local, emulator: Callable[[], LocalStack]) -> None:
+    emulator()
+    aws = LocalStack(stack.up(local))
+    secrets: Any = aws.client("secretsmanager")
+    (secret,) = secrets.list_secrets()["SecretList"]
+    secrets.put_secret_value(SecretId=secret["ARN"], SecretString=" ")
+    ended = aws.run({"folder_name": "keyless", **SMALL})
+    assert ended["error"] == "ConfigError"
+    assert "make secret" in ended["cause"]
+    assert secret["Name"] in ended["cause"] or secret["ARN"] in ended["cause"]
