@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run open test check format synth layers deploy destroy secret constraints clean
+.PHONY: help setup demo up down run open test bench check format synth layers deploy destroy secret constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -13,6 +13,8 @@ CDK := aws-cdk@2.1148.1
 VENV := .venv
 BIN := $(VENV)/bin
 # npm and npx come with the environment's own Node; what they fetch stays in the environment.
+# Bytecode is kept, whatever the caller wants for his own code: without it every function of the local stack compiles openai anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export npm_config_cache := $(CURDIR)/$(VENV)/npm
 export npm_config_update_notifier := false
@@ -56,6 +58,9 @@ open: $(VENV)/.made ## Open a run's pictures: RUN=its name
 
 test: $(VENV)/.made-dev layers ## Run all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.made ## Measure runs against a bare script that does the same calls
+	@$(BIN)/python -m bench.runs
 
 check: $(VENV)/.made-dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -15,8 +15,9 @@ REMOVALS = ("delete_image", "delete_folder")
 ACTIONS = ("create", *REMOVALS)
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 BACKGROUNDS = ("auto", "opaque", "transparent")
+MODERATIONS = ("auto", "low")
 MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
-MAX_TOPICS, MAX_COUNT = 100, 10
+MAX_TOPICS, MAX_COUNT, MAX_COMPRESSION = 100, 10, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,9 @@ class Request:
     size: str
     quality: str
     output_format: str
+    output_compression: int | None
     background: str
+    moderation: str
     file_name: str
     dry_run: bool
     aws_region: str
@@ -101,12 +104,14 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         description=_text(given, "description", MAX_DESCRIPTION),
         prompt=_text(given, "prompt", MAX_PROMPT),
         style=_text(given, "style", MAX_STYLE),
-        count=_count(given),
+        count=_whole(given, "count", 1, MAX_COUNT) or 1,
         model=model,
         size=models.check_size(given.get("size", "1024x1024")),
         quality=_choice(given, "quality", ("auto", *models.QUALITIES), "medium"),
         output_format=_choice(given, "output_format", OUTPUT_FORMATS, "png"),
+        output_compression=_whole(given, "output_compression", 0, MAX_COMPRESSION),
         background=_choice(given, "background", BACKGROUNDS, "auto"),
+        moderation=_choice(given, "moderation", MODERATIONS, "auto"),
         file_name=keys.check_file_name(given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topic=longest_topic),
         dry_run=_flag(given, "dry_run"),
         aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
@@ -149,6 +154,8 @@ def _check_model(request: Request, defaults: Defaults, *, today: date) -> None:
         raise InputError("quality", request.quality, f"{request.model} makes auto, {', '.join(price.effort)}")
     if request.background == "transparent" and request.output_format == "jpeg":
         raise InputError("background", "transparent", "auto or opaque with output_format jpeg, which has no transparency")
+    if request.output_compression is not None and request.output_format == "png":
+        raise InputError("output_compression", request.output_compression, "only with output_format jpeg or webp: a png loses nothing")
 
 
 def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
@@ -170,10 +177,12 @@ def _topics(given: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(_text({"topics": topic if topic is not None else ""}, "topics", MAX_TOPIC)) for topic in value)
 
 
-def _count(given: dict[str, Any]) -> int:
-    value = given.get("count", 1)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_COUNT:
-        raise InputError("count", value, f"a whole number from 1 to {MAX_COUNT}")
+def _whole(given: dict[str, Any], name: str, least: int, most: int) -> int | None:
+    if name not in given:
+        return None
+    value = given[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(name, value, f"a whole number from {least} to {most}")
     return value
 
 

@@ -14,6 +14,7 @@ import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,14 @@ class Ledger:
 
 
 class StandIn:
-    """One account at the stand-in. `latency` in seconds is how long a picture takes at the least."""
+    """One account at the stand-in.
 
-    def __init__(self, *, latency: float = 0) -> None:
+    `latency` in seconds is how long a picture takes at the least; with `paint_once` all prompts get the same picture, for benchmarks.
+    """
+
+    def __init__(self, *, latency: float = 0, paint_once: bool = False) -> None:
         self.latency, self.ledger, self.faults = latency, Ledger(), Faults()
+        self._paint_once = paint_once
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
@@ -94,7 +99,9 @@ class StandIn:
         for _ in range(body.get("n", 1)):
             # The same words again give another picture, as they do at the real one: each is seeded by its number.
             words = f"{body['prompt']}#{self.ledger.image(body['prompt'])}"
-            pictures.append(await asyncio.to_thread(paint, words, width=width, height=height, **made))
+            brush = _paint_once if self._paint_once else paint
+            compression = body.get("output_compression", 90)
+            pictures.append(await asyncio.to_thread(brush, words, width=width, height=height, compression=compression, **made))
         text, tokens = len(body["prompt"]) // 4, len(pictures) * output_tokens(body.get("quality", "auto"), width, height)
         answer = {
             "created": int(time.time()),
@@ -130,9 +137,9 @@ class StandIn:
         return JSONResponse(self.faults.left())
 
 
-def app(*, latency: float = 0) -> Starlette:
+def app(*, latency: float = 0, paint_once: bool = False) -> Starlette:
     """The stand-in as an ASGI app."""
-    stand_in = StandIn(latency=latency)
+    stand_in = StandIn(latency=latency, paint_once=paint_once)
     return Starlette(
         routes=[
             Route("/v1/chat/completions", _keyed(stand_in.chat), methods=["POST"]),
@@ -205,7 +212,16 @@ def _error(status: int, kind: str, message: str, code: str, param: str | None) -
     return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status_code=status)
 
 
-async def _serve(port: int, ready: Path, latency: float) -> None:
+def _paint_once(_words: str, **made: Any) -> bytes:
+    return _painted(**made)
+
+
+@cache
+def _painted(**made: Any) -> bytes:
+    return paint("the same for all", **made)
+
+
+async def _serve(port: int, ready: Path, **options: Any) -> None:
     listening = socket.create_server(("127.0.0.1", port))
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
@@ -217,7 +233,7 @@ async def _serve(port: int, ready: Path, latency: float) -> None:
     new = ready.with_suffix(".new")
     new.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     new.replace(ready)
-    await serve(app(latency=latency), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+    await serve(app(**options), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -226,8 +242,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, required=True)
     parser.add_argument("--latency", type=float, default=0, help="seconds that a picture takes at the least")
+    parser.add_argument("--paint-once", action="store_true", help="give all prompts the same picture, for benchmarks")
     given = parser.parse_args()
-    asyncio.run(_serve(given.port, given.ready_file, given.latency))
+    asyncio.run(_serve(given.port, given.ready_file, latency=given.latency, paint_once=given.paint_once))
 
 
 if __name__ == "__main__":

@@ -28,12 +28,16 @@ class StackError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """Where a local stack lives; `environment` is that of the caller, and reaches the functions but for secrets."""
+    """Where a local stack lives.
+
+    `environment` is that of the caller, and reaches the functions but for secrets; `stand_in` are options of local.openai_server.
+    """
 
     folder: Path
     port: int
     settings: Sequence[str]
     environment: Mapping[str, str]
+    stand_in: Sequence[str] = ()
 
     @property
     def outputs_file(self) -> Path:
@@ -135,7 +139,7 @@ def _deploy(local: Local, started: Mapping[str, Any]) -> dict[str, Any]:
 def _start_stand_in(local: Local) -> "subprocess.Popen[bytes]":
     ready = local.folder / "openai.url"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready)]
+    command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready), *local.stand_in]
     with (local.folder / "openai.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own module
             command, cwd=deploy.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -1,20 +1,18 @@
 """The local stack is one for the whole session; whoever asks for `aws` gets it with a stand-in that remembers nothing."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from local import stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port
+from tests.local_stack import LocalStack, free_port, own_environment
 
 
 @pytest.fixture(scope="session")
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    # Never a real OpenAI, whatever the developer's own environment says; and no waiting between retries.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
-    environment["SFN_WAIT_SCALE"] = "0.02"
+    # Hardly any waiting between retries.
+    environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     local = Local(folder=tmp_path_factory.mktemp("stack"), port=free_port(), settings=(), environment=environment)
     outputs = stack.up(local)
     try:

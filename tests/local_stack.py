@@ -1,6 +1,7 @@
 """A local stack as tests see it: deployed from the synthesized template and driven through boto3 alone."""
 
 import json
+import os
 import socket
 import time
 import urllib.request
@@ -69,6 +70,11 @@ class LocalStack:
         request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment without what would lead to a real OpenAI or a real AWS."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
 
 
 def free_port() -> int:

@@ -20,10 +20,10 @@ class Arrived:
 
 
 def parameters(prompt: PromptRecord) -> dict[str, Any]:
-    """The image call's parameters; what is `auto` is left to OpenAI's own default."""
-    choices = prompt.choices
-    wanted = {name: choices[name] for name in ("model", "size", "quality", "output_format", "background")}
-    return {"prompt": prompt.text} | {name: value for name, value in wanted.items() if value != "auto"}
+    """The image call's parameters; what is `auto` or was not said is left to OpenAI's own default."""
+    names = ("model", "size", "quality", "output_format", "output_compression", "background", "moderation")
+    wanted = {name: prompt.choices[name] for name in names}
+    return {"prompt": prompt.text} | {name: value for name, value in wanted.items() if value not in ("auto", None)}
 
 
 def call_note(prompt: PromptRecord, *, purchase: int) -> bytes:

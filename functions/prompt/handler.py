@@ -22,7 +22,10 @@ from functions.telemetry import logger, spend, step
 
 CHAT_TIMEOUT, MARGIN = 60.0, 10.0  # seconds
 # What later steps need of the request, fixed by the run's first execution.
-CHOICES = ("folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "background")
+CHOICES = (
+    "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
+    "moderation",
+)  # fmt: skip
 
 
 class Chat(Protocol):

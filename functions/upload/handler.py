@@ -99,6 +99,8 @@ def _sidecar(prompt: PromptRecord, record: ImageRecord, picture: Verified, key: 
         "size": prompt.choices["size"],
         "quality": prompt.choices["quality"],
         "background": prompt.choices["background"],
+        "output_compression": prompt.choices["output_compression"],
+        "moderation": prompt.choices["moderation"],
         "width": picture.width,
         "height": picture.height,
         "content_type": picture.content_type,

@@ -25,6 +25,7 @@ from functions.errors import (
     TransientError,
 )  # fmt: skip
 from functions.image import handler as image
+from functions.image import purchase
 from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png
 
 COST = 20 * 5 + 430 * 30
@@ -37,7 +38,8 @@ def this_month() -> str:
 def prompt_record(**changes: Any) -> PromptRecord:
     choices = {
         "folder_name": "my_s3_folder", "file_name": keys.DEFAULT_FILE_NAME, "style": None, "count": 1, "model": "gpt-image-2.6-flare",
-        "size": "1024x1024", "quality": "medium", "output_format": "png", "background": "auto",
+        "size": "1024x1024", "quality": "medium", "output_format": "png", "output_compression": None, "background": "auto",
+        "moderation": "auto",
     }  # fmt: skip
     values: dict[str, Any] = {
         "run_id": "run-1", "digest": "d", "started": "2026-11-24T03:15:02.100Z", "text": "A kite", "title": "Kite", "alt_text": "A kite",
@@ -119,6 +121,12 @@ def test_leaves_what_is_auto_to_openai_and_gives_it_time(step: Step) -> None:
     assert "background" not in asked
     assert (asked["prompt"], asked["size"], asked["quality"]) == ("A kite", "1024x1024", "medium")
     assert asked["timeout"] == 300 - image.STAGING_SECONDS
+
+
+def test_asks_for_every_parameter_that_was_said(step: Step) -> None:
+    said = {"output_format": "webp", "output_compression": 0, "background": "transparent", "moderation": "low"}
+    asked = purchase.parameters(prompt_record(choices=prompt_record().choices | said))
+    assert {name: asked[name] for name in said} == said
 
 
 def test_a_retry_finds_the_staged_picture_and_pays_nothing(step: Step) -> None:

@@ -30,7 +30,7 @@ def test_refuses_input_that_is_no_object(raw: object) -> None:
     ("field", "value"),
     [
         ("bucket", "other"), ("Count", 1), ("action", "destroy"), ("count", 0), ("count", 11), ("count", "3"), ("count", True),
-        ("count", 1.5),
+        ("count", 1.5), ("output_compression", 50), ("output_compression", 101), ("output_compression", True), ("moderation", "off"),
         ("size", "1000x1000"), ("size", "16x16x16"), ("size", "4096x2160"), ("size", "1600x320"), ("size", "-16x16"), ("size", "१६x१६"),
         ("quality", "ultra"), ("quality", "max"), ("output_format", "gif"), ("background", "pink"), ("topic", ""), ("topic", "x" * 201),
         ("topic", "a\x07b"), ("topics", []), ("topics", [3]), ("topics", "a"),
@@ -57,6 +57,12 @@ def test_takes_every_size_that_the_models_make(size: str) -> None:
 def test_refuses_a_transparent_jpeg() -> None:
     with pytest.raises(InputError, match="background"):
         parse({"background": "transparent", "output_format": "jpeg"})
+
+
+def test_takes_every_parameter_of_a_picture() -> None:
+    said = {"output_format": "webp", "output_compression": 0, "background": "transparent", "moderation": "low", "quality": "high"}
+    made = parse(said)
+    assert {name: getattr(made, name) for name in said} == said
 
 
 def test_refuses_a_prompt_together_with_what_a_prompt_is_written_from() -> None:

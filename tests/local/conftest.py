@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import socket
 import time
 import uuid
 import zipfile
@@ -17,6 +16,7 @@ import pytest
 from botocore.config import Config
 
 from local.emulator import process
+from tests.local_stack import free_port
 
 REGION = "ap-southeast-1"
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -102,12 +102,6 @@ def happens_within(seconds: float, condition: Callable[[], Any]) -> bool:
     while not (happened := bool(condition())) and time.monotonic() < deadline:
         time.sleep(0.01)
     return happened
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

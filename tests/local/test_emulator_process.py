@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator import process, process_table
-from tests.local.conftest import REGION, Emulator, free_port, until
+from tests.local.conftest import REGION, Emulator, until
+from tests.local_stack import free_port
 
 STEP = """
 import json, os, pathlib, time

@@ -1,7 +1,6 @@
 """Deploys to the local AWS: what a stack refuses, what it changes, what outlives it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from local import stack
 from local.deploy import ROOT, DeployError
 from local.emulator import process
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port
+from tests.local_stack import LocalStack, free_port, own_environment
 
 SMALL = {"size": "256x256", "quality": "low"}
 
@@ -23,8 +22,7 @@ SMALL = {"size": "256x256", "quality": "low"}
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
     """A local stack of this test's own, not up yet."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
-    mine = Local(folder=tmp_path / "local", port=free_port(), settings=(), environment=environment)
+    mine = Local(folder=tmp_path / "local", port=free_port(), settings=(), environment=own_environment())
     yield mine
     stack.down(mine, keep=False)
 

@@ -88,6 +88,14 @@ def test_every_format_arrives_as_it_was_asked_for(aws: LocalStack, output_format
     assert Image.open(io.BytesIO(aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read())).format == kind
 
 
+def test_a_stronger_compression_makes_a_smaller_picture(aws: LocalStack) -> None:
+    def stored(compression: int) -> int:
+        made = {"output_format": "webp", "output_compression": compression, "background": "transparent", "moderation": "low"}
+        return int(aws.run({"prompt": "A kite", "folder_name": "compressed", **made, **SMALL})["report"]["pictures"][0]["bytes"])
+
+    assert stored(5) < stored(95)
+
+
 def test_a_finished_prompt_needs_no_chat_call_and_a_file_name_is_the_caller_s(aws: LocalStack) -> None:
     report = aws.run({"prompt": "A paper boat", "file_name": "boat_{n}", "folder_name": "boats", **SMALL})["report"]
     assert report["pictures"][0]["key"] == "boats/boat_1.png"

@@ -1,0 +1,35 @@
+"""The schedule: EventBridge's own event starts a run, whose id is the event's."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+
+# A minute until the cron expression is due, and the run itself.
+DEADLINE_SECONDS = 120
+
+
+@pytest.fixture
+def scheduled(tmp_path: Path) -> Iterator[LocalStack]:
+    local = Local(folder=tmp_path, port=free_port(), settings=("schedule=cron(* * * * ? *)",), environment=own_environment())
+    try:
+        yield LocalStack(stack.up(local))
+    finally:
+        stack.down(local, keep=False)
+
+
+def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(scheduled: LocalStack) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := scheduled.states.list_executions(stateMachineArn=scheduled.machine)["executions"]):
+        assert time.monotonic() < deadline, "the rule started nothing"
+        time.sleep(0.2)
+    report = scheduled.ended(found[-1]["executionArn"])["report"]
+    assert re.fullmatch(r"[0-9a-f-]{36}", report["run_id"])
+    assert report["run_id"] != found[-1]["name"]
+    assert report["pictures"][0]["key"].startswith("my_s3_folder/image_")
