@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run open test bench check format synth layers deploy destroy secret constraints clean
+.PHONY: help setup demo up down run open test bench check format synth layers bootstrap deploy destroy secret constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -76,6 +76,9 @@ layers: $(VENV)/.made ## Build the Lambda layers for arm64 (synth and deploy nee
 
 synth: layers ## Write the template and its assets to cdk.out: no account, no Docker, no network
 	@$(BIN)/python app.py $(CONTEXT) && echo "cdk.out/Easel.template.json"
+
+bootstrap: $(VENV)/.made ## Prepare an AWS account and region for the CDK, once
+	npx --yes $(CDK) bootstrap
 
 deploy: layers ## Deploy to AWS with your credentials
 	npx --yes $(CDK) deploy $(CONTEXT)

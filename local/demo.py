@@ -29,8 +29,8 @@ def ask_before_paying(local: Local, console: Console) -> None:
     pictures = sum(request.get("count", 1) for request in asked)
     cost = screen.dollars(None if one is None else pictures * one / 1_000_000)
     console.print(f"This calls {local.real_openai} with your key: {len(asked)} chat calls and {pictures} pictures, up to {cost}.")
-    if local.environment.get("YES") != "1" and console.input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise DeclinedError("nothing was called and nothing was paid")
+    if local.environment.get("YES") != "1" and _answer(console) not in ("y", "yes"):
+        raise DeclinedError("nothing was called and nothing was paid; YES=1 says yes beforehand")
 
 
 def show(local: Local, console: Console) -> bool:
@@ -51,6 +51,13 @@ def show(local: Local, console: Console) -> bool:
             f"Painted by the local stand-in for OpenAI: nothing was paid; the real models would have cost {screen.dollars(total)}."
         )
     return all(run.status == "SUCCEEDED" for run in started)
+
+
+def _answer(console: Console) -> str:
+    try:
+        return console.input("Go on? [y/N] ").strip().lower()
+    except EOFError:  # nobody sits at the keyboard
+        return ""
 
 
 def _example(name: str) -> dict[str, Any]:

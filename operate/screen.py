@@ -13,6 +13,7 @@ from operate.runs import Run
 from operate.target import Target
 
 STEPS = ("prompt", "image", "upload", "cleanup")
+WIDE = 100
 
 
 def watch(target: Target, started: Sequence[Run], console: Console) -> None:
@@ -20,6 +21,8 @@ def watch(target: Target, started: Sequence[Run], console: Console) -> None:
     with Live(_states(started), console=console, refresh_per_second=8) as live:
         for now in runs.follow(target, started):
             live.update(_states(now))
+    if not console.is_terminal:  # there Live leaves its last line open
+        console.print()
 
 
 def show_report(target: Target, run: Run, console: Console, *, folder: Path | None = None) -> None:
@@ -30,22 +33,26 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
     if "pictures" not in run.output:
         console.print_json(data=run.output)
         return
+    if run.output["dry_run"]:
+        console.print(f"dry run: nothing was bought; it would cost up to {dollars(run.output['estimate_usd'])}")
+        return
     table = Table(title=f"{escape(run.label)} · {escape(run.output['title'] or '')}", title_justify="left", show_lines=False)
-    for column in ("picture", "KiB", "cost", "prompt"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("KiB", "cost"))
+    # A key in one piece can be copied; a narrow screen has no room for that.
+    whole = ("size", "cost") if console.width < WIDE else ("picture", "size", "cost")
+    for column in ("picture", "size", "cost", "prompt"):
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for picture in run.output["pictures"]:
         if picture["status"] != "stored":
             table.add_row(f"{picture['n']}: {picture['status']}", "", "", escape(picture["refusal"] or ""))
             continue
-        prompt = runs.sidecar(target, picture["key"])["prompt"]
-        shown = prompt if len(prompt) <= 140 else prompt[:139] + "…"
-        table.add_row(escape(picture["key"]), f"{picture['bytes'] / 1024:,.0f}", dollars(picture["cost_usd"]), escape(shown))
+        known = runs.sidecar(target, picture["key"])
+        prompt = known["prompt"] if len(known["prompt"]) <= 140 else known["prompt"][:139] + "…"
+        size = f"{known['width']}x{known['height']}\n{picture['bytes'] / 1024:,.0f} KiB"
+        table.add_row(escape(picture["key"]), size, dollars(picture["cost_usd"]), escape(prompt))
     console.print(table)
     if folder:
         for path in runs.fetch(target, run.output, folder):
             console.print(f"  {path}", soft_wrap=True, highlight=False)
-    if run.output["dry_run"]:
-        console.print(f"dry run: nothing was bought; it would cost up to {dollars(run.output['estimate_usd'])}")
 
 
 def dollars(cost: float | None) -> str:

@@ -1,0 +1,72 @@
+"""What the README says is so: its commands, its files, its fields and its settings."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from functions import request
+from functions.contract import Picture, Report
+from local.deploy import ROOT
+from tests.functions.conftest import NOW, make_settings
+
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def rows(heading: str) -> set[str]:
+    """The names in the first column of the first table below a heading."""
+    lines = README.split(heading, 1)[1].splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("|"))
+    names: set[str] = set()
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        names |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
+    return names
+
+
+def test_every_command_is_a_target_and_its_files_are_there() -> None:
+    commands = [line for block in blocks("sh") for line in block.splitlines()] + re.findall(r"`(make [a-z].*?)`", README)
+    assert "make demo" in commands
+    for command in commands:
+        words = command.split()
+        assert words[0] == "make"
+        assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE), command
+        for file in re.findall(r"examples/\S+\.json", command):
+            assert (ROOT / file).is_file(), command
+
+
+def test_the_request_that_it_shows_is_taken() -> None:
+    shown = json.loads(blocks("json")[0])
+    assert request.parse(shown, request.defaults(make_settings()), today=NOW.date()).count == 3
+
+
+def test_every_field_of_a_request_stands_in_its_table() -> None:
+    assert rows("`{}` is a complete request") == set(request.FIELDS)
+
+
+def test_the_report_that_it_shows_has_today_s_fields_and_each_is_explained() -> None:
+    shown = json.loads(blocks("json")[1])
+    report, picture = ({field.name for field in fields(message)} for message in (Report, Picture))
+    assert set(shown) == report
+    assert set(shown["pictures"][0]) == picture
+    assert rows("## What comes out") == report | picture
+
+
+def test_every_setting_stands_in_its_table() -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    assert rows("### Settings") == {name for name in context if "@" not in name}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link

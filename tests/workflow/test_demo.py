@@ -1,0 +1,76 @@
+"""The demonstration, as `make demo` runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from local.deploy import ROOT
+from local.emulator import process
+from tests.local_stack import free_port, own_environment
+
+DEADLINE_SECONDS = 60
+Demo = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    def start(**environment: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "local", "demo", "--folder", str(tmp_path), "--port", str(free_port())]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=own_environment() | {"COLUMNS": "160"} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(demo: Demo, tmp_path: Path) -> None:
+    running = demo()
+    shown, errors = running.communicate(timeout=DEADLINE_SECONDS)
+    assert running.returncode == 0, errors
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert sorted(Image.open(picture).format or "" for picture in pictures) == ["JPEG", "PNG", "PNG", "PNG", "PNG"]
+    assert len({picture.read_bytes() for picture in pictures}) == 5
+    assert not [picture for picture in pictures if str(picture) not in shown]
+    assert "nothing was paid" in shown
+    assert not (tmp_path / "processes.json").exists()
+    assert not (tmp_path / "emulator").exists()
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", ""])
+def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(demo: Demo, tmp_path: Path, typed: str) -> None:
+    running = demo(OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    shown, errors = running.communicate(typed, timeout=DEADLINE_SECONDS)
+    assert running.returncode == 1
+    assert "http://127.0.0.1:9/v1" in shown
+    assert "up to $" in shown
+    assert "nothing was called and nothing was paid" in errors
+    assert not (tmp_path / "processes.json").exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_what_it_started_ends_with_it(demo: Demo, tmp_path: Path, ending: signal.Signals) -> None:
+    running = demo()
+    processes = tmp_path / "processes.json"
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (processes.is_file() and "emulator" in (started := json.loads(processes.read_text()))):
+        assert time.monotonic() < deadline, "it started nothing"
+        time.sleep(0.05)
+    running.send_signal(ending)
+    _, errors = running.communicate(timeout=DEADLINE_SECONDS)
+    assert running.returncode == 128 + ending
+    assert "Traceback" not in errors
+    assert not process.is_running(started["emulator"])
+    assert not process.is_running(started["stand_in"])
