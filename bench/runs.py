@@ -80,11 +80,9 @@ def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
     openai, s3 = OpenAI(api_key="any", base_url=base_url), deployed.client("s3")
 
     def script() -> None:
-        question = [{"role": "user", "content": "Write an image prompt on a topic"}]
-        said = openai.chat.completions.create(model="gpt-6-luna", messages=question)  # type: ignore[call-overload]
-        made = openai.images.generate(
-            model="gpt-image-2.6-flare", prompt=said.choices[0].message.content, size="1024x1024", quality="medium", output_format="png"
-        )
+        said = openai.chat.completions.create(model="gpt-6-luna", messages=[{"role": "user", "content": "Write an image prompt"}])
+        prompt = said.choices[0].message.content or ""
+        made = openai.images.generate(model="gpt-image-2.6-flare", prompt=prompt, size="1024x1024", quality="medium", output_format="png")
         picture = base64.b64decode(made.data[0].b64_json or "") if made.data else b""
         s3.put_object(Bucket=deployed.bucket, Key=f"bare/{uuid4().hex}.png", Body=picture)
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,7 @@ class StandIn:
     def __init__(self, *, latency: float = 0, paint_once: bool = False) -> None:
         self.latency, self.ledger, self.faults = latency, Ledger(), Faults()
         self._paint_once = paint_once
+        self._paint: Callable[..., bytes] = cache(paint) if paint_once else paint
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
@@ -99,9 +101,9 @@ class StandIn:
         for _ in range(body.get("n", 1)):
             # The same words again give another picture, as they do at the real one: each is seeded by its number.
             words = f"{body['prompt']}#{self.ledger.image(body['prompt'])}"
-            brush = _paint_once if self._paint_once else paint
+            words = "the same for all" if self._paint_once else words
             compression = body.get("output_compression", 90)
-            pictures.append(await asyncio.to_thread(brush, words, width=width, height=height, compression=compression, **made))
+            pictures.append(await asyncio.to_thread(self._paint, words, width=width, height=height, compression=compression, **made))
         text, tokens = len(body["prompt"]) // 4, len(pictures) * output_tokens(body.get("quality", "auto"), width, height)
         answer = {
             "created": int(time.time()),
@@ -210,15 +212,6 @@ class CutResponse(Response):
 
 def _error(status: int, kind: str, message: str, code: str, param: str | None) -> Response:
     return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status_code=status)
-
-
-def _paint_once(_words: str, **made: Any) -> bytes:
-    return _painted(**made)
-
-
-@cache
-def _painted(**made: Any) -> bytes:
-    return paint("the same for all", **made)
 
 
 async def _serve(port: int, ready: Path, **options: Any) -> None:
