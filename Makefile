@@ -92,9 +92,8 @@ secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt
 
 constraints: $(VENV)/.made ## Pin anew what the requirements bring along
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 --output-file constraints.txt requirements-dev.txt
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/openai.in -o infra/layer_pins/openai.txt
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/powertools.in -o infra/layer_pins/powertools.txt
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/pillow.in -o infra/layer_pins/pillow.txt
+	@for name in boto3 openai powertools pillow; do \
+	  $(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/$$name.in -c constraints.txt -o infra/layer_pins/$$name.txt || exit 1; done
 
 clean: ## Remove what was built; the local stack's data too
 	@if [ -d .local ] && [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi

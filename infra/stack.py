@@ -32,10 +32,10 @@ class EaselStack(Stack):
         self._key = OpenAIKey(self, "OpenAIKey")
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
         steps = Steps(
-            prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("powertools", "openai")),
-            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("powertools", "openai")),
-            upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("powertools", "pillow")),
-            cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256, layers=("powertools",)),
+            prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai",)),
+            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("openai",)),
+            upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
+            cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )
         self._grant(steps)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
@@ -44,8 +44,10 @@ class EaselStack(Stack):
         self._warn_of_shutdowns()
         self._output(workflow)
 
-    def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...]) -> StepFunction:
-        used: list[lambda_.ILayerVersion] = [self._layers[layer] for layer in layers] if self._layers else []
+    def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...] = ()) -> StepFunction:
+        # boto3 comes pinned, too: the runtime's own changes under us, and may not know If-None-Match on CopyObject.
+        names = ("boto3", "powertools", *layers)
+        used: list[lambda_.ILayerVersion] = [self._layers[layer] for layer in names] if self._layers else []
         environment = self._environment()
         return StepFunction(self, name, step=name.lower(), timeout=timeout, memory_mb=memory_mb, environment=environment, layers=used)
 

@@ -13,6 +13,7 @@ import pytest
 
 from infra import ROOT
 
+STEPS = ("prompt", "image", "upload", "cleanup")
 Synth = Callable[..., "Template"]
 
 
@@ -73,6 +74,14 @@ def run_app(folder: Path, *settings: str) -> "subprocess.CompletedProcess[str]":
     pairs = [word for setting in settings for word in ("-c", setting)]
     command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+
+
+def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code with an asset alone on the path: no environment, no network and no credentials are needed to import it."""
+    command = [sys.executable, "-I", "-B", "-c", f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.fixture(scope="session")

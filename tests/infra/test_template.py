@@ -12,13 +12,11 @@ import pytest
 
 from functions import settings
 from functions.errors import ClaimHeldError, FinalError, RetryableError, leaves
-from infra import ROOT, config
+from infra import ROOT, config, layers
 from infra.function import FILES
 from infra.workflow import SERVICE_ERRORS
 from local.deploy import zipped
-from tests.infra.conftest import Synth, Template, run_app
-
-STEPS = ("prompt", "image", "upload", "cleanup")
+from tests.infra.conftest import STEPS, Synth, Template, in_asset, run_app
 
 
 def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
@@ -220,12 +218,14 @@ def test_the_local_template_is_the_deployed_one_but_for_the_layers(template: Tem
         return body | {"Resources": kept}
 
     deployed, local = (json.loads(json.dumps(one.body)) for one in (template, synth("layers=false")))
-    assert len(template.of("AWS::Lambda::LayerVersion")) == 3
+    assert len(template.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)
     assert without_layers(deployed) == local
 
 
 def test_synth_through_the_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
-    environment = os.environ | {"npm_config_offline": "true", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # The CLI that `make test` has put into the environment: nothing is fetched here.
+    found = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
+    environment = os.environ | found | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     folder = tmp_path / "cdk.out"
     command = ["npx", "--yes", cdk_version(), "synth", "--quiet", "--output", str(folder), "--no-notices"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=Path(__file__).parents[2])
@@ -265,25 +265,3 @@ def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Temp
 def test_upload_and_cleanup_never_load_openai(template: Template, step: str) -> None:
     done = in_asset(template.asset(step), f"import functions.{step}.handler; print('openai' in sys.modules)")
     assert done.stdout.strip() == "False"
-
-
-def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
-    """Run code with an asset alone on the path: no environment, no network and no credentials are needed to import it."""
-    command = [sys.executable, "-I", "-B", "-c", f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def test_layers_are_built_for_lambda_s_own_platform(template: Template) -> None:
-    libraries = [file for layer in template.of("AWS::Lambda::LayerVersion").values() for file in _layer(template, layer).rglob("*.so*")]
-    assert libraries
-    for library in libraries:
-        header = library.read_bytes()[:20]
-        assert header[:4] == b"\x7fELF"
-        assert header[18:20] == b"\xb7\x00", f"{library.name} is not for aarch64"
-    assert not [library for library in libraries if "cpython-3" in library.name and "cpython-314" not in library.name]
-
-
-def _layer(template: Template, layer: dict[str, Any]) -> Path:
-    return template.folder / f"asset.{layer['Properties']['Content']['S3Key'].removesuffix('.zip')}"
