@@ -18,20 +18,26 @@ Handler = Callable[[Any, LambdaContext], dict[str, Any]]
 
 
 def step(name: str) -> Callable[[Handler], Handler]:
-    """Frame a handler: log keys, metrics, and one line for each failure. Events are never logged whole."""
+    """Frame a handler: log keys, one line for each failure, and the metric `Failed` (0 or 1) by step. Events are never logged whole."""
 
     def frame(handler: Handler) -> Handler:
         @wraps(handler)
         def framed(event: Any, context: LambdaContext) -> dict[str, Any]:
             logger.append_keys(step=name)
+            metrics.add_dimension(name="step", value=name)
             if isinstance(event, dict):
                 logger.append_keys(run_id=event.get("run_id") or event.get("execution_name"), n=event.get("n"))
             try:
-                return handler(event, context)
-            except EaselError as error:
-                logger.error(str(error), error=type(error).__name__, possibly_paid=error.possibly_paid)
+                answer = handler(event, context)
+            except Exception as error:
+                # What is not of the tree is a bug; its words may hold anything, and Lambda logs them with the traceback.
+                said = str(error) if isinstance(error, EaselError) else "an unexpected error"
+                possibly_paid = isinstance(error, EaselError) and error.possibly_paid
+                logger.error(said, error=type(error).__name__, possibly_paid=possibly_paid)
                 count("Failed")
                 raise
+            count("Failed", 0)
+            return answer
 
         return metrics.log_metrics(logger.inject_lambda_context(framed, clear_state=True))
 
