@@ -1,7 +1,6 @@
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,20 +34,17 @@ Printed = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
 
 
 @pytest.fixture
-def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
     """The log lines and the metrics that were printed."""
-    # The logger keeps the stdout that it was made with, which was another test's.
-    logs = telemetry.logger.registered_handler
-    assert isinstance(logs, logging.StreamHandler)
-    before = logs.setStream(sys.stdout)
+    # The logger keeps the stdout that it was made with, which was pytest's own.
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", sys.stdout)
 
     def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         (metrics,) = (line for line in lines if "_aws" in line)
         return [line for line in lines if "_aws" not in line], metrics
 
-    yield read
-    logs.setStream(before or sys.stderr)
+    return read
 
 
 def test_a_success_is_counted_as_no_failure(printed: Printed) -> None:
