@@ -1,5 +1,5 @@
+import io
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,14 +37,9 @@ Printed = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
 def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
     """The log lines and the metrics that were printed."""
     # The logger keeps the stdout that it was made with, which was pytest's own.
-    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", sys.stdout)
-
-    def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        (metrics,) = (line for line in lines if "_aws" in line)
-        return [line for line in lines if "_aws" not in line], metrics
-
-    return read
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+    return lambda: ([json.loads(line) for line in log.getvalue().splitlines()], json.loads(capsys.readouterr().out))
 
 
 def test_a_success_is_counted_as_no_failure(printed: Printed) -> None:
