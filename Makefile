@@ -26,7 +26,7 @@ help: ## Print this
 $(VENV)/.made: $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Easel needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with PYTHON=…")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV): about 600 MB, once"
+	@echo "Setting up $(VENV): about 900 MB in the end, once"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)" 2>$(VENV)/setup.log \
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -c constraints.txt 2>>$(VENV)/setup.log \
@@ -74,7 +74,7 @@ format: $(VENV)/.made-dev ## Format the code
 layers: $(VENV)/.made ## Build the Lambda layers for arm64 (synth and deploy need them)
 	@$(BIN)/python -m infra.layers
 
-synth: layers ## Write the template and its assets to cdk.out: no account, no Docker, no network
+synth: layers ## Write the template and its assets to cdk.out: no account, no Docker; no network once the layers are built
 	@$(BIN)/python app.py $(CONTEXT) && echo "cdk.out/Easel.template.json"
 
 bootstrap: $(VENV)/.made ## Prepare an AWS account and region for the CDK, once

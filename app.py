@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 
 from infra import ROOT  # first: it points jsii at the environment's own Node
 
@@ -20,8 +21,17 @@ def synth(overrides: dict[str, str], outdir: str | None) -> None:
     """Write the cloud assembly. cdk.json's context holds unless the CDK CLI or `overrides` say otherwise."""
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(context=context | overrides, outdir=outdir)
+    check_names(app.node.get_all_context(), known=context)
     EaselStack(app, STACK, config=read(app.node.try_get_context))
     app.synth()
+
+
+def check_names(given: Mapping[str, object], *, known: Mapping[str, object]) -> None:
+    """Raise SettingError for a setting that there is not: a mistyped budget would be no budget."""
+    # Names of the CDK's own have an @ or a colon in them.
+    for name in given:
+        if name not in known and "@" not in name and ":" not in name:
+            raise SettingError(name, given[name], f"no such setting; there are {', '.join(n for n in known if '@' not in n)}")
 
 
 def main() -> None:
@@ -33,10 +43,6 @@ def main() -> None:
     pairs = [pair.partition("=") for pair in given.context]
     if any(not mark for _, mark, _ in pairs):
         parser.error(f"-c wants NAME=VALUE, got {given.context}")
-    known = json.loads((ROOT / "cdk.json").read_text())["context"]
-    unknown = [name for name, _, _ in pairs if name not in known]
-    if unknown:
-        parser.error(f"no such setting: {', '.join(unknown)}; the settings are {', '.join(n for n in known if '@' not in n)}")
     try:
         synth({name: value for name, _, value in pairs}, given.output)
     except (SettingError, LayerError) as error:

@@ -5,7 +5,7 @@ Prompt ─► cleanup ─► Report           Start (a delete request) ─► cl
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Self, get_origin
 
 from functions.errors import ConfigError
 
@@ -21,8 +21,8 @@ class Message:
         missing = [field.name for field in fields(cls) if field.name not in state]  # type: ignore[arg-type]
         if missing:
             raise ConfigError(f"{cls.__name__} lacks {', '.join(missing)}, got {sorted(state)}; is the state machine older?")
-        values = {field.name: state[field.name] for field in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        given = {field.name: (field.type, state[field.name]) for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: tuple(value) if get_origin(kind) is tuple else value for name, (kind, value) in given.items()})
 
     def to_state(self) -> dict[str, Any]:
         """This message as JSON can carry it."""
@@ -120,11 +120,16 @@ class Report(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Message):
-    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone."""
+    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone.
+
+    `objects` is how many were found, `bytes` their size; a dry run deletes none of them. `recoverable_days` is None in an existing
+    bucket: its owner's lifecycle decides.
+    """
 
     action: str
     target: str
     dry_run: bool
+    objects: int
     deleted: int
     bytes: int
-    recoverable_days: int
+    recoverable_days: int | None

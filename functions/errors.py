@@ -20,6 +20,8 @@ EaselError
    └─ ModelRetiredError     the model is shut down: names its successor
 """
 
+import json
+
 
 class EaselError(Exception):
     """What failed, on which input, and what to do next.
@@ -60,10 +62,8 @@ class InputError(FinalError):
     """The request is wrong."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        shown = ascii(value)
-        shown = shown if len(shown) <= 200 else f"{shown[:200]}… ({len(shown)} characters)"
-        super().__init__(f"{field} is {shown}; allowed: {allowed}")
-        self.field = field
+        super().__init__(f"{field} is {_shown(value)}; allowed: {allowed}")
+        self.field, self.allowed = field, allowed
 
 
 class ContentRefusedError(FinalError):
@@ -108,6 +108,13 @@ class ConfigError(FinalError):
 
 class ModelRetiredError(FinalError):
     """The model is shut down."""
+
+
+def _shown(value: object) -> str:
+    """A value as JSON has it, on one line, at most 200 characters; what can't be printed, as control and bidi characters, escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
+    return printable if len(text) <= 200 else f"{printable}… ({len(text)} characters)"
 
 
 def leaves(base: type[EaselError]) -> list[type[EaselError]]:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import string
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 
 from functions.errors import InputError
@@ -11,6 +12,7 @@ from functions.errors import InputError
 MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 RESERVED = ("staging", "thumbnails", "batches")
 RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
 # The longest thing around a folder and a file name: the thumbnail's prefix and ending, and a suffix like _12.
@@ -26,7 +28,7 @@ def check_run_id(run_id: object, *, field: str) -> str:
 
 def check_folder(folder: object, *, field: str = "folder_name") -> str:
     """The folder in Unicode's composed form (NFC), without a slash at either end."""
-    allowed = "a path like campaign/spring: no empty, `.` or `..` segment, no backslash, no control characters"
+    allowed = "a path like campaign/spring: no empty, `.` or `..` segment, no backslash, no control or bidi characters"
     if not isinstance(folder, str) or not folder:
         raise InputError(field, folder, allowed)
     if len(folder) > MAX_KEY_BYTES:
@@ -42,9 +44,9 @@ def check_folder(folder: object, *, field: str = "folder_name") -> str:
     return normal
 
 
-def check_file_name(template: object, *, folder: str, topic: str) -> str:
-    """A template of `{date} {time} {run8} {n} {topic}` whose longest key still fits into S3's limit."""
-    allowed = "text with any of " + " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS) + ", without slashes or dots first"
+def check_file_name(template: object, *, folder: str, topics: Iterable[str]) -> str:
+    """A template of `{date} {time} {run8} {n} {topic}` whose key still fits into S3's limit, whichever of the topics it will be."""
+    allowed = f"1 to {MAX_KEY_BYTES} characters with any of {' '.join(f'{{{name}}}' for name in FILE_NAME_FIELDS)}, no slash, no dot first"
     if not isinstance(template, str) or not template.strip() or len(template) > MAX_KEY_BYTES:
         raise InputError("file_name", template, allowed)
     template = unicodedata.normalize("NFC", template)
@@ -55,21 +57,25 @@ def check_file_name(template: object, *, folder: str, topic: str) -> str:
     plain = all(name is None or (name in FILE_NAME_FIELDS and not spec and not conversion) for _, name, spec, conversion in parts)
     if not plain or "/" in template or "\\" in template or template.startswith(".") or not _is_printable(template):
         raise InputError("file_name", template, allowed)
-    longest = image_base(folder, template, started="2000-01-01T00:00:00Z", run_id="x", n=10, topic=topic)
-    if len(longest.encode()) + ROOM > MAX_KEY_BYTES:
-        size = len(longest.encode()) + ROOM
+    bases = (image_base(folder, template, started="2000-01-01T00:00:00Z", run_id="x", n=10, topic=topic) for topic in topics)
+    size = max(len(base.encode()) for base in bases) + ROOM
+    if size > MAX_KEY_BYTES:
         raise InputError("folder_name", f"{folder[:40]}…, {size} bytes with file name", f"at most {MAX_KEY_BYTES} bytes in UTF-8")
     return template
 
 
 def check_image_key(key: object) -> str:
     """The key of a picture that a caller names: inside a folder, and in none of Easel's own."""
+    allowed = f"the whole key of a stored picture, like my_s3_folder/image_….png, with one of the endings {', '.join(PICTURES)}"
     if not isinstance(key, str) or "/" not in key:
-        raise InputError("image_key", key, "the whole key of a stored picture, like my_s3_folder/image_….png")
+        raise InputError("image_key", key, allowed)
     folder, _, name = key.rpartition("/")
-    check_folder(folder, field="image_key")
-    if not name or not _is_printable(name) or len(key.encode()) > MAX_KEY_BYTES:
-        raise InputError("image_key", key, "the whole key of a stored picture, like my_s3_folder/image_….png")
+    try:
+        check_folder(folder)
+    except InputError as error:
+        raise InputError("image_key", key, f"{allowed}; its folder: {error.allowed}") from error
+    if not name.endswith(PICTURES) or not _is_printable(name) or len(key.encode()) > MAX_KEY_BYTES:
+        raise InputError("image_key", key, allowed)
     return key
 
 

@@ -101,13 +101,14 @@ def _output_tokens(effort: int, size: str) -> int:
 
 def image_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
     """What a picture cost by its answer's `usage`, in micro-dollars; None where price or usage is unknown."""
-    price = image_price(model)
-    if price is None or not usage or not isinstance(usage.get("output_tokens"), int):
+    price, output = image_price(model), _tokens(usage, "output_tokens")
+    if price is None or output is None:
         return None
-    details = usage.get("input_tokens_details") or {}
-    images: int = details.get("image_tokens") or 0
-    text: int = details.get("text_tokens", max(0, (usage.get("input_tokens") or 0) - images))
-    return ceil(text * price.text + images * price.image + int(usage["output_tokens"]) * price.output)
+    details = usage.get("input_tokens_details") if usage else None
+    images, text = _tokens(details, "image_tokens") or 0, _tokens(details, "text_tokens")
+    if text is None:
+        text = max(0, (_tokens(usage, "input_tokens") or 0) - images)
+    return ceil(text * price.text + images * price.image + output * price.output)
 
 
 def estimate_chat(model: str, *, messages: str) -> int | None:
@@ -118,7 +119,11 @@ def estimate_chat(model: str, *, messages: str) -> int | None:
 
 def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
     """What a chat call cost by its answer's `usage`, in micro-dollars; None where price or usage is unknown."""
-    price = _chat_price(model)
-    if price is None or not usage or not isinstance(usage.get("prompt_tokens"), int):
-        return None
-    return ceil(int(usage["prompt_tokens"]) * price[0] + (usage.get("completion_tokens") or 0) * price[1])
+    price, asked = _chat_price(model), _tokens(usage, "prompt_tokens")
+    return None if price is None or asked is None else ceil(asked * price[0] + (_tokens(usage, "completion_tokens") or 0) * price[1])
+
+
+def _tokens(usage: object, name: str) -> int | None:
+    """A count in an answer's `usage`, None where it is not there or is none: every part of it is optional, and servers differ."""
+    count = usage.get(name) if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None

@@ -1,5 +1,6 @@
 """What a caller may say. Everything is optional, `{}` is a complete request; anything wrong is an InputError before a cent is spent."""
 
+import difflib
 import hashlib
 import json
 import unicodedata
@@ -16,7 +17,9 @@ ACTIONS = ("create", *REMOVALS)
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 BACKGROUNDS = ("auto", "opaque", "transparent")
 MODERATIONS = ("auto", "low")
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # bidi embeddings, overrides and isolates
 MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
+OWN_IDEA = "own idea"  # the topic of a picture whose caller gives a description or a prompt, and no topic
 MAX_TOPICS, MAX_COUNT, MAX_COMPRESSION = 100, 10, 100
 
 
@@ -78,13 +81,14 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         raise InputError("the request", raw, 'a JSON object, for example {} or {"topic": "Sport"}')
     for name in raw:
         if name not in FIELDS:
-            raise InputError(str(name), raw[name], f"no such field; the fields are {', '.join(FIELDS)}")
+            near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(str(name), FIELDS, 1))
+            raise InputError(str(name), raw[name], f"no such field, only {', '.join(FIELDS)}{near}")
     given = {name: value for name, value in raw.items() if value is not None}
     action = _choice(given, "action", ACTIONS, "create")
     if action == "create":
-        for name in ("image_key", "confirm"):
+        for name, where in (("image_key", "action delete_image"), ("confirm", "action delete_image or delete_folder")):
             if name in given:
-                raise InputError(name, given[name], "only with action delete_image or delete_folder")
+                raise InputError(name, given[name], f"only with {where}")
         for name in ("description", "style"):
             if name in given and "prompt" in given:
                 raise InputError(name, given[name], "not together with prompt, which is painted as it is")
@@ -94,7 +98,6 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
     topics = _topics(given) or defaults.topics
     topic = _text(given, "topic", MAX_TOPIC)
     folder = keys.check_folder(given.get("folder_name", defaults.folder_name))
-    longest_topic = topic or max(topics, key=lambda one: len(one.encode()))
     request = Request(
         action=action,
         request_id=keys.check_run_id(given["request_id"], field="request_id") if "request_id" in given else None,
@@ -112,7 +115,9 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         output_compression=_whole(given, "output_compression", 0, MAX_COMPRESSION),
         background=_choice(given, "background", BACKGROUNDS, "auto"),
         moderation=_choice(given, "moderation", MODERATIONS, "auto"),
-        file_name=keys.check_file_name(given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topic=longest_topic),
+        file_name=keys.check_file_name(
+            given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topics=(topic,) if topic else (*topics, OWN_IDEA)
+        ),
         dry_run=_flag(given, "dry_run"),
         aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
         image_key=keys.check_image_key(given["image_key"]) if "image_key" in given else None,
@@ -164,7 +169,7 @@ def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
     value = given[name]
     if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
         shown = value if not isinstance(value, str) or len(value) <= limit else f"{value[:40]}… of {len(value)} characters"
-        raise InputError(name, shown, f"text of 1 to {limit:,} characters, not blank, without control characters")
+        raise InputError(name, shown, f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
     return value.strip()
 
 
@@ -202,5 +207,6 @@ def _flag(given: dict[str, Any], name: str) -> bool:
 
 
 def _is_clean(text: str) -> bool:
-    # Line breaks and tabs are a caller's own; other control characters and lone surrogates are somebody's accident.
-    return not any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in text)
+    # Line breaks and tabs are a caller's own, as are joiners and direction marks; other control characters, lone surrogates, and what
+    # turns the direction of the text after it, are somebody's accident or trick.
+    return not any((unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in TURNING for c in text)

@@ -17,17 +17,34 @@ CHAT_MODEL = "EASEL_CHAT_MODEL"
 IMAGE_MODEL = "EASEL_IMAGE_MODEL"
 MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
+RECOVERABLE_DAYS = "EASEL_RECOVERABLE_DAYS"
 REGION = "AWS_REGION"  # Lambda sets it
 # Read by the openai package's own name, so that one variable serves the stack and a machine at home.
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
 
-STACK_SETS = (BUCKET, BUCKET_OWNER, TABLE, SECRET, FOLDER, TOPICS, CHAT_MODEL, IMAGE_MODEL, MONTHLY_BUDGET, UNPRICED_MODELS)
+STACK_SETS = (
+    BUCKET,
+    BUCKET_OWNER,
+    TABLE,
+    SECRET,
+    FOLDER,
+    TOPICS,
+    CHAT_MODEL,
+    IMAGE_MODEL,
+    MONTHLY_BUDGET,
+    UNPRICED_MODELS,
+    RECOVERABLE_DAYS,
+)
 TOPIC_SEPARATOR = "\n"
+OWNER_DECIDES = "owner"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The stack's settings; money in micro-dollars."""
+    """The stack's settings; money in micro-dollars.
+
+    `recoverable_days` is how long a delete can be undone, None where the bucket's owner decides that.
+    """
 
     bucket: str
     bucket_owner: str
@@ -39,6 +56,7 @@ class Settings:
     image_model: str
     monthly_budget_micro_usd: int
     unpriced_models_allowed: bool
+    recoverable_days: int | None
     region: str
     openai_base_url: str | None
 
@@ -63,6 +81,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         image_model=environment[IMAGE_MODEL],
         monthly_budget_micro_usd=round(budget * 1_000_000),
         unpriced_models_allowed=environment[UNPRICED_MODELS] == "allow",
+        recoverable_days=None if environment[RECOVERABLE_DAYS] == OWNER_DECIDES else int(environment[RECOVERABLE_DAYS]),
         region=environment[REGION],
         openai_base_url=environment.get(OPENAI_BASE_URL) or None,
     )

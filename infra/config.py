@@ -92,7 +92,7 @@ def _folder(value: object) -> str:
     try:
         return keys.check_folder(value)
     except InputError as error:
-        raise SettingError("folder_name", value, str(error)) from error
+        raise SettingError("folder_name", value, error.allowed) from error
 
 
 def _topics(value: object) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class ImageStore(Construct):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
-            removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
             auto_delete_objects=not retain,
             lifecycle_rules=[
                 s3.LifecycleRule(

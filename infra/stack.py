@@ -9,7 +9,7 @@ from functions import models, settings
 from infra.config import Config
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
-from infra.image_store import ImageStore
+from infra.image_store import DELETED_DAYS, ImageStore
 from infra.layers import Layers
 from infra.openai_key import OpenAIKey
 from infra.records import RecordsTable
@@ -41,7 +41,7 @@ class EaselStack(Stack):
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
         if config.schedule:
             RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
-        self._warn_of_shutdowns()
+        self._warn()
         self._output(workflow)
 
     def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...] = ()) -> StepFunction:
@@ -62,8 +62,9 @@ class EaselStack(Stack):
             settings.TOPICS: settings.TOPIC_SEPARATOR.join(config.topics),
             settings.CHAT_MODEL: config.chat_model,
             settings.IMAGE_MODEL: config.image_model,
-            settings.MONTHLY_BUDGET: f"{config.monthly_budget_usd:g}",
+            settings.MONTHLY_BUDGET: str(config.monthly_budget_usd),
             settings.UNPRICED_MODELS: config.unpriced_models,
+            settings.RECOVERABLE_DAYS: settings.OWNER_DECIDES if config.existing_bucket else str(DELETED_DAYS),
         }
         if config.openai_base_url:
             environment[settings.OPENAI_BASE_URL] = config.openai_base_url
@@ -90,11 +91,14 @@ class EaselStack(Stack):
         for step in (steps.image, steps.upload, steps.cleanup):
             _allow(step, ["s3:ListBucket"], bucket)
 
-    def _warn_of_shutdowns(self) -> None:
+    def _warn(self) -> None:
+        if self._config.unpriced_models == "allow":
+            said = "unpriced_models is allow: the budget's cap does not hold for models with no known price"
+            Annotations.of(self).add_warning_v2("easel:no-cap", said)
         for model in (self._config.chat_model, self._config.image_model):
             end = models.shutdown(model)
             if end:
-                said = f"{model} is shut down on {end[0]}: use {end[1]} in its place"
+                said = f"{model} ends on {end[0]}: from that day on its runs are refused; use {end[1]} in its place"
                 Annotations.of(self).add_warning_v2(f"easel:shutdown-{model}", said)
 
     def _output(self, workflow: Workflow) -> None:

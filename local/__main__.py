@@ -43,7 +43,10 @@ def main() -> int:
 
 
 def _up(local: Local) -> int:
+    was_up = stack.is_up(local)
     outputs = stack.up(local)
+    if was_up and not outputs["endpoint"].endswith(f":{local.port}"):
+        print(f"The stack was up already, and stays at {outputs['endpoint']}; `make down` first to move it.")
     for name, value in outputs.items():
         if value is not None:
             print(f"{name}: {value}")
@@ -53,13 +56,12 @@ def _up(local: Local) -> int:
 
 def _down(local: Local, *, keep: bool) -> int:
     running = stack.down(local, keep=keep)
-    print(("stopped" if running else "nothing was running") + (", the data is kept" if keep else ", the data is gone"))
+    print("nothing was running" if not running else "stopped, the data is kept" if keep else "stopped, the data is gone")
     return 0
 
 
 def _demo(local: Local) -> int:
     console = Console()
-    demo.ask_before_paying(local, console)
     was_up = stack.is_up(local)
     console.print("Deploying the stack to the local AWS …")
     stack.up(local)

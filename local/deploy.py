@@ -92,8 +92,10 @@ def _exists(cloudformation: Any) -> bool:
 
 
 def _make_bucket(s3: Any, bucket: str, *, region: str) -> None:
+    # The oldest region is the one that must not be named.
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+        s3.create_bucket(Bucket=bucket, **place)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
             raise

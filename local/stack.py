@@ -62,16 +62,25 @@ def is_up(local: Local) -> bool:
     return local.processes_file.is_file() and process.is_running(json.loads(local.processes_file.read_text())["emulator"])
 
 
+def paid_server(local: Local) -> str | None:
+    """The OpenAI server that is called for money: the running stack's, else the one that the caller's environment names."""
+    return _paid_server(json.loads(local.processes_file.read_text())) if is_up(local) else local.real_openai
+
+
 def up(local: Local) -> dict[str, Any]:
     """Bring the stack up, or deploy the change to the one that runs; gives the outputs. Leaves nothing running if it fails."""
+    given = local.environment.get("OPENAI_API_KEY")
+    if local.real_openai and not local.real_openai.startswith(("http://", "https://")):
+        raise StackError(f"OPENAI_BASE_URL is {local.real_openai!r}: it has to begin with http:// or https://")
     if is_up(local):
-        return _deploy(local, json.loads(local.processes_file.read_text()))
+        # The running stack's key stays as it is unless the caller brings another.
+        return _deploy(local, json.loads(local.processes_file.read_text()), key=given)
     local.folder.mkdir(parents=True, exist_ok=True)
     local.outputs_file.unlink(missing_ok=True)
     started: dict[str, Any] = {"port": local.port}
     try:
         _start(local, started)
-        return _deploy(local, started)
+        return _deploy(local, started, key=given or STAND_IN_KEY)
     except BaseException:  # also Ctrl-C: what was started ends
         down(local, keep=True)
         raise
@@ -109,8 +118,12 @@ def _start(local: Local, started: dict[str, Any]) -> None:
     _remember(local, started)
 
 
-def _deploy(local: Local, started: Mapping[str, Any]) -> dict[str, Any]:
-    if (local.real_openai or started["openai_base_url"]) != started["openai_base_url"]:
+def _paid_server(started: Mapping[str, Any]) -> str | None:
+    return None if "stand_in" in started else started["openai_base_url"]
+
+
+def _deploy(local: Local, started: Mapping[str, Any], *, key: str | None) -> dict[str, Any]:
+    if local.real_openai and local.real_openai != _paid_server(started):
         raise StackError(f"the running stack calls {started['openai_base_url']}, not {local.real_openai}: `make down` first")
     endpoint, region = f"http://127.0.0.1:{started['port']}", _region(local)
     clients = _clients(endpoint, region)
@@ -118,8 +131,8 @@ def _deploy(local: Local, started: Mapping[str, Any]) -> dict[str, Any]:
     deploy.synth(local.settings, assembly)
     deploy.publish(assembly, s3=clients["s3"], account=ACCOUNT)
     made = deploy.create_or_update(assembly, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
-    key = local.environment.get("OPENAI_API_KEY") or STAND_IN_KEY
-    clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
+    if key:
+        clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
     outputs = {
         "endpoint": endpoint,
         "region": region,

@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from operate import runs, screen
@@ -34,20 +35,28 @@ def main() -> int:
         if given.command == "open":
             return _open(target, given.run)
         return _secret(target)
-    except (TargetError, LookupError, OSError) as error:
+    except (TargetError, LookupError) as error:
         print(error, file=sys.stderr)
-        return 1
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped watching; what was started goes on by itself", file=sys.stderr)
+        return 130
+    except (BotoCoreError, ClientError) as error:
+        print(f"{error}; is the {given.target} stack up, and do your credentials fit it?", file=sys.stderr)
+    return 1
 
 
 def _run(target: Target, source: Path) -> int:
-    text = sys.stdin.read() if str(source) == "-" else source.read_text()
+    piped = str(source) == "-"
+    text, name = (sys.stdin.read(), "standard input") if piped else (source.read_text(), str(source))
     try:
         request: Any = json.loads(text)
     except ValueError as error:
-        print(f"{source} is not JSON: {error}", file=sys.stderr)
+        print(f"{name} is not JSON: {error}", file=sys.stderr)
         return 1
     console = Console()
-    run = runs.start(target, request, label=source.stem)
+    run = runs.start(target, request, label="request" if piped else source.stem)
     console.print(f"run {run.name}", highlight=False)
     screen.watch(target, [run], console)
     screen.show_report(target, run, console)

@@ -86,9 +86,14 @@ def report_of(target: Target, run: str) -> dict[str, Any]:
     try:
         answer = client.describe_execution(executionArn=arn)
     except client.exceptions.ExecutionDoesNotExist:
-        raise LookupError(f"no run {run!r}; its name is what `make run` printed") from None
+        raise LookupError(f"no run {run!r}; its name is what `make run` printed, which a request_id does not change") from None
     if answer["status"] != "SUCCEEDED":
-        raise LookupError(f"run {run} is {answer['status']}: {answer.get('error', 'it has no report yet')}")
+        why = (
+            message(Run(arn=arn, label=run, error=answer["error"], cause=answer.get("cause")))
+            if "error" in answer
+            else "it has no report yet"
+        )
+        raise LookupError(f"run {run} is {answer['status']}: {why}")
     report: dict[str, Any] = json.loads(answer["output"])
     return report
 

@@ -50,9 +50,12 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
         size = f"{known['width']}x{known['height']}\n{picture['bytes'] / 1024:,.0f} KiB"
         table.add_row(escape(picture["key"]), size, dollars(picture["cost_usd"]), escape(prompt))
     console.print(table)
-    if folder:
-        for path in runs.fetch(target, run.output, folder):
-            console.print(f"  {path}", soft_wrap=True, highlight=False)
+    # Whole and unbroken, to be copied: the table folds them on a narrow screen.
+    places: list[Path | str] = [
+        f"s3://{target.bucket}/{picture['key']}" for picture in run.output["pictures"] if picture["status"] == "stored"
+    ]
+    for place in runs.fetch(target, run.output, folder) if folder else places:
+        console.print(f"  {escape(str(place))}", soft_wrap=True, highlight=False)
 
 
 def dollars(cost: float | None) -> str:
@@ -78,5 +81,6 @@ def _cell(run: Run, step: str) -> str:
     entered, left = run.entered[step], run.left[step]
     if not entered:
         return "[dim]·[/dim]"
-    mark = "[green]✓[/green]" if left == entered else "[yellow]…[/yellow]"
+    open_ = "[yellow]…[/yellow]" if run.status == "RUNNING" else "[red]✗[/red]"
+    mark = "[green]✓[/green]" if left == entered else open_
     return f"{mark} {left}/{entered}" if entered > 1 else mark

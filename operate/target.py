@@ -56,8 +56,10 @@ def on_aws() -> Target:
     region = json.loads((ROOT / "cdk.json").read_text())["context"]["aws_region"]
     try:
         said = stack_outputs(boto3.client("cloudformation", region_name=region))
-    except (ClientError, BotoCoreError) as error:
+    except ClientError as error:
         raise TargetError(f"no stack {STACK} in {region} for these AWS credentials ({error}); deploy it with `make deploy`") from error
+    except BotoCoreError as error:
+        raise TargetError(f"AWS can't be asked for the stack {STACK} in {region}: {error}") from error
     return Target(endpoint=None, region=region, bucket=said["Bucket"], table=said["Table"], state_machine_arn=said["StateMachineArn"])
 
 

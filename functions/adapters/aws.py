@@ -26,9 +26,9 @@ BUSY = frozenset({
 })  # fmt: skip
 
 
-def client(service: str, *, tries: int = 3, read_timeout: float = 15) -> Any:
+def client(service: str, *, tries: int = 3, connect_timeout: float = 5, read_timeout: float = 15) -> Any:
     """A client whose calls end far below every function's own timeout; credentials and region come from Lambda's environment."""
-    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": tries})
+    config = Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": tries})
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 

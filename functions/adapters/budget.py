@@ -83,11 +83,15 @@ class Budget:
                 return
         raise StorageBusyError(f"the budget of {month} keeps changing")
 
-    def settle(self, month: str, *, estimate: int | None, actual: int | None) -> None:
-        """Put what was really spent in place of a reservation; an unknown cost counts as its estimate."""
+    def settlement(self, month: str, *, estimate: int | None, actual: int | None) -> Item:
+        """An action that puts what was really spent in place of a reservation; an unknown cost counts as its estimate."""
         reserved = estimate or 0
         spent = reserved if actual is None else actual
-        self._table.write(self.change(month, committed=spent - reserved, spent=spent))
+        return self.change(month, committed=spent - reserved, spent=spent)
+
+    def settle(self, month: str, *, estimate: int | None, actual: int | None) -> None:
+        """Settle a reservation that belongs to no record."""
+        self._table.write(self.settlement(month, estimate=estimate, actual=actual))
 
 
 def usd(micro: int) -> str:

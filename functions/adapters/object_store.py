@@ -13,6 +13,8 @@ from functions.errors import BadImageError
 from functions.settings import settings
 
 PAGE = 1000  # the most keys that one list or one delete takes
+STAGING_CONNECT_SECONDS, STAGING_READ_SECONDS = 2, 5
+STAGING_PUT_SECONDS = STAGING_CONNECT_SECONDS + STAGING_READ_SECONDS  # the longest that one put into staging hangs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,5 +138,5 @@ def store() -> ObjectStore:
 @cache
 def staging_store() -> ObjectStore:
     """This stack's bucket with short single tries, for the step that repeats its put by itself until its deadline."""
-    client = aws.client("s3", tries=1, read_timeout=8)
+    client = aws.client("s3", tries=1, connect_timeout=STAGING_CONNECT_SECONDS, read_timeout=STAGING_READ_SECONDS)
     return ObjectStore(client, bucket=settings().bucket, owner=settings().bucket_owner)

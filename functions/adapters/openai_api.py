@@ -1,6 +1,7 @@
 """OpenAI's chat and image models. The SDK never retries: Step Functions owns that, and only it knows what was paid."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ import openai
 from openai import OpenAI
 
 from functions.adapters.api_key import ApiKey, api_key
-from functions.adapters.openai_errors import translate
+from functions.adapters.openai_errors import may_mean_no_schema, translate
 from functions.errors import ContentRefusedError, TransientError
 from functions.models import MAX_CHAT_TOKENS
 from functions.settings import settings
@@ -52,15 +53,16 @@ class OpenAIApi:
         }
         structured = {"type": "json_schema", "json_schema": {"name": "image_prompt", "strict": True, "schema": schema}}
 
+        end = time.monotonic() + timeout
+
         def call(client: OpenAI) -> Any:
             create: Any = client.chat.completions.with_raw_response.create
             try:
                 return create(**ask, response_format=structured, timeout=timeout)
-            except openai.BadRequestError as error:
-                # Compatible servers without structured output refuse this field, and charge nothing for it.
-                if error.param is None or not error.param.startswith("response_format"):
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                if not may_mean_no_schema(error):
                     raise
-                return create(**ask, timeout=timeout)
+                return create(**ask, timeout=max(1.0, end - time.monotonic()))
 
         raw = self._called(call, doing=f"the chat call to {model}")
         answer, request_id = _object(raw, doing=f"the chat call to {model}")

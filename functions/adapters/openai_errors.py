@@ -21,7 +21,7 @@ NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 # Says of itself that it failed or was never begun. 502, 504, 408 and 409 can hide a call that went through.
 CERTAINLY_UNPAID = frozenset({500, 503, 529})
 # These break before the request has left.
-NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 def translate(error: openai.OpenAIError, doing: str) -> EaselError:
@@ -29,11 +29,19 @@ def translate(error: openai.OpenAIError, doing: str) -> EaselError:
     if isinstance(error, openai.APIStatusError):
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
-        sent = not isinstance(error.__cause__, NOT_SENT)
-        return TransientError(f"{doing}: no answer ({type(error.__cause__ or error).__name__})", possibly_paid=sent)
+        url, cause = error.request.url, error.__cause__ or error
+        said = f"{doing}: no answer from {url.scheme}://{url.netloc.decode()} ({type(cause).__name__})"
+        if isinstance(cause, httpx2.UnsupportedProtocol):
+            return ConfigError(f"{said}; openai_base_url has to begin with http:// or https://")
+        return TransientError(said, possibly_paid=not isinstance(cause, NOT_SENT))
     if isinstance(error, openai.APIError):
         return TransientError(f"{doing}: the answer makes no sense ({type(error).__name__})", possibly_paid=True)
     return ConfigError(f"{doing}: the openai package refused the call ({type(error).__name__})")
+
+
+def may_mean_no_schema(error: openai.APIStatusError) -> bool:
+    """Whether a refused chat call may pass without `response_format`: compatible servers that lack it seldom name the field."""
+    return error.code not in REFUSALS and (not error.param or error.param.startswith("response_format"))
 
 
 def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:

@@ -1,6 +1,6 @@
 """What the table knows of runs and pictures. An image record is at once the claim, the lineage and the gallery's row.
 
-claimed ─► staged ─► stored ─► deleted       claimed ─► refused        claimed ─► lost (paid, but S3 took it until the deadline)
+claimed ─► staged ─► stored ─► deleted       claimed ─► refused        claimed ─► lost (paid, but S3 did not take it until the deadline)
 """
 
 import json
@@ -18,7 +18,10 @@ R = TypeVar("R", "PromptRecord", "ImageRecord")
 
 @dataclass(frozen=True, kw_only=True)
 class PromptRecord:
-    """What a run's first execution fixed for every later one. `choices` are the request's checked fields."""
+    """What a run's first execution fixed for every later one. `choices` are the request's checked fields.
+
+    `estimate_micro_usd` is the upper bound of chat call and pictures, None where a price is unknown.
+    """
 
     run_id: str
     digest: str
@@ -29,6 +32,7 @@ class PromptRecord:
     tags: list[str]
     topic: str
     choices: dict[str, Any]
+    estimate_micro_usd: int | None
     chat_model: str | None
     chat_cost_micro_usd: int | None
 
@@ -66,9 +70,16 @@ class Records:
         item = self._table.get(f"run#{run_id}", "prompt")
         return _read(PromptRecord, item) if item else None
 
-    def keep_prompt(self, record: PromptRecord) -> bool:
-        """Write the prompt record unless there is one; False where there is."""
-        return all(self._table.write(self._table.put_if_absent(_item(record, "prompt"))))
+    def keep_prompt(self, record: PromptRecord, *, month: str, reserved: int | None) -> bool:
+        """Write the prompt record unless there is one, and settle what its chat call had reserved; False where there is one."""
+        put = self._table.put_if_absent(_item(record, "prompt"))
+        if not record.chat_model:
+            return all(self._table.write(put))
+        settlement = self._budget.settlement(month, estimate=reserved, actual=record.chat_cost_micro_usd)
+        kept, _ = self._table.write(put, settlement)
+        if not kept:  # another execution's prompt stands; this call was paid all the same
+            self._table.write(settlement)
+        return kept
 
     def image(self, run_id: str, n: int) -> ImageRecord | None:
         """One picture's record, None before its claim."""

@@ -5,20 +5,20 @@ import urllib.request
 from typing import Any
 
 from functions.adapters import aws
-from functions.errors import ConfigError, EaselError
+from functions.errors import ConfigError
 
 RESPONSE_SECONDS = 20
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Entry point: answers CloudFormation at the URL that it names, whatever happens, else the deployment hangs for an hour."""
+    """Entry point: answers CloudFormation at the URL that it names, whatever happens, else it waits until the resource times out."""
     properties = event["ResourceProperties"]
     status, reason = "SUCCESS", ""
     try:
         if event["RequestType"] != "Delete":
             check(aws.client("s3"), bucket=properties["Bucket"], owner=properties["Owner"], region=properties["Region"])
-    except EaselError as error:
-        status, reason = "FAILED", str(error)
+    except Exception as error:  # a bug has to be answered, too
+        status, reason = "FAILED", f"{type(error).__name__}: {error}"
     names = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     answer = names | {"Status": status, "Reason": reason, "PhysicalResourceId": f"check-{properties['Bucket']}"}
     body = json.dumps(answer).encode()

@@ -11,7 +11,7 @@ from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
 from functions.adapters.table import table
-from functions.cleanup.removal import RECOVERABLE_DAYS, remove
+from functions.cleanup.removal import remove
 from functions.cleanup.reporting import report
 from functions.contract import Prompt, Removal, Report, Start
 from functions.errors import ConfigError
@@ -59,7 +59,8 @@ def delete(start: Start, *, now: datetime, settings: Settings, book: Records, st
         action=wanted.action,
         target=str(target),
         dry_run=wanted.dry_run,
+        objects=removed.objects,
         deleted=0 if wanted.dry_run else removed.objects,
         bytes=removed.bytes,
-        recoverable_days=RECOVERABLE_DAYS,
+        recoverable_days=settings.recoverable_days,
     )

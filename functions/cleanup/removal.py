@@ -9,8 +9,6 @@ from functions.adapters.object_store import ObjectStore, StoredObject
 from functions.adapters.records import Records
 from functions.request import Request
 
-RECOVERABLE_DAYS = 30  # the bucket's lifecycle keeps noncurrent versions this long
-PICTURES = (".png", ".jpg", ".webp")
 AT_ONCE = 16
 
 
@@ -47,7 +45,7 @@ def _folder(folder: str, store: ObjectStore) -> Iterator[list[StoredObject]]:
 
 
 def _mark_deleted(page: list[StoredObject], *, store: ObjectStore, book: Records) -> None:
-    pictures = [found.key for found in page if found.key.endswith(PICTURES) and not found.key.startswith("thumbnails/")]
+    pictures = [found.key for found in page if found.key.endswith(keys.PICTURES) and not found.key.startswith("thumbnails/")]
 
     def mark(key: str) -> None:
         found = store.head(key)

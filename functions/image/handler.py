@@ -71,14 +71,15 @@ def _recovered(record: ImageRecord | None, prompt: PromptRecord, *, book: Record
     """What became of an earlier purchase: its staged picture, or a claim whose outcome is unknown. Waits for a live one."""
     if record is None:
         return None
-    if record.lease_until > time.time():
-        raise ClaimHeldError(f"picture {record.n} of run {record.run_id} is being bought until {record.lease_until} (epoch seconds)")
+    # Staging first: what lies there need not be waited for, and settling it twice is harmless.
     for number in range(record.purchase, 0, -1):
         found = store.head(keys.staged(record.run_id, record.n, number))
         if found:
             usage = purchase.usage_of(found.metadata)
             staged = _staged(record, prompt, key=found.key, size=found.bytes, sha256=found.metadata.get("sha256", ""), usage=usage)
             return _settled(record, staged, book=book)
+    if record.lease_until > time.time():
+        raise ClaimHeldError(f"picture {record.n} of run {record.run_id} is being bought until {record.lease_until} (epoch seconds)")
     if record.lease_until:
         if not book.mark_unknown(record):
             raise ClaimHeldError(f"picture {record.n} of run {record.run_id} is being looked after by another execution")
@@ -167,7 +168,8 @@ def _stage(
         try:
             return store.put(key, arrived.data, content_type="application/octet-stream", metadata=purchase.to_metadata(arrived, usage))
         except EaselError as error:
-            if deadline.seconds() <= LAST_SECONDS:
+            # A further put may hang as long as its timeouts allow, and the record has to be written after it.
+            if deadline.seconds() <= LAST_SECONDS + object_store.STAGING_PUT_SECONDS:
                 book.lose(claim)
                 count("Lost")
                 logger.error("a paid picture is lost", n=claim.n, key=key)

@@ -1,5 +1,6 @@
 """Checks the whole request, then writes and keeps the image prompt."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -26,6 +27,15 @@ CHOICES = (
     "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
     "moderation",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What the chat model is asked, and the upper bound of that call; micro-dollars, None where its price is unknown."""
+
+    model: str
+    user: str
+    estimate_micro_usd: int | None
 
 
 class Chat(Protocol):
@@ -65,17 +75,17 @@ def run(
     digest = request.digest(start.request)
     known = records.prompt(run_id)
     if known is None:
-        writer = None if wanted.prompt else _checked_chat_model(settings, now)
         topic = writing.pick_topic(wanted, run_id=run_id)
-        estimate = _estimate(wanted, writer, wanted.prompt or "x" * writing.MAX_WRITTEN)
+        question = None if wanted.prompt else _question(wanted, topic, settings, now)
+        estimate = _estimate(wanted, question, wanted.prompt or "x" * writing.MAX_WRITTEN_BYTES)
         if wanted.dry_run:
             return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
         # The marker proves the bucket and the rights before anything is paid.
         store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
         month = month_of(now)
         budget.check(budget.read(month), estimate, purpose=f"run {run_id}")
-        if writer:
-            written, cost = _ask(wanted, writer, run_id=run_id, month=month, timeout=timeout, chat=chat, budget=budget)
+        if question:
+            written, cost = _ask(question, run_id=run_id, month=month, timeout=timeout, chat=chat, budget=budget)
         else:
             written, cost = writing.as_given(str(wanted.prompt)), 0
         known = PromptRecord(
@@ -88,50 +98,49 @@ def run(
             tags=written.tags,
             topic=topic,
             choices={name: getattr(wanted, name) for name in CHOICES},
-            chat_model=writer,
+            estimate_micro_usd=_estimate(wanted, question, written.prompt),
+            chat_model=question.model if question else None,
             chat_cost_micro_usd=cost,
         )
-        if not records.keep_prompt(known):
+        if not records.keep_prompt(known, month=month, reserved=question.estimate_micro_usd if question else 0):
             known = records.prompt(run_id)
     if known is None or known.digest != digest:
         raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
     variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
-    return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=_estimate(wanted, None, known.text))
+    return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
 
 
-def _checked_chat_model(settings: Settings, now: datetime) -> str:
-    models.check_not_retired(settings.chat_model, today=now.date())
-    if models.estimate_chat(settings.chat_model, messages="") is None and not settings.unpriced_models_allowed:
-        raise ConfigError(f"chat model {settings.chat_model!r} has no known price; set chat_model to another, or unpriced_models to allow")
-    return settings.chat_model
+def _question(wanted: Request, topic: str, settings: Settings, now: datetime) -> Question:
+    model = settings.chat_model
+    models.check_not_retired(model, today=now.date())
+    user = writing.user_message(wanted, topic=topic)
+    estimate = models.estimate_chat(model, messages=writing.SYSTEM + user)
+    if estimate is None and not settings.unpriced_models_allowed:
+        raise ConfigError(f"chat model {model!r} has no known price; set chat_model to another, or unpriced_models to allow")
+    return Question(model=model, user=user, estimate_micro_usd=estimate)
 
 
-def _estimate(wanted: Request, writer: str | None, text: str) -> int | None:
+def _estimate(wanted: Request, question: Question | None, text: str) -> int | None:
     """Upper bound of the run in micro-dollars, None where a price is unknown."""
     picture = models.estimate_image(wanted.model, prompt=text, size=wanted.size, quality=wanted.quality)
-    # The longest message that a caller's fields can make: this is asked before the message is written.
-    longest = writing.SYSTEM + writing.user_message(wanted, topic=wanted.topic or "x" * request.MAX_TOPIC)
-    chat = models.estimate_chat(writer, messages=longest) if writer else 0
+    chat = question.estimate_micro_usd if question else 0
     return None if picture is None or chat is None else chat + wanted.count * picture
 
 
-def _ask(
-    wanted: Request, writer: str, *, run_id: str, month: str, timeout: float, chat: Chat, budget: Budget
-) -> tuple[writing.Written, int | None]:
-    """One chat call, reserved before and settled after; the prompt and its cost in micro-dollars."""
-    user = writing.user_message(wanted, topic=writing.pick_topic(wanted, run_id=run_id))
-    estimate = models.estimate_chat(writer, messages=writing.SYSTEM + user)
+def _ask(question: Question, *, run_id: str, month: str, timeout: float, chat: Chat, budget: Budget) -> tuple[writing.Written, int | None]:
+    """One chat call, reserved before: what it wrote and its cost in micro-dollars, which is settled with the record."""
+    estimate = question.estimate_micro_usd
     budget.reserve(month, estimate, purpose=f"the chat call of run {run_id}")
     try:
-        answer = chat.chat(model=writer, system=writing.SYSTEM, user=user, schema=writing.SCHEMA, timeout=timeout)
+        answer = chat.chat(model=question.model, system=writing.SYSTEM, user=question.user, schema=writing.SCHEMA, timeout=timeout)
     except EaselError as error:
         budget.settle(month, estimate=estimate, actual=None if error.possibly_paid else 0)
         raise
-    cost = models.chat_cost(writer, answer.usage)
-    budget.settle(month, estimate=estimate, actual=cost)
+    cost = models.chat_cost(question.model, answer.usage)
     spend(cost)
-    logger.info("prompt written", model=writer, openai_request_id=answer.request_id, cost_micro_usd=cost)
+    logger.info("prompt written", model=question.model, openai_request_id=answer.request_id, cost_micro_usd=cost)
     written = writing.read_answer(answer.text)
     if written is None:
-        raise TransientError(f"{writer} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
+        budget.settle(month, estimate=estimate, actual=cost)
+        raise TransientError(f"{question.model} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
     return written, cost

@@ -7,12 +7,11 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from functions.request import Request
+from functions.request import OWN_IDEA, Request
 
-# A prompt that the chat model writes; a caller's own may be longer.
-MAX_WRITTEN = 2_000
+# A prompt that the chat model writes; a caller's own may be longer. Bytes, since those bound its tokens and so its price.
+MAX_WRITTEN_BYTES = 2_000
 MAX_TITLE, MAX_ALT_TEXT, MAX_TAG, MAX_TAGS = 80, 300, 40, 8
-OWN_IDEA = "own idea"
 
 SYSTEM = (
     "You write prompts for an image generation model. The user's message is a JSON object that describes the wanted picture by topic, "
@@ -74,7 +73,7 @@ def read_answer(text: str) -> Written | None:
         answer = {"prompt": text}
     if not isinstance(answer, dict) or not isinstance(answer.get("prompt"), str):
         answer = {"prompt": text}
-    prompt = _clean(answer["prompt"])[:MAX_WRITTEN].strip()
+    prompt = _clean(answer["prompt"]).encode()[:MAX_WRITTEN_BYTES].decode(errors="ignore").strip()
     if not prompt:
         return None
     tags = answer.get("tags")

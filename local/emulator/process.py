@@ -146,10 +146,10 @@ def _require_free(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise PortInUseError(port) from error
-            raise
+            raise EmulatorError(f"port {port} can't be listened on ({error}): choose another with PORT=…") from error
 
 
 def _answers(port: int) -> bool:

@@ -40,6 +40,7 @@ def make_settings(**changes: Any) -> Settings:
         "image_model": "gpt-image-2.6-flare",
         "monthly_budget_micro_usd": CAP,
         "unpriced_models_allowed": False,
+        "recoverable_days": 30,
         "region": REGION,
         "openai_base_url": None,
     }

@@ -9,5 +9,6 @@ def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:
 
 
 def test_input_error_shows_a_control_character_escaped_and_a_long_value_cut() -> None:
-    assert "'a\\u202eb'" in str(InputError("folder_name", "a\u202eb", "x"))
+    assert '"a\\u202eb"' in str(InputError("folder_name", "a\u202eb", "x"))
+    assert '"é"' in str(InputError("folder_name", "é", "x"))
     assert len(str(InputError("topic", "x" * 10_000, "y"))) < 300

@@ -1,5 +1,6 @@
 import base64
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from functions import keys
 from functions.adapters import records
 from functions.adapters.budget import Budget, month_of
-from functions.adapters.object_store import ObjectStore
+from functions.adapters.object_store import STAGING_PUT_SECONDS, ObjectStore
 from functions.adapters.records import PromptRecord, Records
 from functions.contract import StagedImage, Variation
 from functions.errors import (
@@ -43,20 +44,22 @@ def prompt_record(**changes: Any) -> PromptRecord:
     }  # fmt: skip
     values: dict[str, Any] = {
         "run_id": "run-1", "digest": "d", "started": "2026-11-24T03:15:02.100Z", "text": "A kite", "title": "Kite", "alt_text": "A kite",
-        "tags": [], "topic": "Sport", "choices": choices, "chat_model": "gpt-6-luna", "chat_cost_micro_usd": 130,
+        "tags": [], "topic": "Sport", "choices": choices, "estimate_micro_usd": 17_000, "chat_model": None,
+        "chat_cost_micro_usd": 130,
     }  # fmt: skip
     return PromptRecord(**values | changes)
 
 
 class RefusingStore:
-    """A bucket that refuses a number of puts of picture bytes, as S3 does on a bad day."""
+    """A bucket that refuses a number of puts of picture bytes, as S3 does on a bad day; `hang` runs before each refusal."""
 
-    def __init__(self, store: ObjectStore, refusals: int, error: Exception) -> None:
-        self._store, self.left, self._error = store, refusals, error
+    def __init__(self, store: ObjectStore, refusals: int, error: Exception, *, hang: Callable[[], None] = lambda: None) -> None:
+        self._store, self.left, self._error, self._hang = store, refusals, error, hang
 
     def put(self, key: str, body: bytes, **how: Any) -> None:
         if key.endswith(".bytes") and self.left:
             self.left -= 1
+            self._hang()
             raise self._error
         self._store.put(key, body, **how)
 
@@ -71,7 +74,7 @@ class Step:
         self.book, self.budget, self.store = book, budget, store
         self.painter = FakePainter(base64=base64.b64encode(png()).decode())
         self.deadline = FakeDeadline(now=time.time())
-        book.keep_prompt(prompt_record())
+        book.keep_prompt(prompt_record(), month=this_month(), reserved=None)
 
     def run(self, n: int = 1) -> StagedImage:
         return image.run(
@@ -161,7 +164,7 @@ def test_after_two_unknown_outcomes_a_person_decides(step: Step) -> None:
     assert step.record().possibly_paid == 2
 
 
-def test_a_crash_after_the_bytes_were_staged_pays_nothing_and_keeps_the_cost(step: Step) -> None:
+def test_a_crash_after_the_bytes_were_staged_pays_nothing_keeps_the_cost_and_waits_for_no_lease(step: Step) -> None:
     class Dying:
         def __getattr__(self, name: str) -> Any:
             if name == "stage":
@@ -169,7 +172,6 @@ def test_a_crash_after_the_bytes_were_staged_pays_nothing_and_keeps_the_cost(ste
             return getattr(step_book, name)
 
     step_book, step.book = step.book, Dying()  # type: ignore[assignment]
-    step.deadline.now -= 1_000
     with pytest.raises(RuntimeError):
         step.run()
     step.book = step_book
@@ -251,6 +253,14 @@ def test_a_picture_that_s3_refuses_until_the_deadline_is_lost_and_counted_as_spe
     with pytest.raises(OutcomeUnknownError, match="lost"):
         step.run()
     assert len(step.painter.asked) == 1
+
+
+def test_a_put_that_hangs_leaves_time_to_write_down_that_the_picture_is_lost(step: Step, store: ObjectStore) -> None:
+    step.store = RefusingStore(store, 10_000, StorageBusyError("no answer"), hang=lambda: step.deadline.sleep(STAGING_PUT_SECONDS))
+    with pytest.raises(OutcomeUnknownError, match="did not take it"):
+        step.run()
+    assert step.record().status == records.LOST
+    assert step.deadline.left >= image.LAST_SECONDS
 
 
 @pytest.mark.parametrize("text", ["not base64!", "data:image/png;base64,iVBORw0=", "QUJD\nQUJD", "QUJ"])

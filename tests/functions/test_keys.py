@@ -37,14 +37,14 @@ def test_refuses_a_huge_folder_at_once() -> None:
 
 def test_refuses_a_key_of_more_than_1024_bytes_though_the_characters_are_fewer() -> None:
     with pytest.raises(InputError, match="1024 bytes"):
-        keys.check_file_name(keys.DEFAULT_FILE_NAME, folder="写" * 330, topic="Sport")
+        keys.check_file_name(keys.DEFAULT_FILE_NAME, folder="写" * 330, topics=["Sport"])
 
 
 def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() -> None:
     folder = "a" * 900
     for length in range(1, 140):
         try:
-            template = keys.check_file_name("b" * length + "{n}", folder=folder, topic="Sport")
+            template = keys.check_file_name("b" * length + "{n}", folder=folder, topics=["Sport"])
         except InputError:
             break
         base = keys.image_base(folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport")
@@ -58,7 +58,7 @@ def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() ->
 )
 def test_refuses_a_file_name_template_that_is_none(template: object) -> None:
     with pytest.raises(InputError, match="file_name"):
-        keys.check_file_name(template, folder="f", topic="Sport")
+        keys.check_file_name(template, folder="f", topics=["Sport"])
 
 
 def test_names_the_picture_by_the_first_start_of_the_run() -> None:

@@ -1,4 +1,5 @@
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,25 @@ def test_what_is_not_known_is_unknown_and_never_zero() -> None:
     assert models.image_cost("gpt-image-2.6-flare", None) is None
     assert models.image_cost("gpt-image-2.6-flare", {"total_tokens": 3}) is None
     assert models.chat_cost("my-own-model", {"prompt_tokens": 1}) is None
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None, {}, {"output_tokens": None}, {"output_tokens": -5}, {"output_tokens": True}, {"output_tokens": "430"},
+        {"prompt_tokens": None}, {"prompt_tokens": -1}, {"prompt_tokens": "3"},
+    ],
+)  # fmt: skip
+def test_a_usage_that_says_nothing_of_use_is_an_unknown_cost(usage: Any) -> None:
+    assert models.image_cost("gpt-image-2.6-flare", usage) is None
+    assert models.chat_cost("gpt-6-luna", usage) is None
+
+
+@pytest.mark.parametrize("details", [None, [], {}, {"text_tokens": None, "image_tokens": None}, {"text_tokens": "10"}])
+def test_odd_details_of_a_usage_leave_its_sum(details: Any) -> None:
+    usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
+    assert models.image_cost("gpt-image-2.6-flare", usage) == 10 * 5 + 100 * 30
+    assert models.chat_cost("gpt-6-luna", {"prompt_tokens": 100, "completion_tokens": None}) == 10
 
 
 def test_settles_from_usage_also_where_the_details_are_missing() -> None:

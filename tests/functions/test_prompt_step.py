@@ -68,8 +68,30 @@ def test_two_executions_at_once_agree_on_the_first_prompt(step: Step) -> None:
     step.run()
     kept = step.book.prompt("execution-1")
     assert kept is not None
-    assert not step.book.keep_prompt(replace(kept, text="another"))
+    step.budget.reserve(MONTH, 2_000, purpose="a second chat call")
+    assert not step.book.keep_prompt(replace(kept, text="another", chat_cost_micro_usd=70), month=MONTH, reserved=2_000)
     assert step.book.prompt("execution-1") == kept
+    state = step.budget.read(MONTH)
+    assert state.committed == state.spent == 130 + 70
+
+
+def test_reports_the_bound_that_the_chat_call_and_every_picture_were_held_against(step: Step) -> None:
+    made, planned = step.run({"count": 2}), step.run({"count": 2, "dry_run": True}, name="planned")
+    chat, picture = 2_100, 13_000
+    assert made.estimate_micro_usd is not None
+    assert planned.estimate_micro_usd is not None
+    assert chat + 2 * picture < made.estimate_micro_usd < planned.estimate_micro_usd
+    assert step.run({"count": 2}) == made
+
+
+def test_cuts_a_long_prompt_by_the_bytes_that_its_price_is_bounded_by(step: Step) -> None:
+    step.chat.text = "語" * 5_000
+    bound = step.run({"dry_run": True}, name="planned").estimate_micro_usd
+    made = step.run()
+    kept = step.book.prompt("execution-1")
+    assert kept is not None
+    assert 1_990 < len(kept.text.encode()) <= 2_000
+    assert (made.estimate_micro_usd or 0) <= (bound or 0)
 
 
 def test_the_same_id_with_another_request_is_a_conflict_and_costs_nothing(step: Step) -> None:

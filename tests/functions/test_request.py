@@ -1,3 +1,4 @@
+import json
 from datetime import date
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_refuses_input_that_is_no_object(raw: object) -> None:
         ("count", 1.5), ("output_compression", 50), ("output_compression", 101), ("output_compression", True), ("moderation", "off"),
         ("size", "1000x1000"), ("size", "16x16x16"), ("size", "4096x2160"), ("size", "1600x320"), ("size", "-16x16"), ("size", "१६x१६"),
         ("quality", "ultra"), ("quality", "max"), ("output_format", "gif"), ("background", "pink"), ("topic", ""), ("topic", "x" * 201),
-        ("topic", "a\x07b"), ("topics", []), ("topics", [3]), ("topics", "a"),
+        ("topic", "a\x07b"), ("topic", "a\u202eb"), ("description", "\u2067x"), ("image_key", "f/a.png.json"), ("topics", []), ("topics", [3]), ("topics", "a"),
         ("description", "x" * 4_001), ("prompt", "x" * 33_000),
         ("style", 5), ("aws_region", "eu-west-1"), ("folder_name", "../x"), ("folder_name", ""), ("folder_name", "/a"),
         ("folder_name", "a//b"),
@@ -45,7 +46,7 @@ def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object)
     with pytest.raises(InputError) as caught:
         parse({field: value})
     assert field in str(caught.value)
-    assert ascii(value).strip("[]")[:20] in str(caught.value)
+    assert json.dumps(value, ensure_ascii=False).strip('[]"')[:20] in str(caught.value)
     assert "allowed: " in str(caught.value)
 
 
@@ -57,6 +58,13 @@ def test_takes_every_size_that_the_models_make(size: str) -> None:
 def test_refuses_a_transparent_jpeg() -> None:
     with pytest.raises(InputError, match="background"):
         parse({"background": "transparent", "output_format": "jpeg"})
+
+
+def test_refuses_a_key_that_any_topic_would_make_too_long() -> None:
+    room = {"folder_name": "f" * 880, "file_name": "{topic}-{n}"}
+    assert parse({"topics": ["a" * 200], **room})
+    with pytest.raises(InputError, match="1024 bytes"):
+        parse({"topics": ["a" * 200, "語" * 60], **room})
 
 
 def test_takes_every_parameter_of_a_picture() -> None:

@@ -3,7 +3,7 @@ import pytest
 from functions import settings
 from functions.errors import ConfigError
 
-COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {settings.MONTHLY_BUDGET: "12.5"}
+COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {settings.MONTHLY_BUDGET: "12.5", settings.RECOVERABLE_DAYS: "30"}
 
 
 def test_reads_typed_values() -> None:
@@ -12,6 +12,11 @@ def test_reads_typed_values() -> None:
     assert read.monthly_budget_micro_usd == 12_500_000
     assert read.unpriced_models_allowed
     assert read.openai_base_url is None
+    assert read.recoverable_days == 30
+
+
+def test_an_existing_bucket_s_owner_decides_how_long_a_delete_can_be_undone() -> None:
+    assert settings.read(COMPLETE | {settings.RECOVERABLE_DAYS: settings.OWNER_DECIDES}).recoverable_days is None
 
 
 def test_names_every_variable_that_is_missing_in_one_error() -> None:

@@ -25,7 +25,7 @@ class Step:
 
     def __init__(self, book: Records, store: ObjectStore) -> None:
         self.book, self.store = book, store
-        book.keep_prompt(prompt_record())
+        book.keep_prompt(prompt_record(), month="2026-11", reserved=None)
 
     def staged(self, data: bytes, n: int = 1) -> StagedImage:
         key, sha256 = keys.staged("run-1", n, 1), hashlib.sha256(data).hexdigest()
@@ -141,7 +141,7 @@ def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: Step, s3: 
 
 def test_two_variations_that_look_alike_are_two_pictures(step: Step) -> None:
     same = prompt_record(run_id="run-2", choices=prompt_record().choices | {"file_name": "same"})
-    step.book.keep_prompt(same)
+    step.book.keep_prompt(same, month="2026-11", reserved=None)
     first = step.run(step.staged(png(), n=1))
     second = step.run(step.staged(png(), n=2))
     assert first.key != second.key

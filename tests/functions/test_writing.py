@@ -50,6 +50,6 @@ def test_nothing_left_of_an_answer_is_no_prompt(text: str) -> None:
 def test_a_flood_of_text_is_cut() -> None:
     written = writing.read_answer(json.dumps({"prompt": "x" * 100_000, "title": "t" * 999, "alt_text": "a" * 999, "tags": ["y" * 99] * 50}))
     assert written is not None
-    assert len(written.prompt) == writing.MAX_WRITTEN
+    assert len(written.prompt) == writing.MAX_WRITTEN_BYTES
     assert len(written.title) <= writing.MAX_TITLE
     assert len(written.tags) == writing.MAX_TAGS

@@ -40,7 +40,7 @@ def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_t
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
 def test_pictures_and_records_outlive_the_stack_unless_told_otherwise(template: Template, synth: Synth, kind: str) -> None:
-    assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"Retain"}
+    assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"RetainExceptOnCreate"}
     assert {one["DeletionPolicy"] for one in synth("layers=false", "retain_images=false").of(kind).values()} == {"Delete"}
 
 
@@ -74,24 +74,50 @@ def test_every_log_group_forgets(template: Template) -> None:
     assert {one["Properties"]["RetentionInDays"] for one in template.of("AWS::Logs::LogGroup").values()} == {90}
 
 
+# Every right of every function, no more and no less: the local AWS grants all, so nothing else would notice a missing one.
+EVERY_STEP = {
+    ("logs:CreateLogStream", "logs"), ("logs:PutLogEvents", "logs"),
+    ("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*"),
+}  # fmt: skip
+RIGHTS = {
+    "prompt": {
+        ("s3:PutObject", "bucket/*/"), ("secretsmanager:GetSecretValue", "secret"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"),
+    },
+    "image": {
+        ("s3:PutObject", "bucket/staging/*"), ("s3:GetObject", "bucket/staging/*"), ("s3:ListBucket", "bucket"),
+        ("secretsmanager:GetSecretValue", "secret"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:DeleteItem", "table"),
+    },
+    "upload": {
+        ("s3:PutObject", "bucket/*"), ("s3:GetObject", "bucket/*"), ("s3:ListBucket", "bucket"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"),
+    },
+    "cleanup": {
+        ("s3:GetObject", "bucket/*"), ("s3:DeleteObject", "bucket/*"), ("s3:ListBucket", "bucket"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
+    },
+}  # fmt: skip
+KINDS = {
+    "AWS::S3::Bucket": "bucket",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::SecretsManager::Secret": "secret",
+    "AWS::Logs::LogGroup": "logs",
+}
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_rights_are_exact_actions_and_only_cleanup_deletes_objects(template: Template, step: str) -> None:
-    statements = template.statements(step)
-    actions = {action for actions, _ in statements for action in actions}
-    assert not [action for action in actions if "*" in action]
-    assert ("s3:DeleteObject" in actions) == (step == "cleanup")
-    assert ("secretsmanager:GetSecretValue" in actions) == (step in ("prompt", "image"))
-    # X-Ray takes no resource.
-    everywhere = {action for actions, resources in statements for action in actions if '"*"' in resources}
-    assert everywhere <= {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+def test_each_function_may_do_exactly_what_it_does(template: Template, step: str) -> None:
+    def named(resource: str) -> str:
+        """`bucket/staging/*` for the ARN that CloudFormation will make of a reference and a path."""
+        referred = next((name for name in re.findall(r"\w+", resource) if name in template.body["Resources"]), None)
+        path = re.search(r'"(/[^"]*)"', resource)
+        return (KINDS[template.body["Resources"][referred]["Type"]] if referred else json.loads(resource)) + (path[1] if path else "")
 
-
-def test_prompt_and_image_write_only_where_they_should(template: Template) -> None:
-    def writes(step: str) -> list[str]:
-        return [resource for actions, resources in template.statements(step) if "s3:PutObject" in actions for resource in resources]
-
-    assert all('"/*/"' in resource for resource in writes("prompt"))
-    assert all('"/staging/*"' in resource for resource in writes("image"))
+    granted = {
+        (action, named(resource)) for actions, resources in template.statements(step) for action in actions for resource in resources
+    }
+    assert granted == EVERY_STEP | RIGHTS[step]
 
 
 def test_retries_are_made_from_the_classes_and_never_catch_all(template: Template) -> None:
@@ -239,6 +265,15 @@ def test_a_setting_given_to_the_cdk_cli_wins_over_cdk_json(tmp_path: Path) -> No
     subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
     variables = Template(tmp_path / "cdk.out").function("prompt")["Environment"]["Variables"]
     assert variables[settings.FOLDER] == "from-the-cli"
+
+
+def test_a_mistyped_setting_is_refused_by_the_cdk_cli_s_way_too(tmp_path: Path) -> None:
+    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True})}
+    done = subprocess.run(
+        [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")], check=False, env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region")
 
 
 def cdk_version() -> str:

@@ -11,7 +11,7 @@ import pytest
 from functions import request
 from local.deploy import ROOT
 from tests.functions.conftest import NOW, make_settings
-from tests.local_stack import LocalStack
+from tests.local_stack import LocalStack, free_port
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 
@@ -71,6 +71,14 @@ def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path)
     secrets = aws.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     assert secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-from-a-pipe"
+
+
+def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
+    aws.outputs = aws.outputs | {"endpoint": f"http://127.0.0.1:{free_port()}"}
+    done = operate(aws, tmp_path, "run", "-", text="{}")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "is the local stack up" in done.stderr
 
 
 def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ def test_an_image_goes_with_what_belongs_to_it_and_can_be_had_back(aws: LocalSta
 def test_a_folder_goes_and_its_neighbour_stays(aws: LocalStack) -> None:
     made(aws, "cats")
     neighbour = made(aws, "cats2")
+    planned = aws.run({"action": "delete_folder", "folder_name": "cats", "dry_run": True})["report"]
+    assert (planned["objects"], planned["deleted"]) == (4, 0)
     report = aws.run({"action": "delete_folder", "folder_name": "cats", "confirm": True})["report"]
-    assert report["deleted"] == 4
+    assert (report["objects"], report["deleted"]) == (4, 4)
     assert aws.keys("cats/") == aws.keys("thumbnails/cats/") == []
     assert neighbour in aws.keys("cats2/")
 

@@ -98,6 +98,15 @@ def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(aws: L
     assert not (tmp_path / "second" / "processes.json").exists()
 
 
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_is_none_is_one_clear_line(tmp_path: Path, port: str) -> None:
+    command = [sys.executable, "-m", "local", "up", f"--port={port}", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {port}" in done.stderr
+
+
 def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function(local: Local) -> None:
     environment = {**local.environment, "OPENAI_API_KEY": "sk-mine-1234", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     mine = replace(local, environment=environment)
@@ -106,7 +115,15 @@ def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function
     emulator = json.loads(mine.processes_file.read_text())["emulator"]
     assert b"sk-mine" not in Path(f"/proc/{emulator}/environ").read_bytes()
     (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
-    assert aws.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-mine-1234"
+
+    def kept() -> str:
+        return str(aws.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"])
+
+    assert kept() == "sk-mine-1234"
+    # From a shell that knows nothing of it, the stack that runs is still the one that costs money.
+    stack.up(local)
+    assert kept() == "sk-mine-1234"
+    assert stack.paid_server(local) == "http://127.0.0.1:9/v1"
 
 
 def test_a_missing_key_is_named_with_how_to_set_it(local: Local, emulator: Callable[[], LocalStack]) -> None:

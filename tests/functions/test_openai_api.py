@@ -1,0 +1,288 @@
+"""OpenAI's adapter against a real server on loopback: what is sent, what each answer becomes, and whether it may have been charged."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from functions.adapters import openai_errors
+from functions.adapters.openai_api import OpenAIApi
+from functions.errors import (
+    AuthError,
+    ConfigError,
+    ContentRefusedError,
+    EaselError,
+    FinalError,
+    InputError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    RetryableError,
+    TransientError,
+    leaves,
+)
+from tests.local_stack import free_port
+
+GOOD_CHAT = {
+    "choices": [{"finish_reason": "stop", "message": {"content": "A kite", "refusal": None}}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+}
+GOOD_IMAGE = {"data": [{"b64_json": "aGVsbG8="}], "usage": {"output_tokens": 430}}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer: `cut` hangs up in the middle of the body, `hang` never answers."""
+
+    body: Any = None
+    status: int = 200
+    cut: bool = False
+    hang: bool = False
+
+
+@dataclass
+class Server:
+    """Answers by its list, the last one again and again, and keeps what it was asked."""
+
+    url: str
+    replies: list[Reply] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class Key:
+    """A key that was rotated: `refresh` finds the new one."""
+
+    now: str = "old"
+
+    def value(self) -> str:
+        return self.now
+
+    def refresh(self) -> str:
+        self.now = "new"
+        return self.now
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
+            served.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
+            if reply.hang:
+                served.over.wait(30)
+                return
+            body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("x-request-id", "req_7")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if reply.cut else body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = Server(url=f"http://127.0.0.1:{listening.server_port}/v1")
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    served.over.set()
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def chat(server: Server, *replies: Reply) -> Any:
+    server.replies = list(replies)
+    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=5)
+
+
+def image(server: Server, *replies: Reply, timeout: float = 5) -> Any:
+    server.replies = list(replies)
+    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout)
+
+
+def refusal(code: str | None = None, param: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": "no", "type": "x", "code": code, "param": param, **more}}
+
+
+def failed(call: Callable[..., Any], server: Server, *replies: Reply, **how: Any) -> EaselError:
+    with pytest.raises(EaselError) as caught:
+        call(server, *replies, **how)
+    return caught.value
+
+
+def test_a_chat_asks_for_the_schema_and_gives_text_usage_and_request_id(server: Server) -> None:
+    answer = chat(server, Reply(GOOD_CHAT))
+    assert (answer.text, answer.usage, answer.request_id) == ("A kite", GOOD_CHAT["usage"], "req_7")
+    assert server.asked[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(refusal(param="response_format"), 400),
+        Reply(refusal(param="response_format.json_schema"), 400),
+        Reply(refusal(param=""), 400),
+        Reply(refusal(), 400),
+        Reply({"error": "'response_format.type' must be 'json_schema' or 'text'"}, 400),
+        Reply({"detail": [{"loc": ["body", "response_format"], "msg": "extra"}]}, 422),
+    ],
+)
+def test_a_server_without_schemas_is_asked_again_without_one(server: Server, reply: Reply) -> None:
+    assert chat(server, reply, Reply(GOOD_CHAT)).text == "A kite"
+    assert ["response_format" in asked for asked in server.asked] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [(Reply(refusal(param="messages"), 400), InputError), (Reply(refusal("content_policy_violation"), 400), ContentRefusedError)],
+)
+def test_what_is_refused_for_another_reason_is_not_asked_again(server: Server, reply: Reply, error: type[EaselError]) -> None:
+    assert type(failed(chat, server, reply)) is error
+    assert len(server.asked) == 1
+
+
+def choice(content: Any, *, finish: str = "stop", refused: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"finish_reason": finish, "message": {"content": content, "refusal": refused}}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"choices": []}, TransientError), ({"choices": None}, TransientError), ({}, TransientError), ({"choices": [None]}, TransientError),
+        ({"choices": [{"message": None}]}, TransientError), (choice(None), TransientError), (choice("  "), TransientError),
+        (choice(None, refused="I can't"), ContentRefusedError), (choice("x", finish="content_filter"), ContentRefusedError),
+        ("<html>maintenance</html>", TransientError), ('{"choices": [', TransientError), ([], TransientError),
+    ],
+)  # fmt: skip
+def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(server: Server, body: Any, error: type[EaselError]) -> None:
+    found = failed(chat, server, Reply(body))
+    assert type(found) is error
+    assert found.possibly_paid
+    assert len(server.asked) == 1
+
+
+def test_a_chat_that_was_cut_short_is_used_as_far_as_it_came(server: Server) -> None:
+    assert chat(server, Reply(choice("A kite over", finish="length"))).text == "A kite over"
+
+
+def test_an_image_gives_its_base64_usage_and_request_id(server: Server) -> None:
+    answer = image(server, Reply(GOOD_IMAGE))
+    assert (answer.base64, answer.usage, answer.request_id) == ("aGVsbG8=", {"output_tokens": 430}, "req_7")
+    assert server.asked == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": []}, {"data": None}, {}, {"data": [None]}, {"data": [{"b64_json": None, "url": "http://127.0.0.1:9/x.png"}]},
+        {"data": [{"b64_json": ""}]}, "<html></html>", '{"data": [', [],
+    ],
+)  # fmt: skip
+def test_an_odd_success_of_an_image_is_passing_and_may_have_been_charged(server: Server, body: Any) -> None:
+    found = failed(image, server, Reply(body))
+    assert type(found) is TransientError
+    assert found.possibly_paid
+    assert len(server.asked) == 1
+
+
+def test_a_usage_that_is_no_object_is_unknown(server: Server) -> None:
+    assert image(server, Reply({"data": GOOD_IMAGE["data"], "usage": [1]})).usage is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "possibly_paid"),
+    [
+        (400, "moderation_blocked", ContentRefusedError, False), (400, "content_policy_violation", ContentRefusedError, False),
+        (400, "invalid_value", InputError, False), (400, None, InputError, False), (422, None, InputError, False),
+        (403, None, ConfigError, False), (404, "model_not_found", ConfigError, False),
+        (429, "rate_limit_exceeded", RateLimitedError, False), (429, None, RateLimitedError, False),
+        (429, "insufficient_quota", QuotaExhaustedError, False), (400, "billing_hard_limit_reached", QuotaExhaustedError, False),
+        (500, None, TransientError, False), (503, None, TransientError, False), (529, None, TransientError, False),
+        (408, None, TransientError, True), (409, None, TransientError, True), (502, None, TransientError, True),
+        (504, None, TransientError, True),
+    ],
+)  # fmt: skip
+def test_each_status_is_one_request_and_has_its_name(
+    server: Server, status: int, code: str | None, error: type[EaselError], possibly_paid: bool
+) -> None:
+    found = failed(image, server, Reply(refusal(code), status))
+    assert (type(found), found.possibly_paid) == (error, possibly_paid)
+    assert "req_7" in str(found) or error is InputError
+    assert len(server.asked) == 1
+
+
+def test_a_refusal_carries_openai_s_category(server: Server) -> None:
+    body = refusal("moderation_blocked", moderation_details={"categories": ["violence"]})
+    found = failed(image, server, Reply(body, 400))
+    assert isinstance(found, ContentRefusedError)
+    assert found.category == "violence"
+
+
+def test_a_wrong_key_is_fetched_anew_once(server: Server) -> None:
+    assert image(server, Reply(refusal("invalid_api_key"), 401), Reply(GOOD_IMAGE)).base64
+    assert server.keys == ["old", "new"]
+
+
+def test_a_key_that_stays_wrong_is_final_after_two_requests(server: Server) -> None:
+    found = failed(image, server, Reply(refusal("invalid_api_key"), 401))
+    assert type(found) is AuthError
+    assert not found.possibly_paid
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("reply", [Reply(GOOD_IMAGE, cut=True), Reply(hang=True)], ids=["cut", "hang"])
+def test_an_answer_that_never_came_whole_may_have_been_charged(server: Server, reply: Reply) -> None:
+    found = failed(image, server, reply, timeout=0.3)
+    assert type(found) is TransientError
+    assert found.possibly_paid
+    assert len(server.asked) == 1
+
+
+def test_a_connection_that_was_refused_cost_nothing_and_names_the_server(server: Server) -> None:
+    server.url = f"http://127.0.0.1:{free_port()}/v1"
+    found = failed(image, server, Reply())
+    assert type(found) is TransientError
+    assert not found.possibly_paid
+    assert server.url.removesuffix("/v1") in str(found)
+
+
+def test_an_address_that_is_none_is_a_matter_of_the_settings(server: Server) -> None:
+    server.url = "ftp://127.0.0.1/v1"
+    assert type(failed(image, server, Reply())) is ConfigError
+
+
+def test_no_key_is_in_any_error(server: Server) -> None:
+    for status in (400, 401, 403, 429, 500):
+        assert "old" not in str(failed(image, server, Reply(refusal("x"), status))).split()
+
+
+def every(kind: type[openai.OpenAIError]) -> Iterator[type[openai.OpenAIError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from every(below)
+
+
+@pytest.mark.parametrize("kind", sorted(set(every(openai.OpenAIError)), key=str), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError]) -> None:
+    request = httpx2.Request("POST", "https://api.openai.com/v1/images/generations")
+    response = httpx2.Response(418, request=request)
+    error = kind.__new__(kind)
+    # Each class has an __init__ of its own; the attributes are what translate looks at.
+    vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
+    found = openai_errors.translate(error, "the call")
+    assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
