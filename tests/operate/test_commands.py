@@ -16,10 +16,12 @@ from tests.local_stack import LocalStack, free_port
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 
 
-def operate(aws: LocalStack, tmp_path: Path, *words: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-    """Call the command line with an outputs file of this stack."""
+def operate(
+    aws: LocalStack, tmp_path: Path, *words: str, text: str = "", endpoint: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Call the command line with an outputs file of this stack; `endpoint` says that it is elsewhere."""
     outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps(aws.outputs))
+    outputs.write_text(json.dumps(aws.outputs | ({"endpoint": endpoint} if endpoint else {})))
     # Nothing is opened on a machine that runs tests.
     environment = os.environ | {"EASEL_OUTPUTS": str(outputs), "BROWSER": "true", "COLUMNS": "200"}
     command = [sys.executable, "-m", "operate", *words]
@@ -74,8 +76,7 @@ def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path)
 
 
 def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
-    aws.outputs = aws.outputs | {"endpoint": f"http://127.0.0.1:{free_port()}"}
-    done = operate(aws, tmp_path, "run", "-", text="{}")
+    done = operate(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "is the local stack up" in done.stderr

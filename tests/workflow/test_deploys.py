@@ -87,15 +87,15 @@ def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
     }  # fmt: skip
 
 
-def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(aws: LocalStack, local: Local) -> None:
     port = aws.outputs["endpoint"].rpartition(":")[2]
-    command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(tmp_path / "second")]
+    command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(local.folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"port {port} is taken" in done.stderr
     assert "PORT=" in done.stderr
-    assert not (tmp_path / "second" / "processes.json").exists()
+    assert not local.processes_file.exists()
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])
