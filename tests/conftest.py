@@ -1,5 +1,6 @@
 """The local stack is one for the whole session; whoever asks for `aws` gets it with a stand-in that remembers nothing."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from local import stack
 from local.stack import Local
 from tests.local_stack import LocalStack, free_port, own_environment
+
+
+def pytest_configure() -> None:
+    # A run that is ended from outside ends what it started, too, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
