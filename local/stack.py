@@ -59,7 +59,10 @@ class Local:
 
 def is_up(local: Local) -> bool:
     """Whether the emulator of this folder is running."""
-    return local.processes_file.is_file() and process.is_running(json.loads(local.processes_file.read_text())["emulator"])
+    if not local.processes_file.is_file():
+        return False
+    started = json.loads(local.processes_file.read_text())
+    return "emulator" in started and process.is_running(started["emulator"])
 
 
 def paid_server(local: Local) -> str | None:
@@ -76,7 +79,7 @@ def up(local: Local) -> dict[str, Any]:
         # The running stack's key stays as it is unless the caller brings another.
         return _deploy(local, json.loads(local.processes_file.read_text()), key=given)
     local.folder.mkdir(parents=True, exist_ok=True)
-    local.outputs_file.unlink(missing_ok=True)
+    down(local, keep=True)  # what is left of a stack whose emulator was killed
     started: dict[str, Any] = {"port": local.port}
     try:
         _start(local, started)

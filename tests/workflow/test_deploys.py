@@ -1,6 +1,8 @@
 """Deploys to the local AWS: what a stack refuses, what it changes, what outlives it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +80,15 @@ def test_up_on_a_running_stack_deploys_the_change_and_down_with_keep_keeps_the_p
     assert again.charged()["images"] == 0
     stack.down(local, keep=False)
     assert not (local.folder / "emulator").exists()
+
+
+def test_up_after_the_emulator_was_killed_leaves_no_second_stand_in(local: Local) -> None:
+    stack.up(local)
+    before = json.loads(local.processes_file.read_text())
+    os.killpg(before["emulator"], signal.SIGKILL)
+    after = stack.up(local)
+    assert not process.is_running(before["stand_in"])
+    assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
 
 
 def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
