@@ -112,7 +112,10 @@ class ModelRetiredError(FinalError):
 
 def _shown(value: object) -> str:
     """A value as JSON has it, on one line, at most 200 characters; what can't be printed, as control and bidi characters, escaped."""
-    text = json.dumps(value, ensure_ascii=False, default=repr)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    except RecursionError:
+        return "nested too deep to be shown"
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
     return printable if len(text) <= 200 else f"{printable}… ({len(text)} characters)"
 

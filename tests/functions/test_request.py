@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object)
     assert field in str(caught.value)
     assert json.dumps(value, ensure_ascii=False).strip('[]"')[:20] in str(caught.value)
     assert "allowed: " in str(caught.value)
+
+
+@pytest.mark.parametrize("wrap", [lambda deep: deep, lambda deep: {"topic": deep}, lambda deep: {"unknown": deep}])
+def test_refuses_what_is_nested_too_deep_by_its_name(wrap: Callable[[Any], Any]) -> None:
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(InputError, match="nested too deep"):
+        parse(wrap(deep))
 
 
 @pytest.mark.parametrize("field", ["topic", "style", "description", "prompt", "folder_name", "file_name"])
