@@ -12,9 +12,9 @@ CDK := aws-cdk@2.1148.1
 
 VENV := .venv
 BIN := $(VENV)/bin
-# npm and npx come with the environment's own Node; what they fetch stays in the environment.
-# Bytecode is kept, whatever the caller wants for his own code: without it every function of the local stack compiles openai anew.
+# Bytecode is kept, whatever the caller wants for their own code: without it every function of the local stack compiles openai anew.
 unexport PYTHONDONTWRITEBYTECODE
+# npm and npx come with the environment's own Node; what they fetch stays in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export npm_config_cache := $(CURDIR)/$(VENV)/npm
 export npm_config_update_notifier := false

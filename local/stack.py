@@ -59,15 +59,14 @@ class Local:
 
 def is_up(local: Local) -> bool:
     """Whether the emulator of this folder is running."""
-    if not local.processes_file.is_file():
-        return False
-    started = json.loads(local.processes_file.read_text())
+    started = _started(local)
     return "emulator" in started and process.is_running(started["emulator"])
 
 
 def paid_server(local: Local) -> str | None:
-    """The OpenAI server that is called for money: the running stack's, else the one that the caller's environment names."""
-    return _paid_server(json.loads(local.processes_file.read_text())) if is_up(local) else local.real_openai
+    """The OpenAI server that the running stack calls for money, None where the stand-in paints."""
+    started = _started(local)
+    return None if "stand_in" in started else started["openai_base_url"]
 
 
 def up(local: Local) -> dict[str, Any]:
@@ -77,13 +76,12 @@ def up(local: Local) -> dict[str, Any]:
         raise StackError(f"OPENAI_BASE_URL is {local.real_openai!r}: it has to begin with http:// or https://")
     if is_up(local):
         # The running stack's key stays as it is unless the caller brings another.
-        return _deploy(local, json.loads(local.processes_file.read_text()), key=given)
+        return _deploy(local, key=given)
     local.folder.mkdir(parents=True, exist_ok=True)
     down(local, keep=True)  # what is left of a stack whose emulator was killed
-    started: dict[str, Any] = {"port": local.port}
     try:
-        _start(local, started)
-        return _deploy(local, started, key=given or STAND_IN_KEY)
+        _start(local)
+        return _deploy(local, key=given or STAND_IN_KEY)
     except BaseException:  # also Ctrl-C: what was started ends
         down(local, keep=True)
         raise
@@ -91,22 +89,26 @@ def up(local: Local) -> dict[str, Any]:
 
 def down(local: Local, *, keep: bool) -> bool:
     """Stop all that was started; drop the data unless `keep`. False where nothing was running."""
-    running = local.processes_file.is_file()
-    if running:
-        started = json.loads(local.processes_file.read_text())
-        for name in ("emulator", "stand_in"):
-            if name in started:
-                process.stop(started[name])
-        local.processes_file.unlink()
+    started = _started(local)
+    for name in ("emulator", "stand_in"):
+        if name in started:
+            process.stop(started[name])
+    local.processes_file.unlink(missing_ok=True)
     local.outputs_file.unlink(missing_ok=True)
     if not keep:
         shutil.rmtree(local.folder / "emulator", ignore_errors=True)
         shutil.rmtree(local.folder / "cdk.out", ignore_errors=True)
-    return running
+    return bool(started)
 
 
-def _start(local: Local, started: dict[str, Any]) -> None:
+def _started(local: Local) -> dict[str, Any]:
+    """What was started and not stopped yet: process ids, the emulator's port, the OpenAI server; empty where nothing was."""
+    return dict(json.loads(local.processes_file.read_text())) if local.processes_file.is_file() else {}
+
+
+def _start(local: Local) -> None:
     environment = dict(local.environment)
+    started: dict[str, Any] = {"port": local.port}
     if local.real_openai:
         environment["OPENAI_BASE_URL"] = started["openai_base_url"] = local.real_openai
     else:
@@ -121,12 +123,9 @@ def _start(local: Local, started: dict[str, Any]) -> None:
     _remember(local, started)
 
 
-def _paid_server(started: Mapping[str, Any]) -> str | None:
-    return None if "stand_in" in started else started["openai_base_url"]
-
-
-def _deploy(local: Local, started: Mapping[str, Any], *, key: str | None) -> dict[str, Any]:
-    if local.real_openai and local.real_openai != _paid_server(started):
+def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
+    started = _started(local)
+    if local.real_openai and local.real_openai != paid_server(local):
         raise StackError(f"the running stack calls {started['openai_base_url']}, not {local.real_openai}: `make down` first")
     endpoint, region = f"http://127.0.0.1:{started['port']}", _region(local)
     clients = _clients(endpoint, region)
