@@ -88,7 +88,7 @@ def start(
         )
     try:
         in_time = _within(deadline_s, lambda: process.poll() is not None or _answers(port))
-    except KeyboardInterrupt:  # it does not reach the emulator's own session
+    except BaseException:  # Ctrl-C and SIGTERM, which do not reach the emulator's own session
         stop(process.pid)
         raise
     if not in_time:

@@ -1,6 +1,6 @@
 """The demonstration, as `make demo` runs it."""
 
-import json
+import contextlib
 import signal
 import subprocess
 import sys
@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from local.deploy import ROOT
-from local.emulator import process
 from tests.local_stack import free_port, own_environment
 
 DEADLINE_SECONDS = 60
@@ -61,16 +60,25 @@ def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(demo: Demo, tmp
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_what_it_started_ends_with_it(demo: Demo, tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.parametrize("starting", [True, False], ids=["while the emulator starts", "while the stack is deployed"])
+def test_what_it_started_ends_with_it(demo: Demo, tmp_path: Path, starting: bool, ending: signal.Signals) -> None:
     running = demo()
     processes = tmp_path / "processes.json"
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (processes.is_file() and "emulator" in (started := json.loads(processes.read_text()))):
+    while not (living(tmp_path, "environ") if starting else processes.is_file() and "emulator" in processes.read_text()):
         assert time.monotonic() < deadline, "it started nothing"
-        time.sleep(0.05)
+        time.sleep(0.01)
     running.send_signal(ending)
     _, errors = running.communicate(timeout=DEADLINE_SECONDS)
     assert running.returncode == 128 + ending
     assert "Traceback" not in errors
-    assert not process.is_running(started["emulator"])
-    assert not process.is_running(started["stand_in"])
+    assert not living(tmp_path, "environ") + living(tmp_path, "cmdline")
+
+
+def living(folder: Path, what: str) -> list[Path]:
+    """The processes that have this folder in their environment (the emulator and its functions) or command line (the stand-in)."""
+    found = []
+    for said in Path("/proc").glob(f"[0-9]*/{what}"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [said] if str(folder).encode() in said.read_bytes() else []
+    return found
