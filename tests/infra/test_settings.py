@@ -1,0 +1,95 @@
+"""Promises of the settings: each arrives, a wrong one is named, and the CDK CLI sees what `python app.py` sees."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from functions import settings
+from infra import ROOT, config
+from tests.infra.conftest import Synth, Template, run_app
+
+
+def test_every_setting_reaches_the_functions(synth: Synth) -> None:
+    made = synth(
+        "layers=false", "folder_name=spring", "topics=Tea, Rain", "chat_model=gpt-4o", "image_model=gpt-image-2", "monthly_budget_usd=7.5",
+        "openai_base_url=https://llm.example.org/v1", "unpriced_models=allow", "max_parallel_images=2", "aws_region=eu-west-1",
+        "bucket_name=ai-images-demo-me",
+    )  # fmt: skip
+    variables = made.function("prompt")["Environment"]["Variables"]
+    assert (variables[settings.FOLDER], variables[settings.TOPICS]) == ("spring", "Tea\nRain")
+    assert (variables[settings.CHAT_MODEL], variables[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
+    assert (variables[settings.MONTHLY_BUDGET], variables[settings.UNPRICED_MODELS]) == ("7.5", "allow")
+    assert variables[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
+    assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
+    assert made.one("AWS::S3::Bucket")["BucketName"] == "ai-images-demo-me"
+    assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
+        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"),
+        ("retain_images", "maybe"),
+        ("bucket_name", "A_b"),
+        ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
+    with pytest.raises(config.SettingError, match="allowed") as caught:
+        config.read(context.get)
+    assert ("bucket_name" if name == "existing_bucket" else name) in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])
+def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(tmp_path: Path, setting: str) -> None:
+    done = run_app(tmp_path / "cdk.out", "layers=false", setting)
+    assert done.returncode != 0
+    assert setting.partition("=")[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_on_its_way_out_is_warned_of_at_synth(tmp_path: Path) -> None:
+    done = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
+    assert "2027-01-14" in done.stdout + done.stderr + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
+
+
+def test_synth_through_the_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
+    # The CLI that `make test` has put into the environment: nothing is fetched here.
+    found = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
+    environment = os.environ | found | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    folder = tmp_path / "cdk.out"
+    command = ["npx", "--yes", cdk_version(), "synth", "--quiet", "--output", str(folder), "--no-notices"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert Template(folder).body == template.body
+
+
+def test_a_setting_given_to_the_cdk_cli_wins_over_cdk_json(tmp_path: Path) -> None:
+    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"folder_name": "from-the-cli", "layers": False})}
+    command = [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")]
+    subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
+    variables = Template(tmp_path / "cdk.out").function("prompt")["Environment"]["Variables"]
+    assert variables[settings.FOLDER] == "from-the-cli"
+
+
+def test_a_mistyped_setting_is_refused_by_the_cdk_cli_s_way_too(tmp_path: Path) -> None:
+    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True})}
+    done = subprocess.run(
+        [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")], check=False, env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region")
+
+
+def cdk_version() -> str:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    found = re.search(r"^CDK := (\S+)$", makefile, flags=re.MULTILINE)
+    assert found
+    return found[1]
