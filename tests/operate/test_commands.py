@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,17 @@ def operate(
     aws: LocalStack, tmp_path: Path, *words: str, text: str = "", endpoint: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Call the command line with an outputs file of this stack; `endpoint` says that it is elsewhere."""
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps(aws.outputs | ({"endpoint": endpoint} if endpoint else {})))
-    # Nothing is opened on a machine that runs tests.
-    environment = os.environ | {"EASEL_OUTPUTS": str(outputs), "BROWSER": "true", "COLUMNS": "200"}
+    where = environment(aws, tmp_path, **({"endpoint": endpoint} if endpoint else {}))
     command = [sys.executable, "-m", "operate", *words]
-    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, env=where)
+
+
+def environment(aws: LocalStack, tmp_path: Path, **outputs: str) -> dict[str, str]:
+    """An environment in which the command line finds this stack."""
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(aws.outputs | outputs))
+    # Nothing is opened on a machine that runs tests.
+    return os.environ | {"EASEL_OUTPUTS": str(file), "BROWSER": "true", "COLUMNS": "200"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -44,6 +50,21 @@ def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_
     picture = Path(shown.stdout.split()[0])
     assert picture.read_bytes().startswith(b"\x89PNG")
     picture.unlink()
+
+
+def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script({"path": "/v1/images/generations", "delay": 2})
+    command = [sys.executable, "-m", "operate", "run", "examples/default.json"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(aws, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout
+        name = watching.stdout.readline().split()[1]
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=20)
+    assert (watching.returncode, errors.count("\n")) == (130, 1)
+    assert "goes on by itself" in errors
+    assert aws.ended(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"] == "SUCCEEDED"
 
 
 def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
@@ -83,8 +104,8 @@ def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> No
 
 
 def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
-    environment = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
+    nowhere = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
     command = [sys.executable, "-m", "operate", "run", "examples/default.json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere)
     assert done.returncode == 1
     assert "make up" in done.stderr

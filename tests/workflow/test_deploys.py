@@ -91,6 +91,12 @@ def test_up_after_the_emulator_was_killed_leaves_no_second_stand_in(local: Local
     assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
 
 
+def test_the_oldest_region_whose_buckets_name_none_works_too(local: Local) -> None:
+    outputs = stack.up(replace(local, settings=("aws_region=us-east-1",)))
+    assert outputs["region"] == "us-east-1"
+    assert LocalStack(outputs).run({"aws_region": "us-east-1", **SMALL})["status"] == "SUCCEEDED"
+
+
 def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
     assert set(aws.outputs) == {
         "endpoint", "region", "bucket", "table", "state_machine_arn", "batch_state_machine_arn", "api_url", "openai_base_url", "user",
