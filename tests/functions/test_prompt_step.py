@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from functions import models
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
@@ -77,10 +78,14 @@ def test_two_executions_at_once_agree_on_the_first_prompt(step: Step) -> None:
 
 def test_reports_the_bound_that_the_chat_call_and_every_picture_were_held_against(step: Step) -> None:
     made, planned = step.run({"count": 2}), step.run({"count": 2, "dry_run": True}, name="planned")
-    chat, picture = 2_100, 13_000
-    assert made.estimate_micro_usd is not None
+    (asked,) = step.chat.asked
+    chat = models.estimate_chat("gpt-6-luna", messages=asked["system"] + asked["user"])
+    text = "A red kite over a school yard"
+    picture = models.estimate_image("gpt-image-2.6-flare", prompt=text, size="1024x1024", quality="medium")
+    assert chat is not None
+    assert picture is not None
     assert planned.estimate_micro_usd is not None
-    assert chat + 2 * picture < made.estimate_micro_usd < planned.estimate_micro_usd
+    assert made.estimate_micro_usd == chat + 2 * picture < planned.estimate_micro_usd
     assert step.run({"count": 2}) == made
 
 
