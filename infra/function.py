@@ -15,7 +15,7 @@ ARCHITECTURE = Architecture.ARM_64
 _BASE = ("__init__", "contract", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "object_store", "records", "table")
-_OPENAI = ("api_key", "openai_api", "openai_errors")
+_OPENAI = ("api_key", "openai_answers", "openai_api", "openai_errors")
 
 
 def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:

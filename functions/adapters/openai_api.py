@@ -1,22 +1,24 @@
-"""OpenAI's chat and image models. The SDK never retries: Step Functions owns that, and only it knows what was paid."""
+"""OpenAI's chat and image models. The SDK never retries: Step Functions owns that, but for a short wait that OpenAI asks for."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
+import httpx2
 import openai
 from openai import OpenAI
 
 from functions.adapters.api_key import ApiKey, api_key
-from functions.adapters.openai_errors import may_mean_no_schema, translate
-from functions.errors import ContentRefusedError, TransientError
+from functions.adapters.openai_answers import read_object
+from functions.adapters.openai_errors import may_mean_no_schema, retry_after, translate
+from functions.errors import ContentRefusedError, RetryableError, TransientError
 from functions.models import MAX_CHAT_TOKENS
 from functions.settings import settings
 
-A = TypeVar("A")
+MAX_WAITS = 3
+Answer = tuple[dict[str, Any], str | None]  # its JSON object, and the request id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,8 @@ class OpenAIApi:
         self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
 
     def chat(self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float) -> ChatAnswer:
-        """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds."""
+        """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds, for all of it."""
+        doing, end = f"the chat call to {model}", time.monotonic() + timeout
         ask: dict[str, Any] = {
             "model": model,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
@@ -53,29 +56,33 @@ class OpenAIApi:
         }
         structured = {"type": "json_schema", "json_schema": {"name": "image_prompt", "strict": True, "schema": schema}}
 
-        end = time.monotonic() + timeout
+        def create(client: OpenAI, **more: Any) -> Answer:
+            with client.chat.completions.with_streaming_response.create(**ask, **more, timeout=_left(end)) as answer:
+                return read_object(answer, end=end, doing=doing)
 
-        def call(client: OpenAI) -> Any:
-            create: Any = client.chat.completions.with_raw_response.create
+        def call(client: OpenAI) -> Answer:
             try:
-                return create(**ask, response_format=structured, timeout=timeout)
+                return create(client, response_format=structured)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not may_mean_no_schema(error):
                     raise
-                return create(**ask, timeout=max(1.0, end - time.monotonic()))
+                return create(client)
 
-        raw = self._called(call, doing=f"the chat call to {model}")
-        answer, request_id = _object(raw, doing=f"the chat call to {model}")
+        answer, request_id = self._called(call, end=end, doing=doing)
         return _chat_answer(answer, request_id, model=model)
 
     def image(self, *, timeout: float, **parameters: Any) -> ImageAnswer:
-        """Paint one picture: this call costs money. `timeout` in seconds.
+        """Paint one picture: this call costs money. `timeout` in seconds, for all of it.
 
         An error says by `possibly_paid` whether OpenAI may have charged for it.
         """
-        doing = f"the image call to {parameters['model']}"
-        raw = self._called(lambda client: client.images.with_raw_response.generate(n=1, timeout=timeout, **parameters), doing=doing)
-        answer, request_id = _object(raw, doing=doing)
+        doing, end = f"the image call to {parameters['model']}", time.monotonic() + timeout
+
+        def call(client: OpenAI) -> Answer:
+            with client.images.with_streaming_response.generate(n=1, timeout=_left(end), **parameters) as answer:
+                return read_object(answer, end=end, doing=doing)
+
+        answer, request_id = self._called(call, end=end, doing=doing)
         pictures = answer.get("data")
         first = pictures[0] if isinstance(pictures, list) and pictures else None
         encoded = first.get("b64_json") if isinstance(first, dict) else None
@@ -85,27 +92,29 @@ class OpenAIApi:
         usage = answer.get("usage")
         return ImageAnswer(base64=encoded, usage=usage if isinstance(usage, dict) else None, request_id=request_id)
 
-    def _called(self, call: Callable[[OpenAI], A], *, doing: str) -> A:
-        try:
+    def _called(self, call: Callable[[OpenAI], Answer], *, end: float, doing: str) -> Answer:
+        """Call; where OpenAI asks to wait and was not paid, wait if that takes at most half of the time left, and call again."""
+        for waits_left in range(MAX_WAITS, -1, -1):
             try:
-                return call(self._client.with_options(api_key=self._key.value()))
-            except openai.AuthenticationError:
-                # The key may have been rotated since it was read: once with a fresh one, then it is final.
-                return call(self._client.with_options(api_key=self._key.refresh()))
-        except openai.OpenAIError as error:
-            raise translate(error, doing) from error
+                return self._keyed(call)
+            except (openai.OpenAIError, httpx2.HTTPError) as error:
+                translated, wait = translate(error, doing), retry_after(error)
+                unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
+                if not waits_left or not unpaid or wait is None or wait > (end - time.monotonic()) / 2:
+                    raise translated from error
+                time.sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    def _keyed(self, call: Callable[[OpenAI], Answer]) -> Answer:
+        try:
+            return call(self._client.with_options(api_key=self._key.value()))
+        except openai.AuthenticationError:
+            # The key may have been rotated since it was read: once with a fresh one, then it is final.
+            return call(self._client.with_options(api_key=self._key.refresh()))
 
 
-def _object(raw: Any, *, doing: str) -> tuple[dict[str, Any], str | None]:
-    """The JSON object of a 200 answer. What is none (HTML, cut JSON) may still have been charged."""
-    request_id = raw.headers.get("x-request-id")
-    try:
-        answer = json.loads(raw.http_response.content)
-    except ValueError as error:
-        raise TransientError(f"{doing}: the answer is not JSON (request {request_id})", possibly_paid=True) from error
-    if not isinstance(answer, dict):
-        raise TransientError(f"{doing}: the answer is no JSON object (request {request_id})", possibly_paid=True)
-    return answer, request_id
+def _left(end: float) -> float:
+    return max(1.0, end - time.monotonic())
 
 
 def _chat_answer(answer: Mapping[str, Any], request_id: str | None, *, model: str) -> ChatAnswer:

@@ -1,5 +1,7 @@
 """Every error of the openai package, named by type and code, never by its message; and whether it may have cost money."""
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -24,8 +26,10 @@ CERTAINLY_UNPAID = frozenset({500, 503, 529})
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
-def translate(error: openai.OpenAIError, doing: str) -> EaselError:
-    """The error of the tree that an openai error stands for."""
+def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
+    """The error of the tree that an error of openai, or of its transport while a body is read, stands for."""
+    if isinstance(error, httpx2.HTTPError):
+        return TransientError(f"{doing}: the answer broke off ({type(error).__name__})", possibly_paid=True)
     if isinstance(error, openai.APIStatusError):
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
@@ -37,6 +41,19 @@ def translate(error: openai.OpenAIError, doing: str) -> EaselError:
     if isinstance(error, openai.APIError):
         return TransientError(f"{doing}: the answer makes no sense ({type(error).__name__})", possibly_paid=True)
     return ConfigError(f"{doing}: the openai package refused the call ({type(error).__name__})")
+
+
+def retry_after(error: Exception) -> float | None:
+    """The seconds that OpenAI asks to wait, None where it does not say: a number or a date (RFC 9110, 10.2.3)."""
+    said = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
+    if said is None:
+        return None
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def may_mean_no_schema(error: openai.APIStatusError) -> bool:
@@ -59,7 +76,8 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
     elif status in (403, 404):
         answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
     elif status == 429:
-        answer = RateLimitedError(said)
+        wait = retry_after(error)
+        answer = RateLimitedError(said if wait is None else f"{said}; it asks to wait {wait:g} s")
     elif status in (408, 409) or status >= 500:
         answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)
     else:

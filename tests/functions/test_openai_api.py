@@ -1,17 +1,22 @@
 """OpenAI's adapter against a real server on loopback: what is sent, what each answer becomes, and whether it may have been charged."""
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import openai
 import pytest
 
 from functions.adapters import openai_errors
+from functions.adapters.openai_answers import MAX_BYTES
 from functions.adapters.openai_api import OpenAIApi
 from functions.errors import (
     AuthError,
@@ -28,6 +33,8 @@ from functions.errors import (
 )
 from tests.local_stack import free_port
 
+E = TypeVar("E", bound=Exception)
+
 GOOD_CHAT = {
     "choices": [{"finish_reason": "stop", "message": {"content": "A kite", "refusal": None}}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 2},
@@ -37,12 +44,19 @@ GOOD_IMAGE = {"data": [{"b64_json": "aGVsbG8="}], "usage": {"output_tokens": 430
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: `cut` hangs up in the middle of the body, `hang` never answers."""
+    """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers.
+
+    `trickle` sends a byte each 50 ms, `endless` never ends the body; `retry_after` is that header.
+    """
 
     body: Any = None
     status: int = 200
     cut: bool = False
+    stall: bool = False
     hang: bool = False
+    trickle: bool = False
+    endless: bool = False
+    retry_after: str | None = None
 
 
 @dataclass
@@ -53,6 +67,8 @@ class Server:
     replies: list[Reply] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    sent: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -74,6 +90,7 @@ class Key:
 def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            served.times.append(time.monotonic())
             served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
             served.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
@@ -83,11 +100,27 @@ def server() -> Iterator[Server]:
             body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
+            if not reply.endless:
+                self.send_header("Content-Length", str(len(body)))
+            if reply.retry_after is not None:
+                self.send_header("Retry-After", reply.retry_after)
             self.send_header("x-request-id", "req_7")
             self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if reply.cut else body)
+            with contextlib.suppress(ConnectionError):  # the client hangs up on what is too much
+                self.send_body(reply, body)
+
+        def send_body(self, reply: Reply, body: bytes) -> None:
+            if reply.trickle:
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    served.over.wait(0.05)
+                return
+            self.wfile.write(body[: len(body) // 2] if reply.cut or reply.stall else body)
+            if reply.stall:
+                served.over.wait(30)
+            while reply.endless and not served.over.is_set():
+                served.sent += self.wfile.write(b" " * 1_000_000)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
@@ -103,10 +136,10 @@ def server() -> Iterator[Server]:
     listening.server_close()
 
 
-def chat(server: Server, *replies: Reply) -> Any:
+def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:
     server.replies = list(replies)
     api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
-    return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=5)
+    return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=timeout)
 
 
 def image(server: Server, *replies: Reply, timeout: float = 5) -> Any:
@@ -253,6 +286,60 @@ def test_an_answer_that_never_came_whole_may_have_been_charged(server: Server, r
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("reply", [Reply("x" * 500, trickle=True), Reply(GOOD_IMAGE, stall=True)], ids=["trickles", "stalls"])
+def test_a_body_that_does_not_come_in_time_ends_the_call_and_may_have_been_charged(server: Server, reply: Reply) -> None:
+    started = time.monotonic()
+    found = failed(image, server, reply, timeout=1)
+    assert time.monotonic() - started < 3
+    assert type(found) is TransientError
+    assert found.possibly_paid
+    assert len(server.asked) == 1
+
+
+def test_an_answer_that_does_not_end_is_refused_while_it_is_read(server: Server) -> None:
+    found = failed(image, server, Reply(" ", endless=True), timeout=60)
+    assert type(found) is TransientError
+    assert found.possibly_paid
+    assert "larger than" in str(found)
+    assert server.sent < 1.5 * MAX_BYTES
+
+
+@pytest.mark.parametrize("call", [chat, image])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_short_wait_that_openai_asks_for_is_kept_in_the_function(server: Server, call: Callable[..., Any], status: int) -> None:
+    call(server, Reply(refusal(), status, retry_after="1"), Reply(GOOD_CHAT if call is chat else GOOD_IMAGE))
+    assert server.times[1] - server.times[0] >= 1
+
+
+def test_a_wait_until_a_date_is_kept(server: Server) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=2)
+    image(server, Reply(refusal(), 429, retry_after=format_datetime(until, usegmt=True)), Reply(GOOD_IMAGE))
+    assert datetime.now(UTC) >= until.replace(microsecond=0)
+
+
+@pytest.mark.parametrize("asked", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])
+def test_a_wait_that_takes_more_than_half_of_the_time_is_left_to_the_state_machine(server: Server, asked: str) -> None:
+    found = failed(image, server, Reply(refusal(), 429, retry_after=asked), timeout=5)
+    assert type(found) is RateLimitedError
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_always_asks_to_wait_is_left_to_the_state_machine_after_three_waits(server: Server) -> None:
+    assert type(failed(image, server, Reply(refusal(), 429, retry_after="0"))) is RateLimitedError
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("status", [502, 504, 408])
+def test_what_may_have_been_charged_is_not_asked_again_in_the_function(server: Server, status: int) -> None:
+    assert failed(image, server, Reply(refusal(), status, retry_after="0")).possibly_paid
+    assert len(server.asked) == 1
+
+
+def test_an_account_without_credit_is_not_asked_again(server: Server) -> None:
+    failed(image, server, Reply(refusal("insufficient_quota"), 429, retry_after="0"))
+    assert len(server.asked) == 1
+
+
 def test_a_connection_that_was_refused_cost_nothing_and_names_the_server(server: Server) -> None:
     server.url = f"http://127.0.0.1:{free_port()}/v1"
     found = failed(image, server, Reply())
@@ -271,7 +358,7 @@ def test_no_key_is_in_any_error(server: Server) -> None:
         assert "old" not in str(failed(image, server, Reply(refusal("x"), status))).split()
 
 
-def every(kind: type[openai.OpenAIError]) -> Iterator[type[openai.OpenAIError]]:
+def every(kind: type[E]) -> Iterator[type[E]]:
     yield kind
     for below in kind.__subclasses__():
         yield from every(below)
@@ -286,3 +373,8 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
     found = openai_errors.translate(error, "the call")
     assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
+
+
+@pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(kind: type[httpx2.HTTPError]) -> None:
+    assert openai_errors.translate(kind.__new__(kind), "the call").possibly_paid

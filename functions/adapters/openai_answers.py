@@ -1,0 +1,43 @@
+"""The body of an answer, read within a time and a size: what breaks those may still have been charged."""
+
+import json
+import time
+from typing import Any
+
+import openai
+
+from functions.errors import TransientError
+
+# A picture of 64 MiB, the most that the upload step takes, in base64, and some JSON around it.
+MAX_BYTES = 64 * 1024 * 1024 * 4 // 3 + 1024 * 1024
+# The server sends an answer once it has all of it: a longer silence in the middle is a broken connection.
+MAX_SILENCE_SECONDS = 10.0
+
+
+def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> tuple[dict[str, Any], str | None]:
+    """The JSON object of a 200 answer and its request id; `end` is on the monotonic clock.
+
+    Raises TransientError, and httpx2.HTTPError where the connection breaks.
+    """
+    request_id = answer.headers.get("x-request-id")
+    content = _read(answer, end=end, doing=f"{doing}: the answer (request {request_id})")
+    try:
+        read = json.loads(content)
+    except ValueError as error:
+        raise TransientError(f"{doing}: the answer is not JSON (request {request_id})", possibly_paid=True) from error
+    if not isinstance(read, dict):
+        raise TransientError(f"{doing}: the answer is no JSON object (request {request_id})", possibly_paid=True)
+    return read, request_id
+
+
+def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytearray:
+    # A timeout of httpx2 bounds each read, not the whole: the headers had all of the time, the body has what is left of it.
+    answer.http_response.request.extensions["timeout"]["read"] = max(0.1, min(MAX_SILENCE_SECONDS, end - time.monotonic()))
+    content = bytearray()
+    for chunk in answer.iter_bytes():  # as they come: a chunk size would wait until one is full
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise TransientError(f"{doing} is larger than {MAX_BYTES:,} bytes", possibly_paid=True)
+        if time.monotonic() > end:
+            raise TransientError(f"{doing} took too long: {len(content):,} bytes came", possibly_paid=True)
+    return content
