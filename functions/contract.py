@@ -1,7 +1,7 @@
 """The messages between the states. They carry references, never bytes and never long text.
 
 Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ] × count
-Prompt ─► cleanup ─► Report           Start (a delete request) ─► cleanup ─► Removal
+Prompt ─► cleanup ─► Report           Start (a request to delete or restore) ─► cleanup ─► Removal or Restoration
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Start(Message):
-    """Written by the state machine; read by prompt, and by cleanup for a delete request.
+    """Written by the state machine; read by prompt, and by cleanup for a request to delete or restore.
 
     `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC.
     """
@@ -120,16 +120,33 @@ class Report(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Message):
-    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone.
+    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone; but after a purge, for good.
 
-    `objects` is how many were found, `bytes` their size; a dry run deletes none of them. `recoverable_days` is None in an existing
-    bucket: its owner's lifecycle decides.
+    `objects` is how many were found (in a purge: versions), `bytes` their size; a dry run deletes none of them. After a retry they are
+    those of the last try. `recoverable_days` is 0 after a purge, None in an existing bucket: its owner's lifecycle decides.
+    """
+
+    action: str
+    target: str
+    purge: bool
+    dry_run: bool
+    objects: int
+    deleted: int
+    bytes: int
+    recoverable_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoration(Message):
+    """Written by cleanup: the output of an execution that undid a delete.
+
+    `objects` is how many deleted ones can be had back, `bytes` their size; a dry run restores none of them. After a retry they are
+    those of the last try.
     """
 
     action: str
     target: str
     dry_run: bool
     objects: int
-    deleted: int
+    restored: int
     bytes: int
-    recoverable_days: int | None

@@ -131,6 +131,21 @@ def thumbnail(image_key: str) -> str:
     return f"thumbnails/{image_key}.webp"
 
 
+def of_image(image_key: str) -> tuple[str, ...]:
+    """The picture's key, and those of what belongs to it."""
+    return (image_key, sidecar(image_key), thumbnail(image_key))
+
+
+def of_folder(folder: str) -> tuple[str, ...]:
+    """The prefixes of a folder and of its thumbnails: the closing slash keeps `cats` away from `cats2/`."""
+    return (f"{folder}/", f"thumbnails/{folder}/")
+
+
+def is_picture(key: str) -> bool:
+    """Whether a picture's record may belong to this key."""
+    return key.endswith(PICTURES) and not key.startswith("thumbnails/")
+
+
 def _is_printable(text: str) -> bool:
     # Cc, Cf: control and bidi characters; Zl, Zp: line ends; Cs, Co, Cn: what no console can show.
     return not any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn") for c in text)

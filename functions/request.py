@@ -13,7 +13,9 @@ from functions.errors import ConfigError, InputError
 from functions.settings import Settings
 
 REMOVALS = ("delete_image", "delete_folder")
-ACTIONS = ("create", *REMOVALS)
+RESTORES = ("restore_image", "restore_folder")
+BY_CLEANUP = (*REMOVALS, *RESTORES)
+ACTIONS = ("create", *BY_CLEANUP)
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 BACKGROUNDS = ("auto", "opaque", "transparent")
 MODERATIONS = ("auto", "low")
@@ -59,6 +61,12 @@ class Request:
     aws_region: str
     image_key: str | None
     confirm: bool
+    purge: bool
+
+    @property
+    def target(self) -> str:
+        """What a delete or a restore is about: an image's key or a folder."""
+        return self.image_key or self.folder_name
 
 
 def defaults(settings: Settings) -> Defaults:
@@ -86,14 +94,14 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
     given = {name: value for name, value in raw.items() if value is not None}
     action = _choice(given, "action", ACTIONS, "create")
     if action == "create":
-        for name, where in (("image_key", "action delete_image"), ("confirm", "action delete_image or delete_folder")):
+        for name, actions in (("image_key", ("delete_image", "restore_image")), ("confirm", REMOVALS), ("purge", REMOVALS)):
             if name in given:
-                raise InputError(name, given[name], f"only with {where}")
+                raise InputError(name, given[name], f"only with action {' or '.join(actions)}")
         for name in ("description", "style"):
             if name in given and "prompt" in given:
                 raise InputError(name, given[name], "not together with prompt, which is painted as it is")
     else:
-        _check_removal(given, action)
+        _check_upkeep(given, action)
     model = _text(given, "model", 100) or defaults.model
     topics = _topics(given) or defaults.topics
     topic = _text(given, "topic", MAX_TOPIC)
@@ -122,6 +130,7 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
         image_key=keys.check_image_key(given["image_key"]) if "image_key" in given else None,
         confirm=_flag(given, "confirm"),
+        purge=_flag(given, "purge"),
     )
     if action == "create":
         _check_model(request, defaults, today=today)
@@ -134,14 +143,16 @@ def digest(raw: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _check_removal(given: dict[str, Any], action: str) -> None:
-    needed = "image_key" if action == "delete_image" else "folder_name"
+def _check_upkeep(given: dict[str, Any], action: str) -> None:
+    needed = "image_key" if action.endswith("_image") else "folder_name"
     if needed not in given:
         raise InputError(needed, None, f"{action} needs it")
+    allowed = ("action", "request_id", "aws_region", "dry_run", "confirm", needed, *(("purge",) if action in REMOVALS else ()))
     for name, value in given.items():
-        if name not in ("action", "request_id", "aws_region", "dry_run", "confirm", needed):
+        if name not in allowed:
             raise InputError(name, value, f"not with action {action}")
-    if given.get("confirm") is not True and given.get("dry_run") is not True:
+    # A restore takes nothing away, so it needs no confirmation.
+    if action in REMOVALS and given.get("confirm") is not True and given.get("dry_run") is not True:
         raise InputError(
             "confirm", given.get("confirm"), f"true, since {action} takes pictures away; or dry_run: true to see what would go"
         )

@@ -54,6 +54,11 @@ class LocalStack:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
+    def versioned_keys(self, prefix: str) -> list[str]:
+        """The keys under a prefix that have a version or a delete marker."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for kind in ("Versions", "DeleteMarkers") for found in page.get(kind, [])]
+
     def charged(self) -> dict[str, Any]:
         return dict(self._openai("GET", "/_charged"))
 

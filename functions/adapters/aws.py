@@ -1,6 +1,6 @@
 """One way to make AWS clients and to name their errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,3 +56,10 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> EaselError:
     if isinstance(error, BotoConnectionError | HTTPClientError | CredentialRetrievalError | ResponseStreamingError):
         return StorageBusyError(f"{doing}: no answer from AWS ({type(error).__name__})")
     return ConfigError(f"{doing}: the AWS client refused the call ({type(error).__name__})")
+
+
+def refused(codes: Iterable[str], doing: str) -> EaselError:
+    """One error for several refusals inside an answer of 200: a denial if any is one, else what passes if any does."""
+    order = (StorageDeniedError, StorageBusyError, ConfigError)
+    errors = [translate(ClientError({"Error": {"Code": code}}, "DeleteObjects"), doing) for code in codes]
+    return min(errors, key=lambda error: order.index(type(error)))

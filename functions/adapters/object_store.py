@@ -1,8 +1,12 @@
 """The bucket. Nothing is overwritten: every put and copy to a final key is conditional."""
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -19,20 +23,43 @@ STAGING_PUT_SECONDS = STAGING_CONNECT_SECONDS + STAGING_READ_SECONDS  # the long
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """What S3 says of an object, without its bytes."""
+    """What S3 says of an object, without its bytes. `modified` has whole seconds."""
 
     key: str
     bytes: int
     metadata: Mapping[str, str]
+    modified: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One version of an object, or one delete marker (of 0 bytes). `modified` has whole seconds: no order can be read from it."""
+
+    key: str
+    id: str
+    bytes: int
+    modified: datetime
+    latest: bool
+    marker: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What S3 kept in spite of a delete, and the code that says why."""
+
+    key: str
+    version_id: str | None
+    code: str
 
 
 class ObjectStore:
     """One bucket of one owner."""
 
-    def __init__(self, client: Any, *, bucket: str, owner: str) -> None:
+    def __init__(self, client: Any, *, bucket: str, owner: str, page: int = PAGE) -> None:
         self._client = client
         self._where = {"Bucket": bucket, "ExpectedBucketOwner": owner}
         self.bucket = bucket
+        self.page = page
 
     def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         """Write an object under a key that belongs to one purchase alone."""
@@ -76,38 +103,68 @@ class ObjectStore:
             body: bytes = answer["Body"].read()
             return body
 
-    def head(self, key: str) -> StoredObject | None:
-        """An object's size and metadata, None where there is none."""
+    def head(self, key: str, version_id: str | None = None) -> StoredObject | None:
+        """An object's size and metadata, None where there is none; the current object's unless a version is named."""
+        version = {"VersionId": version_id} if version_id else {}
         with aws.named(f"looking at {key!a}"):
             try:
-                answer = self._client.head_object(**self._where, Key=key)
+                answer = self._client.head_object(**self._where, Key=key, **version)
             except ClientError as error:
                 if _is_absent(error):
                     return None
                 raise
-            return StoredObject(key=key, bytes=answer["ContentLength"], metadata=answer["Metadata"])
+            return StoredObject(key=key, bytes=answer["ContentLength"], metadata=answer["Metadata"], modified=answer["LastModified"])
 
-    def pages(self, prefix: str) -> Iterator[list[StoredObject]]:
-        """The current objects under a prefix, up to 1,000 at a time; metadata is not listed by S3."""
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """The current objects under a prefix, listed page by page as they are taken; metadata is not listed by S3."""
         with aws.named(f"listing {prefix!a}"):
-            paginator = self._client.get_paginator("list_objects_v2")
-            for page in paginator.paginate(**self._where, Prefix=prefix, PaginationConfig={"PageSize": PAGE}):
-                yield [StoredObject(key=o["Key"], bytes=o["Size"], metadata={}) for o in page.get("Contents", [])]
+            for page in self._pages("list_objects_v2", prefix):
+                for o in page.get("Contents", []):
+                    yield StoredObject(key=o["Key"], bytes=o["Size"], metadata={}, modified=o["LastModified"])
 
-    def delete(self, keys: list[str]) -> None:
-        """Delete up to 1,000 objects (their versions stay); StorageBusyError or StorageDeniedError if any is left."""
-        if not keys:
-            return
-        if len(keys) > PAGE:
-            raise ValueError(f"{len(keys)} keys in one delete, S3 takes {PAGE}")
-        with aws.named(f"deleting {len(keys)} objects from {keys[0]!a} on"):
-            answer = self._client.delete_objects(**self._where, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True})
+    def histories(self, prefix: str) -> Iterator[list[Version]]:
+        """Each key under a prefix with all its versions, then all its delete markers, either newest first, as the pages come.
+
+        A key is given when the next one was listed. So whoever removes it at once never removes what the next page is asked to start
+        after, and a key that straddles pages is whole.
+        """
+        for _, history in groupby(self._versions(prefix), key=attrgetter("key")):
+            yield sorted(history, key=attrgetter("marker"))
+
+    def history(self, key: str) -> list[Version]:
+        """The versions and delete markers of exactly this key, none where it never was."""
+        # Of all keys that begin with it, it is itself the first.
+        return [version for version in next(self.histories(key), []) if version.key == key]
+
+    def _versions(self, prefix: str) -> Iterator[Version]:
+        with aws.named(f"listing the versions of {prefix!a}"):
+            for page in self._pages("list_object_versions", prefix):
+                versions = (_version(v, marker=False) for v in page.get("Versions", []))
+                markers = (_version(m, marker=True) for m in page.get("DeleteMarkers", []))
+                # Two lists a page, both ascending in UTF-8, which is the order of Python's strings, too.
+                yield from heapq.merge(versions, markers, key=attrgetter("key"))
+
+    def _pages(self, operation: str, prefix: str) -> Iterator[Any]:
+        pages = self._client.get_paginator(operation).paginate(**self._where, Prefix=prefix, PaginationConfig={"PageSize": self.page})
+        yield from pages
+
+    def remove(self, these: Sequence[tuple[str, str | None]]) -> list[Kept]:
+        """Remove up to 1,000 versions or delete markers for good; a key without version gets a delete marker. Gives what S3 kept."""
+        if len(these) > PAGE:
+            raise ValueError(f"{len(these)} keys in one delete, S3 takes {PAGE}")
+        if not these:
+            return []
+        named = [{"Key": key} | ({"VersionId": version} if version else {}) for key, version in these]
+        with aws.named(f"deleting {len(these)} objects from {these[0][0]!a} on"):
+            answer = self._client.delete_objects(**self._where, Delete={"Objects": named, "Quiet": True})
         # S3 answers 200 also when single objects were refused.
-        refused = answer.get("Errors", [])
-        if refused:
-            first = refused[0]
-            doing = f"deleting {first['Key']!a} ({len(refused)} of {len(keys)} objects stay)"
-            raise aws.translate(ClientError({"Error": {"Code": first["Code"]}}, "DeleteObjects"), doing)
+        return [Kept(key=e["Key"], version_id=e.get("VersionId") or None, code=e.get("Code", "")) for e in answer.get("Errors", [])]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 objects; their versions stay. Raises if S3 kept any."""
+        kept = self.remove([(key, None) for key in keys])
+        if kept:
+            raise aws.refused((one.code for one in kept), f"deleting {kept[0].key!a} ({len(kept)} of {len(keys)} objects stay)")
 
     def _unless_taken(self, doing: str, call: Any) -> bool:
         with aws.named(doing):
@@ -118,6 +175,17 @@ class ObjectStore:
                     return False
                 raise
             return True
+
+
+def _version(listed: Mapping[str, Any], *, marker: bool) -> Version:
+    return Version(
+        key=listed["Key"],
+        id=listed["VersionId"],
+        bytes=listed.get("Size", 0),
+        modified=listed["LastModified"],
+        latest=listed["IsLatest"],
+        marker=marker,
+    )
 
 
 def _is_absent(error: ClientError) -> bool:

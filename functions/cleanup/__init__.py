@@ -1,1 +1,1 @@
-"""The cleanup step: staging is emptied and the run reported; images and folders are deleted on request."""
+"""The cleanup step: staging is emptied and the run reported; images and folders are deleted and restored on request."""

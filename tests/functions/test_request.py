@@ -132,10 +132,46 @@ def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
     assert parse({"action": action, "confirm": True} | target).confirm
 
 
-@pytest.mark.parametrize("folder", ["", "/", "*", "staging", ".."])
-def test_a_delete_never_takes_the_whole_bucket(folder: str) -> None:
+@pytest.mark.parametrize("action", [{"action": "delete_folder"}, {"action": "delete_folder", "purge": True}, {"action": "restore_folder"}])
+@pytest.mark.parametrize("folder", ["", "/", "*", "f/", "/f", "staging", "staging/run-1", "thumbnails", "batches", "..", "f/..", None])
+def test_no_action_reaches_beyond_a_folder_of_pictures(action: dict[str, Any], folder: str | None) -> None:
     with pytest.raises(InputError, match="folder_name"):
-        parse({"action": "delete_folder", "folder_name": folder, "confirm": True})
+        parse(action | {"folder_name": folder, "confirm": True})
+
+
+@pytest.mark.parametrize("action", [{"action": "delete_image"}, {"action": "delete_image", "purge": True}, {"action": "restore_image"}])
+@pytest.mark.parametrize(
+    "key", ["", "*", "a.png", "/a.png", "staging/a.png", "thumbnails/f/a.png.webp", "batches/a.png", "f/a.png.json", None]
+)
+def test_no_action_reaches_anything_but_a_picture_in_a_folder(action: dict[str, Any], key: str | None) -> None:
+    with pytest.raises(InputError, match="image_key"):
+        parse(action | {"image_key": key, "confirm": True})
+
+
+@pytest.mark.parametrize(("action", "target"), [("restore_image", {"image_key": "f/a.png"}), ("restore_folder", {"folder_name": "f"})])
+def test_a_restore_needs_its_target_and_no_confirmation(action: str, target: dict[str, str]) -> None:
+    assert parse({"action": action} | target).target in target.values()
+    with pytest.raises(InputError, match="needs it"):
+        parse({"action": action})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [{}, {"topic": "Sport"}, {"action": "restore_image", "image_key": "f/a.png"}, {"action": "restore_folder", "folder_name": "f"}],
+)
+def test_only_a_delete_can_purge(raw: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"^purge is true"):
+        parse(raw | {"purge": True})
+
+
+def test_a_purge_needs_a_confirmation_or_a_dry_run() -> None:
+    purge = {"action": "delete_folder", "folder_name": "f", "purge": True}
+    with pytest.raises(InputError, match=r"^confirm"):
+        parse(purge)
+    assert parse(purge | {"confirm": True}).purge
+    assert parse(purge | {"dry_run": True}).purge
+    with pytest.raises(InputError, match=r"^purge"):
+        parse(purge | {"purge": "yes", "confirm": True})
 
 
 def test_a_field_that_is_null_counts_as_not_given() -> None:

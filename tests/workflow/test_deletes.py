@@ -1,5 +1,6 @@
-"""Deletes, off unless confirmed, and to be undone."""
+"""Deletes, off unless confirmed, and how they are undone, or for good."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ def made(aws: LocalStack, folder: str) -> str:
         {"action": "delete_folder", "folder_name": "/", "confirm": True},
         {"action": "delete_folder", "folder_name": "*", "confirm": True},
         {"action": "delete_folder", "folder_name": "staging", "confirm": True},
+        {"action": "delete_folder", "folder_name": "thumbnails", "confirm": True, "purge": True},
+        {"action": "delete_folder", "folder_name": "kept", "purge": True},
         {"action": "delete_folder", "confirm": True},
         {"action": "delete_image", "confirm": True},
         {"action": "delete_everything", "confirm": True},
@@ -32,14 +35,17 @@ def test_nothing_is_deleted_without_a_confirmed_target(aws: LocalStack, request_
     assert key in aws.keys("kept/")
 
 
-def test_an_image_goes_with_what_belongs_to_it_and_can_be_had_back(aws: LocalStack) -> None:
+def test_an_image_goes_with_what_belongs_to_it_and_comes_back(aws: LocalStack) -> None:
     key, other = made(aws, "one"), made(aws, "one")
+    picture = aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read()
     report = aws.run({"action": "delete_image", "image_key": key, "confirm": True})["report"]
     assert (report["deleted"], report["recoverable_days"]) == (3, 30)
     assert [found for found in aws.keys("one/") if found.endswith(".png")] == [other]
-    markers = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix=key)["DeleteMarkers"]
-    aws.s3.delete_object(Bucket=aws.bucket, Key=key, VersionId=next(m["VersionId"] for m in markers if m["Key"] == key))
-    assert key in aws.keys("one/")
+    report = aws.run({"action": "restore_image", "image_key": key})["report"]
+    assert report == {"action": "restore_image", "target": key, "dry_run": False, "objects": 3, "restored": 3, "bytes": report["bytes"]}
+    assert aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read() == picture
+    assert {key, f"{key}.json"} < set(aws.keys("one/"))
+    assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
 
 
 def test_a_folder_goes_and_its_neighbour_stays(aws: LocalStack) -> None:
@@ -62,3 +68,60 @@ def test_starting_a_deleted_picture_s_run_again_reports_deleted_and_buys_nothing
     assert report["pictures"][0]["status"] == "deleted"
     assert aws.charged()["images"] == 0
     assert key not in aws.keys("gone/")
+
+
+def test_a_folder_comes_back_and_its_run_reports_it_stored_and_buys_nothing(aws: LocalStack) -> None:
+    request = {"request_id": "back-1", "folder_name": "back", "count": 2, **SMALL}
+    before = aws.run(request)["report"]["pictures"]
+    kept = [*aws.keys("back/"), *aws.keys("thumbnails/back/")]
+    neighbour = made(aws, "back2")
+    for folder in ("back", "back2"):
+        aws.run({"action": "delete_folder", "folder_name": folder, "confirm": True})
+    planned = aws.run({"action": "restore_folder", "folder_name": "back", "dry_run": True})["report"]
+    assert (planned["objects"], planned["restored"]) == (len(kept), 0)
+    assert aws.keys("back/") == []
+    assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == len(kept)
+    assert [*aws.keys("back/"), *aws.keys("thumbnails/back/")] == kept
+    assert neighbour not in aws.keys("back2/")
+    aws.forget()
+    assert aws.run(request)["report"]["pictures"] == before
+    assert aws.charged()["images"] == 0
+    assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == 0
+
+
+def test_a_restore_leaves_a_name_alone_that_another_picture_took(aws: LocalStack) -> None:
+    request = {"folder_name": "taken", "file_name": "kite", **SMALL}
+    key = aws.run(request)["report"]["pictures"][0]["key"]
+    aws.run({"action": "delete_image", "image_key": key, "confirm": True})
+    assert aws.run(request)["report"]["pictures"][0]["key"] == key
+    version = aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"]
+    assert aws.run({"action": "restore_folder", "folder_name": "taken"})["report"]["restored"] == 0
+    assert aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"] == version
+
+
+def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(aws: LocalStack) -> None:
+    request = {"request_id": "purged-1", "folder_name": "dogs", **SMALL}
+    aws.run(request)
+    neighbour = made(aws, "dogs2")
+    aws.run({"action": "delete_folder", "folder_name": "dogs", "confirm": True})
+    made(aws, "dogs")
+    planned = aws.run({"action": "delete_folder", "folder_name": "dogs", "purge": True, "dry_run": True})["report"]
+    report = aws.run({"action": "delete_folder", "folder_name": "dogs", "purge": True, "confirm": True})["report"]
+    assert (report["purge"], report["recoverable_days"]) == (True, 0)
+    assert report["deleted"] == planned["objects"] == report["objects"] == 8
+    assert report["bytes"] == planned["bytes"] > 0
+    assert aws.versioned_keys("dogs/") == aws.versioned_keys("thumbnails/dogs/") == []
+    assert neighbour in aws.keys("dogs2/")
+    assert aws.keys("thumbnails/dogs2/")
+    assert aws.run({"action": "restore_folder", "folder_name": "dogs"})["report"]["restored"] == 0
+    assert aws.run(request)["report"]["pictures"][0]["status"] == "deleted"
+
+
+def test_a_purge_of_more_than_a_page_takes_it_all(aws: LocalStack) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: aws.s3.put_object(Bucket=aws.bucket, Key=f"many/{i}.txt", Body=b"x"), range(1_300)))
+    aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
+    assert aws.run({"action": "restore_folder", "folder_name": "many"})["report"]["restored"] == 1_300
+    aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
+    assert aws.run({"action": "delete_folder", "folder_name": "many", "purge": True, "confirm": True})["report"]["deleted"] == 1_300
+    assert aws.versioned_keys("many/") == []
