@@ -33,6 +33,11 @@ class EaselError(Exception):
         super().__init__(message)
         self.possibly_paid = possibly_paid
 
+    def add(self, said: str | None) -> None:
+        """Say more in the message."""
+        if said:
+            self.args = (f"{self}; {said}",)
+
 
 class RetryableError(EaselError):
     """Passes by itself: Step Functions tries the step again."""

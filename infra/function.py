@@ -14,7 +14,7 @@ ARCHITECTURE = Architecture.ARM_64
 
 _BASE = ("__init__", "contract", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
-_STORAGE = ("__init__", "aws", "budget", "object_store", "records", "table")
+_STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "table")
 _OPENAI = ("api_key", "openai_answers", "openai_api", "openai_errors")
 
 
@@ -26,9 +26,9 @@ def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str,
 # What each asset holds, below functions/. A test imports every handler from its asset alone.
 FILES = {
     "prompt": _files("prompt", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "image": _files("image", "deadline", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "upload": _files("upload", adapters=_STORAGE),
-    "cleanup": _files("cleanup", "request", adapters=_STORAGE, data=_MODELS),
+    "image": _files("image", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "upload": _files("upload", "owing", adapters=_STORAGE),
+    "cleanup": _files("cleanup", "deadline", "request", adapters=_STORAGE, data=_MODELS),
     "bucket_check": ("__init__.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
 }
 

@@ -80,12 +80,13 @@ class EaselStack(Stack):
             self._key.grant_read(step.role)
         # A key that ends in a slash is a folder marker.
         _allow(steps.prompt, ["s3:PutObject"], objects("*/"))
-        _allow(steps.prompt, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table.table_arn)
+        _allow(steps.prompt, transact, table.table_arn)
         _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
-        _allow(steps.image, transact, table.table_arn)
+        _allow(steps.image, [*transact, "dynamodb:Query"], table.table_arn)
         _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"))
-        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:UpdateItem"], table.table_arn)
-        _allow(steps.cleanup, ["s3:GetObject", "s3:DeleteObject"], objects("*"))
+        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
+        _allow(steps.cleanup, ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"], objects("*"))
+        _allow(steps.cleanup, ["s3:ListBucketVersions"], bucket)
         _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
         # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
         for step in (steps.image, steps.upload, steps.cleanup):
@@ -108,6 +109,7 @@ class EaselStack(Stack):
             ("Bucket", bucket, "Where the pictures are"),
             ("Table", self._records.table.table_name, "What is known of them"),
             ("StateMachineArn", machine, "Start an execution of it with {} or a request"),
+            ("MonthlyBudgetUsd", str(self._config.monthly_budget_usd), "The cap of this deployment; make budget changes it at once"),
             ("OpenAIKeySecret", self._key.name, "Set its value with make secret"),
             ("StartHere", f"{console}/states/home?region={Aws.REGION}#/statemachines/view/{machine}", "The machine in the console"),
             ("PicturesHere", f"{console}/s3/buckets/{bucket}?region={Aws.REGION}&tab=objects", "The bucket in the console"),

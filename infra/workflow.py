@@ -3,9 +3,9 @@
  Which action? ─┬─► Write the prompt ─► For each variation ─────────────────────────────► Clean up and report
                 │                        └ Make the image ─► Store the image
                 │                              └ Picture refused
-                └─► Delete what was asked for
+                └─► Delete or restore
 
-Input: a Request (functions/request.py), `{}` included. Output: a Report, or a Removal (functions/contract.py).
+Input: a Request (functions/request.py), `{}` included. Output: a Report, a Removal or a Restoration (functions/contract.py).
 Errors: the class names of functions/errors.py. Whatever is not a refusal stays uncaught, so that the run is red under the
 error's own name and Redrive resumes at that very step.
 
@@ -20,8 +20,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from functions.errors import ClaimHeldError, ContentRefusedError, RetryableError, leaves
-from functions.request import REMOVALS
+from functions.errors import ClaimHeldError, ContentRefusedError, RateLimitedError, RetryableError, leaves
+from functions.request import BY_CLEANUP
 from infra.function import StepFunction
 
 # What AWS itself answers when it, not our code, failed; and how a function dies.
@@ -62,15 +62,22 @@ class Workflow(Construct):
             "execution_name": "{% $states.context.Execution.Name %}",
             "started": "{% $states.context.Execution.StartTime %}",
         }
-        prompt = _task(self, "Write the prompt", steps.prompt, comment="Checks the whole request, then asks the chat model", payload=start)
+        prompt = _task(
+            self,
+            "Write the prompt",
+            steps.prompt,
+            comment="Checks the whole request, then asks the chat model",
+            payload=start,
+            lease=steps.prompt.timeout,
+        )
         report = _task(self, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
-        delete = _task(self, "Delete what was asked for", steps.cleanup, comment="One image or one folder; can be undone", payload=start)
+        upkeep = _task(self, "Delete or restore", steps.cleanup, comment="One image or one folder, as asked for", payload=start)
         # Input that is no object goes to the prompt step, which refuses it by name.
-        named = "[" + ", ".join(f'"{action}"' for action in REMOVALS) + "]"
-        deletes = sfn.Condition.jsonata(f'{{% $type($states.input) = "object" and $states.input.action in {named} %}}')
+        named = "[" + ", ".join(f'"{action}"' for action in BY_CLEANUP) + "]"
+        asked = sfn.Condition.jsonata(f'{{% $type($states.input) = "object" and $states.input.action in {named} %}}')
         chain = (
-            sfn.Choice.jsonata(self, "Which action?", comment="Pictures are made unless a delete is asked for")
-            .when(deletes, delete)
+            sfn.Choice.jsonata(self, "Which action?", comment="Pictures are made unless a delete or a restore is asked for")
+            .when(asked, upkeep)
             .otherwise(prompt.next(_variations(self, steps, max_parallel_images)).next(report))
         )
         self.state_machine = sfn.StateMachine(
@@ -122,7 +129,7 @@ def _task(
     payload: dict[str, str] | None = None,
     lease: Duration | None = None,
 ) -> tasks.LambdaInvoke:
-    """One step as a task; `lease` where it can find a picture claimed by another execution and has to wait that long."""
+    """One step as a task; `lease` where it can find a paid call claimed by another execution and has to wait that long."""
     task = tasks.LambdaInvoke.jsonata(
         scope,
         name,
@@ -133,9 +140,18 @@ def _task(
         retry_on_service_exceptions=False,
         task_timeout=sfn.Timeout.duration(step.timeout.plus(TASK_MARGIN)),
     )
-    retryable = [error.__name__ for error in leaves(RetryableError) if error is not ClaimHeldError]
+    # OpenAI counts its limits by the minute, and may ask to wait for one.
     task.add_retry(
-        errors=retryable,
+        errors=[RateLimitedError.__name__],
+        interval=Duration.seconds(20),
+        backoff_rate=2,
+        max_attempts=6,
+        max_delay=Duration.minutes(5),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    passing = [error.__name__ for error in leaves(RetryableError) if error not in (ClaimHeldError, RateLimitedError)]
+    task.add_retry(
+        errors=passing,
         interval=Duration.seconds(2),
         backoff_rate=2,
         max_attempts=6,

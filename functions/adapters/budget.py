@@ -1,4 +1,8 @@
-"""The monthly cap, one item a month: `committed` (reserved and spent), `spent` and `cap`, in micro-dollars."""
+"""The monthly cap, one item a month: `committed` (reserved and spent), `spent` and `cap`, in micro-dollars.
+
+A cap that was set while the stack runs stands in an item of its own, too, for the months to come. The last word wins: a deployment
+with another setting sets it anew.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +11,7 @@ from functions.adapters.table import Item, Table
 from functions.errors import BudgetExceededError, StorageBusyError
 
 SK = "budget"
+SET_BY_HAND = ("budget", "cap")
 CHANGED_TRIES = 20
 
 
@@ -26,7 +31,7 @@ def month_of(moment: datetime) -> str:
 
 
 class Budget:
-    """The cap of every month. `setting` is what the deployment says; a month's own cap can be changed while it runs."""
+    """The cap of every month. `setting` is what the deployment says, in micro-dollars."""
 
     def __init__(self, table: Table, *, setting: int) -> None:
         self._table = table
@@ -39,13 +44,26 @@ class Budget:
             if item and item["setting"] == self._setting:
                 return MonthBudget(month=month, committed=item["committed"], spent=item["spent"], cap=item["cap"])
             if item is None:
-                new = {"pk": f"budget#{month}", "sk": SK, "committed": 0, "spent": 0, "cap": self._setting, "setting": self._setting}
-                self._table.write(self._table.put_if_absent(new))
+                money = {"committed": 0, "spent": 0, "cap": self._first_cap(), "setting": self._setting}
+                self._table.write(self._table.put_if_absent({"pk": f"budget#{month}", "sk": SK} | money))
             else:
                 change = "SET #cap = :new, #setting = :new"
                 values = {":new": self._setting, ":old": item["setting"]}
                 self._table.write(self._table.update(f"budget#{month}", SK, change, condition="#setting = :old", values=values))
         raise StorageBusyError(f"the budget of {month} keeps changing: two deployments with different settings?")
+
+    def set_cap(self, month: str, cap: int) -> MonthBudget:
+        """Change the cap from now on, without a deployment: 0 stops all spending. Gives the month's state then."""
+        pk, sk = SET_BY_HAND
+        # First for the months to come: a month that begins meanwhile has it.
+        self._table.write(self._table.put({"pk": pk, "sk": sk, "cap": cap, "setting": self._setting}))
+        self.read(month)
+        self._table.write(self._table.update(f"budget#{month}", SK, "SET #cap = :cap", values={":cap": cap}))
+        return self.read(month)
+
+    def _first_cap(self) -> int:
+        by_hand = self._table.get(*SET_BY_HAND)
+        return int(by_hand["cap"]) if by_hand and by_hand["setting"] == self._setting else self._setting
 
     def check(self, state: MonthBudget, estimate: int | None, *, purpose: str) -> None:
         """Raise BudgetExceededError unless an upper-bound estimate fits; with a cap of 0 nothing does."""
@@ -55,7 +73,7 @@ class Budget:
         reserved = state.committed - state.spent
         raise BudgetExceededError(
             f"{purpose} needs {needed}; {state.month} has {usd(state.spent)} spent and {usd(reserved)} reserved of a cap of "
-            f"{usd(state.cap)}; raise monthly_budget_usd and deploy, or wait for the next month"
+            f"{usd(state.cap)}; raise it at once with `make budget USD=…`, or monthly_budget_usd at a deploy, or wait for the next month"
         )
 
     def reservation(self, state: MonthBudget, estimate: int | None) -> Item:
@@ -73,25 +91,6 @@ class Budget:
         """An action that settles or releases what was reserved in that month."""
         values = {":committed": committed, ":spent": spent}
         return self._table.update(f"budget#{month}", SK, "ADD #committed :committed, #spent :spent", values=values)
-
-    def reserve(self, month: str, estimate: int | None, *, purpose: str) -> None:
-        """Reserve for a call that has no record of its own, as the chat call."""
-        for _ in range(CHANGED_TRIES):
-            state = self.read(month)
-            self.check(state, estimate, purpose=purpose)
-            if all(self._table.write(self.reservation(state, estimate))):
-                return
-        raise StorageBusyError(f"the budget of {month} keeps changing")
-
-    def settlement(self, month: str, *, estimate: int | None, actual: int | None) -> Item:
-        """An action that puts what was really spent in place of a reservation; an unknown cost counts as its estimate."""
-        reserved = estimate or 0
-        spent = reserved if actual is None else actual
-        return self.change(month, committed=spent - reserved, spent=spent)
-
-    def settle(self, month: str, *, estimate: int | None, actual: int | None) -> None:
-        """Settle a reservation that belongs to no record."""
-        self._table.write(self.settlement(month, estimate=estimate, actual=actual))
 
 
 def usd(micro: int) -> str:

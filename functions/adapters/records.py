@@ -1,6 +1,7 @@
 """What the table knows of runs and pictures. An image record is at once the claim, the lineage and the gallery's row.
 
-claimed ─► staged ─► stored ─► deleted       claimed ─► refused        claimed ─► lost (paid, but S3 did not take it until the deadline)
+claimed ─► staged ─► stored ─► deleted       claimed ─► refused       claimed ─► lost (paid, but S3 did not take it until the deadline)
+                                                                                   └─► staged, where its last put arrived after all
 """
 
 import json
@@ -8,19 +9,19 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from functions.adapters.budget import Budget
+from functions.adapters.claims import Claim, Claims
 from functions.adapters.table import Item, Table
-from functions.errors import StorageBusyError
 
-CLAIMED, STAGED, STORED, DELETED, REFUSED, LOST = "claimed", "staged", "stored", "deleted", "refused", "lost"
-CLAIM_TRIES = 20
-R = TypeVar("R", "PromptRecord", "ImageRecord")
+WRITTEN = "written"
+STAGED, STORED, DELETED, REFUSED, LOST = "staged", "stored", "deleted", "refused", "lost"
+R = TypeVar("R", "PromptRecord", "ChatRecord", "ImageRecord")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptRecord:
     """What a run's first execution fixed for every later one. `choices` are the request's checked fields.
 
-    `estimate_micro_usd` is the upper bound of chat call and pictures, None where a price is unknown.
+    `estimate_micro_usd` is the upper bound of chat call and pictures, None where a price is unknown; `execution` that first one's name.
     """
 
     run_id: str
@@ -35,147 +36,108 @@ class PromptRecord:
     estimate_micro_usd: int | None
     chat_model: str | None
     chat_cost_micro_usd: int | None
+    execution: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRecord:
-    """One picture. `lease_until` (epoch seconds) is 0 once a purchase's outcome is unknown and counted as possibly paid."""
+class ChatRecord(Claim):
+    """The chat call of a run: claimed, then written."""
 
-    run_id: str
+    @property
+    def sk(self) -> str:
+        """One a run."""
+        return "chat"
+
+    @property
+    def what(self) -> str:
+        """What is bought, for a person."""
+        return f"the prompt of run {self.run_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord(Claim):
+    """One picture."""
+
     n: int
-    status: str
-    purchase: int
-    possibly_paid: int
-    lease_until: int
-    month: str
-    reserved_micro_usd: int | None
     staged_key: str | None = None
     bytes: int | None = None
     sha256: str | None = None
     usage: dict[str, Any] | None = None
-    cost_micro_usd: int | None = None
     refusal: str | None = None
     key: str | None = None
 
+    @property
+    def sk(self) -> str:
+        """One a variation."""
+        return f"image#{self.n}"
+
+    @property
+    def what(self) -> str:
+        """What is bought, for a person."""
+        return f"picture {self.n} of run {self.run_id}"
+
 
 class Records:
-    """Prompt and image records, and the money that moves with them in the same transaction."""
+    """Prompt, chat and image records; `claims` are those of the paid calls among them."""
 
     def __init__(self, table: Table, budget: Budget) -> None:
         self._table = table
-        self._budget = budget
+        self.claims = Claims(table, budget)
 
     def prompt(self, run_id: str) -> PromptRecord | None:
         """The run's prompt record, None before the prompt step."""
         item = self._table.get(f"run#{run_id}", "prompt")
         return _read(PromptRecord, item) if item else None
 
-    def keep_prompt(self, record: PromptRecord, *, month: str, reserved: int | None) -> bool:
-        """Write the prompt record unless there is one, and settle what its chat call had reserved; False where there is one."""
-        put = self._table.put_if_absent(_item(record, "prompt"))
-        if not record.chat_model:
+    def chat(self, run_id: str) -> ChatRecord | None:
+        """The run's chat call, None before its claim, and where the caller gave the prompt."""
+        item = self._table.get(f"run#{run_id}", "chat")
+        return _read(ChatRecord, item) if item else None
+
+    def keep_prompt(self, record: PromptRecord, *, paid: ChatRecord | None) -> bool:
+        """Write the prompt record and settle the chat call that it was `paid` for, or neither; False where another one stands."""
+        put = self._table.put_if_absent(_item(record))
+        if paid is None:
             return all(self._table.write(put))
-        settlement = self._budget.settlement(month, estimate=reserved, actual=record.chat_cost_micro_usd)
-        kept, _ = self._table.write(put, settlement)
-        if not kept:  # another execution's prompt stands; this call was paid all the same
-            self._table.write(settlement)
-        return kept
+        values = {":written": WRITTEN, ":cost": record.chat_cost_micro_usd}
+        settled = self.claims.settled(paid, "SET #status = :written, #cost_micro_usd = :cost", values, cost=record.chat_cost_micro_usd)
+        return all(self._table.write(put, *settled))
 
     def image(self, run_id: str, n: int) -> ImageRecord | None:
         """One picture's record, None before its claim."""
         item = self._table.get(f"run#{run_id}", f"image#{n}")
         return _read(ImageRecord, item) if item else None
 
-    def run(self, run_id: str) -> tuple[PromptRecord | None, list[ImageRecord]]:
+    def run(self, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
         """All records of a run, pictures by number."""
         items = self._table.query(f"run#{run_id}")
         prompts = [_read(PromptRecord, item) for item in items if item["sk"] == "prompt"]
+        chats = [_read(ChatRecord, item) for item in items if item["sk"] == "chat"]
         images = [_read(ImageRecord, item) for item in items if item["sk"].startswith("image#")]
-        return (prompts[0] if prompts else None), sorted(images, key=lambda image: image.n)
-
-    def claim(self, claim: ImageRecord, *, after: ImageRecord | None) -> bool:
-        """Claim a picture and reserve its estimate, or neither; False where somebody else was first.
-
-        `after` is the earlier purchase with an unknown outcome, if any. Raises BudgetExceededError.
-        """
-        if after is None:
-            action = self._table.put_if_absent(_item(claim, f"image#{claim.n}"))
-        else:
-            action = self._change(
-                after,
-                "SET #purchase = :purchase, #lease_until = :lease, #month = :month, #reserved_micro_usd = :reserved",
-                condition="#status = :claimed AND #purchase = :mine AND #lease_until = :none",
-                values={
-                    ":purchase": claim.purchase,
-                    ":lease": claim.lease_until,
-                    ":month": claim.month,
-                    ":reserved": claim.reserved_micro_usd,
-                    ":none": 0,
-                },
-            )
-        for _ in range(CLAIM_TRIES):
-            state = self._budget.read(claim.month)
-            self._budget.check(state, claim.reserved_micro_usd, purpose=f"picture {claim.n} of run {claim.run_id}")
-            ours, fits = self._table.write(action, self._budget.reservation(state, claim.reserved_micro_usd))
-            if not ours:
-                return False
-            if fits:
-                return True
-        raise StorageBusyError(f"the budget of {claim.month} keeps changing")
-
-    def release(self, claim: ImageRecord) -> bool:
-        """Undo a claim whose call was certainly not charged; an earlier unknown purchase stays counted."""
-        if claim.purchase == 1:
-            undo = self._table.delete(
-                f"run#{claim.run_id}",
-                f"image#{claim.n}",
-                condition="#status = :claimed AND #purchase = :mine",
-                names={"#status": "status", "#purchase": "purchase"},
-                values={":claimed": CLAIMED, ":mine": claim.purchase},
-            )
-        else:
-            values = {":before": claim.purchase - 1, ":none": 0}
-            undo = self._change(claim, "SET #purchase = :before, #lease_until = :none", values=values)
-        return self._with_money(undo, claim, committed=-(claim.reserved_micro_usd or 0), spent=0)
-
-    def mark_unknown(self, claim: ImageRecord) -> bool:
-        """End a claim's lease and count it as possibly paid: its estimate is spent from now on."""
-        change = self._change(
-            claim,
-            "SET #lease_until = :none ADD #possibly_paid :one",
-            condition="#status = :claimed AND #purchase = :mine AND #lease_until = :lease",
-            values={":none": 0, ":one": 1, ":lease": claim.lease_until},
-        )
-        return self._with_money(change, claim, committed=0, spent=claim.reserved_micro_usd or 0)
+        return (prompts[0] if prompts else None), (chats[0] if chats else None), sorted(images, key=lambda image: image.n)
 
     def stage(self, claim: ImageRecord, staged: ImageRecord) -> bool:
-        """Settle a claim whose bytes lie in staging; an unknown cost counts as its estimate. False where it was taken over."""
-        change = self._change(
-            claim,
-            "SET #status = :staged, #staged_key = :key, #bytes = :bytes, #sha256 = :sha256, #usage = :usage, #cost_micro_usd = :cost",
-            values={
-                ":staged": STAGED,
-                ":key": staged.staged_key,
-                ":bytes": staged.bytes,
-                ":sha256": staged.sha256,
-                ":usage": json.dumps(staged.usage) if staged.usage is not None else None,
-                ":cost": staged.cost_micro_usd,
-            },
-        )
-        reserved = claim.reserved_micro_usd or 0
-        spent = reserved if staged.cost_micro_usd is None else staged.cost_micro_usd
-        already = reserved if claim.lease_until == 0 else 0
-        return self._with_money(change, claim, committed=spent - reserved, spent=spent - already)
+        """End a claim whose bytes lie in staging; False where the record has changed since it was read."""
+        values = {
+            ":staged": STAGED,
+            ":key": staged.staged_key,
+            ":bytes": staged.bytes,
+            ":sha256": staged.sha256,
+            ":usage": json.dumps(staged.usage) if staged.usage is not None else None,
+            ":cost": staged.cost_micro_usd,
+        }
+        change = "SET #status = :staged, #staged_key = :key, #bytes = :bytes, #sha256 = :sha256, #usage = :usage, #cost_micro_usd = :cost"
+        return all(self._table.write(*self.claims.settled(claim, change, values, cost=staged.cost_micro_usd)))
 
     def refuse(self, claim: ImageRecord, *, category: str) -> bool:
         """Mark a picture as refused by OpenAI, at no cost."""
-        change = self._change(claim, "SET #status = :to, #refusal = :category", values={":to": REFUSED, ":category": category})
-        return self._with_money(change, claim, committed=-(claim.reserved_micro_usd or 0), spent=0)
+        values = {":to": REFUSED, ":category": category}
+        return all(self._table.write(*self.claims.settled(claim, "SET #status = :to, #refusal = :category", values, cost=0)))
 
     def lose(self, claim: ImageRecord) -> bool:
-        """Mark a paid picture as lost: its estimate counts as spent."""
-        change = self._change(claim, "SET #status = :to", values={":to": LOST})
-        return self._with_money(change, claim, committed=0, spent=claim.reserved_micro_usd or 0)
+        """Mark a paid picture as lost: its estimate counts as spent, as a lease of 0 says."""
+        values = {":to": LOST, ":over": 0}
+        return all(self._table.write(*self.claims.settled(claim, "SET #status = :to, #lease_until = :over", values, cost=None)))
 
     def finish(self, image: ImageRecord, *, key: str, prompt: PromptRecord, stored_at: str) -> bool:
         """Mark a staged picture as stored and put it into the gallery; False where that was done already."""
@@ -216,13 +178,19 @@ class Records:
         )
         return all(self._table.write(change))
 
-    def _change(self, claim: ImageRecord, expression: str, *, values: dict[str, Any], condition: str | None = None) -> Item:
-        condition = condition or "#status = :claimed AND #purchase = :mine"
-        values = values | {":claimed": CLAIMED, ":mine": claim.purchase}
-        return self._table.update(f"run#{claim.run_id}", f"image#{claim.n}", expression, condition=condition, values=values)
-
-    def _with_money(self, action: Item, claim: ImageRecord, *, committed: int, spent: int) -> bool:
-        return all(self._table.write(action, self._budget.change(claim.month, committed=committed, spent=spent)))
+    def mark_restored(self, run_id: str, n: int, *, key: str) -> bool:
+        """Move a deleted picture back to the shelf of the stored; False where this key is not that picture's."""
+        item = self._table.get(f"run#{run_id}", f"image#{n}")
+        if not item or item.get("key") != key or item["status"] != DELETED:
+            return False
+        change = self._table.update(
+            f"run#{run_id}",
+            f"image#{n}",
+            "SET #status = :stored, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
+            condition="#status = :deleted",
+            values={":stored": STORED, ":deleted": DELETED} | _shelf(STORED, folder=item["folder"], topic=item["topic"]),
+        )
+        return all(self._table.write(change))
 
 
 def _shelf(status: str, *, folder: str, topic: str) -> dict[str, str]:
@@ -230,12 +198,9 @@ def _shelf(status: str, *, folder: str, topic: str) -> dict[str, str]:
     return {":shelf": status, ":shelf_folder": f"{status}#{folder}", ":shelf_topic": f"{status}#{topic}"}
 
 
-def _item(record: PromptRecord | ImageRecord, sk: str) -> Item:
+def _item(record: PromptRecord) -> Item:
     given = {name: value for name, value in asdict(record).items() if value is not None}
-    for name in ("usage", "choices"):
-        if name in given:
-            given[name] = json.dumps(given[name])
-    return {"pk": f"run#{record.run_id}", "sk": sk} | given
+    return {"pk": f"run#{record.run_id}", "sk": "prompt"} | given | {"choices": json.dumps(record.choices)}
 
 
 def _read(kind: type[R], item: Item) -> R:

@@ -67,6 +67,10 @@ class Table:
             self._sleep(random.uniform(0.02, min(0.5, 0.02 * 2**attempt) + 0.001))  # noqa: S311 - jitter, no secret
         raise StorageBusyError(f"writing a record: {CONFLICT_TRIES} tries met other writers")
 
+    def put(self, item: Item) -> Item:
+        """An action that writes an item, whatever stands there."""
+        return {"Put": {"TableName": self._name, "Item": _typed(item)}}
+
     def put_if_absent(self, item: Item) -> Item:
         """An action that writes a new item."""
         return {"Put": {"TableName": self._name, "Item": _typed(item), "ConditionExpression": "attribute_not_exists(pk)"}}

@@ -5,14 +5,22 @@ from collections.abc import Sequence
 from functions import keys
 from functions.adapters import records
 from functions.adapters.object_store import console_url
-from functions.adapters.records import ImageRecord, PromptRecord
+from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord
 from functions.contract import Picture, Prompt, Report
 
 
-def report(message: Prompt, prompt: PromptRecord | None, images: Sequence[ImageRecord], *, bucket: str, region: str) -> Report:
+def report(
+    message: Prompt,
+    prompt: PromptRecord | None,
+    chat: ChatRecord | None,
+    images: Sequence[ImageRecord],
+    *,
+    bucket: str,
+    region: str,
+) -> Report:
     """Each picture with key, console link, cost and status, and the totals; a cost that is not known makes the total unknown."""
     pictures = tuple(_picture(image, bucket=bucket, region=region) for image in images)
-    chat = _usd(prompt.chat_cost_micro_usd) if prompt else 0.0
+    chat_cost = _usd(prompt.chat_cost_micro_usd) if prompt else 0.0
     costs = [_usd(image.cost_micro_usd) for image in images if image.status != records.REFUSED]
     paid = [cost for cost in costs if cost is not None]
     image_cost = round(sum(paid), 6) if len(paid) == len(costs) else None
@@ -24,10 +32,10 @@ def report(message: Prompt, prompt: PromptRecord | None, images: Sequence[ImageR
         pictures=pictures,
         stored=sum(picture.status == records.STORED for picture in pictures),
         refused=sum(picture.status == records.REFUSED for picture in pictures),
-        possibly_paid=sum(picture.possibly_paid for picture in pictures),
-        chat_cost_usd=chat,
+        possibly_paid=sum(picture.possibly_paid for picture in pictures) + (chat.possibly_paid if chat else 0),
+        chat_cost_usd=chat_cost,
         image_cost_usd=image_cost,
-        cost_usd=round(chat + image_cost, 6) if chat is not None and image_cost is not None else None,
+        cost_usd=round(chat_cost + image_cost, 6) if chat_cost is not None and image_cost is not None else None,
         estimate_usd=_usd(message.estimate_micro_usd),
     )
 

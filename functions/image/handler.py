@@ -1,16 +1,16 @@
 """Claims one picture, buys it, stages its bytes: safe to die at any line, and to run twice."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys, models
+from functions import keys, models, owing
 from functions.adapters import object_store, openai_api, records
 from functions.adapters.budget import Budget, month_of
-from functions.adapters.object_store import ObjectStore
+from functions.adapters.claims import CLAIMED, check_purchases
+from functions.adapters.object_store import ObjectStore, StoredObject
 from functions.adapters.openai_api import ImageAnswer
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.adapters.table import table
@@ -21,7 +21,6 @@ from functions.image import purchase
 from functions.settings import settings
 from functions.telemetry import count, logger, spend, step
 
-MAX_PURCHASES = 2
 # The paid call leaves this much of the invocation for putting its bytes into staging.
 STAGING_SECONDS = 30
 LAST_SECONDS = 5
@@ -39,7 +38,9 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Entry point of the image step: Variation in, StagedImage out."""
     book = Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd))
     outside: dict[str, Any] = {"painter": openai_api.api(), "book": book, "store": object_store.staging_store()}
-    return run(Variation.from_state(event), deadline=Deadline(context), **outside).to_state()
+    variation = Variation.from_state(event)
+    with owing.told(variation.run_id, book=book):
+        return run(variation, deadline=Deadline(context), **outside).to_state()
 
 
 def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Records, store: ObjectStore) -> StagedImage:
@@ -48,14 +49,14 @@ def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Rec
     if prompt is None:
         raise ConfigError(f"run {variation.run_id} has no prompt record; start the run again with its request_id")
     record = book.image(variation.run_id, variation.n)
-    if record is None or record.status == records.CLAIMED:
+    if record and record.status in (CLAIMED, records.LOST):
         record = _recovered(record, prompt, book=book, store=store)
-    if record is None or record.status == records.CLAIMED:
+    if record is None or record.status == CLAIMED:
         record = _buy(variation, prompt, record, deadline=deadline, painter=painter, book=book, store=store)
     if record.status == records.REFUSED:
-        raise ContentRefusedError(f"picture {record.n} was refused ({record.refusal}); change the prompt", category=str(record.refusal))
+        raise ContentRefusedError(f"{record.what} was refused ({record.refusal}); change the prompt", category=str(record.refusal))
     if record.status == records.LOST or record.staged_key is None:
-        raise OutcomeUnknownError(f"picture {record.n} of run {record.run_id} was paid and lost; start a new run to buy another")
+        raise OutcomeUnknownError(f"{record.what} was paid and lost; start a new run to buy another")
     return StagedImage(
         run_id=record.run_id,
         n=record.n,
@@ -67,31 +68,25 @@ def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Rec
     )
 
 
-def _recovered(record: ImageRecord | None, prompt: PromptRecord, *, book: Records, store: ObjectStore) -> ImageRecord | None:
+def _recovered(record: ImageRecord, prompt: PromptRecord, *, book: Records, store: ObjectStore) -> ImageRecord:
     """What became of an earlier purchase: its staged picture, or a claim whose outcome is unknown. Waits for a live one."""
-    if record is None:
-        return None
-    # Staging first: what lies there need not be waited for, and settling it twice is harmless.
-    for number in range(record.purchase, 0, -1):
-        found = store.head(keys.staged(record.run_id, record.n, number))
-        if found:
-            usage = purchase.usage_of(found.metadata)
-            staged = _staged(record, prompt, key=found.key, size=found.bytes, sha256=found.metadata.get("sha256", ""), usage=usage)
-            return _settled(record, staged, book=book)
-    if record.lease_until > time.time():
-        raise ClaimHeldError(f"picture {record.n} of run {record.run_id} is being bought until {record.lease_until} (epoch seconds)")
-    if record.lease_until:
-        if not book.mark_unknown(record):
-            raise ClaimHeldError(f"picture {record.n} of run {record.run_id} is being looked after by another execution")
-        count("PossiblyPaid")
-        logger.warning("possibly paid: a purchase ended without a trace", n=record.n, purchase=record.purchase)
-        record = replace(record, lease_until=0, possibly_paid=record.possibly_paid + 1)
-    if record.purchase >= MAX_PURCHASES:
-        raise OutcomeUnknownError(
-            f"picture {record.n} of run {record.run_id} was bought {record.purchase} times and never came; look into OpenAI's usage "
-            "page, then start a new run to buy another"
-        )
-    return record
+    # Staging first: what lies there need not be waited for.
+    found = _found(record, record.purchase, store=store)
+    if found is None and record.status == CLAIMED:
+        record = book.claims.outlived(record)
+    for number in range(record.purchase - 1, 0, -1):
+        found = found or _found(record, number, store=store)
+    if found is None:
+        if record.status == CLAIMED:
+            check_purchases(record)
+        return record
+    usage = purchase.usage_of(found.metadata)
+    staged = _staged(record, prompt, key=found.key, size=found.bytes, sha256=found.metadata.get("sha256", ""), usage=usage)
+    return _settled(record, staged, book=book)
+
+
+def _found(record: ImageRecord, number: int, *, store: ObjectStore) -> StoredObject | None:
+    return store.head(keys.staged(record.run_id, record.n, number))
 
 
 def _buy(
@@ -110,7 +105,7 @@ def _buy(
     claim = ImageRecord(
         run_id=variation.run_id,
         n=variation.n,
-        status=records.CLAIMED,
+        status=CLAIMED,
         purchase=earlier.purchase + 1 if earlier else 1,
         possibly_paid=earlier.possibly_paid if earlier else 0,
         lease_until=deadline.epoch(),
@@ -120,15 +115,14 @@ def _buy(
     # Proves bucket, rights and key before anything is claimed or paid.
     note = purchase.call_note(prompt, purchase=claim.purchase)
     store.put(keys.staged_call(claim.run_id, claim.n, claim.purchase), note, content_type="application/json")
-    if not book.claim(claim, after=earlier):
-        raise ClaimHeldError(f"picture {claim.n} of run {claim.run_id} was claimed by another execution just now")
+    book.claims.take(claim, after=earlier)
     try:
         answer = painter.image(timeout=max(1.0, deadline.seconds() - STAGING_SECONDS), **parameters)
     except ContentRefusedError as refusal:
         book.refuse(claim, category=refusal.category)
         raise
     except EaselError as error:
-        _unbought(claim, error, book=book)
+        book.claims.give_up(claim, error)
         raise
     arrived = purchase.decode(answer.base64)
     key = keys.staged(claim.run_id, claim.n, claim.purchase)
@@ -140,17 +134,8 @@ def _buy(
         "picture bought", model=model, openai_request_id=answer.request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd
     )
     if not arrived.intact:
-        raise BadImageError(f"picture {claim.n} of run {claim.run_id} came as no valid base64; what came stays at {key}")
+        raise BadImageError(f"{claim.what} came as no valid base64; what came stays at {key}")
     return record
-
-
-def _unbought(claim: ImageRecord, error: EaselError, *, book: Records) -> None:
-    """Give the claim back where nothing was charged; else count it, so that it is bought again at most once."""
-    if error.possibly_paid:
-        book.mark_unknown(claim)
-        count("PossiblyPaid")
-    else:
-        book.release(claim)
 
 
 def _stage(
@@ -173,7 +158,7 @@ def _stage(
                 book.lose(claim)
                 count("Lost")
                 logger.error("a paid picture is lost", n=claim.n, key=key)
-                raise OutcomeUnknownError(f"picture {claim.n} was paid, but S3 did not take it until the deadline: {error}") from error
+                raise OutcomeUnknownError(f"{claim.what} was paid, but S3 did not take it until the deadline: {error}") from error
             deadline.sleep(0.5)
 
 
@@ -187,6 +172,6 @@ def _settled(claim: ImageRecord, staged: ImageRecord, *, book: Records) -> Image
     if book.stage(claim, staged):
         return staged
     now = book.image(claim.run_id, claim.n)
-    if now is None or now.status == records.CLAIMED:
-        raise ClaimHeldError(f"picture {claim.n} of run {claim.run_id} was taken over by another execution")
+    if now is None or now.status == CLAIMED:
+        raise ClaimHeldError(f"{claim.what} was taken over by another execution")
     return now

@@ -9,13 +9,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions import keys, models, request
 from functions.adapters import openai_api
 from functions.adapters.budget import Budget, month_of
+from functions.adapters.claims import CLAIMED, check_purchases
 from functions.adapters.object_store import ObjectStore, store
 from functions.adapters.openai_api import ChatAnswer
-from functions.adapters.records import PromptRecord, Records
+from functions.adapters.records import ChatRecord, PromptRecord, Records
 from functions.adapters.table import table
 from functions.contract import Prompt, Start
 from functions.deadline import Deadline
-from functions.errors import ConfigError, ConflictError, EaselError, TransientError
+from functions.errors import ClaimHeldError, ConfigError, ConflictError, EaselError, TransientError
 from functions.prompt import writing
 from functions.request import Request
 from functions.settings import Settings, settings
@@ -49,10 +50,8 @@ class Chat(Protocol):
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Entry point of the prompt step: Start in, Prompt out."""
     budget = Budget(table(), setting=settings().monthly_budget_micro_usd)
-    records = Records(table(), budget)
-    timeout = min(CHAT_TIMEOUT, Deadline(context).seconds() - MARGIN)
-    outside: dict[str, Any] = {"chat": openai_api.api(), "records": records, "budget": budget, "store": store()}
-    return run(Start.from_state(event), settings=settings(), now=datetime.now(UTC), timeout=timeout, **outside).to_state()
+    outside: dict[str, Any] = {"chat": openai_api.api(), "book": Records(table(), budget), "budget": budget, "store": store()}
+    return run(Start.from_state(event), settings=settings(), now=datetime.now(UTC), deadline=Deadline(context), **outside).to_state()
 
 
 def run(
@@ -60,9 +59,9 @@ def run(
     *,
     settings: Settings,
     now: datetime,
-    timeout: float,
+    deadline: Deadline,
     chat: Chat,
-    records: Records,
+    book: Records,
     budget: Budget,
     store: ObjectStore,
 ) -> Prompt:
@@ -73,7 +72,8 @@ def run(
     run_id = wanted.request_id or keys.check_run_id(start.execution_name, field="the execution's name")
     logger.append_keys(run_id=run_id)
     digest = request.digest(start.request)
-    known = records.prompt(run_id)
+    # The chat call first: once it is written, the prompt is there, too.
+    earlier, known = book.chat(run_id), book.prompt(run_id)
     if known is None:
         topic = writing.pick_topic(wanted, run_id=run_id)
         question = None if wanted.prompt else _question(wanted, topic, settings, now)
@@ -82,12 +82,11 @@ def run(
             return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
         # The marker proves the bucket and the rights before anything is paid.
         store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
-        month = month_of(now)
-        budget.check(budget.read(month), estimate, purpose=f"run {run_id}")
+        budget.check(budget.read(month_of(now)), estimate, purpose=f"run {run_id}")
+        claim, written, cost = None, writing.as_given(wanted.prompt or ""), None if question else 0
         if question:
-            written, cost = _ask(question, run_id=run_id, month=month, timeout=timeout, chat=chat, budget=budget)
-        else:
-            written, cost = writing.as_given(str(wanted.prompt)), 0
+            claim = _claim(run_id, question, earlier, now=now, deadline=deadline, book=book)
+            written, cost = _ask(question, claim, timeout=min(CHAT_TIMEOUT, deadline.seconds() - MARGIN), chat=chat, book=book)
         known = PromptRecord(
             run_id=run_id,
             digest=digest,
@@ -101,10 +100,13 @@ def run(
             estimate_micro_usd=_estimate(wanted, question, written.prompt),
             chat_model=question.model if question else None,
             chat_cost_micro_usd=cost,
+            execution=start.execution_name,
         )
-        if not records.keep_prompt(known, month=month, reserved=question.estimate_micro_usd if question else 0):
-            known = records.prompt(run_id)
-    if known is None or known.digest != digest:
+        if not book.keep_prompt(known, paid=claim):
+            known = book.prompt(run_id)
+            if known is None:
+                raise ClaimHeldError(f"the prompt of run {run_id} was taken over by another execution")
+    if known.digest != digest:
         raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
     variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
     return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
@@ -127,20 +129,35 @@ def _estimate(wanted: Request, question: Question | None, text: str) -> int | No
     return None if picture is None or chat is None else chat + wanted.count * picture
 
 
-def _ask(question: Question, *, run_id: str, month: str, timeout: float, chat: Chat, budget: Budget) -> tuple[writing.Written, int | None]:
-    """One chat call, reserved before: what it wrote and its cost in micro-dollars, which is settled with the record."""
-    estimate = question.estimate_micro_usd
-    budget.reserve(month, estimate, purpose=f"the chat call of run {run_id}")
+def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: datetime, deadline: Deadline, book: Records) -> ChatRecord:
+    """The claim of the chat call. An earlier one is waited for while it lasts; of an unknown outcome it is made again once."""
+    if earlier:
+        earlier = book.claims.outlived(earlier)
+        check_purchases(earlier)
+    claim = ChatRecord(
+        run_id=run_id,
+        status=CLAIMED,
+        purchase=earlier.purchase + 1 if earlier else 1,
+        possibly_paid=earlier.possibly_paid if earlier else 0,
+        lease_until=deadline.epoch(),
+        month=month_of(now),
+        reserved_micro_usd=question.estimate_micro_usd,
+    )
+    book.claims.take(claim, after=earlier)
+    return claim
+
+
+def _ask(question: Question, claim: ChatRecord, *, timeout: float, chat: Chat, book: Records) -> tuple[writing.Written, int | None]:
+    """One chat call: what it wrote and its cost in micro-dollars, which is settled with the record."""
     try:
         answer = chat.chat(model=question.model, system=writing.SYSTEM, user=question.user, schema=writing.SCHEMA, timeout=timeout)
+        written = writing.read_answer(answer.text)
+        if written is None:
+            raise TransientError(f"{question.model} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
     except EaselError as error:
-        budget.settle(month, estimate=estimate, actual=None if error.possibly_paid else 0)
+        book.claims.give_up(claim, error)
         raise
     cost = models.chat_cost(question.model, answer.usage)
     spend(cost)
     logger.info("prompt written", model=question.model, openai_request_id=answer.request_id, cost_micro_usd=cost)
-    written = writing.read_answer(answer.text)
-    if written is None:
-        budget.settle(month, estimate=estimate, actual=cost)
-        raise TransientError(f"{question.model} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
     return written, cost

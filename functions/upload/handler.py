@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys
+from functions import keys, owing
 from functions.adapters import object_store, records
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
@@ -25,7 +25,9 @@ MAX_NAME_ATTEMPTS = 99
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
     """Entry point of the upload step: StagedImage in, StoredImage out."""
     book = Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd))
-    return run(StagedImage.from_state(event), now=datetime.now(UTC), book=book, store=object_store.store()).to_state()
+    staged = StagedImage.from_state(event)
+    with owing.told(staged.run_id, book=book):
+        return run(staged, now=datetime.now(UTC), book=book, store=object_store.store()).to_state()
 
 
 def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore) -> StoredImage:

@@ -14,9 +14,10 @@ from moto.backends import get_backend
 from PIL import Image
 
 from functions.adapters.budget import Budget
+from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.openai_api import ChatAnswer, ImageAnswer
-from functions.adapters.records import Records
+from functions.adapters.records import ChatRecord, Records
 from functions.adapters.table import Table
 from functions.deadline import Deadline
 from functions.errors import EaselError
@@ -153,6 +154,13 @@ def book(table: Table, budget: Budget) -> Records:
     return Records(table, budget)
 
 
+def reserve(book: Records, micro_usd: int, *, month: str) -> None:
+    """Hold so much of a month's budget for another run."""
+    month_and_money: dict[str, Any] = {"month": month, "reserved_micro_usd": micro_usd}
+    claim = ChatRecord(run_id="another", status=CLAIMED, purchase=1, possibly_paid=0, lease_until=1, **month_and_money)
+    book.claims.take(claim, after=None)
+
+
 @pytest.fixture
 def s3(aws: Clients) -> Any:
     aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -176,6 +184,30 @@ class ConditionalCopies:
         return getattr(self._client, name)
 
 
+class Refusing:
+    """S3 that keeps some keys in spite of a delete, or dies of it, or takes its time."""
+
+    def __init__(
+        self, client: Any, codes: dict[str, str], *, dies_at: int | None = None, takes: tuple[FakeDeadline, float] | None = None
+    ) -> None:
+        self._client, self._codes, self._dies_at, self._takes, self._calls = client, codes, dies_at, takes, 0
+
+    def delete_objects(self, **call: Any) -> Any:
+        self._calls += 1
+        if self._calls == self._dies_at:
+            raise RuntimeError("the process died")
+        if self._takes:
+            self._takes[0].sleep(self._takes[1])
+        those = call.pop("Delete")["Objects"]
+        errors = [one | {"Code": self._codes[one["Key"]], "Message": "no"} for one in those if one["Key"] in self._codes]
+        others = [one for one in those if one["Key"] not in self._codes]
+        answer = self._client.delete_objects(**call, Delete={"Objects": others, "Quiet": True}) if others else {}
+        return answer | {"Errors": errors}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 @pytest.fixture
 def store(s3: Any) -> ObjectStore:
     return ObjectStore(ConditionalCopies(s3), bucket=BUCKET, owner="123456789012")
@@ -183,3 +215,10 @@ def store(s3: Any) -> ObjectStore:
 
 def keys_in(s3: Any) -> list[str]:
     return sorted(found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []))
+
+
+def versions_in(s3: Any) -> list[tuple[str, str]]:
+    """Every version and every delete marker, as key and kind."""
+    found = s3.list_object_versions(Bucket=BUCKET)
+    kinds = {"version": found.get("Versions", []), "marker": found.get("DeleteMarkers", [])}
+    return sorted((one["Key"], kind) for kind, those in kinds.items() for one in those)

@@ -7,8 +7,10 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from functions.adapters import aws
 from functions.adapters.budget import Budget
+from functions.adapters.records import Records
 from functions.adapters.table import CONFLICT_TRIES, Table
 from functions.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
+from tests.functions.conftest import reserve
 
 BOTOCORE = sorted(
     {kind for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass) if issubclass(kind, BotoCoreError)},
@@ -70,7 +72,7 @@ class Conflicting:
 def test_a_conflict_with_other_writers_is_outlasted(table: Table, code: str) -> None:
     waits: list[float] = []
     busy = Table(Conflicting(table._client, CONFLICT_TRIES - 1, code), name="records", sleep=waits.append)
-    Budget(busy, setting=100).reserve("2026-11", 10, purpose="a test")
+    reserve(Records(busy, Budget(busy, setting=100)), 10, month="2026-11")
     assert Budget(table, setting=100).read("2026-11").committed == 10
     assert all(0.02 <= wait <= 0.501 for wait in waits)
 

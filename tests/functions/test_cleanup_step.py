@@ -1,17 +1,19 @@
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.adapters import records
+from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import ImageRecord, Records
 from functions.cleanup import handler as cleanup
-from functions.contract import Prompt, Removal, Report, Start
-from functions.errors import ConfigError, InputError, StorageBusyError, StorageDeniedError
-from tests.functions.conftest import BUCKET, NOW, keys_in, make_settings, png
+from functions.cleanup.fulfilment import fulfil
+from functions.contract import Prompt, Removal, Report, Restoration, Start
+from functions.errors import ConfigError, StorageBusyError, StorageDeniedError
+from tests.functions.conftest import NOW, FakeDeadline, keys_in, make_settings, png
 from tests.functions.test_upload_step import Step as UploadStep
+
+LATER = "2999-01-01T00:00:00Z"  # what a test has stored is older than an execution that starts then
 
 
 class Step:
@@ -29,8 +31,24 @@ class Step:
         return cleanup.finish(Prompt(**values | message), settings=make_settings(), book=self.book, store=self.store)
 
     def delete(self, **request: Any) -> Removal:
-        start = Start(request=request, execution_name="e", started="2026-11-24T03:15:02Z")
-        return cleanup.delete(start, now=NOW, settings=make_settings(), book=self.book, store=self.store)
+        done = self.fulfil(request)
+        assert isinstance(done, Removal)
+        return done
+
+    def restore(self, **request: Any) -> Restoration:
+        done = self.fulfil(request)
+        assert isinstance(done, Restoration)
+        return done
+
+    def fulfil(self, request: Any, *, started: str = LATER, **outside: Any) -> Removal | Restoration:
+        start = Start(request=request, execution_name="e", started=started)
+        usual: dict[str, Any] = {"deadline": FakeDeadline(), "settings": make_settings(), "book": self.book, "store": self.store}
+        return fulfil(start, now=NOW, **usual | outside)
+
+    def status(self, n: int = 1) -> str:
+        found = self.book.image("run-1", n)
+        assert found is not None
+        return found.status
 
 
 @pytest.fixture
@@ -60,9 +78,9 @@ def test_empties_the_staging_of_finished_pictures_and_keeps_that_of_others(step:
 
 def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(step: Step) -> None:
     claim = ImageRecord(
-        run_id="run-1", n=2, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+        run_id="run-1", n=2, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
     )
-    step.book.claim(claim, after=None)
+    step.book.claims.take(claim, after=None)
     step.book.refuse(claim, category="violence")
     step.stored(1)
     made = step.finish()
@@ -83,73 +101,6 @@ def test_one_unknown_cost_makes_the_total_unknown_and_not_smaller(step: Step, ta
 def test_a_dry_run_reports_the_estimate(step: Step) -> None:
     made = step.finish(run_id="dry", variations=(), dry_run=True)
     assert (made.estimate_usd, made.pictures, made.cost_usd) == (0.03, (), 0.0)
-
-
-def test_deletes_one_image_with_what_belongs_to_it_and_it_can_be_had_back(step: Step, s3: Any) -> None:
-    key = step.stored(1)
-    other = step.stored(2)
-    removed = step.delete(action="delete_image", image_key=key, confirm=True)
-    assert removed.deleted == 3
-    assert not [found for found in keys_in(s3) if key in found]
-    assert other in keys_in(s3)
-    marker = next(m for m in s3.list_object_versions(Bucket=BUCKET, Prefix=key)["DeleteMarkers"] if m["Key"] == key)
-    s3.delete_object(Bucket=BUCKET, Key=key, VersionId=marker["VersionId"])
-    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == png(colour="#000001")
-
-
-def test_a_deleted_picture_stays_known_as_deleted(step: Step) -> None:
-    key = step.stored()
-    step.delete(action="delete_image", image_key=key, confirm=True)
-    found = step.book.image("run-1", 1)
-    assert found is not None
-    assert found.status == records.DELETED
-    assert step.finish().pictures[0].status == "deleted"
-
-
-def test_deleting_what_is_not_there_is_no_error(step: Step) -> None:
-    assert step.delete(action="delete_image", image_key="f/none.png", confirm=True).deleted == 0
-    assert step.delete(action="delete_folder", folder_name="none", confirm=True).deleted == 0
-
-
-def test_deletes_a_folder_and_never_its_neighbours(step: Step, s3: Any) -> None:
-    key = step.stored()
-    for other in ("my_s3_folder2/a.png", "my_s3_folder/sub/b.png", "my_s3_folder", "thumbnails/my_s3_folder2/a.png.webp"):
-        step.store.put(other, b"x", content_type="x/y")
-    removed = step.delete(action="delete_folder", folder_name="my_s3_folder", confirm=True)
-    assert removed.deleted == 4
-    left = [found for found in keys_in(s3) if not found.startswith("staging/")]
-    assert left == ["my_s3_folder", "my_s3_folder2/a.png", "thumbnails/my_s3_folder2/a.png.webp"]
-    found = step.book.image("run-1", 1)
-    assert found is not None
-    assert (found.status, found.key) == (records.DELETED, key)
-
-
-def test_a_dry_run_of_a_delete_counts_and_takes_nothing(step: Step, s3: Any) -> None:
-    step.stored()
-    before = keys_in(s3)
-    removed = step.delete(action="delete_folder", folder_name="my_s3_folder", dry_run=True)
-    assert (removed.dry_run, removed.deleted) == (True, 0)
-    assert removed.bytes > 0
-    assert keys_in(s3) == before
-
-
-def test_empties_a_folder_of_more_than_two_pages(step: Step, s3: Any) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100)))
-    assert step.delete(action="delete_folder", folder_name="big", confirm=True).deleted == 2_100
-    assert keys_in(s3) == []
-
-
-@pytest.mark.parametrize(
-    "request_", [{}, {"action": "delete_folder", "folder_name": "f"}, {"action": "delete_folder", "confirm": True}, [], None]
-)
-def test_deletes_nothing_without_a_confirmed_target(step: Step, s3: Any, request_: Any) -> None:
-    step.stored()
-    before = keys_in(s3)
-    start = Start(request=request_, execution_name="e", started="x")
-    with pytest.raises((InputError, ConfigError)):
-        cleanup.delete(start, now=NOW, settings=make_settings(), book=step.book, store=step.store)
-    assert keys_in(s3) == before
 
 
 @pytest.mark.parametrize(("code", "error"), [("InternalError", StorageBusyError), ("AccessDenied", StorageDeniedError)])

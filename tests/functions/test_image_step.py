@@ -10,6 +10,7 @@ import pytest
 from functions import keys
 from functions.adapters import records
 from functions.adapters.budget import Budget, month_of
+from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import STAGING_PUT_SECONDS, ObjectStore
 from functions.adapters.records import PromptRecord, Records
 from functions.contract import StagedImage, Variation
@@ -27,7 +28,7 @@ from functions.errors import (
 )  # fmt: skip
 from functions.image import handler as image
 from functions.image import purchase
-from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png
+from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png, reserve
 
 COST = 20 * 5 + 430 * 30
 
@@ -45,7 +46,7 @@ def prompt_record(**changes: Any) -> PromptRecord:
     values: dict[str, Any] = {
         "run_id": "run-1", "digest": "d", "started": "2026-11-24T03:15:02.100Z", "text": "A kite", "title": "Kite", "alt_text": "A kite",
         "tags": [], "topic": "Sport", "choices": choices, "estimate_micro_usd": 17_000, "chat_model": None,
-        "chat_cost_micro_usd": 130,
+        "chat_cost_micro_usd": 130, "execution": "run-1",
     }  # fmt: skip
     return PromptRecord(**values | changes)
 
@@ -74,7 +75,7 @@ class Step:
         self.book, self.budget, self.store = book, budget, store
         self.painter = FakePainter(base64=base64.b64encode(png()).decode())
         self.deadline = FakeDeadline(now=time.time())
-        book.keep_prompt(prompt_record(), month=this_month(), reserved=None)
+        book.keep_prompt(prompt_record(), paid=None)
 
     def run(self, n: int = 1) -> StagedImage:
         return image.run(
@@ -255,6 +256,38 @@ def test_a_picture_that_s3_refuses_until_the_deadline_is_lost_and_counted_as_spe
     assert len(step.painter.asked) == 1
 
 
+def test_a_lost_picture_whose_last_put_arrived_after_all_is_found_again(step: Step, store: ObjectStore) -> None:
+    step.store = RefusingStore(store, 10_000, StorageBusyError("no answer"))
+    with pytest.raises(OutcomeUnknownError):
+        step.run()
+    step.store = store
+    store.put("staging/run-1/1/1.bytes", png(), content_type="x/y", metadata={"sha256": "s", "usage": '{"output_tokens": 430}'})
+    assert step.run().key == "staging/run-1/1/1.bytes"
+    assert (step.record().status, step.record().possibly_paid) == (records.STAGED, 0)
+    assert step.money() == (430 * 30, 430 * 30)
+    assert len(step.painter.asked) == 1
+
+
+def test_bytes_of_an_earlier_purchase_are_not_taken_while_another_is_being_paid(step: Step) -> None:
+    step.crash()
+    step.painter.error = RuntimeError("still painting")  # type: ignore[assignment]
+    with pytest.raises(RuntimeError):
+        step.run()
+    step.store.put("staging/run-1/1/1.bytes", png(), content_type="x/y", metadata={"sha256": "s"})
+    with pytest.raises(ClaimHeldError):
+        step.run()
+
+
+def test_bytes_of_an_earlier_purchase_are_used_before_anything_is_given_up(step: Step) -> None:
+    step.crash()
+    step.crash()
+    step.store.put("staging/run-1/1/1.bytes", png(), content_type="x/y", metadata={"sha256": "s", "usage": '{"output_tokens": 430}'})
+    assert step.run().key == "staging/run-1/1/1.bytes"
+    assert step.record().possibly_paid == 2
+    committed, spent = step.money()
+    assert committed == spent
+
+
 def test_a_put_that_hangs_leaves_time_to_write_down_that_the_picture_is_lost(step: Step, store: ObjectStore) -> None:
     step.store = RefusingStore(store, 10_000, StorageBusyError("no answer"), hang=lambda: step.deadline.sleep(STAGING_PUT_SECONDS))
     with pytest.raises(OutcomeUnknownError, match="did not take it"):
@@ -287,7 +320,7 @@ def test_no_call_without_rights_to_staging(step: Step) -> None:
 
 def test_no_call_that_does_not_fit_under_the_cap(step: Step) -> None:
     month = this_month()
-    step.budget.reserve(month, CAP - 1_000, purpose="something else")
+    reserve(step.book, CAP - 1_000, month=month)
     with pytest.raises(BudgetExceededError, match=f"{month} has"):
         step.run()
     assert step.painter.asked == []
@@ -322,8 +355,8 @@ def test_a_run_without_a_prompt_record_is_named(step: Step) -> None:
 
 def test_settles_in_the_month_that_it_reserved_in(step: Step, table: Any) -> None:
     claim = records.ImageRecord(
-        run_id="run-1", n=9, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=5, month="2020-01", reserved_micro_usd=100
+        run_id="run-1", n=9, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=5, month="2020-01", reserved_micro_usd=100
     )
-    assert step.book.claim(claim, after=None)
+    step.book.claims.take(claim, after=None)
     assert step.book.stage(claim, replace(claim, staged_key="k", bytes=1, sha256="s", cost_micro_usd=60))
     assert (step.budget.read("2020-01").committed, step.budget.read("2020-01").spent) == (60, 60)

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -6,20 +7,23 @@ import pytest
 from functions import models
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
+from functions.adapters.openai_api import ChatAnswer
+from functions.adapters.records import WRITTEN, ChatRecord, Records
 from functions.contract import Prompt, Start
 from functions.errors import (
     BudgetExceededError,
+    ClaimHeldError,
     ConfigError,
     ConflictError,
     ContentRefusedError,
     InputError,
     ModelRetiredError,
+    OutcomeUnknownError,
     TransientError,
 )
 from functions.prompt import handler as prompt
 from functions.settings import Settings
-from tests.functions.conftest import CAP, NOW, FakeChat, keys_in, make_settings
+from tests.functions.conftest import CAP, NOW, FakeChat, FakeDeadline, keys_in, make_settings, reserve
 
 MONTH = "2026-11"
 
@@ -30,11 +34,30 @@ class Step:
     def __init__(self, book: Records, budget: Budget, store: ObjectStore) -> None:
         self.book, self.budget, self.store, self.chat = book, budget, store, FakeChat()
         self.settings: Settings = make_settings()
+        self.deadline = FakeDeadline(left=90, now=time.time())
 
     def run(self, request: Any = None, name: str = "execution-1") -> Prompt:
         start = Start(request={} if request is None else request, execution_name=name, started="2026-11-24T03:15:02.100Z")
-        outside = {"chat": self.chat, "records": self.book, "budget": self.budget, "store": self.store}
-        return prompt.run(start, settings=self.settings, now=NOW, timeout=30, **outside)  # type: ignore[arg-type]
+        outside = {"chat": self.chat, "book": self.book, "budget": self.budget, "store": self.store}
+        return prompt.run(start, settings=self.settings, now=NOW, deadline=self.deadline, **outside)  # type: ignore[arg-type]
+
+    def crash(self) -> None:
+        """Leave what a killed function leaves: a claim whose lease has run out."""
+        self.chat.error = RuntimeError("killed")  # type: ignore[assignment]
+        self.deadline.now -= 1_000
+        with pytest.raises(RuntimeError):
+            self.run()
+        self.deadline.now += 1_000
+        self.chat.error = None
+
+    def call(self) -> ChatRecord:
+        found = self.book.chat("execution-1")
+        assert found is not None
+        return found
+
+    def money(self) -> tuple[int, int]:
+        month = self.budget.read(MONTH)
+        return month.committed, month.spent
 
 
 @pytest.fixture
@@ -65,15 +88,51 @@ def test_a_second_execution_with_the_same_id_asks_nothing_and_gives_the_same(ste
     assert len(step.chat.asked) == 1
 
 
-def test_two_executions_at_once_agree_on_the_first_prompt(step: Step) -> None:
+def test_a_second_execution_waits_while_the_first_asks(step: Step) -> None:
+    class Waiting(FakeChat):
+        def chat(self, **question: Any) -> ChatAnswer:
+            with pytest.raises(ClaimHeldError, match="being bought"):
+                step.run({"request_id": "event-1"}, name="two")
+            return super().chat(**question)
+
+    step.chat = Waiting()
+    first = step.run({"request_id": "event-1"}, name="one")
+    assert len(step.chat.asked) == 1
+    assert step.run({"request_id": "event-1"}, name="two") == first
+    assert step.money() == (130, 130)
+
+
+def test_a_crash_is_counted_as_possibly_paid_and_asked_again_once(step: Step) -> None:
+    step.crash()
+    step.run()
+    assert (len(step.chat.asked), step.call().possibly_paid, step.call().status) == (2, 1, WRITTEN)
+    reserved = step.call().reserved_micro_usd or 0
+    assert step.money() == (reserved + 130, reserved + 130)
+
+
+def test_after_two_unknown_outcomes_a_person_decides(step: Step) -> None:
+    step.crash()
+    step.crash()
+    with pytest.raises(OutcomeUnknownError, match="the prompt of run execution-1 was bought 2 times"):
+        step.run()
+    assert len(step.chat.asked) == 2
+
+
+def test_a_function_that_outlived_its_lease_leaves_the_other_s_prompt_and_its_money_as_they_are(step: Step) -> None:
+    class Late(FakeChat):
+        def chat(self, **question: Any) -> ChatAnswer:
+            step.chat, step.deadline.now = FakeChat(), time.time()
+            step.run()
+            return replace(super().chat(**question), text='{"prompt": "too late"}')
+
+    step.chat = Late()
+    step.deadline.now -= 1_000
     step.run()
     kept = step.book.prompt("execution-1")
     assert kept is not None
-    step.budget.reserve(MONTH, 2_000, purpose="a second chat call")
-    assert not step.book.keep_prompt(replace(kept, text="another", chat_cost_micro_usd=70), month=MONTH, reserved=2_000)
-    assert step.book.prompt("execution-1") == kept
-    state = step.budget.read(MONTH)
-    assert state.committed == state.spent == 130 + 70
+    assert kept.text == "A red kite over a school yard"
+    reserved = step.call().reserved_micro_usd or 0
+    assert step.money() == (reserved + 130, reserved + 130)
 
 
 def test_reports_the_bound_that_the_chat_call_and_every_picture_were_held_against(step: Step) -> None:
@@ -132,7 +191,7 @@ def test_a_dry_run_says_what_it_would_cost_and_buys_nothing(step: Step, s3: Any)
 
 
 def test_a_run_that_does_not_fit_under_the_cap_is_refused_before_the_chat_call(step: Step) -> None:
-    step.budget.reserve(MONTH, CAP - 20_000, purpose="something else")
+    reserve(step.book, CAP - 20_000, month=MONTH)
     with pytest.raises(BudgetExceededError, match="2026-11"):
         step.run({"count": 2})
     assert step.chat.asked == []
@@ -150,9 +209,10 @@ def test_a_chat_call_that_failed_is_counted_only_where_it_may_have_been_charged(
     step.chat.error = TransientError("no answer", possibly_paid=possibly_paid)
     with pytest.raises(TransientError):
         step.run()
-    month = step.budget.read(MONTH)
-    assert (month.spent > 0) == kept
-    assert month.committed == month.spent
+    committed, spent = step.money()
+    assert (spent > 0) == kept
+    assert committed == spent
+    assert (step.book.chat("execution-1") is not None) == kept
 
 
 def test_a_refusal_by_the_chat_model_ends_the_run_and_can_be_started_again(step: Step) -> None:
@@ -171,10 +231,15 @@ def test_an_answer_of_unknown_cost_counts_as_its_estimate_and_is_reported_unknow
     assert step.budget.read(MONTH).spent > 0
 
 
-def test_an_empty_prompt_is_tried_again(step: Step) -> None:
+def test_an_empty_prompt_counts_as_paid_for_nothing_and_is_tried_again_once(step: Step) -> None:
     step.chat.text = '{"prompt": " "}'
-    with pytest.raises(TransientError):
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            step.run()
+    assert step.call().possibly_paid == 2
+    with pytest.raises(OutcomeUnknownError):
         step.run()
+    assert len(step.chat.asked) == 2
 
 
 def test_a_retired_chat_model_names_its_successor(step: Step) -> None:
@@ -182,8 +247,8 @@ def test_a_retired_chat_model_names_its_successor(step: Step) -> None:
     step.run(name="before")
     with pytest.raises(ModelRetiredError, match="gpt-6-luna"):
         prompt.run(
-            Start(request={}, execution_name="after", started="x"), settings=step.settings, now=NOW.replace(year=2027, month=2), timeout=30,
-            chat=step.chat, records=step.book, budget=step.budget, store=step.store,
+            Start(request={}, execution_name="after", started="x"), settings=step.settings, now=NOW.replace(year=2027, month=2),
+            deadline=step.deadline, chat=step.chat, book=step.book, budget=step.budget, store=step.store,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from functions import keys
 from functions.adapters import records
+from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import ImageRecord, Records
 from functions.contract import StagedImage, StoredImage
@@ -25,15 +26,15 @@ class Step:
 
     def __init__(self, book: Records, store: ObjectStore) -> None:
         self.book, self.store = book, store
-        book.keep_prompt(prompt_record(), month="2026-11", reserved=None)
+        book.keep_prompt(prompt_record(), paid=None)
 
     def staged(self, data: bytes, n: int = 1) -> StagedImage:
         key, sha256 = keys.staged("run-1", n, 1), hashlib.sha256(data).hexdigest()
         self.store.put(key, data, content_type="application/octet-stream")
         claim = ImageRecord(
-            run_id="run-1", n=n, status=records.CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+            run_id="run-1", n=n, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
         )
-        self.book.claim(claim, after=None)
+        self.book.claims.take(claim, after=None)
         staged = ImageRecord(
             run_id="run-1", n=n, status=records.STAGED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9,
             staged_key=key, bytes=len(data), sha256=sha256, usage={"output_tokens": 430}, cost_micro_usd=13_000,
@@ -141,7 +142,7 @@ def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: Step, s3: 
 
 def test_two_variations_that_look_alike_are_two_pictures(step: Step) -> None:
     same = prompt_record(run_id="run-2", choices=prompt_record().choices | {"file_name": "same"})
-    step.book.keep_prompt(same, month="2026-11", reserved=None)
+    step.book.keep_prompt(same, paid=None)
     first = step.run(step.staged(png(), n=1))
     second = step.run(step.staged(png(), n=2))
     assert first.key != second.key

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions import settings
-from functions.errors import ClaimHeldError, FinalError, RetryableError, leaves
+from functions.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
 from infra import layers
 from infra.function import FILES
 from infra.workflow import SERVICE_ERRORS
@@ -79,19 +79,21 @@ EVERY_STEP = {
 RIGHTS = {
     "prompt": {
         ("s3:PutObject", "bucket/*/"), ("secretsmanager:GetSecretValue", "secret"),
-        ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:DeleteItem", "table"),
     },
     "image": {
         ("s3:PutObject", "bucket/staging/*"), ("s3:GetObject", "bucket/staging/*"), ("s3:ListBucket", "bucket"),
         ("secretsmanager:GetSecretValue", "secret"),
         ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:DeleteItem", "table"),
+        ("dynamodb:Query", "table"),
     },
     "upload": {
         ("s3:PutObject", "bucket/*"), ("s3:GetObject", "bucket/*"), ("s3:ListBucket", "bucket"),
-        ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
     },
     "cleanup": {
         ("s3:GetObject", "bucket/*"), ("s3:DeleteObject", "bucket/*"), ("s3:ListBucket", "bucket"),
+        ("s3:GetObjectVersion", "bucket/*"), ("s3:DeleteObjectVersion", "bucket/*"), ("s3:ListBucketVersions", "bucket"),
         ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
     },
 }  # fmt: skip
@@ -129,10 +131,18 @@ def test_retries_are_made_from_the_classes_and_never_catch_all(template: Templat
         assert "States.TaskFailed" not in retried
 
 
-def test_a_held_claim_is_waited_for_longer_than_the_longest_lease(template: Template) -> None:
-    wait = next(rule for rule in template.tasks()["Make the image"]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
+@pytest.mark.parametrize(("state", "step"), [("Write the prompt", "prompt"), ("Make the image", "image")])
+def test_a_held_claim_is_waited_for_longer_than_the_longest_lease(template: Template, state: str, step: str) -> None:
+    wait = next(rule for rule in template.tasks()[state]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
     assert (wait["IntervalSeconds"], wait["BackoffRate"]) == (15, 1)
-    assert wait["IntervalSeconds"] * wait["MaxAttempts"] > template.function("image")["Timeout"]
+    assert wait["IntervalSeconds"] * wait["MaxAttempts"] > template.function(step)["Timeout"]
+
+
+def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(template: Template) -> None:
+    for name, task in template.tasks().items():
+        rule = next(rule for rule in task["Retry"] if rule["ErrorEquals"] == [RateLimitedError.__name__])
+        waits = [min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n) for n in range(rule["MaxAttempts"])]
+        assert sum(waits) / 2 > 120, name  # full jitter takes half of each on average
 
 
 def test_every_task_gives_up_shortly_after_its_function_would(template: Template) -> None:
@@ -147,7 +157,7 @@ STATES = {
     "Make the image": "image",
     "Store the image": "upload",
     "Clean up and report": "cleanup",
-    "Delete what was asked for": "cleanup",
+    "Delete or restore": "cleanup",
 }
 
 

@@ -1,0 +1,59 @@
+"""The monthly cap, as the deployment sets it and as a person changes it while the stack runs."""
+
+import pytest
+
+from functions.adapters.budget import Budget
+from functions.adapters.records import Records
+from functions.adapters.table import Table
+from functions.errors import BudgetExceededError
+from tests.functions.conftest import CAP, reserve
+
+
+def test_a_month_begins_with_the_deployment_s_cap(budget: Budget) -> None:
+    assert budget.read("2026-11").cap == CAP
+
+
+def test_a_cap_set_by_hand_holds_at_once_and_keeps_what_is_spent_and_reserved(budget: Budget, book: Records) -> None:
+    reserve(book, 700, month="2026-11")
+    state = budget.set_cap("2026-11", 500)
+    assert (state.cap, state.committed, state.spent) == (500, 700, 0)
+    assert budget.read("2026-11") == state
+
+
+def test_a_cap_set_by_hand_holds_in_the_months_to_come(budget: Budget) -> None:
+    budget.set_cap("2026-11", 0)
+    assert budget.read("2026-12").cap == 0
+
+
+def test_a_cap_set_by_hand_can_be_set_again(budget: Budget) -> None:
+    budget.set_cap("2026-11", 0)
+    budget.set_cap("2026-11", 900)
+    assert (budget.read("2026-11").cap, budget.read("2026-12").cap) == (900, 900)
+
+
+def test_a_deployment_with_another_setting_has_the_last_word(budget: Budget, table: Table) -> None:
+    budget.set_cap("2026-11", 0)
+    deployed = Budget(table, setting=2 * CAP)
+    assert (deployed.read("2026-11").cap, deployed.read("2026-12").cap) == (2 * CAP, 2 * CAP)
+
+
+def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, book: Records) -> None:
+    reserve(book, CAP - 10, month="2026-11")
+    with pytest.raises(BudgetExceededError) as caught:
+        budget.check(budget.read("2026-11"), 20, purpose="picture 1 of run r")
+    said = str(caught.value)
+    for part in (
+        "picture 1 of run r",
+        "2026-11",
+        "$0.0000 spent",
+        "$1.0000 reserved",
+        "cap of $1.0000",
+        "make budget USD=",
+        "monthly_budget_usd",
+    ):
+        assert part in said
+
+
+def test_a_cap_of_zero_stops_also_what_has_no_price(budget: Budget) -> None:
+    with pytest.raises(BudgetExceededError):
+        budget.check(budget.set_cap("2026-11", 0), None, purpose="the prompt of run r")
