@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run open test bench check format synth layers bootstrap deploy destroy secret constraints clean
+.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -52,6 +52,15 @@ down: $(VENV)/.made ## Stop it and drop its data; KEEP=1 keeps the data
 
 run: $(VENV)/.made ## Start one run: INPUT=examples/default.json; TARGET=aws for the deployed stack
 	@$(BIN)/python -m operate --target $(TARGET) run $(or $(INPUT),examples/default.json)
+
+redrive: $(VENV)/.made ## Go on with a run that failed, paying only for what is missing: RUN=its name or request_id
+	@$(BIN)/python -m operate --target $(TARGET) redrive $(or $(RUN),$(error say which run: make redrive RUN=…))
+
+report: $(VENV)/.made ## Say what a run made, also where it failed: RUN=its name or request_id
+	@$(BIN)/python -m operate --target $(TARGET) report $(or $(RUN),$(error say which run: make report RUN=…))
+
+budget: $(VENV)/.made ## Show the month's spent, reserved and cap; USD=… changes the cap at once, 0 stops all spending
+	@$(BIN)/python -m operate --target $(TARGET) budget $(USD)
 
 open: $(VENV)/.made ## Open a run's pictures: RUN=its name
 	@$(BIN)/python -m operate --target $(TARGET) open $(or $(RUN),$(error say which run: make open RUN=…))

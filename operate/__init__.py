@@ -1,1 +1,1 @@
-"""The command line for a deployed stack, here or on AWS: run, open, secret. `python -m operate --help`."""
+"""The command line for a deployed stack, here or on AWS: run, redrive, report, open, budget, secret. `python -m operate --help`."""

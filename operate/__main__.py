@@ -1,40 +1,31 @@
-"""`python -m operate run|open|secret [--target local|aws]`; make calls it."""
+"""`python -m operate run|redrive|report|open|budget|secret [--target local|aws]`; make calls it."""
 
 import argparse
 import getpass
 import json
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import runs, screen
+from operate import records, runs, screen
+from operate.runs import Run
 from operate.target import ROOT, Target, TargetError, named
 
+MOST_USD = 1_000_000_000
 PICTURES = ROOT / ".local" / "pictures"
 
 
 def main() -> int:
     """Do one command; what a person can mend is one line on stderr, not a traceback."""
-    parser = argparse.ArgumentParser(prog="operate", description="Work with a deployed Easel stack.")
-    parser.add_argument("--target", choices=("local", "aws"), default="local")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="start one run and watch it")
-    run.add_argument("input", type=Path, help="a file with the request, as JSON; - reads standard input")
-    show = commands.add_parser("open", help="open a run's pictures in the viewer")
-    show.add_argument("run", help="the run's name")
-    commands.add_parser("secret", help="set the OpenAI key, from a prompt or standard input")
-    given = parser.parse_args()
+    given = _parser().parse_args()
     try:
-        target = named(given.target)
-        if given.command == "run":
-            return _run(target, given.input)
-        if given.command == "open":
-            return _open(target, given.run)
-        return _secret(target)
+        done: int = given.do(named(given.target), given)
+        return done
     except (TargetError, LookupError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -47,6 +38,29 @@ def main() -> int:
     return 1
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="operate", description="Work with a deployed Easel stack.")
+    parser.add_argument("--target", choices=("local", "aws"), default="local")
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, do: Callable[[Target, argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=says)
+        added.set_defaults(do=do)
+        return added
+
+    which = "the execution's name, or the run's id"
+    run = command("run", lambda target, given: _run(target, given.input), "start one run and watch it")
+    run.add_argument("input", type=Path, help="a file with the request, as JSON; - reads standard input")
+    redrive = command("redrive", lambda target, given: _watch(target, runs.resume(target, given.run)), "go on with a run that failed")
+    redrive.add_argument("run", help=which)
+    command("report", _report, "say what a run made, also where it failed").add_argument("run", help=which)
+    command("open", _open, "open a run's pictures in the viewer").add_argument("run", help=which)
+    budget = command("budget", _budget, "show this month's money, or change the cap at once")
+    budget.add_argument("usd", nargs="?", type=_dollars, help="the new cap in dollars; 0 stops all spending")
+    command("secret", _secret, "set the OpenAI key, from a prompt or standard input")
+    return parser
+
+
 def _run(target: Target, source: Path) -> int:
     piped = str(source) == "-"
     text, name = (sys.stdin.read(), "standard input") if piped else (source.read_text(), str(source))
@@ -55,25 +69,48 @@ def _run(target: Target, source: Path) -> int:
     except ValueError as error:
         print(f"{name} is not JSON: {error}", file=sys.stderr)
         return 1
+    return _watch(target, runs.start(target, request, label="request" if piped else source.stem))
+
+
+def _watch(target: Target, run: Run) -> int:
     console = Console()
-    run = runs.start(target, request, label="request" if piped else source.stem)
     console.print(f"run {run.name}", highlight=False)
     screen.watch(target, [run], console)
     screen.show_report(target, run, console)
     return 0 if run.status == "SUCCEEDED" else 1
 
 
-def _open(target: Target, name: str) -> int:
-    paths = runs.fetch(target, runs.report_of(target, name), PICTURES)
+def _report(target: Target, given: argparse.Namespace) -> int:
+    screen.show_report(target, runs.find(target, given.run), Console())
+    return 0
+
+
+def _budget(target: Target, given: argparse.Namespace) -> int:
+    screen.show_budget(records.budget(target) if given.usd is None else records.set_budget(target, given.usd), Console())
+    return 0
+
+
+def _dollars(text: str) -> float:
+    try:
+        usd = float(text)
+    except ValueError:
+        usd = -1
+    if not 0 <= usd < MOST_USD:
+        raise argparse.ArgumentTypeError(f"{text!r} is no sum of dollars: a number from 0 to {MOST_USD:,}, such as 25")
+    return usd
+
+
+def _open(target: Target, given: argparse.Namespace) -> int:
+    paths = runs.fetch(target, runs.report_of(target, given.run), PICTURES)
     if not paths:
-        raise LookupError(f"run {name} stored no picture")
+        raise LookupError(f"run {given.run} stored no picture")
     for path in paths:
         print(path)
         webbrowser.open(path.as_uri())
     return 0
 
 
-def _secret(target: Target) -> int:
+def _secret(target: Target, _given: argparse.Namespace) -> int:
     key = (getpass.getpass("OpenAI API key (not shown): ") if sys.stdin.isatty() else sys.stdin.read()).strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
         print("that is no API key: it must be one word of ASCII characters", file=sys.stderr)

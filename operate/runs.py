@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from operate import records
 from operate.target import Target
 
 STATES = {
@@ -15,7 +16,7 @@ STATES = {
     "Make the image": "image",
     "Store the image": "upload",
     "Clean up and report": "cleanup",
-    "Delete what was asked for": "cleanup",
+    "Delete or restore": "cleanup",
 }
 POLL_SECONDS = 0.25
 
@@ -29,6 +30,7 @@ class Run:
     status: str = "RUNNING"
     entered: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
+    input: Any = None
     output: dict[str, Any] | None = None
     error: str | None = None
     cause: str | None = None
@@ -38,6 +40,12 @@ class Run:
     def name(self) -> str:
         """The execution's name, which is the run id unless the request has one."""
         return self.arn.rpartition(":")[2]
+
+    @property
+    def run_id(self) -> str:
+        """What the records of the run stand under."""
+        given = self.input.get("request_id") if isinstance(self.input, dict) else None
+        return str(given or self.name)
 
 
 def start(target: Target, request: Any, *, label: str) -> Run:
@@ -79,23 +87,47 @@ def sidecar(target: Target, key: str) -> dict[str, Any]:
     return found
 
 
-def report_of(target: Target, run: str) -> dict[str, Any]:
-    """The report of a finished run, by the execution's name or ARN. Raises LookupError."""
-    arn = run if run.startswith("arn:") else f"{target.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run}"
-    client = target.client("stepfunctions")
-    try:
-        answer = client.describe_execution(executionArn=arn)
-    except client.exceptions.ExecutionDoesNotExist:
-        raise LookupError(f"no run {run!r}; its name is what `make run` printed, which a request_id does not change") from None
-    if answer["status"] != "SUCCEEDED":
-        why = (
-            message(Run(arn=arn, label=run, error=answer["error"], cause=answer.get("cause")))
-            if "error" in answer
-            else "it has no report yet"
+def find(target: Target, name: str) -> Run:
+    """An execution as it stands, by its name, its ARN or its run's id. Raises LookupError."""
+    run = _described(target, name)
+    if run is None and (first := records.first_execution(target, name)):
+        run = _described(target, first)
+    if run is None:
+        raise LookupError(
+            f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id; AWS knows them for 90 days"
         )
-        raise LookupError(f"run {run} is {answer['status']}: {why}")
-    report: dict[str, Any] = json.loads(answer["output"])
-    return report
+    return run
+
+
+def resume(target: Target, name: str) -> Run:
+    """Go on with a run that failed: by Redrive, else by a new start with its input and run id. Raises LookupError."""
+    run, client = find(target, name), target.client("stepfunctions")
+    if run.status in ("RUNNING", "SUCCEEDED"):
+        raise LookupError(f"run {run.name} is {run.status}: there is nothing to go on with")
+    if client.describe_execution(executionArn=run.arn).get("redriveStatus") == "REDRIVABLE":
+        client.redrive_execution(executionArn=run.arn)
+        return Run(arn=run.arn, label=run.name, input=run.input)
+    if not isinstance(run.input, dict):
+        raise LookupError(f"run {run.name} can't be started again: its input is no request")
+    return start(target, run.input | {"request_id": run.run_id}, label=run.run_id)
+
+
+def report_of(target: Target, name: str) -> dict[str, Any]:
+    """The report of a finished run, by the execution's name or ARN, or the run's id. Raises LookupError."""
+    run = find(target, name)
+    if run.output is None:
+        raise LookupError(f"run {run.name} is {run.status}: {message(run) if run.error else 'it has no report yet'}")
+    return run.output
+
+
+def _described(target: Target, name: str) -> Run | None:
+    arn = name if name.startswith("arn:") else f"{target.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    client, run = target.client("stepfunctions"), Run(arn=arn, label=arn.rpartition(":")[2])
+    try:
+        _refresh(client, run)
+    except (client.exceptions.ExecutionDoesNotExist, client.exceptions.InvalidArn):
+        return None
+    return run
 
 
 def _refresh(client: Any, run: Run) -> None:
@@ -107,7 +139,7 @@ def _refresh(client: Any, run: Run) -> None:
                 state = event.get(detail, {}).get("name")
                 if state in STATES:
                     counter[STATES[state]] += 1
-    run.status = answer["status"]
+    run.status, run.input = answer["status"], json.loads(answer["input"])
     if "stopDate" in answer:
         run.seconds = (answer["stopDate"] - answer["startDate"]).total_seconds()
     run.output = json.loads(answer["output"]) if run.status == "SUCCEEDED" else None

@@ -8,12 +8,15 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from operate import runs
+from functions.adapters.budget import MonthBudget, usd
+from operate import records, runs
 from operate.runs import Run
 from operate.target import Target
 
 STEPS = ("prompt", "image", "upload", "cleanup")
 WIDE = 100
+# What a record's status means to the one who paid.
+WORDS = {"claimed": "being bought, or cut off", "staged": "bought, not stored yet", "lost": "paid and lost"}
 
 
 def watch(target: Target, started: Sequence[Run], console: Console) -> None:
@@ -29,6 +32,7 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
     """A finished run's pictures with key, size, prompt and cost; a failed run's error and what to do."""
     if run.output is None:
         console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(runs.message(run))}")
+        show_records(target, run, console)
         return
     if "pictures" not in run.output:
         console.print_json(data=run.output)
@@ -56,6 +60,34 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
     ]
     for place in runs.fetch(target, run.output, folder) if folder else places:
         console.print(f"  {escape(str(place))}", soft_wrap=True, highlight=False)
+
+
+def show_records(target: Target, run: Run, console: Console) -> None:
+    """What the table says of the pictures of a run that has no report: which are paid, which are stored, what goes on with it."""
+    pictures = records.of_run(target, run.run_id)[2]
+    if not pictures:
+        console.print("no picture was bought")
+        return
+    table = Table(title="its pictures", title_justify="left")
+    for column in ("picture", "status", "cost", "possibly paid", "where"):
+        table.add_column(column, overflow="fold")
+    for picture in pictures:
+        cost = None if picture.cost_micro_usd is None else picture.cost_micro_usd / records.MICRO
+        status = WORDS.get(picture.status, picture.status)
+        table.add_row(str(picture.n), status, dollars(cost), str(picture.possibly_paid), escape(picture.key or picture.staged_key or ""))
+    console.print(table)
+    console.print(f"`make redrive RUN={run.run_id}` goes on with it, paying only for what is missing", highlight=False, soft_wrap=True)
+
+
+def show_budget(month: MonthBudget, console: Console) -> None:
+    """A month's money in one line."""
+    console.print(
+        f"{month.month}: {usd(month.spent)} spent, {usd(month.committed - month.spent)} reserved, cap {usd(month.cap)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if month.cap == 0:
+        console.print("a cap of 0 stops all spending; set another with make budget USD=…")
 
 
 def dollars(cost: float | None) -> str:

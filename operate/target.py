@@ -37,9 +37,16 @@ class Target:
         config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
         return boto3.client(service, region_name=self.region, config=config, **local)  # type: ignore[call-overload]
 
+    def output(self, name: str) -> str:
+        """One of the stack's outputs. Raises TargetError where an older deployment lacks it."""
+        outputs = stack_outputs(self.client("cloudformation"))
+        if name not in outputs:
+            raise TargetError(f"the deployed stack has no output {name}: it is older than this checkout; deploy it again")
+        return outputs[name]
+
     def secret(self) -> str:
         """The name of the secret that holds the OpenAI key."""
-        return stack_outputs(self.client("cloudformation"))["OpenAIKeySecret"]
+        return self.output("OpenAIKeySecret")
 
 
 def local(outputs: Path = OUTPUTS) -> Target:

@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from functions import request
 from local.deploy import ROOT
+from operate import runs
+from operate.target import Target
 from tests.functions.conftest import NOW, make_settings
 from tests.local_stack import LocalStack, free_port
 
@@ -109,3 +113,89 @@ def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere)
     assert done.returncode == 1
     assert "make up" in done.stderr
+
+
+SMALL = {"size": "256x256", "quality": "low", "folder_name": "resumed"}
+NO_CREDIT = {"path": "/v1/images/generations", "status": 429, "body": {"error": {"code": "insufficient_quota", "message": "no"}}}
+
+
+@pytest.mark.parametrize("named", ["by the execution's name", "by the request_id"])
+def test_redrive_goes_on_with_a_failed_run_and_pays_for_what_is_missing(aws: LocalStack, tmp_path: Path, named: str) -> None:
+    request_id = f"resume-{len(named)}"
+    aws.script(NO_CREDIT)
+    failed = aws.run({"request_id": request_id, "prompt": "A kite", **SMALL})
+    assert failed["error"] == "QuotaExhaustedError"
+    done = operate(aws, tmp_path, "redrive", failed["name"] if named == "by the execution's name" else request_id)
+    assert done.returncode == 0, done.stderr
+    assert "resumed/image_" in done.stdout
+    assert aws.charged()["images"] == 1
+    assert aws.states.describe_execution(executionArn=failed["executionArn"])["redriveCount"] == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aged(Target):
+    """A stack whose executions can't be redriven any more, as on AWS after 14 days."""
+
+    def client(self, service: str) -> Any:
+        client = super().client(service)
+        if service == "stepfunctions":
+            describe = client.describe_execution
+            client.describe_execution = lambda **call: describe(**call) | {"redriveStatus": "NOT_REDRIVABLE"}
+        return client
+
+
+def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(aws: LocalStack) -> None:
+    aws.script(NO_CREDIT)
+    failed = aws.run({"prompt": "A kite", **SMALL})
+    names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
+    again = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
+    assert again.arn != failed["executionArn"]
+    assert aws.ended(again.arn)["report"]["run_id"] == failed["name"]
+    assert aws.charged()["images"] == 1
+
+
+def test_there_is_nothing_to_redrive_in_a_run_that_succeeded(aws: LocalStack, tmp_path: Path) -> None:
+    name = aws.run({"prompt": "A kite", **SMALL})["name"]
+    done = operate(aws, tmp_path, "redrive", name)
+    assert (done.returncode, aws.charged()["images"]) == (1, 1)
+    assert "SUCCEEDED" in done.stderr
+
+
+def test_a_failed_run_tells_what_is_bought_and_not_stored_and_the_command_that_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script({"path": "/v1/images/generations", "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True})
+    failed = aws.run({"prompt": "A kite", **SMALL})
+    assert "bought and not stored yet: picture 1" in failed["cause"]
+    shown = operate(aws, tmp_path, "report", failed["name"])
+    assert shown.returncode == 0, shown.stderr
+    assert "bought, not stored yet" in shown.stdout
+    assert f"make redrive RUN={failed['name']}" in shown.stdout
+
+
+def test_report_shows_a_finished_run_again(aws: LocalStack, tmp_path: Path) -> None:
+    made = aws.run({"prompt": "A kite", **SMALL})
+    shown = operate(aws, tmp_path, "report", made["name"])
+    assert shown.returncode == 0, shown.stderr
+    assert made["report"]["pictures"][0]["key"] in shown.stdout
+
+
+def test_budget_shows_the_month_and_stops_all_spending_at_once_without_a_deploy(aws: LocalStack, tmp_path: Path) -> None:
+    try:
+        stopped = operate(aws, tmp_path, "budget", "0")
+        assert stopped.returncode == 0, stopped.stderr
+        assert "cap $0.0000" in stopped.stdout
+        refused = aws.run({**SMALL})
+        assert refused["error"] == "BudgetExceededError"
+        assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
+    finally:
+        raised = operate(aws, tmp_path, "budget", "25")
+    assert "cap $25.0000" in raised.stdout
+    assert aws.run({**SMALL})["status"] == "SUCCEEDED"
+    assert "cap $25.0000" in operate(aws, tmp_path, "budget").stdout
+
+
+@pytest.mark.parametrize("words", ["-1", "nan", "inf", "five"])
+def test_a_budget_that_is_no_sum_changes_nothing(aws: LocalStack, tmp_path: Path, words: str) -> None:
+    refused = operate(aws, tmp_path, "budget", "--", words)
+    assert refused.returncode == 2
+    assert "usd" in refused.stderr
+    assert "cap $25.0000" in operate(aws, tmp_path, "budget").stdout

@@ -1,0 +1,40 @@
+"""What the table says of a run and of the month's money, also where a run has failed and has no report."""
+
+from datetime import UTC, datetime
+
+from functions.adapters.budget import Budget, MonthBudget, month_of
+from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord, Records
+from functions.adapters.table import Table
+from operate.target import Target
+
+MICRO = 1_000_000
+
+
+def of_run(target: Target, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
+    """A run's records: prompt, chat call, pictures."""
+    table = _table(target)
+    return Records(table, Budget(table, setting=0)).run(run_id)
+
+
+def first_execution(target: Target, run_id: str) -> str | None:
+    """The name of a run's first execution, None where the run is not known."""
+    prompt = of_run(target, run_id)[0]
+    return prompt.execution if prompt else None
+
+
+def budget(target: Target) -> MonthBudget:
+    """This month's money."""
+    return _budget(target).read(month_of(datetime.now(UTC)))
+
+
+def set_budget(target: Target, usd: float) -> MonthBudget:
+    """Change the cap, in dollars, from now on; 0 stops all spending."""
+    return _budget(target).set_cap(month_of(datetime.now(UTC)), round(usd * MICRO))
+
+
+def _budget(target: Target) -> Budget:
+    return Budget(_table(target), setting=round(float(target.output("MonthlyBudgetUsd")) * MICRO))
+
+
+def _table(target: Target) -> Table:
+    return Table(target.client("dynamodb"), name=target.table)
