@@ -1,0 +1,77 @@
+"""Which function calls, and how it dies in the middle of a call; read from Linux's /proc."""
+
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_LOOPBACK = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), sys.byteorder):08X}"
+_NAME = b"AWS_LAMBDA_FUNCTION_NAME="
+DEATH_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A process; `function` is empty where it is no function's."""
+
+    pid: int
+    function: str
+
+
+class Callers:
+    """Finds the process at the other end of a connection; those that called before are looked at first."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def find(self, *, port: int, at: int) -> Caller | None:
+        """Who has connected from `port` to the port `at` of this machine; None if that process has ended already."""
+        inode = _inode(port, at)
+        everyone = (int(name) for name in os.listdir(_PROC) if name.isdecimal())  # noqa: PTH208 - ten times as fast as Path
+        for pid in (*self._known, *everyone) if inode else ():
+            if _holds(pid, f"socket:[{inode}]"):
+                self._known.add(pid)
+                return Caller(pid=pid, function=_function(pid))
+            self._known.discard(pid)
+        return None
+
+
+def kill(pid: int) -> None:
+    """SIGKILL a process and wait until it is dead with all its threads and its connections are closed."""
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            if not select.select([handle], [], [], DEATH_SECONDS)[0]:
+                raise TimeoutError(f"process {pid} does not die")
+        finally:
+            os.close(handle)
+
+
+def _inode(port: int, at: int) -> str | None:
+    connection = f" {_LOOPBACK}:{port:04X} {_LOOPBACK}:{at:04X} "
+    line = next((line for line in (_PROC / "net/tcp").read_text().splitlines() if connection in line), None)
+    return line.split()[9] if line else None
+
+
+def _holds(pid: int, link: str) -> bool:
+    folder = f"/proc/{pid}/fd"
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - ten times as fast as Path
+            with suppress(OSError):
+                if os.readlink(f"{folder}/{name}") == link:  # noqa: PTH115
+                    return True
+    return False
+
+
+def _function(pid: int) -> str:
+    with suppress(OSError):
+        for pair in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+            if pair.startswith(_NAME):
+                return pair.removeprefix(_NAME).decode()
+    return ""

@@ -1,0 +1,87 @@
+"""What holds after whatever happened: every paid picture is delivered or counted, and nothing else was touched."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions import keys
+from tests.faults.storm import Storm
+
+# Where a person has to decide: bought as often as may be, or paid and refused by S3 to the end.
+GIVEN_UP = ("claimed", "lost")
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What a number of runs came to."""
+
+    runs: int = 0
+    asked: int = 0
+    stored: int = 0
+    refused: int = 0
+    given_up: int = 0
+    paid: int = 0
+    possibly_paid: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def holds(self, what: str, run_id: str, truth: bool, shown: object = "") -> None:
+        if not truth:
+            self.broken.append(f"{run_id}: {what} {shown}")
+
+
+def check_run(storm: Storm, tally: Tally, run_id: str, *, folder: str, count: int, paid_by_prompt: dict[str, int]) -> None:
+    """One run that has ended, whichever way."""
+    items = {item["sk"]: item for item in storm.records(run_id)}
+    images = [items.get(f"image#{n}") for n in range(1, count + 1)]
+    tally.runs, tally.asked = tally.runs + 1, tally.asked + count
+    stored = [image for image in images if image and image["status"] == "stored"]
+    refused = [image for image in images if image and image["status"] == "refused"]
+    given_up = [image for image in images if image and image["status"] in GIVEN_UP]
+    possibly = sum(image["possibly_paid"] for image in images if image)
+    paid = paid_by_prompt.get(_short(items["prompt"]["text"]), 0) if "prompt" in items else 0
+    tally.stored += len(stored)
+    tally.refused += len(refused)
+    tally.given_up += len(given_up)
+    tally.paid, tally.possibly_paid = tally.paid + paid, tally.possibly_paid + possibly
+    for image in given_up:
+        counted = image["status"] == "lost" or (image["purchase"], image["possibly_paid"], image["lease_until"]) == (2, 2, 0)
+        tally.holds("a purchase was given up and not counted", run_id, counted, image)
+    lost = sum(image["status"] == "lost" for image in given_up)
+    tally.holds("paid and neither stored nor counted", run_id, paid <= len(stored) + lost + possibly, (paid, len(stored), possibly))
+    tally.holds("stored and never paid", run_id, paid >= len(stored), (paid, len(stored)))
+    if not given_up and "prompt" in items:
+        tally.holds("pictures delivered are not those asked for", run_id, len(stored) + len(refused) == count, items)
+        tally.holds("something is left in staging", run_id, not storm.staged(run_id), storm.staged(run_id))
+    for image in stored:
+        _check_picture(storm, tally, run_id, image, folder=folder)
+
+
+def check_whole(storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int) -> None:
+    """All runs that wrote under folders which begin with `prefix`: table, bucket and OpenAI's own count agree, and no money is open."""
+    allowed = tuple(f"{folder}/" for folder in folders)
+    found = storm.keys(prefix)
+    outside = [key for key in found if not key.startswith(allowed)]
+    tally.holds("objects outside of the folders", prefix, not outside, outside)
+    pictures = [key for key in found if key.endswith(keys.PICTURES)]
+    tally.holds("bucket and table differ", prefix, len(pictures) == tally.stored, (len(pictures), tally.stored))
+    versions = Counter(version["Key"] for version in [*storm.versions(prefix), *storm.versions(f"thumbnails/{prefix}")])
+    again = {key: number for key, number in versions.items() if number > 1 and not key.endswith("/")}
+    tally.holds("something was written over", prefix, not again, again)
+    tally.holds("OpenAI counts others", prefix, paid == tally.paid, (paid, tally.paid))
+    month = storm.budget()
+    tally.holds("a reservation is left open", prefix, month["committed"] == month["spent"], month)
+
+
+def _check_picture(storm: Storm, tally: Tally, run_id: str, image: dict[str, Any], *, folder: str) -> None:
+    key = image["key"]
+    tally.holds("a picture is outside of its folder", run_id, key.startswith(f"{folder}/"), key)
+    body = storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read()
+    tally.holds("the stored bytes are not the paid ones", run_id, hashlib.sha256(body).hexdigest() == image["sha256"], key)
+    for beside in (keys.sidecar(key), keys.thumbnail(key)):
+        tally.holds("a companion is missing", run_id, storm.keys(beside) == [beside], beside)
+
+
+def _short(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]  # as the stand-in's ledger names it

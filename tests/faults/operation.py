@@ -1,0 +1,65 @@
+"""What a request asks for, by the names that AWS gives its operations."""
+
+import json
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+_OPENAI = {"/v1/chat/completions": "chat", "/v1/images/generations": "image"}
+_OF_BUCKET = {"versions": "ListObjectVersions", "list-type": "ListObjectsV2", "delete": "DeleteObjects"}
+_OF_OBJECT = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request, read. `target` is a key, records or a path for people; `text` is what a rule's `contains` looks into."""
+
+    service: str
+    operation: str
+    target: str
+    text: str
+
+
+def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
+    """A request by its service's own rules; an object's bytes are never looked into."""
+    where = urlsplit(path)
+    target_header = headers.get("X-Amz-Target")
+    if target_header:
+        prefix, _, operation = target_header.rpartition(".")
+        said = body.decode(errors="replace")
+        service = prefix.partition("_")[0].lower()
+        return Asked(service=service, operation=operation, target=_records(json.loads(said or "{}")), text=said)
+    if where.path.startswith("/v1/"):  # no bucket has so short a name
+        return Asked(service="openai", operation=_OPENAI.get(where.path, method), target=where.path, text=body.decode(errors="replace"))
+    query = parse_qs(where.query, keep_blank_values=True)
+    key = unquote(where.path).lstrip("/").partition("/")[2]
+    if key:
+        operation = "CopyObject" if headers.get("x-amz-copy-source") else _OF_OBJECT.get(method, method)
+        return Asked(service="s3", operation=operation, target=key, text=key)
+    operation = next((name for mark, name in _OF_BUCKET.items() if mark in query), f"{method} {where.path}?{where.query}")
+    target = " ".join(_named_keys(body)) if operation == "DeleteObjects" else "".join(query.get("prefix", []))
+    return Asked(service="s3", operation=operation, target=target, text=target)
+
+
+def _named_keys(body: bytes) -> list[str]:
+    """The keys that a DeleteObjects names."""
+    root = ET.fromstring(body)  # noqa: S314 - our own client wrote it
+    return [found.findtext("{*}Key") or "" for found in root.findall("{*}Object")]
+
+
+def _records(body: dict[str, Any]) -> str:
+    if "TransactItems" in body:
+        return ", ".join(f"{kind} {_record(action)}" for entry in body["TransactItems"] for kind, action in entry.items())
+    if "SecretId" in body:
+        return str(body["SecretId"])
+    return _record(body)
+
+
+def _record(action: dict[str, Any]) -> str:
+    key = action.get("Key") or action.get("Item")
+    if key:
+        return " ".join(str(next(iter(key[name].values()))) for name in ("pk", "sk") if name in key)
+    values = action.get("ExpressionAttributeValues", {})
+    return " ".join(str(next(iter(value.values()))) for value in values.values())

@@ -1,0 +1,21 @@
+"""A random walk of faults holds every promise. `make soak` takes a longer one: EASEL_WALK_RUNS and EASEL_WALK_SEED."""
+
+import os
+
+from tests.faults.storm import Storm
+from tests.faults.walk import walk
+
+RUNS = int(os.environ.get("EASEL_WALK_RUNS", "200"))
+SEED = os.environ.get("EASEL_WALK_SEED", "1")
+
+
+def test_no_paid_picture_is_lost_or_paid_twice_uncounted_whatever_happens(stormy: Storm) -> None:
+    walked = walk(stormy, seed=SEED, runs=RUNS)
+    print(f"\n{walked}")
+    assert not walked.tally.broken
+    assert not walked.stuck
+    assert walked.tally.runs == RUNS
+    assert walked.chat_paid <= walked.chat_known
+    # Weather that never strikes shows nothing.
+    assert walked.faults > RUNS / 2
+    assert walked.tally.possibly_paid > 0

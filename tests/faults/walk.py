@@ -1,0 +1,108 @@
+"""A random walk: runs side by side through faults drawn from a seed, gone on with until they end, then held against the invariants."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from functions import keys
+from tests.faults.invariants import Tally, check_run, check_whole
+from tests.faults.leases import run_out_after_kills
+from tests.faults.storm import Storm
+from tests.faults.weather import draw
+
+AT_ONCE = 6
+TRIES = 12  # how often a person goes on with a run; each fault strikes a few times at most
+# A person has to decide: going on changes nothing.
+FOR_GOOD = ("OutcomeUnknownError",)
+
+
+@dataclass(kw_only=True)
+class Walked:
+    """What came of a walk."""
+
+    tally: Tally
+    faults: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    stuck: list[str] = field(default_factory=list)
+    chat_paid: int = 0
+    chat_known: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run of the walk."""
+
+    run_id: str
+    request: dict[str, Any]
+    twice: bool
+    rng: Random
+
+
+def walk(storm: Storm, *, seed: str, runs: int) -> Walked:
+    """Make so many runs, and check them all."""
+    storm.forget()
+    run_out_after_kills(storm)
+    plans = [_plan(seed, number) for number in range(runs)]
+    walked = Walked(tally=Tally())
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for faults, ending in pool.map(lambda plan: _through(storm, plan), plans):
+            walked.faults += faults
+            walked.endings[ending] += 1
+    _check(storm, walked, plans, prefix=f"walk-{seed}")
+    return walked
+
+
+def _plan(seed: str, number: int) -> Plan:
+    rng = Random(f"{seed}-{number}")  # noqa: S311 - to be repeated, no secret
+    run_id = f"walk-{seed}-{number}"
+    words = {"prompt" if rng.random() < 0.3 else "description": f"A kite over the bay, {run_id}."}
+    request = {
+        "request_id": run_id,
+        "folder_name": f"walk-{seed}/{number % 7}",
+        "count": rng.choice([1, 1, 2, 3]),
+        "size": "256x256",
+        "quality": "low",
+    }
+    return Plan(run_id=run_id, request=request | words, twice=rng.random() < 0.2, rng=rng)
+
+
+def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
+    """Take a run to its end, as a person would who finds it red: Redrive, or start it again. Gives the faults that struck, and the end."""
+    faults = [draw(plan.rng, run_id=plan.run_id, name=f"_{keys.run8(plan.run_id)}_") for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))]
+    storm.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
+    storm.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
+    storm.script(*[fault.stand_in for fault in faults if fault.stand_in])
+    started = [storm.start(plan.request) for _ in range(2 if plan.twice else 1)]
+    ended = [storm.ended(arn) for arn in started][-1]
+    for _ in range(TRIES):
+        if ended["status"] == "SUCCEEDED" or ended["error"] in FOR_GOOD:
+            break
+        if plan.rng.random() < 0.5:
+            storm.states.redrive_execution(executionArn=ended["executionArn"])
+            ended = storm.ended(ended["executionArn"])
+        else:
+            ended = storm.run(plan.request)
+    return len(faults), ended.get("error") or ended["status"]
+
+
+def _check(storm: Storm, walked: Walked, plans: Sequence[Plan], *, prefix: str) -> None:
+    charged = storm.charged()
+    for plan in plans:
+        request = plan.request
+        check_run(
+            storm,
+            walked.tally,
+            plan.run_id,
+            folder=request["folder_name"],
+            count=request["count"],
+            paid_by_prompt=charged["images_by_prompt"],
+        )
+        for item in storm.records(plan.run_id):
+            if item["sk"] == "chat":
+                walked.chat_known += item["possibly_paid"] + (item["status"] == "written")
+    walked.chat_paid = charged["chat"]
+    walked.stuck = [ending for ending in walked.endings.elements() if ending not in ("SUCCEEDED", *FOR_GOOD)]
+    check_whole(storm, walked.tally, folders={plan.request["folder_name"] for plan in plans}, prefix=prefix, paid=charged["images"])
