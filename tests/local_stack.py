@@ -5,6 +5,7 @@ import os
 import socket
 import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +39,13 @@ class LocalStack:
             assert time.monotonic() < deadline, f"{arn} is still running"
             time.sleep(0.05)
         return dict(found) | {"report": json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None}
+
+    def until(self, happens: Callable[[], bool]) -> None:
+        """Wait for a condition."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not happens():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.02)
 
     def run(self, request: Any, *, name: str | None = None) -> dict[str, Any]:
         return self.ended(self.start(request, name=name))

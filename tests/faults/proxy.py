@@ -96,10 +96,15 @@ class Proxy:
         with self._lock:
             return [counted.rule for counted in self._rules if counted.left]
 
-    def forget(self) -> None:
-        """Drop the rules and the list of calls."""
+    def clear(self) -> None:
+        """Drop the rules."""
         with self._lock:
             self._rules.clear()
+
+    def forget(self) -> None:
+        """Drop the rules and the list of calls."""
+        self.clear()
+        with self._lock:
             self._calls.clear()
 
     def close(self) -> None:

@@ -1,12 +1,16 @@
 """A local stack in a storm: every call of its functions goes through a proxy that can fail it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from functions.adapters.budget import Budget, month_of
+from functions.adapters.table import Table
 from tests.faults.proxy import Call, Proxy
 from tests.local_stack import LocalStack
 
@@ -29,6 +33,12 @@ class Storm(LocalStack):
             proxy.on_kill = None
             proxy.forget()
 
+    def clear(self) -> None:
+        """From now on nothing fails; what was counted stays."""
+        self._openai("DELETE", "/_faults")
+        for proxy in (self.aws_faults, self.openai_faults):
+            proxy.clear()
+
     def calls(self, step: str = "") -> list[Call]:
         """What the functions called at AWS and at OpenAI, in order; `step` is a part of the function's name, as Image."""
         both = [*self.aws_faults.calls, *self.openai_faults.calls]
@@ -41,6 +51,16 @@ class Storm(LocalStack):
     def budget(self) -> dict[str, Any]:
         """This month's item, empty before the first run."""
         return next(iter(self._items(f"budget#{datetime.now(UTC):%Y-%m}")), {})
+
+    @contextmanager
+    def capped(self, micro_usd: int) -> Iterator[None]:
+        """This month's cap for a while, as a person sets it while the stack runs."""
+        before = self.budget()["cap"]
+        self._set_cap(micro_usd)
+        try:
+            yield
+        finally:
+            self._set_cap(before)
 
     def let_leases_run_out(self, run_id: str, *, sk: str | None = None) -> int:
         """Stands for the time that a killed function's lease takes to pass; gives how many claims were live.
@@ -59,6 +79,10 @@ class Storm(LocalStack):
     def staged(self, run_id: str) -> list[str]:
         """The keys that a run has in staging."""
         return self.keys(f"staging/{run_id}/")
+
+    def _set_cap(self, micro_usd: int) -> None:
+        setting = self.budget()["setting"]
+        Budget(Table(self.dynamodb, name=self.table), setting=setting).set_cap(month_of(datetime.now(UTC)), micro_usd)
 
     def _items(self, pk: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("query").paginate(

@@ -1,0 +1,109 @@
+"""Rows 90 to 98 of docs/faults.md: deletes, purges and restores take or bring only what they may, also where S3 or the function fails."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.faults.rule import Rule
+from tests.faults.scenario import SMALL
+from tests.faults.storm import Storm
+
+DELETE = {"action": "delete_folder", "confirm": True}
+
+
+@pytest.fixture
+def folder(stormy: Storm) -> Iterator[str]:
+    """A folder with two pictures, and a neighbour whose name begins with it."""
+    name = f"removals-{uuid4().hex}"
+    for where, count in ((name, 2), (f"{name}2", 1)):
+        assert stormy.run({"prompt": "A kite", "folder_name": where, "count": count, **SMALL})["status"] == "SUCCEEDED"
+    before = sorted(stormy.keys(f"{name}2/"))
+    stormy.forget()
+    yield name
+    assert sorted(stormy.keys(f"{name}2/")) == before
+
+
+def pictures(storm: Storm, folder: str) -> list[str]:
+    return [key for key in storm.keys(f"{folder}/") if key.endswith(".png")]
+
+
+def in_table(storm: Storm, folder: str) -> list[str]:
+    found = storm.dynamodb.query(
+        TableName=storm.table,
+        IndexName="by_folder",
+        KeyConditionExpression="shelf_folder = :folder",
+        ExpressionAttributeValues={":folder": {"S": f"stored#{folder}"}},
+    )
+    return [item["key"]["S"] for item in found["Items"]]
+
+
+def test_90_what_is_not_there_is_deleted_already(stormy: Storm) -> None:
+    ended = stormy.run({"action": "delete_image", "image_key": "never/was.png", "confirm": True})
+    assert (ended["status"], ended["report"]["deleted"]) == ("SUCCEEDED", 0)
+
+
+def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_record(stormy: Storm, folder: str) -> None:
+    kept = pictures(stormy, folder)[0]
+    stormy.aws_faults.script(Rule(operation="DeleteObjects", object_errors=[(kept, "AccessDenied")], times=9))
+    ended = stormy.run(DELETE | {"folder_name": folder})
+    assert ended["error"] == "StorageDeniedError"
+    assert kept in ended["cause"]
+    assert "AccessDenied" in ended["cause"]
+    assert pictures(stormy, folder) == in_table(stormy, folder) == [kept]
+    stormy.clear()
+    stormy.states.redrive_execution(executionArn=ended["executionArn"])
+    assert stormy.ended(ended["executionArn"])["status"] == "SUCCEEDED"
+    assert stormy.keys(f"{folder}/") == []
+
+
+def test_92_what_s3_keeps_in_passing_is_tried_again(stormy: Storm, folder: str) -> None:
+    stormy.aws_faults.script(Rule(operation="DeleteObjects", object_errors=[(".png", "InternalError")]))
+    assert stormy.run(DELETE | {"folder_name": folder})["status"] == "SUCCEEDED"
+    assert stormy.keys(f"{folder}/") == in_table(stormy, folder) == []
+
+
+def test_93_a_delete_keeps_the_versions_and_a_purge_does_not(stormy: Storm, folder: str) -> None:
+    deleted = stormy.run(DELETE | {"folder_name": folder})["report"]
+    assert (deleted["recoverable_days"], stormy.keys(f"{folder}/")) == (30, [])
+    assert [version for version in stormy.versions(f"{folder}/") if not version["deleted"]]
+    purged = stormy.run(DELETE | {"folder_name": folder, "purge": True})["report"]
+    assert purged["recoverable_days"] == 0
+    assert stormy.versions(f"{folder}/") == stormy.versions(f"thumbnails/{folder}/") == []
+
+
+def test_95_a_folder_s_neighbour_stays(stormy: Storm, folder: str) -> None:
+    planned = stormy.run({"action": "delete_folder", "folder_name": folder, "dry_run": True})["report"]
+    gone = stormy.run(DELETE | {"folder_name": folder, "purge": True})["report"]
+    assert planned["objects"] == gone["deleted"] == 7  # two pictures of three objects each, and the folder's marker
+    assert planned["bytes"] == gone["bytes"] > 0
+
+
+@pytest.mark.parametrize("action", ["delete_folder", "restore_folder", "purge"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "DeleteObjects"])
+def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
+    stormy: Storm, folder: str, action: str, when: Any, operation: str
+) -> None:
+    request = {"restore_folder": {"action": action}, "purge": DELETE | {"purge": True}}.get(action, DELETE) | {"folder_name": folder}
+    before = pictures(stormy, folder)
+    if action == "restore_folder":
+        assert stormy.run(DELETE | {"folder_name": folder})["status"] == "SUCCEEDED"
+    stormy.aws_faults.script(Rule(operation=operation, step="Cleanup", kill=when))
+    ended = stormy.run(request)
+    assert ended["status"] == "SUCCEEDED"
+    assert stormy.aws_faults.waiting() == []
+    left = before if action == "restore_folder" else []
+    assert pictures(stormy, folder) == left
+    assert sorted(in_table(stormy, folder)) == left
+
+
+def test_98_a_picture_that_arrives_while_its_folder_is_deleted_survives(stormy: Storm, folder: str) -> None:
+    # The listing is held up until another picture is there.
+    stormy.aws_faults.script(Rule(operation="TransactWriteItems", step="Cleanup", hang=1.5))
+    arn = stormy.start(DELETE | {"folder_name": folder})
+    stormy.until(lambda: any(call.fault == "hang" for call in stormy.calls("Cleanup")))
+    new = stormy.run({"prompt": "A kite", "folder_name": folder, **SMALL})["report"]["pictures"][0]["key"]
+    assert stormy.ended(arn)["status"] == "SUCCEEDED"
+    assert pictures(stormy, folder) == in_table(stormy, folder) == [new]

@@ -1,0 +1,175 @@
+"""Rows 31 to 36 and 66 to 78 of docs/faults.md: what Secrets Manager, S3 and DynamoDB answer, and what must never be bought again."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.faults.rule import Rule
+from tests.faults.scenario import SMALL, Scenario, play, refused, rows
+from tests.faults.storm import Storm
+
+BYTES, NOTE = "/1/1.bytes", "/1/1.json"
+# Functions keep the key in memory; a 401 has them fetch it.
+FETCH = refused(401, "invalid_api_key")
+
+
+def says(*words: str) -> Any:
+    def said(_storm: Storm, ended: dict[str, Any]) -> None:
+        message = json.loads(ended["cause"])["errorMessage"]
+        assert [word for word in words if word not in message] == []
+
+    return said
+
+
+def staged(**fault: Any) -> Rule:
+    return Rule(operation="PutObject", contains=BYTES, **fault)
+
+
+def copied(**fault: Any) -> Rule:
+    return Rule(operation="CopyObject", **fault)
+
+
+def fetched(**fault: Any) -> Rule:
+    return Rule(operation="GetSecretValue", step="Image", **fault)
+
+
+def written(**fault: Any) -> Rule:
+    return Rule(operation="TransactWriteItems", **fault)
+
+
+@rows(
+    Scenario(
+        name="31 no secret", stand_in=[FETCH], error="ConfigError", images=0,
+        asked=("GetSecretValue", 1), step="Image", also=says("make secret"),
+        aws=[fetched(status=400, code="ResourceNotFoundException", times=9)],
+    ),
+    Scenario(name="33 a secret that is throttled once", stand_in=[FETCH], aws=[fetched(status=400, code="ThrottlingException")]),
+    Scenario(name="33 a secret that fails for one try", stand_in=[FETCH],
+        aws=[fetched(status=500, code="InternalServiceError", times=3)]),
+    Scenario(
+        name="34 a secret that is denied", stand_in=[FETCH], error="StorageDeniedError", images=0,
+        asked=("GetSecretValue", 1), step="Image",
+        aws=[fetched(status=400, code="AccessDeniedException", times=9)],
+    ),
+    Scenario(name="69 SlowDown at the staging put", aws=[staged(status=503, code="SlowDown", times=6)]),
+    Scenario(name="69 InternalError at the copy", aws=[copied(status=500, code="InternalError", times=2)]),
+    Scenario(name="69 SlowDown at the thumbnail",
+        aws=[Rule(operation="PutObject", contains="thumbnails/", status=503, code="SlowDown")]),
+    Scenario(name="69 SlowDown while staging is read", aws=[Rule(operation="GetObject", status=503, code="SlowDown")]),
+    Scenario(name="70 the staging put arrived, its answer did not", aws=[staged(lose_answer=True, times=2)]),
+    Scenario(name="70 the copy arrived, its answer did not", aws=[copied(lose_answer=True, times=4)]),
+    Scenario(name="70 the sidecar arrived, its answer did not",
+        aws=[Rule(operation="PutObject", contains=".png.json", lose_answer=True)]),
+    Scenario(name="70 a claim arrived, its answer did not", aws=[written(step="Image", lose_answer=True)]),
+    Scenario(name="70 the record arrived, its answer did not", aws=[written(step="Upload", lose_answer=True)]),
+    Scenario(name="71 a conditional conflict", aws=[copied(status=409, code="ConditionalRequestConflict", times=2)]),
+    Scenario(name="71 a copy that fails inside a 200", aws=[copied(status=200, code="InternalError")]),
+    Scenario(
+        name="73 denied before paying", error="StorageDeniedError", images=0, asked=("PutObject", 2),
+        aws=[Rule(operation="PutObject", contains=NOTE, status=403, code="AccessDenied", times=9)],
+    ),
+    Scenario(
+        name="73 denied before the chat", error="StorageDeniedError", images=0, chat=0, asked=("PutObject", 1),
+        aws=[Rule(operation="PutObject", status=403, code="AccessDenied", times=9)],
+    ),
+    Scenario(
+        name="73 a disabled KMS key at the copy", error="StorageDeniedError", asked=("CopyObject", 1),
+        aws=[copied(status=400, code="KMS.DisabledException", times=9)],
+        also=says("bought and not stored yet: picture 1", "make redrive RUN="),
+    ),
+    Scenario(name="74 bytes that change on the way", aws=[staged(corrupt=True)]),
+    Scenario(
+        name="77 a bucket that is gone", error="ConfigError", images=0, chat=0,
+        aws=[Rule(operation="PutObject", status=404, code="NoSuchBucket", times=9)],
+    ),
+    Scenario(
+        name="77 a bucket in another region", error="ConfigError", images=0, chat=0,
+        aws=[Rule(operation="PutObject", status=301, code="PermanentRedirect", times=9)],
+    ),
+    Scenario(name="33 a table that is throttled", aws=[Rule(operation="GetItem", status=400, code="ThrottlingException", times=4)]),
+    Scenario(name="33 a table that fails for one try", aws=[written(status=500, code="InternalServerError", times=3)]),
+    Scenario(
+        name="33 a claim that meets other writers nine times",
+        aws=[written(step="Image", cancelled=("TransactionConflict", "None"), times=9)],
+    ),
+    Scenario(name="34 a table that is denied", error="StorageDeniedError", images=0, chat=0, asked=("GetItem", 1),
+        aws=[Rule(operation="GetItem", status=400, code="AccessDeniedException", times=9)]),
+)  # fmt: skip
+def test_aws_s_bad_days(stormy: Storm, scenario: Scenario) -> None:
+    ended = play(stormy, scenario)
+    if scenario.error is None:
+        (made,) = ended["report"]["pictures"]
+        assert [version["deleted"] for version in stormy.versions(made["key"]) if version["Key"] == made["key"]] == [False]
+        assert stormy.staged(ended["name"]) == []
+        (image,) = [item for item in stormy.records(ended["name"]) if item["sk"] == "image#1"]
+        head = stormy.s3.head_object(Bucket=stormy.bucket, Key=made["key"])
+        assert head["Metadata"]["sha256"] == image["sha256"]
+    elif scenario.images:
+        assert any(key.endswith(".bytes") for key in stormy.staged(ended["name"]))
+
+
+@contextmanager
+def secret(storm: Storm, value: str) -> Iterator[None]:
+    client = storm.client("secretsmanager")
+    (name,) = [one["Name"] for one in client.list_secrets()["SecretList"]]
+    before = client.get_secret_value(SecretId=name)["SecretString"]
+    client.put_secret_value(SecretId=name, SecretString=value)
+    try:
+        yield
+    finally:
+        client.put_secret_value(SecretId=name, SecretString=before)
+
+
+@pytest.mark.parametrize("value", [" ", '{"key": "sk-1"}', '"sk-1"', "two words"], ids=["32 blank", "32 JSON", "32 quoted", "32 words"])
+def test_a_secret_that_holds_no_key_is_named_and_not_shown(stormy: Storm, value: str) -> None:
+    with secret(stormy, value):
+        ended = play(stormy, Scenario(name="32", stand_in=[FETCH], error="ConfigError", images=0, asked=("image", 1)))
+    assert "holds no plain API key" in ended["cause"]
+    assert "sk-1" not in ended["cause"]
+    play(stormy, Scenario(name="32 mended", images=1, chat=2))
+
+
+def test_32_a_newline_after_the_key_does_no_harm(stormy: Storm) -> None:
+    with secret(stormy, "local-stand-in\n"):
+        play(stormy, Scenario(name="32", stand_in=[FETCH]))
+
+
+def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: Storm) -> None:
+    words = "a very secret lighthouse"
+    ok = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
+    stormy.script(refused(401, "invalid_api_key", times=9))
+    failed = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
+    assert (ok["status"], failed["error"]) == ("SUCCEEDED", "AuthError")
+    functions = json.dumps(stormy.client("lambda").list_functions()["Functions"], default=str)
+    logs = stormy.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    lines = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+    assert any(ok["name"] in line for line in lines)
+    assert not [line for line in lines if words in line]
+    for said in (functions, json.dumps([stormy.history(one["executionArn"]) for one in (ok, failed)], default=str), *lines):
+        assert "local-stand-in" not in said
+
+
+def test_78_80_states_stay_small_with_the_longest_prompt_and_ten_pictures(stormy: Storm) -> None:
+    ended = stormy.run({"prompt": "語" * 32_000, "count": 10, "folder_name": "catalogue", **SMALL})
+    assert ended["report"]["stored"] == 10
+    events = stormy.history(ended["executionArn"])
+    assert len(events) < 25_000 / 100
+    # The request itself is in the input; all that the steps say is small.
+    exited = [event["stateExitedEventDetails"] for event in events if "stateExitedEventDetails" in event]
+    assert max(len(said["output"]) for said in exited if said["name"] != "Which action?") < 8_000
+
+
+def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_request(stormy: Storm) -> None:
+    ended = play(stormy, Scenario(name="107", stand_in=[refused(500, times=2)]))
+    logs = stormy.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    lines = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+    failures = [json.loads(line) for line in lines if line.startswith("{") and f'"{ended["name"]}"' in line and '"level":"ERROR"' in line]
+    assert [(line["error"], line["step"], line["n"]) for line in failures] == [("TransientError", "image", 1)] * 2
+    assert all("request req_" in line["message"] for line in failures)
+    counted = [json.loads(line) for line in lines if line.startswith("{") and '"Failed"' in line]
+    assert {metric["step"] for metric in counted} >= {"prompt", "image", "upload", "cleanup"}
