@@ -68,6 +68,9 @@ open: $(VENV)/.made ## Open a run's pictures: RUN=its name
 test: $(VENV)/.made-dev layers ## Run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
+	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) $(BIN)/python -m pytest tests/faults/test_walk.py -s
+
 bench: $(VENV)/.made ## Measure runs against a bare script that does the same calls
 	@$(BIN)/python -m bench.runs
 

@@ -70,8 +70,9 @@ class LocalStack:
     def charged(self) -> dict[str, Any]:
         return dict(self._openai("GET", "/_charged"))
 
-    def script(self, *rules: dict[str, Any]) -> None:
-        self._openai("POST", "/_faults", list(rules))
+    def script(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
+        """Add rules to the stand-in; gives all that still wait."""
+        return list(self._openai("POST", "/_faults", list(rules)))
 
     def forget(self) -> None:
         """Clear the stand-in's ledger and faults."""

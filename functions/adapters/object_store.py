@@ -1,6 +1,7 @@
 """The bucket. Nothing is overwritten: every put and copy to a final key is conditional."""
 
 import heapq
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,10 +62,13 @@ class ObjectStore:
         self.bucket = bucket
         self.page = page
 
-    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
-        """Write an object under a key that belongs to one purchase alone."""
+    def put(
+        self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str] | None = None, sha256: str | None = None
+    ) -> None:
+        """Write an object under a key that belongs to one purchase alone; S3 refuses other bytes than those of the sum `sha256`, in hex."""
+        proof = {"ChecksumSHA256": b64encode(bytes.fromhex(sha256)).decode()} if sha256 else {}
         with aws.named(f"writing {key!a}"):
-            self._client.put_object(**self._where, Key=key, Body=body, ContentType=content_type, Metadata=dict(metadata or {}))
+            self._client.put_object(**self._where, Key=key, Body=body, ContentType=content_type, Metadata=dict(metadata or {}), **proof)
 
     def put_if_absent(self, key: str, body: bytes, *, content_type: str) -> bool:
         """Write an object unless the key is taken; False where it is."""

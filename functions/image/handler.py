@@ -151,7 +151,8 @@ def _stage(
     """Put the bytes into staging. They exist nowhere else, so whatever S3 answers, it is asked again until the deadline."""
     while True:
         try:
-            return store.put(key, arrived.data, content_type="application/octet-stream", metadata=purchase.to_metadata(arrived, usage))
+            metadata = purchase.to_metadata(arrived, usage)
+            return store.put(key, arrived.data, content_type="application/octet-stream", metadata=metadata, sha256=arrived.sha256)
         except EaselError as error:
             # A further put may hang as long as its timeouts allow, and the record has to be written after it.
             if deadline.seconds() <= LAST_SECONDS + object_store.STAGING_PUT_SECONDS:

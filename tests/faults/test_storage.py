@@ -1,5 +1,6 @@
 """Rows 31 to 36 and 66 to 78 of docs/faults.md: what Secrets Manager, S3 and DynamoDB answer, and what must never be bought again."""
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,8 +106,8 @@ def test_aws_s_bad_days(stormy: Storm, scenario: Scenario) -> None:
         assert [version["deleted"] for version in stormy.versions(made["key"]) if version["Key"] == made["key"]] == [False]
         assert stormy.staged(ended["name"]) == []
         (image,) = [item for item in stormy.records(ended["name"]) if item["sk"] == "image#1"]
-        head = stormy.s3.head_object(Bucket=stormy.bucket, Key=made["key"])
-        assert head["Metadata"]["sha256"] == image["sha256"]
+        head = stormy.s3.head_object(Bucket=stormy.bucket, Key=made["key"], ChecksumMode="ENABLED")
+        assert head["Metadata"]["sha256"] == base64.b64decode(head["ChecksumSHA256"]).hex() == image["sha256"]
     elif scenario.images:
         assert any(key.endswith(".bytes") for key in stormy.staged(ended["name"]))
 

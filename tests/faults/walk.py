@@ -21,14 +21,29 @@ FOR_GOOD = ("OutcomeUnknownError",)
 
 @dataclass(kw_only=True)
 class Walked:
-    """What came of a walk."""
+    """What came of a walk. `injected` is how often a fault struck, `kills` how often a function was killed."""
 
     tally: Tally
-    faults: int = 0
+    injected: int = 0
+    kills: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     stuck: list[str] = field(default_factory=list)
     chat_paid: int = 0
     chat_known: int = 0
+
+    def __str__(self) -> str:
+        tally = self.tally
+        broken = Counter(said.partition(": ")[2].partition("(")[0].strip() for said in tally.broken)
+        return "\n".join(
+            [
+                f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored}, refused {tally.refused}, "
+                f"left to a person {tally.given_up}, not begun {tally.asked - tally.stored - tally.refused - tally.given_up}",
+                f"faults injected {self.injected}, of these kills {self.kills}; runs ended {dict(self.endings)}, stuck {len(self.stuck)}",
+                f"pictures paid {tally.paid}, counted possibly paid {tally.possibly_paid}; "
+                f"chat calls paid {self.chat_paid}, written or possibly paid {self.chat_known}",
+                f"promises broken {len(tally.broken)} {dict(broken) if broken else ''}",
+            ]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +63,12 @@ def walk(storm: Storm, *, seed: str, runs: int) -> Walked:
     plans = [_plan(seed, number) for number in range(runs)]
     walked = Walked(tally=Tally())
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for faults, ending in pool.map(lambda plan: _through(storm, plan), plans):
-            walked.faults += faults
+        for scripted, ending in pool.map(lambda plan: _through(storm, plan), plans):
+            walked.injected += scripted
             walked.endings[ending] += 1
+    struck = [call.fault for call in storm.calls() if call.fault]
+    walked.injected += len(struck) - sum(rule["times"] for rule in storm.script())
+    walked.kills = struck.count("kill")
     _check(storm, walked, plans, prefix=f"walk-{seed}")
     return walked
 
@@ -70,7 +88,7 @@ def _plan(seed: str, number: int) -> Plan:
 
 
 def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
-    """Take a run to its end, as a person would who finds it red: Redrive, or start it again. Gives the faults that struck, and the end."""
+    """Take a run to its end, as a person would who finds it red: Redrive, or start it again. Gives the stand-in's rules, and the end."""
     faults = [draw(plan.rng, run_id=plan.run_id, name=f"_{keys.run8(plan.run_id)}_") for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))]
     storm.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
     storm.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
@@ -85,7 +103,7 @@ def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
             ended = storm.ended(ended["executionArn"])
         else:
             ended = storm.run(plan.request)
-    return len(faults), ended.get("error") or ended["status"]
+    return sum(fault.stand_in is not None for fault in faults), ended.get("error") or ended["status"]
 
 
 def _check(storm: Storm, walked: Walked, plans: Sequence[Plan], *, prefix: str) -> None:

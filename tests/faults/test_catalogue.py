@@ -1,0 +1,24 @@
+"""The catalogue in docs/faults.md and the tests that show it do not drift apart."""
+
+import re
+import subprocess
+import sys
+
+from local.deploy import ROOT
+
+ROW = re.compile(r"\| (\d+) \| .+ \| .+ \| (.*) \|")
+
+
+def test_every_row_is_shown_by_a_test_that_exists() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "tests"]
+    ids = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    here = [name for name in ids if name.startswith("tests/faults/")]
+    rows = [found.groups() for line in (ROOT / "docs" / "faults.md").read_text().splitlines() if (found := ROW.fullmatch(line))]
+    assert len(rows) > 80
+
+    def shown(number: str, by: str) -> bool:
+        if by.startswith("`"):
+            return any(name.startswith(by.strip("`")) for name in ids)
+        return by.startswith("not built yet") or any(re.search(rf"[\[_ ]{number}[ _\]]", name) for name in here)
+
+    assert [row for row in rows if not shown(*row)] == []
