@@ -115,6 +115,10 @@ class ModelRetiredError(FinalError):
     """The model is shut down."""
 
 
+# They end one picture and not its run: the others go on, and the cleanup step says at the end what became of it.
+ONE_PICTURE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
+
+
 def _shown(value: object) -> str:
     """A value as JSON has it, on one line, at most 200 characters; what can't be printed, as control and bidi characters, escaped."""
     try:

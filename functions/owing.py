@@ -6,15 +6,15 @@ from contextlib import contextmanager, suppress
 from functions.adapters import records
 from functions.adapters.claims import CLAIMED
 from functions.adapters.records import ImageRecord, Records
-from functions.errors import ClaimHeldError, ContentRefusedError, EaselError
+from functions.errors import ONE_PICTURE, ClaimHeldError, EaselError
 
 
 @contextmanager
 def told(run_id: str, *, book: Records) -> Iterator[None]:
-    """Add to an error that may end the run what the run owes; a picture that is waited for, or was refused, ends none."""
+    """Add to an error that may end the run what the run owes; a picture that is waited for, or can't be had, ends none."""
     try:
         yield
-    except (ClaimHeldError, ContentRefusedError):
+    except (ClaimHeldError, *ONE_PICTURE):
         raise
     except EaselError as error:
         with suppress(EaselError):  # the table may be what has failed

@@ -2,12 +2,13 @@
 
  Which action? ─┬─► Write the prompt ─► For each variation ─────────────────────────────► Clean up and report
                 │                        └ Make the image ─► Store the image
-                │                              └ Picture refused
+                │                              └ No picture
                 └─► Delete or restore
 
 Input: a Request (functions/request.py), `{}` included. Output: a Report, a Removal or a Restoration (functions/contract.py).
-Errors: the class names of functions/errors.py. Whatever is not a refusal stays uncaught, so that the run is red under the
-error's own name and Redrive resumes at that very step.
+Errors: the class names of functions/errors.py. What ends one picture and not its run is caught: a refusal is in the report, of the
+others the last step makes the run red. Everything else stays uncaught, so that the run is red under the error's own name and
+Redrive resumes at that very step.
 
 Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation.
 """
@@ -20,7 +21,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from functions.errors import ClaimHeldError, ContentRefusedError, RateLimitedError, RetryableError, leaves
+from functions.errors import ONE_PICTURE, ClaimHeldError, RateLimitedError, RetryableError, leaves
 from functions.request import BY_CLEANUP
 from infra.function import StepFunction
 
@@ -100,13 +101,14 @@ class Workflow(Construct):
 def _variations(scope: Construct, steps: Steps, max_parallel_images: int) -> sfn.Map:
     image = _task(scope, "Make the image", steps.image, comment="Claims, pays once, stages the bytes", lease=steps.image.timeout)
     upload = _task(scope, "Store the image", steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
-    refused = sfn.Pass.jsonata(
+    none = sfn.Pass.jsonata(
         scope,
-        "Picture refused",
-        comment="A refusal is a result: the others go on, the report names it",
-        outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}", "status": "refused", "key": None},
+        "No picture",
+        comment="Refused, or never to be had: the others go on, and the last step tells",
+        outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}"},
     )
-    image.add_catch(refused, errors=[ContentRefusedError.__name__], outputs=INPUT)
+    for task in (image, upload):
+        task.add_catch(none, errors=[error.__name__ for error in ONE_PICTURE], outputs=INPUT)
     variations = sfn.Map.jsonata(
         scope,
         "For each variation",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from functions.errors import ONE_PICTURE
 from operate import records
 from operate.target import Target
 
@@ -104,7 +105,9 @@ def resume(target: Target, name: str) -> Run:
     run, client = find(target, name), target.client("stepfunctions")
     if run.status in ("RUNNING", "SUCCEEDED"):
         raise LookupError(f"run {run.name} is {run.status}: there is nothing to go on with")
-    if client.describe_execution(executionArn=run.arn).get("redriveStatus") == "REDRIVABLE":
+    # What ended a picture is told by the last step: a redrive would only tell it again, a start may find what arrived late.
+    told = run.error in {error.__name__ for error in ONE_PICTURE}
+    if not told and client.describe_execution(executionArn=run.arn).get("redriveStatus") == "REDRIVABLE":
         client.redrive_execution(executionArn=run.arn)
         return Run(arn=run.arn, label=run.name, input=run.input)
     if not isinstance(run.input, dict):

@@ -16,7 +16,7 @@ from operate.target import Target
 STEPS = ("prompt", "image", "upload", "cleanup")
 WIDE = 100
 # What a record's status means to the one who paid.
-WORDS = {"claimed": "being bought, or cut off", "staged": "bought, not stored yet", "lost": "paid and lost"}
+WORDS = {"claimed": "being bought, or cut off", "staged": "bought, not stored yet", "lost": "paid and lost", "bad": "paid, no picture"}
 
 
 def watch(target: Target, started: Sequence[Run], console: Console) -> None:

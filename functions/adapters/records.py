@@ -1,7 +1,7 @@
 """What the table knows of runs and pictures. An image record is at once the claim, the lineage and the gallery's row.
 
-claimed ─► staged ─► stored ─► deleted       claimed ─► refused       claimed ─► lost (paid, but S3 did not take it until the deadline)
-                                                                                   └─► staged, where its last put arrived after all
+claimed ─► staged ─► stored ◄─► deleted     claimed ─► refused (by OpenAI)     claimed ─► lost (paid, and S3 did not take it in time)
+              └─► bad (what came is no picture; it stays in staging)                        └─► staged, where its last put arrived after all
 """
 
 import json
@@ -13,7 +13,7 @@ from functions.adapters.claims import Claim, Claims
 from functions.adapters.table import Item, Table
 
 WRITTEN = "written"
-STAGED, STORED, DELETED, REFUSED, LOST = "staged", "stored", "deleted", "refused", "lost"
+STAGED, STORED, DELETED, REFUSED, LOST, BAD = "staged", "stored", "deleted", "refused", "lost", "bad"
 R = TypeVar("R", "PromptRecord", "ChatRecord", "ImageRecord")
 
 
@@ -64,6 +64,7 @@ class ImageRecord(Claim):
     sha256: str | None = None
     usage: dict[str, Any] | None = None
     refusal: str | None = None
+    problem: str | None = None
     key: str | None = None
 
     @property
@@ -138,6 +139,17 @@ class Records:
         """Mark a paid picture as lost: its estimate counts as spent, as a lease of 0 says."""
         values = {":to": LOST, ":over": 0}
         return all(self._table.write(*self.claims.settled(claim, "SET #status = :to, #lease_until = :over", values, cost=None)))
+
+    def spoil(self, image: ImageRecord, *, problem: str) -> bool:
+        """Mark a staged picture as none that can be stored, and why; False where that was done already."""
+        change = self._table.update(
+            f"run#{image.run_id}",
+            image.sk,
+            "SET #status = :bad, #problem = :problem",
+            condition="#status = :staged",
+            values={":staged": STAGED, ":bad": BAD, ":problem": problem},
+        )
+        return all(self._table.write(change))
 
     def finish(self, image: ImageRecord, *, key: str, prompt: PromptRecord, stored_at: str) -> bool:
         """Mark a staged picture as stored and put it into the gallery; False where that was done already."""

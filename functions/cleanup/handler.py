@@ -12,7 +12,7 @@ from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
 from functions.adapters.table import table
 from functions.cleanup.fulfilment import fulfil
-from functions.cleanup.reporting import report
+from functions.cleanup.reporting import fail, report
 from functions.contract import Prompt, Report, Start
 from functions.deadline import Deadline
 from functions.settings import Settings, settings
@@ -35,7 +35,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 
 
 def finish(message: Prompt, *, settings: Settings, book: Records, store: ObjectStore) -> Report:
-    """Remove what finished pictures left in staging, and report."""
+    """Remove what finished pictures left in staging, and report; or fail for the pictures that can't be had."""
     prompt, chat, images = (None, None, []) if message.dry_run else book.run(message.run_id)
     finished = tuple(keys.staging_prefix(image.run_id, image.n) for image in images if image.status in FINISHED)
     if finished:
@@ -43,5 +43,6 @@ def finish(message: Prompt, *, settings: Settings, book: Records, store: ObjectS
     made = report(message, prompt, chat, images, bucket=settings.bucket, region=settings.region)
     count("Stored", made.stored)
     count("Refused", made.refused)
+    fail(images)
     logger.info("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
     return made

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from functions import keys
 from functions.adapters import records
+from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import console_url
 from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord
 from functions.contract import Picture, Prompt, Report
+from functions.errors import BadImageError, OutcomeUnknownError
 
 
 def report(
@@ -38,6 +40,22 @@ def report(
         cost_usd=round(chat_cost + image_cost, 6) if chat_cost is not None and image_cost is not None else None,
         estimate_usd=_usd(message.estimate_micro_usd),
     )
+
+
+def fail(images: Sequence[ImageRecord]) -> None:
+    """Raise the error of the first picture that can't be had, if there is one, which says what became of each."""
+    failed = [image for image in images if image.status in (records.BAD, records.LOST, CLAIMED)]
+    if not failed:
+        return
+    stored = sum(image.status == records.STORED for image in images)
+    whys = "; ".join(image.problem or _unknown(image) for image in failed)
+    kind = BadImageError if failed[0].status == records.BAD else OutcomeUnknownError
+    raise kind(f"{stored} of {len(images)} pictures are stored; {whys}")
+
+
+def _unknown(image: ImageRecord) -> str:
+    what = "was paid and lost: S3 did not take it" if image.status == records.LOST else f"was bought {image.purchase} times and never came"
+    return f"{image.what} {what}; look into OpenAI's usage page, then start a new run with another request_id to buy another"
 
 
 def _picture(image: ImageRecord, *, bucket: str, region: str) -> Picture:

@@ -55,6 +55,8 @@ def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Rec
         record = _buy(variation, prompt, record, deadline=deadline, painter=painter, book=book, store=store)
     if record.status == records.REFUSED:
         raise ContentRefusedError(f"{record.what} was refused ({record.refusal}); change the prompt", category=str(record.refusal))
+    if record.status == records.BAD:
+        raise BadImageError(str(record.problem))
     if record.status == records.LOST or record.staged_key is None:
         raise OutcomeUnknownError(f"{record.what} was paid and lost; start a new run to buy another")
     return StagedImage(
@@ -134,7 +136,8 @@ def _buy(
         "picture bought", model=model, openai_request_id=answer.request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd
     )
     if not arrived.intact:
-        raise BadImageError(f"{claim.what} came as no valid base64; what came stays at {key}")
+        book.spoil(record, problem=f"{claim.what} came as no valid base64; what came stays at {key}")
+        record = book.image(claim.run_id, claim.n) or record
     return record
 
 

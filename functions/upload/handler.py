@@ -13,7 +13,7 @@ from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.adapters.table import table
 from functions.contract import StagedImage, StoredImage
-from functions.errors import ConfigError, ConflictError
+from functions.errors import BadImageError, ConfigError, ConflictError
 from functions.settings import settings
 from functions.telemetry import logger, step
 from functions.upload.verification import MAX_BYTES, Verified, verify
@@ -38,10 +38,14 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
         raise ConfigError(f"picture {staged.n} of run {staged.run_id} has no record; start the run again with its request_id")
     if record.status != records.STAGED:
         return _done(record)
-    data = store.get(staged.key, limit=MAX_BYTES)
-    if data is None:
-        return _gone(staged, book)
-    picture = verify(data, sha256=staged.sha256, where=staged.key)
+    try:
+        data = store.get(staged.key, limit=MAX_BYTES)
+        if data is None:
+            return _gone(staged, book)
+        picture = verify(data, sha256=staged.sha256, where=staged.key)
+    except BadImageError as error:
+        book.spoil(record, problem=str(error))
+        raise
     base = keys.image_base(
         prompt.choices["folder_name"],
         prompt.choices["file_name"],
@@ -81,6 +85,8 @@ def _gone(staged: StagedImage, book: Records) -> StoredImage:
 
 
 def _done(record: ImageRecord) -> StoredImage:
+    if record.status == records.BAD:
+        raise BadImageError(str(record.problem))
     return StoredImage(run_id=record.run_id, n=record.n, status=record.status, key=record.key)
 
 

@@ -10,7 +10,7 @@ from functions import keys
 from tests.faults.storm import Storm
 
 # Where a person has to decide: bought as often as may be, or paid and refused by S3 to the end.
-GIVEN_UP = ("claimed", "lost")
+GIVEN_UP = ("claimed", "lost", "bad")
 
 
 @dataclass(kw_only=True)
@@ -46,14 +46,15 @@ def check_run(storm: Storm, tally: Tally, run_id: str, *, folder: str, count: in
     tally.given_up += len(given_up)
     tally.paid, tally.possibly_paid = tally.paid + paid, tally.possibly_paid + possibly
     for image in given_up:
-        counted = image["status"] == "lost" or (image["purchase"], image["possibly_paid"], image["lease_until"]) == (2, 2, 0)
+        counted = image["status"] != "claimed" or (image["purchase"], image["possibly_paid"], image["lease_until"]) == (2, 2, 0)
         tally.holds("a purchase was given up and not counted", run_id, counted, image)
-    lost = sum(image["status"] == "lost" for image in given_up)
+    lost = sum(image["status"] != "claimed" for image in given_up)
     tally.holds("paid and neither stored nor counted", run_id, paid <= len(stored) + lost + possibly, (paid, len(stored), possibly))
     tally.holds("stored and never paid", run_id, paid >= len(stored), (paid, len(stored)))
-    if not given_up and "prompt" in items:
-        tally.holds("pictures delivered are not those asked for", run_id, len(stored) + len(refused) == count, items)
-        tally.holds("something is left in staging", run_id, not storm.staged(run_id), storm.staged(run_id))
+    if "prompt" in items:
+        tally.holds("a picture was neither delivered nor given up", run_id, len(stored) + len(refused) + len(given_up) == count, items)
+    left = [key for key in storm.staged(run_id) if not any(key.startswith(f"staging/{run_id}/{image['n']}/") for image in given_up)]
+    tally.holds("something is left in staging", run_id, not left, left)
     for image in stored:
         _check_picture(storm, tally, run_id, image, folder=folder)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from functions.adapters.records import ImageRecord, Records
 from functions.cleanup import handler as cleanup
 from functions.cleanup.fulfilment import fulfil
 from functions.contract import Prompt, Removal, Report, Restoration, Start
-from functions.errors import ConfigError, StorageBusyError, StorageDeniedError
+from functions.errors import BadImageError, ConfigError, EaselError, OutcomeUnknownError, StorageBusyError, StorageDeniedError
 from tests.functions.conftest import NOW, FakeDeadline, keys_in, make_settings, png
 from tests.functions.test_upload_step import Step as UploadStep
 
@@ -87,6 +88,32 @@ def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(step: 
     assert (made.stored, made.refused) == (1, 1)
     assert (made.pictures[1].refusal, made.pictures[1].cost_usd) == ("violence", 0.0)
     assert made.cost_usd == 0.01313
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "said"),
+    [
+        (
+            lambda book, claim: book.claims.mark_unknown(claim),
+            OutcomeUnknownError,
+            "picture 2 of run run-1 was bought 1 times and never came",
+        ),
+        (lambda book, claim: book.lose(claim), OutcomeUnknownError, "picture 2 of run run-1 was paid and lost"),
+        (lambda book, claim: book.stage(claim, claim) and book.spoil(claim, problem="it is no PNG"), BadImageError, "it is no PNG"),
+    ],
+    ids=["unknown", "lost", "bad"],
+)
+def test_a_picture_that_can_t_be_had_fails_the_run_at_its_end_and_says_what_is_stored(
+    step: Step, end: Callable[[Records, ImageRecord], object], error: type[EaselError], said: str
+) -> None:
+    claim = ImageRecord(
+        run_id="run-1", n=2, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+    )
+    step.book.claims.take(claim, after=None)
+    end(step.book, claim)
+    step.stored(1)
+    with pytest.raises(error, match="1 of 2 pictures are stored; .*" + said):
+        step.finish()
 
 
 def test_one_unknown_cost_makes_the_total_unknown_and_not_smaller(step: Step, table: Any) -> None:

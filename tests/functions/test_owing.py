@@ -6,7 +6,15 @@ from functions import owing
 from functions.adapters.claims import CLAIMED
 from functions.adapters.records import ImageRecord, Records
 from functions.adapters.table import Table
-from functions.errors import AuthError, ClaimHeldError, ContentRefusedError, EaselError, StorageBusyError
+from functions.errors import (
+    AuthError,
+    BadImageError,
+    ClaimHeldError,
+    ContentRefusedError,
+    EaselError,
+    OutcomeUnknownError,
+    StorageBusyError,
+)
 
 
 def claimed(book: Records, n: int) -> ImageRecord:
@@ -38,7 +46,9 @@ def test_an_error_of_a_run_that_bought_nothing_is_left_as_it_is(book: Records) -
     assert told(book, AuthError("the key is wrong")) == "the key is wrong"
 
 
-@pytest.mark.parametrize("error", [ClaimHeldError("wait"), ContentRefusedError("no", category="x")])
+@pytest.mark.parametrize(
+    "error", [ClaimHeldError("wait"), ContentRefusedError("no", category="x"), BadImageError("no"), OutcomeUnknownError("no")]
+)
 def test_what_does_not_end_the_run_says_nothing_of_it(book: Records, error: EaselError) -> None:
     claimed(book, 1)
     assert told(book, error) == str(error)

@@ -92,9 +92,13 @@ def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
 )  # fmt: skip
 def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(step: Step, s3: Any, data: bytes) -> None:
     staged = step.staged(data)
-    with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
-        step.run(staged)
+    for _ in range(2):
+        with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
+            step.run(staged)
     assert keys_in(s3) == ["staging/run-1/1/1.bytes"]
+    record = step.book.image("run-1", 1)
+    assert record is not None
+    assert (record.status, record.cost_micro_usd) == (records.BAD, 13_000)
 
 
 def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpacked(step: Step) -> None:

@@ -95,6 +95,30 @@ def test_what_is_no_picture_stays_in_staging_and_the_error_says_where(aws: Local
     assert [key for key in aws.keys("bad/") if key != "bad/"] == []
 
 
+@pytest.mark.parametrize(
+    ("rule", "error", "said"),
+    [
+        ({"answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}, "BadImageError", "no whole PNG"),
+        ({"answer": {"data": [{"b64_json": "no base64"}]}, "charged": True}, "BadImageError", "no valid base64"),
+    ],
+)
+def test_a_picture_that_can_t_be_had_leaves_the_others_stored_and_the_run_red(
+    aws: LocalStack, rule: dict[str, Any], error: str, said: str
+) -> None:
+    aws.script({"path": IMAGES, **rule})
+    request = {"prompt": "A kite", "folder_name": "others", "count": 3, **SMALL}
+    ended = aws.run(request)
+    assert ended["error"] == error
+    message = json.loads(ended["cause"])["errorMessage"]
+    assert message.startswith("2 of 3 pictures are stored; ")
+    assert said in message
+    assert f"staging/{ended['name']}/" in message
+    again = aws.run({"request_id": ended["name"], **request})
+    assert json.loads(again["cause"])["errorMessage"] == message
+    assert aws.charged()["images"] == 3
+    assert {key.split("/")[2] for key in aws.keys(f"staging/{ended['name']}/")} == {message.partition("picture ")[2].split()[0]}
+
+
 def test_a_failed_run_is_redriven_at_the_step_that_failed_without_paying_for_what_it_has(aws: LocalStack) -> None:
     aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1})
     arn = aws.start({"folder_name": "redriven", **SMALL})
