@@ -66,7 +66,7 @@ open: $(VENV)/.made ## Open a run's pictures: RUN=its name
 	@$(BIN)/python -m operate --target $(TARGET) open $(or $(RUN),$(error say which run: make open RUN=…))
 
 test: $(VENV)/.made-dev layers ## Run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) $(BIN)/python -m pytest tests/faults/test_walk.py -s

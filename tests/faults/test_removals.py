@@ -10,7 +10,7 @@ from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL
 from tests.faults.storm import Storm
 
-DELETE = {"action": "delete_folder", "confirm": True}
+DELETE: dict[str, Any] = {"action": "delete_folder", "confirm": True}
 
 
 @pytest.fixture

@@ -162,12 +162,12 @@ def test_there_is_nothing_to_redrive_in_a_run_that_succeeded(aws: LocalStack, tm
 
 
 def test_a_failed_run_tells_what_is_bought_and_not_stored_and_the_command_that_goes_on(aws: LocalStack, tmp_path: Path) -> None:
-    aws.script({"path": "/v1/images/generations", "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True})
-    failed = aws.run({"prompt": "A kite", **SMALL})
-    assert "bought and not stored yet: picture 1" in failed["cause"]
+    aws.script({"path": "/v1/images/generations", "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}, NO_CREDIT)
+    failed = aws.run({"prompt": "A kite", "count": 2, **SMALL})
     shown = operate(aws, tmp_path, "report", failed["name"])
     assert shown.returncode == 0, shown.stderr
-    assert "bought, not stored yet" in shown.stdout
+    assert "QuotaExhaustedError" in shown.stdout
+    assert "paid, no picture" in shown.stdout or "bought, not stored yet" in shown.stdout
     assert f"make redrive RUN={failed['name']}" in shown.stdout
 
 
