@@ -5,7 +5,7 @@ EaselError
 │  ├─ TransientError        the other side failed in passing: try again
 │  ├─ RateLimitedError      OpenAI asks to slow down
 │  ├─ StorageBusyError      S3, DynamoDB or Secrets Manager is throttling or failing
-│  └─ ClaimHeldError        another execution is buying this very picture: wait for it
+│  └─ ClaimHeldError        another execution is buying this picture or prompt: wait for it
 └─ FinalError
    ├─ InputError            the request is wrong: names the field, the value and what is allowed
    ├─ ContentRefusedError   OpenAI refuses the content
@@ -13,7 +13,7 @@ EaselError
    ├─ QuotaExhaustedError   the OpenAI account has no credit left
    ├─ BudgetExceededError   the estimate does not fit under the monthly cap
    ├─ BadImageError         what arrived is no picture that can be stored
-   ├─ OutcomeUnknownError   two purchases have an unknown outcome: a person decides
+   ├─ OutcomeUnknownError   paid, and nobody knows for what: a person decides
    ├─ StorageDeniedError    the role or the bucket's policy refuses
    ├─ ConflictError         this run id belongs to another request
    ├─ ConfigError           the deployment is set up wrong
@@ -56,7 +56,7 @@ class StorageBusyError(RetryableError):
 
 
 class ClaimHeldError(RetryableError):
-    """Another execution is buying this very picture."""
+    """Another execution is buying this picture or prompt."""
 
 
 class FinalError(EaselError):
@@ -96,7 +96,7 @@ class BadImageError(FinalError):
 
 
 class OutcomeUnknownError(FinalError):
-    """This picture was bought twice and its outcome is not known either time."""
+    """Bought twice and no answer came either time; or S3 refused a paid picture to the end."""
 
 
 class StorageDeniedError(FinalError):

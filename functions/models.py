@@ -14,6 +14,7 @@ from functions.errors import InputError, ModelRetiredError
 SIZES = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
 MAX_CHAT_TOKENS = 4000
+MAX_TOKENS = 10**9  # more in an answer's usage is no count
 # The estimate is a bound, the formula was read off published examples: a tenth covers what those round away.
 MARGIN = 1.1
 
@@ -126,4 +127,4 @@ def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
 def _tokens(usage: object, name: str) -> int | None:
     """A count in an answer's `usage`, None where it is not there or is none: every part of it is optional, and servers differ."""
     count = usage.get(name) if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MAX_TOKENS else None

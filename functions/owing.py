@@ -6,15 +6,15 @@ from contextlib import contextmanager, suppress
 from functions.adapters import records
 from functions.adapters.claims import CLAIMED
 from functions.adapters.records import ImageRecord, Records
-from functions.errors import ONE_PICTURE, ClaimHeldError, EaselError
+from functions.errors import ONE_PICTURE, EaselError
 
 
 @contextmanager
 def told(run_id: str, *, book: Records) -> Iterator[None]:
-    """Add to an error that may end the run what the run owes; a picture that is waited for, or can't be had, ends none."""
+    """Add to an error that may end the run what the run owes; a picture that can't be had ends none."""
     try:
         yield
-    except (ClaimHeldError, *ONE_PICTURE):
+    except ONE_PICTURE:
         raise
     except EaselError as error:
         with suppress(EaselError):  # the table may be what has failed
@@ -24,15 +24,8 @@ def told(run_id: str, *, book: Records) -> Iterator[None]:
 
 def said(run_id: str, images: list[ImageRecord]) -> str | None:
     """One sentence, None where nothing is owed."""
-    bought = [str(image.n) for image in images if image.status == records.STAGED]
-    open_ = [str(image.n) for image in images if image.status == CLAIMED]
-    parts = [
-        f"{what} {', '.join(those)}"
-        for what, those in (("bought and not stored yet: picture", bought), ("being bought: picture", open_))
-        if those
-    ]
-    return (
-        f"run {run_id} has {'; '.join(parts)}; `make redrive RUN={run_id}` goes on with it, paying only for what is missing"
-        if parts
-        else None
-    )
+    named = (("bought and not stored yet", records.STAGED), ("being bought", CLAIMED))
+    pictures = [(what, ", ".join(str(image.n) for image in images if image.status == status)) for what, status in named]
+    parts = "; ".join(f"{what}: picture {those}" for what, those in pictures if those)
+    how = f"`make redrive RUN={run_id}` (on AWS with TARGET=aws) goes on with it, paying only for what is missing"
+    return f"run {run_id} has {parts}; {how}" if parts else None

@@ -22,6 +22,7 @@ MODERATIONS = ("auto", "low")
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # bidi embeddings, overrides and isolates
 MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
 OWN_IDEA = "own idea"  # the topic of a picture whose caller gives a description or a prompt, and no topic
+MAX_SHOWN = 20
 MAX_TOPICS, MAX_COUNT, MAX_COMPRESSION = 100, 10, 100
 
 
@@ -90,16 +91,16 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
     for name in raw:
         if name not in FIELDS:
             near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(str(name), FIELDS, 1))
-            raise InputError(str(name), raw[name], f"no such field, only {', '.join(FIELDS)}{near}")
+            raise InputError(str(name), _described(raw[name]), f"no such field, only {', '.join(FIELDS)}{near}")
     given = {name: value for name, value in raw.items() if value is not None}
     action = _choice(given, "action", ACTIONS, "create")
     if action == "create":
         for name, actions in (("image_key", ("delete_image", "restore_image")), ("confirm", REMOVALS), ("purge", REMOVALS)):
             if name in given:
-                raise InputError(name, given[name], f"only with action {' or '.join(actions)}")
+                raise InputError(name, _described(given[name]), f"only with action {' or '.join(actions)}")
         for name in ("description", "style"):
             if name in given and "prompt" in given:
-                raise InputError(name, given[name], "not together with prompt, which is painted as it is")
+                raise InputError(name, _described(given[name]), "not together with prompt, which is painted as it is")
     else:
         _check_upkeep(given, action)
     model = _text(given, "model", 100) or defaults.model
@@ -150,7 +151,7 @@ def _check_upkeep(given: dict[str, Any], action: str) -> None:
     allowed = ("action", "request_id", "aws_region", "dry_run", "confirm", needed, *(("purge",) if action in REMOVALS else ()))
     for name, value in given.items():
         if name not in allowed:
-            raise InputError(name, value, f"not with action {action}")
+            raise InputError(name, _described(value), f"not with action {action}")
     # A restore takes nothing away, so it needs no confirmation.
     if action in REMOVALS and given.get("confirm") is not True and given.get("dry_run") is not True:
         raise InputError(
@@ -179,8 +180,7 @@ def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
         return None
     value = given[name]
     if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
-        shown = value if not isinstance(value, str) or len(value) <= limit else f"{value[:40]}… of {len(value)} characters"
-        raise InputError(name, shown, f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
+        raise InputError(name, _described(value), f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
     return value.strip()
 
 
@@ -215,6 +215,14 @@ def _flag(given: dict[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(name, value, "true or false")
     return value
+
+
+def _described(value: object) -> object:
+    """A caller's value for an error, which ends up in logs: longer words of his own stay out of it, but for what is wrong in them."""
+    if not isinstance(value, str) or len(value) <= MAX_SHOWN:
+        return value
+    odd = sorted({f"U+{ord(c):04X}" for c in value if not _is_clean(c)})
+    return f"a text of {len(value):,} characters" + (f" with {', '.join(odd)}" if odd else "")
 
 
 def _is_clean(text: str) -> bool:

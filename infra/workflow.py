@@ -14,6 +14,7 @@ Transitions: Which action?, Write the prompt, For each variation, Clean up and r
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
@@ -38,6 +39,7 @@ SERVICE_ERRORS = [
     "States.Timeout",
 ]
 CLAIM_POLL = Duration.seconds(15)
+LEASES = 2  # a call is made at most twice, and each time its function can die
 TASK_MARGIN = Duration.seconds(10)
 RUN_TIMEOUT = Duration.hours(6)
 INPUT = "{% $states.input %}"
@@ -169,6 +171,6 @@ def _task(
         jitter_strategy=sfn.JitterType.FULL,
     )
     if lease:
-        polls = int(lease.to_seconds() / CLAIM_POLL.to_seconds()) + 2
+        polls = LEASES * ceil(lease.to_seconds() / CLAIM_POLL.to_seconds()) + 2
         task.add_retry(errors=[ClaimHeldError.__name__], interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
     return task

@@ -95,7 +95,7 @@ def _dollars(text: str) -> float:
         usd = float(text)
     except ValueError:
         usd = -1
-    if not 0 <= usd < MOST_USD:
+    if not 0 <= usd < MOST_USD or (usd > 0) != (round(usd, 6) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no sum of dollars: a number from 0 to {MOST_USD:,}, such as 25")
     return usd
 

@@ -94,9 +94,7 @@ def find(target: Target, name: str) -> Run:
     if run is None and (first := records.first_execution(target, name)):
         run = _described(target, first)
     if run is None:
-        raise LookupError(
-            f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id; AWS knows them for 90 days"
-        )
+        raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id whose prompt is written")
     return run
 
 
@@ -110,8 +108,8 @@ def resume(target: Target, name: str) -> Run:
     if not told and client.describe_execution(executionArn=run.arn).get("redriveStatus") == "REDRIVABLE":
         client.redrive_execution(executionArn=run.arn)
         return Run(arn=run.arn, label=run.name, input=run.input)
-    if not isinstance(run.input, dict):
-        raise LookupError(f"run {run.name} can't be started again: its input is no request")
+    if not isinstance(run.input, dict) or run.input.get("action", "create") != "create":
+        raise LookupError(f"run {run.name} can't be redriven any more, and starting it anew is yours to decide: it makes no pictures")
     return start(target, run.input | {"request_id": run.run_id}, label=run.run_id)
 
 

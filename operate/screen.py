@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from functions.adapters.budget import MonthBudget, usd
+from functions.adapters.records import WRITTEN
 from operate import records, runs
 from operate.runs import Run
 from operate.target import Target
@@ -64,7 +65,9 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
 
 def show_records(target: Target, run: Run, console: Console) -> None:
     """What the table says of the pictures of a run that has no report: which are paid, which are stored, what goes on with it."""
-    pictures = records.of_run(target, run.run_id)[2]
+    _, chat, pictures = records.of_run(target, run.run_id)
+    if chat and chat.possibly_paid:
+        console.print(f"its prompt: {chat.possibly_paid} calls possibly paid, {'written' if chat.status == WRITTEN else 'not written'}")
     if not pictures:
         console.print("no picture was bought")
         return
@@ -76,7 +79,8 @@ def show_records(target: Target, run: Run, console: Console) -> None:
         status = WORDS.get(picture.status, picture.status)
         table.add_row(str(picture.n), status, dollars(cost), str(picture.possibly_paid), escape(picture.key or picture.staged_key or ""))
     console.print(table)
-    console.print(f"`make redrive RUN={run.run_id}` goes on with it, paying only for what is missing", highlight=False, soft_wrap=True)
+    command = f"make redrive RUN={run.run_id}" + ("" if target.endpoint else " TARGET=aws")
+    console.print(f"`{command}` goes on with it, paying only for what is missing", highlight=False, soft_wrap=True)
 
 
 def show_budget(month: MonthBudget, console: Console) -> None:

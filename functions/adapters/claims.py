@@ -140,8 +140,8 @@ def check_purchases(claim: Claim) -> None:
     """Raise OutcomeUnknownError where a call was paid as often as it may be, and its result never came."""
     if claim.purchase >= MAX_PURCHASES:
         raise OutcomeUnknownError(
-            f"{claim.what} was bought {claim.purchase} times and never came; look into OpenAI's usage page, then start a new run "
-            "with another request_id to buy another"
+            f"{claim.what} was bought {claim.purchase} times and no usable answer came; look into OpenAI's usage page, then start a new "
+            "run with another request_id to buy another"
         )
 
 

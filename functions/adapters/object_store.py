@@ -78,7 +78,7 @@ class ObjectStore:
         )
 
     def copy_if_absent(self, source: str, target: str, *, content_type: str, metadata: Mapping[str, str]) -> bool:
-        """Copy inside S3 unless the target is taken; False where it is."""
+        """Copy inside S3 unless the target is taken; False where it is. Raises LookupError where there is no source."""
         return self._unless_taken(
             f"copying {source!a} to {target!a}",
             lambda: self._client.copy_object(
@@ -177,6 +177,8 @@ class ObjectStore:
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") == "PreconditionFailed":
                     return False
+                if error.operation_name == "CopyObject" and _is_absent(error):
+                    raise LookupError(f"{doing}: there is no such object") from error
                 raise
             return True
 

@@ -10,8 +10,9 @@ from functions.errors import TransientError
 
 # A picture of 64 MiB, the most that the upload step takes, in base64, and some JSON around it.
 MAX_BYTES = 64 * 1024 * 1024 * 4 // 3 + 1024 * 1024
-# The server sends an answer once it has all of it: a longer silence in the middle is a broken connection.
-MAX_SILENCE_SECONDS = 10.0
+# The server sends an answer once it has all of it: a longer silence in the middle is a broken connection. A call can outlast its
+# time by as much.
+MAX_SILENCE_SECONDS = 20.0
 
 
 def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> tuple[dict[str, Any], str | None]:
@@ -23,7 +24,7 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> t
     content = _read(answer, end=end, doing=f"{doing}: the answer (request {request_id})")
     try:
         read = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter where it nests some thousand deep
         raise TransientError(f"{doing}: the answer is not JSON (request {request_id})", possibly_paid=True) from error
     if not isinstance(read, dict):
         raise TransientError(f"{doing}: the answer is no JSON object (request {request_id})", possibly_paid=True)

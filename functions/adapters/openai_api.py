@@ -93,14 +93,15 @@ class OpenAIApi:
         return ImageAnswer(base64=encoded, usage=usage if isinstance(usage, dict) else None, request_id=request_id)
 
     def _called(self, call: Callable[[OpenAI], Answer], *, end: float, doing: str) -> Answer:
-        """Call; where OpenAI asks to wait and was not paid, wait if that takes at most half of the time left, and call again."""
+        """Call; where OpenAI asks to wait and was not paid, wait if half of the time stays for the call, and call again."""
+        half = (end - time.monotonic()) / 2
         for waits_left in range(MAX_WAITS, -1, -1):
             try:
                 return self._keyed(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
                 translated, wait = translate(error, doing), retry_after(error)
                 unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
-                if not waits_left or not unpaid or wait is None or wait > (end - time.monotonic()) / 2:
+                if not waits_left or not unpaid or wait is None or wait > end - time.monotonic() - half:
                     raise translated from error
                 time.sleep(wait)
         raise AssertionError("the last try returns or raises")

@@ -58,11 +58,12 @@ def retry_after(error: Exception) -> float | None:
 
 def may_mean_no_schema(error: openai.APIStatusError) -> bool:
     """Whether a refused chat call may pass without `response_format`: compatible servers that lack it seldom name the field."""
-    return error.code not in REFUSALS and (not error.param or error.param.startswith("response_format"))
+    param = _word(error.param) or ""
+    return _word(error.code) not in REFUSALS and (not param or param.startswith("response_format"))
 
 
 def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
-    code, status = error.code, error.status_code
+    code, status = _word(error.code), error.status_code
     said = f"{doing}: OpenAI answered {status} {code or ''}".rstrip() + f" (request {error.request_id})"
     answer: EaselError
     if code in REFUSALS:
@@ -81,8 +82,15 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
     elif status in (408, 409) or status >= 500:
         answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)
     else:
-        answer = InputError(error.param or "the request", code or status, "what this model takes, see its page in OpenAI's documentation")
+        answer = InputError(
+            _word(error.param) or "the request", code or status, "what this model takes, see its page in OpenAI's documentation"
+        )
     return answer
+
+
+def _word(said: object) -> str | None:
+    """A field of an error, where it is a text: servers differ."""
+    return said if isinstance(said, str) else None
 
 
 def _category(error: openai.APIStatusError) -> str:
@@ -90,4 +98,4 @@ def _category(error: openai.APIStatusError) -> str:
     body: Any = error.body if isinstance(error.body, dict) else {}
     details = body.get("moderation_details") or body.get("details")
     categories = details.get("categories") if isinstance(details, dict) else None
-    return str(categories[0]) if isinstance(categories, list) and categories else str(error.code)
+    return str(categories[0]) if isinstance(categories, list) and categories else str(_word(error.code))

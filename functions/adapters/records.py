@@ -178,29 +178,22 @@ class Records:
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
         """Move a stored picture to the shelf of the deleted; False where this key is not that picture's."""
-        item = self._table.get(f"run#{run_id}", f"image#{n}")
-        if not item or item.get("key") != key or item["status"] != STORED:
-            return False
-        change = self._table.update(
-            f"run#{run_id}",
-            f"image#{n}",
-            "SET #status = :deleted, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
-            condition="#status = :stored",
-            values={":stored": STORED, ":deleted": DELETED} | _shelf(DELETED, folder=item["folder"], topic=item["topic"]),
-        )
-        return all(self._table.write(change))
+        return self._move(run_id, n, key=key, before=STORED, after=DELETED)
 
     def mark_restored(self, run_id: str, n: int, *, key: str) -> bool:
         """Move a deleted picture back to the shelf of the stored; False where this key is not that picture's."""
+        return self._move(run_id, n, key=key, before=DELETED, after=STORED)
+
+    def _move(self, run_id: str, n: int, *, key: str, before: str, after: str) -> bool:
         item = self._table.get(f"run#{run_id}", f"image#{n}")
-        if not item or item.get("key") != key or item["status"] != DELETED:
+        if not item or item.get("key") != key or item["status"] != before:
             return False
         change = self._table.update(
             f"run#{run_id}",
             f"image#{n}",
-            "SET #status = :stored, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
-            condition="#status = :deleted",
-            values={":stored": STORED, ":deleted": DELETED} | _shelf(STORED, folder=item["folder"], topic=item["topic"]),
+            "SET #status = :shelf, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
+            condition="#status = :before",
+            values={":before": before} | _shelf(after, folder=item["folder"], topic=item["topic"]),
         )
         return all(self._table.write(change))
 

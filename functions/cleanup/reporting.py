@@ -54,7 +54,8 @@ def fail(images: Sequence[ImageRecord]) -> None:
 
 
 def _unknown(image: ImageRecord) -> str:
-    what = "was paid and lost: S3 did not take it" if image.status == records.LOST else f"was bought {image.purchase} times and never came"
+    bought = f"was bought {image.purchase} times and no usable answer came"
+    what = "was paid and lost: S3 did not take it" if image.status == records.LOST else bought
     return f"{image.what} {what}; look into OpenAI's usage page, then start a new run with another request_id to buy another"
 
 

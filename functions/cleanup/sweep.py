@@ -4,7 +4,7 @@ It can be stopped after every line and run again: what is gone is not listed aga
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Protocol
 from functions.adapters import aws
 from functions.adapters.object_store import Kept, ObjectStore
 from functions.deadline import Deadline
-from functions.errors import TransientError
+from functions.errors import FinalError, TransientError
 
 AT_ONCE = 16
 LAST_SECONDS = 30  # no batch starts that late; one takes a few
@@ -89,16 +89,25 @@ def _take(batch: list[Entry], *, follow: Follow, back: Follow, store: ObjectStor
     # Records first: what a crash leaves marked and not yet taken away is found again by the next listing, the other way round never.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         followed = [one for one in pool.map(lambda entry: _followed(entry, follow, store), batch) if one]
-        kept = {(one.key, one.version_id): one for one in store.remove([(entry.key, entry.version_id) for entry in batch])}
-        undone = [one for one in followed if (one[0].key, one[0].version_id) in kept]
-        list(pool.map(lambda one: back(one[1], one[2], key=one[0].key), undone))
+
+        def undo(those: Callable[[Place], bool]) -> None:
+            stay = [one for one in followed if those((one[0].key, one[0].version_id))]
+            list(pool.map(lambda one: back(one[1], one[2], key=one[0].key), stay))
+
+        try:
+            kept = {(one.key, one.version_id): one for one in store.remove([(entry.key, entry.version_id) for entry in batch])}
+        except FinalError:  # refused as a whole
+            undo(lambda _: True)
+            raise
+        undo(kept.__contains__)
     return kept
 
 
 def _followed(entry: Entry, follow: Follow, store: ObjectStore) -> tuple[Entry, str, int] | None:
-    """The entry with run id and number of its picture, if the picture's record has followed."""
+    """The entry with run id and number of its picture, whose record has followed now, or in an earlier try."""
     found = store.head(*entry.lineage) if entry.lineage else None
     if found is None or not found.metadata.get("run-id") or not found.metadata.get("n", "").isdecimal():
         return None
     run_id, n = found.metadata["run-id"], int(found.metadata["n"])
-    return (entry, run_id, n) if follow(run_id, n, key=entry.key) else None
+    follow(run_id, n, key=entry.key)
+    return entry, run_id, n

@@ -16,7 +16,15 @@ from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.adapters.table import table
 from functions.contract import StagedImage, Variation
 from functions.deadline import Deadline
-from functions.errors import BadImageError, ClaimHeldError, ConfigError, ContentRefusedError, EaselError, OutcomeUnknownError
+from functions.errors import (
+    BadImageError,
+    ClaimHeldError,
+    ConfigError,
+    ContentRefusedError,
+    EaselError,
+    OutcomeUnknownError,
+    TransientError,
+)
 from functions.image import purchase
 from functions.settings import settings
 from functions.telemetry import count, logger, spend, step
@@ -24,6 +32,7 @@ from functions.telemetry import count, logger, spend, step
 # The paid call leaves this much of the invocation for putting its bytes into staging.
 STAGING_SECONDS = 30
 LAST_SECONDS = 5
+LEAST_CALL_SECONDS = 30  # with less, a picture would be ordered and not waited for
 
 
 class Painter(Protocol):
@@ -114,12 +123,14 @@ def _buy(
         month=month_of(datetime.now(UTC)),
         reserved_micro_usd=models.estimate_image(model, prompt=prompt.text, size=choices["size"], quality=choices["quality"]),
     )
+    if deadline.seconds() < LEAST_CALL_SECONDS + STAGING_SECONDS:
+        raise TransientError(f"{claim.what}: {deadline.seconds():.0f} s are too few to buy it; a new try has more")
     # Proves bucket, rights and key before anything is claimed or paid.
     note = purchase.call_note(prompt, purchase=claim.purchase)
     store.put(keys.staged_call(claim.run_id, claim.n, claim.purchase), note, content_type="application/json")
     book.claims.take(claim, after=earlier)
     try:
-        answer = painter.image(timeout=max(1.0, deadline.seconds() - STAGING_SECONDS), **parameters)
+        answer = painter.image(timeout=deadline.seconds() - STAGING_SECONDS, **parameters)
     except ContentRefusedError as refusal:
         book.refuse(claim, category=refusal.category)
         raise
@@ -131,7 +142,6 @@ def _buy(
     _stage(key, arrived, answer.usage, claim, deadline=deadline, book=book, store=store)
     staged = _staged(claim, prompt, key=key, size=len(arrived.data), sha256=arrived.sha256, usage=answer.usage)
     record = _settled(claim, staged, book=book)
-    spend(record.cost_micro_usd)
     logger.info(
         "picture bought", model=model, openai_request_id=answer.request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd
     )
@@ -174,6 +184,7 @@ def _staged(claim: ImageRecord, prompt: PromptRecord, *, key: str, size: int, sh
 def _settled(claim: ImageRecord, staged: ImageRecord, *, book: Records) -> ImageRecord:
     """The record as it stands after settling: ours, or that of whoever took the claim over meanwhile."""
     if book.stage(claim, staged):
+        spend(staged.cost_micro_usd)
         return staged
     now = book.image(claim.run_id, claim.n)
     if now is None or now.status == CLAIMED:

@@ -9,6 +9,9 @@ from typing import Any
 
 from functions.adapters.records import PromptRecord
 
+COUNTS = ("input_tokens", "input_tokens_details", "output_tokens", "total_tokens")
+MAX_USAGE = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
@@ -42,14 +45,16 @@ def decode(encoded: str) -> Arrived:
 
 def to_metadata(arrived: Arrived, usage: dict[str, Any] | None) -> dict[str, str]:
     """What the staged object says of itself, so that a crash after the put loses neither sum nor cost."""
-    counts = {name: value for name, value in (usage or {}).items() if isinstance(value, int | dict)}
-    return {"sha256": arrived.sha256, "usage": json.dumps(counts)[:1000] if usage else "null"}
+    kept = {name: usage[name] for name in COUNTS if name in usage} if usage else None
+    said = json.dumps(kept)
+    # S3 takes 2 KB of metadata; no count that means anything is that long.
+    return {"sha256": arrived.sha256, "usage": said if said.isascii() and len(said) <= MAX_USAGE else "null"}
 
 
 def usage_of(metadata: Any) -> dict[str, Any] | None:
     """The usage in a staged object's metadata, None where there is none."""
     try:
         usage = json.loads(metadata.get("usage", "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return usage if isinstance(usage, dict) else None

@@ -22,7 +22,8 @@ from functions.request import Request
 from functions.settings import Settings, settings
 from functions.telemetry import logger, spend, step
 
-CHAT_TIMEOUT, MARGIN = 60.0, 10.0  # seconds
+CHAT_SECONDS, MARGIN_SECONDS = 60.0, 10.0
+LEAST_CALL_SECONDS = 5.0
 # What later steps need of the request, fixed by the run's first execution.
 CHOICES = (
     "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
@@ -71,7 +72,6 @@ def run(
         raise ConfigError(f"a {wanted.action} request came to the prompt step; is the state machine older than the functions?")
     run_id = wanted.request_id or keys.check_run_id(start.execution_name, field="the execution's name")
     logger.append_keys(run_id=run_id)
-    digest = request.digest(start.request)
     # The chat call first: once it is written, the prompt is there, too.
     earlier, known = book.chat(run_id), book.prompt(run_id)
     if known is None:
@@ -83,33 +83,53 @@ def run(
         # The marker proves the bucket and the rights before anything is paid.
         store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
         budget.check(budget.read(month_of(now)), estimate, purpose=f"run {run_id}")
-        claim, written, cost = None, writing.as_given(wanted.prompt or ""), None if question else 0
-        if question:
-            claim = _claim(run_id, question, earlier, now=now, deadline=deadline, book=book)
-            written, cost = _ask(question, claim, timeout=min(CHAT_TIMEOUT, deadline.seconds() - MARGIN), chat=chat, book=book)
-        known = PromptRecord(
-            run_id=run_id,
-            digest=digest,
-            started=start.started,
-            text=written.prompt,
-            title=written.title,
-            alt_text=written.alt_text,
-            tags=written.tags,
-            topic=topic,
-            choices={name: getattr(wanted, name) for name in CHOICES},
-            estimate_micro_usd=_estimate(wanted, question, written.prompt),
-            chat_model=question.model if question else None,
-            chat_cost_micro_usd=cost,
-            execution=start.execution_name,
-        )
-        if not book.keep_prompt(known, paid=claim):
-            known = book.prompt(run_id)
-            if known is None:
-                raise ClaimHeldError(f"the prompt of run {run_id} was taken over by another execution")
-    if known.digest != digest:
+        known = _written(start, wanted, question, earlier, run_id=run_id, topic=topic, now=now, deadline=deadline, chat=chat, book=book)
+    if known.digest != request.digest(start.request):
         raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
     variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
     return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
+
+
+def _written(
+    start: Start,
+    wanted: Request,
+    question: Question | None,
+    earlier: ChatRecord | None,
+    *,
+    run_id: str,
+    topic: str,
+    now: datetime,
+    deadline: Deadline,
+    chat: Chat,
+    book: Records,
+) -> PromptRecord:
+    """The run's prompt record as it stands now: ours, or that of another execution that was first."""
+    claim, written, cost = None, writing.as_given(wanted.prompt or ""), None if question else 0
+    if question:
+        claim = _claim(run_id, question, earlier, now=now, deadline=deadline, book=book)
+        timeout = min(CHAT_SECONDS, deadline.seconds() - MARGIN_SECONDS)
+        written, cost = _ask(question, claim, timeout=timeout, chat=chat, book=book)
+    record = PromptRecord(
+        run_id=run_id,
+        digest=request.digest(start.request),
+        started=start.started,
+        text=written.prompt,
+        title=written.title,
+        alt_text=written.alt_text,
+        tags=written.tags,
+        topic=topic,
+        choices={name: getattr(wanted, name) for name in CHOICES},
+        estimate_micro_usd=_estimate(wanted, question, written.prompt),
+        chat_model=question.model if question else None,
+        chat_cost_micro_usd=cost,
+        execution=start.execution_name,
+    )
+    if book.keep_prompt(record, paid=claim):
+        return record
+    kept = book.prompt(run_id)
+    if kept is None:
+        raise ClaimHeldError(f"the prompt of run {run_id} was taken over by another execution")
+    return kept
 
 
 def _question(wanted: Request, topic: str, settings: Settings, now: datetime) -> Question:
@@ -134,6 +154,8 @@ def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: 
     if earlier:
         earlier = book.claims.outlived(earlier)
         check_purchases(earlier)
+    if deadline.seconds() < LEAST_CALL_SECONDS + MARGIN_SECONDS:
+        raise TransientError(f"the prompt of run {run_id}: {deadline.seconds():.0f} s are too few to ask for it; a new try has more")
     claim = ChatRecord(
         run_id=run_id,
         status=CLAIMED,

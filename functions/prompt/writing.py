@@ -69,7 +69,7 @@ def read_answer(text: str) -> Written | None:
     text = _unfenced(text)
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it nests some thousand deep
         answer = {"prompt": text}
     if not isinstance(answer, dict) or not isinstance(answer.get("prompt"), str):
         answer = {"prompt": text}

@@ -54,7 +54,10 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
         n=staged.n,
         topic=prompt.topic,
     )
-    key = _copy(staged, picture, base, store=store)
+    try:
+        key = _copy(staged, picture, base, store=store)
+    except LookupError:
+        return _gone(staged, book)
     stored_at = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
     store.put_if_absent(keys.thumbnail(key), picture.thumbnail, content_type="image/webp")
     store.put_if_absent(keys.sidecar(key), _sidecar(prompt, record, picture, key, stored_at), content_type="application/json")

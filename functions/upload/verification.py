@@ -4,11 +4,13 @@ import hashlib
 import io
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from functions.errors import BadImageError
 
 FORMATS = {"PNG": ("png", "image/png"), "JPEG": ("jpg", "image/jpeg"), "WEBP": ("webp", "image/webp")}
+# What Pillow calls a JPEG that holds more than one picture: it is read as JPEG, and stored as what it is.
+NAMED = FORMATS | {"MPO": FORMATS["JPEG"]}
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000  # six times the largest picture that a model makes; decoded at most 200 MB
 THUMBNAIL_EDGE = 320
@@ -33,7 +35,7 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImageError(f"{where} has {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}; it stays there")
-            extension, content_type = FORMATS[str(image.format)]
+            extension, content_type = NAMED[str(image.format)]
             image.verify()
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             image.load()
@@ -44,8 +46,10 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
                 height=image.height,
                 thumbnail=_thumbnail(image),
             )
-    # Pillow's decoders raise SyntaxError and ValueError for damaged files beside their own error and OSError.
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BadImageError:
+        raise
+    # Pillow's decoders raise whatever their code stumbles over in a damaged file: OSError, SyntaxError, ValueError, IndexError …
+    except Exception as error:
         start = data[:16].hex(" ")
         raise BadImageError(f"{where} is no whole PNG, JPEG or WebP ({len(data):,} bytes, first {start}); it stays there") from error
 

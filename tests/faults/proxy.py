@@ -231,6 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = _Answer(status=status, reason=http.client.responses.get(status, ""), headers=[*headers.items()], body=said)
             case "lose_answer":
                 self._forward(body)
+            case "hold":
+                while rule.hold and not rule.hold.wait(0.02) and not self.server.proxy.ending.is_set():
+                    pass
+                answer = self._forward(body)
             case "hang":
                 answer = self._forward(body)
                 self.server.proxy.ending.wait(rule.hang)

@@ -1,12 +1,13 @@
 """Faults that a test scripts, and the answers that AWS would give."""
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from xml.sax.saxutils import escape
 
-KINDS = ("status", "cancelled", "refuse", "lose_answer", "hang", "corrupt", "object_errors", "kill")
+KINDS = ("status", "cancelled", "refuse", "lose_answer", "hold", "hang", "corrupt", "object_errors", "kill")
 _JSON = {"dynamodb": "application/x-amz-json-1.0", "secretsmanager": "application/x-amz-json-1.1", "openai": "application/json"}
 _NAMESPACE = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
@@ -19,6 +20,7 @@ class Rule:
     cancelled         answer TransactionCanceledException with these reasons, not forwarded
     refuse            hang up, not forwarded
     lose_answer       forward, then hang up
+    hold              forward once this event is set
     hang              forward, then answer after so many seconds
     corrupt           flip a bit of the body, then forward
     object_errors     (part of the key, code): these keys of a DeleteObjects stay and are answered as errors
@@ -40,6 +42,7 @@ class Rule:
     cancelled: Sequence[str] = ()
     refuse: bool = False
     lose_answer: bool = False
+    hold: threading.Event | None = None
     hang: float | None = None
     corrupt: bool = False
     object_errors: Sequence[tuple[str, str]] = ()

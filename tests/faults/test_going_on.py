@@ -1,6 +1,7 @@
 """Rows 66 to 68 and 87 to 89 of docs/faults.md: a run that failed, died or was stopped goes on without paying again for what it has."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, refused
 from tests.faults.storm import Storm
 from tests.faults.weather import IMAGES
+from tests.operate.test_commands import operate
 
 GoOn = Callable[[Storm, dict[str, Any]], dict[str, Any]]
 
@@ -69,6 +71,20 @@ def test_a_run_that_failed_goes_on_for_what_is_missing(
     assert all(len([version for version in stormy.versions(key) if version["Key"] == key]) == 1 for key in pictures)
 
 
+def test_what_is_bought_and_not_stored_is_told_by_the_error_and_by_make_report(stormy: Storm, tmp_path: Path) -> None:
+    stormy.aws_faults.script(Rule(operation="CopyObject", times=9, **DENIED))
+    failed = stormy.run(request("owing", 1), name="owing")
+    assert "bought and not stored yet: picture 1" in failed["cause"]
+    assert "make redrive RUN=owing" in failed["cause"]
+    shown = operate(stormy, tmp_path, "report", "owing")
+    assert shown.returncode == 0, shown.stderr
+    assert "bought, not stored yet" in shown.stdout
+    stormy.clear()
+    done = operate(stormy, tmp_path, "redrive", "owing")
+    assert done.returncode == 0, done.stderr
+    assert stormy.charged()["images"] == 1
+
+
 @WAYS
 def test_88_a_staged_picture_that_expired_is_named_and_not_bought_again_in_silence(stormy: Storm, go_on: GoOn) -> None:
     run_id = f"expired-{go_on.__name__}"
@@ -99,6 +115,6 @@ def test_89_a_run_that_is_stopped_in_the_middle_of_its_picture_stores_nothing_an
 @pytest.mark.parametrize("at", ["CopyObject", "TransactWriteItems"])
 def test_16_a_run_that_begins_while_another_goes_never_mixes_with_it(stormy: Storm, at: str) -> None:
     stormy.aws_faults.script(Rule(operation=at, step="Upload", hang=0.5))
-    arns = [stormy.start({"folder_name": "goes-on", **SMALL}) for _ in range(2)]
+    arns = [stormy.start({"folder_name": f"mixed-{at}", "file_name": "same", **SMALL}) for _ in range(2)]
     made = [stormy.ended(arn)["report"]["pictures"][0]["key"] for arn in arns]
     assert len(set(made)) == stormy.charged()["images"] == 2

@@ -1,5 +1,7 @@
 """Rows 90 to 98 of docs/faults.md: deletes, purges and restores take or bring only what they may, also where S3 or the function fails."""
 
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -99,11 +101,16 @@ def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
     assert sorted(in_table(stormy, folder)) == left
 
 
-def test_98_a_picture_that_arrives_while_its_folder_is_deleted_survives(stormy: Storm, folder: str) -> None:
-    # The listing is held up until another picture is there.
-    stormy.aws_faults.script(Rule(operation="TransactWriteItems", step="Cleanup", hang=1.5))
-    arn = stormy.start(DELETE | {"folder_name": folder})
-    stormy.until(lambda: any(call.fault == "hang" for call in stormy.calls("Cleanup")))
+@pytest.mark.parametrize(("purge", "listing"), [(False, "ListObjectsV2"), (True, "ListObjectVersions")], ids=["98 delete", "98 purge"])
+def test_a_picture_that_arrives_while_its_folder_is_deleted_survives(stormy: Storm, folder: str, purge: bool, listing: str) -> None:
+    go = threading.Event()
+    stormy.aws_faults.script(Rule(operation=listing, step="Cleanup", contains=f"{folder}/", hold=go))
+    arn = stormy.start(DELETE | {"folder_name": folder, "purge": purge})
+    stormy.until(lambda: any(call.fault == "hold" for call in stormy.calls("Cleanup")))
+    # S3 tells whole seconds.
+    started = stormy.states.describe_execution(executionArn=arn)["startDate"].timestamp()
+    stormy.until(lambda: time.time() >= int(started) + 1)
     new = stormy.run({"prompt": "A kite", "folder_name": folder, **SMALL})["report"]["pictures"][0]["key"]
+    go.set()
     assert stormy.ended(arn)["status"] == "SUCCEEDED"
     assert pictures(stormy, folder) == in_table(stormy, folder) == [new]

@@ -144,6 +144,7 @@ def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: St
     stormy.script(refused(401, "invalid_api_key", times=9))
     failed = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
     assert (ok["status"], failed["error"]) == ("SUCCEEDED", "AuthError")
+    assert stormy.run({"promt": words})["error"] == stormy.run({"prompt": f"{words}\u202e"})["error"] == "InputError"
     functions = json.dumps(stormy.client("lambda").list_functions()["Functions"], default=str)
     logs = stormy.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]

@@ -96,7 +96,7 @@ def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(step: 
         (
             lambda book, claim: book.claims.mark_unknown(claim),
             OutcomeUnknownError,
-            "picture 2 of run run-1 was bought 1 times and never came",
+            "picture 2 of run run-1 was bought 1 times and no usable answer came",
         ),
         (lambda book, claim: book.lose(claim), OutcomeUnknownError, "picture 2 of run run-1 was paid and lost"),
         (lambda book, claim: book.stage(claim, claim) and book.spoil(claim, problem="it is no PNG"), BadImageError, "it is no PNG"),

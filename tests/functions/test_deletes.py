@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from functions.adapters import records
@@ -261,6 +262,29 @@ def test_a_picture_that_s3_keeps_stays_stored(step: Step, s3: Any, purge: bool) 
     with pytest.raises(StorageDeniedError):
         step.fulfil(FOLDER | {"purge": purge}, store=refusing)
     assert (step.status(1), step.status(2)) == (records.STORED, records.DELETED)
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_a_picture_that_s3_keeps_in_a_second_try_stays_stored_too(step: Step, s3: Any, purge: bool) -> None:
+    kept = step.stored(1)
+    with pytest.raises(RuntimeError):
+        step.fulfil(FOLDER | {"purge": purge}, store=ObjectStore(Refusing(s3, {}, dies_at=1), bucket=BUCKET, owner="123456789012"))
+    refusing = ObjectStore(Refusing(s3, {kept: "AccessDenied"}), bucket=BUCKET, owner="123456789012")
+    with pytest.raises(StorageDeniedError):
+        step.fulfil(FOLDER | {"purge": purge}, store=refusing)
+    assert (step.status(), kept in keys_in(s3)) == (records.STORED, True)
+
+
+def test_a_delete_that_s3_refuses_as_a_whole_leaves_everything_stored(step: Step, s3: Any) -> None:
+    class Denied(Refusing):
+        def delete_objects(self, **_: Any) -> Any:
+            answer: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(answer, "DeleteObjects")
+
+    key = step.stored()
+    with pytest.raises(StorageDeniedError):
+        step.fulfil(FOLDER, store=ObjectStore(Denied(s3, {}), bucket=BUCKET, owner="123456789012"))
+    assert (step.status(), key in keys_in(s3)) == (records.STORED, True)
 
 
 # stopped and run again

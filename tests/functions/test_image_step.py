@@ -307,6 +307,27 @@ def test_what_is_no_base64_stays_in_staging_and_is_never_bought_again(step: Step
     assert len(step.painter.asked) == 1
 
 
+def test_a_try_with_too_little_time_left_buys_nothing(step: Step, s3: Any) -> None:
+    step.deadline.left = image.STAGING_SECONDS + image.LEAST_CALL_SECONDS - 1
+    with pytest.raises(TransientError, match="too few"):
+        step.run()
+    assert step.painter.asked == []
+    assert step.book.image("run-1", 1) is None
+
+
+def test_a_count_that_is_none_does_not_stand_in_the_way_of_settling(step: Step) -> None:
+    step.painter.usage = {"input_tokens": 10**40, "output_tokens": 10**40 + 1}
+    assert step.run().cost_micro_usd is None
+    assert step.record().status == records.STAGED
+
+
+def test_a_long_usage_keeps_the_counts_that_the_cost_is_made_of(step: Step) -> None:
+    step.painter.usage = {"notes": {f"n{n}": n for n in range(500)}, "input_tokens": 20, "output_tokens": 430}
+    step.run()
+    found = step.store.head("staging/run-1/1/1.bytes")
+    assert purchase.usage_of(found.metadata) == {"input_tokens": 20, "output_tokens": 430}
+
+
 def test_no_call_without_rights_to_staging(step: Step) -> None:
     class Denied:
         def put(self, *_: Any, **__: Any) -> None:

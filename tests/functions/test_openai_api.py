@@ -180,6 +180,12 @@ def test_a_server_without_schemas_is_asked_again_without_one(server: Server, rep
     assert ["response_format" in asked for asked in server.asked] == [True, False]
 
 
+@pytest.mark.parametrize("odd", [{"code": ["x"]}, {"code": {"a": 1}, "param": 7}])
+def test_an_error_whose_fields_are_no_texts_is_named_all_the_same(server: Server, odd: dict[str, Any]) -> None:
+    assert type(failed(image, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
+    assert type(failed(chat, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [(Reply(refusal(param="messages"), 400), InputError), (Reply(refusal("content_policy_violation"), 400), ContentRefusedError)],
@@ -199,7 +205,8 @@ def choice(content: Any, *, finish: str = "stop", refused: str | None = None) ->
         ({"choices": []}, TransientError), ({"choices": None}, TransientError), ({}, TransientError), ({"choices": [None]}, TransientError),
         ({"choices": [{"message": None}]}, TransientError), (choice(None), TransientError), (choice("  "), TransientError),
         (choice(None, refused="I can't"), ContentRefusedError), (choice("x", finish="content_filter"), ContentRefusedError),
-        ("<html>maintenance</html>", TransientError), ('{"choices": [', TransientError), ([], TransientError),
+        ("<html>maintenance</html>", TransientError),
+        ("[" * 50_000, TransientError), ('{"choices": [', TransientError), ([], TransientError),
     ],
 )  # fmt: skip
 def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(server: Server, body: Any, error: type[EaselError]) -> None:
@@ -315,6 +322,11 @@ def test_a_wait_until_a_date_is_kept(server: Server) -> None:
     until = datetime.now(UTC) + timedelta(seconds=2)
     image(server, Reply(refusal(), 429, retry_after=format_datetime(until, usegmt=True)), Reply(GOOD_IMAGE))
     assert datetime.now(UTC) >= until.replace(microsecond=0)
+
+
+def test_waits_together_leave_half_of_the_time_for_the_call(server: Server) -> None:
+    assert type(failed(image, server, Reply(refusal(), 429, retry_after="1"), timeout=4)) is RateLimitedError
+    assert len(server.asked) == 1 + 1
 
 
 @pytest.mark.parametrize("asked", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])

@@ -215,6 +215,14 @@ def test_a_chat_call_that_failed_is_counted_only_where_it_may_have_been_charged(
     assert (step.book.chat("execution-1") is not None) == kept
 
 
+def test_a_try_with_too_little_time_left_asks_nothing(step: Step) -> None:
+    step.deadline.left = prompt.MARGIN_SECONDS + prompt.LEAST_CALL_SECONDS - 1
+    with pytest.raises(TransientError, match="too few"):
+        step.run()
+    assert step.chat.asked == []
+    assert step.book.chat("execution-1") is None
+
+
 def test_a_refusal_by_the_chat_model_ends_the_run_and_can_be_started_again(step: Step) -> None:
     step.chat.error = ContentRefusedError("no", category="refusal", possibly_paid=True)
     with pytest.raises(ContentRefusedError):

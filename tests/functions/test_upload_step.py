@@ -1,6 +1,8 @@
+import contextlib
 import hashlib
 import io
 import json
+import random
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from functions.adapters.records import ImageRecord, Records
 from functions.contract import StagedImage, StoredImage
 from functions.errors import BadImageError, ConfigError
 from functions.upload import handler as upload
-from functions.upload.verification import MAX_PIXELS
+from functions.upload.verification import MAX_PIXELS, verify
 from tests.functions.conftest import BUCKET, NOW, encoded, keys_in, png
 from tests.functions.test_image_step import prompt_record
 
@@ -136,6 +138,51 @@ def test_a_crash_before_the_record_was_written_leads_to_the_same_key(step: Step,
         upload.run(staged, now=NOW, book=Dying(), store=step.store)  # type: ignore[arg-type]
     assert step.run(staged).key == f"{BASE}_1.png"
     assert len(keys_in(s3)) == 4
+
+
+def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no_error(step: Step, s3: Any) -> None:
+    staged = step.staged(png())
+    mine, others = step.store, ObjectStore(step.store._client, bucket=BUCKET, owner="123456789012")
+
+    class Overtaken:
+        def copy_if_absent(self, *_: Any, **__: Any) -> bool:
+            step.store = others
+            step.run(staged)
+            others.remove([(staged.key, None)])
+            raise LookupError("there is no such object")  # S3's order of checks is not documented: it may look at the source first
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(mine, name)
+
+    step.store = Overtaken()  # type: ignore[assignment]
+    again = step.run(staged)
+    assert (again.status, again.key) == (records.STORED, f"{BASE}_1.png")
+    assert len([key for key in keys_in(s3) if key.endswith(".png")]) == 1
+
+
+def test_a_copy_without_a_source_is_told_apart(step: Step) -> None:
+    with pytest.raises(LookupError):
+        step.store.copy_if_absent("staging/none", "f/a.png", content_type="x/y", metadata={})
+
+
+def test_a_jpeg_that_holds_two_pictures_is_a_jpeg(step: Step) -> None:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ("teal", "red")]
+    frames[0].save(out, "MPO", save_all=True, append_images=frames[1:])
+    key = step.run(step.staged(out.getvalue())).key
+    assert key is not None
+    assert key.endswith(".jpg")
+
+
+def test_whatever_pillow_stumbles_over_is_a_bad_image(step: Step) -> None:
+    rng = random.Random(1)  # noqa: S311 - to be repeated, no secret
+    whole = png()
+    for n in range(1, 200):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 6)):
+            data[rng.randrange(8, len(data))] = rng.randrange(256)
+        with contextlib.suppress(BadImageError):  # a few changes leave a picture
+            verify(bytes(data), sha256=hashlib.sha256(data).hexdigest(), where=f"n{n}")
 
 
 def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: Step, s3: Any) -> None:

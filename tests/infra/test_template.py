@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions import settings
+from functions.adapters.claims import MAX_PURCHASES
 from functions.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
 from infra import layers
 from infra.function import FILES
@@ -132,10 +133,11 @@ def test_retries_are_made_from_the_classes_and_never_catch_all(template: Templat
 
 
 @pytest.mark.parametrize(("state", "step"), [("Write the prompt", "prompt"), ("Make the image", "image")])
-def test_a_held_claim_is_waited_for_longer_than_the_longest_lease(template: Template, state: str, step: str) -> None:
+def test_a_held_claim_is_waited_for_longer_than_all_leases_that_one_state_can_meet(template: Template, state: str, step: str) -> None:
     wait = next(rule for rule in template.tasks()[state]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
     assert (wait["IntervalSeconds"], wait["BackoffRate"]) == (15, 1)
-    assert wait["IntervalSeconds"] * wait["MaxAttempts"] > template.function(step)["Timeout"]
+    # Each of the purchases can end with the death of its function.
+    assert wait["IntervalSeconds"] * wait["MaxAttempts"] > MAX_PURCHASES * template.function(step)["Timeout"]
 
 
 def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(template: Template) -> None:
@@ -187,10 +189,12 @@ def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: T
 
 def test_no_schedule_unless_one_is_set(template: Template, synth: Synth) -> None:
     assert not template.of("AWS::Events::Rule")
+    assert synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule")["ScheduleExpression"] == "rate(1 day)"
+
+
+def test_the_schedule_s_event_gives_the_run_its_id_and_waits_in_a_queue_where_it_can_t_be_delivered(synth: Synth) -> None:
     scheduled = synth("layers=false", "schedule=rate(1 day)")
-    rule = scheduled.one("AWS::Events::Rule")
-    assert rule["ScheduleExpression"] == "rate(1 day)"
-    (target,) = rule["Targets"]
+    (target,) = scheduled.one("AWS::Events::Rule")["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
     assert json.loads(target["InputTransformer"]["InputTemplate"].replace("<id>", '"<id>"').replace('""', '"')) == {"request_id": "<id>"}
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0

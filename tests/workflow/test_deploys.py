@@ -45,18 +45,28 @@ def emulator(local: Local) -> Callable[[], LocalStack]:
     return start
 
 
-def test_an_existing_bucket_without_versions_is_refused_with_the_reason(local: Local, emulator: Callable[[], LocalStack]) -> None:
+@pytest.fixture
+def theirs(emulator: Callable[[], LocalStack]) -> LocalStack:
+    """An emulator with somebody's bucket in it."""
     aws = emulator()
     aws.s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
     aws.s3.put_object(Bucket="mine", Key="theirs.txt", Body=b"x")
-    mine = replace(local, settings=("bucket_name=mine", "existing_bucket=true"))
+    return aws
+
+
+def test_an_existing_bucket_without_versions_is_refused_with_the_reason(local: Local, theirs: LocalStack) -> None:
     with pytest.raises(DeployError, match="versioning of the existing bucket mine is off"):
+        stack.up(replace(local, settings=("bucket_name=mine", "existing_bucket=true")))
+    assert theirs.keys("") == ["theirs.txt"]
+
+
+def test_an_existing_bucket_is_taken_once_it_keeps_versions(local: Local, theirs: LocalStack) -> None:
+    mine = replace(local, settings=("bucket_name=mine", "existing_bucket=true"))
+    with pytest.raises(DeployError):
         stack.up(mine)
-    assert aws.keys("") == ["theirs.txt"]
-    aws.s3.put_bucket_versioning(Bucket="mine", VersioningConfiguration={"Status": "Enabled"})
-    outputs = stack.up(mine)
-    assert outputs["bucket"] == "mine"
-    assert aws.keys("") == ["theirs.txt"]
+    theirs.s3.put_bucket_versioning(Bucket="mine", VersioningConfiguration={"Status": "Enabled"})
+    assert stack.up(mine)["bucket"] == "mine"
+    assert theirs.keys("") == ["theirs.txt"]
 
 
 def test_a_bucket_that_is_not_there_is_refused(local: Local, emulator: Callable[[], LocalStack]) -> None:
