@@ -1,31 +1,18 @@
 """A reverse proxy on loopback that forwards every call as it is, keeps a list of them, and fails when a test says so."""
 
-import hashlib
-import http.client
 import os
-import socket
-import socketserver
 import threading
 import time
-from base64 import b64encode
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
 
-from tests.faults import bodies
-from tests.faults.caller import Caller, Callers, kill
-from tests.faults.operation import Asked, read
+from tests.faults.caller import Caller, Callers
+from tests.faults.connection import Server
+from tests.faults.operation import Asked
 from tests.faults.rule import Rule
 
-_BETWEEN_TWO = ("connection", "keep-alive", "expect", "proxy-connection")  # headers of one connection, not of the call
-_CHECKSUMS = ("content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-checksum-", "x-amz-content-sha256", "content-length")
-_IDLE_SECONDS = 1  # the other side may be about to close what has been idle for longer
 _ENDING_SECONDS = 5
-
-Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +30,6 @@ class Call:
     function: str
     pid: int | None
     fault: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    status: int
-    reason: str
-    headers: Headers
-    body: bytes
-    chunked: bool = False
-    cut: bool = False
 
 
 @dataclass(kw_only=True)
@@ -74,7 +51,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._rules: list[_Counted] = []
         self._calls: list[Call] = []
-        self._server = _Server(self)
+        self._server = Server(self)
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._listening = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"proxy-{self.port}")
@@ -146,174 +123,3 @@ class Proxy:
             counted.left -= 1
             return rule
         return None
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
-        self.open: set[_Handler] = set()
-        self._serving: set[threading.Thread] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer would ask a name server who we are
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        name = f"proxy-{self.proxy.port}-{client_address[1]}"
-        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True, name=name)
-        self._serving = {one for one in self._serving if one.is_alive()} | {thread}
-        thread.start()
-
-    def hang_up(self) -> None:
-        """End the connections; a thread that has just begun opens its own a moment later."""
-        deadline = time.monotonic() + _ENDING_SECONDS
-        while (alive := [one for one in self._serving if one.is_alive()]) and time.monotonic() < deadline:
-            for handler in list(self.open):
-                handler.hang_up()
-            alive[0].join(0.05)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One client's connection, and one of our own to the server behind it."""
-
-    server: _Server
-    protocol_version = "HTTP/1.1"  # with it the base class answers `Expect: 100-continue`
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        super().setup()
-        self._upstream = http.client.HTTPConnection(*self.server.proxy.upstream)
-        self._used = 0.0
-        self._caller: Caller | None = None
-        self.server.open.add(self)
-
-    def handle(self) -> None:
-        with suppress(ConnectionError):
-            super().handle()
-
-    def finish(self) -> None:
-        self._upstream.close()
-        super().finish()
-        self.server.open.discard(self)
-
-    def hang_up(self) -> None:
-        for one in (self.connection, self._upstream.sock):
-            with suppress(OSError, AttributeError):  # closed already, or never opened
-                one.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
-
-    def _serve(self) -> None:
-        body = self._body()
-        proxy = self.server.proxy
-        if self._caller is None:
-            self._caller = proxy.callers.find(port=self.client_address[1], at=proxy.port)
-        asked = read(self.command, self._path, self.headers, body)
-        call, rule = proxy.take(self.command, asked, self._caller)
-        answer = self._faulty(call, rule, body) if rule else self._forward(body)
-        if answer:
-            self._send(answer)
-        else:
-            self.close_connection = True
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - the base class's names
-
-    def _faulty(self, call: Call, rule: Rule, body: bytes) -> _Answer | None:
-        """What the rule makes of a call; None hangs up."""
-        answer: _Answer | None = None
-        match rule.kind:
-            case "status" | "cancelled":
-                status, headers, said = rule.error(call.service)
-                answer = _Answer(status=status, reason=http.client.responses.get(status, ""), headers=[*headers.items()], body=said)
-            case "lose_answer":
-                self._forward(body)
-            case "hold":
-                while rule.hold and not rule.hold.wait(0.02) and not self.server.proxy.ending.is_set():
-                    pass
-                answer = self._forward(body)
-            case "hang":
-                answer = self._forward(body)
-                self.server.proxy.ending.wait(rule.hang)
-            case "corrupt":
-                answer = self._forward(bodies.corrupted(body, layers=self._layers()))
-            case "object_errors":
-                answer = self._with_object_errors(body, rule.object_errors)
-            case "kill":
-                if rule.kill == "after":
-                    self._forward(body)
-                kill(call.pid or 0)
-                if self.server.proxy.on_kill:
-                    self.server.proxy.on_kill(call)
-        return answer
-
-    def _forward(self, body: bytes, headers: Headers | None = None) -> _Answer | None:
-        """The server's true answer; None where it hung up."""
-        upstream = self._upstream
-        if time.monotonic() - self._used > _IDLE_SECONDS:
-            upstream.close()
-        try:
-            upstream.putrequest(self.command, self._path, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers or self.headers.items():
-                if name.lower() not in _BETWEEN_TWO:
-                    upstream.putheader(name, value)
-            upstream.endheaders(body or None)
-            response = upstream.getresponse()
-            try:
-                said, cut = response.read(), False
-            except http.client.IncompleteRead as error:
-                said, cut = error.partial, True
-        except (OSError, http.client.HTTPException):
-            upstream.close()
-            return None
-        self._used = time.monotonic()
-        head = [(name, value) for name, value in response.getheaders() if name.lower() not in _BETWEEN_TWO]
-        return _Answer(status=response.status, reason=response.reason, headers=head, body=said, chunked=bool(response.chunked), cut=cut)
-
-    def _send(self, answer: _Answer) -> None:
-        headers, body = list(answer.headers), answer.body
-        if self.command == "HEAD" or answer.status in (204, 304):
-            body = b""
-        elif answer.chunked:
-            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if answer.cut else b"0\r\n\r\n")
-        elif not any(name.lower() == "content-length" for name, _ in headers):
-            headers.append(("Content-Length", str(len(body))))
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
-        self.wfile.write("\r\n".join(lines).encode("latin-1") + body)
-        self.close_connection = self.close_connection or answer.cut
-
-    def _with_object_errors(self, body: bytes, errors: Sequence[tuple[str, str]]) -> _Answer | None:
-        left, refused = bodies.without(body, errors)
-        answer: _Answer | None = _Answer(status=200, reason="OK", headers=[("Content-Type", "application/xml")], body=b"<DeleteResult/>")
-        if left:
-            kept = [(name, value) for name, value in self.headers.items() if not name.lower().startswith(_CHECKSUMS)]
-            digest = b64encode(hashlib.md5(left, usedforsecurity=False).digest()).decode()
-            sums = [("Content-Length", str(len(left))), ("Content-MD5", digest), ("x-amz-content-sha256", hashlib.sha256(left).hexdigest())]
-            answer = self._forward(left, [*kept, *sums])
-        if not answer or answer.status != http.HTTPStatus.OK:
-            return answer
-        headers = [(name, value) for name, value in answer.headers if name.lower() not in ("content-length", "transfer-encoding")]
-        return _Answer(status=200, reason=answer.reason, headers=headers, body=bodies.with_errors(answer.body, refused))
-
-    @property
-    def _path(self) -> str:
-        return self.requestline.split()[1]  # self.path has its leading slashes folded
-
-    def _body(self) -> bytes:
-        """The body as it came, with the marks of its chunks if it has any. Raises ConnectionError where the client died in between."""
-        if self._is_chunked():
-            return b"".join(bodies.chunks(self.rfile))
-        size = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(size)
-        if len(body) < size:
-            raise ConnectionAbortedError("half a body")
-        return body
-
-    def _is_chunked(self) -> bool:
-        return "chunked" in self.headers.get("Transfer-Encoding", "").lower()
-
-    def _layers(self) -> int:
-        return self._is_chunked() + ("aws-chunked" in self.headers.get("Content-Encoding", "").lower())
