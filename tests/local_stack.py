@@ -67,6 +67,12 @@ class LocalStack:
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         return [found["Key"] for page in pages for kind in ("Versions", "DeleteMarkers") for found in page.get(kind, [])]
 
+    def log_lines(self) -> list[str]:
+        """What all functions have logged so far."""
+        logs = self.client("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        return [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+
     def charged(self) -> dict[str, Any]:
         return dict(self._openai("GET", "/_charged"))
 

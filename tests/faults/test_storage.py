@@ -146,9 +146,7 @@ def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: St
     assert (ok["status"], failed["error"]) == ("SUCCEEDED", "AuthError")
     assert stormy.run({"promt": words})["error"] == stormy.run({"prompt": f"{words}\u202e"})["error"] == "InputError"
     functions = json.dumps(stormy.client("lambda").list_functions()["Functions"], default=str)
-    logs = stormy.client("logs")
-    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-    lines = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+    lines = stormy.log_lines()
     assert any(ok["name"] in line for line in lines)
     assert not [line for line in lines if words in line]
     for said in (functions, json.dumps([stormy.history(one["executionArn"]) for one in (ok, failed)], default=str), *lines):
@@ -167,11 +165,22 @@ def test_78_80_states_stay_small_with_the_longest_prompt_and_ten_pictures(stormy
 
 def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_request(stormy: Storm) -> None:
     ended = play(stormy, Scenario(name="107", stand_in=[refused(500, times=2)]))
-    logs = stormy.client("logs")
-    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-    lines = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+    lines = stormy.log_lines()
     failures = [json.loads(line) for line in lines if line.startswith("{") and f'"{ended["name"]}"' in line and '"level":"ERROR"' in line]
     assert [(line["error"], line["step"], line["n"]) for line in failures] == [("TransientError", "image", 1)] * 2
     assert all("request req_" in line["message"] for line in failures)
     counted = [json.loads(line) for line in lines if line.startswith("{") and '"Failed"' in line]
     assert {metric["step"] for metric in counted} >= {"prompt", "image", "upload", "cleanup"}
+
+
+@pytest.mark.parametrize("operation", ["chat", "image"], ids=["107 chat", "107 image"])
+def test_what_is_possibly_paid_is_a_metric(stormy: Storm, operation: str) -> None:
+    def counted() -> int:
+        lines = stormy.log_lines()
+        metrics = [json.loads(line) for line in lines if line.startswith("{") and '"PossiblyPaid"' in line]
+        return int(sum(sum(metric["PossiblyPaid"]) for metric in metrics))
+
+    before = counted()
+    bought = {"chat": 1, "images": 1} | ({"chat": 2} if operation == "chat" else {"images": 2})
+    play(stormy, Scenario(name="107", openai=[Rule(operation=operation, lose_answer=True)], possibly_paid=1, **bought))
+    assert counted() == before + 1

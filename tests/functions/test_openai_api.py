@@ -44,7 +44,7 @@ GOOD_IMAGE = {"data": [{"b64_json": "aGVsbG8="}], "usage": {"output_tokens": 430
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers.
+    """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers, `late` by so many seconds.
 
     `trickle` sends a byte each 50 ms, `endless` never ends the body; `retry_after` is that header.
     """
@@ -54,6 +54,7 @@ class Reply:
     cut: bool = False
     stall: bool = False
     hang: bool = False
+    late: float = 0
     trickle: bool = False
     endless: bool = False
     retry_after: str | None = None
@@ -97,6 +98,7 @@ def server() -> Iterator[Server]:
             if reply.hang:
                 served.over.wait(30)
                 return
+            served.over.wait(reply.late)
             body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
@@ -301,6 +303,12 @@ def test_a_body_that_does_not_come_in_time_ends_the_call_and_may_have_been_charg
     assert type(found) is TransientError
     assert found.possibly_paid
     assert len(server.asked) == 1
+
+
+def test_a_body_has_only_the_time_that_the_headers_have_left(server: Server) -> None:
+    started = time.monotonic()
+    assert failed(image, server, Reply(GOOD_IMAGE, late=2, stall=True), timeout=3).possibly_paid
+    assert time.monotonic() - started < 2 + 3
 
 
 def test_an_answer_that_does_not_end_is_refused_while_it_is_read(server: Server) -> None:

@@ -146,8 +146,6 @@ def test_no_secret_is_in_logs_states_or_functions(aws: LocalStack) -> None:
     functions = aws.client("lambda").list_functions()["Functions"]
     assert len(functions) == 4
     assert key not in json.dumps(functions, default=str)
-    logs = aws.client("logs")
-    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-    lines = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+    lines = aws.log_lines()
     assert any("picture stored" in line for line in lines)
     assert not [line for line in lines if key in line or "lighthouse" in line]
