@@ -80,6 +80,10 @@ def run(
         estimate = _estimate(wanted, question, wanted.prompt or "x" * writing.MAX_WRITTEN_BYTES)
         if wanted.dry_run:
             return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
+        if earlier:
+            # Waited for while it lasts; of an unknown outcome, it is made again once.
+            earlier = book.claims.outlived(earlier)
+            check_purchases(earlier)
         # The marker proves the bucket and the rights before anything is paid.
         store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
         budget.check(budget.read(month_of(now)), estimate, purpose=f"run {run_id}")
@@ -150,10 +154,7 @@ def _estimate(wanted: Request, question: Question | None, text: str) -> int | No
 
 
 def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: datetime, deadline: Deadline, book: Records) -> ChatRecord:
-    """The claim of the chat call. An earlier one is waited for while it lasts; of an unknown outcome it is made again once."""
-    if earlier:
-        earlier = book.claims.outlived(earlier)
-        check_purchases(earlier)
+    """The claim of the chat call, taken; `earlier` is one whose outcome is unknown."""
     if deadline.seconds() < LEAST_CALL_SECONDS + MARGIN_SECONDS:
         raise TransientError(f"the prompt of run {run_id}: {deadline.seconds():.0f} s are too few to ask for it; a new try has more")
     claim = ChatRecord(

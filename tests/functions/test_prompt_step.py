@@ -102,6 +102,19 @@ def test_a_second_execution_waits_while_the_first_asks(step: Step) -> None:
     assert step.money() == (130, 130)
 
 
+def test_a_second_execution_waits_also_where_the_first_took_the_last_of_the_budget(step: Step) -> None:
+    class Waiting(FakeChat):
+        def chat(self, **question: Any) -> ChatAnswer:
+            step.budget.set_cap(MONTH, step.money()[0])
+            with pytest.raises(ClaimHeldError, match="being bought"):
+                step.run({"request_id": "event-1"}, name="two")
+            return super().chat(**question)
+
+    step.chat = Waiting()
+    step.run({"request_id": "event-1"}, name="one")
+    assert len(step.chat.asked) == 1
+
+
 def test_a_crash_is_counted_as_possibly_paid_and_asked_again_once(step: Step) -> None:
     step.crash()
     step.run()
