@@ -51,19 +51,19 @@ down: $(VENV)/.made ## Stop it and drop its data; KEEP=1 keeps the data
 	@$(BIN)/python -m local down $(if $(KEEP),--keep)
 
 run: $(VENV)/.made ## Start one run: INPUT=examples/default.json; TARGET=aws for the deployed stack
-	@$(BIN)/python -m operate --target $(TARGET) run $(or $(INPUT),examples/default.json)
+	@$(BIN)/python -m operate --target $(TARGET) run "$(or $(INPUT),examples/default.json)"
 
 redrive: $(VENV)/.made ## Go on with a run that failed, paying only for what is missing: RUN=its name or request_id
-	@$(BIN)/python -m operate --target $(TARGET) redrive $(or $(RUN),$(error say which run: make redrive RUN=…))
+	@$(BIN)/python -m operate --target $(TARGET) redrive "$(or $(RUN),$(error say which run: make redrive RUN=…))"
 
 report: $(VENV)/.made ## Say what a run made, also where it failed: RUN=its name or request_id
-	@$(BIN)/python -m operate --target $(TARGET) report $(or $(RUN),$(error say which run: make report RUN=…))
+	@$(BIN)/python -m operate --target $(TARGET) report "$(or $(RUN),$(error say which run: make report RUN=…))"
 
 budget: $(VENV)/.made ## Show the month's spent, reserved and cap; USD=… changes the cap at once, 0 stops all spending
-	@$(BIN)/python -m operate --target $(TARGET) budget $(USD)
+	@$(BIN)/python -m operate --target $(TARGET) budget $(if $(filter command,$(firstword $(origin USD))),"$(or $(USD),$(error USD is empty: give a number of dollars such as USD=25))")
 
 open: $(VENV)/.made ## Open a run's pictures: RUN=its name
-	@$(BIN)/python -m operate --target $(TARGET) open $(or $(RUN),$(error say which run: make open RUN=…))
+	@$(BIN)/python -m operate --target $(TARGET) open "$(or $(RUN),$(error say which run: make open RUN=…))"
 
 test: $(VENV)/.made-dev layers ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -22,6 +22,8 @@ EaselError
 
 import json
 
+MISSING = object()  # the value of a field that is needed and not there
+
 
 class EaselError(Exception):
     """What failed, on which input, and what to do next.
@@ -67,7 +69,7 @@ class InputError(FinalError):
     """The request is wrong."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f"{field} is {_shown(value)}; allowed: {allowed}")
+        super().__init__(f"{field} is {'missing' if value is MISSING else _shown(value)}; allowed: {allowed}")
         self.field, self.allowed = field, allowed
 
 

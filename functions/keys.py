@@ -28,7 +28,9 @@ def check_run_id(run_id: object, *, field: str) -> str:
 
 def check_folder(folder: object, *, field: str = "folder_name") -> str:
     """The folder in Unicode's composed form (NFC), without a slash at either end."""
-    allowed = "a path like campaign/spring: no empty, `.` or `..` segment, no backslash, no control or bidi characters"
+    allowed = (
+        "a path like campaign/spring: no empty, `.` or `..` segment, no slash at either end, no backslash, no control or bidi characters"
+    )
     if not isinstance(folder, str) or not folder:
         raise InputError(field, folder, allowed)
     if len(folder) > MAX_KEY_BYTES:
@@ -66,7 +68,7 @@ def check_file_name(template: object, *, folder: str, topics: Iterable[str]) -> 
 
 def check_image_key(key: object) -> str:
     """The key of a picture that a caller names: inside a folder, and in none of Easel's own."""
-    allowed = f"the whole key of a stored picture, like my_s3_folder/image_….png, with one of the endings {', '.join(PICTURES)}"
+    allowed = f"a stored picture's whole key, without s3:// and bucket, like my_s3_folder/image_….png; endings: {', '.join(PICTURES)}"
     if not isinstance(key, str) or "/" not in key:
         raise InputError("image_key", key, allowed)
     folder, _, name = key.rpartition("/")

@@ -24,8 +24,8 @@ def told(run_id: str, *, book: Records) -> Iterator[None]:
 
 def said(run_id: str, images: list[ImageRecord]) -> str | None:
     """One sentence, None where nothing is owed."""
-    named = (("bought and not stored yet", records.STAGED), ("being bought", CLAIMED))
+    named = (("bought and not stored yet", records.STAGED), ("still being bought then", CLAIMED))
     pictures = [(what, ", ".join(str(image.n) for image in images if image.status == status)) for what, status in named]
     parts = "; ".join(f"{what}: picture {those}" for what, those in pictures if those)
     how = f"`make redrive RUN={run_id}` (on AWS with TARGET=aws) goes on with it, paying only for what is missing"
-    return f"run {run_id} has {parts}; {how}" if parts else None
+    return f"run {run_id}, {parts}; {how}" if parts else None

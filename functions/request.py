@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from functions import keys, models
-from functions.errors import ConfigError, InputError
+from functions.errors import MISSING, ConfigError, InputError
 from functions.settings import Settings
 
 REMOVALS = ("delete_image", "delete_folder")
@@ -147,7 +147,7 @@ def digest(raw: dict[str, Any]) -> str:
 def _check_upkeep(given: dict[str, Any], action: str) -> None:
     needed = "image_key" if action.endswith("_image") else "folder_name"
     if needed not in given:
-        raise InputError(needed, None, f"{action} needs it")
+        raise InputError(needed, MISSING, f"{action} needs it")
     allowed = ("action", "request_id", "aws_region", "dry_run", "confirm", needed, *(("purge",) if action in REMOVALS else ()))
     for name, value in given.items():
         if name not in allowed:
@@ -155,7 +155,7 @@ def _check_upkeep(given: dict[str, Any], action: str) -> None:
     # A restore takes nothing away, so it needs no confirmation.
     if action in REMOVALS and given.get("confirm") is not True and given.get("dry_run") is not True:
         raise InputError(
-            "confirm", given.get("confirm"), f"true, since {action} takes pictures away; or dry_run: true to see what would go"
+            "confirm", given.get("confirm", MISSING), f"true, since {action} takes pictures away; or dry_run: true to see what would go"
         )
 
 

@@ -31,9 +31,9 @@ def show(local: Local, console: Console) -> bool:
         screen.show_report(stack, run, console, folder=folder)
     total = _sum(run.output["cost_usd"] for run in started if run.output)
     if server:
-        console.print(f"paid to {server}: {screen.dollars(total)}")
+        console.print(f"paid to {server}: {runs.dollars(total)}")
     else:
-        said = f"nothing was paid; the real models would have cost {screen.dollars(total)}"
+        said = f"nothing was paid; the real models would have cost {runs.dollars(total)}"
         console.print(f"Painted by the local stand-in for OpenAI: {said}.")
     return all(run.status == "SUCCEEDED" for run in started)
 
@@ -46,7 +46,7 @@ def _ask(stack: Target, server: str, console: Console, *, yes: bool) -> None:
     failed = next((run for run in planned if run.output is None), None)
     if failed:
         raise DeclinedError(f"nothing was called and nothing was paid: {runs.message(failed)}")
-    cost = screen.dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
+    cost = runs.dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
     pictures = sum(_example(name).get("count", 1) for name in EXAMPLES)
     console.print(f"This calls {server} with your key: {len(EXAMPLES)} prompts and {pictures} pictures, up to {cost}.")
     if not yes and _answer(console) not in ("y", "yes"):

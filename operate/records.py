@@ -16,8 +16,8 @@ def of_run(target: Target, run_id: str) -> tuple[PromptRecord | None, ChatRecord
     return Records(table, Budget(table, setting=0)).run(run_id)
 
 
-def first_execution(target: Target, run_id: str) -> str | None:
-    """The name of a run's first execution, None where the run is not known."""
+def latest_execution(target: Target, run_id: str) -> str | None:
+    """The name of a run's latest execution that came past the request's check, None where the run is not known."""
     prompt = of_run(target, run_id)[0]
     return prompt.execution if prompt else None
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from functions.errors import ONE_PICTURE
 from operate import records
 from operate.target import Target
@@ -20,6 +22,7 @@ STATES = {
     "Delete or restore": "cleanup",
 }
 POLL_SECONDS = 0.25
+SEARCHED = 100  # executions that are looked through for a request_id
 
 
 @dataclass(kw_only=True)
@@ -48,11 +51,21 @@ class Run:
         given = self.input.get("request_id") if isinstance(self.input, dict) else None
         return str(given or self.name)
 
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether it is no delete and no restore."""
+        return not isinstance(self.input, dict) or self.input.get("action", "create") == "create"
+
 
 def start(target: Target, request: Any, *, label: str) -> Run:
     """Start one run; the request goes as it is, the prompt step checks it."""
     answer = target.client("stepfunctions").start_execution(stateMachineArn=target.state_machine_arn, input=json.dumps(request))
     return Run(arn=answer["executionArn"], label=label)
+
+
+def dollars(cost: float | None) -> str:
+    """A cost for a person; what is not known is said to be unknown."""
+    return "unknown" if cost is None else f"${cost:.4f}"
 
 
 def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
@@ -76,25 +89,37 @@ def fetch(target: Target, report: dict[str, Any], folder: Path) -> list[Path]:
     for picture in report.get("pictures", []):
         if picture["status"] == "stored":
             path = folder / Path(picture["key"]).name
-            client.download_file(target.bucket, picture["key"], str(path))
+            try:
+                client.download_file(target.bucket, picture["key"], str(path))
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "404":  # deleted since
+                    continue
+                raise
             paths.append(path)
     return paths
 
 
-def sidecar(target: Target, key: str) -> dict[str, Any]:
-    """What Easel wrote beside a picture."""
-    body = target.client("s3").get_object(Bucket=target.bucket, Key=f"{key}.json")["Body"].read()
+def sidecar(target: Target, key: str) -> dict[str, Any] | None:
+    """What Easel wrote beside a picture, None where it was deleted since."""
+    client = target.client("s3")
+    try:
+        body = client.get_object(Bucket=target.bucket, Key=f"{key}.json")["Body"].read()
+    except client.exceptions.NoSuchKey:
+        return None
     found: dict[str, Any] = json.loads(body)
     return found
 
 
 def find(target: Target, name: str) -> Run:
-    """An execution as it stands, by its name, its ARN or its run's id. Raises LookupError."""
+    """A run's latest execution as it stands, by the name or ARN of one of them, or by the run's id. Raises LookupError."""
     run = _described(target, name)
-    if run is None and (first := records.first_execution(target, name)):
-        run = _described(target, first)
+    latest = records.latest_execution(target, run.run_id if run else name)
+    if latest and (run is None or latest != run.name):
+        run = _described(target, latest) or run
+    # Before its prompt is written, the table does not know a run.
+    run = run or _by_request_id(target, name)
     if run is None:
-        raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id whose prompt is written")
+        raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id")
     return run
 
 
@@ -108,7 +133,7 @@ def resume(target: Target, name: str) -> Run:
     if not told and client.describe_execution(executionArn=run.arn).get("redriveStatus") == "REDRIVABLE":
         client.redrive_execution(executionArn=run.arn)
         return Run(arn=run.arn, label=run.name, input=run.input)
-    if not isinstance(run.input, dict) or run.input.get("action", "create") != "create":
+    if not isinstance(run.input, dict) or not run.makes_pictures:
         raise LookupError(f"run {run.name} can't be redriven any more, and starting it anew is yours to decide: it makes no pictures")
     return start(target, run.input | {"request_id": run.run_id}, label=run.run_id)
 
@@ -119,6 +144,21 @@ def report_of(target: Target, name: str) -> dict[str, Any]:
     if run.output is None:
         raise LookupError(f"run {run.name} is {run.status}: {message(run) if run.error else 'it has no report yet'}")
     return run.output
+
+
+def _by_request_id(target: Target, request_id: str) -> Run | None:
+    """The newest of the latest executions with this request_id."""
+    pages = (
+        target.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(stateMachineArn=target.state_machine_arn, PaginationConfig={"MaxItems": SEARCHED})
+    )
+    for page in pages:
+        for execution in page["executions"]:
+            run = _described(target, execution["executionArn"])
+            if run and run.run_id == request_id:
+                return run
+    return None
 
 
 def _described(target: Target, name: str) -> Run | None:
@@ -142,7 +182,7 @@ def _refresh(client: Any, run: Run) -> None:
                     counter[STATES[state]] += 1
     run.status, run.input = answer["status"], json.loads(answer["input"])
     if "stopDate" in answer:
-        run.seconds = (answer["stopDate"] - answer["startDate"]).total_seconds()
+        run.seconds = (answer["stopDate"] - answer.get("redriveDate", answer["startDate"])).total_seconds()
     run.output = json.loads(answer["output"]) if run.status == "SUCCEEDED" else None
     run.error, run.cause = answer.get("error"), answer.get("cause")
 

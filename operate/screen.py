@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -9,15 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from functions.adapters.budget import MonthBudget, usd
-from functions.adapters.records import WRITTEN
-from operate import records, runs
-from operate.runs import Run
+from operate import runs, unfinished
+from operate.runs import Run, dollars
 from operate.target import Target
 
 STEPS = ("prompt", "image", "upload", "cleanup")
 WIDE = 100
-# What a record's status means to the one who paid.
-WORDS = {"claimed": "being bought, or cut off", "staged": "bought, not stored yet", "lost": "paid and lost", "bad": "paid, no picture"}
 
 
 def watch(target: Target, started: Sequence[Run], console: Console) -> None:
@@ -32,11 +30,10 @@ def watch(target: Target, started: Sequence[Run], console: Console) -> None:
 def show_report(target: Target, run: Run, console: Console, *, folder: Path | None = None) -> None:
     """A finished run's pictures with key, size, prompt and cost; a failed run's error and what to do."""
     if run.output is None:
-        console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(runs.message(run))}")
-        show_records(target, run, console)
+        unfinished.show(target, run, console)
         return
     if "pictures" not in run.output:
-        console.print_json(data=run.output)
+        _show_upkeep(run.output, console)
         return
     if run.output["dry_run"]:
         console.print(f"dry run: nothing was bought; it would cost up to {dollars(run.output['estimate_usd'])}")
@@ -51,10 +48,16 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
             table.add_row(f"{picture['n']}: {picture['status']}", "", "", escape(picture["refusal"] or ""))
             continue
         known = runs.sidecar(target, picture["key"])
+        if known is None:
+            table.add_row(
+                escape(picture["key"]), "", dollars(picture["cost_usd"]), "deleted since; restore_image brings it back for a time"
+            )
+            continue
         prompt = known["prompt"] if len(known["prompt"]) <= 140 else known["prompt"][:139] + "…"
         size = f"{known['width']}x{known['height']}\n{picture['bytes'] / 1024:,.0f} KiB"
         table.add_row(escape(picture["key"]), size, dollars(picture["cost_usd"]), escape(prompt))
     console.print(table)
+    console.print(f"  {_price(run.output)}", highlight=False, soft_wrap=True)
     # Whole and unbroken, to be copied: the table folds them on a narrow screen.
     places: list[Path | str] = [
         f"s3://{target.bucket}/{picture['key']}" for picture in run.output["pictures"] if picture["status"] == "stored"
@@ -63,24 +66,28 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
         console.print(f"  {escape(str(place))}", soft_wrap=True, highlight=False)
 
 
-def show_records(target: Target, run: Run, console: Console) -> None:
-    """What the table says of the pictures of a run that has no report: which are paid, which are stored, what goes on with it."""
-    _, chat, pictures = records.of_run(target, run.run_id)
-    if chat and chat.possibly_paid:
-        console.print(f"its prompt: {chat.possibly_paid} calls possibly paid, {'written' if chat.status == WRITTEN else 'not written'}")
-    if not pictures:
-        console.print("no picture was bought")
-        return
-    table = Table(title="its pictures", title_justify="left")
-    for column in ("picture", "status", "cost", "possibly paid", "where"):
-        table.add_column(column, overflow="fold")
-    for picture in pictures:
-        cost = None if picture.cost_micro_usd is None else picture.cost_micro_usd / records.MICRO
-        status = WORDS.get(picture.status, picture.status)
-        table.add_row(str(picture.n), status, dollars(cost), str(picture.possibly_paid), escape(picture.key or picture.staged_key or ""))
-    console.print(table)
-    command = f"make redrive RUN={run.run_id}" + ("" if target.endpoint else " TARGET=aws")
-    console.print(f"`{command}` goes on with it, paying only for what is missing", highlight=False, soft_wrap=True)
+def _price(report: dict[str, Any]) -> str:
+    unknown = report["possibly_paid"]
+    besides = f", and {unknown} calls possibly paid besides: OpenAI's usage page tells" if unknown else ""
+    return f"{dollars(report['cost_usd'])} in all, the prompt included{besides}"
+
+
+def _show_upkeep(output: dict[str, Any], console: Console) -> None:
+    """A delete or a restore in one line, and the answer as it is."""
+    restores = "restored" in output
+    done = ("bring back" if restores else "take away") if output["dry_run"] else ("brought back" if restores else "taken away")
+    objects = f"{output['objects']:,} {'versions' if output.get('purge') else 'objects'} ({output['bytes'] / 1024:,.0f} KiB)"
+    if output["objects"] == 0:
+        said = (
+            "nothing to bring back: not deleted, or the name is in use" if restores else "nothing found: is the name right, to the letter?"
+        )
+    else:
+        said = f"dry run: would {done} {objects}" if output["dry_run"] else f"{done}: {objects}"
+    days = output.get("recoverable_days")
+    if days and output["objects"] and not output["dry_run"]:
+        said += f"; {output['action'].replace('delete', 'restore')} brings them back for {days} days"
+    console.print(f"{escape(output['target'])}: {said}", highlight=False, soft_wrap=True)
+    console.print_json(data=output)
 
 
 def show_budget(month: MonthBudget, console: Console) -> None:
@@ -92,11 +99,6 @@ def show_budget(month: MonthBudget, console: Console) -> None:
     )
     if month.cap == 0:
         console.print("a cap of 0 stops all spending; set another with make budget USD=…")
-
-
-def dollars(cost: float | None) -> str:
-    """A cost for a person; what is not known is said to be unknown."""
-    return "unknown" if cost is None else f"${cost:.4f}"
 
 
 def _states(started: Sequence[Run]) -> Table:
@@ -118,5 +120,6 @@ def _cell(run: Run, step: str) -> str:
     if not entered:
         return "[dim]·[/dim]"
     open_ = "[yellow]…[/yellow]" if run.status == "RUNNING" else "[red]✗[/red]"
-    mark = "[green]✓[/green]" if left == entered else open_
+    # After a redrive a state has been entered more often than left.
+    mark = "[green]✓[/green]" if left == entered or run.status == "SUCCEEDED" else open_
     return f"{mark} {left}/{entered}" if entered > 1 else mark

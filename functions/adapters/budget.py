@@ -73,7 +73,8 @@ class Budget:
         reserved = state.committed - state.spent
         raise BudgetExceededError(
             f"{purpose} needs {needed}; {state.month} has {usd(state.spent)} spent and {usd(reserved)} reserved of a cap of "
-            f"{usd(state.cap)}; raise it at once with `make budget USD=…`, or monthly_budget_usd at a deploy, or wait for the next month"
+            f"{usd(state.cap)}; raise it at once with `make budget USD=…` (on AWS with TARGET=aws), "
+            "or monthly_budget_usd at a deploy, or wait for the next month"
         )
 
     def reservation(self, state: MonthBudget, estimate: int | None) -> Item:

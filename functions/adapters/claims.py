@@ -6,6 +6,7 @@ the call is made again at most once.
 
 import time
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from functions.adapters.budget import Budget
@@ -109,7 +110,8 @@ class Claims:
     def outlived(self, claim: C) -> C:
         """An earlier claim whose function is gone, counted as possibly paid. Raises ClaimHeldError while its lease lasts."""
         if claim.lease_until > time.time():
-            raise ClaimHeldError(f"{claim.what} is being bought until {claim.lease_until} (epoch seconds)")
+            end = datetime.fromtimestamp(claim.lease_until, UTC)
+            raise ClaimHeldError(f"{claim.what} is being bought, or its function died: this waits until {end:%H:%M:%S} UTC at most")
         if claim.lease_until == 0:
             return claim
         if not self.mark_unknown(claim):

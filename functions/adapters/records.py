@@ -21,7 +21,7 @@ R = TypeVar("R", "PromptRecord", "ChatRecord", "ImageRecord")
 class PromptRecord:
     """What a run's first execution fixed for every later one. `choices` are the request's checked fields.
 
-    `estimate_micro_usd` is the upper bound of chat call and pictures, None where a price is unknown; `execution` that first one's name.
+    `estimate_micro_usd` is the upper bound of chat call and pictures, None where a price is unknown; `execution` is the name of the latest.
     """
 
     run_id: str
@@ -103,6 +103,14 @@ class Records:
         values = {":written": WRITTEN, ":cost": record.chat_cost_micro_usd}
         settled = self.claims.settled(paid, "SET #status = :written, #cost_micro_usd = :cost", values, cost=record.chat_cost_micro_usd)
         return all(self._table.write(put, *settled))
+
+    def note_execution(self, prompt: PromptRecord, execution: str) -> None:
+        """Keep the name of the run's latest execution, for people who look for it by the run's id."""
+        values = {":execution": execution, ":digest": prompt.digest}
+        change = self._table.update(
+            f"run#{prompt.run_id}", "prompt", "SET #execution = :execution", condition="#digest = :digest", values=values
+        )
+        self._table.write(change)
 
     def image(self, run_id: str, n: int) -> ImageRecord | None:
         """One picture's record, None before its claim."""

@@ -181,6 +181,6 @@ def test_what_is_possibly_paid_is_a_metric(stormy: Storm, operation: str) -> Non
         return int(sum(sum(metric["PossiblyPaid"]) for metric in metrics))
 
     before = counted()
-    bought = {"chat": 1, "images": 1} | ({"chat": 2} if operation == "chat" else {"images": 2})
-    play(stormy, Scenario(name="107", openai=[Rule(operation=operation, lose_answer=True)], possibly_paid=1, **bought))
+    chat, images = (2, 1) if operation == "chat" else (1, 2)
+    play(stormy, Scenario(name="107", openai=[Rule(operation=operation, lose_answer=True)], possibly_paid=1, chat=chat, images=images))
     assert counted() == before + 1

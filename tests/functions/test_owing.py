@@ -37,7 +37,7 @@ def test_an_error_says_what_is_bought_and_not_stored_and_how_to_go_on(book: Reco
         book.stage(claim, claim)
     claimed(book, 3)
     said = told(book, AuthError("the key is wrong"))
-    assert said.startswith("the key is wrong; run run-1 has bought and not stored yet: picture 1, 2; being bought: picture 3; ")
+    assert said.startswith("the key is wrong; run run-1, bought and not stored yet: picture 1, 2; still being bought then: picture 3; ")
     assert "`make redrive RUN=run-1`" in said
 
 

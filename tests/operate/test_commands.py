@@ -144,6 +144,79 @@ class Aged(Target):
         return client
 
 
+def test_a_run_that_failed_before_its_prompt_is_found_by_its_request_id(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script(NO_CREDIT | {"path": "/v1/chat/completions"})
+    assert aws.run({"request_id": "early", **SMALL})["error"] == "QuotaExhaustedError"
+    done = operate(aws, tmp_path, "redrive", "early")
+    assert done.returncode == 0, done.stderr
+    assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
+
+
+def test_report_is_that_of_the_run_s_latest_execution(aws: LocalStack, tmp_path: Path) -> None:
+    request = {"request_id": "twice", "prompt": "A kite", **SMALL}
+    aws.script(NO_CREDIT)
+    failed = aws.run(request)
+    key = aws.run(request)["report"]["pictures"][0]["key"]
+    for name in ("twice", failed["name"]):
+        shown = operate(aws, tmp_path, "report", name)
+        assert key in shown.stdout
+        assert "FAILED" not in shown.stdout
+
+
+def test_a_failed_run_names_every_picture_and_the_command_that_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script(NO_CREDIT | {"times": 2})
+    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"request_id": "named", "prompt": "A kite", "count": 2, **SMALL}))
+    assert done.returncode == 1
+    assert done.stdout.count("not bought") >= 1
+    assert "make redrive RUN=named" in done.stdout
+
+
+def test_a_conflict_shows_none_of_the_other_request_s_pictures(aws: LocalStack, tmp_path: Path) -> None:
+    key = aws.run({"request_id": "mine", "prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
+    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"request_id": "mine", "prompt": "Another", **SMALL}))
+    assert "ConflictError" in done.stdout
+    assert key not in done.stdout
+    assert "make redrive" not in done.stdout
+
+
+def test_a_run_that_goes_on_is_said_to_be_running(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script({"path": "/v1/images/generations", "delay": 3})
+    arn = aws.start({"prompt": "A kite", **SMALL})
+    shown = operate(aws, tmp_path, "report", arn.rpartition(":")[2])
+    assert "is running; so far" in shown.stdout
+    assert "make redrive" not in shown.stdout
+    assert aws.ended(arn)["status"] == "SUCCEEDED"
+
+
+def test_a_purchase_with_no_outcome_is_told_beside_the_price(aws: LocalStack, tmp_path: Path) -> None:
+    aws.script({"path": "/v1/images/generations", "cut": True})
+    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
+    assert "in all, the prompt included, and 1 calls possibly paid besides" in done.stdout
+
+
+def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(aws: LocalStack, tmp_path: Path) -> None:
+    made = aws.run({"prompt": "A kite", "count": 2, **SMALL})
+    gone, left = (picture["key"] for picture in made["report"]["pictures"])
+    deleted = operate(aws, tmp_path, "run", "-", text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}))
+    assert "taken away: 3 objects" in deleted.stdout
+    assert "restore_image brings them back for 30 days" in deleted.stdout
+    shown = operate(aws, tmp_path, "report", made["name"])
+    assert shown.returncode == 0, shown.stderr
+    assert "deleted since" in shown.stdout
+    fetched = operate(aws, tmp_path, "open", made["name"])
+    (path,) = fetched.stdout.split()
+    assert path.endswith(Path(left).name)
+    Path(path).unlink()
+
+
+@pytest.mark.parametrize("action", ["delete_image", "restore_image"])
+def test_what_is_not_there_is_said_to_be_not_there(aws: LocalStack, tmp_path: Path, action: str) -> None:
+    confirm = {"confirm": True} if action == "delete_image" else {}
+    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"action": action, "image_key": "resumed/never.png", **confirm}))
+    assert done.returncode == 0
+    assert "nothing" in done.stdout
+
+
 def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(aws: LocalStack) -> None:
     aws.script(NO_CREDIT)
     failed = aws.run({"prompt": "A kite", **SMALL})
@@ -176,7 +249,8 @@ def test_report_tells_of_a_failed_run_which_pictures_are_paid(aws: LocalStack, t
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
     assert "paid, no picture" in shown.stdout
-    assert f"make redrive RUN={failed['name']}" in shown.stdout
+    assert "picture 1 of it can't be had" in shown.stdout
+    assert "make redrive" not in shown.stdout
 
 
 def test_report_shows_a_finished_run_again(aws: LocalStack, tmp_path: Path) -> None:
