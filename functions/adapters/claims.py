@@ -5,6 +5,7 @@ the call is made again at most once.
 """
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ C = TypeVar("C", bound="Claim")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Claim(ABC):
     """One paid call. `lease_until` (epoch seconds) is the end of the function that makes it, 0 once its estimate counts as spent.
 
     `reserved_micro_usd` is that estimate, None where the price is unknown; `month` the budget's month that it was reserved in.
@@ -37,14 +38,14 @@ class Claim:
     cost_micro_usd: int | None = None
 
     @property
+    @abstractmethod
     def sk(self) -> str:
         """The sort key of its record."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def what(self) -> str:
         """What is bought, for a person."""
-        raise NotImplementedError
 
 
 class Claims:
