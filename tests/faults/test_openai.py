@@ -5,6 +5,7 @@ import io
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -230,6 +231,23 @@ def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_th
     refusal = json.loads(next(one["cause"] for one in ended if one["status"] != "SUCCEEDED"))["errorMessage"]
     for word in (after["month"] if "month" in after else after["pk"].partition("#")[2], "spent", "reserved", "cap", "make budget USD="):
         assert word in refusal
+
+
+def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together(stormy: Storm) -> None:
+    request = {"prompt": "A kite", "folder_name": "capped", **SMALL}
+    estimate = round(stormy.run(request)["report"]["estimate_usd"] * 1_000_000)
+    go = threading.Event()
+    with stormy.capped(stormy.budget()["committed"] + estimate * 3 // 2):
+        stormy.forget()
+        stormy.aws_faults.script(Rule(operation="TransactWriteItems", step="Image", hold=go, times=3))
+        arns = [stormy.start(request) for _ in range(3)]
+        stormy.until(lambda: sum(call.fault == "hold" for call in stormy.calls("Image")) == 3)
+        go.set()
+        ended = [stormy.ended(arn) for arn in arns]
+        after = stormy.budget()
+    assert sorted(one.get("error", "stored") for one in ended) == ["BudgetExceededError", "BudgetExceededError", "stored"]
+    assert stormy.charged()["images"] == 1
+    assert after["committed"] <= after["cap"]
 
 
 def test_65_a_cap_of_zero_stops_the_chat_call_too(stormy: Storm) -> None:

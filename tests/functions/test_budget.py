@@ -54,6 +54,13 @@ def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, book
         assert part in said
 
 
+def test_of_two_that_have_read_the_same_state_only_one_takes_the_room(budget: Budget, table: Table) -> None:
+    stale = budget.read("2026-11")
+    taken = [table.write(budget.reservation(stale, CAP * 2 // 3)) for _ in range(2)]
+    assert taken == [[True], [False]]
+    assert budget.read("2026-11").committed == CAP * 2 // 3
+
+
 def test_a_cap_of_zero_stops_also_what_has_no_price(budget: Budget) -> None:
     with pytest.raises(BudgetExceededError):
         budget.check(budget.set_cap("2026-11", 0), None, purpose="the prompt of run r")
