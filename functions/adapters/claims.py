@@ -90,14 +90,14 @@ class Claims:
         else:
             self.release(claim)
 
-    def release(self, claim: Claim) -> bool:
+    def release(self, claim: Claim) -> None:
         """Undo a claim whose call was certainly not charged; an earlier unknown purchase stays counted."""
         if claim.purchase == 1:
             names = {"#status": "status", "#purchase": "purchase", "#lease_until": "lease_until"}
             undo = self._table.delete(f"run#{claim.run_id}", claim.sk, condition=_MINE, names=names, values=_mine(claim))
         else:
             undo = self._update(claim, "SET #purchase = :before, #lease_until = :over", {":before": claim.purchase - 1, ":over": 0})
-        return all(self._table.write(undo, self._budget.change(claim.month, committed=-(claim.reserved_micro_usd or 0), spent=0)))
+        self._table.write(undo, self._budget.change(claim.month, committed=-(claim.reserved_micro_usd or 0), spent=0))
 
     def mark_unknown(self, claim: Claim) -> bool:
         """End a claim's lease and count it as possibly paid: its estimate is spent from now on."""

@@ -94,17 +94,17 @@ class OpenAIApi:
 
     def _called(self, call: Callable[[OpenAI], Answer], *, end: float, doing: str) -> Answer:
         """Call; where OpenAI asks to wait and was not paid, wait if half of the time stays for the call, and call again."""
-        half = (end - time.monotonic()) / 2
-        for waits_left in range(MAX_WAITS, -1, -1):
+        half, waits = (end - time.monotonic()) / 2, 0
+        while True:
             try:
                 return self._keyed(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
                 translated, wait = translate(error, doing), retry_after(error)
                 unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
-                if not waits_left or not unpaid or wait is None or wait > end - time.monotonic() - half:
+                if waits == MAX_WAITS or not unpaid or wait is None or wait > end - time.monotonic() - half:
                     raise translated from error
+                waits += 1
                 time.sleep(wait)
-        raise AssertionError("the last try returns or raises")
 
     def _keyed(self, call: Callable[[OpenAI], Answer]) -> Answer:
         try:
