@@ -74,20 +74,23 @@ def _price(report: dict[str, Any]) -> str:
 
 def _show_upkeep(output: dict[str, Any], console: Console) -> None:
     """A delete or a restore in one line, and the answer as it is."""
-    restores = "restored" in output
-    done = ("bring back" if restores else "take away") if output["dry_run"] else ("brought back" if restores else "taken away")
-    objects = f"{output['objects']:,} {'versions' if output.get('purge') else 'objects'} ({output['bytes'] / 1024:,.0f} KiB)"
+    console.print(f"{escape(output['target'])}: {_upkeep(output)}", highlight=False, soft_wrap=True)
+    console.print_json(data=output)
+
+
+def _upkeep(output: dict[str, Any]) -> str:
+    restores, purges = "restored" in output, output.get("purge", False)
     if output["objects"] == 0:
-        said = (
+        return (
             "nothing to bring back: not deleted, or the name is in use" if restores else "nothing found: is the name right, to the letter?"
         )
-    else:
-        said = f"dry run: would {done} {objects}" if output["dry_run"] else f"{done}: {objects}"
+    count = f"{output['objects']:,} {'versions' if purges else 'objects'} ({output['bytes'] / 1024:,.0f} KiB)"
+    for_good = " for good" if purges else ""
+    if output["dry_run"]:
+        return f"dry run: would {'bring back' if restores else 'take away'}{for_good} {count}"
     days = output.get("recoverable_days")
-    if days and output["objects"] and not output["dry_run"]:
-        said += f"; {output['action'].replace('delete', 'restore')} brings them back for {days} days"
-    console.print(f"{escape(output['target'])}: {said}", highlight=False, soft_wrap=True)
-    console.print_json(data=output)
+    back = f"; {output['action'].replace('delete', 'restore')} brings them back for {days} days" if days else ""
+    return f"{'brought back' if restores else 'taken away'}{for_good}: {count}{back}"
 
 
 def show_budget(month: MonthBudget, console: Console) -> None:

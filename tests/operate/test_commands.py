@@ -209,6 +209,25 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(aws: Loc
     Path(path).unlink()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"action": "delete_folder", "dry_run": True}, "dry run: would take away 4 objects"),
+        ({"action": "delete_folder", "confirm": True}, "taken away: 4 objects"),
+        ({"action": "restore_folder"}, "brought back: 4 objects"),
+        ({"action": "delete_folder", "confirm": True, "purge": True}, "taken away for good: 4 versions"),
+    ],
+    ids=["dry run", "delete", "restore", "purge"],
+)
+def test_a_delete_and_a_restore_are_said_in_a_line(aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    folder = f"said/{len(said)}"
+    aws.run({"prompt": "A kite", **SMALL, "folder_name": folder})
+    if more["action"] == "restore_folder":
+        aws.run({"action": "delete_folder", "confirm": True, "folder_name": folder})
+    done = operate(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
+    assert f"{folder}: {said} (" in done.stdout
+
+
 @pytest.mark.parametrize("action", ["delete_image", "restore_image"])
 def test_what_is_not_there_is_said_to_be_not_there(aws: LocalStack, tmp_path: Path, action: str) -> None:
     confirm = {"confirm": True} if action == "delete_image" else {}
