@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local import deploy
+from local import deploy, interruption
 from local.emulator import process
 
 ACCOUNT = "000000000000"
@@ -112,9 +112,10 @@ def _start(local: Local) -> None:
     if local.real_openai:
         environment["OPENAI_BASE_URL"] = started["openai_base_url"] = local.real_openai
     else:
-        stand_in = _start_stand_in(local)
-        started["stand_in"] = stand_in.pid
-        _remember(local, started)
+        with interruption.held():
+            stand_in = _start_stand_in(local)
+            started["stand_in"] = stand_in.pid
+            _remember(local, started)
         started["openai_base_url"] = environment["OPENAI_BASE_URL"] = _when_ready(stand_in, local.folder / "openai.url")
     folder = local.folder / "emulator"
     folder.mkdir(exist_ok=True)

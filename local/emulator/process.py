@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from local import interruption
 from local.emulator.process_table import living
 
 _ROOT = Path(__file__).parents[2]
@@ -76,20 +77,22 @@ def start(
     shutil.rmtree(folder / "tmp", ignore_errors=True)  # what a killed emulator has left
     env = environment(base, port=port, folder=folder, region=region, keep=keep)
     log = folder / "emulator.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  nobody's input
-            [sys.executable, "-m", module],
-            cwd=_ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with log.open("wb") as output, interruption.held():
+            process = subprocess.Popen(  # noqa: S603  nobody's input
+                [sys.executable, "-m", module],
+                cwd=_ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         in_time = _within(deadline_s, lambda: process.poll() is not None or _answers(port))
     except BaseException:  # Ctrl-C and SIGTERM, which do not reach the emulator's own session
-        stop(process.pid)
+        if process:
+            stop(process.pid)
         raise
     if not in_time:
         stop(process.pid)
