@@ -1,11 +1,11 @@
-"""The table: claims, lineage, budget, and the gallery's three orders, newest first."""
+"""The table: claims, lineage, budget, and the gallery's four orders, newest first."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 # Each index is sparse: only pictures that were stored carry its keys.
-INDEXES = {"by_time": "shelf", "by_folder": "shelf_folder", "by_topic": "shelf_topic"}
+INDEXES = {"by_time": "shelf", "by_folder": "shelf_folder", "by_topic": "shelf_topic", "by_folder_topic": "shelf_folder_topic"}
 
 
 class RecordsTable(Construct):

@@ -6,15 +6,20 @@ claimed ─► staged ─► stored ◄─► deleted     claimed ─► refused
 
 import json
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from functions import keys
+from functions.adapters import shelves
 from functions.adapters.budget import Budget
 from functions.adapters.claims import Claim, Claims
+from functions.adapters.shelves import Spot
 from functions.adapters.table import Item, Table
 
 WRITTEN = "written"
-STAGED, STORED, DELETED, REFUSED, LOST, BAD = "staged", "stored", "deleted", "refused", "lost", "bad"
-R = TypeVar("R", "PromptRecord", "ChatRecord", "ImageRecord")
+STORED, DELETED = shelves.STORED, shelves.DELETED
+STAGED, REFUSED, LOST, BAD = "staged", "refused", "lost", "bad"
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,8 @@ class ImageRecord(Claim):
     refusal: str | None = None
     problem: str | None = None
     key: str | None = None
+    width: int | None = None
+    height: int | None = None
 
     @property
     def sk(self) -> str:
@@ -88,12 +95,12 @@ class Records:
     def prompt(self, run_id: str) -> PromptRecord | None:
         """The run's prompt record, None before the prompt step."""
         item = self._table.get(f"run#{run_id}", "prompt")
-        return _read(PromptRecord, item) if item else None
+        return read(PromptRecord, item) if item else None
 
     def chat(self, run_id: str) -> ChatRecord | None:
         """The run's chat call, None before its claim, and where the caller gave the prompt."""
         item = self._table.get(f"run#{run_id}", "chat")
-        return _read(ChatRecord, item) if item else None
+        return read(ChatRecord, item) if item else None
 
     def keep_prompt(self, record: PromptRecord, *, paid: ChatRecord | None) -> bool:
         """Write the prompt record and settle the chat call that it was `paid` for, or neither; False where another one stands."""
@@ -115,14 +122,14 @@ class Records:
     def image(self, run_id: str, n: int) -> ImageRecord | None:
         """One picture's record, None before its claim."""
         item = self._table.get(f"run#{run_id}", f"image#{n}")
-        return _read(ImageRecord, item) if item else None
+        return read(ImageRecord, item) if item else None
 
     def run(self, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
         """All records of a run, pictures by number."""
         items = self._table.query(f"run#{run_id}")
-        prompts = [_read(PromptRecord, item) for item in items if item["sk"] == "prompt"]
-        chats = [_read(ChatRecord, item) for item in items if item["sk"] == "chat"]
-        images = [_read(ImageRecord, item) for item in items if item["sk"].startswith("image#")]
+        prompts = [read(PromptRecord, item) for item in items if item["sk"] == "prompt"]
+        chats = [read(ChatRecord, item) for item in items if item["sk"] == "chat"]
+        images = [read(ImageRecord, item) for item in items if item["sk"].startswith("image#")]
         return (prompts[0] if prompts else None), (chats[0] if chats else None), sorted(images, key=lambda image: image.n)
 
     def stage(self, claim: ImageRecord, staged: ImageRecord) -> bool:
@@ -159,56 +166,61 @@ class Records:
         )
         return all(self._table.write(change))
 
-    def finish(self, image: ImageRecord, *, key: str, prompt: PromptRecord, stored_at: str) -> bool:
-        """Mark a staged picture as stored and put it into the gallery; False where that was done already."""
-        shelf = _shelf(STORED, folder=prompt.choices["folder_name"], topic=prompt.topic)
+    def finish(self, image: ImageRecord, *, key: str, size: tuple[int, int], prompt: PromptRecord, stored_at: str) -> bool:
+        """Mark a staged picture as stored and put it into the gallery; False where that was done already. `size` is width and height."""
+        folder, topic = prompt.choices["folder_name"], prompt.topic
         change = self._table.update(
             f"run#{image.run_id}",
             f"image#{image.n}",
-            "SET #status = :stored, #key = :key, #title = :title, #alt_text = :alt, #model = :model, #folder = :folder, #topic = :topic, "
-            "#stored_at = :at, #at_id = :at_id, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
+            "SET #status = :stored, #key = :key, #width = :width, #height = :height, #title = :title, #alt_text = :alt, #model = :model, "
+            f"#folder = :folder, #topic = :topic, #stored_at = :at, {shelves.PUT_ON_SHELF}",
             condition="#status = :staged",
             values={
                 ":staged": STAGED,
                 ":stored": STORED,
                 ":key": key,
+                ":width": size[0],
+                ":height": size[1],
                 ":title": prompt.title,
                 ":alt": prompt.alt_text,
                 ":model": prompt.choices["model"],
-                ":folder": prompt.choices["folder_name"],
-                ":topic": prompt.topic,
+                ":folder": folder,
+                ":topic": topic,
                 ":at": stored_at,
-                ":at_id": f"{stored_at}#{image.run_id}#{image.n}",
             }
-            | shelf,
+            | shelves.values(Spot(status=STORED, folder=folder, topic=topic, at=stored_at, run_id=image.run_id, n=image.n)),
         )
-        return all(self._table.write(change))
+        counted = shelves.counted(self._table, folder=folder, run_id=image.run_id, pictures=1, size=image.bytes or 0)
+        # A picture's id holds a hash of its run's, so this is what leads from the one to the other.
+        named = {"pk": f"picture#{keys.picture_id(image.run_id, image.n)}", "sk": image.run_id, "n": image.n}
+        return all(self._table.write(change, counted, self._table.put(named)))
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
         """Move a stored picture to the shelf of the deleted; False where this key is not that picture's."""
-        return self._move(run_id, n, key=key, before=STORED, after=DELETED)
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        return self._move(run_id, n, key=key, before=STORED, after=DELETED, deleted_at=now)
 
     def mark_restored(self, run_id: str, n: int, *, key: str) -> bool:
         """Move a deleted picture back to the shelf of the stored; False where this key is not that picture's."""
-        return self._move(run_id, n, key=key, before=DELETED, after=STORED)
+        return self._move(run_id, n, key=key, before=DELETED, after=STORED, deleted_at=None)
 
-    def _move(self, run_id: str, n: int, *, key: str, before: str, after: str) -> bool:
+    def _move(self, run_id: str, n: int, *, key: str, before: str, after: str, deleted_at: str | None) -> bool:
         item = self._table.get(f"run#{run_id}", f"image#{n}")
         if not item or item.get("key") != key or item["status"] != before:
             return False
+        folder = item["folder"]
+        spot = Spot(status=after, folder=folder, topic=item["topic"], at=deleted_at or item["stored_at"], run_id=run_id, n=n)
+        time = "SET #deleted_at = :deleted_at," if deleted_at else "REMOVE #deleted_at SET"
         change = self._table.update(
             f"run#{run_id}",
             f"image#{n}",
-            "SET #status = :shelf, #shelf = :shelf, #shelf_folder = :shelf_folder, #shelf_topic = :shelf_topic",
+            f"{time} #status = :shelf, {shelves.PUT_ON_SHELF}",
             condition="#status = :before",
-            values={":before": before} | _shelf(after, folder=item["folder"], topic=item["topic"]),
+            values={":before": before} | ({":deleted_at": deleted_at} if deleted_at else {}) | shelves.values(spot),
         )
-        return all(self._table.write(change))
-
-
-def _shelf(status: str, *, folder: str, topic: str) -> dict[str, str]:
-    """The keys of the indexes by_time, by_folder and by_topic."""
-    return {":shelf": status, ":shelf_folder": f"{status}#{folder}", ":shelf_topic": f"{status}#{topic}"}
+        one = 1 if after == STORED else -1
+        counted = shelves.counted(self._table, folder=folder, run_id=run_id, pictures=one, size=one * item["bytes"])
+        return all(self._table.write(change, counted))
 
 
 def _item(record: PromptRecord) -> Item:
@@ -216,8 +228,9 @@ def _item(record: PromptRecord) -> Item:
     return {"pk": f"run#{record.run_id}", "sk": "prompt"} | given | {"choices": json.dumps(record.choices)}
 
 
-def _read(kind: type[R], item: Item) -> R:
-    known: dict[str, Any] = {field.name: item.get(field.name) for field in fields(kind)}
+def read(kind: type[R], item: Item) -> R:
+    """What a dataclass holds of an item; what the item lacks is None."""
+    known: dict[str, Any] = {field.name: item.get(field.name) for field in fields(kind)}  # type: ignore[arg-type]
     for name in ("usage", "choices"):
         if known.get(name):
             known[name] = json.loads(known[name])

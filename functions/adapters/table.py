@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -47,6 +47,45 @@ class Table:
             )
             return [_plain(item) for page in pages for item in page["Items"]]
 
+    def page(self, index: str, key: str, value: str, *, since: str | None, start: Item | None, limit: int) -> tuple[list[Item], bool]:
+        """At most `limit` items of an index with `key` = `value`, newest first, and whether there are more.
+
+        `since` is the lowest `at_id` that is wanted, `start` the keys of the item after which the page begins. An index lags by moments.
+        """
+        condition, values = "#key = :value", {":value": value}
+        if since:
+            condition, values = f"{condition} AND at_id > :since", values | {":since": since}
+        begin = {"ExclusiveStartKey": _typed(start | {key: value})} if start else {}
+        with aws.named(f"reading the index {index}"):
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=index,
+                KeyConditionExpression=condition,
+                ExpressionAttributeNames={"#key": key},
+                ExpressionAttributeValues=_typed(values),
+                ScanIndexForward=False,
+                Limit=limit,
+                **begin,
+            )
+        return [_plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+
+    def get_many(self, these: Sequence[tuple[str, str]]) -> list[Item]:
+        """Up to 100 items, in no order; those that are not there are left out. Raises StorageBusyError."""
+        wanted: list[Any] = [_typed({"pk": pk, "sk": sk}) for pk, sk in these]
+        found: list[Item] = []
+        for attempt in range(CONFLICT_TRIES if wanted else 0):
+            with aws.named(f"reading {len(wanted)} records"):
+                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": wanted}})
+            found += [_plain(item) for item in answer["Responses"].get(self._name, [])]
+            # What did not fit into one answer, or was throttled.
+            wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
+            if not wanted:
+                break
+            self._sleep(_jitter(attempt))
+        if wanted:
+            raise StorageBusyError(f"reading records: {len(wanted)} of {len(these)} were not read in {CONFLICT_TRIES} tries")
+        return found
+
     def write(self, *actions: Item) -> list[bool]:
         """Do all actions or none. Gives for each whether its condition held: all true means that it is done.
 
@@ -64,7 +103,7 @@ class Table:
                         raise
             if "ConditionalCheckFailed" in reasons:
                 return [reason != "ConditionalCheckFailed" for reason in reasons]
-            self._sleep(random.uniform(0.02, min(0.5, 0.02 * 2**attempt) + 0.001))  # noqa: S311 - jitter, no secret
+            self._sleep(_jitter(attempt))
         raise StorageBusyError(f"writing a record: {CONFLICT_TRIES} tries met other writers")
 
     def put(self, item: Item) -> Item:
@@ -101,6 +140,10 @@ class Table:
                 "ExpressionAttributeValues": _typed(values),
             }
         }
+
+
+def _jitter(attempt: int) -> float:
+    return random.uniform(0.02, min(0.5, 0.02 * 2**attempt) + 0.001)  # noqa: S311 - jitter, no secret
 
 
 def _cancelled(error: ClientError, actions: int) -> list[str] | None:

@@ -61,7 +61,7 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
     stored_at = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
     store.put_if_absent(keys.thumbnail(key), picture.thumbnail, content_type="image/webp")
     store.put_if_absent(keys.sidecar(key), _sidecar(prompt, record, picture, key, stored_at), content_type="application/json")
-    book.finish(record, key=key, prompt=prompt, stored_at=stored_at)
+    book.finish(record, key=key, size=(picture.width, picture.height), prompt=prompt, stored_at=stored_at)
     logger.info("picture stored", key=ascii(key), bytes=len(data))
     return StoredImage(run_id=staged.run_id, n=staged.n, status=records.STORED, key=key)
 
