@@ -63,6 +63,11 @@ def image_price(model: str) -> ImagePrice | None:
     return ImagePrice(**entry) if entry else None
 
 
+def image_models(*, today: date) -> dict[str, Mapping[str, int]]:
+    """The image models whose price is known and which are not shut down, each with the effort of its qualities."""
+    return {name: entry["effort"] for name, entry in _table()["image"].items() if (end := shutdown(name)) is None or today < end[0]}
+
+
 def check_size(size: object) -> str:
     """A size that the models of today can make, or `auto`."""
     allowed = "auto, or WIDTHxHEIGHT with both divisible by 16, a ratio within 1:3 and 3:1, at most 3840x2160"

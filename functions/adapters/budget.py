@@ -24,6 +24,10 @@ class MonthBudget:
     spent: int
     cap: int
 
+    def fits(self, estimate: int | None) -> bool:
+        """Whether an upper-bound estimate fits; with a cap of 0 nothing does, not even an unknown price."""
+        return self.cap > 0 and (estimate is None or self.committed + estimate <= self.cap)
+
 
 def month_of(moment: datetime) -> str:
     """The budget's month, in UTC."""
@@ -66,8 +70,8 @@ class Budget:
         return int(by_hand["cap"]) if by_hand and by_hand["setting"] == self._setting else self._setting
 
     def check(self, state: MonthBudget, estimate: int | None, *, purpose: str) -> None:
-        """Raise BudgetExceededError unless an upper-bound estimate fits; with a cap of 0 nothing does."""
-        if state.cap > 0 and (estimate is None or state.committed + estimate <= state.cap):
+        """Raise BudgetExceededError unless an upper-bound estimate fits."""
+        if state.fits(estimate):
             return
         needed = "an unknown price" if estimate is None else f"up to {usd(estimate)}"
         reserved = state.committed - state.spent

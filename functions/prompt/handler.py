@@ -1,6 +1,5 @@
 """Checks the whole request, then writes and keeps the image prompt."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -17,7 +16,8 @@ from functions.adapters.table import table
 from functions.contract import Prompt, Start
 from functions.deadline import Deadline
 from functions.errors import ClaimHeldError, ConfigError, ConflictError, EaselError, TransientError
-from functions.prompt import writing
+from functions.prompt import pricing, writing
+from functions.prompt.pricing import Question
 from functions.request import Request
 from functions.settings import Settings, settings
 from functions.telemetry import logger, spend, step
@@ -29,15 +29,6 @@ CHOICES = (
     "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
     "moderation",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What the chat model is asked, and the upper bound of that call; micro-dollars, None where its price is unknown."""
-
-    model: str
-    user: str
-    estimate_micro_usd: int | None
 
 
 class Chat(Protocol):
@@ -76,8 +67,8 @@ def run(
     earlier, known = book.chat(run_id), book.prompt(run_id)
     if known is None:
         topic = writing.pick_topic(wanted, run_id=run_id)
-        question = None if wanted.prompt else _question(wanted, topic, settings, now)
-        estimate = _estimate(wanted, question, wanted.prompt or "x" * writing.MAX_WRITTEN_BYTES)
+        question = pricing.question(wanted, topic, settings, today=now.date())
+        estimate = pricing.estimate(wanted, question)
         if wanted.dry_run:
             return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
         if earlier:
@@ -125,7 +116,7 @@ def _written(
         tags=written.tags,
         topic=topic,
         choices={name: getattr(wanted, name) for name in CHOICES},
-        estimate_micro_usd=_estimate(wanted, question, written.prompt),
+        estimate_micro_usd=pricing.estimate(wanted, question, text=written.prompt),
         chat_model=question.model if question else None,
         chat_cost_micro_usd=cost,
         execution=start.execution_name,
@@ -136,23 +127,6 @@ def _written(
     if kept is None:
         raise ClaimHeldError(f"the prompt of run {run_id} was taken over by another execution")
     return kept
-
-
-def _question(wanted: Request, topic: str, settings: Settings, now: datetime) -> Question:
-    model = settings.chat_model
-    models.check_not_retired(model, today=now.date())
-    user = writing.user_message(wanted, topic=topic)
-    estimate = models.estimate_chat(model, messages=writing.SYSTEM + user)
-    if estimate is None and not settings.unpriced_models_allowed:
-        raise ConfigError(f"chat model {model!r} has no known price; set chat_model to another, or unpriced_models to allow")
-    return Question(model=model, user=user, estimate_micro_usd=estimate)
-
-
-def _estimate(wanted: Request, question: Question | None, text: str) -> int | None:
-    """Upper bound of the run in micro-dollars, None where a price is unknown."""
-    picture = models.estimate_image(wanted.model, prompt=text, size=wanted.size, quality=wanted.quality)
-    chat = question.estimate_micro_usd if question else 0
-    return None if picture is None or chat is None else chat + wanted.count * picture
 
 
 def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: datetime, deadline: Deadline, book: Records) -> ChatRecord:

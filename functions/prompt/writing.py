@@ -44,13 +44,16 @@ class Written:
     tags: list[str]
 
 
-def pick_topic(request: Request, *, run_id: str) -> str:
-    """The caller's topic, else one of the list; seeded by the run id, so that a retry picks the same."""
+def topics_of(request: Request) -> tuple[str, ...]:
+    """The topics that a run may get: the caller's own, else those of the list."""
     if request.topic:
-        return request.topic
-    if request.description or request.prompt:
-        return OWN_IDEA
-    return random.Random(run_id).choice(request.topics)  # noqa: S311 - a picture's topic, no secret
+        return (request.topic,)
+    return (OWN_IDEA,) if request.description or request.prompt else request.topics
+
+
+def pick_topic(request: Request, *, run_id: str) -> str:
+    """One of them; seeded by the run id, so that a retry picks the same."""
+    return random.Random(run_id).choice(topics_of(request))  # noqa: S311 - a picture's topic, no secret
 
 
 def user_message(request: Request, *, topic: str) -> str:
