@@ -15,7 +15,8 @@ EaselError
    ├─ BadImageError         what arrived is no picture that can be stored
    ├─ OutcomeUnknownError   paid, and nobody knows for what: a person decides
    ├─ StorageDeniedError    the role or the bucket's policy refuses
-   ├─ ConflictError         this run id belongs to another request
+   ├─ ConflictError         this run id belongs to another request; or what is asked for does not fit its state
+   ├─ NotFoundError         there is no such run, picture or folder
    ├─ ConfigError           the deployment is set up wrong
    └─ ModelRetiredError     the model is shut down: names its successor
 """
@@ -106,7 +107,11 @@ class StorageDeniedError(FinalError):
 
 
 class ConflictError(FinalError):
-    """This run id belongs to another request."""
+    """This run id belongs to another request; or what is asked for does not fit the state that a run is in."""
+
+
+class NotFoundError(FinalError):
+    """There is no such run, picture or folder."""
 
 
 class ConfigError(FinalError):

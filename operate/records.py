@@ -12,14 +12,13 @@ MICRO = 1_000_000
 
 def of_run(target: Target, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
     """A run's records: prompt, chat call, pictures."""
+    return book(target).run(run_id)
+
+
+def book(target: Target) -> Records:
+    """The records of all runs, to be read."""
     table = _table(target)
-    return Records(table, Budget(table, setting=0)).run(run_id)
-
-
-def latest_execution(target: Target, run_id: str) -> str | None:
-    """The name of a run's latest execution that came past the request's check, None where the run is not known."""
-    prompt = of_run(target, run_id)[0]
-    return prompt.execution if prompt else None
+    return Records(table, Budget(table, setting=0))
 
 
 def budget(target: Target) -> MonthBudget:

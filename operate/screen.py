@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from functions.adapters.budget import MonthBudget, usd
+from functions.adapters.executions import STEPS
 from operate import runs, unfinished
 from operate.runs import Run, dollars
 from operate.target import Target
 
-STEPS = ("prompt", "image", "upload", "cleanup")
 WIDE = 100
 
 
@@ -119,7 +119,7 @@ def _states(started: Sequence[Run]) -> Table:
 
 
 def _cell(run: Run, step: str) -> str:
-    entered, left = run.entered[step], run.left[step]
+    entered, left = run.progress.steps[step].entered, run.progress.steps[step].left
     if not entered:
         return "[dim]·[/dim]"
     open_ = "[yellow]…[/yellow]" if run.status == "RUNNING" else "[red]✗[/red]"

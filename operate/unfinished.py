@@ -23,7 +23,7 @@ def show(target: Target, run: Run, console: Console) -> None:
     else:
         console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(runs.message(run))}")
     # The records under its id are another request's.
-    if run.makes_pictures and run.error != ConflictError.__name__:
+    if run.execution.makes_pictures and run.error != ConflictError.__name__:
         _show_records(target, run, console)
 
 

@@ -241,8 +241,8 @@ def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(aws
     failed = aws.run({"prompt": "A kite", **SMALL})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
     again = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
-    assert again.arn != failed["executionArn"]
-    assert aws.ended(again.arn)["report"]["run_id"] == failed["name"]
+    assert again.execution.arn != failed["executionArn"]
+    assert aws.ended(again.execution.arn)["report"]["run_id"] == failed["name"]
     assert aws.charged()["images"] == 1
 
 
