@@ -18,7 +18,16 @@ IMAGE_MODEL = "EASEL_IMAGE_MODEL"
 MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
 RECOVERABLE_DAYS = "EASEL_RECOVERABLE_DAYS"
+# What the API needs on top.
+STATE_MACHINE = "EASEL_STATE_MACHINE"
+PAGE_URL = "EASEL_PAGE_URL"
+READER_ROLE = "EASEL_READER_ROLE"
+USER_POOL = "EASEL_USER_POOL"
+PAGE_CLIENT = "EASEL_PAGE_CLIENT"
+SIGN_IN_URL = "EASEL_SIGN_IN_URL"
 REGION = "AWS_REGION"  # Lambda sets it
+# Set by the local stack alone: there the sign-in is at the emulator.
+LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
 # Read by the openai package's own name, so that one variable serves the stack and a machine at home.
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
 
@@ -35,7 +44,9 @@ STACK_SETS = (
     UNPRICED_MODELS,
     RECOVERABLE_DAYS,
 )
+API_SETS = (STATE_MACHINE, PAGE_URL, READER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
 TOPIC_SEPARATOR = "\n"
+NO_PAGE = "none"
 OWNER_DECIDES = "owner"
 
 
@@ -61,11 +72,24 @@ class Settings:
     openai_base_url: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """What the API alone needs: ARNs, and the addresses of the page (it ends in a slash) and of the sign-in (it does not).
+
+    `page_client` is None where the stack has no page.
+    """
+
+    state_machine: str
+    page_url: str
+    reader_role: str
+    user_pool: str
+    page_client: str | None
+    sign_in_url: str
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """The settings in an environment; ConfigError names every variable that is missing or wrong."""
-    missing = [name for name in (*STACK_SETS, REGION) if not environment.get(name)]
-    if missing:
-        raise ConfigError(f"environment lacks {', '.join(missing)}; deploy the stack again, it sets them")
+    _check(environment, (*STACK_SETS, REGION))
     try:
         budget = float(environment[MONTHLY_BUDGET])
     except ValueError:
@@ -87,7 +111,32 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def read_api(environment: Mapping[str, str]) -> ApiSettings:
+    """The API's own settings in an environment; ConfigError names every variable that is missing."""
+    _check(environment, API_SETS)
+    return ApiSettings(
+        state_machine=environment[STATE_MACHINE],
+        page_url=environment[PAGE_URL],
+        reader_role=environment[READER_ROLE],
+        user_pool=environment[USER_POOL],
+        page_client=None if environment[PAGE_CLIENT] == NO_PAGE else environment[PAGE_CLIENT],
+        sign_in_url=environment.get(LOCAL_SIGN_IN_URL) or environment[SIGN_IN_URL],
+    )
+
+
+def _check(environment: Mapping[str, str], names: tuple[str, ...]) -> None:
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise ConfigError(f"environment lacks {', '.join(missing)}; deploy the stack again, it sets them")
+
+
 @cache
 def settings() -> Settings:
     """This process's settings, read once."""
     return read(os.environ)
+
+
+@cache
+def api_settings() -> ApiSettings:
+    """This process's settings of the API, read once."""
+    return read_api(os.environ)
