@@ -1,0 +1,48 @@
+"""Folders: what they hold, delete and undo. Their names go by query or body, since a slash in a path would route elsewhere."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from functions import keys
+from functions.api import answers, incoming
+from functions.api.outside import Outside
+from functions.api.runs import begin
+from functions.errors import MISSING, InputError
+
+router = APIGatewayHttpRouter()
+
+
+@router.get("/folders")
+def list_folders() -> answers.Folders:
+    """All folders that hold pictures, with their count and bytes."""
+    outside: Outside = router.context["outside"]
+    incoming.check_parameters(router.current_event)
+    found = [answers.Folder(name=folder.name, count=folder.pictures, bytes=folder.bytes) for folder in outside.gallery.folders()]
+    return answers.Folders(folders=found)
+
+
+@router.delete("/folders")
+def delete_folder(
+    name: Annotated[str, Query(min_length=1, max_length=1024)],
+    confirm: Annotated[str | None, Query(description="has to be true, since a whole folder goes")] = None,
+) -> Response[answers.Run]:
+    """Delete a folder's pictures, which can be undone. The run that does it is the answer."""
+    incoming.check_parameters(router.current_event, "name", "confirm")
+    folder = keys.check_folder(name, field="name")
+    if confirm != "true":
+        raise InputError("confirm", MISSING if confirm is None else confirm, "true, since all pictures in the folder go")
+    return begin({"action": "delete_folder", "folder_name": folder, "confirm": True}, router.context["outside"])
+
+
+@router.post("/folders/restore")
+def restore_folder() -> Response[answers.Run]:
+    """Undo the delete of a folder that has ended. The run that does it is the answer."""
+    asked = incoming.body(router.current_event)
+    for name, value in asked.items():
+        if name != "name":
+            raise InputError(name, value, "no such field, only name")
+    folder = keys.check_folder(asked.get("name", MISSING), field="name")
+    return begin({"action": "restore_folder", "folder_name": folder}, router.context["outside"])

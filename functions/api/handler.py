@@ -1,0 +1,66 @@
+"""Answers what comes through the gateway, which has checked the caller's token and scope before."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.api import estimates, files, folders, images, problems, runs
+from functions.api.outside import Outside, deployed
+from functions.api.problems import Refusal
+from functions.errors import EaselError, InputError
+from functions.telemetry import count, logger, step
+
+
+def app() -> APIGatewayHttpResolver:
+    """All routes and what becomes of their errors."""
+    made = APIGatewayHttpResolver(enable_validation=True)
+    for module in (runs, images, folders, estimates, files):
+        made.include_router(module.router)
+    made.exception_handler(EaselError)(_known)
+    made.exception_handler(Refusal)(problems.answer)
+    made.exception_handler(RequestValidationError)(_invalid)
+    made.exception_handler(NoRouteError)(lambda _: problems.answer(Refusal(404, "NotFoundError", "there is no such route")))
+    made.exception_handler(Exception)(_unexpected)
+    return made
+
+
+def answer(event: dict[str, Any], context: LambdaContext, *, resolver: APIGatewayHttpResolver, outside: Outside) -> dict[str, Any]:
+    """One answer to one event of the gateway."""
+    resolver.append_context(outside=outside)
+    return resolver.resolve(event, context)
+
+
+@step("api")
+def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
+    """Entry point of the API: an event of the gateway in, an answer out."""
+    return answer(event, context, resolver=RESOLVER, outside=deployed())
+
+
+def _known(error: EaselError) -> Response[str]:
+    refused = problems.refusal(error)
+    if refused.status >= 500:
+        _log(str(error), error)
+    return problems.answer(refused)
+
+
+def _invalid(error: RequestValidationError) -> Response[str]:
+    first = error.errors()[0]
+    said = InputError(str(first["loc"][-1]), first.get("input"), str(first["msg"]))
+    return problems.answer(problems.refusal(said))
+
+
+def _unexpected(error: Exception) -> Response[str]:
+    # Its words may hold anything: a prompt, a link.
+    _log("an unexpected error", error)
+    return problems.answer(Refusal(500, problems.UNEXPECTED, "something went wrong that nobody foresaw"))
+
+
+def _log(said: str, error: Exception) -> None:
+    logger.error(said, error=type(error).__name__, possibly_paid=False)
+    count("Failed")
+
+
+RESOLVER = app()

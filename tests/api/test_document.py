@@ -1,0 +1,37 @@
+"""The API's description: committed as it is generated, complete, and of the same routes as the gateway's."""
+
+import json
+from pathlib import Path
+
+from functions import request
+from functions.api import document, handler
+from functions.api.routes import DATA
+from functions.errors import EaselError, leaves
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_committed_copy_is_what_is_generated() -> None:
+    """`make openapi` writes it."""
+    assert json.loads((ROOT / "docs" / "openapi.json").read_text()) == document.described(handler.RESOLVER)
+
+
+def test_has_just_the_gateway_s_routes_each_with_its_scope() -> None:
+    described = document.described(handler.RESOLVER)["paths"]
+    routes = {
+        (method.upper(), path, operation["security"][0]["token"][0])
+        for path, operations in described.items()
+        for method, operation in operations.items()
+    }
+    assert routes == set(DATA)
+
+
+def test_describes_every_field_that_a_run_takes() -> None:
+    elsewhere = {"action", "request_id", "image_key", "confirm", "purge"}
+    assert set(document.request_shape()["properties"]) == set(request.FIELDS) - elsewhere
+
+
+def test_has_advice_for_every_error_of_the_tree() -> None:
+    from functions.api.problems import WHAT_TO_DO
+
+    assert {error.__name__ for error in leaves(EaselError)} <= set(WHAT_TO_DO)

@@ -1,0 +1,64 @@
+"""The estimate is that of the run, and tells what is left of the month."""
+
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from functions import request
+from functions.prompt import pricing, writing
+from tests.api.conftest import Api
+from tests.functions.conftest import make_settings
+
+REQUESTS: list[dict[str, Any]] = [
+    {},
+    {"count": 10, "size": "1536x1024", "quality": "high"},
+    {"description": "our new teapot", "style": "watercolour"},
+    {"prompt": "🎨" * 5_000},
+    {"topics": ["a", "b" * 200]},
+]
+
+
+@pytest.mark.parametrize("asked", REQUESTS)
+def test_is_never_below_what_the_run_reserves(api: Api, asked: dict[str, Any]) -> None:
+    settings = make_settings()
+    wanted = request.parse(asked, request.defaults(settings), today=date(2026, 11, 24))
+    estimate = api("POST", "/estimate", asked).json["estimate_usd"]
+    for seed in range(20):
+        topic = writing.pick_topic(wanted, run_id=str(seed))
+        question = pricing.question(wanted, topic, settings, today=date(2026, 11, 24))
+        reserved = pricing.estimate(wanted, question)
+        assert reserved is not None
+        assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
+
+
+def test_by_query_is_that_by_body(api: Api) -> None:
+    asked = {"count": 3, "topics": ["Sport", "Art"], "output_format": "jpeg", "output_compression": 50, "dry_run": True}
+    query = {"count": "3", "topics": "Sport,Art", "output_format": "jpeg", "output_compression": "50", "dry_run": "true"}
+    assert api("GET", "/estimate", query=query).json == api("POST", "/estimate", asked).json
+
+
+def test_tells_the_whole_request_and_the_models(api: Api) -> None:
+    told = api("POST", "/estimate", {}).json
+    assert told["request"]["folder_name"] == "my_s3_folder"
+    assert told["request"]["topics"] == ["Education", "Science", "Sport", "Economy", "Health"]
+    assert {"name": "gpt-image-2.6-flare", "qualities": ["low", "medium", "high"]} in told["models"]
+
+
+def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
+    told = api("POST", "/estimate", {"count": 1}).json
+    assert told["budget"] == {"month": "2026-11", "cap_usd": 1, "spent_usd": 0, "reserved_usd": 0, "left_usd": 1}
+    assert told["fits"]
+    api.outside.budget.set_cap("2026-11", 10)
+    assert not api("POST", "/estimate", {}).json["fits"]
+    api.outside.budget.set_cap("2026-11", 0)
+    assert not api("POST", "/estimate", {"prompt": "x", "quality": "low"}).json["fits"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [({"count": "0"}, "count"), ({"count": "three"}, "count"), ({"dry_run": "x"}, "dry_run"), ({"q": "1"}, "q")]
+)
+def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
+    answer = api("GET", "/estimate", query=query)
+    assert (answer.status, answer.json["field"]) == (400, field), quote(str(query))

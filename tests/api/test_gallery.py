@@ -1,0 +1,176 @@
+"""The gallery's routes: order, filters, cursors, links, lineage, deletes."""
+
+import json
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from functions.keys import picture_id
+from tests.api.conftest import Api, keep_prompt, store_picture
+from tests.functions.conftest import NOW
+
+
+def fill(api: Api, count: int) -> list[str]:
+    """As many pictures a second apart; their ids, oldest first."""
+    ids = []
+    for i in range(count):
+        prompt = keep_prompt(api, f"run-{i}", topic="Sport" if i % 2 else "Science", folder="cats" if i % 3 else "dogs/small")
+        store_picture(api, prompt, at=NOW + timedelta(seconds=i))
+        ids.append(picture_id(f"run-{i}", 1))
+    return ids
+
+
+def test_pictures_come_newest_first_and_page_by_page(api: Api) -> None:
+    ids = fill(api, 7)
+    seen, cursor = [], None
+    for _ in range(4):
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = api("GET", "/images", query=query).json
+        seen += [image["id"] for image in page["images"]]
+        cursor = page["cursor"]
+    assert seen == ids[::-1]
+    assert cursor is None
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"folder": "cats"}, [5, 4, 2, 1]),
+        ({"topic": "Sport"}, [5, 3, 1]),
+        ({"folder": "cats", "topic": "Sport"}, [5, 1]),
+        ({"folder": "dogs/small", "topic": "Science"}, [6, 0]),
+        ({"folder": "nobody's"}, []),
+    ],
+)
+def test_folder_and_topic_narrow_the_gallery(api: Api, query: dict[str, str], wanted: list[int]) -> None:
+    ids = fill(api, 7)
+    assert [image["id"] for image in api("GET", "/images", query=query).json["images"]] == [ids[i] for i in wanted]
+
+
+def test_a_picture_is_told_with_prompt_cost_size_and_links(api: Api) -> None:
+    key = store_picture(api, keep_prompt(api, "run-1", text="kite " * 300))
+    (image,) = api("GET", "/images").json["images"]
+    assert (image["key"], image["title"], image["alt_text"], image["model"]) == (key, "Kite", "A kite", "gpt-image-2.6-flare")
+    assert (image["width"], image["height"], image["bytes"], image["cost_usd"]) == (1024, 768, 1000, 0.01329)
+    assert (len(image["prompt"]), image["prompt_cut"]) == (1000, True)
+    assert image["run_url"] == "https://pictures.example/runs/run-1"
+    whole = api("GET", f"/images/{image['id']}").json
+    assert (whole["prompt"], whole["prompt_cut"], whole["tags"]) == ("kite " * 300, False, ["kite"])
+    assert (whole["usage"], whole["chat_cost_usd"], whole["quality"]) == ({"output_tokens": 430}, 0.00005, "medium")
+
+
+def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
+    key = store_picture(api, keep_prompt(api, "run-1"))
+    (image,) = api("GET", "/images").json["images"]
+    links = image["links"]
+    for name, path in (("picture", key), ("thumbnail", f"thumbnails/{key}.webp"), ("download", key)):
+        address = urlsplit(links[name])
+        assert address.path == f"/{path}"
+        assert parse_qs(address.query)["X-Amz-Expires"] == ["1800"]
+    assert parse_qs(urlsplit(links["download"]).query)["response-content-disposition"][0].startswith("attachment")
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30=", "MjAyNi0xMS0yNFQwMzoxNTowMi4wMDAwMDBaI25vYm9keSMx", "🎨", "a" * 1000])
+def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> None:
+    fill(api, 2)
+    answer = api("GET", "/images", query={"cursor": cursor})
+    assert (answer.status, answer.json["title"], answer.json["field"]) == (400, "InputError", "cursor")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [({"limit": "0"}, "limit"), ({"limit": "many"}, "limit"), ({"status": "lost"}, "status"), ({"sort": "up"}, "sort")]
+)
+def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
+    answer = api("GET", "/images", query=query)
+    assert (answer.status, answer.json["field"]) == (400, field)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_deleted_are_sorted_by_their_delete_and_forgotten_when_they_can_t_be_had_back(api: Api) -> None:
+    ids = fill(api, 3)
+    for i in (2, 0):
+        folder = "cats" if i % 3 else "dogs/small"
+        assert api.outside.book.mark_deleted(f"run-{i}", 1, key=f"{folder}/image_run-{i}_1.png")
+    gone = api("GET", "/images", query={"status": "deleted"}).json["images"]
+    assert [image["id"] for image in gone] == [ids[0], ids[2]]
+    assert gone[0]["links"] is None
+    assert gone[0]["recoverable_until"] > gone[0]["deleted_at"]
+    assert [image["id"] for image in api("GET", "/images").json["images"]] == [ids[1]]
+    later = api.outside.__class__(**{**vars(api.outside), "now": lambda: NOW + timedelta(days=36_500)})
+    assert api("GET", "/images", query={"status": "deleted"}, outside=later).json["images"] == []
+
+
+def test_folders_are_counted_as_pictures_come_go_and_come_back(api: Api) -> None:
+    fill(api, 7)
+    key = "cats/image_run-1_1.png"
+    counts = {"cats": {"count": 4, "bytes": 4000}, "dogs/small": {"count": 3, "bytes": 3000}}
+
+    def told() -> dict[str, dict[str, int]]:
+        return {folder.pop("name"): folder for folder in api("GET", "/folders").json["folders"]}
+
+    assert told() == counts
+    assert api.outside.book.mark_deleted("run-1", 1, key=key)
+    assert not api.outside.book.mark_deleted("run-1", 1, key=key)
+    assert told()["cats"] == {"count": 3, "bytes": 3000}
+    assert api.outside.book.mark_restored("run-1", 1, key=key)
+    assert told() == counts
+
+
+def test_a_folder_whose_last_picture_went_is_not_listed(api: Api) -> None:
+    key = store_picture(api, keep_prompt(api, "run-1"))
+    api.outside.book.mark_deleted("run-1", 1, key=key)
+    assert api("GET", "/folders").json == {"folders": []}
+
+
+@pytest.mark.parametrize("wrong", ["0badc0de-1", "my_s3_folder", "0badc0de-0", "0badc0de-11", "..", "x%00"])
+def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/restore")):
+        answer = api(method, f"/images/{wrong}{path}")
+        assert (answer.status, answer.json["title"]) == (404, "NotFoundError"), (method, wrong)
+    assert api.executions() == []
+
+
+def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
+    """Eight characters of a hash stand for a run: among a hundred thousand runs, two may have the same."""
+    key = store_picture(api, keep_prompt(api, "run-1"))
+    store_picture(api, keep_prompt(api, "run-2"))
+    one = picture_id("run-1", 1)
+    api.table.write(api.table.put({"pk": f"picture#{one}", "sk": "run-2", "n": 1}))
+    answer = api("DELETE", f"/images/{one}")
+    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+    assert api.executions() == []
+    assert key
+
+
+def test_a_delete_and_its_undo_start_the_machine_with_the_picture_s_key(api: Api) -> None:
+    key = store_picture(api, keep_prompt(api, "run-1"))
+    for method, path, wanted in (
+        ("DELETE", "", {"action": "delete_image", "image_key": key, "confirm": True}),
+        ("POST", "/restore", {"action": "restore_image", "image_key": key}),
+    ):
+        answer = api(method, f"/images/{picture_id('run-1', 1)}{path}")
+        assert (answer.status, answer.json["action"], [step["step"] for step in answer.json["steps"]]) == (
+            202,
+            wanted["action"],
+            ["cleanup"],
+        )
+        assert answer.headers["location"] == answer.json["url"]
+        arn = f"{api.outside.api.state_machine.replace('stateMachine', 'execution')}:{answer.json['id']}"
+        assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == wanted
+
+
+@pytest.mark.parametrize(
+    "query", [{"name": "cats"}, {"name": "cats", "confirm": "yes"}, {"confirm": "true"}, {"name": "staging", "confirm": "true"}]
+)
+def test_a_folder_is_not_deleted_without_its_name_and_a_yes(api: Api, query: dict[str, str]) -> None:
+    answer = api("DELETE", "/folders", query=query)
+    assert (answer.status, answer.json["title"]) == (400, "InputError")
+    assert api.executions() == []
+
+
+def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
+    assert api("DELETE", "/folders", query={"name": "dogs/small", "confirm": "true"}).json["action"] == "delete_folder"
+    assert api("POST", "/folders/restore", {"name": "dogs/small"}).json["action"] == "restore_folder"
+    assert api("POST", "/folders/restore", {"name": "dogs", "purge": True}).json["field"] == "purge"
+    assert len(api.executions()) == 2

@@ -1,0 +1,80 @@
+"""What an execution's history tells of its steps."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from functions.adapters.executions import STEP_OF, read_history
+
+STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
+
+
+class History:
+    """Events in the order in which Step Functions writes them."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._ids = count(1)
+
+    def add(self, kind: str, after: int, **details: Any) -> int:
+        number = next(self._ids)
+        moment = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(seconds=number)
+        self.events.append({"id": number, "previousEventId": after, "type": kind, "timestamp": moment, **details})
+        return number
+
+    def enter(self, step: str, after: int) -> int:
+        return self.add("TaskStateEntered", after, stateEnteredEventDetails={"name": STATE[step]})
+
+    def call(self, after: int, *, fails: str | None = None) -> int:
+        scheduled = self.add("TaskScheduled", after)
+        if fails:
+            details = {"error": fails, "cause": '{"errorMessage": "slow down"}'}
+            return self.add("TaskFailed", scheduled, taskFailedEventDetails=details)
+        return self.add("TaskSucceeded", scheduled)
+
+    def leave(self, step: str, after: int) -> int:
+        return self.add("TaskStateExited", after, stateExitedEventDetails={"name": STATE[step]})
+
+    def start_map(self, after: int, length: int) -> int:
+        return self.add("MapStateStarted", after, mapStateStartedEventDetails={"length": length})
+
+
+def test_each_step_has_its_times_and_attempts() -> None:
+    history = History()
+    here = history.enter("prompt", 0)
+    here = history.leave("prompt", history.call(history.call(here, fails="TransientError")))
+    step = read_history(history.events).steps["prompt"]
+    assert (step.entered, step.left, step.attempts, step.failure) == (1, 1, 2, None)
+    assert step.started
+    assert step.ended
+    assert step.ended > step.started
+
+
+def test_variations_side_by_side_are_told_apart() -> None:
+    history = History()
+    started = history.start_map(0, 2)
+    first = history.enter("image", history.add("MapIterationStarted", started))
+    second = history.enter("image", history.add("MapIterationStarted", started))
+    failed = history.call(second, fails="RateLimitedError")
+    done = history.leave("image", history.call(first))
+    history.call(history.enter("upload", done), fails="StorageBusyError")
+    history.call(failed, fails="RateLimitedError")
+    progress = read_history(history.events)
+    image, upload = progress.steps["image"], progress.steps["upload"]
+    assert progress.wanted == 2
+    assert not progress.varied
+    assert (image.entered, image.left, image.attempts, image.failure) == (2, 1, 3, ("RateLimitedError", "slow down"))
+    assert (upload.entered, upload.left, upload.attempts, upload.failure) == (1, 0, 1, ("StorageBusyError", "slow down"))
+
+
+def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
+    history = History()
+    failed = history.call(history.enter("image", 0), fails="AuthError")
+    history.add("ExecutionFailed", failed)
+    history.add("ExecutionRedriven", failed)
+    assert read_history(history.events).steps["image"].failure is None
+    again = history.enter("image", failed)
+    assert read_history(history.events).steps["image"].entered == 1
+    history.leave("image", history.call(again))
+    step = read_history(history.events).steps["image"]
+    assert (step.entered, step.left, step.attempts) == (1, 1, 2)

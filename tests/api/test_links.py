@@ -1,0 +1,66 @@
+"""Links die when they say, and are never signed with credentials that end earlier."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from functions.adapters.links import MAX_LINK_SECONDS, Links
+from tests.functions.conftest import BUCKET, REGION
+
+
+class Sessions:
+    """STS that counts the sessions which it gives, each of this length."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        self.clock, self.seconds, self.given = clock, seconds, 0
+
+    def assume_role(self, **asked: Any) -> Any:
+        assert asked["DurationSeconds"] == 3600
+        self.given += 1
+        ends = datetime.fromtimestamp(self.clock[0], UTC) + timedelta(seconds=self.seconds)
+        return {"Credentials": {"AccessKeyId": f"A{self.given}", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends}}
+
+
+def made(*, session: float = 3600, seconds: int = 1800) -> tuple[Links, Sessions, list[float]]:
+    clock = [1_800_000_000.0]
+    sts = Sessions(clock, session)
+    return Links(sts, role="reader", bucket=BUCKET, region=REGION, seconds=seconds, clock=lambda: clock[0]), sts, clock
+
+
+def lifetime(link: str) -> int:
+    return int(parse_qs(urlsplit(link).query)["X-Amz-Expires"][0])
+
+
+def test_one_session_serves_until_a_link_could_outlive_it() -> None:
+    links, sts, clock = made()
+    for minutes in (0, 10, 29):
+        clock[0] = 1_800_000_000 + 60 * minutes
+        assert lifetime(links.of("a/b.png").picture) == 1800
+    assert sts.given == 1
+    clock[0] += 120
+    assert lifetime(links.of("a/b.png").picture) == 1800
+    assert sts.given == 2
+
+
+@pytest.mark.parametrize(("session", "seconds", "told"), [(600, 1800, 600), (3600, 1800, 1800), (3600, 10 * MAX_LINK_SECONDS, 3600)])
+def test_a_link_is_capped_by_its_session_and_tells_its_real_end(session: float, seconds: int, told: int) -> None:
+    links, _, clock = made(session=session, seconds=seconds)
+    signed = links.of("a/b.png")
+    assert lifetime(signed.picture) == lifetime(signed.thumbnail) == lifetime(signed.download) == told
+    assert datetime.fromisoformat(signed.expires_at).timestamp() == clock[0] + told
+    assert told <= MAX_LINK_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "origin"),
+    [
+        ("pictures", "ap-southeast-1", "https://pictures.s3.ap-southeast-1.amazonaws.com"),
+        ("pictures", "us-east-1", "https://pictures.s3.us-east-1.amazonaws.com"),
+    ],
+)
+def test_links_lead_straight_to_the_bucket_s_own_region(bucket: str, region: str, origin: str) -> None:
+    links = Links(Sessions([0.0], 3600), role="reader", bucket=bucket, region=region)
+    assert links.origin() == origin
+    assert links.of("a/b.png").picture.startswith(f"{origin}/a/b.png?")

@@ -1,0 +1,194 @@
+"""Starting runs through the API: checked whole, once for each key, as the caller said it."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.adapters.executions import Executions
+from functions.api.outside import Outside
+from tests.api.conftest import MACHINE, Api, keep_prompt, store_picture
+
+
+def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api: Api) -> None:
+    answer = api.run({"topic": "Sport"}, key="click-1")
+    assert answer.status == 202
+    (execution,) = api.executions()
+    assert execution["name"] == answer.json["id"]
+    assert answer.json["id"].endswith("-click-1")
+    assert answer.headers["location"] == answer.json["url"] == f"https://pictures.example/runs/{answer.json['id']}"
+    started = api.states.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(started["input"]) == {"topic": "Sport", "request_id": answer.json["id"]}
+
+
+def test_the_same_key_and_body_are_the_same_run(api: Api) -> None:
+    first, second = api.run({"topic": "Sport"}), api.run({"topic": "Sport"})
+    assert (first.status, second.status) == (202, 202)
+    assert first.json["id"] == second.json["id"]
+    assert len(api.executions()) == 1
+
+
+def test_a_run_that_has_ended_is_answered_with_its_status(api: Api) -> None:
+    first = api.run({"topic": "Sport"})
+    api.states.stop_execution(executionArn=api.executions()[0]["executionArn"])
+    second = api.run({"topic": "Sport"})
+    assert (second.status, second.json["id"], second.json["status"]) == (200, first.json["id"], "aborted")
+
+
+@pytest.mark.parametrize("other", [{"topic": "Health"}, {"topic": "Sport", "dry_run": True}, {}])
+def test_the_same_key_with_another_body_is_a_conflict(api: Api, other: dict[str, Any]) -> None:
+    api.run({"topic": "Sport"})
+    answer = api.run(other)
+    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+    assert len(api.executions()) == 1
+
+
+def test_nobody_meets_another_s_run(api: Api) -> None:
+    assert api.run({}, sub="anna").json["id"] != api.run({"topic": "Sport"}, sub="ben").json["id"]
+    assert len(api.executions()) == 2
+
+
+@pytest.mark.parametrize("key", [None, "", "a" * 72, "a key", "a*", "a\nb", "ключ", "a/b", "a#b"])
+def test_a_key_that_can_be_no_name_is_refused_before_anything_is_started(api: Api, key: str | None) -> None:
+    answer = api("POST", "/runs", {}, headers={} if key is None else {"Idempotency-Key": key})
+    assert (answer.status, answer.json["field"]) == (400, "Idempotency-Key")
+    assert api.executions() == []
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({"size": "1x1"}, "size"),
+    ({"count": 1_000_000}, "count"),
+    ({"count": "3"}, "count"),
+    ({"bucket": "mine"}, "bucket"),
+    ({"endpoint": "http://evil"}, "endpoint"),
+    ({"model": "nobody-knows"}, ""),
+    ({"model": "dall-e-3"}, ""),
+    ({"folder_name": "staging"}, "folder_name"),
+    ({"folder_name": "a/../b"}, "folder_name"),
+    ({"aws_region": "eu-north-1"}, "aws_region"),
+    ({"action": "delete_folder", "folder_name": "x", "confirm": True}, "action"),
+    ({"request_id": "mine"}, "request_id"),
+    ({"purge": True}, "purge"),
+    ([], "the body"),
+    ("text", "the body"),
+    ('{"topic": ', "the body"),
+    ('{"count": NaN}', "the body"),
+    ("[" * 100_000, "the body"),
+    ("", "the body"),
+    ({"\ud800": 1}, "\ud800"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG, ids=[str(field) + str(i) for i, (_, field) in enumerate(WRONG)])
+def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(api: Api, body: Any, field: str) -> None:
+    answer = api.run(json.dumps(body) if body in ("text", []) else body)
+    assert answer.status == 400
+    assert answer.json.get("field", "") == field
+    assert answer.json["what_to_do"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert api.executions() == []
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"]
+)
+def test_only_json_is_read(api: Api, content_type: str) -> None:
+    answer = api("POST", "/runs", "{}", headers={"content-type": content_type, "Idempotency-Key": "k"})
+    assert (answer.status, answer.json["field"]) == (415, "content-type")
+    assert api.executions() == []
+
+
+def test_a_body_above_what_step_functions_takes_is_refused(api: Api) -> None:
+    answer = api.run(json.dumps({"prompt": "x" * 300_000}))
+    assert (answer.status, answer.json["title"]) == (413, "InputError")
+    assert api.executions() == []
+
+
+def test_the_longest_request_fits_into_step_functions_input(api: Api) -> None:
+    """32,000 characters of four bytes each, and 100 long topics."""
+    longest = {"prompt": "🎨" * 32_000, "topics": ["🎨" * 200] * 100, "folder_name": "é" * 200}
+    body = json.dumps(longest, ensure_ascii=False)
+    answer = api.run(body)
+    assert (answer.status, len(body.encode()) < 256 * 1024) == (202, True)
+    started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])["input"]
+    assert len(started.encode()) < 262_144
+
+
+@pytest.mark.parametrize(
+    "text", ['it\'s "quoted"', "a\nb", "</script>", "$context.Execution", "{% $states.input %}", "States.Format('{}')", "🎨 é"]
+)
+def test_what_a_caller_says_reaches_the_machine_as_it_is(api: Api, text: str) -> None:
+    assert api.run({"description": text}).status == 202
+    started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])
+    assert json.loads(started["input"])["description"] == text
+
+
+class Failing:
+    """Step Functions that refuses a call."""
+
+    def __init__(self, code: str, status: int) -> None:
+        answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        self._error = ClientError(answer, "StartExecution")
+
+    def start_execution(self, **_: Any) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "answered"),
+    [("ThrottlingException", 400, 503), ("InternalServerError", 500, 503), ("AccessDeniedException", 400, 500)],
+)
+def test_a_start_that_fails_is_told_as_such(api: Api, code: str, status: int, answered: int) -> None:
+    broken = Outside(**{**vars(api.outside), "executions": Executions(Failing(code, status), machine=MACHINE)})
+    answer = api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, outside=broken)
+    assert answer.status == answered
+    assert answer.headers.get("retry-after") == ("2" if answered == 503 else None)
+
+
+def test_runs_are_listed_with_a_cursor_that_nobody_can_make_up(api: Api) -> None:
+    for i in range(3):
+        api.run({}, key=f"k{i}")
+    page = api("GET", "/runs", query={"limit": "2"}).json
+    rest = api("GET", "/runs", query={"limit": "2", "cursor": page["cursor"]}).json
+    assert {run["id"] for run in page["runs"] + rest["runs"]} == {one["name"] for one in api.executions()}
+    assert rest["cursor"] is None
+    assert api("GET", "/runs", query={"cursor": "made-up"}).json["field"] == "cursor"
+
+
+def test_a_run_tells_its_pictures_and_what_they_cost(api: Api) -> None:
+    run_id = api.run({"count": 2}).json["id"]
+    prompt = keep_prompt(api, run_id, choices={**keep_prompt(api, "other").choices, "count": 2})
+    store_picture(api, prompt, 2)
+    run = api("GET", f"/runs/{run_id}").json
+    assert (run["status"], run["count"], run["topic"], run["title"]) == ("running", 2, "Sport", "Kite")
+    assert [(picture["n"], picture["status"], picture["cost_usd"]) for picture in run["pictures"]] == [(2, "stored", 0.01329)]
+    assert (run["cost_usd"], run["estimate_usd"], run["can_stop"], run["can_redrive"]) == (0.01334, 0.015, True, False)
+
+
+def test_a_run_can_be_stopped_twice(api: Api) -> None:
+    run_id = api.run({}).json["id"]
+    for _ in range(2):
+        stopped = api("POST", f"/runs/{run_id}/stop")
+        assert (stopped.status, stopped.json["status"], stopped.json["can_stop"]) == (202, "aborted", False)
+
+
+def test_there_is_nothing_to_redrive_in_a_run_that_goes_on(api: Api) -> None:
+    run_id = api.run({}).json["id"]
+    answer = api("POST", f"/runs/{run_id}/redrive")
+    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+
+
+@pytest.mark.parametrize("path", ["/runs/nobody", "/runs/a%20b", "/runs/" + "x" * 81, "/nowhere"])
+def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
+    answer = api("GET", path)
+    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
+
+
+def test_what_nobody_foresaw_is_told_without_its_words(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> Any:
+        raise RuntimeError("a prompt and a link")
+
+    answer = api("POST", "/estimate", {}, outside=Outside(**{**vars(api.outside), "now": broken}))
+    assert (answer.status, answer.json["title"]) == (500, "UnexpectedError")
+    assert "a prompt" not in answer.text + capsys.readouterr().out
