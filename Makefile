@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret constraints clean
+.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token browser constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
 TARGET ?= local
 CONTEXT ?=
+BROWSERS := chromium chromium-browser google-chrome
 CDK := aws-cdk@2.1148.1
 
 VENV := .venv
@@ -65,7 +66,16 @@ budget: $(VENV)/.made ## Show the month's spent, reserved and cap; USD=… chang
 open: $(VENV)/.made ## Open a run's pictures: RUN=its name
 	@$(BIN)/python -m operate --target $(TARGET) open "$(or $(RUN),$(error say which run: make open RUN=…))"
 
-test: $(VENV)/.made-dev layers ## Run all tests
+user: $(VENV)/.made ## Add a user of the page: EMAIL=…; TARGET=aws for the deployed stack
+	@$(BIN)/python -m operate --target $(TARGET) user "$(or $(EMAIL),$(error say who: make user EMAIL=…))"
+
+token: $(VENV)/.made ## Print an access token of the API for a program; SCOPE=read or write for that alone
+	@$(BIN)/python -m operate --target $(TARGET) token $(if $(SCOPE),--scope "$(SCOPE)")
+
+browser:
+	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; exit 1; }
+
+test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
@@ -104,7 +114,7 @@ secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt
 
 constraints: $(VENV)/.made ## Pin anew what the requirements bring along
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 --output-file constraints.txt requirements-dev.txt
-	@for name in boto3 openai powertools pillow; do \
+	@for name in boto3 openai powertools pillow pydantic; do \
 	  $(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/$$name.in -c constraints.txt -o infra/layer_pins/$$name.txt || exit 1; done
 
 clean: ## Remove what was built; the local stack's data too

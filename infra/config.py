@@ -32,6 +32,7 @@ class Config:
     monthly_budget_usd: float
     unpriced_models: str
     max_parallel_images: int
+    public_page: bool
     retain_images: bool
     layers: bool
 
@@ -51,6 +52,7 @@ def read(get: Callable[[str], Any]) -> Config:
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         max_parallel_images=int(_number(get, "max_parallel_images", 1, 10)),
+        public_page=_flag(get, "public_page"),
         retain_images=_flag(get, "retain_images"),
         layers=_flag(get, "layers"),
     )

@@ -1,4 +1,4 @@
-"""One step's function: its own code, role and log group, and nothing that it does not import."""
+"""One function: its own code, role and log group, and nothing that it does not import."""
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -12,9 +12,9 @@ from infra import ROOT
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 
-_BASE = ("__init__", "contract", "errors", "keys", "settings", "telemetry")
+_BASE = ("__init__", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
-_STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "table")
+_STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 _OPENAI = ("api_key", "openai_answers", "openai_api", "openai_errors")
 
 
@@ -25,16 +25,26 @@ def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str,
 
 # What each asset holds, below functions/. A test imports every handler from its asset alone.
 FILES = {
-    "prompt": _files("prompt", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "image": _files("image", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "upload": _files("upload", "owing", adapters=_STORAGE),
-    "cleanup": _files("cleanup", "deadline", "request", adapters=_STORAGE, data=_MODELS),
+    "prompt": _files("prompt", "contract", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "image": _files("image", "contract", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
+    "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
+    # Its page's files are data; what it checks and prices a request with is the prompt step's own.
+    "api": (
+        *_files(
+            "api",
+            "request",
+            adapters=(*_STORAGE, "executions", "gallery", "links"),
+            data=(*_MODELS, "prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py"),
+        ),
+        "api/web/**",
+    ),
     "bucket_check": ("__init__.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
 }
 
 
 class StepFunction(Construct):
-    """The function behind one state, named by the state's noun."""
+    """The function behind one state, named by the state's noun; or behind the API."""
 
     def __init__(
         self,
@@ -66,7 +76,7 @@ class StepFunction(Construct):
             environment=environment,
             layers=layers,
             tracing=lambda_.Tracing.ACTIVE,
-            description=f"Easel: the {step} step",
+            description=f"Easel: {step}",
         )
 
 

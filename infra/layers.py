@@ -17,7 +17,7 @@ from infra.function import ARCHITECTURE, RUNTIME
 
 PINS = Path(__file__).parent / "layer_pins"
 BUILT = ROOT / ".layers"
-NAMES = ("boto3", "openai", "powertools", "pillow")
+NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic")
 PYTHON = "3.14"
 PLATFORM = "aarch64-manylinux_2_28"  # Amazon Linux 2023, which the runtime stands on
 

@@ -1,6 +1,8 @@
 """The stack: it only wires. Read from top to bottom, it is the list of what is deployed."""
 
-from aws_cdk import Annotations, Aws, CfnOutput, Duration, Environment, Stack
+from typing import Any
+
+from aws_cdk import Annotations, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Environment, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -9,16 +11,21 @@ from functions import models, settings
 from infra.config import Config
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
+from infra.http_api import HttpApi
 from infra.image_store import DELETED_DAYS, ImageStore
 from infra.layers import Layers
 from infra.openai_key import OpenAIKey
-from infra.records import RecordsTable
+from infra.reader import Reader
+from infra.records import INDEXES, RecordsTable
 from infra.schedule import RunSchedule
+from infra.sign_in import SignIn
 from infra.workflow import Steps, Workflow
+
+OWN_URL = "own"
 
 
 class EaselStack(Stack):
-    """A bucket, a table, a secret, four functions and a state machine; a schedule where one is set."""
+    """A bucket, a table, a secret, four functions and a state machine; the API with its sign-in; a schedule where one is set."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         # The region is a setting; the account is that of the deploying credentials, so that synth looks nothing up.
@@ -43,6 +50,46 @@ class EaselStack(Stack):
             RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
         self._warn()
         self._output(workflow)
+        self._api(workflow)
+
+    def _api(self, workflow: Workflow) -> None:
+        """The API, its sign-in and its function, which knows where both are."""
+        http_api, sign_in = HttpApi(self, "HttpApi"), SignIn(self, "SignIn", retain=self._config.retain_images)
+        page_url = self._page_url(http_api)
+        machines = sign_in.for_machines()
+        page = sign_in.for_page(page_url) if self._config.public_page else None
+        api = self._step("Api", timeout=Duration.seconds(29), memory_mb=1024, layers=("pydantic",))
+        reader = Reader(self, "Reader", bucket=self._images.bucket, by=api.role)
+        for name, value in (
+            (settings.STATE_MACHINE, workflow.state_machine.state_machine_arn),
+            (settings.PAGE_URL, page_url),
+            (settings.READER_ROLE, reader.role.role_arn),
+            (settings.USER_POOL, sign_in.pool.user_pool_id),
+            (settings.PAGE_CLIENT, page.user_pool_client_id if page else settings.NO_PAGE),
+            (settings.SIGN_IN_URL, sign_in.url),
+        ):
+            api.function.add_environment(name, value)
+        self._grant_api(api, workflow)
+        clients = [client.user_pool_client_id for client in (page, machines) if client]
+        http_api.add_routes(api.function, issuer=sign_in.issuer, clients=clients, page=self._config.public_page)
+        outputs = {
+            "ApiUrl": (page_url, "The API, and the page where it is public"),
+            "UserPoolId": (sign_in.pool.user_pool_id, "Who may sign in; make user adds one"),
+            "MachineClientId": (machines.user_pool_client_id, "The sign-in of programs; make token uses it"),
+            "SignInUrl": (sign_in.url, "Where the sign-in is"),
+        }
+        if page:
+            outputs["PageClientId"] = (page.user_pool_client_id, "The sign-in of the page")
+        for name, (value, description) in outputs.items():
+            CfnOutput(self, name, value=value, description=description)
+
+    def _page_url(self, http_api: HttpApi) -> str:
+        """The address at which people reach the page: the API's own, or what the parameter says, such as a domain in front of it."""
+        said = f"The address of the API and its page, with a slash at the end; {OWN_URL} is the API's own"
+        # The default is a word, since synth's own check takes it for the address, which must not be empty.
+        given = CfnParameter(self, "PageUrl", default=OWN_URL, allowed_pattern=f"{OWN_URL}|https?://.+/", description=said)
+        own = CfnCondition(self, "OwnPageUrl", expression=Fn.condition_equals(given.value_as_string, OWN_URL))
+        return Fn.condition_if(own.logical_id, http_api.url, given.value_as_string).to_string()
 
     def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...] = ()) -> StepFunction:
         # boto3 comes pinned, too: the runtime's own changes under us, and may not know If-None-Match on CopyObject.
@@ -84,13 +131,28 @@ class EaselStack(Stack):
         _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
         _allow(steps.image, [*transact, "dynamodb:Query"], table.table_arn)
         _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"))
-        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
+        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
         _allow(steps.cleanup, ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"], objects("*"))
         _allow(steps.cleanup, ["s3:ListBucketVersions"], bucket)
         _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
         # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
         for step in (steps.image, steps.upload, steps.cleanup):
             _allow(step, ["s3:ListBucket"], bucket)
+
+    def _grant_api(self, api: StepFunction, workflow: Workflow) -> None:
+        """It reads the table and handles executions: what is paid for, written or deleted is done by the steps that those start."""
+        machine = workflow.state_machine.state_machine_arn
+        table = self._records.table.table_arn
+        _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
+        handled = ["DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution"]
+        executions = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*"
+        _allow(api, [f"states:{action}" for action in handled], executions)
+        _allow(api, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], table)
+        for index in INDEXES:
+            _allow(api, ["dynamodb:Query"], f"{table}/index/{index}")
+        # A month's first reader writes its budget, and nothing else.
+        budget = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*"]}}
+        _allow(api, ["dynamodb:PutItem", "dynamodb:UpdateItem"], table, conditions=budget)
 
     def _warn(self) -> None:
         if self._config.unpriced_models == "allow":
@@ -117,5 +179,5 @@ class EaselStack(Stack):
             CfnOutput(self, name, value=value, description=description)
 
 
-def _allow(step: StepFunction, actions: list[str], resource: str) -> None:
-    step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+def _allow(step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None) -> None:
+    step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

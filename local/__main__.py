@@ -50,6 +50,8 @@ def _up(local: Local) -> int:
     for name, value in outputs.items():
         if value is not None:
             print(f"{name}: {value}")
+    if outputs["user"]:
+        print(f"The page: {outputs['api_url']} — sign in as {outputs['user']} with {outputs['password']}")
     print(f"The stack is up; this stands in {local.outputs_file}. Next: make run INPUT=examples/default.json, and make down at the end.")
     return 0
 

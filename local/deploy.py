@@ -16,8 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 STACK = "Easel"
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 DEADLINE_SECONDS = 120
-# The first of the two ways in which the local template differs from the deployed one: the virtual environment serves as the layers.
+PAGE_URL = "PageUrl"
+# The first of the two ways in which the local stack differs from the deployed one: the virtual environment serves as the layers.
+# The second is the parameter PageUrl: here the page stands at the emulator.
 LOCAL_SETTINGS = ("layers=false",)
+# Here for who says nothing else: nobody but this machine sees the page.
+LOCAL_DEFAULTS = ("public_page=true",)
 
 
 class DeployError(RuntimeError):
@@ -26,15 +30,16 @@ class DeployError(RuntimeError):
 
 def synth(settings: Sequence[str], outdir: Path) -> None:
     """Write the cloud assembly by the app itself, as `cdk synth` does. Raises DeployError with the app's own words."""
-    pairs = [word for setting in (*settings, *LOCAL_SETTINGS) for word in ("-c", setting)]
+    pairs = [word for setting in (*LOCAL_DEFAULTS, *settings, *LOCAL_SETTINGS) for word in ("-c", setting)]
     command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(outdir)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own app
     if done.returncode:
         raise DeployError(done.stderr.strip() or "synth failed")
 
 
-def publish(assembly: Path, *, s3: Any, account: str) -> None:
-    """Upload the assembly's assets where the template looks for them."""
+def publish(assembly: Path, *, endpoint: str, s3: Any, account: str) -> str:
+    """Upload the assembly's assets where the template looks for them, and the template, whose URL it gives."""
+    urls = {}
     assets = json.loads((assembly / f"{STACK}.assets.json").read_text())["files"]
     for asset in assets.values():
         source = assembly / asset["source"]["path"]
@@ -43,13 +48,28 @@ def publish(assembly: Path, *, s3: Any, account: str) -> None:
             _make_bucket(s3, bucket, region=place["region"])
             body = zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
             s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=body)
+            urls[asset["source"]["path"]] = f"{endpoint}/{bucket}/{place['objectKey']}"
+    return urls[f"{STACK}.template.json"]
 
 
-def create_or_update(assembly: Path, *, cloudformation: Any, ssm: Any) -> dict[str, str]:
+def create_or_update(template_url: str, *, endpoint: str, cloudformation: Any, ssm: Any) -> dict[str, str]:
     """Create the stack, or change the one that stands; gives its outputs. Raises DeployError with CloudFormation's reasons."""
     ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value="30", Type="String", Overwrite=True)
-    template = (assembly / f"{STACK}.template.json").read_text()
-    call: Mapping[str, Any] = {"StackName": STACK, "TemplateBody": template, "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]}
+    before = _page_url(cloudformation, endpoint) if _exists(cloudformation) else None
+    outputs = _apply(template_url, before, cloudformation=cloudformation)
+    # Where the page stands is known only once there is an API.
+    now = _page_url(cloudformation, endpoint)
+    return outputs if now == before else _apply(template_url, now, cloudformation=cloudformation)
+
+
+def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> dict[str, str]:
+    parameters = [{"ParameterKey": PAGE_URL, "ParameterValue": page_url}] if page_url else []
+    call: Mapping[str, Any] = {
+        "StackName": STACK,
+        "TemplateURL": template_url,
+        "Parameters": parameters,
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+    }
     try:
         if _exists(cloudformation):
             cloudformation.update_stack(**call)
@@ -60,6 +80,13 @@ def create_or_update(assembly: Path, *, cloudformation: Any, ssm: Any) -> dict[s
         if "No updates are to be performed" not in str(error):
             raise DeployError(str(error)) from error
     return _outputs(cloudformation)
+
+
+def _page_url(cloudformation: Any, endpoint: str) -> str | None:
+    """Where the emulator serves the stack's API, None where the stack has none yet."""
+    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    api = next((one for one in resources if one["ResourceType"] == "AWS::ApiGatewayV2::Api"), None)
+    return api and f"{endpoint}/_aws/execute-api/{api['PhysicalResourceId']}/$default/"
 
 
 def _outputs(cloudformation: Any) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local import deploy, interruption
+from functions import settings
+from local import deploy, interruption, users
 from local.emulator import process
 
 ACCOUNT = "000000000000"
@@ -117,6 +118,8 @@ def _start(local: Local) -> None:
             started["stand_in"] = stand_in.pid
             _remember(local, started)
         started["openai_base_url"] = environment["OPENAI_BASE_URL"] = _when_ready(stand_in, local.folder / "openai.url")
+    # On AWS the sign-in has a domain of its own.
+    environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     folder = local.folder / "emulator"
     folder.mkdir(exist_ok=True)
     emulator = process.start(port=local.port, folder=folder, region=_region(local), base=environment)
@@ -128,14 +131,18 @@ def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
     started = _started(local)
     if local.real_openai and local.real_openai != paid_server(local):
         raise StackError(f"the running stack calls {started['openai_base_url']}, not {local.real_openai}: `make down` first")
-    endpoint, region = f"http://127.0.0.1:{started['port']}", _region(local)
+    endpoint, region = _endpoint(started["port"]), _region(local)
     clients = _clients(endpoint, region)
     assembly = local.folder / "cdk.out"
     deploy.synth(local.settings, assembly)
-    deploy.publish(assembly, s3=clients["s3"], account=ACCOUNT)
-    made = deploy.create_or_update(assembly, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
+    template = deploy.publish(assembly, endpoint=endpoint, s3=clients["s3"], account=ACCOUNT)
+    made = deploy.create_or_update(template, endpoint=endpoint, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
     if key:
         clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
+    user = None
+    if "PageClientId" in made:  # without the page there is nowhere to sign in
+        before = json.loads(local.outputs_file.read_text()) if local.outputs_file.is_file() else {}
+        user = users.ready(clients["cognito-idp"], made["UserPoolId"], password=before.get("password"))
     outputs = {
         "endpoint": endpoint,
         "region": region,
@@ -143,12 +150,12 @@ def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
         "table": made["Table"],
         "state_machine_arn": made["StateMachineArn"],
         "batch_state_machine_arn": None,
-        "api_url": None,
+        "api_url": made["ApiUrl"],
         "openai_base_url": started["openai_base_url"],
-        "user": None,
-        "password": None,
+        "user": user and user.email,
+        "password": user and user.password,
     }
-    _write(local.outputs_file, outputs)
+    _write(local.outputs_file, outputs, private=True)
     return outputs
 
 
@@ -171,6 +178,10 @@ def _when_ready(stand_in: "subprocess.Popen[bytes]", ready: Path) -> str:
     return ready.read_text().strip()
 
 
+def _endpoint(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 def _region(local: Local) -> str:
     context = json.loads((deploy.ROOT / "cdk.json").read_text())["context"]
     given = dict(pair.split("=", 1) for pair in local.settings if "=" in pair)
@@ -180,7 +191,7 @@ def _region(local: Local) -> str:
 def _clients(endpoint: str, region: str) -> dict[str, Any]:
     session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106 - any will do
     config = Config(retries={"mode": "standard"}, read_timeout=120)
-    services = ("s3", "cloudformation", "ssm", "secretsmanager")
+    services = ("s3", "cloudformation", "ssm", "secretsmanager", "cognito-idp")
     return {name: session.client(name, endpoint_url=endpoint, config=config) for name in services}  # type: ignore[call-overload]
 
 
@@ -188,7 +199,8 @@ def _remember(local: Local, started: Mapping[str, Any]) -> None:
     _write(local.processes_file, started)
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Mapping[str, Any], *, private: bool = False) -> None:
     new = path.with_suffix(".new")
+    new.touch(mode=0o600 if private else 0o666)
     new.write_text(json.dumps(content, indent=2) + "\n")
     new.replace(path)

@@ -1,1 +1,1 @@
-"""The command line for a deployed stack, here or on AWS: run, redrive, report, open, budget, secret. `python -m operate --help`."""
+"""The command line for a deployed stack, here or on AWS. `python -m operate --help` says what it can do."""

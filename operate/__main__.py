@@ -1,8 +1,9 @@
-"""`python -m operate run|redrive|report|open|budget|secret [--target local|aws]`; make calls it."""
+"""`python -m operate run|redrive|report|open|budget|secret|user|token [--target local|aws]`; make calls it."""
 
 import argparse
 import getpass
 import json
+import re
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -12,8 +13,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import records, runs, screen
+from functions.errors import EaselError
+from operate import records, runs, screen, sign_in
 from operate.runs import Run
+from operate.sign_in import SignInError
 from operate.target import ROOT, Target, TargetError, named
 
 MOST_USD = 1_000_000_000
@@ -26,14 +29,14 @@ def main() -> int:
     try:
         done: int = given.do(named(given.target), given)
         return done
-    except (TargetError, LookupError) as error:
+    except (TargetError, SignInError, LookupError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped watching; what was started goes on by itself", file=sys.stderr)
         return 130
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, EaselError) as error:
         print(f"{error}; is the {given.target} stack up, and do your credentials fit it?", file=sys.stderr)
     return 1
 
@@ -58,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     budget = command("budget", _budget, "show this month's money, or change the cap at once")
     budget.add_argument("usd", nargs="?", type=_dollars, help="the new cap in dollars; 0 stops all spending")
     command("secret", _secret, "set the OpenAI key, from a prompt or standard input")
+    command("user", _user, "add a user of the page").add_argument("email", type=_email, help="where the temporary password goes")
+    token = command("token", _token, "print an access token of the API for a program, valid for an hour")
+    token.add_argument("--scope", choices=tuple(sign_in.SCOPES), help="that scope alone; both where it is left out")
     return parser
 
 
@@ -118,6 +124,26 @@ def _secret(target: Target, _given: argparse.Namespace) -> int:
     secret = target.secret()
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
     print(f"the key is set in {secret}; functions that hold an older one fetch it after the first refusal")
+    return 0
+
+
+def _user(target: Target, given: argparse.Namespace) -> int:
+    password = sign_in.add_user(target, given.email)
+    how = (
+        f"sign in with the temporary password {password}" if password else "the temporary password comes by mail, and holds for seven days"
+    )
+    print(f"{given.email} is added: {how}")
+    return 0
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no email address")
+    return text
+
+
+def _token(target: Target, given: argparse.Namespace) -> int:
+    print(sign_in.token(target, given.scope))
     return 0
 
 

@@ -3,6 +3,7 @@
 Each gap is one patch with one test, which also shows the gap in plain MiniStack; when the test says that a release has
 closed it, delete the patch.
 
+api_failures     the HTTP API answers 500 for a function that fails, and tells nothing of it
 lambda_errors    a failure is named by the exception's class, and a handler that raised keeps its process
 lambda_logs      no 50 ms of waiting after a call that logs nothing
 lambda_workers   a bounded number of processes for each function; further calls queue; none outlives the emulator

@@ -5,6 +5,7 @@ import os
 import sys
 
 from local.emulator import (
+    api_failures,
     lambda_errors,
     lambda_logs,
     lambda_workers,
@@ -18,6 +19,7 @@ from local.emulator.edits import PatchError
 
 
 def _patch() -> None:
+    api_failures.apply()
     lambda_errors.apply()
     lambda_logs.apply()
     lambda_workers.apply(_workers())

@@ -14,6 +14,15 @@ import pytest
 from infra import ROOT
 
 STEPS = ("prompt", "image", "upload", "cleanup")
+FUNCTIONS = (*STEPS, "api")
+# What a reference to a resource is read as; a state machine's is its ARN, out of which those of its executions are made.
+KINDS = {
+    "AWS::S3::Bucket": "bucket",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::SecretsManager::Secret": "secret",
+    "AWS::Logs::LogGroup": "logs",
+    "AWS::StepFunctions::StateMachine": ":stateMachine:machine",
+}
 Synth = Callable[..., "Template"]
 
 
@@ -57,12 +66,44 @@ class Template:
         inner = states["For each variation"]["ItemProcessor"]["States"]
         return {name: state for name, state in (states | inner).items() if state["Type"] == "Task"}
 
-    def statements(self, step: str) -> list[tuple[list[str], list[str]]]:
-        """What a step's role allows: actions and resources, as text."""
-        role = self.function(step)["Role"]["Fn::GetAtt"][0]
+    def role(self, function: str) -> str:
+        """The logical id of a function's role."""
+        return str(self.function(function)["Role"]["Fn::GetAtt"][0])
+
+    def rights(self, role: str) -> set[tuple[str, str]]:
+        """What a role may do: each action with what it may be done to; a denial and a condition are said in words."""
         policies = [one["Properties"] for one in self.of("AWS::IAM::Policy").values() if {"Ref": role} in one["Properties"]["Roles"]]
-        listed = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-        return [(_many(one["Action"]), [json.dumps(resource) for resource in _many(one["Resource"])]) for one in listed]
+        return {
+            (("" if one["Effect"] == "Allow" else "not ") + action, self.text(resource) + _condition(one))
+            for policy in policies
+            for one in policy["PolicyDocument"]["Statement"]
+            for action in _many(one["Action"])
+            for resource in _many(one["Resource"])
+        }
+
+    def text(self, value: Any) -> str:
+        """What CloudFormation will make of a value, each reference read as its resource's kind, or as its name."""
+        match value:
+            case str():
+                return value
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+                return KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+            case {"Fn::Join": [mark, parts]}:
+                return str(mark).join(self.text(part) for part in parts)
+            case {"Fn::Select": [number, {"Fn::Split": [mark, whole]}]}:
+                return self.text(whole).split(mark)[int(number)]
+            case _:
+                raise AssertionError(value)
+
+
+def _condition(statement: dict[str, Any]) -> str:
+    match statement.get("Condition"):
+        case None:
+            return ""
+        case {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [key], **others}, **more} if not others and not more:
+            return f" where the key is {key}"
+        case other:
+            return f" if {json.dumps(other)}"
 
 
 def _many(value: Any) -> list[Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from infra import ROOT
 from infra.layers import NAMES, PINS
-from tests.infra.conftest import STEPS, Template, in_asset
+from tests.infra.conftest import FUNCTIONS, Template, in_asset
 
 PINNED = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", flags=re.MULTILINE)
 
@@ -35,7 +35,7 @@ def test_a_layer_holds_the_versions_that_run_on_this_machine(name: str) -> None:
     assert in_layer.items() <= here.items()
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", FUNCTIONS)
 def test_all_that_a_function_imports_is_in_its_asset_or_its_layers(template: Template, step: str) -> None:
     loaded = "(name for name, module in sys.modules.items() if 'site-packages' in (getattr(module, '__file__', None) or ''))"
     done = in_asset(template.asset(step), f"import functions.{step}.handler; print(*{loaded})")

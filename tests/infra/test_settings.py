@@ -35,7 +35,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     [
         ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
         ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"),
-        ("retain_images", "maybe"),
+        ("retain_images", "maybe"), ("public_page", "perhaps"),
         ("bucket_name", "A_b"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
     ],

@@ -1,7 +1,6 @@
 """Promises of the template: what is private, kept, bounded and allowed."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from functions.errors import ClaimHeldError, FinalError, RateLimitedError, Retry
 from infra import layers
 from infra.function import FILES
 from infra.workflow import SERVICE_ERRORS
-from local.deploy import zipped
-from tests.infra.conftest import STEPS, Synth, Template, in_asset
+from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS, zipped
+from tests.infra.conftest import FUNCTIONS, Synth, Template, in_asset
 
 
 def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
@@ -36,8 +35,8 @@ def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_t
     assert rules["deleted-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 
 
-@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table"])
-def test_pictures_and_records_outlive_the_stack_unless_told_otherwise(template: Template, synth: Synth, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool"])
+def test_pictures_records_and_users_outlive_the_stack_unless_told_otherwise(template: Template, synth: Synth, kind: str) -> None:
     assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"RetainExceptOnCreate"}
     assert {one["DeletionPolicy"] for one in synth("layers=false", "retain_images=false").of(kind).values()} == {"Delete"}
 
@@ -46,25 +45,26 @@ def test_the_table_is_on_demand_with_recovery_and_the_gallery_s_orders(template:
     table = template.one("AWS::DynamoDB::Table")
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by_time", "by_folder", "by_topic"}
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by_time", "by_folder", "by_topic", "by_folder_topic"}
 
 
 def test_the_secret_has_no_value_and_no_function_carries_one(template: Template) -> None:
     secret = template.one("AWS::SecretsManager::Secret")
     assert "SecretString" not in secret
     assert "GenerateSecretString" not in secret
-    for step in STEPS:
+    for step in FUNCTIONS:
         assert "OPENAI_API_KEY" not in template.function(step)["Environment"]["Variables"]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", FUNCTIONS)
 def test_each_function_has_its_own_role_and_log_group_and_the_settings_that_it_reads(template: Template, step: str) -> None:
     function = template.function(step)
-    others = [template.function(other) for other in STEPS if other != step]
+    others = [template.function(other) for other in FUNCTIONS if other != step]
     assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
     assert function["Role"] not in [other["Role"] for other in others]
     assert function["LoggingConfig"] not in [other["LoggingConfig"] for other in others]
-    assert set(function["Environment"]["Variables"]) == set(settings.STACK_SETS)
+    told = (*settings.STACK_SETS, *settings.API_SETS) if step == "api" else settings.STACK_SETS
+    assert set(function["Environment"]["Variables"]) == set(told)
     assert function["TracingConfig"] == {"Mode": "Active"}
 
 
@@ -90,34 +90,42 @@ RIGHTS = {
     },
     "upload": {
         ("s3:PutObject", "bucket/*"), ("s3:GetObject", "bucket/*"), ("s3:ListBucket", "bucket"),
-        ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
     },
     "cleanup": {
         ("s3:GetObject", "bucket/*"), ("s3:DeleteObject", "bucket/*"), ("s3:ListBucket", "bucket"),
         ("s3:GetObjectVersion", "bucket/*"), ("s3:DeleteObjectVersion", "bucket/*"), ("s3:ListBucketVersions", "bucket"),
         ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
     },
+    # No right to S3, to the secret, to delete: a picture is bought, stored and deleted by the steps of a run that it starts.
+    "api": {
+        ("states:StartExecution", ":stateMachine:machine"), ("states:ListExecutions", ":stateMachine:machine"),
+        ("states:DescribeExecution", ":execution:machine:*"), ("states:GetExecutionHistory", ":execution:machine:*"),
+        ("states:StopExecution", ":execution:machine:*"), ("states:RedriveExecution", ":execution:machine:*"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:Query", "table"),
+        ("dynamodb:Query", "table/index/by_time"), ("dynamodb:Query", "table/index/by_folder"),
+        ("dynamodb:Query", "table/index/by_topic"), ("dynamodb:Query", "table/index/by_folder_topic"),
+        ("dynamodb:PutItem", "table where the key is budget*"), ("dynamodb:UpdateItem", "table where the key is budget*"),
+        ("sts:AssumeRole", "reader"),
+    },
 }  # fmt: skip
-KINDS = {
-    "AWS::S3::Bucket": "bucket",
-    "AWS::DynamoDB::Table": "table",
-    "AWS::SecretsManager::Secret": "secret",
-    "AWS::Logs::LogGroup": "logs",
-}
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", FUNCTIONS)
 def test_each_function_may_do_exactly_what_it_does(template: Template, step: str) -> None:
-    def named(resource: str) -> str:
-        """`bucket/staging/*` for the ARN that CloudFormation will make of a reference and a path."""
-        referred = next((name for name in re.findall(r"\w+", resource) if name in template.body["Resources"]), None)
-        path = re.search(r'"(/[^"]*)"', resource)
-        return (KINDS[template.body["Resources"][referred]["Type"]] if referred else json.loads(resource)) + (path[1] if path else "")
-
-    granted = {
-        (action, named(resource)) for actions, resources in template.statements(step) for action in actions for resource in resources
-    }
+    (reader,) = (name for name in template.of("AWS::IAM::Role") if name.startswith("Reader"))
+    granted = {(action, "reader" if on == reader else on) for action, on in template.rights(template.role(step))}
     assert granted == EVERY_STEP | RIGHTS[step]
+
+
+def test_only_the_api_may_become_the_reader_which_reads_finished_pictures_and_nothing_else(template: Template) -> None:
+    (name,) = (name for name in template.of("AWS::IAM::Role") if name.startswith("Reader"))
+    role = template.of("AWS::IAM::Role")[name]["Properties"]
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"AWS": {"Fn::GetAtt": [template.role("api"), "Arn"]}}
+    assert role["MaxSessionDuration"] == 3600
+    unfinished = {("not s3:GetObject", "bucket/staging/*"), ("not s3:GetObject", "bucket/batches/*")}
+    assert template.rights(name) == {("s3:GetObject", "bucket/*"), *unfinished}
 
 
 def test_retries_are_made_from_the_classes_and_never_catch_all(template: Template) -> None:
@@ -202,19 +210,20 @@ def test_the_schedule_s_event_gives_the_run_its_id_and_waits_in_a_queue_where_it
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 
-def test_the_local_template_is_the_deployed_one_but_for_the_layers(template: Template, synth: Synth) -> None:
+def test_the_local_template_is_the_deployed_one_with_the_page_but_for_the_layers(synth: Synth) -> None:
     def without_layers(body: dict[str, Any]) -> dict[str, Any]:
         kept = {name: one for name, one in body["Resources"].items() if one["Type"] != "AWS::Lambda::LayerVersion"}
         for one in kept.values():
             one.get("Properties", {}).pop("Layers", None)
         return body | {"Resources": kept}
 
-    deployed, local = (json.loads(json.dumps(one.body)) for one in (template, synth("layers=false")))
-    assert len(template.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)
+    with_page = synth("public_page=true")
+    deployed, local = (json.loads(json.dumps(one.body)) for one in (with_page, synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS)))
+    assert len(with_page.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)
     assert without_layers(deployed) == local
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", FUNCTIONS)
 def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Template, step: str) -> None:
     asset = template.asset(step)
     # What the environment's libraries load has no part in it: only modules of ours are looked at.
@@ -222,12 +231,13 @@ def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Temp
     done = in_asset(asset, f"import functions.{step}.handler; print(*{ours})")
     loaded = {Path(file).relative_to(asset) for file in done.stdout.split()}
     held = {file.relative_to(asset) for file in asset.rglob("*") if file.is_file()}
-    assert held - loaded <= {Path("functions/models.toml")}
-    assert len(zipped(asset)) < 60_000
+    code = {file for file in held if not file.is_relative_to("functions/api/web")}  # the page's files are data
+    assert code - loaded <= {Path("functions/models.toml")}
+    assert len(zipped(asset)) < (500_000 if step == "api" else 60_000)
     assert {f"functions/{file}" for file in FILES[step] if "*" not in file} <= {str(file) for file in held}
 
 
-@pytest.mark.parametrize("step", ["upload", "cleanup"])
-def test_upload_and_cleanup_never_load_openai(template: Template, step: str) -> None:
+@pytest.mark.parametrize("step", ["upload", "cleanup", "api"])
+def test_upload_cleanup_and_the_api_never_load_openai(template: Template, step: str) -> None:
     done = in_asset(template.asset(step), f"import functions.{step}.handler; print('openai' in sys.modules)")
     assert done.stdout.strip() == "False"
