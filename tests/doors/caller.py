@@ -1,0 +1,84 @@
+"""Somebody with a token in front of the local stack's API."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from operate import sign_in
+from operate.target import Target
+from tests.local_stack import LocalStack
+
+NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
+ENDED = ("succeeded", "failed", "timed_out", "aborted")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Caller:
+    """One who calls the API with this token; None for nobody's."""
+
+    def __init__(self, aws: LocalStack, token: str | None) -> None:
+        self.aws, self.token = aws, token
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        where = self.aws.outputs["api_url"] + path.removeprefix("/") + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        sent = ({"Content-Type": "application/json"} if data is not None else {}) | dict(headers or {})
+        return fetch(where, method=method, data=data, headers=sent | ({"Authorization": f"Bearer {self.token}"} if self.token else {}))
+
+    def run(self, body: Any, *, key: str) -> Answer:
+        return self("POST", "/runs", body, headers={"Idempotency-Key": key})
+
+    def ended(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """A run once it has ended."""
+        seen: dict[str, Any] = {}
+
+        def over() -> bool:
+            seen.update(self("GET", f"/runs/{run['id']}").json)
+            return seen["status"] in ENDED
+
+        self.aws.until(over)
+        return seen
+
+
+def fetch(url: str, *, method: str = "GET", data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """One request over the wire."""
+    request = urllib.request.Request(url, method=method, data=data, headers=dict(headers or {}))
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return Answer(status=answer.status, headers={k.lower(): v for k, v in answer.headers.items()}, body=answer.read())
+
+
+def target(aws: LocalStack) -> Target:
+    return Target(**{name: aws.outputs[name] for name in NAMES})
+
+
+def machine(aws: LocalStack, scope: str | None = None) -> Caller:
+    """A program with both scopes, or with `read` or `write` alone."""
+    return Caller(aws, sign_in.token(target(aws), scope))

@@ -1,0 +1,11 @@
+"""A program that may do all that the API can."""
+
+import pytest
+
+from tests.doors.caller import Caller, machine
+from tests.local_stack import LocalStack
+
+
+@pytest.fixture
+def caller(aws: LocalStack) -> Caller:
+    return machine(aws)

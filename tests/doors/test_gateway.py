@@ -1,0 +1,74 @@
+"""Who comes through the gateway, and what does not."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from functions.api.routes import DATA, WRITE
+from tests.doors.caller import Caller, machine
+from tests.local_stack import LocalStack
+
+SMALL = {"size": "256x256", "quality": "low"}
+
+
+def executions(aws: LocalStack) -> set[str]:
+    pages = aws.states.get_paginator("list_executions").paginate(stateMachineArn=aws.machine)
+    return {one["name"] for page in pages for one in page["executions"]}
+
+
+@pytest.mark.parametrize("token", [None, "nonsense", "tampered"])
+def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str | None) -> None:
+    before = executions(aws)
+    good = str(machine(aws).token)
+    head, claims, signature = good.split(".")
+    nobody = Caller(aws, f"{head}.{claims}.{signature[:-8]}AAAAAAAA" if token == "tampered" else token)
+    for method, path, _ in DATA:
+        answer = nobody(method, path.replace("{id}", "x"), {} if method == "POST" else None, headers={"Idempotency-Key": uuid4().hex})
+        assert (answer.status, answer.json) == (401, {"message": "Unauthorized"}), (method, path)
+    assert executions(aws) == before
+
+
+def test_whoever_may_only_read_changes_nothing(aws: LocalStack) -> None:
+    before, reader = executions(aws), machine(aws, "read")
+    for method, path, scope in DATA:
+        answer = reader(method, path.replace("{id}", "x"), {} if method == "POST" else None, headers={"Idempotency-Key": uuid4().hex})
+        assert (answer.status == 403) == (scope == WRITE), (method, path)
+    assert executions(aws) == before
+
+
+def test_whoever_may_only_write_starts_a_run_and_sees_no_pictures(aws: LocalStack) -> None:
+    writer = machine(aws, "write")
+    assert writer.run({"dry_run": True}, key=uuid4().hex).status == 202
+    assert writer("GET", "/images").status == 403
+
+
+def test_two_with_one_key_at_once_are_one_run(aws: LocalStack, caller: Caller) -> None:
+    key, before = uuid4().hex, executions(aws)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: caller.run({"prompt": "A kite", **SMALL}, key=key), range(8)))
+    assert {answer.status for answer in answers} <= {200, 202}
+    assert len({answer.json["id"] for answer in answers}) == 1
+    assert caller.ended(answers[0].json)["status"] == "succeeded"
+    assert len(executions(aws) - before) == 1
+    assert aws.charged()["images"] == 1
+
+
+def test_a_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
+    before = executions(aws)
+    answer = caller("POST", "/runs", json.dumps({"prompt": "x" * 300_000}).encode(), headers={"Idempotency-Key": "large"})
+    assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert executions(aws) == before
+
+
+def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Caller) -> None:
+    words = f"a secret garden {uuid4().hex}"
+    run = caller.ended(caller.run({"prompt": words, **SMALL}, key=uuid4().hex).json)
+    assert run["pictures"][0]["links"]
+    caller("GET", "/images", query={"topic": words})
+    caller("POST", "/estimate", {"prompt": words, "size": "1x1"})
+    logged = "\n".join(aws.log_lines())
+    assert "picture stored" in logged
+    for kept in (words, "X-Amz-Signature", "X-Amz-Security-Token", str(caller.token)):
+        assert kept not in logged

@@ -1,0 +1,117 @@
+"""A picture's way through the API: asked for, watched, looked at, deleted, had back."""
+
+import io
+import time
+from datetime import datetime
+from uuid import uuid4
+
+import pytest
+from PIL import Image
+
+from functions.adapters.links import Links
+from tests.doors.caller import Caller, fetch
+from tests.local_stack import LocalStack
+
+SMALL = {"size": "256x256", "quality": "low"}
+
+
+def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Caller) -> None:
+    folder = f"journey/{uuid4().hex}"
+    started = caller.run({"topic": "Sport", "folder_name": folder, "count": 2, **SMALL}, key=uuid4().hex)
+    assert started.status == 202
+    run = caller.ended(started.json)
+    assert [(step["step"], step["status"], step["done"], step["of"]) for step in run["steps"]] == [
+        ("prompt", "succeeded", 1, 1),
+        ("image", "succeeded", 2, 2),
+        ("upload", "succeeded", 2, 2),
+        ("cleanup", "succeeded", 1, 1),
+    ]
+    assert run["cost_usd"] <= run["estimate_usd"]
+    page = caller("GET", "/images", query={"folder": folder}).json["images"]
+    assert {image["id"] for image in page} == {picture["id"] for picture in run["pictures"]}
+    image = page[0]
+    for name, kind in (("picture", "PNG"), ("thumbnail", "WEBP"), ("download", "PNG")):
+        answer = fetch(image["links"][name])
+        assert (answer.status, Image.open(io.BytesIO(answer.body)).format) == (200, kind)
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert (image["width"], image["height"]) == (256, 256)
+    assert caller("GET", f"/images/{image['id']}").json["usage"]["output_tokens"] > 0
+
+    def ids(status: str) -> list[str]:
+        return [one["id"] for one in caller("GET", "/images", query={"folder": folder, "status": status}).json["images"]]
+
+    removed = caller.ended(caller("DELETE", f"/images/{image['id']}").json)
+    assert (removed["status"], removed["objects"]) == ("succeeded", 3)
+    assert (ids("stored"), ids("deleted")) == ([page[1]["id"]], [image["id"]])
+    assert fetch(image["links"]["picture"]).status == 404
+    restored = caller.ended(caller("POST", f"/images/{image['id']}/restore").json)
+    assert (restored["status"], restored["objects"]) == ("succeeded", 3)
+    assert (ids("stored"), ids("deleted")) == ([one["id"] for one in page], [])
+    assert fetch(image["links"]["picture"]).status == 200
+
+
+def test_a_folder_goes_and_comes_back(aws: LocalStack, caller: Caller) -> None:
+    folder = f"doors {uuid4().hex}/ünder"
+    caller.ended(caller.run({"prompt": "A kite", "folder_name": folder, **SMALL}, key=uuid4().hex).json)
+
+    def count() -> int:
+        return sum(one["count"] for one in caller("GET", "/folders").json["folders"] if one["name"] == folder)
+
+    assert count() == 1
+    assert caller.ended(caller("DELETE", "/folders", query={"name": folder, "confirm": "true"}).json)["status"] == "succeeded"
+    assert count() == 0
+    assert caller.ended(caller("POST", "/folders/restore", {"name": folder}).json)["status"] == "succeeded"
+    assert count() == 1
+
+
+def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller: Caller) -> None:
+    no_credit = {"error": {"message": "no", "type": "insufficient_quota", "code": "insufficient_quota"}}
+    aws.script({"path": "/v1/images/generations", "status": 429, "body": no_credit})
+    failed = caller.ended(caller.run({"topic": "Sport", **SMALL}, key=uuid4().hex).json)
+    assert (failed["status"], failed["error"]["error"], failed["can_redrive"]) == ("failed", "QuotaExhaustedError", True)
+    assert "credit" in failed["error"]["what_to_do"]
+    states = {step["step"]: step["status"] for step in failed["steps"]}
+    assert states == {"prompt": "succeeded", "image": "failed", "upload": "waiting", "cleanup": "waiting"}
+    assert next(step for step in failed["steps"] if step["step"] == "image")["error"]["error"] == "QuotaExhaustedError"
+    again = caller("POST", f"/runs/{failed['id']}/redrive")
+    assert again.status == 202
+    done = caller.ended(again.json)
+    assert (done["status"], [picture["status"] for picture in done["pictures"]]) == ("succeeded", ["stored"])
+    assert (aws.charged()["images"], aws.charged()["chat"]) == (1, 1)
+    assert caller("POST", f"/runs/{failed['id']}/redrive").status == 409
+
+
+def test_a_step_that_is_tried_again_says_so(aws: LocalStack, caller: Caller) -> None:
+    aws.script({"path": "/v1/images/generations", "status": 500, "times": 2})
+    run = caller.ended(caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json)
+    image = next(step for step in run["steps"] if step["step"] == "image")
+    assert (image["status"], image["attempts"], image["error"]) == ("succeeded", 3, None)
+
+
+def test_a_stopped_run_keeps_what_it_bought_for_a_redrive(aws: LocalStack, caller: Caller) -> None:
+    aws.script({"path": "/v1/images/generations", "delay": 3.0})
+    run = caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json
+    aws.until(lambda: caller("GET", f"/runs/{run['id']}").json["pictures"] != [])
+    assert caller("POST", f"/runs/{run['id']}/stop").json["status"] == "aborted"
+    done = caller.ended(caller("POST", f"/runs/{run['id']}/redrive").json)
+    assert (done["status"], done["pictures"][0]["status"]) == ("succeeded", "stored")
+    assert aws.charged()["images"] == 1
+
+
+def test_runs_from_the_console_are_found_too(aws: LocalStack, caller: Caller) -> None:
+    name = aws.run(SMALL)["name"]
+    assert caller("GET", f"/runs/{name}").json["status"] == "succeeded"
+    assert name in [run["id"] for run in caller("GET", "/runs", query={"limit": "100"}).json["runs"]]
+
+
+def test_a_link_dies_when_it_says(aws: LocalStack, caller: Caller) -> None:
+    key = aws.run({"prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
+    described = aws.client("lambda").list_functions()["Functions"]
+    told = next(one["Environment"]["Variables"] for one in described if one["Handler"] == "functions.api.handler.handler")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", aws.outputs["endpoint"])
+        where = {"role": told["EASEL_READER_ROLE"], "bucket": aws.bucket, "region": aws.outputs["region"]}
+        signed = Links(aws.client("sts"), **where, seconds=2).of(key)
+    assert fetch(signed.picture).status == 200
+    aws.until(lambda: fetch(signed.picture).status == 403)
+    assert 0 <= time.time() - datetime.fromisoformat(signed.expires_at).timestamp() < 2
