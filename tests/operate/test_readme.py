@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions import request
+from functions.api.routes import DATA, DESCRIPTION
 from functions.contract import Picture, Report
 from local.deploy import ROOT
 from tests.functions.conftest import NOW, make_settings
@@ -70,3 +71,16 @@ def test_every_setting_stands_in_its_table() -> None:
 def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_every_route_of_the_api_stands_in_its_table() -> None:
+    table = README.split("| route | what it does |", 1)[1].split("\n\n", 1)[0]
+    told = re.sub(r"`POST (/runs/\{id\})/redrive`, `/stop`", r"`POST \1/redrive`, `POST \1/stop`", table)
+    assert {f"{method} {path.partition('?')[0]}" for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", told)} == {
+        f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION) if "{file}" not in route[1]
+    }
+
+
+def test_the_request_that_it_sends_to_the_api_is_taken() -> None:
+    (body,) = re.findall(r"-d '(.*?)'", README)
+    assert request.parse(json.loads(body), request.defaults(make_settings()), today=NOW.date()).count == 2
