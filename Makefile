@@ -73,7 +73,7 @@ token: $(VENV)/.made ## Print an access token of the API for a program; SCOPE=re
 	@$(BIN)/python -m operate --target $(TARGET) token $(if $(SCOPE),--scope "$(SCOPE)")
 
 openapi: $(VENV)/.made ## Write docs/openapi.json anew, after a change of the API
-	@$(BIN)/python -m functions.api.document > docs/openapi.json
+	@$(BIN)/python -m functions.api.document > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 
 browser:
 	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; exit 1; }
@@ -84,8 +84,9 @@ test: $(VENV)/.made-dev layers browser ## Run all tests
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) $(BIN)/python -m pytest tests/faults/test_walk.py -s
 
-bench: $(VENV)/.made ## Measure runs against a bare script that does the same calls
+bench: $(VENV)/.made ## Measure runs against a bare script that does the same calls, and the gallery with few and many pictures
 	@$(BIN)/python -m bench.runs
+	@$(BIN)/python -m bench.gallery
 
 check: $(VENV)/.made-dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -81,9 +81,10 @@ class RunPicture(BaseModel):
 
 
 class ListedRun(BaseModel):
-    """A run in the list."""
+    """A run in the list. The title is that of its pictures; a delete and a restore have none."""
 
     id: str
+    title: str | None
     status: RUN_STATUSES
     started: datetime
     ended: datetime | None
@@ -98,7 +99,6 @@ class Run(ListedRun):
     action: str = Field(description=" | ".join(ACTIONS))
     dry_run: bool
     topic: str | None
-    title: str | None
     prompt: str | None = Field(description="its first 1,000 characters")
     count: int | None = Field(description="how many pictures are wanted, once the prompt is written")
     steps: list[Step]

@@ -19,6 +19,8 @@ from functions.api.routes import READ, WRITE
 from functions.errors import NotFoundError
 
 router = APIGatewayHttpRouter()
+# Files are no part of the description, and validation would take their bytes for text.
+PLAIN: dict[str, Any] = {"include_in_schema": False, "enable_validation": False}
 WEB = Path(__file__).parent / "web"
 VIEWER = Path(swagger_ui.__file__).parent
 DOCS = {file.name: file for file in (WEB / "docs" / "start.js", VIEWER / "swagger-ui-bundle.min.js", VIEWER / "swagger-ui.min.css")}
@@ -45,15 +47,16 @@ class File:
     etag: str
 
 
-@router.get("/", include_in_schema=False)
+@router.get("/", **PLAIN)
 def index() -> Response[bytes]:
     """The page."""
     return _sent(_file(WEB / "index.html"), policy=_page_policy(_outside()))
 
 
-@router.get("/web/<file>", include_in_schema=False)
-def web_file(file: str) -> Response[bytes]:
+@router.get("/web/.+", **PLAIN)
+def web_file() -> Response[bytes]:
     """The page's scripts, styles and pictures."""
+    file = router.current_event.path.removeprefix("/web/")
     path = (WEB / file).resolve()
     if not path.is_file() or not path.is_relative_to(WEB):
         raise NotFoundError(f"there is no file web/{file!a}")
@@ -61,19 +64,19 @@ def web_file(file: str) -> Response[bytes]:
     return _sent(_file(path), seconds=YEAR if file.startswith("vendor/") else 0)
 
 
-@router.get("/config.json", include_in_schema=False)
+@router.get("/config.json", **PLAIN)
 def config() -> Response[bytes]:
     """What the page has to know before anybody has signed in."""
     return _sent(_packed(json.dumps(page_config(_outside())).encode(), "application/json"))
 
 
-@router.get("/openapi.json", include_in_schema=False)
+@router.get("/openapi.json", **PLAIN)
 def openapi() -> Response[bytes]:
     """The API's description."""
     return _sent(_description(router.api_resolver))
 
 
-@router.get("/docs", include_in_schema=False)
+@router.get("/docs", **PLAIN)
 def docs() -> Response[bytes]:
     """The description for people."""
     # The viewer sets styles from its scripts, and has its icons in its stylesheet.
@@ -81,7 +84,7 @@ def docs() -> Response[bytes]:
     return _sent(_file(WEB / "docs" / "index.html"), policy=policy)
 
 
-@router.get("/docs/<file>", include_in_schema=False)
+@router.get("/docs/<file>", **PLAIN)
 def docs_file(file: str) -> Response[bytes]:
     """The viewer's own files, which Powertools brings."""
     if file not in DOCS:
@@ -115,9 +118,7 @@ def page_config(outside: Outside) -> dict[str, Any]:
 
 def _page_policy(outside: Outside) -> str:
     known = page_config(outside)
-    return _policy(
-        script="'self'", style="'self'", img=f"'self' data: {known['images_origin']}", connect=f"'self' {known['sign_in_origin']}"
-    )
+    return _policy(script="'self'", style="'self'", img=f"'self' {known['images_origin']}", connect=f"'self' {known['sign_in_origin']}")
 
 
 def _policy(**sources: str) -> str:

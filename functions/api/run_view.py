@@ -15,10 +15,11 @@ from functions.errors import ConflictError
 PROMPT_SHOWN = 1_000
 
 
-def listed(run: Listed | Execution, outside: Outside) -> answers.ListedRun:
+def listed(run: Listed | Execution, prompt: PromptRecord | None, outside: Outside) -> answers.ListedRun:
     """A run in a list."""
     return answers.ListedRun(
         id=run.name,
+        title=prompt.title if prompt else None,
         status=run.status.lower(),  # type: ignore[arg-type] # Step Functions' words are those of the answer
         started=run.started,
         ended=run.ended,
@@ -36,12 +37,11 @@ def shown(run: Execution, outside: Outside) -> answers.Run:
     report = run.output or {}
     wanted = prompt.choices["count"] if prompt else progress.wanted
     return answers.Run(
-        **listed(run, outside).model_dump(),
+        **listed(run, prompt, outside).model_dump(),
         run_id=run.run_id,
         action=run.action,
         dry_run=isinstance(run.input, dict) and run.input.get("dry_run") is True,
         topic=prompt.topic if prompt else None,
-        title=prompt.title if prompt else None,
         prompt=prompt.text[:PROMPT_SHOWN] if prompt else None,
         count=wanted,
         steps=[_step(name, run, progress, of=wanted) for name in (STEPS if run.makes_pictures else ("cleanup",))],

@@ -51,7 +51,8 @@ def list_runs(
     outside: Outside = router.context["outside"]
     incoming.check_parameters(router.current_event, "limit", "cursor")
     found, more = outside.executions.page(limit=limit, after=cursor)
-    return answers.Runs(runs=[run_view.listed(one, outside) for one in found], cursor=more)
+    prompts = outside.gallery.prompts(one.name for one in found)
+    return answers.Runs(runs=[run_view.listed(one, prompts.get(one.name), outside) for one in found], cursor=more)
 
 
 @router.get("/runs/<id>")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -174,3 +175,19 @@ def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
     assert api("POST", "/folders/restore", {"name": "dogs/small"}).json["action"] == "restore_folder"
     assert api("POST", "/folders/restore", {"name": "dogs", "purge": True}).json["field"] == "purge"
     assert len(api.executions()) == 2
+
+
+@pytest.mark.parametrize("pictures", [3, 30])
+def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(api: Api, pictures: int) -> None:
+    fill(api, pictures)
+    calls: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    api.dynamodb.meta.events.register("before-call.dynamodb", note)
+    try:
+        page = api("GET", "/images", query={"limit": "2"}).json
+    finally:
+        api.dynamodb.meta.events.unregister("before-call.dynamodb", note)
+    assert (len(page["images"]), calls) == (2, ["Query", "BatchGetItem"])

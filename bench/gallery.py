@@ -1,0 +1,114 @@
+"""How long the API's function takes for the gallery's first page, with few pictures and with many: `make bench`.
+
+The function runs in this process against a local stack's table, whose records are written straight to it. Its own time, links and
+answer included, is told apart from what the table takes: the emulator's table walks through all records, DynamoDB does not.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from functions.adapters import shelves
+from functions.adapters.records import STORED
+from functions.adapters.shelves import Spot
+from functions.adapters.table import Table
+from local import stack
+from local.stack import Local
+from operate.target import Target
+from tests.local_stack import free_port, own_environment
+
+FEW, MANY = 100, 10_000
+WARM, CALLS = 5, 40
+
+
+def main() -> None:
+    """Bring up a stack of its own, measure, take it down."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        outputs = stack.up(local)
+        try:
+            _measure(Target(**{name: outputs[name] for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")}))
+        finally:
+            stack.down(local, keep=False)
+
+
+def _measure(target: Target) -> None:
+    functions = target.client("lambda").list_functions()["Functions"]
+    api = next(one for one in functions if one["Handler"] == "functions.api.handler.handler")
+    keys = {"AWS_ENDPOINT_URL": str(target.endpoint), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    os.environ.update(api["Environment"]["Variables"] | keys | {"AWS_REGION": target.region, "AWS_DEFAULT_REGION": target.region})
+    table, own, written = Table(target.client("dynamodb"), name=target.table), {}, 0
+    for pictures in (FEW, MANY):
+        fill(table, range(written, pictures))
+        written = pictures
+        taken = [page() for _ in range(WARM + CALLS)][WARM:]
+        own[pictures] = statistics.median(mine for mine, _ in taken)
+        tables = statistics.median(theirs for _, theirs in taken)
+        print(f"{pictures:>6} pictures: {own[pictures]:.0f} ms of the function's own, {tables:.0f} ms of the emulator's table")
+    print(f"ratio of the function's own: {own[MANY] / own[FEW]:.2f}")
+
+
+def page() -> tuple[float, float]:
+    """The first page once: milliseconds of the function's own and of the table."""
+    from functions.adapters.table import table
+    from functions.api import handler
+    from functions.api.outside import deployed
+
+    waited, began = [0.0], [0.0]
+
+    def before(**_: Any) -> None:
+        began[0] = time.perf_counter()
+
+    def after(**_: Any) -> None:
+        waited[0] += time.perf_counter() - began[0]
+
+    events = table()._client.meta.events
+    events.register_first("before-send.dynamodb", before, unique_id="bench-before")
+    events.register_first("after-call.dynamodb", after, unique_id="bench-after")
+    event = {"version": "2.0", "rawPath": "/images", "headers": {}, "requestContext": {"http": {"method": "GET"}, "stage": "$default"}}
+    start = time.perf_counter()
+    answer = handler.answer(event, None, resolver=handler.RESOLVER, outside=deployed())  # type: ignore[arg-type]
+    total = time.perf_counter() - start
+    events.unregister("before-send.dynamodb", unique_id="bench-before")
+    events.unregister("after-call.dynamodb", unique_id="bench-after")
+    if len(json.loads(answer["body"])["images"]) != 24:
+        raise SystemExit(f"the benchmark's page has not 24 pictures: {answer['body'][:300]}")
+    return (total - waited[0]) * 1000, waited[0] * 1000
+
+
+def fill(table: Table, numbers: range) -> None:
+    """Write the records of stored pictures, one a run."""
+    for number in numbers:
+        run_id, at = f"run-{number}", f"2026-11-{1 + number % 24:02}T{number % 24:02}:00:00.{number:06}Z"
+        spot = Spot(status=STORED, folder=f"folder-{number % 10}", topic="Sport", at=at, run_id=run_id, n=1)
+        shelf = {name.removeprefix(":"): value for name, value in shelves.values(spot).items()}
+        table.write(table.put(picture(run_id, at) | shelf), table.put(prompt(run_id, at)))
+
+
+def picture(run_id: str, at: str) -> dict[str, Any]:
+    """A stored picture's record."""
+    known: dict[str, Any] = {
+        "run_id": run_id,
+        "n": 1,
+        "status": STORED,
+        "key": f"folder/{run_id}.png",
+        "title": "A title",
+        "bytes": 1_000_000,
+    }
+    more = {"alt_text": "An alt text of one sentence.", "model": "gpt-image-2.6-flare", "folder": "folder", "topic": "Sport"}
+    sizes = {"width": 1024, "height": 1024, "sha256": "ab" * 32, "cost_micro_usd": 13_290, "possibly_paid": 0, "stored_at": at}
+    return {"pk": f"run#{run_id}", "sk": "image#1"} | known | more | sizes
+
+
+def prompt(run_id: str, at: str) -> dict[str, Any]:
+    """A run's prompt record."""
+    said = {"text": "A vivid prompt. " * 40, "title": "A title", "alt_text": "An alt text.", "topic": "Sport", "tags": [], "choices": "{}"}
+    return {"pk": f"run#{run_id}", "sk": "prompt", "run_id": run_id, "digest": "d", "started": at, "execution": run_id} | said
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+/** Says money, times and sizes the way people read them. */
+
+const cents = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const parts = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 4 });
+const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const decimal = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+
+/** A sum that was paid; pictures cost parts of a cent. */
+export const money = (usd) => (usd == null ? "not known" : (usd < 1 ? parts : cents).format(usd));
+
+/** A price that is an upper bound: rounded up, so it never promises too little. */
+export const upTo = (usd) => cents.format(Math.ceil(usd * 100 - 1e-9) / 100);
+
+/** What is left, rounded down for the same reason. */
+export const left = (usd) => cents.format(Math.floor(usd * 100 + 1e-9) / 100);
+
+export const when = (iso) => (iso ? moment.format(new Date(iso)) : "–");
+
+export const day = (iso) => (iso ? date.format(new Date(iso)) : "–");
+
+/** Whole days until then, 0 on the last day. */
+export const daysUntil = (iso) => Math.max(0, Math.floor((new Date(iso) - Date.now()) / 86_400_000));
+
+export function bytes(size) {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let power = 0;
+  while (size >= 1000 && power < units.length - 1) [size, power] = [size / 1000, power + 1];
+  return `${decimal.format(size)} ${units[power]}`;
+}
+
+/** A span of time between two ISO times, up to now where the second is missing. */
+export function span(from, to) {
+  if (!from) return "";
+  const seconds = Math.max(0, ((to ? new Date(to) : Date.now()) - new Date(from)) / 1000);
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export const many = (count, one, more = `${one}s`) => `${count.toLocaleString("en-US")} ${count === 1 ? one : more}`;

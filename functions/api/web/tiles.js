@@ -1,0 +1,98 @@
+/** The grid of pictures: rows that fit pictures of any shape, each a button that opens it large. */
+
+import { el, set } from "./dom.js";
+import { note } from "./notices.js";
+
+/** A grid that shows each image's thumbnail or picture. `onNearEnd` is asked for more while the pictures are leafed through; `onCount` hears how many are left after one went or came back. */
+export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }) {
+  const images = [];
+  const tiles = new Map();
+  const element = el("ul", { class: "tiles" });
+
+  function tile(image) {
+    const thumbnail = el("img", {
+      src: image.links?.[show],
+      alt: image.alt_text || image.title || "A picture",
+      width: image.width,
+      height: image.height,
+      loading: "lazy",
+      decoding: "async",
+    });
+    const opener = el(
+      "button",
+      { type: "button", on: { click: () => open(image) } },
+      thumbnail,
+      image.title && el("span", { class: "caption", "aria-hidden": "true" }, image.title),
+    );
+    const item = el("li", { vars: { ratio: ratio(image) } }, opener);
+    let refreshed = false;
+    thumbnail.addEventListener("error", async () => {
+      if (refreshed) return item.classList.add("missing");
+      refreshed = true; // most likely its link is over; once is enough to find out
+      try {
+        image.links = (await api.image(image.id, signal)).links;
+        thumbnail.src = image.links[show];
+      } catch {
+        item.classList.add("missing");
+      }
+    });
+    thumbnail.addEventListener("load", () => {
+      item.classList.add("shown");
+      if (image.width && image.height) return;
+      // Old pictures have no size in their record. The thumbnail has the same shape, which the lightbox needs; the tile stays square, so nothing moves.
+      [image.width, image.height] = [thumbnail.naturalWidth * 4, thumbnail.naturalHeight * 4];
+    });
+    tiles.set(image.id, item);
+    return item;
+  }
+
+  async function open(image) {
+    try {
+      const { openLightbox } = await import("./lightbox.js");
+      await openLightbox({
+        api,
+        signal,
+        images,
+        index: images.indexOf(image),
+        tileOf: (id) => tiles.get(id)?.firstChild,
+        onNearEnd,
+        onDeleted: remove,
+        onRestored: putBack,
+      });
+    } catch {
+      note("The picture can't be opened now. Check your connection and try again.", { failed: true });
+    }
+  }
+
+  function remove(image) {
+    const index = images.indexOf(image);
+    if (index < 0) return null;
+    images.splice(index, 1);
+    tiles.get(image.id).remove();
+    onCount?.(images.length);
+    return tiles.get((images[index] ?? images[index - 1])?.id)?.firstChild;
+  }
+
+  function putBack(image) {
+    if (!signal.aborted && !images.includes(image)) {
+      const index = images.findIndex((other) => other.stored_at < image.stored_at);
+      images.splice(index < 0 ? images.length : index, 0, image);
+      element.insertBefore(tiles.get(image.id), index < 0 ? null : tiles.get(images[index + 1].id));
+      onCount?.(images.length);
+      tiles.get(image.id).firstChild.focus();
+    }
+  }
+
+  return {
+    element,
+    images,
+    /** Hangs more pictures at the end. */
+    add(more) {
+      const fresh = more.filter((image) => !tiles.has(image.id));
+      images.push(...fresh);
+      element.append(...fresh.map(tile));
+    },
+  };
+}
+
+const ratio = ({ width, height }) => (width && height ? Math.min(3, Math.max(1 / 3, width / height)) : 1);

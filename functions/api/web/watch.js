@@ -1,0 +1,202 @@
+/** The view of one run: its steps as they go, its pictures as they come, and what can be done about it. */
+
+import { button, el, fill, icon, set } from "./dom.js";
+import { follow } from "./follow.js";
+import { many, money, span, upTo, when } from "./format.js";
+import { note, say } from "./notices.js";
+import { failed } from "./states.js";
+import { STATUS, changes, drawSteps } from "./steps.js";
+import { makeGrid } from "./tiles.js";
+
+const TITLES = {
+  delete_image: "Delete a picture",
+  delete_folder: "Delete a folder",
+  restore_image: "Bring back a picture",
+  restore_folder: "Bring back a folder",
+};
+const SLOTS = {
+  claimed: "Being painted",
+  staged: "Painted, on its way to the gallery",
+  refused: "Refused by OpenAI's moderation",
+  lost: "Lost",
+  bad: "What came is no picture",
+  deleted: "Deleted",
+};
+
+/** Shows the view; it lives in the address, so a reload goes on. */
+export async function show(main, { api, signal, id }) {
+  const title = el("h1", { tabindex: -1 }, "Run");
+  const badge = el("span", { class: "badge" });
+  const facts = el("p", { class: "facts" });
+  const words = el("blockquote", { hidden: true });
+  const steps = el("ol", { class: "steps" });
+  const elapsed = el("span");
+  const fault = el("div");
+  const actions = el("div", { class: "row" });
+  const link = el("p");
+  const pictures = el("section", { class: "pictures", "aria-label": "Pictures" });
+  const trouble = el("p", { class: "wrong", role: "status" });
+  let run = null;
+  let turn = 0; // a redrive starts to follow anew
+
+  function draw(now) {
+    const said = changes(run, now);
+    const before = run;
+    run = now;
+    if (said) say(said);
+    const name = run.title || run.topic || TITLES[run.action] || "A new picture";
+    title.textContent = name;
+    document.title = `${STATUS[run.status]}: ${name} · Easel`;
+    fill(badge, STATUS[run.status]);
+    set(badge, "class", `badge ${run.status}`);
+    tick();
+    drawFacts();
+    const prompt = run.prompt?.trim();
+    words.hidden = !prompt;
+    words.textContent = prompt ?? "";
+    if (same(before, "error", "status")) {
+      fill(
+        fault,
+        run.error &&
+          el(
+            "div",
+            { class: "callout failed" },
+            el("strong", {}, run.error.error),
+            el("p", {}, run.error.message),
+            run.error.what_to_do && el("p", {}, run.error.what_to_do),
+          ),
+      );
+    }
+    if (same(before, "can_redrive", "can_stop", "status")) drawActions();
+    if (same(before, "pictures", "count", "status")) drawPictures();
+    if (!before)
+      fill(
+        link,
+        el("a", { href: run.console_url, target: "_blank", rel: "noopener noreferrer" }, icon("out"), "Open in the Step Functions console"),
+      );
+  }
+
+  /** Whether any of these is other than before: only then are its elements built anew, so the focus stays. */
+  const same = (before, ...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(run[name]));
+
+  function drawFacts() {
+    const cost =
+      run.cost_usd != null
+        ? `Cost ${money(run.cost_usd)}`
+        : run.estimate_usd != null && run.status === "running" && `Up to ${upTo(run.estimate_usd)}`;
+    const paid = run.possibly_paid > 0 && `${many(run.possibly_paid, "purchase")} with an unknown outcome`;
+    const objects = run.objects != null && `${many(run.objects, "object")} found`;
+    fill(
+      facts,
+      [elapsed, `Started ${when(run.started)}`, cost, paid, objects]
+        .filter(Boolean)
+        .map((fact) => (fact === elapsed ? elapsed : el("span", {}, fact))),
+    );
+  }
+
+  function tick() {
+    if (!run) return;
+    elapsed.textContent = span(run.started, run.ended);
+    fill(steps, drawSteps(run));
+  }
+
+  function drawActions() {
+    let armed = false;
+    const stop = button(
+      "Stop",
+      () => {
+        if (!armed) {
+          armed = true;
+          stop.lastChild.textContent = "Stop for sure? What is bought stays bought";
+          return setTimeout(() => ((armed = false), (stop.lastChild.textContent = "Stop")), 6000);
+        }
+        act(() => api.stop(run.id), "Stopping.");
+      },
+      { class: "secondary", icon: "stop" },
+    );
+    const goOn = button("Go on", () => act(() => api.redrive(run.id), "Going on. Only what is missing is paid."), { icon: "play" });
+    fill(
+      actions,
+      run.can_stop && stop,
+      run.can_redrive && goOn,
+      run.status !== "running" && run.action === "create" && el("a", { href: "#make", role: "button", class: "secondary" }, "Make another"),
+    );
+  }
+
+  async function act(call, said) {
+    try {
+      const now = await call();
+      say(said);
+      draw(now);
+      keepFollowing();
+    } catch (error) {
+      if (!signal.aborted) note(`${error.message} ${error.whatToDo ?? ""}`, { failed: true });
+    }
+  }
+
+  function drawPictures() {
+    if (run.action !== "create") return fill(pictures);
+    const stored = run.pictures.filter(({ links }) => links).map((picture) => ({ title: run.title, topic: run.topic, ...picture }));
+    const grid = makeGrid({ api, signal, show: "picture" });
+    grid.add(stored);
+    const waiting = Math.max(0, run.status === "running" ? (run.count ?? 1) - run.pictures.length : 0);
+    const slots = run.pictures.filter(
+      ({ links, status }) => !links && (run.status === "running" || !["claimed", "staged"].includes(status)),
+    );
+    const held = pictures.contains(document.activeElement);
+    fill(
+      grid.element,
+      [...grid.element.children],
+      slots.map((picture) =>
+        el(
+          "li",
+          { class: `slot ${picture.status}` },
+          el(
+            "p",
+            {},
+            SLOTS[picture.status] ?? picture.status,
+            picture.refusal && el("small", {}, picture.refusal),
+            picture.problem && el("small", {}, picture.problem),
+          ),
+        ),
+      ),
+      Array.from({ length: waiting }, () => el("li", { class: "slot claimed" }, el("p", {}, "Waiting for its turn"))),
+    );
+    fill(pictures, grid.element.children.length ? grid.element : null);
+    if (held) pictures.querySelector("button")?.focus();
+  }
+
+  async function keepFollowing() {
+    const mine = ++turn;
+    for await (const now of follow(
+      api,
+      id,
+      signal,
+      (error) => (trouble.textContent = error ? `${error.message} Easel keeps trying; the run goes on.` : ""),
+    )) {
+      if (mine !== turn) return;
+      draw(now);
+    }
+  }
+
+  const first = await api.run(id, signal);
+  fill(
+    main,
+    el("div", { class: "heading" }, title, badge),
+    facts,
+    el("div", { class: "watch" }, el("section", { "aria-label": "Progress" }, steps, fault, trouble, actions, link, words), pictures),
+  );
+  draw(first);
+  const timer = setInterval(() => run.status === "running" && !document.hidden && tick(), 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  if (first.status === "running") {
+    keepFollowing().catch(
+      (error) =>
+        signal.aborted ||
+        fill(
+          fault,
+          failed(error, () => location.reload()),
+        ),
+    );
+  }
+}

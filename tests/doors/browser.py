@@ -1,0 +1,84 @@
+"""A real Chromium before the local stack's page, which reports every script error, every refused source and every failed request."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.local_stack import LocalStack
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# axe looks for what the accessibility guidelines demand, and for good practice.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+SECONDS = 30
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's own browser."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
+    with sync_playwright() as playwright:
+        # As root, Chromium has no sandbox.
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Visit:
+    """One person's visit: a page, and what went wrong on it."""
+
+    aws: LocalStack
+    context: BrowserContext
+    page: Page
+    wrong: list[str] = field(default_factory=list)
+
+    def open(self, place: str = "") -> None:
+        self.page.goto(self.aws.outputs["api_url"] + place)
+
+    def sign_in(self, place: str = "") -> None:
+        """By the hosted page, as a person does it."""
+        self.open(place)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.locator("input[name=username]").fill(self.aws.outputs["user"])
+        self.page.locator("input[name=password]").fill(self.aws.outputs["password"])
+        self.page.locator("button[type=submit], input[type=submit]").first.click()
+        self.page.get_by_role("button", name="Sign out").wait_for()
+
+    def go(self, hash_: str) -> None:
+        self.page.evaluate("hash => { location.hash = hash }", hash_)
+
+    def violations(self) -> list[str]:
+        """What axe finds on the page as it stands."""
+        found: list[dict[str, Any]] = Axe().run(self.page, options=RULES).response["violations"]
+        return [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+    def fits(self) -> bool:
+        """Whether nothing has to be scrolled sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+@contextmanager
+def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
+    """A visit with an empty browser; fails if the console or the content policy had something to say."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context.set_default_timeout(SECONDS * 1000)
+    page = context.new_page()
+    visiting = Visit(aws=aws, context=context, page=page)
+    page.on("console", lambda message: visiting.wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: visiting.wrong.append(str(error)))
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', e => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))"
+    )
+    try:
+        yield visiting
+    finally:
+        context.close()
+    assert visiting.wrong == []

@@ -1,0 +1,407 @@
+"""The page in a real browser: each thing that people do on it."""
+
+import json
+import re
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.doors.browser import Visit, chromium, visit
+from tests.doors.caller import Caller, fetch
+from tests.local_stack import LocalStack
+
+SMALL = {"size": "256x256", "quality": "low"}
+IMAGES = "/v1/images/generations"
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
+    with visit(browser, aws) as visiting:
+        yield visiting
+
+
+def make(caller: Caller, **request: object) -> dict[str, object]:
+    """One finished picture, made through the API."""
+    run = caller.ended(caller.run({**SMALL, **request}, key=uuid4().hex).json)
+    assert run["status"] == "succeeded"
+    return dict(run["pictures"][0])
+
+
+def tiles(page: Page) -> int:
+    return page.locator("ul.tiles li button").count()
+
+
+def test_whoever_is_not_signed_in_sees_how_to(visitor: Visit) -> None:
+    visitor.open()
+    expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(visitor.page.get_by_role("navigation")).to_be_hidden()
+
+
+def test_sign_in_brings_back_to_where_one_was_and_sign_out_ends_it(visitor: Visit) -> None:
+    visitor.sign_in("#runs")
+    expect(visitor.page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    assert "code=" not in visitor.page.url
+    visitor.page.reload()
+    expect(visitor.page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    assert visitor.page.evaluate("localStorage.length") == 0
+    visitor.page.get_by_role("button", name="Sign out").click()
+    expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert visitor.page.evaluate("sessionStorage.length") == 0
+    visitor.open("#gallery")
+    expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_wrong_password_gets_nobody_in(visitor: Visit) -> None:
+    visitor.open()
+    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.page.locator("input[name=username]").fill(visitor.aws.outputs["user"])
+    visitor.page.locator("input[name=password]").fill("Wrong-password-1")
+    visitor.page.locator("button[type=submit], input[type=submit]").first.click()
+    expect(visitor.page.locator("input[name=password]")).to_be_visible()
+    assert not visitor.page.url.startswith(visitor.aws.outputs["api_url"])
+
+
+def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) -> None:
+    folder, page = f"page/{uuid4().hex}", visitor.page
+    visitor.sign_in()
+    page.get_by_label("Your idea").fill("Our new teapot on a wooden table")
+    page.get_by_label("Style").fill("Watercolour")
+    page.get_by_text("Other", exact=True).click()
+    page.get_by_label("Width x height").fill("256x256")
+    page.get_by_text("Low", exact=True).click()
+    page.get_by_label("Pictures", exact=True).fill("2")
+    page.get_by_label("Folder").fill(folder)
+    expect(page.locator("#price")).to_contain_text(re.compile(r"Up to \$0\.\d+.* left this month"))
+    visitor.aws.script({"path": IMAGES, "delay": 1.5, "times": 2})
+    page.get_by_role("button", name="Make 2 pictures").click()
+    page.wait_for_url(re.compile(r"#run/"))
+    steps = page.locator("ol.steps li")
+    expect(steps).to_have_count(4)
+    expect(steps.nth(1)).to_contain_text("Running")
+    page.reload()
+    expect(steps.nth(3)).to_contain_text("Done")
+    expect(page.locator(".badge")).to_have_text("Done")
+    expect(page.locator("section.pictures ul.tiles li button")).to_have_count(2)
+    expect(page.get_by_role("link", name="Open in the Step Functions console")).to_have_attribute(
+        "href", re.compile("amazonaws.com/states")
+    )
+    assert visitor.aws.charged()["images"] == 2
+    assert len(visitor.aws.keys(f"{folder}/")) == 5
+
+
+def test_surprise_me_is_one_click(visitor: Visit) -> None:
+    visitor.sign_in()
+    visitor.page.get_by_role("button", name="Surprise me").click()
+    expect(visitor.page.locator(".badge")).to_have_text("Done")
+    assert visitor.aws.charged()["images"] == 1
+
+
+def test_a_click_whose_answer_got_lost_is_sent_again_and_paid_once(visitor: Visit) -> None:
+    page, sent = visitor.page, []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.headers["idempotency-key"])
+        if len(sent) == 1:
+            route.fetch()  # it arrives, its answer does not
+            route.abort()
+        else:
+            route.continue_()
+
+    visitor.sign_in()
+    page.route("**/runs", lose)
+    page.get_by_label("Your idea").fill("A kite")
+    page.get_by_role("button", name="Make the picture").click()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".badge")).to_have_text("Done")
+    assert len(set(sent)) == 1
+    assert visitor.aws.charged()["images"] == 1
+    visitor.wrong = [said for said in visitor.wrong if "ERR_FAILED" not in said]
+
+
+def test_a_wrong_field_is_marked_and_nothing_can_be_bought(visitor: Visit) -> None:
+    page = visitor.page
+    visitor.sign_in()
+    page.get_by_label("Folder").fill("staging")
+    expect(page.get_by_label("Folder")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#folder_name-problem")).to_contain_text("staging")
+    expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
+    visitor.wrong = [said for said in visitor.wrong if "400" not in said]
+
+
+def test_what_does_not_fit_under_the_budget_can_not_be_bought(browser: Browser, aws: LocalStack, caller: Caller) -> None:
+    from datetime import UTC, datetime
+
+    from functions.adapters.budget import Budget, month_of
+    from functions.adapters.table import Table
+
+    budget, month = Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000), month_of(datetime.now(UTC))
+    budget.set_cap(month, 0)
+    try:
+        with visit(browser, aws) as visitor:
+            visitor.sign_in()
+            expect(visitor.page.locator("#price")).to_contain_text("does not fit under this month's budget")
+            expect(visitor.page.locator("button.big")).to_have_attribute("aria-disabled", "true")
+            visitor.page.locator("button.big").click(force=True)
+            assert "#run/" not in visitor.page.url
+    finally:
+        budget.set_cap(month, 25_000_000)
+
+
+def test_a_failed_run_says_why_and_is_gone_on_with(visitor: Visit, caller: Caller) -> None:
+    no_credit = {"error": {"code": "insufficient_quota", "message": "no"}}
+    visitor.aws.script({"path": IMAGES, "status": 429, "body": no_credit})
+    run = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    visitor.sign_in(f"#run/{run['id']}")
+    page = visitor.page
+    expect(page.locator(".badge")).to_have_text("Failed")
+    expect(page.locator(".callout")).to_contain_text("QuotaExhaustedError")
+    expect(page.locator(".callout")).to_contain_text("add some, then go on with the run")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".badge")).to_have_text("Done")
+    assert visitor.aws.charged()["images"] == 1
+
+
+def test_a_run_is_stopped_by_a_second_click(visitor: Visit, caller: Caller) -> None:
+    visitor.aws.script({"path": IMAGES, "delay": 4.0})
+    run = caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json
+    visitor.sign_in(f"#run/{run['id']}")
+    visitor.page.get_by_role("button", name="Stop").click()
+    visitor.page.get_by_role("button", name="Stop for sure?").click()
+    expect(visitor.page.locator(".badge")).to_have_text("Stopped")
+    visitor.page.get_by_role("button", name="Go on").click()
+    expect(visitor.page.locator(".badge")).to_have_text("Done")
+
+
+def test_the_gallery_is_endless_newest_first_and_narrowed(visitor: Visit, caller: Caller) -> None:
+    folder = f"endless/{uuid4().hex}"
+    for n in range(3):
+        caller.ended(caller.run({**SMALL, "prompt": f"Kite {n}", "count": 10, "folder_name": folder}, key=uuid4().hex).json)
+    make(caller, prompt="Elsewhere", topic="Sport")
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page = visitor.page
+    expect(page.locator("ul.tiles li")).to_have_count(30)
+    captions = page.locator("ul.tiles li .caption").all_text_contents()
+    assert captions == sorted(captions, reverse=True)
+    page.get_by_label("Folder").select_option("")
+    page.get_by_label("Topic").fill("Sport")
+    page.get_by_label("Topic").press("Enter")
+    expect(page.locator("ul.tiles li .caption").first).to_have_text("Elsewhere")
+    assert "topic=Sport" in page.url
+
+
+def test_a_picture_is_looked_at_by_keyboard_alone(visitor: Visit, caller: Caller) -> None:
+    folder = f"keys/{uuid4().hex}"
+    for words in ("First kite", "Second kite"):
+        make(caller, prompt=words, folder_name=folder)
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page = visitor.page
+    expect(page.locator("ul.tiles li")).to_have_count(2)
+    page.locator("ul.tiles li button").first.focus()
+    page.keyboard.press("Enter")
+    about = page.locator("aside")
+    expect(about).to_contain_text("Second kite")
+    page.keyboard.press("ArrowRight")
+    expect(about.get_by_role("heading", level=2)).to_have_text("First kite")
+    page.keyboard.press("z")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator(".pswp")).to_have_count(0)
+    expect(page.locator("ul.tiles li button").nth(1)).to_be_focused()
+
+
+def test_the_lightbox_tells_all_copies_downloads_and_starts_again(visitor: Visit, caller: Caller, browser: Browser) -> None:
+    folder, words = f"box/{uuid4().hex}", "A kite. " * 200
+    make(caller, prompt=words, folder_name=folder)
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page = visitor.page
+    page.locator("ul.tiles li button").click()
+    about = page.locator("aside")
+    expect(about).to_contain_text("gpt-image-2.6-flare, low quality")
+    expect(about).to_contain_text("256 × 256")
+    expect(about).to_contain_text(re.compile(r"\$0\.\d+"))
+    expect(about.locator(".prompt")).to_have_text(words.strip())
+    about.get_by_role("button", name="Copy prompt").click()
+    expect(about.get_by_role("status")).to_have_text("Prompt copied")
+    assert page.evaluate("navigator.clipboard.readText()") == words.strip()
+    with page.expect_download() as download:
+        about.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename.endswith(".png")
+    about.get_by_role("button", name="Again with this prompt").click()
+    expect(page.get_by_label("Your idea")).to_have_value(words.strip())
+    expect(page.get_by_label("Folder")).to_have_value(folder)
+    expect(page.get_by_label("Paint my words as they are")).to_be_checked()
+
+
+def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(visitor: Visit, caller: Caller) -> None:
+    folder, page = f"undo/{uuid4().hex}", visitor.page
+    for words in ("First kite", "Second kite"):
+        make(caller, prompt=words, folder_name=folder)
+    visitor.sign_in(f"#gallery?folder={folder}")
+
+    def delete() -> None:
+        page.get_by_role("button", name="Second kite").click()
+        page.locator("aside").get_by_role("button", name="Delete").click()
+        expect(page.locator("ul.tiles li")).to_have_count(1)
+
+    delete()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("ul.tiles li")).to_have_count(2)
+    assert len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 2
+    delete()
+    visitor.aws.until(lambda: len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 1)
+    visitor.go("#deleted")
+    page.get_by_role("button", name="Restore Second kite").first.click()
+    expect(page.locator("#notes")).to_contain_text("is back in the gallery")
+    visitor.go(f"#gallery?folder={folder}")
+    expect(page.locator("ul.tiles li")).to_have_count(2)
+
+
+def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller: Caller) -> None:
+    folder, page = f"typed/{uuid4().hex}", visitor.page
+    make(caller, prompt="A kite", folder_name=folder)
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page.get_by_role("button", name="Delete this folder").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 picture")
+    dialog.get_by_label("Type the folder's name").fill(folder[:-1])
+    dialog.get_by_label("Type the folder's name").press("Enter")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Type the folder's name").fill(folder)
+    dialog.get_by_role("button", name="Delete 1 picture").click()
+    expect(page.locator(".state")).to_contain_text("No picture fits")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("ul.tiles li")).to_have_count(1)
+
+
+def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
+    words = f"<img src=x onerror=\"document.title='broken'\"><b>{uuid4().hex}</b>"
+    run = caller.ended(caller.run({**SMALL, "prompt": words, "topic": "<i>topic</i>", "folder_name": "<b>folder"}, key=uuid4().hex).json)
+    visitor.sign_in(f"#run/{run['id']}")
+    expect(visitor.page.locator("blockquote")).to_have_text(words)
+    visitor.go("#gallery?folder=%3Cb%3Efolder")
+    visitor.page.locator("ul.tiles li button").first.click()
+    expect(visitor.page.locator("aside .prompt")).to_have_text(words)
+    assert visitor.page.locator("aside b, main b").count() == 0
+    assert "broken" not in visitor.page.title()
+
+
+def test_an_ended_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
+    visitor.sign_in("#gallery")
+    visitor.page.evaluate(
+        """() => { for (const [name, kept] of Object.entries(sessionStorage)) if (name.startsWith("oidc.user"))
+             sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(kept), access_token: "x.y.z", refresh_token: "none" })) }"""
+    )
+    visitor.go("#runs")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your sign-in has ended")
+    visitor.wrong = [said for said in visitor.wrong if "401" not in said and "400" not in said]
+
+
+STATES = (
+    "signed out",
+    "make",
+    "make wrong",
+    "gallery",
+    "gallery empty",
+    "lightbox",
+    "deleted",
+    "runs",
+    "run",
+    "run failed",
+    "folder dialog",
+)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_in_any_state(browser: Browser, aws: LocalStack, caller: Caller, scheme: str) -> None:
+    folder = f"axe/{uuid4().hex}"
+    picture = make(caller, prompt="A kite", folder_name=folder)
+    aws.script({"path": IMAGES, "status": 429, "body": {"error": {"code": "insufficient_quota", "message": "no"}}})
+    failed = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    found: dict[str, list[str]] = {}
+    with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
+        page = visitor.page
+        visitor.open()
+        page.get_by_role("button", name="Sign in").wait_for()
+        found["signed out"] = visitor.violations()
+        visitor.sign_in()
+        page.locator("ul.tiles li").first.wait_for()
+        found["make"] = visitor.violations()
+        page.get_by_label("Folder").fill("staging")
+        page.locator("[aria-invalid]").wait_for()
+        found["make wrong"] = visitor.violations()
+        for state, place, sign in (
+            ("gallery", f"#gallery?folder={folder}", "ul.tiles li"),
+            ("gallery empty", "#gallery?topic=nothing", ".state h2"),
+            ("deleted", "#deleted", "main .end *, ul.rows li"),
+            ("runs", "#runs", "main ul li, main table tr"),
+            ("run", f"#run/{picture['id']}", "h1"),
+            ("run failed", f"#run/{failed['id']}", ".callout"),
+        ):
+            visitor.go(place)
+            page.locator(sign).first.wait_for()
+            found[state] = visitor.violations()
+        visitor.go(f"#gallery?folder={folder}")
+        page.get_by_role("button", name="Delete this folder").click()
+        found["folder dialog"] = visitor.violations()
+        page.keyboard.press("Escape")
+        page.locator("ul.tiles li button").first.click()
+        page.locator("aside .prompt").wait_for()
+        found["lightbox"] = visitor.violations()
+        visitor.wrong = [said for said in visitor.wrong if "400" not in said and "404" not in said]
+    assert set(found) == set(STATES)
+    assert {state: those for state, those in found.items() if those} == {}
+
+
+@pytest.mark.parametrize("width", [320, 768, 2560])
+def test_nothing_has_to_be_scrolled_sideways(browser: Browser, aws: LocalStack, caller: Caller, width: int) -> None:
+    picture = make(caller, prompt="A kite")
+    with visit(browser, aws, viewport={"width": width, "height": 800}) as visitor:
+        visitor.open()
+        assert visitor.fits()
+        visitor.sign_in()
+        for place, sign in (("#make", "form"), ("#gallery", "ul.tiles li"), ("#runs", "h1"), ("#deleted", "h1")):
+            visitor.go(place)
+            visitor.page.locator(sign).first.wait_for()
+            assert visitor.fits(), place
+    assert picture
+
+
+def test_the_first_load_is_small_and_comes_from_here_alone(browser: Browser, aws: LocalStack) -> None:
+    own = vendored = 0
+    with visit(browser, aws) as visitor:
+        visitor.open()
+        visitor.page.get_by_role("button", name="Sign in").wait_for()
+        urls = visitor.page.evaluate("performance.getEntriesByType('resource').map(e => e.name).concat(location.href)")
+    for url in set(urls):
+        assert url.startswith(aws.outputs["api_url"])
+        size = len(fetch(url, headers={"Accept-Encoding": "gzip"}).body)
+        own, vendored = (own, vendored + size) if "/vendor/" in url else (own + size, vendored)
+    assert own + vendored < 300_000
+    assert own < 60_000
+
+
+def test_the_page_s_headers_let_nothing_in_from_elsewhere(aws: LocalStack) -> None:
+    answer = fetch(aws.outputs["api_url"])
+    config = json.loads(fetch(aws.outputs["api_url"] + "config.json").body)
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["img-src"].split()[-1] == config["images_origin"]
+    assert policy["connect-src"] == f"'self' {config['sign_in_origin']}"
+    assert policy["frame-ancestors"] == "'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert fetch(aws.outputs["api_url"], headers={"If-None-Match": answer.headers["etag"]}).status == 304
+    assert fetch(aws.outputs["api_url"] + "web/../handler.py").status in (401, 404)
+    assert fetch(aws.outputs["api_url"] + "web/%2e%2e/handler.py").status == 404
