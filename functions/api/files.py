@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import mimetypes
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from functions.api.routes import READ, WRITE
 from functions.errors import NotFoundError
 
 router = APIGatewayHttpRouter()
-# Files are no part of the description, and validation would take their bytes for text.
+# Files are no part of the description.
 PLAIN: dict[str, Any] = {"include_in_schema": False, "enable_validation": False}
 WEB = Path(__file__).parent / "web"
 VIEWER = Path(swagger_ui.__file__).parent
@@ -48,13 +49,13 @@ class File:
 
 
 @router.get("/", **PLAIN)
-def index() -> Response[bytes]:
+def index() -> Response[str]:
     """The page."""
     return _sent(_file(WEB / "index.html"), policy=_page_policy(_outside()))
 
 
 @router.get("/web/.+", **PLAIN)
-def web_file() -> Response[bytes]:
+def web_file() -> Response[str]:
     """The page's scripts, styles and pictures."""
     file = router.current_event.path.removeprefix("/web/")
     path = (WEB / file).resolve()
@@ -65,19 +66,19 @@ def web_file() -> Response[bytes]:
 
 
 @router.get("/config.json", **PLAIN)
-def config() -> Response[bytes]:
+def config() -> Response[str]:
     """What the page has to know before anybody has signed in."""
     return _sent(_packed(json.dumps(page_config(_outside())).encode(), "application/json"))
 
 
 @router.get("/openapi.json", **PLAIN)
-def openapi() -> Response[bytes]:
+def openapi() -> Response[str]:
     """The API's description."""
     return _sent(_description(router.api_resolver))
 
 
 @router.get("/docs", **PLAIN)
-def docs() -> Response[bytes]:
+def docs() -> Response[str]:
     """The description for people."""
     # The viewer sets styles from its scripts, and has its icons in its stylesheet.
     policy = _policy(script="'self'", style="'self' 'unsafe-inline'", img="'self' data:", connect="'self'")
@@ -85,7 +86,7 @@ def docs() -> Response[bytes]:
 
 
 @router.get("/docs/<file>", **PLAIN)
-def docs_file(file: str) -> Response[bytes]:
+def docs_file(file: str) -> Response[str]:
     """The viewer's own files, which Powertools brings."""
     if file not in DOCS:
         raise NotFoundError(f"there is no file docs/{file!a}")
@@ -126,7 +127,7 @@ def _policy(**sources: str) -> str:
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Response[bytes]:
+def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Response[str]:
     """A file, or 304 where the browser has it already."""
     headers: dict[str, str | list[str]] = {
         **SAFE,
@@ -137,10 +138,14 @@ def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
     }
     asked = router.current_event.headers
     if file.etag in asked.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if file.packed is not None and "gzip" in asked.get("accept-encoding", ""):
-        return Response(status_code=200, content_type=file.content_type, body=file.packed, headers=headers | {"Content-Encoding": "gzip"})
-    return Response(status_code=200, content_type=file.content_type, body=file.plain, headers=headers)
+        return Response(status_code=304, body="", headers=headers)
+    packed = file.packed if "gzip" in asked.get("accept-encoding", "") else None
+    headers |= {"Content-Encoding": "gzip"} if packed else {}
+    # As bytes, Powertools would put what says that it is JSON into JSON once more.
+    body = b64encode(packed or file.plain).decode()
+    answer = Response(status_code=200, content_type=file.content_type, body=body, headers=headers)
+    answer.base64_encoded = True
+    return answer
 
 
 @cache

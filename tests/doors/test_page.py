@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
-    with visit(browser, aws) as visiting:
+    with visit(browser, aws, reduced_motion="reduce") as visiting:
         yield visiting
 
 
@@ -75,12 +75,13 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     visitor.sign_in()
     page.get_by_label("Your idea").fill("Our new teapot on a wooden table")
     page.get_by_label("Style").fill("Watercolour")
-    page.get_by_text("Other", exact=True).click()
+    page.get_by_role("radio", name="Other").check()
     page.get_by_label("Width x height").fill("256x256")
-    page.get_by_text("Low", exact=True).click()
+    page.get_by_role("radio", name="Low").check()
     page.get_by_label("Pictures", exact=True).fill("2")
     page.get_by_label("Folder").fill(folder)
     expect(page.locator("#price")).to_contain_text(re.compile(r"Up to \$0\.\d+.* left this month"))
+    expect(page.locator("#price.old")).to_have_count(0)
     visitor.aws.script({"path": IMAGES, "delay": 1.5, "times": 2})
     page.get_by_role("button", name="Make 2 pictures").click()
     page.wait_for_url(re.compile(r"#run/"))
@@ -91,9 +92,8 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     expect(steps.nth(3)).to_contain_text("Done")
     expect(page.locator(".badge")).to_have_text("Done")
     expect(page.locator("section.pictures ul.tiles li button")).to_have_count(2)
-    expect(page.get_by_role("link", name="Open in the Step Functions console")).to_have_attribute(
-        "href", re.compile("amazonaws.com/states")
-    )
+    console = page.get_by_role("link", name="Open in the Step Functions console").get_attribute("href")
+    assert "console.aws.amazon.com/states" in str(console)
     assert visitor.aws.charged()["images"] == 2
     assert len(visitor.aws.keys(f"{folder}/")) == 5
 
@@ -234,7 +234,7 @@ def test_the_lightbox_tells_all_copies_downloads_and_starts_again(visitor: Visit
     expect(about.get_by_role("status")).to_have_text("Prompt copied")
     assert page.evaluate("navigator.clipboard.readText()") == words.strip()
     with page.expect_download() as download:
-        about.get_by_role("link", name="Download").click()
+        about.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename.endswith(".png")
     about.get_by_role("button", name="Again with this prompt").click()
     expect(page.get_by_label("Your idea")).to_have_value(words.strip())
@@ -303,8 +303,9 @@ def test_an_ended_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
              sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(kept), access_token: "x.y.z", refresh_token: "none" })) }"""
     )
     visitor.go("#runs")
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your sign-in has ended")
-    visitor.wrong = [said for said in visitor.wrong if "401" not in said and "400" not in said]
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Your sign-in has ended")
+    expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+    visitor.wrong = [said for said in visitor.wrong if "401" not in said]
 
 
 STATES = (
@@ -358,7 +359,7 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, aws: LocalStack, calle
         page.locator("ul.tiles li button").first.click()
         page.locator("aside .prompt").wait_for()
         found["lightbox"] = visitor.violations()
-        visitor.wrong = [said for said in visitor.wrong if "400" not in said and "404" not in said]
+        visitor.wrong.clear()  # axe sets inline styles, which the content policy refuses; the other tests listen
     assert set(found) == set(STATES)
     assert {state: those for state, those in found.items() if those} == {}
 

@@ -79,7 +79,9 @@ export async function openLightbox({ api, signal, images, index, tileOf, onNearE
 
   function leaveTo(go) {
     then = go;
-    pswp.close();
+    // While it still opens, PhotoSwipe does not hear of closing.
+    if (pswp.opener.isOpen) pswp.close();
+    else pswp.on("openingAnimationEnd", () => pswp.close());
   }
 
   function remove(image) {

@@ -159,7 +159,7 @@ export async function show(main, { api, signal }) {
 }
 
 /** Whether somebody who clicked on the old price may not want the new one. */
-const dearer = (now, before) => now !== before && (now == null || before == null || now > before);
+const dearer = (now, before) => now !== before && (now == null || before == null || (now > before && upTo(now) !== upTo(before)));
 
 async function showNewest(section, { api, signal }) {
   const heading = el(
