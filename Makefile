@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi browser constraints clean
+.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -74,6 +74,12 @@ token: $(VENV)/.made ## Print an access token of the API for a program; SCOPE=re
 
 openapi: $(VENV)/.made ## Write docs/openapi.json anew, after a change of the API
 	@$(BIN)/python -m functions.api.document > docs/openapi.new && mv docs/openapi.new docs/openapi.json
+
+screenshots: $(VENV)/.made-dev browser ## Take the README's pictures of the page anew
+	@$(BIN)/python -m tests.doors.screenshots
+
+lighthouse: $(VENV)/.made-dev browser ## Lighthouse's scores of the page, signed out and in; the network is needed once
+	@$(BIN)/python -m bench.page
 
 browser:
 	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; exit 1; }

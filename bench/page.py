@@ -1,0 +1,49 @@
+"""Lighthouse's scores of the page's views, signed out and in, on a local stack with a few pictures: `python -m bench.page`.
+
+It needs a browser on the PATH, and the network once, for Lighthouse itself.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from local import stack
+from local.stack import Local
+from operate import runs
+from operate.target import local as local_target
+from tests.doors.browser import BROWSERS
+from tests.local_stack import free_port, own_environment
+
+LIGHTHOUSE = "lighthouse@13.5.0"
+PICTURES = 8
+
+
+def main() -> None:
+    """Print a line for each view."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        sys.exit(f"no browser on the PATH: {', '.join(BROWSERS)}")
+    modules = Path(sys.prefix) / "lighthouse"
+    npm, node = (str(Path(sys.prefix) / "bin" / name) for name in ("npm", "node"))
+    subprocess.run([npm, "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(modules), LIGHTHOUSE], check=True)  # noqa: S603
+    with tempfile.TemporaryDirectory() as folder:
+        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        outputs = stack.up(local)
+        try:
+            target = local_target(local.outputs_file)
+            for _ in runs.follow(target, [runs.start(target, {"count": PICTURES}, label="bench")]):
+                pass
+            script = str(Path(__file__).parent / "page_scores.mjs")
+            given = [str(modules / "node_modules"), browser, outputs["api_url"], outputs["user"], outputs["password"]]
+            done = subprocess.run([node, script, *given], check=True, capture_output=True, text=True)  # noqa: S603
+        finally:
+            stack.down(local, keep=False)
+    for view, scores in json.loads(done.stdout).items():
+        print(f"{view:>12}: " + ", ".join(f"{name} {score}" for name, score in scores.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Takes the README's pictures of the page, on a local stack of its own: `make screenshots`. No test."""
+
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+from playwright.sync_api import Browser
+
+from local import stack
+from local.deploy import ROOT
+from local.stack import Local
+from tests.doors.browser import chromium, visit
+from tests.doors.caller import Caller, machine
+from tests.local_stack import LocalStack, free_port, own_environment
+
+IMAGES = ROOT / "docs" / "images"
+QUALITY = 82
+SHAPES = ("1024x1024", "1536x1024", "1024x1536", "2048x1152")
+IDEAS = (
+    "A lighthouse above a sea of clouds at dawn",
+    "Our new teapot on a wooden table, morning light",
+    "Children planting a tree in a school yard",
+    "A quiet library with green lamps",
+    "A market street after the rain",
+    "A hot air balloon over lavender fields",
+    "A marathon through an old town",
+    "A microscope and wild flowers",
+    "A harbour at blue hour",
+    "A train in snowy mountains",
+    "A bakery window before sunrise",
+    "A chess game in the park",
+)
+WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 320, "height": 640}
+
+
+def main() -> None:
+    """Make pictures of several shapes, then photograph the views."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        aws = LocalStack(stack.up(local))
+        try:
+            with chromium() as browser:
+                _take(browser, aws, machine(aws))
+        finally:
+            stack.down(local, keep=False)
+
+
+def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
+    for i, idea in enumerate(IDEAS):
+        request = {"description": idea, "size": SHAPES[i % len(SHAPES)], "folder_name": "campaign/spring"}
+        caller.ended(caller.run(request, key=uuid4().hex).json)
+    _picture(browser, aws, "page-light", "#make", "form.composer", viewport=WIDE)
+    _picture(browser, aws, "page-dark", "#gallery", "ul.tiles li.shown", viewport=WIDE, color_scheme="dark")
+    _picture(browser, aws, "page-narrow", "#gallery", "ul.tiles li.shown", viewport=NARROW, device_scale_factor=2)
+    _picture(browser, aws, "page-lightbox", "#gallery", "ul.tiles li.shown", viewport=WIDE, opens=True)
+    aws.script({"path": "/v1/images/generations", "delay": 8.0, "times": 2})
+    run = caller.run({"description": IDEAS[0], "count": 4, "size": "1536x1024"}, key=uuid4().hex).json
+    _picture(browser, aws, "page-running", f"#run/{run['id']}", "section.pictures li.shown", viewport=WIDE)
+    caller.ended(run)
+
+
+def _picture(browser: Browser, aws: LocalStack, name: str, place: str, sign: str, *, opens: bool = False, **options: object) -> None:
+    with visit(browser, aws, reduced_motion="reduce", **options) as visitor:
+        visitor.sign_in(place)
+        page = visitor.page
+        page.locator(sign).first.wait_for()
+        if opens:
+            page.locator("ul.tiles li button").nth(1).click()
+            page.locator("aside .prompt").wait_for()
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=QUALITY)
+        print(IMAGES / f"{name}.jpg")
+
+
+if __name__ == "__main__":
+    main()
