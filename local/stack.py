@@ -141,8 +141,7 @@ def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
         clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
     user = None
     if "PageClientId" in made:  # without the page there is nowhere to sign in
-        before = json.loads(local.outputs_file.read_text()) if local.outputs_file.is_file() else {}
-        user = users.ready(clients["cognito-idp"], made["UserPoolId"], password=before.get("password"))
+        user = users.ready(clients["cognito-idp"], made["UserPoolId"], kept=local.folder / "emulator" / "password")
     outputs = {
         "endpoint": endpoint,
         "region": region,

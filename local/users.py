@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from operate.sign_in import random_password
@@ -17,9 +18,12 @@ class User:
     password: str
 
 
-def ready(cognito: Any, pool: str, *, password: str | None) -> User:
-    """The user, with this password, or a new one where there is none to keep."""
-    user = User(email=EMAIL, password=password or random_password())
+def ready(cognito: Any, pool: str, *, kept: Path) -> User:
+    """The user; the password is kept in a file beside the stack's data, which lives as long as they do."""
+    if not kept.is_file():
+        kept.touch(mode=0o600)
+        kept.write_text(random_password())
+    user = User(email=EMAIL, password=kept.read_text())
     with contextlib.suppress(cognito.exceptions.UsernameExistsException):
         attributes = [{"Name": "email", "Value": user.email}, {"Name": "email_verified", "Value": "true"}]
         cognito.admin_create_user(UserPoolId=pool, Username=user.email, UserAttributes=attributes, MessageAction="SUPPRESS")

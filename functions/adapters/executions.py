@@ -24,7 +24,7 @@ STEP_OF = {
     "Delete or restore": "cleanup",
 }
 STEPS = ("prompt", "image", "upload", "cleanup")
-RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
+RUNNING, SUCCEEDED, STOPPED = "RUNNING", "SUCCEEDED", "ABORTED"
 FAILURES = ("taskFailedEventDetails", "taskTimedOutEventDetails", "taskStartFailedEventDetails", "taskSubmitFailedEventDetails")
 NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
 
@@ -204,7 +204,7 @@ class Executions:
     def stop(self, run: Execution) -> None:
         """Stop a run that is running; what it has bought waits in staging."""
         with aws.named(f"stopping run {run.name}"):
-            self._client.stop_execution(executionArn=run.arn, error="Stopped", cause="somebody stopped it; it can be gone on with")
+            self._client.stop_execution(executionArn=run.arn, error="Stopped", cause="stopped by hand; a redrive goes on with it")
 
 
 def ended_a_picture(run: Execution) -> bool:

@@ -54,7 +54,7 @@ class Step(BaseModel):
     """One step of a run; `done` of `of` variations are through."""
 
     step: Literal["prompt", "image", "upload", "cleanup"]
-    status: Literal["waiting", "running", "retrying", "succeeded", "failed"]
+    status: Literal["waiting", "running", "retrying", "succeeded", "failed", "stopped"]
     started: datetime | None
     ended: datetime | None
     attempts: int = Field(description="calls of the function; more than `of` means that some were repeated")

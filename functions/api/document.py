@@ -31,15 +31,18 @@ def described(resolver: ApiGatewayResolver) -> dict[str, Any]:
     for shape in (answers.Problem, answers.GatewayMessage):
         shapes[shape.__name__] = shape.model_json_schema()
     shapes["Request"] = request_shape()
-    made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    token = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "an access token, as `make token` prints one"}
+    made["components"]["securitySchemes"] = {"token": token}
     scopes = {(method.lower(), path): scope for method, path, scope in DATA}
     # The resolver has no public list of its routes, and takes no summary from a function's docstring.
     answers_it = {(route.method.lower(), route.openapi_path): route.func for route in resolver._dynamic_routes + resolver._static_routes}
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
             function = answers_it[method, path]
-            operation |= {"operationId": function.__name__, "summary": function.__doc__}
+            operation |= {"operationId": function.__name__, "summary": function.__doc__, "tags": [path.split("/")[1]]}
             _complete(operation, path, method, scope=scopes[method, path])
+    order = [path for _, path, _ in DATA]
+    made["paths"] = dict(sorted(made["paths"].items(), key=lambda item: order.index(item[0])))
     return made
 
 
@@ -105,8 +108,8 @@ def _responses(good: dict[str, Any], path: str, method: str) -> dict[str, Any]:
     if starts:
         success["202"] = success["202"] | {"headers": {"Location": {"schema": {"type": "string"}, "description": "where the run is told"}}}
     problems = {"400": "Something in the request is wrong; nothing was paid"}
-    if "{id}" in path:
-        problems["404"] = "There is none with this id"
+    if "{id}" in path or (method, path) == ("delete", "/folders"):
+        problems["404"] = "There is none with this name"
     if starts or path.startswith("/images/"):
         problems["409"] = "It does not fit what is there already"
     if method == "post" and "{id}" not in path:

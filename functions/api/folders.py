@@ -10,7 +10,7 @@ from functions import keys
 from functions.api import answers, incoming
 from functions.api.outside import Outside
 from functions.api.runs import begin
-from functions.errors import MISSING, InputError
+from functions.errors import MISSING, InputError, NotFoundError
 
 router = APIGatewayHttpRouter()
 
@@ -29,12 +29,15 @@ def delete_folder(
     name: Annotated[str, Query(min_length=1, max_length=1024)],
     confirm: Annotated[str | None, Query(description="has to be true, since a whole folder goes")] = None,
 ) -> Response[answers.Run]:
-    """Delete a folder's pictures, which can be undone. The run that does it is the answer."""
+    """Delete the pictures of a folder and of those below it, which can be undone. The run that does it is the answer."""
     incoming.check_parameters(router.current_event, "name", "confirm")
     folder = keys.check_folder(name, field="name")
     if confirm != "true":
         raise InputError("confirm", MISSING if confirm is None else confirm, "true, since all pictures in the folder go")
-    return begin({"action": "delete_folder", "folder_name": folder, "confirm": True}, router.context["outside"])
+    outside: Outside = router.context["outside"]
+    if not any(known.name == folder or known.name.startswith(f"{folder}/") for known in outside.gallery.folders()):
+        raise NotFoundError(f"there is no folder {folder!a} with pictures in it: GET /folders gives their names")
+    return begin({"action": "delete_folder", "folder_name": folder, "confirm": True}, outside)
 
 
 @router.post("/folders/restore")

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.api import estimates, files, folders, images, problems, runs
 from functions.api.outside import Outside, deployed
 from functions.api.problems import Refusal
-from functions.errors import EaselError, InputError
+from functions.errors import MISSING, EaselError, InputError
 from functions.telemetry import count, logger, step
 
 
@@ -48,8 +48,9 @@ def _known(error: EaselError) -> Response[str]:
 
 def _invalid(error: RequestValidationError) -> Response[str]:
     first = error.errors()[0]
-    said = InputError(str(first["loc"][-1]), first.get("input"), str(first["msg"]))
-    return problems.answer(problems.refusal(said))
+    missing = first["type"] == "missing"
+    allowed = "it has to be given" if missing else str(first["msg"]).removeprefix("Input should be ")
+    return problems.answer(problems.refusal(InputError(str(first["loc"][-1]), MISSING if missing else first.get("input"), allowed)))
 
 
 def _unexpected(error: Exception) -> Response[str]:

@@ -11,6 +11,7 @@ from functions.errors import MISSING, InputError
 
 MAX_BODY_BYTES = 256 * 1024  # Step Functions takes as much
 JSON_TYPES = ("application/json",)
+EXAMPLE = 'a JSON object, for example {} or {"topic": "Sport"}'
 
 
 def caller(event: APIGatewayProxyEventV2) -> str:
@@ -30,11 +31,13 @@ def body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     try:
         read = json.loads(text, parse_constant=_no_number)
     except RecursionError:
-        raise InputError("the body", "nested too deep", "a JSON object") from None
+        raise InputError("the body", "nested too deep", EXAMPLE) from None
     except ValueError as error:
-        raise InputError("the body", f"no JSON: {error}", 'a JSON object, for example {} or {"topic": "Sport"}') from None
+        raise Refusal(
+            400, InputError.__name__, f"the body is no JSON ({error}); allowed: {EXAMPLE}", field="the body", allowed=EXAMPLE
+        ) from None
     if not isinstance(read, dict):
-        raise InputError("the body", read, 'a JSON object, for example {} or {"topic": "Sport"}')
+        raise InputError("the body", read, EXAMPLE)
     return read
 
 

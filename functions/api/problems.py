@@ -34,7 +34,7 @@ WHAT_TO_DO: dict[str, str] = {
     RateLimitedError.__name__: "OpenAI's limit of pictures a minute is reached: go on with the run in a few minutes.",
     StorageBusyError.__name__: "It passes by itself: try again in a minute.",
     ClaimHeldError.__name__: "Another run is buying this very picture: wait for it, then go on with this one.",
-    InputError.__name__: "Change what is named, and send it again. Nothing was paid.",
+    InputError.__name__: "Change what is named, and send it again.",
     ContentRefusedError.__name__: "OpenAI refuses this content: describe another picture.",
     AuthError.__name__: "OpenAI refuses the key: whoever runs this deployment has to set a valid one, with make secret.",
     QuotaExhaustedError.__name__: "The OpenAI account has no credit left: add some, then go on with the run.",

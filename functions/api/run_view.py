@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from functions import keys
 from functions.adapters import records
-from functions.adapters.executions import RUNNING, STEPS, SUCCEEDED, Execution, Listed, Progress, Step, ended_a_picture, message
+from functions.adapters.executions import RUNNING, STEPS, STOPPED, SUCCEEDED, Execution, Listed, Progress, Step, ended_a_picture, message
 from functions.adapters.records import ImageRecord, PromptRecord
 from functions.api import answers
 from functions.api.outside import Outside, usd
@@ -80,9 +80,9 @@ def _step(name: str, run: Execution, progress: Progress, *, of: int | None) -> a
     through = run.status == SUCCEEDED or (progress.varied if varies else step.left > 0)
     return answers.Step(
         step=name,  # type: ignore[arg-type] # STEPS are those of the answer
-        status=_status(step, through=through, running=run.status == RUNNING),  # type: ignore[arg-type] # its words are
+        status=_status(step, run, through=through),  # type: ignore[arg-type] # its words are
         started=step.started,
-        ended=step.ended if through or run.status != RUNNING else None,
+        ended=(step.ended or (run.ended if step.entered else None)) if through or run.status != RUNNING else None,
         attempts=step.attempts,
         done=min(step.left, wanted),
         of=wanted,
@@ -90,13 +90,15 @@ def _step(name: str, run: Execution, progress: Progress, *, of: int | None) -> a
     )
 
 
-def _status(step: Step, *, through: bool, running: bool) -> str:
+def _status(step: Step, run: Execution, *, through: bool) -> str:
     if through:
         return "succeeded"
     if step.entered == 0:
         return "waiting"
-    if running:
+    if run.status == RUNNING:
         return "retrying" if step.failure else "running"
+    if run.status == STOPPED:
+        return "stopped"
     return "failed" if step.failure or step.entered > step.left else "waiting"
 
 

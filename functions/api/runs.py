@@ -1,6 +1,7 @@
 """Runs: start one, look at it, go on with it, stop it."""
 
 from typing import Annotated, Any
+from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -82,7 +83,8 @@ def stop_run(id: RunId) -> Response[answers.Run]:  # noqa: A002
 
 def begin(wanted: dict[str, Any], outside: Outside) -> Response[answers.Run]:
     """Start a run that deletes or restores; a second one finds nothing more to do."""
-    name = outside.executions.start(wanted)
+    # The name tells in the list what it does.
+    name = outside.executions.start(wanted, name=f"{wanted['action']}-{uuid4()}")
     return _told(_found(str(name), outside), outside)
 
 

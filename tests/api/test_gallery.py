@@ -170,7 +170,16 @@ def test_a_folder_is_not_deleted_without_its_name_and_a_yes(api: Api, query: dic
     assert api.executions() == []
 
 
+def test_a_folder_that_there_is_not_is_told_to_be_mistyped(api: Api) -> None:
+    store_picture(api, keep_prompt(api, "run-1", folder="dogs/small"))
+    answer = api("DELETE", "/folders", query={"name": "dog", "confirm": "true"})
+    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
+    assert api.executions() == []
+    assert api("DELETE", "/folders", query={"name": "dogs", "confirm": "true"}).status == 202
+
+
 def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
+    store_picture(api, keep_prompt(api, "run-1", folder="dogs/small"))
     assert api("DELETE", "/folders", query={"name": "dogs/small", "confirm": "true"}).json["action"] == "delete_folder"
     assert api("POST", "/folders/restore", {"name": "dogs/small"}).json["action"] == "restore_folder"
     assert api("POST", "/folders/restore", {"name": "dogs", "purge": True}).json["field"] == "purge"

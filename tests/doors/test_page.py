@@ -98,6 +98,18 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     assert len(visitor.aws.keys(f"{folder}/")) == 5
 
 
+def test_what_was_chosen_to_be_given_has_to_be_given(visitor: Visit) -> None:
+    page = visitor.page
+    visitor.sign_in()
+    page.get_by_role("radio", name="Other").check()
+    expect(page.get_by_label("Width x height")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
+    page.get_by_role("radio", name="Square").check()
+    page.get_by_label("Paint my words as they are").check()
+    expect(page.get_by_label("Your idea")).to_have_attribute("aria-invalid", "true")
+    visitor.wrong = [said for said in visitor.wrong if "400" not in said]
+
+
 def test_surprise_me_is_one_click(visitor: Visit) -> None:
     visitor.sign_in()
     visitor.page.get_by_role("button", name="Surprise me").click()
@@ -148,7 +160,7 @@ def test_what_does_not_fit_under_the_budget_can_not_be_bought(browser: Browser, 
     try:
         with visit(browser, aws) as visitor:
             visitor.sign_in()
-            expect(visitor.page.locator("#price")).to_contain_text("does not fit under this month's budget")
+            expect(visitor.page.locator("#price")).to_contain_text("Over this month's budget")
             expect(visitor.page.locator("button.big")).to_have_attribute("aria-disabled", "true")
             visitor.page.locator("button.big").click(force=True)
             assert "#run/" not in visitor.page.url

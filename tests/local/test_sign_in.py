@@ -131,6 +131,7 @@ def test_up_again_keeps_the_user_and_a_kept_stack_comes_back_also_on_another_por
     moved = replace(local, port=free_port())
     outputs = stack.up(moved)
     assert outputs["api_url"] == first["api_url"].replace(f":{local.port}/", f":{moved.port}/")
+    assert outputs["password"] == first["password"]
     code = Visitor(outputs).code(outputs["password"])
     assert code
     assert outputs["password"] not in (moved.folder / "emulator" / "emulator.log").read_text()

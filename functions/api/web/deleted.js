@@ -14,6 +14,7 @@ export async function show(main, { api, signal }) {
   const end = el("div", { class: "end" });
   let cursor = null;
   let listed = [];
+  let busy = false;
 
   async function more() {
     fill(end, loading("Getting what was deleted…"));
@@ -82,6 +83,7 @@ export async function show(main, { api, signal }) {
     if (restore.getAttribute("aria-disabled")) return;
     set(restore, "aria-disabled", "true");
     restore.lastChild.textContent = "Restoring…";
+    busy = true;
     try {
       await restoreImage(api, image);
       const next = (item.nextElementSibling ?? item.previousElementSibling)?.querySelector("button");
@@ -96,6 +98,8 @@ export async function show(main, { api, signal }) {
       set(restore, "aria-disabled", null);
       restore.lastChild.textContent = "Restore";
       note(`It could not be brought back. ${error.message} ${error.whatToDo ?? ""}`, { failed: true, seconds: 20 });
+    } finally {
+      busy = false;
     }
   }
 
@@ -103,18 +107,19 @@ export async function show(main, { api, signal }) {
   function drawFolders() {
     const count = Map.groupBy(listed, ({ folder }) => folder);
     const names = [...count.keys()].filter((name) => count.get(name).length > 1);
-    const restore = (name) => el("li", {}, button(`Restore ${name}`, () => bringBack(name, { api, onchange: again }), { icon: "back", class: "secondary" }));
+    const restore = (name) => el("li", {}, button(`Restore ${name}`, () => bringBack(name, api), { icon: "back", class: "secondary" }));
     fill(folders, names.length > 0 && el("section", { class: "folders", "aria-labelledby": "whole" }, el("h2", { id: "whole" }, "Whole folders"), el("ul", { class: "chips-row" }, names.map(restore))));
   }
 
   async function again() {
-    if (signal.aborted) return;
+    if (busy) return; // this view's own restore takes its row away by itself
     fill(list);
     cursor = null;
     listed = [];
     await more();
   }
 
+  addEventListener("easel:pictures", again, { signal });
   fill(
     main,
     el("div", { class: "heading" }, el("h1", { tabindex: -1 }, "Recently deleted"), el("a", { href: "#gallery" }, icon("back"), "Gallery")),

@@ -3,10 +3,14 @@
 import { button, el, set } from "./dom.js";
 import { ended } from "./follow.js";
 import { bytes, many } from "./format.js";
-import { note } from "./notices.js";
+import { note, picturesMoved } from "./notices.js";
 
-/** Asks for the folder's name and deletes. `onchange` hears when pictures went or came back. */
-export function askToDelete(folder, { api, onchange }) {
+/** Asks for the folder's name and deletes it, with the folders below it. */
+export function askToDelete(name, { api, folders }) {
+  const those = folders.filter((one) => one.name === name || one.name.startsWith(`${name}/`));
+  const pictures = many(those.reduce((sum, { count }) => sum + count, 0), "picture");
+  const size = bytes(those.reduce((sum, one) => sum + one.bytes, 0));
+  const below = those.length > 1 ? ` in it and in ${many(those.length - 1, "folder")} below it` : "";
   const typed = el("input", {
     id: "typed",
     autocomplete: "off",
@@ -17,14 +21,14 @@ export function askToDelete(folder, { api, onchange }) {
   const confirm = el(
     "button",
     { type: "submit", class: "danger solid", "aria-disabled": "true" },
-    `Delete ${many(folder.count, "picture")}`,
+    `Delete ${pictures}`,
   );
   const form = el(
     "form",
     { novalidate: true },
     el("label", { for: "typed" }, "Type the folder's name to delete it"),
     typed,
-    el("small", { id: "typed-hint", class: "hint" }, folder.name),
+    el("small", { id: "typed-hint", class: "hint" }, name),
     el(
       "footer",
       { class: "row" },
@@ -38,21 +42,21 @@ export function askToDelete(folder, { api, onchange }) {
     el(
       "article",
       {},
-      el("h2", { id: "ask" }, `Delete the folder ${folder.name}?`),
+      el("h2", { id: "ask" }, `Delete the folder ${name}?`),
       el(
         "p",
         {},
-        `${many(folder.count, "picture")}, ${bytes(folder.bytes)}. They stay under Recently deleted for a while and can be brought back from there.`,
+        `${pictures}${below}, ${size}. They stay under Recently deleted for a while and can be brought back from there.`,
       ),
       form,
     ),
   );
-  typed.addEventListener("input", () => set(confirm, "aria-disabled", typed.value === folder.name ? null : "true"));
+  typed.addEventListener("input", () => set(confirm, "aria-disabled", typed.value === name ? null : "true"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (typed.value !== folder.name) return typed.focus();
+    if (typed.value !== name) return typed.focus();
     dialog.close();
-    remove(folder, { api, onchange });
+    remove(name, api);
   });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
@@ -60,31 +64,31 @@ export function askToDelete(folder, { api, onchange }) {
   typed.focus();
 }
 
-async function remove(folder, { api, onchange }) {
-  const close = note(`Deleting the folder ${folder.name}…`, { seconds: 900 });
+async function remove(name, api) {
+  const close = note(`Deleting the folder ${name}…`, { seconds: 900 });
   try {
-    await ended(api, await api.deleteFolder(folder.name));
+    await ended(api, await api.deleteFolder(name));
   } catch (error) {
     close();
-    return note(`The folder ${folder.name} could not be deleted. ${error.message} ${error.whatToDo ?? ""}`, { failed: true, seconds: 20 });
+    return note(`The folder ${name} could not be deleted. ${error.message} ${error.whatToDo ?? ""}`, { failed: true, seconds: 20 });
   }
   close();
-  onchange();
-  note(`The folder ${folder.name} is deleted.`, {
+  picturesMoved();
+  note(`The folder ${name} is deleted.`, {
     action: "Undo",
     seconds: 10,
     focus: true,
-    onaction: () => bringBack(folder.name, { api, onchange }),
+    onaction: () => bringBack(name, api),
   });
 }
 
 /** Brings a deleted folder's pictures back. */
-export async function bringBack(name, { api, onchange }) {
+export async function bringBack(name, api) {
   const close = note(`Bringing back the folder ${name}…`, { seconds: 900 });
   try {
     await ended(api, await api.restoreFolder(name));
     close();
-    onchange();
+    picturesMoved();
     note(`The folder ${name} is back.`);
   } catch (error) {
     close();

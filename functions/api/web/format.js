@@ -19,8 +19,8 @@ export const when = (iso) => (iso ? moment.format(new Date(iso)) : "–");
 
 export const day = (iso) => (iso ? date.format(new Date(iso)) : "–");
 
-/** Whole days until then, 0 on the last day. */
-export const daysUntil = (iso) => Math.max(0, Math.floor((new Date(iso) - Date.now()) / 86_400_000));
+/** Days until then, the begun one counted. */
+export const daysUntil = (iso) => Math.max(0, Math.ceil((new Date(iso) - Date.now()) / 86_400_000));
 
 export function bytes(size) {
   const units = ["bytes", "KB", "MB", "GB", "TB"];

@@ -107,17 +107,20 @@ export async function show(main, { api, signal, query }) {
       tools,
       el("a", { href: "#deleted", role: "button", class: "quiet" }, icon("bin"), "Recently deleted"),
       one?.count > 0 &&
-        button("Delete this folder", async () => (await import("./folder_removal.js")).askToDelete(one, { api, onchange: refresh }), {
+        button("Delete this folder", async () => (await import("./folder_removal.js")).askToDelete(one.name, { api, folders }), {
           class: "quiet danger",
           icon: "cross",
         }),
     );
   }
 
+  /** Pictures went or came back: a whole folder, or one that the grid has taken off or put back by itself. */
   async function refresh() {
-    if (signal.aborted) return;
+    const before = folders.find(({ name }) => name === folder.value)?.count ?? 0;
     await drawFolders();
-    await list();
+    const now = folders.find(({ name }) => name === folder.value)?.count ?? 0;
+    if (folder.value && now !== before && now !== grid.images.length && !cursor) await list();
+    else drawTools();
   }
 
   async function drawFolders() {
@@ -136,6 +139,7 @@ export async function show(main, { api, signal, query }) {
     rootMargin: "800px",
   });
   signal.addEventListener("abort", () => watcher.disconnect());
+  addEventListener("easel:pictures", () => refresh().catch(() => {}), { signal });
   folder.addEventListener("change", filtered);
   topic.addEventListener("change", filtered);
   topic.value = query.get("topic") ?? "";

@@ -62,7 +62,7 @@ export async function show(main, { api, signal }) {
     shown = usd;
     reason = fits
       ? null
-      : "It does not fit under this month's budget. Make fewer, smaller or in lower quality, or ask whoever runs this Easel to raise it.";
+      : "Over this month's budget: make fewer, smaller or in lower quality.";
     const remaining = `${left(budget.left_usd)} left this month`;
     fill(
       price,

@@ -121,7 +121,7 @@ export function makeForm({ request, models }, draft, folders, onchange) {
     ),
     field("style", "Style", style, null, { optional: true }),
     shapes,
-    field("own-size", "Width x height", ownSize, "Divisible by 16, at most 3840x2160"),
+    field("own-size", "Width x height", ownSize, "Divisible by 16, within 1:3 and 3:1, at most 3840x2160"),
     el(
       "div",
       { class: "pair" },

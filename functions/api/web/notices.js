@@ -10,6 +10,9 @@ export function say(text) {
   setTimeout(() => (line.textContent = text), 50);
 }
 
+/** Tells the view that is open now that pictures went or came back. */
+export const picturesMoved = () => dispatchEvent(new Event("easel:pictures"));
+
 /** A note with at most one action. `focusAfter()` gives the element that the focus goes to when the note leaves with it. */
 export function note(text, { action, onaction, seconds = 10, focus = false, focusAfter, failed = false } = {}) {
   const place = document.getElementById("notes");

@@ -74,7 +74,6 @@ export function makePanel(element, { api, close, remove }) {
         "div",
         { class: "actions" },
         button("Copy prompt", () => copy(image), { icon: "copy", class: "secondary" }),
-        button("Again with this prompt", () => again(image), { icon: "again", class: "secondary" }),
         image.links &&
           el(
             "a",
@@ -88,7 +87,8 @@ export function makePanel(element, { api, close, remove }) {
             icon("down"),
             el("span", {}, "Download"),
           ),
-        button("Delete", () => remove(current), { icon: "bin", class: "secondary danger" }),
+        button("Again with this prompt", () => again(image), { icon: "again", class: "secondary whole" }),
+        button("Delete", () => remove(current), { icon: "bin", class: "secondary danger whole" }),
       ),
       image.prompt && el("section", {}, el("h3", {}, "Prompt"), el("p", { class: "prompt" }, image.prompt, image.prompt_cut && "…")),
       el(

@@ -1,13 +1,13 @@
 /** Deletes a picture at once and lets people take it back. */
 
 import { ended } from "./follow.js";
-import { note, say } from "./notices.js";
+import { note, picturesMoved, say } from "./notices.js";
 
 /** Deletes; `onDeleted(image)` takes it off the page and gives what should get the focus, `onRestored(image)` puts it back. */
 export async function removeImage(api, image, { onDeleted, onRestored }) {
   const name = image.title ? `“${image.title}”` : "The picture";
   const next = onDeleted?.(image);
-  const deletion = api.deleteImage(image.id).then((run) => ended(api, run));
+  const deletion = api.deleteImage(image.id).then((run) => ended(api, run).then(picturesMoved));
   const close = note(`${name} is deleted.`, { action: "Undo", onaction: undo, seconds: 10, focus: true, focusAfter: () => next });
   deletion.catch((error) => {
     close();
@@ -35,6 +35,7 @@ export async function removeImage(api, image, { onDeleted, onRestored }) {
 /** Brings a deleted picture back and waits until it is there. */
 export async function restoreImage(api, image) {
   await ended(api, await api.restoreImage(image.id));
+  picturesMoved();
   image.links = (await api.image(image.id)).links; // the old ones name a version that is gone
 }
 

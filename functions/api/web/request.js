@@ -9,7 +9,7 @@ export function valuesOf(form) {
   return values;
 }
 
-/** The API's Request for the values; what is empty is left to its defaults. */
+/** The API's Request for the values. What is empty is left to its defaults, but for what was chosen to be given: that the API refuses. */
 export function requestOf({ idea, verbatim, count, ...values }) {
   const words = (idea ?? "").trim();
   const body = { ...values, [verbatim ? "prompt" : "description"]: words, style: verbatim ? "" : values.style };
@@ -17,7 +17,7 @@ export function requestOf({ idea, verbatim, count, ...values }) {
   if (count) body.count = /^\d+$/.test(count) ? Number(count) : count;
   return Object.fromEntries(
     Object.entries(body)
-      .filter(([, value]) => typeof value !== "string" || value.trim())
+      .filter(([name, value]) => typeof value !== "string" || value.trim() || name === "size" || name === "prompt")
       .map(([name, value]) => [name, typeof value === "string" ? value.trim() : value]),
   );
 }

@@ -3,7 +3,7 @@
 import { button, el, fill, icon } from "./dom.js";
 import { span, when } from "./format.js";
 import { empty, failed, loading } from "./states.js";
-import { STATUS } from "./steps.js";
+import { STATUS, TITLES } from "./steps.js";
 
 /** Shows the view. */
 export async function show(main, { api, signal }) {
@@ -49,7 +49,7 @@ function row(run) {
     "li",
     {},
     el("span", { class: `badge ${run.status}` }, STATUS[run.status] ?? run.status),
-    el("a", { href: `#run/${encodeURIComponent(run.id)}`, class: "main" }, el("span", {}, run.title ?? run.id), el("small", {}, when(run.started))),
+    el("a", { href: `#run/${encodeURIComponent(run.id)}`, class: "main" }, el("span", {}, run.title ?? TITLES[run.id.split("-")[0]] ?? run.id), el("small", {}, when(run.started))),
     el("span", { class: "facts" }, run.ended ? span(run.started, run.ended) : "under way"),
     el(
       "a",

@@ -1,7 +1,7 @@
 /** Draws a run's steps, and puts its changes into words. */
 
 import { el, icon } from "./dom.js";
-import { many, span } from "./format.js";
+import { span } from "./format.js";
 
 const NAMES = { prompt: "Write the prompt", image: "Paint", upload: "Hang it in the gallery", cleanup: "Tidy up and report" };
 const TIDYING = {
@@ -10,11 +10,18 @@ const TIDYING = {
   restore_image: "Bring the picture back",
   restore_folder: "Bring the folder's pictures back",
 };
+/** What a run is called that makes no pictures. */
+export const TITLES = {
+  delete_image: "Delete a picture",
+  delete_folder: "Delete a folder",
+  restore_image: "Bring back a picture",
+  restore_folder: "Bring back a folder",
+};
 /** What the status of a run is called. */
 export const STATUS = { running: "Running", succeeded: "Done", failed: "Failed", timed_out: "Timed out", aborted: "Stopped" };
 
-const WORDS = { waiting: "Waiting", running: "Running", retrying: "Trying again", succeeded: "Done", failed: "Failed" };
-const ICONS = { waiting: "clock", running: "brush", retrying: "again", succeeded: "check", failed: "cross" };
+const WORDS = { waiting: "Waiting", running: "Running", retrying: "Trying again", succeeded: "Done", failed: "Failed", stopped: "Stopped" };
+const ICONS = { waiting: "clock", running: "brush", retrying: "again", succeeded: "check", failed: "cross", stopped: "stop" };
 
 /** What a step is called in this run. */
 export const nameOf = (step, action) => TIDYING[action] ?? NAMES[step.step] ?? step.step;
@@ -26,8 +33,8 @@ function drawStep(step, run) {
   const facts = step.status !== "waiting" && [
     step.of > 1 && `${step.done} of ${step.of}`,
     step.started && span(step.started, step.ended ?? run.ended),
-    // Each variation takes one.
-    step.attempts > step.of && many(step.attempts, "attempt"),
+    // Each variation takes one attempt.
+    step.attempts > step.of && `${step.attempts - step.of} tried again`,
   ];
   return el(
     "li",

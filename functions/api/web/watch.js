@@ -5,15 +5,11 @@ import { follow } from "./follow.js";
 import { many, money, span, upTo, when } from "./format.js";
 import { note, say } from "./notices.js";
 import { failed } from "./states.js";
-import { STATUS, changes, drawSteps } from "./steps.js";
+import { STATUS, TITLES, changes, drawSteps } from "./steps.js";
 import { makeGrid } from "./tiles.js";
 
-const TITLES = {
-  delete_image: "Delete a picture",
-  delete_folder: "Delete a folder",
-  restore_image: "Bring back a picture",
-  restore_folder: "Bring back a folder",
-};
+// Where the run has ended without it, the picture waits for "Go on".
+const WAITING = { claimed: "Not painted yet", staged: "Painted, not in the gallery yet" };
 const SLOTS = {
   claimed: "Being painted",
   staged: "Painted, on its way to the gallery",
@@ -54,7 +50,7 @@ export async function show(main, { api, signal, id }) {
     const prompt = run.prompt?.trim();
     words.hidden = !prompt;
     words.textContent = prompt ?? "";
-    if (same(before, "error", "status")) {
+    if (changed(before, "error", "status")) {
       fill(
         fault,
         run.error &&
@@ -67,8 +63,8 @@ export async function show(main, { api, signal, id }) {
           ),
       );
     }
-    if (same(before, "can_redrive", "can_stop", "status")) drawActions();
-    if (same(before, "pictures", "count", "status")) drawPictures();
+    if (changed(before, "can_redrive", "can_stop", "status")) drawActions();
+    if (changed(before, "pictures", "count", "status")) drawPictures();
     if (!before)
       fill(
         link,
@@ -77,7 +73,9 @@ export async function show(main, { api, signal, id }) {
   }
 
   /** Whether any of these is other than before: only then are its elements built anew, so the focus stays. */
-  const same = (before, ...names) => !before || names.some((name) => JSON.stringify(before[name]) !== JSON.stringify(run[name]));
+  const changed = (before, ...names) => !before || names.some((name) => JSON.stringify(before[name], noLinks) !== JSON.stringify(run[name], noLinks));
+  // Each answer signs its links anew: that is no change, and no reason to load the pictures again.
+  const noLinks = (name, value) => (name === "links" ? Boolean(value) : value);
 
   function drawFacts() {
     const cost =
@@ -86,9 +84,10 @@ export async function show(main, { api, signal, id }) {
         : run.estimate_usd != null && run.status === "running" && `Up to ${upTo(run.estimate_usd)}`;
     const paid = run.possibly_paid > 0 && `${many(run.possibly_paid, "purchase")} with an unknown outcome`;
     const objects = run.objects != null && `${many(run.objects, "object")} found`;
+    const dry = run.dry_run && "An estimate: nothing is bought";
     fill(
       facts,
-      [elapsed, `Started ${when(run.started)}`, cost, paid, objects]
+      [elapsed, `Started ${when(run.started)}`, dry, cost, paid, objects]
         .filter(Boolean)
         .map((fact) => (fact === elapsed ? elapsed : el("span", {}, fact))),
     );
@@ -139,10 +138,10 @@ export async function show(main, { api, signal, id }) {
     const stored = run.pictures.filter(({ links }) => links).map((picture) => ({ title: run.title, topic: run.topic, ...picture }));
     const grid = makeGrid({ api, signal, show: "picture" });
     grid.add(stored);
-    const waiting = Math.max(0, run.status === "running" ? (run.count ?? 1) - run.pictures.length : 0);
-    const slots = run.pictures.filter(
-      ({ links, status }) => !links && (run.status === "running" || !["claimed", "staged"].includes(status)),
-    );
+    const running = run.status === "running";
+    const known = running ? 1 : 0; // of a run that ended before its prompt was written, nothing is wanted
+    const waiting = run.status === "succeeded" ? 0 : Math.max(0, (run.count ?? known) - run.pictures.length);
+    const slots = run.pictures.filter(({ links }) => !links);
     const held = pictures.contains(document.activeElement);
     fill(
       grid.element,
@@ -154,13 +153,13 @@ export async function show(main, { api, signal, id }) {
           el(
             "p",
             {},
-            SLOTS[picture.status] ?? picture.status,
+            (!running && WAITING[picture.status]) || SLOTS[picture.status] || picture.status,
             picture.refusal && el("small", {}, picture.refusal),
             picture.problem && el("small", {}, picture.problem),
           ),
         ),
       ),
-      Array.from({ length: waiting }, () => el("li", { class: "slot claimed" }, el("p", {}, "Waiting for its turn"))),
+      Array.from({ length: waiting }, () => el("li", { class: "slot claimed" }, el("p", {}, running ? "Waiting for its turn" : WAITING.claimed))),
     );
     fill(pictures, grid.element.children.length ? grid.element : null);
     if (held) pictures.querySelector("button")?.focus();
