@@ -34,7 +34,7 @@ FILES = {
         *_files(
             "api",
             "request",
-            adapters=(*_STORAGE, "executions", "gallery", "links"),
+            adapters=(*_STORAGE, "executions", "gallery", "history", "links"),
             data=(*_MODELS, "prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py"),
         ),
         "api/web/**",

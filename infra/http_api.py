@@ -14,9 +14,11 @@ from constructs import Construct
 
 from functions.api import routes
 
-# A page that follows a run asks every second or so: this is dozens of people at once, and it keeps a script that runs away from
-# taking all of the account's Lambda concurrency, of which the steps need theirs.
+# For each route. A page that follows a run asks every second or so; it keeps a script that runs away from taking all of the account's
+# Lambda concurrency, of which the steps need theirs. Step Functions' own limit for looking at runs is lower, and answers as busy.
 RATE, BURST = 50, 100
+# One who opens the page for the first time asks for some twenty-five files at once.
+FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
 # By route and not by path: no name and no id gets into the log, and no query, which may hold a prompt.
 ACCESS_LOG = {
@@ -49,6 +51,7 @@ class HttpApi(Construct):
         resource.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
             destination_arn=apigatewayv2.LogGroupLogDestination(log).bind(stage).destination_arn, format=json.dumps(ACCESS_LOG)
         )
+        self._stage = resource
         self.url = f"https://{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/"
 
     def add_routes(self, function: lambda_.IFunction, *, issuer: str, clients: Sequence[str], page: bool) -> None:
@@ -65,4 +68,9 @@ class HttpApi(Construct):
                 authorization_scopes=[needed],
             )
         for method, path in (*routes.DESCRIPTION, *(routes.PAGE if page else ())):
-            self._api.add_routes(path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration)
+            made = self._api.add_routes(path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration)
+            if f"{method} {path}" == FILES_ROUTE:
+                limits = {"ThrottlingRateLimit": FILES_RATE, "ThrottlingBurstLimit": FILES_BURST}
+                self._stage.add_property_override("RouteSettings", {FILES_ROUTE: limits})
+                # Settings can be given only to a route that is there.
+                self._stage.node.add_dependency(*made)

@@ -9,8 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from functions.adapters import executions
-from functions.adapters.executions import RUNNING, Execution, Executions, Progress
+from functions.adapters import history
+from functions.adapters.executions import RUNNING, Execution, Executions
+from functions.adapters.history import Progress
 from functions.errors import ConflictError
 from operate import records
 from operate.target import Target
@@ -115,8 +116,11 @@ def sidecar(target: Target, key: str) -> dict[str, Any] | None:
 def find(target: Target, name: str) -> Run:
     """A run's latest execution as it stands, by the name or ARN of one of them, or by the run's id. Raises LookupError."""
     known = _executions(target)
+    found = known.named(name)
+    if found is None or found.error != ConflictError.__name__:  # that one never was an execution of the run
+        found = known.latest(found.run_id if found else name, book=records.book(target), than=found)
     # Before its prompt is written, the table does not know a run.
-    found = known.find(name, book=records.book(target)) or _by_request_id(known, name)
+    found = found or _by_request_id(known, name)
     if found is None:
         raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id")
     return Run(label=found.name, execution=found)
@@ -142,7 +146,7 @@ def report_of(target: Target, name: str) -> dict[str, Any]:
 
 def message(run: Run) -> str:
     """Why a run failed, for a person."""
-    return f"{run.error}: {executions.message(run.execution.cause)}"
+    return f"{run.error}: {history.message(run.execution.cause)}"
 
 
 def _executions(target: Target) -> Executions:

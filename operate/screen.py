@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from functions.adapters.budget import MonthBudget, usd
-from functions.adapters.executions import STEPS
+from functions.adapters.history import STEPS
 from operate import runs, unfinished
 from operate.runs import Run, dollars
 from operate.target import Target

@@ -19,10 +19,10 @@ from functions.errors import ConfigError, EaselError, StorageBusyError, StorageD
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "KMS.DisabledException", "KMS.AccessDeniedException", "AllAccessDisabled"})
 BUSY = frozenset({
-    "ConditionalRequestConflict", "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError",
-    "LimitExceededException", "OperationAborted", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestTimeout",
-    "RequestTimeTooSkewed", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
-    "TooManyRequestsException", "TransactionInProgressException", "BadDigest", "XAmzContentSHA256Mismatch",
+    "BadDigest", "ConditionalRequestConflict", "ExecutionLimitExceeded", "InternalError", "InternalFailure", "InternalServerError",
+    "InternalServiceError", "LimitExceededException", "OperationAborted", "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded", "RequestTimeTooSkewed", "RequestTimeout", "ServiceUnavailable", "SlowDown", "ThrottledException",
+    "Throttling", "ThrottlingException", "TooManyRequestsException", "TransactionInProgressException", "XAmzContentSHA256Mismatch",
 })  # fmt: skip
 
 

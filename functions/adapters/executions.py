@@ -1,8 +1,9 @@
-"""The state machine's executions: how one is started, found, resumed and stopped, and what its history tells of the steps."""
+"""The state machine's executions: how one is started, found, resumed and stopped."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,22 +11,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from functions.adapters import aws
+from functions.adapters.history import Progress, read_history
 from functions.adapters.records import Records
-from functions.errors import ONE_PICTURE, ConflictError, InputError
+from functions.errors import ONE_PICTURE, ConflictError, InputError, StorageBusyError
 from functions.keys import RUN_ID
 from functions.settings import api_settings
 
-# The step behind each state of infra/workflow.py; the others have none.
-STEP_OF = {
-    "Write the prompt": "prompt",
-    "Make the image": "image",
-    "Store the image": "upload",
-    "Clean up and report": "cleanup",
-    "Delete or restore": "cleanup",
-}
-STEPS = ("prompt", "image", "upload", "cleanup")
 RUNNING, SUCCEEDED, STOPPED = "RUNNING", "SUCCEEDED", "ABORTED"
-FAILURES = ("taskFailedEventDetails", "taskTimedOutEventDetails", "taskStartFailedEventDetails", "taskSubmitFailedEventDetails")
+BEGUN_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds; Step Functions tells of a new execution in the end
+WHOLE_PAGES = {"includeExecutionData": False, "PaginationConfig": {"PageSize": 1000}}
 NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
 
 
@@ -53,7 +47,7 @@ class Execution:
     def run_id(self) -> str:
         """What the records of the run stand under."""
         given = self.input.get("request_id") if isinstance(self.input, dict) else None
-        return str(given or self.name)
+        return given if isinstance(given, str) and RUN_ID.fullmatch(given) else self.name
 
     @property
     def action(self) -> str:
@@ -74,27 +68,6 @@ class Listed:
     status: str
     started: datetime
     ended: datetime | None
-
-
-@dataclass(kw_only=True)
-class Step:
-    """One step of an execution so far. `entered` and `left` count its states, `attempts` its calls; `failure` is that of the last call."""
-
-    entered: int = 0
-    left: int = 0
-    attempts: int = 0
-    started: datetime | None = None
-    ended: datetime | None = None
-    failure: tuple[str, str] | None = None
-
-
-@dataclass(kw_only=True)
-class Progress:
-    """All steps of an execution so far; `wanted` is how many variations its Map has, `varied` whether all of them are over."""
-
-    steps: dict[str, Step] = field(default_factory=lambda: {name: Step() for name in STEPS})
-    wanted: int | None = None
-    varied: bool = False
 
 
 class Executions:
@@ -141,20 +114,28 @@ class Executions:
             redrivable=answer.get("redriveStatus") == "REDRIVABLE",
         )
 
-    def find(self, name: str, *, book: Records) -> Execution | None:
-        """A run's latest execution, by the name or ARN of one of them or by the run's id; None where its prompt is not written yet."""
-        if not RUN_ID.fullmatch(name.rpartition(":")[2]):
-            return None
-        found = self.named(name)
-        prompt = book.prompt(found.run_id if found else name)
-        if prompt and (found is None or prompt.execution != found.name):
-            found = self.named(prompt.execution) or found
+    def begun(self, name: str, *, until: Callable[[Execution], bool] = bool) -> Execution:
+        """An execution that was started or resumed just now: it may be told late. Raises StorageBusyError where it is not told at all."""
+        found = None
+        for wait in (0, *BEGUN_WAITS):
+            time.sleep(wait)
+            found = self.named(name) or found
+            if found and until(found):
+                break
+        if found is None:
+            raise StorageBusyError(f"run {name} was started, and can't be looked at yet")
         return found
+
+    def latest(self, run_id: str, *, book: Records, than: Execution | None) -> Execution | None:
+        """A run's latest execution that came past the request's check, if it is later `than` the one that is known already."""
+        prompt = book.prompt(run_id)
+        found = self.named(prompt.execution) if prompt else None
+        return found if found and (than is None or found.started > than.started) else than
 
     def progress(self, execution: Execution) -> Progress:
         """What the execution's history tells of its steps."""
         with aws.named(f"reading the history of run {execution.name}"):
-            pages = self._client.get_paginator("get_execution_history").paginate(executionArn=execution.arn, includeExecutionData=False)
+            pages = self._client.get_paginator("get_execution_history").paginate(executionArn=execution.arn, **WHOLE_PAGES)
             return read_history(event for page in pages for event in page["events"])
 
     def page(self, *, limit: int, after: str | None) -> tuple[list[Listed], str | None]:
@@ -210,53 +191,6 @@ class Executions:
 def ended_a_picture(run: Execution) -> bool:
     """Whether it ended for a picture that can't be had: a redrive would only tell it again, a start may find what arrived late."""
     return run.error in {error.__name__ for error in ONE_PICTURE}
-
-
-def message(cause: str | None) -> str:
-    """A failure's cause for a person: the function's own message where there is one."""
-    try:
-        return str(json.loads(cause or "")["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause or ""
-
-
-def read_history(events: Iterable[dict[str, Any]]) -> Progress:
-    """The steps in an execution's history. Each event names the one before it, so that side by side variations are told apart."""
-    progress = Progress()
-    step_at: dict[int, str | None] = {}
-    for event in events:
-        name = step_at.get(event.get("previousEventId", 0))
-        entered = event.get("stateEnteredEventDetails")
-        if entered:
-            name = STEP_OF.get(entered["name"])
-        elif event["type"] == "MapStateStarted":
-            progress.wanted = event["mapStateStartedEventDetails"]["length"]
-        elif event["type"] == "MapStateSucceeded":
-            progress.varied = True
-        elif event["type"] == "ExecutionRedriven":
-            for step in progress.steps.values():
-                step.entered, step.failure = step.left, None
-        step_at[event["id"]] = None if "stateExitedEventDetails" in event else name
-        if name:
-            _note(progress.steps[name], event)
-    return progress
-
-
-def _note(step: Step, event: dict[str, Any]) -> None:
-    failed = next((event[details] for details in FAILURES if details in event), None)
-    if "stateEnteredEventDetails" in event:
-        step.entered += 1
-        step.started = step.started or event["timestamp"]
-        step.ended = None
-    elif event["type"] == "TaskScheduled":
-        step.attempts += 1
-    elif failed:
-        step.failure = (failed.get("error", "an error"), message(failed.get("cause")))
-    elif event["type"] == "TaskSucceeded":
-        step.failure = None
-    elif "stateExitedEventDetails" in event:
-        step.left += 1
-        step.ended = event["timestamp"]
 
 
 def _code(error: ClientError) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -69,6 +69,7 @@ class Links:
             expires_at=f"{expires:%Y-%m-%dT%H:%M:%SZ}",
         )
 
+    @cached_property
     def origin(self) -> str:
         """Where all links lead, for the page's content policy: scheme, host and port. Asks nobody."""
         address = urlsplit(self._signed(self._s3("none", "none", "none"), "any", 1))

@@ -190,9 +190,10 @@ class Records:
             }
             | shelves.values(Spot(status=STORED, folder=folder, topic=topic, at=stored_at, run_id=image.run_id, n=image.n)),
         )
-        counted = shelves.counted(self._table, folder=folder, run_id=image.run_id, pictures=1, size=image.bytes or 0)
+        id_ = keys.picture_id(image.run_id, image.n)
+        counted = shelves.counted(self._table, folder=folder, picture_id=id_, pictures=1, size=image.bytes or 0)
         # A picture's id holds a hash of its run's, so this is what leads from the one to the other.
-        named = {"pk": f"picture#{keys.picture_id(image.run_id, image.n)}", "sk": image.run_id, "n": image.n}
+        named = {"pk": f"picture#{id_}", "sk": image.run_id, "n": image.n}
         return all(self._table.write(change, counted, self._table.put(named)))
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
@@ -219,7 +220,8 @@ class Records:
             values={":before": before} | ({":deleted_at": deleted_at} if deleted_at else {}) | shelves.values(spot),
         )
         one = 1 if after == STORED else -1
-        counted = shelves.counted(self._table, folder=folder, run_id=run_id, pictures=one, size=one * item["bytes"])
+        id_ = keys.picture_id(run_id, n)
+        counted = shelves.counted(self._table, folder=folder, picture_id=id_, pictures=one, size=one * item["bytes"])
         return all(self._table.write(change, counted))
 
 

@@ -52,10 +52,10 @@ def of_folder_topic(status: str, folder: str, topic: str) -> str:
     return f"{status}#{folder}\n{topic}"
 
 
-def counted(table: Table, *, folder: str, run_id: str, pictures: int, size: int) -> Item:
+def counted(table: Table, *, folder: str, picture_id: str, pictures: int, size: int) -> Item:
     """An action that adds to a folder's count of stored pictures and of their bytes; both are negative where a picture goes.
 
-    A folder has sixteen counters, or the many pictures that arrive or go at once would wait for each other.
+    A folder has sixteen counters, chosen by the picture, or the many pictures that arrive or go at once would wait for each other.
     """
     values = {":pictures": pictures, ":bytes": size}
-    return table.update("folders", f"{folder}#{keys.run8(run_id)[0]}", "ADD #pictures :pictures, #bytes :bytes", values=values)
+    return table.update("folders", f"{folder}#{keys.run8(picture_id)[0]}", "ADD #pictures :pictures, #bytes :bytes", values=values)

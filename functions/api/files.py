@@ -58,11 +58,10 @@ def index() -> Response[str]:
 def web_file() -> Response[str]:
     """The page's scripts, styles and pictures."""
     file = router.current_event.path.removeprefix("/web/")
-    path = (WEB / file).resolve()
-    if not path.is_file() or not path.is_relative_to(WEB):
+    if file not in _names():
         raise NotFoundError(f"there is no file web/{file!a}")
     # A vendored file has its version in its path.
-    return _sent(_file(path), seconds=YEAR if file.startswith("vendor/") else 0)
+    return _sent(_file(WEB / file), seconds=YEAR if file.startswith("vendor/") else 0)
 
 
 @router.get("/config.json", **PLAIN)
@@ -107,11 +106,12 @@ def page_config(outside: Outside) -> dict[str, Any]:
                 "authorization_endpoint": f"{sign_in}/oauth2/authorize",
                 "token_endpoint": f"{sign_in}/oauth2/token",
                 "end_session_endpoint": f"{sign_in}/logout",
+                "revocation_endpoint": f"{sign_in}/oauth2/revoke",
                 "jwks_uri": f"{issuer}/.well-known/jwks.json",
             },
         },
         "page_url": outside.api.page_url,
-        "images_origin": outside.links.origin(),
+        "images_origin": outside.links.origin,
         "sign_in_origin": sign_in,
         "region": region,
     }
@@ -146,6 +146,11 @@ def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
     answer = Response(status_code=200, content_type=file.content_type, body=body, headers=headers)
     answer.base64_encoded = True
     return answer
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file())
 
 
 @cache

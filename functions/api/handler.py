@@ -30,7 +30,10 @@ def app() -> APIGatewayHttpResolver:
 def answer(event: dict[str, Any], context: LambdaContext, *, resolver: APIGatewayHttpResolver, outside: Outside) -> dict[str, Any]:
     """One answer to one event of the gateway."""
     resolver.append_context(outside=outside)
-    return resolver.resolve(event, context)
+    answered = resolver.resolve(event, context)
+    # Files say themselves how long they may be kept; what has prompts and links in it, never.
+    answered["headers"] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | answered["headers"]
+    return answered
 
 
 @step("api")

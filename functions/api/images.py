@@ -8,12 +8,14 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from functions import keys
 from functions.adapters.gallery import Shelved
 from functions.adapters.object_store import console_url
 from functions.adapters.records import DELETED, STORED, PromptRecord
 from functions.api import answers, incoming, run_view
 from functions.api.outside import Outside, usd
 from functions.api.runs import begin
+from functions.request import MAX_TOPIC
 
 router = APIGatewayHttpRouter()
 PictureId = Annotated[str, Path(description="a picture's id, such as 1f0c9a2e-1; never its key")]
@@ -23,7 +25,7 @@ Filter = Annotated[str | None, Query(min_length=1, max_length=1024)]
 @router.get("/images")
 def list_images(
     folder: Filter = None,
-    topic: Filter = None,
+    topic: Annotated[str | None, Query(min_length=1, max_length=MAX_TOPIC)] = None,
     status: Annotated[Literal["stored", "deleted"], Query(description="deleted: those that can still be had back")] = "stored",
     cursor: Filter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
@@ -33,6 +35,7 @@ def list_images(
     incoming.check_parameters(router.current_event, "folder", "topic", "status", "cursor", "limit")
     days = outside.settings.recoverable_days
     since = _iso(outside.now() - timedelta(days=days)) if status == DELETED and days is not None else None
+    folder = keys.check_folder(folder, field="folder") if folder is not None else None
     found, more = outside.gallery.page(status=status, folder=folder, topic=topic, after=cursor, since=since, limit=limit)
     prompts = outside.gallery.prompts(picture.run_id for picture in found)
     return answers.Images(images=[_image(picture, prompts.get(picture.run_id), outside) for picture in found], cursor=more)

@@ -24,7 +24,10 @@ def body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     sent = event.headers.get("content-type", "")
     if sent.partition(";")[0].strip().lower() not in JSON_TYPES:
         raise _refused(415, InputError("content-type", sent or MISSING, "application/json"))
-    text = event.decoded_body or ""
+    try:
+        text = event.decoded_body or ""
+    except UnicodeDecodeError:
+        raise InputError("the body", "no UTF-8", EXAMPLE) from None
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BODY_BYTES:
         raise _refused(413, InputError("the body", f"of {size:,} bytes", f"at most {MAX_BODY_BYTES:,} bytes"))

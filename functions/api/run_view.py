@@ -5,14 +5,17 @@ from dataclasses import asdict
 
 from functions import keys
 from functions.adapters import records
-from functions.adapters.executions import RUNNING, STEPS, STOPPED, SUCCEEDED, Execution, Listed, Progress, Step, ended_a_picture, message
-from functions.adapters.records import ImageRecord, PromptRecord
+from functions.adapters.claims import CLAIMED
+from functions.adapters.executions import RUNNING, STOPPED, SUCCEEDED, Execution, Listed
+from functions.adapters.history import STEPS, Progress, Step, message
+from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord
 from functions.api import answers
 from functions.api.outside import Outside, usd
 from functions.api.problems import what_to_do
-from functions.errors import ConflictError
+from functions.errors import ConflictError, InputError
 
 PROMPT_SHOWN = 1_000
+NEVER = (InputError.__name__, ConflictError.__name__)  # they would only end the same way again
 
 
 def listed(run: Listed | Execution, prompt: PromptRecord | None, outside: Outside) -> answers.ListedRun:
@@ -47,7 +50,7 @@ def shown(run: Execution, outside: Outside) -> answers.Run:
         steps=[_step(name, run, progress, of=wanted) for name in (STEPS if run.makes_pictures else ("cleanup",))],
         error=_error(run),
         pictures=[_picture(image, prompt, outside) for image in images],
-        cost_usd=_cost(prompt, images),
+        cost_usd=_cost(prompt, chat, images, running=run.status == RUNNING),
         estimate_usd=report.get("estimate_usd") if prompt is None else usd(prompt.estimate_micro_usd),
         possibly_paid=sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0),
         objects=report.get("objects"),
@@ -62,8 +65,9 @@ def picture_links(key: str, outside: Outside) -> answers.Links:
 
 
 def _can_redrive(run: Execution) -> bool:
-    over = run.status not in (RUNNING, SUCCEEDED)
-    return over and (run.makes_pictures or (run.redrivable and not ended_a_picture(run)))
+    if run.status in (RUNNING, SUCCEEDED) or run.error in NEVER or not isinstance(run.input, dict):
+        return False
+    return run.makes_pictures or (run.redrivable and run.input.get("purge") is not True)
 
 
 def _error(run: Execution) -> answers.RunFailure | None:
@@ -119,12 +123,12 @@ def _picture(image: ImageRecord, prompt: PromptRecord | None, outside: Outside) 
     )
 
 
-def _cost(prompt: PromptRecord | None, images: Sequence[ImageRecord]) -> float | None:
-    """What the run has cost so far; a picture that is still being bought has no cost yet."""
+def _cost(prompt: PromptRecord | None, chat: ChatRecord | None, images: Sequence[ImageRecord], *, running: bool) -> float | None:
+    """What the run has cost so far; while it runs, a picture that is being bought has no cost yet."""
     if prompt is None:
-        return 0.0
-    bought = [image.cost_micro_usd for image in images if image.status in (records.STAGED, records.STORED, records.DELETED, records.BAD)]
-    costs = [prompt.chat_cost_micro_usd, *bought]
+        return None if chat and chat.possibly_paid else 0.0
+    bought = [image for image in images if image.status != records.REFUSED and not (running and image.status == CLAIMED)]
+    costs = [prompt.chat_cost_micro_usd, *(image.cost_micro_usd for image in bought)]
     return None if None in costs else usd(sum(cost for cost in costs if cost is not None))
 
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions import keys, request
-from functions.adapters.executions import RUNNING, Execution
+from functions.adapters.executions import RUNNING, SUCCEEDED, Execution
 from functions.api import answers, incoming, run_view
 from functions.api.outside import Outside
 from functions.api.problems import refusal
@@ -17,6 +17,7 @@ from functions.request import Request
 
 router = APIGatewayHttpRouter()
 KEY_HEADER = "Idempotency-Key"
+MAX_TOKEN = 3096  # of Step Functions' own cursor
 MAX_KEY = 80 - len("12345678-")  # an execution's name has at most 80 characters, and begins with the caller's eight
 ELSEWHERE = {
     "action": "not here: DELETE and POST …/restore have routes of their own",
@@ -32,7 +33,7 @@ RunId = Annotated[str, Path(description="a run's id, or the name of one of its e
 def start_run() -> Response[answers.Run]:
     """Start a run; the same key with the same body is the same run, whenever it is sent again."""
     outside: Outside = router.context["outside"]
-    asked = incoming.body(router.current_event)
+    asked = {name: value for name, value in incoming.body(router.current_event).items() if value is not None}
     check(asked, outside)
     run_id = f"{incoming.caller(router.current_event)}-{_key(router.current_event.headers.get(KEY_HEADER.lower()))}"
     wanted = asked | {"request_id": run_id}
@@ -41,12 +42,12 @@ def start_run() -> Response[answers.Run]:
         if earlier.input != wanted:
             raise ConflictError(f"{KEY_HEADER} stands for another request, run {run_id}: use a new key, or the first body unchanged")
         return _told(earlier, outside, status=202 if earlier.status == RUNNING else 200)
-    return _told(_found(run_id, outside), outside)
+    return _told(outside.executions.begun(run_id), outside)
 
 
 @router.get("/runs")
 def list_runs(
-    limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: Annotated[str | None, Query(min_length=1, max_length=1024)] = None
+    limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: Annotated[str | None, Query(min_length=1, max_length=MAX_TOKEN)] = None
 ) -> answers.Runs:
     """The runs of the last 90 days, newest first, those from the schedule and the console, too."""
     outside: Outside = router.context["outside"]
@@ -67,7 +68,11 @@ def show_run(id: RunId) -> answers.Run:  # noqa: A002 - the route's own word
 def redrive_run(id: RunId) -> Response[answers.Run]:  # noqa: A002
     """Go on with a run that failed, paying only for what is missing."""
     outside: Outside = router.context["outside"]
-    return _told(_found(outside.executions.resume(_found(id, outside)), outside), outside)
+    run = _found(id, outside)
+    if isinstance(run.input, dict) and run.input.get("purge") is True:
+        raise ConflictError(f"run {run.name} removes for good: that is gone on with in the Step Functions console alone")
+    resumed = outside.executions.resume(run)
+    return _told(outside.executions.begun(resumed, until=lambda now: now.status in (RUNNING, SUCCEEDED)), outside)
 
 
 @router.post("/runs/<id>/stop")
@@ -85,7 +90,7 @@ def begin(wanted: dict[str, Any], outside: Outside) -> Response[answers.Run]:
     """Start a run that deletes or restores; a second one finds nothing more to do."""
     # The name tells in the list what it does.
     name = outside.executions.start(wanted, name=f"{wanted['action']}-{uuid4()}")
-    return _told(_found(str(name), outside), outside)
+    return _told(outside.executions.begun(str(name)), outside)
 
 
 def check(asked: dict[str, Any], outside: Outside) -> Request:
@@ -110,7 +115,11 @@ def _key(given: str | None) -> str:
 
 
 def _found(name: str, outside: Outside) -> Execution:
-    run = outside.executions.find(name, book=outside.book)
+    """The execution of this name; for the name that is the run's id, the latest one."""
+    known = keys.RUN_ID.fullmatch(name)
+    run = outside.executions.named(name) if known else None
+    if known and (run is None or run.name == run.run_id):
+        run = outside.executions.latest(name, book=outside.book, than=run)
     if run is None:
         raise NotFoundError(f"there is no run {name!a}: give the id that POST /runs answered, or an execution's name")
     return run

@@ -21,6 +21,7 @@ from functions.adapters.table import Table
 from functions.api import handler
 from functions.api.outside import Outside
 from functions.settings import ApiSettings
+from functions.telemetry import metrics
 from tests.functions.conftest import BUCKET, CAP, NOW, REGION, TABLE, make_settings
 
 ACCOUNT = "123456789012"
@@ -146,6 +147,7 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
         now=lambda: NOW,
     )
     yield Api(outside=outside, table=table, dynamodb=dynamodb, states=states)
+    metrics.clear_metrics()  # the handler's frame sends them, and the tests go in below it
     for execution in states.list_executions(stateMachineArn=MACHINE)["executions"]:
         states.stop_execution(executionArn=execution["executionArn"])
     states.delete_state_machine(stateMachineArn=MACHINE)

@@ -9,7 +9,7 @@ import pytest
 from functions import request
 from functions.prompt import pricing, writing
 from tests.api.conftest import Api
-from tests.functions.conftest import make_settings
+from tests.functions.conftest import make_settings, reserve
 
 REQUESTS: list[dict[str, Any]] = [
     {},
@@ -50,8 +50,12 @@ def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
     told = api("POST", "/estimate", {"count": 1}).json
     assert told["budget"] == {"month": "2026-11", "cap_usd": 1, "spent_usd": 0, "reserved_usd": 0, "left_usd": 1}
     assert told["fits"]
+    reserve(api.outside.book, 400_000, month="2026-11")
+    told = api("POST", "/estimate", {}).json["budget"]
+    assert (told["spent_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.4, 0.6)
     api.outside.budget.set_cap("2026-11", 10)
-    assert not api("POST", "/estimate", {}).json["fits"]
+    told = api("POST", "/estimate", {}).json
+    assert (told["fits"], told["budget"]["left_usd"]) == (False, 0)
     api.outside.budget.set_cap("2026-11", 0)
     assert not api("POST", "/estimate", {"prompt": "x", "quality": "low"}).json["fits"]
 

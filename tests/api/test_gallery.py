@@ -1,5 +1,6 @@
 """The gallery's routes: order, filters, cursors, links, lineage, deletes."""
 
+import base64
 import json
 from datetime import timedelta
 from typing import Any
@@ -200,3 +201,46 @@ def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(ap
     finally:
         api.dynamodb.meta.events.unregister("before-call.dynamodb", note)
     assert (len(page["images"]), calls) == (2, ["Query", "BatchGetItem"])
+
+
+def test_a_stored_picture_is_shown_however_old_it_is(api: Api) -> None:
+    store_picture(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
+    (image,) = api("GET", "/images").json["images"]
+    assert image["console_url"]
+
+
+def test_a_page_of_the_deleted_that_begins_before_they_can_be_had_back_is_empty(api: Api) -> None:
+    """DynamoDB refuses to begin a query outside of what it asks for."""
+    key = store_picture(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
+    store_picture(api, keep_prompt(api, "run-2"))
+    cursor = api("GET", "/images", query={"limit": "1"}).json["cursor"]
+    assert cursor
+    old = base64.urlsafe_b64encode(f"{NOW - timedelta(days=400):%Y-%m-%dT%H:%M:%S.%fZ}#run-1#1".encode()).decode()
+    assert api("GET", "/images", query={"status": "deleted", "cursor": old}).json == {"images": [], "cursor": None}
+    assert key
+
+
+def test_a_deleted_picture_has_no_link_and_no_place(api: Api) -> None:
+    api.outside.book.mark_deleted("run-1", 1, key=store_picture(api, keep_prompt(api, "run-1")))
+    image = api("GET", f"/images/{picture_id('run-1', 1)}").json
+    assert (image["links"], image["console_url"], image["status"]) == (None, None, "deleted")
+
+
+def test_the_pictures_of_one_run_are_counted_side_by_side(api: Api) -> None:
+    prompt = keep_prompt(api, "run-1")
+    for n in range(1, 11):
+        store_picture(api, prompt, n)
+    assert len(api.table.query("folders")) > 3
+    assert api("GET", "/folders").json["folders"] == [{"name": "my_s3_folder", "count": 10, "bytes": 10_000}]
+
+
+@pytest.mark.parametrize("query", [{"folder": "é" * 2000}, {"folder": "a//b"}, {"topic": "x" * 201}])
+def test_a_name_that_none_can_have_is_refused(api: Api, query: dict[str, str]) -> None:
+    assert api("GET", "/images", query=query).status == 400
+
+
+def test_a_parameter_too_much_deletes_nothing(api: Api) -> None:
+    store_picture(api, keep_prompt(api, "run-1"))
+    answer = api("DELETE", "/folders", query={"name": "my_s3_folder", "confirm": "true", "dry_run": "true"})
+    assert (answer.status, answer.json["field"]) == (400, "dry_run")
+    assert api.executions() == []

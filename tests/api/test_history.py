@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from functions.adapters.executions import STEP_OF, read_history
+from functions.adapters.history import STEP_OF, read_history
 
 STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
 
@@ -78,3 +78,39 @@ def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
     history.leave("image", history.call(again))
     step = read_history(history.events).steps["image"]
     assert (step.entered, step.left, step.attempts) == (1, 1, 2)
+
+
+def test_a_failure_that_was_caught_is_over() -> None:
+    """A refused variation leaves its state while the others go on."""
+    history = History()
+    started = history.start_map(0, 2)
+    refused = history.enter("image", history.add("MapIterationStarted", started))
+    history.enter("image", history.add("MapIterationStarted", started))
+    history.leave("image", history.call(refused, fails="ContentRefusedError"))
+    step = read_history(history.events).steps["image"]
+    assert (step.entered, step.left, step.failure) == (2, 1, None)
+
+
+def test_a_redrive_may_go_on_with_a_state_that_it_does_not_enter_anew() -> None:
+    history = History()
+    failed = history.call(history.enter("image", 0), fails="AuthError")
+    redriven = history.add("ExecutionRedriven", failed)
+    assert redriven
+    scheduled = history.add("TaskScheduled", failed)
+    assert read_history(history.events).steps["image"].entered == 1
+    history.leave("image", history.add("TaskSucceeded", scheduled))
+    assert read_history(history.events).steps["image"].left == 1
+
+
+def test_a_call_that_took_too_long_is_a_failure() -> None:
+    history = History()
+    entered = history.enter("upload", 0)
+    history.add("TaskTimedOut", history.add("TaskScheduled", entered), taskTimedOutEventDetails={"error": "States.Timeout"})
+    assert read_history(history.events).steps["upload"].failure == ("States.Timeout", "")
+
+
+def test_a_state_that_is_entered_again_has_not_ended() -> None:
+    history = History()
+    first = history.leave("image", history.call(history.enter("image", 0)))
+    history.enter("image", first)
+    assert read_history(history.events).steps["image"].ended is None

@@ -62,5 +62,11 @@ def test_a_link_is_capped_by_its_session_and_tells_its_real_end(session: float, 
 )
 def test_links_lead_straight_to_the_bucket_s_own_region(bucket: str, region: str, origin: str) -> None:
     links = Links(Sessions([0.0], 3600), role="reader", bucket=bucket, region=region)
-    assert links.origin() == origin
+    assert links.origin == origin
     assert links.of("a/b.png").picture.startswith(f"{origin}/a/b.png?")
+
+
+def test_a_file_s_name_can_not_make_a_header_of_its_own() -> None:
+    links = Links(Sessions([0.0], 3600), role="reader", bucket=BUCKET, region=REGION)
+    (asked,) = parse_qs(urlsplit(links.of('a/ü"; x=1\r\nSet-Cookie: y.png').download).query)["response-content-disposition"]
+    assert asked == "attachment; filename*=UTF-8''%C3%BC%22%3B%20x%3D1%0D%0ASet-Cookie%3A%20y.png"

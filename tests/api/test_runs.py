@@ -1,5 +1,6 @@
 """Starting runs through the API: checked whole, once for each key, as the caller said it."""
 
+import io
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from functions.adapters.executions import Executions
 from functions.api.outside import Outside
+from functions.telemetry import logger
 from tests.api.conftest import MACHINE, Api, keep_prompt, store_picture
 
 
@@ -185,10 +187,13 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
 
 
-def test_what_nobody_foresaw_is_told_without_its_words(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nobody_foresaw_is_told_without_its_words(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("a prompt and a link")
 
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
     answer = api("POST", "/estimate", {}, outside=Outside(**{**vars(api.outside), "now": broken}))
     assert (answer.status, answer.json["title"]) == (500, "UnexpectedError")
-    assert "a prompt" not in answer.text + capsys.readouterr().out
+    assert json.loads(log.getvalue())["error"] == "RuntimeError"
+    assert "a prompt" not in answer.text + log.getvalue()

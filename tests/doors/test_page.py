@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -168,6 +170,23 @@ def test_what_does_not_fit_under_the_budget_can_not_be_bought(browser: Browser, 
         budget.set_cap(month, 25_000_000)
 
 
+def test_watching_loads_each_picture_once(visitor: Visit, caller: Caller) -> None:
+    """Each answer signs its links anew, which is no reason to load the pictures anew."""
+    loaded: Counter[str] = Counter()
+    visitor.aws.script({"path": IMAGES, "delay": 5.0, "times": 1})
+    run = caller.run({**SMALL, "prompt": "A kite", "count": 2}, key=uuid4().hex).json
+    visitor.page.on("request", lambda sent: loaded.update([urlsplit(sent.url).path]) if sent.resource_type == "image" else None)
+    polls: list[str] = []
+    visitor.page.on("request", lambda sent: polls.append(sent.url) if sent.url.endswith(run["id"]) else None)
+    visitor.sign_in(f"#run/{run['id']}")
+    visitor.page.locator("section.pictures li.shown").first.wait_for()
+    expect(visitor.page.locator(".badge")).to_have_text("Done")
+    expect(visitor.page.locator("section.pictures li.shown")).to_have_count(2)
+    pictures = {path: times for path, times in loaded.items() if path.endswith(".png")}
+    assert len(polls) > 3
+    assert (len(pictures), max(pictures.values())) == (2, 2)  # the first one again when the second hangs beside it
+
+
 def test_a_failed_run_says_why_and_is_gone_on_with(visitor: Visit, caller: Caller) -> None:
     no_credit = {"error": {"code": "insufficient_quota", "message": "no"}}
     visitor.aws.script({"path": IMAGES, "status": 429, "body": no_credit})
@@ -282,15 +301,16 @@ def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(visitor:
 def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller: Caller) -> None:
     folder, page = f"typed/{uuid4().hex}", visitor.page
     make(caller, prompt="A kite", folder_name=folder)
+    make(caller, prompt="A kite", folder_name=f"{folder}/below")
     visitor.sign_in(f"#gallery?folder={folder}")
     page.get_by_role("button", name="Delete this folder").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("1 picture")
+    expect(dialog).to_contain_text("2 pictures in it and in 1 folder below it")
     dialog.get_by_label("Type the folder's name").fill(folder[:-1])
     dialog.get_by_label("Type the folder's name").press("Enter")
     expect(dialog).to_be_visible()
     dialog.get_by_label("Type the folder's name").fill(folder)
-    dialog.get_by_role("button", name="Delete 1 picture").click()
+    dialog.get_by_role("button", name="Delete 2 pictures").click()
     expect(page.locator(".state")).to_contain_text("No picture fits")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("ul.tiles li")).to_have_count(1)

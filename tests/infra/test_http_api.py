@@ -8,6 +8,7 @@ import pytest
 
 from functions import settings
 from functions.api import routes
+from infra import ROOT
 from infra.stack import OWN_URL
 from tests.infra.conftest import Synth, Template
 
@@ -71,6 +72,13 @@ def test_a_token_is_taken_only_of_the_stack_s_own_pool_and_clients(template: Tem
 def test_traffic_is_bounded_and_the_function_ends_before_the_gateway_does(template: Template) -> None:
     assert template.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
     assert template.function("api")["Timeout"] < GATEWAY_SECONDS
+
+
+def test_five_people_can_open_the_page_at_once(paged: Template) -> None:
+    limits = paged.one("AWS::ApiGatewayV2::Stage")["RouteSettings"]
+    assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 500}}
+    files = [file for file in (ROOT / "functions" / "api" / "web").glob("*") if file.is_file()]
+    assert limits["GET /web/{file+}"]["ThrottlingBurstLimit"] >= 5 * len(files)
 
 
 def test_the_access_log_holds_no_path_and_no_query(template: Template) -> None:

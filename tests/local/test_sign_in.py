@@ -20,6 +20,7 @@ import pytest
 
 from local import stack
 from local.stack import Local
+from tests.doors.caller import Caller
 from tests.local_stack import LocalStack, free_port, own_environment
 
 
@@ -90,6 +91,9 @@ def test_the_user_signs_in_by_the_page_s_own_flow_and_out_again(aws: LocalStack)
     assert visitor.token(code, verifier="another" * 8)[0] == 400
     status, tokens = visitor.token(code)
     assert (status, tokens["expires_in"]) == (200, 3600)
+    # The id token is of the right pool and client, and has no scope.
+    api = {name: Caller(aws, tokens[name])("GET", "/folders").status for name in ("access_token", "id_token")}
+    assert api == {"access_token": 200, "id_token": 403}
     leave = {"client_id": visitor.client, "logout_uri": aws.outputs["api_url"]}
     status, headers, _ = http(f"{aws.outputs['endpoint']}/logout?{urllib.parse.urlencode(leave)}")
     assert (status, headers["Location"]) == (302, aws.outputs["api_url"])

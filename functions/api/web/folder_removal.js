@@ -46,7 +46,7 @@ export function askToDelete(name, { api, folders }) {
       el(
         "p",
         {},
-        `${pictures}${below}, ${size}. They stay under Recently deleted for a while and can be brought back from there.`,
+        `${pictures}${below}, ${size}. They stay under Recently deleted for a while and can be brought back from there; that brings back all that was ever deleted from the folder and is still kept.`,
       ),
       form,
     ),
@@ -86,7 +86,8 @@ async function remove(name, api) {
 export async function bringBack(name, api) {
   const close = note(`Bringing back the folder ${name}…`, { seconds: 900 });
   try {
-    await ended(api, await api.restoreFolder(name));
+    const run = await ended(api, await api.restoreFolder(name));
+    if (!run.objects) throw new Error("Nothing of it is left.");
     close();
     picturesMoved();
     note(`The folder ${name} is back.`);

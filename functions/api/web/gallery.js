@@ -124,7 +124,7 @@ export async function show(main, { api, signal, query }) {
   }
 
   async function drawFolders() {
-    const wanted = folder.value || query.get("folder") || "";
+    const wanted = folders.length ? folder.value : folder.value || query.get("folder") || "";
     folders = (await api.folders(signal)).folders;
     const names = folders.filter(({ count }) => count > 0);
     if (wanted && !names.some(({ name }) => name === wanted)) names.push({ name: wanted, count: 0 });

@@ -116,7 +116,7 @@ export async function show(main, { api, signal }) {
         "div",
         { class: "callout", role: "alert" },
         el("strong", {}, error ? error.title : "Your last click got no answer"),
-        el("p", {}, error ? error.message : null, " Try again sends the same click: if it did arrive, nothing is paid twice."),
+        el("p", {}, error ? error.message : null, " Try again sends the same click: if it did arrive, nothing is paid twice. Forgotten, it may have been paid all the same: Runs shows it then."),
         el(
           "div",
           { class: "row" },
@@ -135,7 +135,7 @@ export async function show(main, { api, signal }) {
     busy = true; // until the price of what was just typed is known
     drawButton();
     if (last === null) priced = changed(); // it could not be had before
-    await priced;
+    for (let seen; seen !== priced; ) await (seen = priced); // what is edited meanwhile is priced, too
     busy = false;
     drawButton();
     if (signal.aborted) return;

@@ -29,8 +29,10 @@ export function note(text, { action, onaction, seconds = 10, focus = false, focu
   }
   item.addEventListener("pointerenter", () => clearTimeout(timer));
   item.addEventListener("pointerleave", () => (clearTimeout(timer), arm()));
+  item.addEventListener("focusin", () => clearTimeout(timer));
+  item.addEventListener("focusout", () => (clearTimeout(timer), arm()));
   place.append(item);
-  while (place.children.length > 3) place.firstChild.remove();
+  while (place.children.length > 3 && !place.firstChild.contains(document.activeElement)) place.firstChild.remove();
   arm();
   say(action ? `${text} ${action} is possible.` : text);
   if (focus) (act ?? dismiss).focus();

@@ -1,6 +1,7 @@
 /** Starts a run so that one click is paid once: its key and body are kept until the answer came, over failures and reloads. */
 
 const PLACE = "easel.purchase";
+const REFUSALS = [400, 403, 409, 413, 415]; // nothing was started; of any other answer one can't be sure
 const FRESH_MS = 2 * 60_000;
 
 /** The click that has no answer yet, or null. */
@@ -26,7 +27,7 @@ export async function send(api, { key, body }) {
     forgetPurchase();
     return run;
   } catch (error) {
-    if (!error.passes && error.status !== 401) forgetPurchase();
+    if (REFUSALS.includes(error.status)) forgetPurchase();
     throw error;
   }
 }

@@ -34,7 +34,8 @@ export async function removeImage(api, image, { onDeleted, onRestored }) {
 
 /** Brings a deleted picture back and waits until it is there. */
 export async function restoreImage(api, image) {
-  await ended(api, await api.restoreImage(image.id));
+  const run = await ended(api, await api.restoreImage(image.id));
+  if (!run.objects) throw new Error("Nothing of it is left, or its delete has not ended yet.");
   picturesMoved();
   image.links = (await api.image(image.id)).links; // the old ones name a version that is gone
 }

@@ -3,7 +3,9 @@
 /* global oidc */
 
 import { noAnswer } from "./api.js";
+import { forgetPurchase } from "./purchase.js";
 
+const WHO = "easel.who";
 const RETURN_TO = "easel.return-to";
 const SECONDS_BEFORE_END = 60;
 
@@ -67,7 +69,10 @@ export function makeSession({ sign_in: provider, page_url: pageUrl }) {
       history.replaceState(null, "", location.pathname + (sessionStorage.getItem(RETURN_TO) ?? ""));
       sessionStorage.removeItem(RETURN_TO);
       try {
-        await manager.signinRedirectCallback(returned);
+        const { profile } = await manager.signinRedirectCallback(returned);
+        // A click that somebody else left without an answer is not this one's to send again.
+        if (sessionStorage.getItem(WHO) !== profile.sub) forgetPurchase();
+        sessionStorage.setItem(WHO, profile.sub);
         return null;
       } catch (error) {
         const said =
@@ -82,6 +87,8 @@ export function makeSession({ sign_in: provider, page_url: pageUrl }) {
       }
     },
     async end() {
+      // Best effort: without it the refresh token would live on for a day.
+      await manager.revokeTokens(["refresh_token"]).catch(() => {});
       await manager.removeUser();
       sessionStorage.clear();
       const target = new URL(provider.metadata.end_session_endpoint);

@@ -126,8 +126,10 @@ export async function show(main, { api, signal, id }) {
     try {
       const now = await call();
       say(said);
+      // A run whose time for a redrive is over goes on under another name.
+      if (now.id !== run.id) return (location.hash = `#run/${encodeURIComponent(now.id)}`);
       draw(now);
-      keepFollowing();
+      await keepFollowing();
     } catch (error) {
       if (!signal.aborted) note(`${error.message} ${error.whatToDo ?? ""}`, { failed: true });
     }

@@ -1,0 +1,219 @@
+"""A run as the API tells it, whatever became of it."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.adapters.claims import CLAIMED
+from functions.adapters.executions import Executions
+from functions.adapters.records import ChatRecord, ImageRecord
+from functions.api.outside import Outside
+from tests.api.conftest import MACHINE, Answer, Api, keep_prompt, store_picture
+from tests.api.test_history import History
+
+TERMS: dict[str, Any] = {"month": "2026-11", "reserved_micro_usd": 14_000, "lease_until": 1, "purchase": 1, "possibly_paid": 0}
+
+
+def error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+class Told:
+    """Step Functions with one execution, told as it is said here; it is first known after some calls."""
+
+    def __init__(self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any) -> None:
+        self.events, self.late, self.redriven, self.started = events or [], late, 0, list[dict[str, Any]]()
+        self.said: dict[str, Any] = {"status": "RUNNING", "input": "{}", "startDate": datetime(2026, 11, 24, tzinfo=UTC)} | more
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        self.late -= 1
+        if self.late >= 0:
+            raise error("ExecutionDoesNotExist", "DescribeExecution")
+        return self.said | {"executionArn": executionArn}
+
+    def get_paginator(self, _: str) -> "Told":
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"events": self.events}]
+
+    def start_execution(self, **call: Any) -> dict[str, Any]:
+        self.started.append(call)
+        return {"executionArn": f"{MACHINE}:{call.get('name', 'new')}"}
+
+    def redrive_execution(self, **_: Any) -> None:
+        self.redriven += 1
+        raise error("ExecutionNotRedrivable", "RedriveExecution")
+
+
+def call(api: Api, told: Told, method: str = "GET", path: str = "/runs/run-1", body: Any = None) -> Answer:
+    outside = Outside(**{**vars(api.outside), "executions": Executions(told, machine=MACHINE)})
+    return api(method, path, body, headers={"Idempotency-Key": "k"}, outside=outside)
+
+
+def failed(name: str, **more: Any) -> Told:
+    said: dict[str, Any] = {
+        "status": "FAILED",
+        "error": name,
+        "cause": json.dumps({"errorMessage": "why"}),
+        "stopDate": datetime(2026, 11, 25, tzinfo=UTC),
+    }
+    return Told(**said | more)
+
+
+def test_a_start_that_is_told_late_is_waited_for(api: Api) -> None:
+    assert call(api, Told(late=3), "POST", "/runs", {}).status == 202
+
+
+def test_a_start_that_is_never_told_is_busy_and_no_404(api: Api) -> None:
+    """Who got a 404 would take a new key, and pay again."""
+    answer = call(api, Told(late=99), "POST", "/runs", {})
+    assert (answer.status, answer.json["title"]) == (503, "StorageBusyError")
+
+
+def test_a_long_prompt_is_cut(api: Api) -> None:
+    keep_prompt(api, "run-1", text="x" * 5_000)
+    assert len(call(api, Told()).json["prompt"]) == 1_000
+
+
+def test_after_a_conflict_the_other_request_s_pictures_are_not_told(api: Api) -> None:
+    store_picture(api, keep_prompt(api, "run-1"))
+    run = call(api, failed("ConflictError")).json
+    assert (run["pictures"], run["title"], run["can_redrive"]) == ([], None, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "can"),
+    [
+        (failed("QuotaExhaustedError"), True),
+        (failed("InputError"), False),
+        (failed("AuthError", input="[]"), False),
+        (failed("StorageBusyError", input='{"action": "delete_folder"}', redriveStatus="REDRIVABLE"), True),
+        (failed("StorageBusyError", input='{"action": "delete_folder"}'), False),
+        (failed("StorageBusyError", input='{"action": "delete_folder", "purge": true}', redriveStatus="REDRIVABLE"), False),
+        (Told(), False),
+        (Told(status="SUCCEEDED", output="{}"), False),
+    ],
+)
+def test_only_what_can_be_gone_on_with_says_so(api: Api, told: Told, can: bool) -> None:
+    assert call(api, told).json["can_redrive"] is can
+
+
+def test_a_purge_is_not_gone_on_with_from_here(api: Api) -> None:
+    told = failed("StorageBusyError", input='{"action": "delete_folder", "purge": true}', redriveStatus="REDRIVABLE")
+    assert (call(api, told, "POST", "/runs/run-1/redrive").status, told.redriven) == (409, 0)
+
+
+def test_what_ended_a_picture_is_started_anew_and_not_redriven(api: Api) -> None:
+    told = failed("BadImageError", redriveStatus="REDRIVABLE", input='{"topic": "Sport"}')
+    answer = call(api, told, "POST", "/runs/run-1/redrive")
+    assert (answer.json["id"], told.redriven) == ("new", 0)
+    assert json.loads(told.started[0]["input"]) == {"topic": "Sport", "request_id": "run-1"}
+
+
+def test_a_redrive_that_somebody_else_was_first_with_is_a_conflict(api: Api) -> None:
+    assert call(api, failed("AuthError", redriveStatus="REDRIVABLE"), "POST", "/runs/run-1/redrive").status == 409
+
+
+def test_another_run_s_execution_is_not_taken_for_this_one(api: Api) -> None:
+    keep_prompt(api, "its-run", execution="another")
+    assert call(api, Told(input='{"request_id": "its-run"}'), path="/runs/second").json["id"] == "second"
+
+
+@pytest.mark.parametrize("id_", ["arn:aws:states:eu-north-1:1:execution:a:b", "a%2Fb", "x" * 81])
+def test_only_a_name_is_looked_up(api: Api, id_: str) -> None:
+    assert call(api, Told(), path=f"/runs/{id_}").status == 404
+
+
+@pytest.mark.parametrize("request_id", [5_000 * "x", "a b", 7, None])
+def test_a_request_id_that_is_none_stands_for_no_records(api: Api, request_id: Any) -> None:
+    assert call(api, Told(input=json.dumps({"request_id": request_id}))).json["run_id"] == "run-1"
+
+
+def test_steps_are_told_as_they_stand(api: Api) -> None:
+    history = History()
+    prompt = history.leave("prompt", history.call(history.enter("prompt", 0)))
+    history.call(history.enter("image", history.add("MapIterationStarted", history.start_map(prompt, 1))), fails="RateLimitedError")
+
+    def steps(told: Told) -> list[tuple[str, bool]]:
+        return [(step["status"], step["ended"] is not None) for step in call(api, told).json["steps"]]
+
+    assert steps(Told(history.events)) == [("succeeded", True), ("retrying", False), ("waiting", False), ("waiting", False)]
+    ended: dict[str, Any] = {"events": history.events, "stopDate": datetime(2026, 11, 25, tzinfo=UTC)}
+    assert steps(Told(status="FAILED", error="RateLimitedError", **ended))[1] == ("failed", True)
+    assert steps(Told(status="ABORTED", **ended))[1] == ("stopped", True)
+
+
+def test_done_is_never_more_than_wanted(api: Api) -> None:
+    history, here = History(), 0
+    for _ in range(3):
+        here = history.leave("image", history.call(history.enter("image", here)))
+    keep_prompt(api, "run-1")
+    image = call(api, Told(history.events)).json["steps"][1]
+    assert (image["done"], image["of"], image["attempts"]) == (1, 1, 3)
+
+
+def claim(api: Api, n: int) -> ImageRecord:
+    claimed = ImageRecord(run_id="run-1", n=n, status=CLAIMED, **TERMS)
+    api.outside.book.claims.take(claimed, after=None)
+    return claimed
+
+
+def test_a_refused_picture_costs_nothing_and_a_bad_one_what_it_did(api: Api) -> None:
+    keep_prompt(api, "run-1")
+    assert api.outside.book.refuse(claim(api, 1), category="moderation")
+    bad = claim(api, 2)
+    staged = replace(bad, status="staged", bytes=1, sha256="ab", cost_micro_usd=9_000)
+    assert api.outside.book.stage(bad, staged)
+    assert api.outside.book.spoil(staged, problem="no picture")
+    run = call(api, Told()).json
+    assert [picture["cost_usd"] for picture in run["pictures"]] == [0.0, 0.009]
+    assert run["cost_usd"] == 0.00905
+
+
+def test_a_cost_that_nobody_knows_is_not_guessed(api: Api) -> None:
+    keep_prompt(api, "run-1")
+    claimed = claim(api, 1)
+    assert call(api, Told()).json["cost_usd"] == 0.00005
+    assert call(api, failed("OutcomeUnknownError")).json["cost_usd"] is None
+    assert api.outside.book.lose(claimed)
+    assert call(api, Told()).json["cost_usd"] is None
+
+
+def test_a_chat_call_that_may_have_been_paid_is_counted(api: Api) -> None:
+    chat = ChatRecord(run_id="run-1", status=CLAIMED, **TERMS)
+    api.outside.book.claims.take(chat, after=None)
+    assert api.outside.book.claims.mark_unknown(chat)
+    run = call(api, Told()).json
+    assert (run["possibly_paid"], run["cost_usd"]) == (1, None)
+
+
+def test_a_deleted_picture_of_a_run_has_no_links(api: Api) -> None:
+    api.outside.book.mark_deleted("run-1", 1, key=store_picture(api, keep_prompt(api, "run-1")))
+    (picture,) = call(api, Told()).json["pictures"]
+    assert (picture["status"], picture["links"]) == ("deleted", None)
+
+
+def test_answers_with_links_in_them_are_kept_nowhere(api: Api) -> None:
+    headers = call(api, Told()).headers
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+@pytest.mark.parametrize("body", ["/w==", "w6k="])
+def test_a_body_in_no_utf_8_is_refused(api: Api, body: str) -> None:
+    event = {
+        "version": "2.0",
+        "rawPath": "/estimate",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": "POST"}, "stage": "$default"},
+        "body": body,
+        "isBase64Encoded": True,
+    }
+    from functions.api import handler
+
+    answer = handler.answer(event, None, resolver=handler.RESOLVER, outside=api.outside)  # type: ignore[arg-type]
+    assert answer["statusCode"] == 400
