@@ -11,7 +11,8 @@ from functions.errors import InputError
 
 MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 RESERVED = ("staging", "thumbnails", "batches")
-RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+RUN_ID_LETTER = "[A-Za-z0-9_.-]"
+RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"

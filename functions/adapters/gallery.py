@@ -31,8 +31,8 @@ class Shelved:
     title: str
     alt_text: str
     model: str
-    width: int | None
-    height: int | None
+    width: int
+    height: int
     bytes: int
     sha256: str
     usage: dict[str, Any] | None

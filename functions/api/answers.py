@@ -132,8 +132,8 @@ class Image(BaseModel):
     title: str
     alt_text: str
     model: str
-    width: int | None
-    height: int | None
+    width: int
+    height: int
     bytes: int
     cost_usd: float | None
     stored_at: datetime

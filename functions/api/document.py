@@ -11,7 +11,7 @@ from functions.api import answers
 from functions.api.problems import CONTENT_TYPE
 from functions.api.routes import DATA
 from functions.api.runs import KEY_HEADER, MAX_KEY
-from functions.keys import RUN_ID
+from functions.keys import RUN_ID_LETTER
 
 ABOUT = (
     "AI pictures, made on AWS Lambda and kept in S3. A run is asked for with a key of the caller's own, and is paid once however often "
@@ -89,7 +89,7 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, scope: str) 
         operation["requestBody"] = _body(name, {"name": "campaign/spring"})
     parameters = operation.setdefault("parameters", [])
     if (method, path) == ("post", "/runs"):
-        shape = {"type": "string", "pattern": f"^{RUN_ID.pattern.replace('80', str(MAX_KEY))}$"}
+        shape = {"type": "string", "pattern": f"^{RUN_ID_LETTER}{{1,{MAX_KEY}}}$"}
         said = "names the run: sent again with the same body it is the same run, which is paid once"
         parameters.append({"name": KEY_HEADER, "in": "header", "required": True, "schema": shape, "description": said})
     if (method, path) == ("get", "/estimate"):

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from functions import models
 from functions.adapters.budget import month_of
 from functions.api import answers, incoming
-from functions.api.outside import Outside, usd
+from functions.api.outside import Outside, given, usd
 from functions.api.problems import refusal
 from functions.api.runs import ELSEWHERE, check
 from functions.errors import EaselError
@@ -23,21 +23,21 @@ PARAMETERS = tuple(name for name in FIELDS if name not in ELSEWHERE)
 @router.get("/estimate")
 def estimate_query() -> answers.Estimate:
     """The estimate of a request whose fields are in the query; `topics` with commas between."""
-    given: dict[str, Any] = dict(incoming.check_parameters(router.current_event, *PARAMETERS))
+    asked: dict[str, Any] = dict(incoming.check_parameters(router.current_event, *PARAMETERS))
     for name in NUMBERS:
-        if given.get(name, "").isdecimal() and given[name].isascii() and len(given[name]) < 10:
-            given[name] = int(given[name])
-    if "topics" in given:
-        given["topics"] = given["topics"].split(",")
-    if "dry_run" in given:
-        given["dry_run"] = {"true": True, "false": False}.get(given["dry_run"], given["dry_run"])
-    return _estimate(given, router.context["outside"])
+        if asked.get(name, "").isdecimal() and asked[name].isascii() and len(asked[name]) < 10:
+            asked[name] = int(asked[name])
+    if "topics" in asked:
+        asked["topics"] = asked["topics"].split(",")
+    if "dry_run" in asked:
+        asked["dry_run"] = {"true": True, "false": False}.get(asked["dry_run"], asked["dry_run"])
+    return _estimate(asked, given(router))
 
 
 @router.post("/estimate")
 def estimate_body() -> answers.Estimate:
     """The estimate of a request in the body: prompts can be longer than an address."""
-    return _estimate(incoming.body(router.current_event), router.context["outside"])
+    return _estimate(incoming.body(router.current_event), given(router))
 
 
 def _estimate(asked: dict[str, Any], outside: Outside) -> answers.Estimate:

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.api import document
-from functions.api.outside import Outside
+from functions.api.outside import Outside, given
 from functions.api.routes import READ, WRITE
 from functions.errors import NotFoundError
 
@@ -51,7 +51,7 @@ class File:
 @router.get("/", **PLAIN)
 def index() -> Response[str]:
     """The page."""
-    return _sent(_file(WEB / "index.html"), policy=_page_policy(_outside()))
+    return _sent(_file(WEB / "index.html"), policy=_page_policy(given(router)))
 
 
 @router.get("/web/.+", **PLAIN)
@@ -67,7 +67,7 @@ def web_file() -> Response[str]:
 @router.get("/config.json", **PLAIN)
 def config() -> Response[str]:
     """What the page has to know before anybody has signed in."""
-    return _sent(_packed(json.dumps(page_config(_outside())).encode(), "application/json"))
+    return _sent(_packed(json.dumps(page_config(given(router))).encode(), "application/json"))
 
 
 @router.get("/openapi.json", **PLAIN)
@@ -171,8 +171,3 @@ def _packed(plain: bytes, content_type: str) -> File:
         packed=gzip.compress(plain, mtime=0) if packs else None,
         etag=f'"{hashlib.sha256(plain).hexdigest()[:16]}"',
     )
-
-
-def _outside() -> Outside:
-    outside: Outside = router.context["outside"]
-    return outside

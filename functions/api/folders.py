@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions import keys
 from functions.api import answers, incoming
-from functions.api.outside import Outside
+from functions.api.outside import given
 from functions.api.runs import begin
 from functions.errors import MISSING, InputError, NotFoundError
 
@@ -18,7 +18,7 @@ router = APIGatewayHttpRouter()
 @router.get("/folders")
 def list_folders() -> answers.Folders:
     """All folders that hold pictures, with their count and bytes."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     incoming.check_parameters(router.current_event)
     found = [answers.Folder(name=folder.name, count=folder.pictures, bytes=folder.bytes) for folder in outside.gallery.folders()]
     return answers.Folders(folders=found)
@@ -34,7 +34,7 @@ def delete_folder(
     folder = keys.check_folder(name, field="name")
     if confirm != "true":
         raise InputError("confirm", MISSING if confirm is None else confirm, "true, since all pictures in the folder go")
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     if not any(known.name == folder or known.name.startswith(f"{folder}/") for known in outside.gallery.folders()):
         raise NotFoundError(f"there is no folder {folder!a} with pictures in it: GET /folders gives their names")
     return begin({"action": "delete_folder", "folder_name": folder, "confirm": True}, outside)
@@ -48,4 +48,4 @@ def restore_folder() -> Response[answers.Run]:
         if name != "name":
             raise InputError(name, value, "no such field, only name")
     folder = keys.check_folder(asked.get("name", MISSING), field="name")
-    return begin({"action": "restore_folder", "folder_name": folder}, router.context["outside"])
+    return begin({"action": "restore_folder", "folder_name": folder}, given(router))

@@ -12,8 +12,8 @@ from functions import keys
 from functions.adapters.gallery import Shelved
 from functions.adapters.object_store import console_url
 from functions.adapters.records import DELETED, STORED, PromptRecord
-from functions.api import answers, incoming, run_view
-from functions.api.outside import Outside, usd
+from functions.api import answers, incoming, pictures
+from functions.api.outside import Outside, given, usd
 from functions.api.runs import begin
 from functions.request import MAX_TOPIC
 
@@ -31,7 +31,7 @@ def list_images(
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
 ) -> answers.Images:
     """Pictures, newest first; of the deleted, those that were deleted last."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     incoming.check_parameters(router.current_event, "folder", "topic", "status", "cursor", "limit")
     days = outside.settings.recoverable_days
     since = _iso(outside.now() - timedelta(days=days)) if status == DELETED and days is not None else None
@@ -44,7 +44,7 @@ def list_images(
 @router.get("/images/<id>")
 def show_image(id: PictureId) -> answers.Lineage:  # noqa: A002 - the route's own word
     """A picture with all that is known of it: its whole prompt, parameters, usage, cost."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     picture = outside.gallery.find(id)
     return _lineage(picture, outside.gallery.prompts([picture.run_id])[picture.run_id], outside)
 
@@ -52,20 +52,20 @@ def show_image(id: PictureId) -> answers.Lineage:  # noqa: A002 - the route's ow
 @router.delete("/images/<id>")
 def delete_image(id: PictureId) -> Response[answers.Run]:  # noqa: A002
     """Delete a picture; it can be had back for as long as `recoverable_until` says. The run that does it is the answer."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     return begin({"action": "delete_image", "image_key": outside.gallery.find(id).key, "confirm": True}, outside)
 
 
 @router.post("/images/<id>/restore")
 def restore_image(id: PictureId) -> Response[answers.Run]:  # noqa: A002
     """Undo a delete that has ended. The run that does it is the answer."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     return begin({"action": "restore_image", "image_key": outside.gallery.find(id).key}, outside)
 
 
 def _image(picture: Shelved, prompt: PromptRecord | None, outside: Outside) -> answers.Image:
     stored, days = picture.status == STORED, outside.settings.recoverable_days
-    text, was_cut = run_view.cut(prompt)
+    text, was_cut = pictures.cut(prompt)
     gone = picture.deleted_at if not stored else None
     shown = {name: value for name, value in asdict(picture).items() if name in answers.Image.model_fields}
     own = {
@@ -77,7 +77,7 @@ def _image(picture: Shelved, prompt: PromptRecord | None, outside: Outside) -> a
         "prompt_cut": was_cut,
         "run_url": outside.run_url(picture.run_id),
         "console_url": console_url(outside.settings.bucket, picture.key, region=outside.settings.region) if stored else None,
-        "links": run_view.picture_links(picture.key, outside) if stored else None,
+        "links": pictures.links(picture.key, outside) if stored else None,
     }
     return answers.Image.model_validate(shown | own)
 

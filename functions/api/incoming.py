@@ -10,7 +10,7 @@ from functions.api.problems import Refusal
 from functions.errors import MISSING, InputError
 
 MAX_BODY_BYTES = 256 * 1024  # Step Functions takes as much
-JSON_TYPES = ("application/json",)
+JSON = "application/json"
 EXAMPLE = 'a JSON object, for example {} or {"topic": "Sport"}'
 
 
@@ -22,8 +22,8 @@ def caller(event: APIGatewayProxyEventV2) -> str:
 def body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     """The JSON object that was sent. Raises InputError, or a Refusal with 413 or 415."""
     sent = event.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() not in JSON_TYPES:
-        raise _refused(415, InputError("content-type", sent or MISSING, "application/json"))
+    if sent.partition(";")[0].strip().lower() != JSON:
+        raise _refused(415, InputError("content-type", sent or MISSING, JSON))
     try:
         text = event.decoded_body or ""
     except UnicodeDecodeError:

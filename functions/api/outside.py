@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
 from functions.adapters.budget import Budget
 from functions.adapters.executions import Executions, executions
 from functions.adapters.gallery import Gallery
@@ -34,6 +36,12 @@ class Outside:
         """The graph of an execution in the Step Functions console."""
         region, arn = self.settings.region, self.api.state_machine.replace(":stateMachine:", ":execution:")
         return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}:{name}"
+
+
+def given(router: APIGatewayHttpRouter) -> Outside:
+    """That which the handler gave to this call."""
+    outside: Outside = router.context["outside"]
+    return outside
 
 
 def deployed() -> Outside:

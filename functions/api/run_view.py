@@ -1,7 +1,6 @@
 """A run as the API tells it: from its execution, the execution's history, and its records."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from functions import keys
 from functions.adapters import records
@@ -9,12 +8,11 @@ from functions.adapters.claims import CLAIMED
 from functions.adapters.executions import RUNNING, STOPPED, SUCCEEDED, Execution, Listed
 from functions.adapters.history import STEPS, Progress, Step, message
 from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord
-from functions.api import answers
+from functions.api import answers, pictures
 from functions.api.outside import Outside, usd
 from functions.api.problems import what_to_do
 from functions.errors import ConflictError, InputError
 
-PROMPT_SHOWN = 1_000
 NEVER = (InputError.__name__, ConflictError.__name__)  # they would only end the same way again
 
 
@@ -45,7 +43,7 @@ def shown(run: Execution, outside: Outside) -> answers.Run:
         action=run.action,
         dry_run=isinstance(run.input, dict) and run.input.get("dry_run") is True,
         topic=prompt.topic if prompt else None,
-        prompt=prompt.text[:PROMPT_SHOWN] if prompt else None,
+        prompt=pictures.cut(prompt)[0] if prompt else None,
         count=wanted,
         steps=[_step(name, run, progress, of=wanted) for name in (STEPS if run.makes_pictures else ("cleanup",))],
         error=_error(run),
@@ -57,11 +55,6 @@ def shown(run: Execution, outside: Outside) -> answers.Run:
         can_redrive=_can_redrive(run),
         can_stop=run.status == RUNNING,
     )
-
-
-def picture_links(key: str, outside: Outside) -> answers.Links:
-    """The links of a stored picture."""
-    return answers.Links.model_validate(asdict(outside.links.of(key)))
 
 
 def _can_redrive(run: Execution) -> bool:
@@ -119,7 +112,7 @@ def _picture(image: ImageRecord, prompt: PromptRecord | None, outside: Outside) 
         possibly_paid=image.possibly_paid,
         refusal=image.refusal,
         problem=image.problem,
-        links=picture_links(image.key, outside) if image.key and image.status == records.STORED else None,
+        links=pictures.links(image.key, outside) if image.key and image.status == records.STORED else None,
     )
 
 
@@ -130,9 +123,3 @@ def _cost(prompt: PromptRecord | None, chat: ChatRecord | None, images: Sequence
     bought = [image for image in images if image.status != records.REFUSED and not (running and image.status == CLAIMED)]
     costs = [prompt.chat_cost_micro_usd, *(image.cost_micro_usd for image in bought)]
     return None if None in costs else usd(sum(cost for cost in costs if cost is not None))
-
-
-def cut(prompt: PromptRecord | None) -> tuple[str, bool]:
-    """A prompt's beginning, and whether there is more of it."""
-    text = prompt.text if prompt else ""
-    return text[:PROMPT_SHOWN], len(text) > PROMPT_SHOWN

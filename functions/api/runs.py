@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from functions import keys, request
 from functions.adapters.executions import RUNNING, SUCCEEDED, Execution
 from functions.api import answers, incoming, run_view
-from functions.api.outside import Outside
+from functions.api.outside import Outside, given
 from functions.api.problems import refusal
 from functions.errors import MISSING, ConflictError, EaselError, InputError, NotFoundError
 from functions.request import Request
@@ -32,7 +32,7 @@ RunId = Annotated[str, Path(description="a run's id, or the name of one of its e
 @router.post("/runs")
 def start_run() -> Response[answers.Run]:
     """Start a run; the same key with the same body is the same run, whenever it is sent again."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     asked = {name: value for name, value in incoming.body(router.current_event).items() if value is not None}
     check(asked, outside)
     run_id = f"{incoming.caller(router.current_event)}-{_key(router.current_event.headers.get(KEY_HEADER.lower()))}"
@@ -50,7 +50,7 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: Annotated[str | None, Query(min_length=1, max_length=MAX_TOKEN)] = None
 ) -> answers.Runs:
     """The runs of the last 90 days, newest first, those from the schedule and the console, too."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     incoming.check_parameters(router.current_event, "limit", "cursor")
     found, more = outside.executions.page(limit=limit, after=cursor)
     prompts = outside.gallery.prompts(one.name for one in found)
@@ -60,14 +60,14 @@ def list_runs(
 @router.get("/runs/<id>")
 def show_run(id: RunId) -> answers.Run:  # noqa: A002 - the route's own word
     """A run as it stands: its steps with start, end, attempts and error, its pictures so far, its cost."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     return run_view.shown(_found(id, outside), outside)
 
 
 @router.post("/runs/<id>/redrive")
 def redrive_run(id: RunId) -> Response[answers.Run]:  # noqa: A002
     """Go on with a run that failed, paying only for what is missing."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     run = _found(id, outside)
     if isinstance(run.input, dict) and run.input.get("purge") is True:
         raise ConflictError(f"run {run.name} removes for good: that is gone on with in the Step Functions console alone")
@@ -78,7 +78,7 @@ def redrive_run(id: RunId) -> Response[answers.Run]:  # noqa: A002
 @router.post("/runs/<id>/stop")
 def stop_run(id: RunId) -> Response[answers.Run]:  # noqa: A002
     """Stop a run; what it has bought waits 30 days in staging, and a redrive goes on with it."""
-    outside: Outside = router.context["outside"]
+    outside = given(router)
     run = _found(id, outside)
     if run.status == RUNNING:
         outside.executions.stop(run)

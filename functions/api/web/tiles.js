@@ -36,12 +36,7 @@ export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }
         item.classList.add("missing");
       }
     });
-    thumbnail.addEventListener("load", () => {
-      item.classList.add("shown");
-      if (image.width && image.height) return;
-      // Old pictures have no size in their record. The thumbnail has the same shape, which the lightbox needs; the tile stays square, so nothing moves.
-      [image.width, image.height] = [thumbnail.naturalWidth * 4, thumbnail.naturalHeight * 4];
-    });
+    thumbnail.addEventListener("load", () => item.classList.add("shown"));
     tiles.set(image.id, item);
     return item;
   }
