@@ -22,8 +22,9 @@ from functions.api import handler
 from functions.api.outside import Outside
 from functions.settings import ApiSettings
 from functions.telemetry import metrics
-from tests.functions.conftest import BUCKET, CAP, NOW, REGION, TABLE, make_settings
+from tests.functions.conftest import BUCKET, CAP, NOW, REGION, make_settings
 
+TABLE = "shelves"  # the memory is that of tests/functions, too
 ACCOUNT = "123456789012"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:easel"
 READER = f"arn:aws:iam::{ACCOUNT}:role/reader"

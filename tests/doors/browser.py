@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.local_stack import LocalStack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # axe looks for what the accessibility guidelines demand, and for good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-SECONDS = 15
+SECONDS = 20
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def poor(aws: LocalStack) -> Iterator[LocalStack]:
 
 
 @schema.parametrize()
-@settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 def test_answers_as_it_is_described(case: schemathesis.Case[Any], poor: LocalStack, caller: Caller) -> None:
     sent = {"Authorization": f"Bearer {caller.token}"}
     case.call_and_validate(base_url=poor.outputs["api_url"].rstrip("/"), headers=sent, checks=list(CHECKS))
