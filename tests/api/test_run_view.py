@@ -119,9 +119,23 @@ def test_a_redrive_that_somebody_else_was_first_with_is_a_conflict(api: Api) -> 
     assert call(api, failed("AuthError", redriveStatus="REDRIVABLE"), "POST", "/runs/run-1/redrive").status == 409
 
 
+class Two(Told):
+    """Step Functions in which the execution `later` began after all others."""
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        later = {"startDate": datetime(2026, 11, 26, tzinfo=UTC)} if executionArn.endswith(":later") else {}
+        return super().describe_execution(executionArn=executionArn) | later
+
+
+def test_for_the_run_s_id_the_latest_execution_is_told(api: Api) -> None:
+    keep_prompt(api, "run-1", execution="later")
+    assert call(api, Two()).json["id"] == "later"
+
+
 def test_another_run_s_execution_is_not_taken_for_this_one(api: Api) -> None:
-    keep_prompt(api, "its-run", execution="another")
-    assert call(api, Told(input='{"request_id": "its-run"}'), path="/runs/second").json["id"] == "second"
+    """The name of an execution may be the id of another run."""
+    keep_prompt(api, "second", execution="later")
+    assert call(api, Two(input='{"request_id": "its-run"}'), path="/runs/second").json["id"] == "second"
 
 
 @pytest.mark.parametrize("id_", ["arn:aws:states:eu-north-1:1:execution:a:b", "a%2Fb", "x" * 81])

@@ -1,0 +1,44 @@
+"""What the table does with answers that are not whole."""
+
+from typing import Any
+
+import pytest
+
+from functions.adapters.table import Table
+from functions.errors import StorageBusyError
+
+
+class Slow:
+    """A table that gives one item at a time, as a throttled one does."""
+
+    def __init__(self, *, stuck: bool) -> None:
+        self.stuck, self.calls = stuck, 0
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's
+        self.calls += 1
+        ((name, asked),) = RequestItems.items()
+        first, *rest = asked["Keys"]
+        if self.stuck:
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        return {"Responses": {name: [first]}, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}}
+
+
+KEYS = [(f"run#{n}", "prompt") for n in range(5)]
+
+
+def test_what_did_not_fit_into_one_answer_is_asked_for_again() -> None:
+    client = Slow(stuck=False)
+    found = Table(client, name="t", sleep=lambda _: None).get_many(KEYS)
+    assert [(item["pk"], item["sk"]) for item in found] == KEYS
+    assert client.calls == 5
+
+
+def test_what_never_comes_is_busy_and_not_left_out_in_silence() -> None:
+    with pytest.raises(StorageBusyError, match="5 of 5"):
+        Table(Slow(stuck=True), name="t", sleep=lambda _: None).get_many(KEYS)
+
+
+def test_nothing_is_asked_for_nothing() -> None:
+    client = Slow(stuck=True)
+    assert Table(client, name="t").get_many([]) == []
+    assert client.calls == 0
