@@ -35,6 +35,7 @@ def show(local: Local, console: Console) -> bool:
     else:
         said = f"nothing was paid; the real models would have cost {runs.dollars(total)}"
         console.print(f"Painted by the local stand-in for OpenAI: {said}.")
+    console.print("make up keeps the stack running, with a page to make pictures and look at them.")
     return all(run.status == "SUCCEEDED" for run in started)
 
 
