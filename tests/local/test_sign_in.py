@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from local import stack
+from local.deploy import ROOT
 from local.stack import Local
 from tests.doors.caller import Caller
 from tests.local_stack import LocalStack, free_port, own_environment
@@ -147,3 +148,8 @@ def test_without_the_page_there_is_no_user_and_nothing_of_the_page(local: Local)
     assert http(outputs["api_url"])[0] == 404
     assert http(f"{outputs['api_url']}config.json")[0] == 404
     assert http(f"{outputs['api_url']}runs")[0] == 401
+
+
+def test_the_sign_in_works_without_the_test_tools() -> None:
+    """Without cryptography, which moto brings along for the tests, MiniStack gives tokens that it refuses itself."""
+    assert re.search(r"^cryptography==", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
