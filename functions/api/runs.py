@@ -38,7 +38,9 @@ def start_run() -> Response[answers.Run]:
     run_id = f"{incoming.caller(router.current_event)}-{_key(router.current_event.headers.get(KEY_HEADER.lower()))}"
     wanted = asked | {"request_id": run_id}
     if outside.executions.start(wanted, name=run_id) is None:
-        earlier = _found(run_id, outside)
+        # It may have been started by the same request a moment ago.
+        first = outside.executions.begun(run_id)
+        earlier = outside.executions.latest(run_id, book=outside.book, than=first) or first
         if earlier.input != wanted:
             raise ConflictError(f"{KEY_HEADER} stands for another request, run {run_id}: use a new key, or the first body unchanged")
         return _told(earlier, outside, status=202 if earlier.status == RUNNING else 200)

@@ -75,6 +75,18 @@ def test_a_start_that_is_never_told_is_busy_and_no_404(api: Api) -> None:
     assert (answer.status, answer.json["title"]) == (503, "StorageBusyError")
 
 
+class Taken(Told):
+    """Step Functions in which the name of the execution is taken already."""
+
+    def start_execution(self, **_: Any) -> dict[str, Any]:
+        raise error("ExecutionAlreadyExists", "StartExecution")
+
+
+def test_a_doubled_start_that_is_told_late_is_waited_for(api: Api) -> None:
+    run_id = api.run({}, key="k").json["id"]
+    assert call(api, Taken(late=3, input=json.dumps({"request_id": run_id})), "POST", "/runs", {}).json["id"] == run_id
+
+
 def test_a_long_prompt_is_cut(api: Api) -> None:
     keep_prompt(api, "run-1", text="x" * 5_000)
     assert len(call(api, Told()).json["prompt"]) == 1_000
