@@ -10,6 +10,7 @@ from local.emulator import (
     lambda_logs,
     lambda_workers,
     object_copies,
+    states_distributed,
     states_history,
     states_map,
     states_redrive,
@@ -26,6 +27,7 @@ def _patch() -> None:
     object_copies.apply()
     states_timing.apply()
     states_map.apply()
+    states_distributed.apply()
     states_redrive.apply()
     # The last, since it numbers the events: whether an event still counts is decided under its lock.
     states_history.apply()
