@@ -18,6 +18,10 @@ IMAGE_MODEL = "EASEL_IMAGE_MODEL"
 MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
 RECOVERABLE_DAYS = "EASEL_RECOVERABLE_DAYS"
+IMAGES_PER_MINUTE = "EASEL_IMAGES_PER_MINUTE"
+MAX_PARALLEL_IMAGES = "EASEL_MAX_PARALLEL_IMAGES"
+TOLERATED_FAILURES = "EASEL_TOLERATED_FAILURE_PERCENTAGE"
+MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
 # What the API needs on top.
 STATE_MACHINE = "EASEL_STATE_MACHINE"
 PAGE_URL = "EASEL_PAGE_URL"
@@ -43,18 +47,24 @@ STACK_SETS = (
     MONTHLY_BUDGET,
     UNPRICED_MODELS,
     RECOVERABLE_DAYS,
+    IMAGES_PER_MINUTE,
+    MAX_PARALLEL_IMAGES,
+    TOLERATED_FAILURES,
+    MAX_BATCH_LINES,
 )
 API_SETS = (STATE_MACHINE, PAGE_URL, READER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
+NO_LIMIT = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The stack's settings; money in micro-dollars.
 
-    `recoverable_days` is how long a delete can be undone, None where the bucket's owner decides that.
+    `recoverable_days` is how long a delete can be undone, None where the bucket's owner decides that. `images_per_minute` is None where
+    OpenAI's own limit alone holds.
     """
 
     bucket: str
@@ -68,6 +78,10 @@ class Settings:
     monthly_budget_micro_usd: int
     unpriced_models_allowed: bool
     recoverable_days: int | None
+    images_per_minute: int | None
+    max_parallel_images: int
+    tolerated_failure_percentage: float
+    max_batch_lines: int
     region: str
     openai_base_url: str | None
 
@@ -106,6 +120,10 @@ def read(environment: Mapping[str, str]) -> Settings:
         monthly_budget_micro_usd=round(budget * 1_000_000),
         unpriced_models_allowed=environment[UNPRICED_MODELS] == "allow",
         recoverable_days=None if environment[RECOVERABLE_DAYS] == OWNER_DECIDES else int(environment[RECOVERABLE_DAYS]),
+        images_per_minute=None if environment[IMAGES_PER_MINUTE] == NO_LIMIT else int(environment[IMAGES_PER_MINUTE]),
+        max_parallel_images=int(environment[MAX_PARALLEL_IMAGES]),
+        tolerated_failure_percentage=float(environment[TOLERATED_FAILURES]),
+        max_batch_lines=int(environment[MAX_BATCH_LINES]),
         region=environment[REGION],
         openai_base_url=environment.get(OPENAI_BASE_URL) or None,
     )

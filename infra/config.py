@@ -31,7 +31,10 @@ class Config:
     schedule: str | None
     monthly_budget_usd: float
     unpriced_models: str
+    images_per_minute: int | None
     max_parallel_images: int
+    tolerated_failure_percentage: float
+    max_batch_lines: int
     public_page: bool
     retain_images: bool
     layers: bool
@@ -51,7 +54,10 @@ def read(get: Callable[[str], Any]) -> Config:
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
-        max_parallel_images=int(_number(get, "max_parallel_images", 1, 10)),
+        images_per_minute=None if get("images_per_minute") in (None, "") else _whole(get, "images_per_minute", 1, 1_000_000),
+        max_parallel_images=_whole(get, "max_parallel_images", 1, 1_000),
+        tolerated_failure_percentage=_number(get, "tolerated_failure_percentage", 0, 100),
+        max_batch_lines=_whole(get, "max_batch_lines", 1, 1_000_000),
         public_page=_flag(get, "public_page"),
         retain_images=_flag(get, "retain_images"),
         layers=_flag(get, "layers"),
@@ -88,6 +94,13 @@ def _number(get: Callable[[str], Any], name: str, least: float, most: float) -> 
     if not least <= value <= most:
         raise SettingError(name, get(name), f"a number from {least:,} to {most:,}")
     return value
+
+
+def _whole(get: Callable[[str], Any], name: str, least: int, most: int) -> int:
+    value = _number(get, name, least, most)
+    if value != int(value):
+        raise SettingError(name, get(name), f"a whole number from {least:,} to {most:,}")
+    return int(value)
 
 
 def _folder(value: object) -> str:

@@ -15,6 +15,8 @@ ARCHITECTURE = Architecture.ARM_64
 _BASE = ("__init__", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
+# What checks and prices a request is the prompt step's own.
+_PRICING = ("prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py")
 _OPENAI = ("api_key", "openai_answers", "openai_api", "openai_errors")
 
 
@@ -26,16 +28,17 @@ def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str,
 # What each asset holds, below functions/. A test imports every handler from its asset alone.
 FILES = {
     "prompt": _files("prompt", "contract", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "image": _files("image", "contract", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
+    "image": _files("image", "contract", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI, "pace"), data=_MODELS),
     "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
     "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
-    # Its page's files are data; what it checks and prices a request with is the prompt step's own.
+    "batch": _files("batch", "contract", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
+    # Its page's files are data.
     "api": (
         *_files(
             "api",
             "request",
             adapters=(*_STORAGE, "executions", "gallery", "history", "links"),
-            data=(*_MODELS, "prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py"),
+            data=(*_MODELS, *_PRICING),
         ),
         "api/web/**",
     ),

@@ -13,7 +13,7 @@ from openai import OpenAI
 from functions.adapters.api_key import ApiKey, api_key
 from functions.adapters.openai_answers import read_object
 from functions.adapters.openai_errors import may_mean_no_schema, retry_after, translate
-from functions.errors import ContentRefusedError, RetryableError, TransientError
+from functions.errors import ContentRefusedError, RateLimitedError, RetryableError, TransientError
 from functions.models import MAX_CHAT_TOKENS
 from functions.settings import settings
 
@@ -71,9 +71,10 @@ class OpenAIApi:
         answer, request_id = self._called(call, end=end, doing=doing)
         return _chat_answer(answer, request_id, model=model)
 
-    def image(self, *, timeout: float, **parameters: Any) -> ImageAnswer:
+    def image(self, *, timeout: float, slow_down: Callable[[float | None], None], **parameters: Any) -> ImageAnswer:
         """Paint one picture: this call costs money. `timeout` in seconds, for all of it.
 
+        `slow_down` is told each time that OpenAI refuses the call for its pace, with the seconds that it asks to wait, if it does.
         An error says by `possibly_paid` whether OpenAI may have charged for it.
         """
         doing, end = f"the image call to {parameters['model']}", time.monotonic() + timeout
@@ -82,7 +83,7 @@ class OpenAIApi:
             with client.images.with_streaming_response.generate(n=1, timeout=_left(end), **parameters) as answer:
                 return read_object(answer, end=end, doing=doing)
 
-        answer, request_id = self._called(call, end=end, doing=doing)
+        answer, request_id = self._called(call, end=end, doing=doing, slow_down=slow_down)
         pictures = answer.get("data")
         first = pictures[0] if isinstance(pictures, list) and pictures else None
         encoded = first.get("b64_json") if isinstance(first, dict) else None
@@ -92,7 +93,9 @@ class OpenAIApi:
         usage = answer.get("usage")
         return ImageAnswer(base64=encoded, usage=usage if isinstance(usage, dict) else None, request_id=request_id)
 
-    def _called(self, call: Callable[[OpenAI], Answer], *, end: float, doing: str) -> Answer:
+    def _called(
+        self, call: Callable[[OpenAI], Answer], *, end: float, doing: str, slow_down: Callable[[float | None], None] | None = None
+    ) -> Answer:
         """Call; where OpenAI asks to wait and was not paid, wait if half of the time stays for the call, and call again."""
         half, waits = (end - time.monotonic()) / 2, 0
         while True:
@@ -100,6 +103,8 @@ class OpenAIApi:
                 return self._keyed(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
                 translated, wait = translate(error, doing), retry_after(error)
+                if slow_down and isinstance(translated, RateLimitedError):
+                    slow_down(wait)
                 unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
                 if waits == MAX_WAITS or not unpaid or wait is None or wait > end - time.monotonic() - half:
                     raise translated from error

@@ -106,6 +106,32 @@ class Table:
             self._sleep(_jitter(attempt))
         raise StorageBusyError(f"writing a record: {CONFLICT_TRIES} tries met other writers")
 
+    def change(
+        self, pk: str, sk: str, expression: str, *, condition: str, names: Mapping[str, str], values: Mapping[str, Any]
+    ) -> Item | None:
+        """Change one item by itself and give it as it is then; None where the condition did not hold."""
+        for attempt in range(CONFLICT_TRIES):
+            with aws.named(f"changing the record {pk} {sk}"):
+                try:
+                    answer = self._client.update_item(
+                        TableName=self._name,
+                        Key=_typed({"pk": pk, "sk": sk}),
+                        UpdateExpression=expression,
+                        ConditionExpression=condition,
+                        ExpressionAttributeNames=dict(names),
+                        ReturnValues="ALL_NEW",
+                        **({"ExpressionAttributeValues": _typed(values)} if values else {}),
+                    )
+                    return _plain(answer.get("Attributes", {}))
+                except ClientError as error:
+                    code = error.response.get("Error", {}).get("Code")
+                    if code == "ConditionalCheckFailedException":
+                        return None
+                    if code != "TransactionConflictException":
+                        raise
+            self._sleep(_jitter(attempt))
+        raise StorageBusyError(f"changing the record {pk} {sk}: {CONFLICT_TRIES} tries met other writers")
+
     def put(self, item: Item) -> Item:
         """An action that writes an item, whatever stands there."""
         return {"Put": {"TableName": self._name, "Item": _typed(item)}}
@@ -166,7 +192,9 @@ def _plain(item: Mapping[str, Any]) -> Item:
 
 
 def _number(value: Any) -> Any:
-    # Money is whole micro-dollars, so no number in the table has a fraction.
+    # Money is whole micro-dollars, and time whole microseconds, so no number in the table has a fraction.
+    if isinstance(value, dict):
+        return {name: _number(inner) for name, inner in value.items()}
     return int(value) if isinstance(value, Decimal) else value
 
 

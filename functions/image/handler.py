@@ -1,5 +1,6 @@
 """Claims one picture, buys it, stages its bytes: safe to die at any line, and to run twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
 from functions.adapters.object_store import ObjectStore, StoredObject
 from functions.adapters.openai_api import ImageAnswer
+from functions.adapters.pace import Pace, pace
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.adapters.table import table
 from functions.contract import StagedImage, Variation
@@ -33,12 +35,14 @@ from functions.telemetry import count, logger, spend, step
 STAGING_SECONDS = 30
 LAST_SECONDS = 5
 LEAST_CALL_SECONDS = 30  # with less, a picture would be ordered and not waited for
+# Waiting here for a turn is cheaper than coming again, up to a point: every second of it is billed.
+TURN_SECONDS = 60.0
 
 
 class Painter(Protocol):
     """What this step needs of OpenAI."""
 
-    def image(self, *, timeout: float, **parameters: Any) -> ImageAnswer:
+    def image(self, *, timeout: float, slow_down: Callable[[float | None], None], **parameters: Any) -> ImageAnswer:
         """Paint one picture: this costs money."""
 
 
@@ -46,13 +50,13 @@ class Painter(Protocol):
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Entry point of the image step: Variation in, StagedImage out."""
     book = Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd))
-    outside: dict[str, Any] = {"painter": openai_api.api(), "book": book, "store": object_store.staging_store()}
+    outside: dict[str, Any] = {"painter": openai_api.api(), "book": book, "store": object_store.staging_store(), "pace": pace()}
     variation = Variation.from_state(event)
     with owing.told(variation.run_id, book=book):
         return run(variation, deadline=Deadline(context), **outside).to_state()
 
 
-def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Records, store: ObjectStore) -> StagedImage:
+def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Records, store: ObjectStore, pace: Pace) -> StagedImage:
     """Make sure that this picture is bought and staged, at the price of at most one image call."""
     prompt = book.prompt(variation.run_id)
     if prompt is None:
@@ -61,7 +65,7 @@ def run(variation: Variation, *, deadline: Deadline, painter: Painter, book: Rec
     if record and record.status in (CLAIMED, records.LOST):
         record = _recovered(record, prompt, book=book, store=store)
     if record is None or record.status == CLAIMED:
-        record = _buy(variation, prompt, record, deadline=deadline, painter=painter, book=book, store=store)
+        record = _buy(variation, prompt, record, deadline=deadline, painter=painter, book=book, store=store, pace=pace)
     if record.status == records.REFUSED:
         raise ContentRefusedError(f"{record.what} was refused ({record.refusal}); change the prompt", category=str(record.refusal))
     if record.status == records.BAD:
@@ -109,6 +113,7 @@ def _buy(
     painter: Painter,
     book: Records,
     store: ObjectStore,
+    pace: Pace,
 ) -> ImageRecord:
     parameters = purchase.parameters(prompt)
     model, choices = prompt.choices["model"], prompt.choices
@@ -128,18 +133,22 @@ def _buy(
     # Proves bucket, rights and key before anything is claimed or paid.
     note = purchase.call_note(prompt, purchase=claim.purchase)
     store.put(keys.staged_call(claim.run_id, claim.n, claim.purchase), note, content_type="application/json")
-    book.claims.take(claim, after=earlier)
-    try:
-        answer = painter.image(timeout=deadline.seconds() - STAGING_SECONDS, **parameters)
-    except ContentRefusedError as refusal:
-        book.refuse(claim, category=refusal.category)
-        raise
-    except EaselError as error:
-        book.claims.give_up(claim, error)
-        raise
-    arrived = purchase.decode(answer.base64)
-    key = keys.staged(claim.run_id, claim.n, claim.purchase)
-    _stage(key, arrived, answer.usage, claim, deadline=deadline, book=book, store=store)
+    patience = min(TURN_SECONDS, deadline.seconds() - LEAST_CALL_SECONDS - STAGING_SECONDS)
+    call = f"{keys.picture_id(claim.run_id, claim.n)}-{claim.purchase}"
+    with pace.turn(call, until=claim.lease_until, patience=patience):
+        book.claims.take(claim, after=earlier)
+        try:
+            timeout = deadline.seconds() - STAGING_SECONDS
+            answer = painter.image(timeout=timeout, slow_down=pace.slow_down, **parameters)
+        except ContentRefusedError as refusal:
+            book.refuse(claim, category=refusal.category)
+            raise
+        except EaselError as error:
+            book.claims.give_up(claim, error)
+            raise
+        arrived = purchase.decode(answer.base64)
+        key = keys.staged(claim.run_id, claim.n, claim.purchase)
+        _stage(key, arrived, answer.usage, claim, deadline=deadline, book=book, store=store)
     staged = _staged(claim, prompt, key=key, size=len(arrived.data), sha256=arrived.sha256, usage=answer.usage)
     record = _settled(claim, staged, book=book)
     logger.info(

@@ -42,6 +42,10 @@ def make_settings(**changes: Any) -> Settings:
         "monthly_budget_micro_usd": CAP,
         "unpriced_models_allowed": False,
         "recoverable_days": 30,
+        "images_per_minute": None,
+        "max_parallel_images": 5,
+        "tolerated_failure_percentage": 10.0,
+        "max_batch_lines": 1_000,
         "region": REGION,
         "openai_base_url": None,
     }

@@ -12,7 +12,9 @@ from functions.adapters import records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import STAGING_PUT_SECONDS, ObjectStore
+from functions.adapters.pace import Pace
 from functions.adapters.records import PromptRecord, Records
+from functions.adapters.table import Table
 from functions.contract import StagedImage, Variation
 from functions.errors import (
     BadImageError,
@@ -71,8 +73,8 @@ class RefusingStore:
 class Step:
     """The image step with its outside world around it."""
 
-    def __init__(self, book: Records, budget: Budget, store: Any) -> None:
-        self.book, self.budget, self.store = book, budget, store
+    def __init__(self, book: Records, budget: Budget, store: Any, pace: Pace) -> None:
+        self.book, self.budget, self.store, self.pace = book, budget, store, pace
         self.painter = FakePainter(base64=base64.b64encode(png()).decode())
         self.deadline = FakeDeadline(now=time.time())
         book.keep_prompt(prompt_record(), paid=None)
@@ -84,6 +86,7 @@ class Step:
             painter=self.painter,
             book=self.book,
             store=self.store,
+            pace=self.pace,
         )
 
     def record(self, n: int = 1) -> records.ImageRecord:
@@ -106,8 +109,8 @@ class Step:
 
 
 @pytest.fixture
-def step(book: Records, budget: Budget, store: ObjectStore) -> Step:
-    return Step(book, budget, store)
+def step(table: Table, book: Records, budget: Budget, store: ObjectStore) -> Step:
+    return Step(book, budget, store, Pace(table, per_minute=None, at_once=5))
 
 
 def test_buys_stages_and_settles(step: Step, s3: Any) -> None:
@@ -372,6 +375,7 @@ def test_a_run_without_a_prompt_record_is_named(step: Step) -> None:
             painter=step.painter,
             book=step.book,
             store=step.store,
+            pace=step.pace,
         )
 
 

@@ -144,10 +144,10 @@ def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:
     return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=timeout)
 
 
-def image(server: Server, *replies: Reply, timeout: float = 5) -> Any:
+def image(server: Server, *replies: Reply, timeout: float = 5, slowed: list[float | None] | None = None) -> Any:
     server.replies = list(replies)
     api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
-    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout)
+    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout, slow_down=([] if slowed is None else slowed).append)
 
 
 def refusal(code: str | None = None, param: str | None = None, **more: Any) -> dict[str, Any]:
