@@ -2,6 +2,7 @@
 
 Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ] × count
 Prompt ─► cleanup ─► Report           Start (a request to delete or restore) ─► cleanup ─► Removal or Restoration
+Start (of a batch) ─► batch ─► Batch ─► [ Start ─► … as above … ─► Report ] × lines;  Batch ─► batch ─► BatchReport
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -31,7 +32,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Start(Message):
-    """Written by the state machine; read by prompt, and by cleanup for a request to delete or restore.
+    """Written by the state machine; read by prompt, by cleanup for a request to delete or restore, and by batch.
 
     `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC.
     """
@@ -150,3 +151,73 @@ class Restoration(Message):
     objects: int
     restored: int
     bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(Message):
+    """What is wrong with one line of a manifest: the field, where it is one, and the error by name and in words."""
+
+    line: int
+    field: str | None
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Message):
+    """Written by batch once the manifest is checked; read by the Map over its lines, and by batch at the end. Money in dollars.
+
+    `lines` are those that can be made, of which `todo` are not finished yet and `postponed` are left out for want of budget; `bad` are
+    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. `ended_by` is the
+    error that ended the Map, if one did.
+    """
+
+    batch: str
+    manifest: str
+    version_id: str
+    execution: str
+    started: str
+    dry_run: bool
+    lines: int
+    pictures: int
+    todo: int
+    postponed: int
+    bad: int
+    problems: tuple[dict[str, Any], ...]
+    problems_key: str | None
+    estimate_usd: float | None
+    budget_left_usd: float
+    fits: bool
+    lines_key: str
+    todo_key: str
+    results_prefix: str
+    max_parallel_images: int
+    tolerated_failure_percentage: float
+    ended_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchReport(Message):
+    """Written by batch: the output of an execution that made a batch, and its report.json. Money in dollars, None where unknown.
+
+    `stored`, `refused`, `deleted` and `possibly_paid` count pictures, `lines`, `failed` and `not_started` lines; `failures` are the first
+    of the failed, `reasons` count all of them by error. `failed_key` is where the lines stand that are not finished, if there are any.
+    """
+
+    batch: str
+    manifest: str
+    version_id: str
+    lines: int
+    stored: int
+    refused: int
+    deleted: int
+    failed: int
+    not_started: int
+    possibly_paid: int
+    reasons: dict[str, int]
+    failures: tuple[dict[str, Any], ...]
+    cost_usd: float | None
+    estimate_usd: float | None
+    seconds: float
+    report_key: str
+    failed_key: str | None

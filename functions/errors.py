@@ -16,7 +16,8 @@ EaselError
    ├─ OutcomeUnknownError   paid, and nobody knows for what: a person decides
    ├─ StorageDeniedError    the role or the bucket's policy refuses
    ├─ ConflictError         this run id belongs to another request; or what is asked for does not fit its state
-   ├─ NotFoundError         there is no such run, picture or folder
+   ├─ NotFoundError         there is no such run, batch, picture or folder
+   ├─ BatchFailedError      more lines of a batch failed than it tolerates
    ├─ ConfigError           the deployment is set up wrong
    └─ ModelRetiredError     the model is shut down: names its successor
 """
@@ -111,7 +112,11 @@ class ConflictError(FinalError):
 
 
 class NotFoundError(FinalError):
-    """There is no such run, picture or folder."""
+    """There is no such run, batch, picture or folder."""
+
+
+class BatchFailedError(FinalError):
+    """More lines of a batch failed than it tolerates; its report says which and why."""
 
 
 class ConfigError(FinalError):

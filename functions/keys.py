@@ -13,6 +13,9 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 RESERVED = ("staging", "thumbnails", "batches")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
+INBOX = "batches/inbox/"
+BATCH_NAME = re.compile(RUN_ID_LETTER + "{1,60}")  # with a line's number it has to be a run id
+MANIFEST = re.compile(rf"batches/(?:inbox/)?({RUN_ID_LETTER}+)\.(?:jsonl|csv)|batches/({RUN_ID_LETTER}+)/failed\.jsonl")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
@@ -80,6 +83,36 @@ def check_image_key(key: object) -> str:
     if not name.endswith(PICTURES) or not _is_printable(name) or len(key.encode()) > MAX_KEY_BYTES:
         raise InputError("image_key", key, allowed)
     return key
+
+
+def check_batch_name(name: object, *, field: str) -> str:
+    """A batch's name, which its files and the run ids of its lines begin with."""
+    if not isinstance(name, str) or not BATCH_NAME.fullmatch(name) or not name.strip(".") or name == "inbox":
+        raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not dots alone, and not inbox")
+    return name
+
+
+def batch_name(manifest: object) -> str:
+    """The name of the batch whose manifest a caller names: the file's own without its ending."""
+    named = MANIFEST.fullmatch(manifest) if isinstance(manifest, str) else None
+    if named is None:
+        raise InputError("manifest", manifest, "a key like batches/spring.jsonl or batches/spring.csv, or a batch's failed.jsonl")
+    return check_batch_name(named[1] or f"{named[2]}.failed", field="the manifest's name")
+
+
+def batch_line(name: str, line: int) -> str:
+    """The run id of a manifest's line, which counts from 1."""
+    return f"{name}-{line}"
+
+
+def batch_file(name: str, file: str) -> str:
+    """A file that tells of a batch."""
+    return f"batches/{name}/{file}"
+
+
+def batch_work(name: str, execution: str) -> str:
+    """Where one start of a batch keeps what it works on. No run's staging begins so: no run id has an @ in it."""
+    return f"staging/@{name}/{execution}/"
 
 
 def run8(run_id: str) -> str:

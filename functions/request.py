@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
@@ -88,19 +89,16 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
     """Check a caller's input whole. Raises InputError, ModelRetiredError or ConfigError (a model with no known price)."""
     if not isinstance(raw, dict):
         raise InputError("the request", raw, 'a JSON object, for example {} or {"topic": "Sport"}')
-    for name in raw:
-        if name not in FIELDS:
-            near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(str(name), FIELDS, 1))
-            raise InputError(str(name), _described(raw[name]), f"no such field, only {', '.join(FIELDS)}{near}")
+    check_fields(raw, FIELDS)
     given = {name: value for name, value in raw.items() if value is not None}
     action = _choice(given, "action", ACTIONS, "create")
     if action == "create":
         for name, actions in (("image_key", ("delete_image", "restore_image")), ("confirm", REMOVALS), ("purge", REMOVALS)):
             if name in given:
-                raise InputError(name, _described(given[name]), f"only with action {' or '.join(actions)}")
+                raise InputError(name, described(given[name]), f"only with action {' or '.join(actions)}")
         for name in ("description", "style"):
             if name in given and "prompt" in given:
-                raise InputError(name, _described(given[name]), "not together with prompt, which is painted as it is")
+                raise InputError(name, described(given[name]), "not together with prompt, which is painted as it is")
     else:
         _check_upkeep(given, action)
     model = _text(given, "model", 100) or defaults.model
@@ -116,26 +114,34 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         description=_text(given, "description", MAX_DESCRIPTION),
         prompt=_text(given, "prompt", MAX_PROMPT),
         style=_text(given, "style", MAX_STYLE),
-        count=_whole(given, "count", 1, MAX_COUNT) or 1,
+        count=whole(given, "count", 1, MAX_COUNT) or 1,
         model=model,
         size=models.check_size(given.get("size", "1024x1024")),
         quality=_choice(given, "quality", ("auto", *models.QUALITIES), "medium"),
         output_format=_choice(given, "output_format", OUTPUT_FORMATS, "png"),
-        output_compression=_whole(given, "output_compression", 0, MAX_COMPRESSION),
+        output_compression=whole(given, "output_compression", 0, MAX_COMPRESSION),
         background=_choice(given, "background", BACKGROUNDS, "auto"),
         moderation=_choice(given, "moderation", MODERATIONS, "auto"),
         file_name=keys.check_file_name(
             given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topics=(topic,) if topic else (*topics, OWN_IDEA)
         ),
-        dry_run=_flag(given, "dry_run"),
+        dry_run=flag(given, "dry_run"),
         aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
         image_key=keys.check_image_key(given["image_key"]) if "image_key" in given else None,
-        confirm=_flag(given, "confirm"),
-        purge=_flag(given, "purge"),
+        confirm=flag(given, "confirm"),
+        purge=flag(given, "purge"),
     )
     if action == "create":
         _check_model(request, defaults, today=today)
     return request
+
+
+def check_fields(raw: dict[str, Any], known: Sequence[str]) -> None:
+    """Raise InputError for a field that there is not, with the one that may be meant."""
+    for name, value in raw.items():
+        if name not in known:
+            near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(str(name), known, 1))
+            raise InputError(str(name), described(value), f"no such field, only {', '.join(known)}{near}")
 
 
 def digest(raw: dict[str, Any]) -> str:
@@ -151,7 +157,7 @@ def _check_upkeep(given: dict[str, Any], action: str) -> None:
     allowed = ("action", "request_id", "aws_region", "dry_run", "confirm", needed, *(("purge",) if action in REMOVALS else ()))
     for name, value in given.items():
         if name not in allowed:
-            raise InputError(name, _described(value), f"not with action {action}")
+            raise InputError(name, described(value), f"not with action {action}")
     # A restore takes nothing away, so it needs no confirmation.
     if action in REMOVALS and given.get("confirm") is not True and given.get("dry_run") is not True:
         raise InputError(
@@ -180,7 +186,7 @@ def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
         return None
     value = given[name]
     if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
-        raise InputError(name, _described(value), f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
+        raise InputError(name, described(value), f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
     return value.strip()
 
 
@@ -193,7 +199,8 @@ def _topics(given: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(_text({"topics": topic if topic is not None else ""}, "topics", MAX_TOPIC)) for topic in value)
 
 
-def _whole(given: dict[str, Any], name: str, least: int, most: int) -> int | None:
+def whole(given: dict[str, Any], name: str, least: int, most: int) -> int | None:
+    """A whole number of a caller's, None where it is not given. Raises InputError."""
     if name not in given:
         return None
     value = given[name]
@@ -210,14 +217,15 @@ def _choice(given: dict[str, Any], name: str, allowed: tuple[str, ...], default:
     return value
 
 
-def _flag(given: dict[str, Any], name: str) -> bool:
+def flag(given: dict[str, Any], name: str) -> bool:
+    """A caller's yes or no; no where it is not given. Raises InputError."""
     value = given.get(name, False)
     if not isinstance(value, bool):
         raise InputError(name, value, "true or false")
     return value
 
 
-def _described(value: object) -> object:
+def described(value: object) -> object:
     """A caller's value for an error, which ends up in logs: longer words of his own stay out of it, but for what is wrong in them."""
     if not isinstance(value, str) or len(value) <= MAX_SHOWN:
         return value

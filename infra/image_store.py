@@ -1,4 +1,6 @@
-"""The bucket: private, TLS only, versioned; what was deleted can be had back for 30 days."""
+"""The bucket: private, TLS only, versioned; what was deleted can be had back for 30 days. It tells EventBridge what comes in."""
+
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
@@ -17,7 +19,7 @@ class ImageStore(Construct):
         if existing and name:
             self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", name)
             return
-        self.bucket = s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=name,
@@ -44,3 +46,8 @@ class ImageStore(Construct):
                 ),
             ],
         )
+        self.bucket = bucket
+        # The construct's own switch would add a function with rights of its own, to set one property of the bucket.
+        resource = cast("s3.CfnBucket", bucket.node.default_child)
+        events = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(event_bridge_configuration=events)

@@ -8,11 +8,13 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from functions import models, settings
+from infra.batch import WORK, BatchWorkflow
 from infra.config import Config
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
 from infra.http_api import HttpApi
 from infra.image_store import DELETED_DAYS, ImageStore
+from infra.inbox import BatchInbox
 from infra.layers import Layers
 from infra.openai_key import OpenAIKey
 from infra.reader import Reader
@@ -25,7 +27,7 @@ OWN_URL = "own"
 
 
 class EaselStack(Stack):
-    """A bucket, a table, a secret, four functions and a state machine; the API with its sign-in; a schedule where one is set."""
+    """A bucket, a table, a secret, five steps and two state machines; the API with its sign-in; a schedule where one is set."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         # The region is a setting; the account is that of the deploying credentials, so that synth looks nothing up.
@@ -46,10 +48,14 @@ class EaselStack(Stack):
         )
         self._grant(steps)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
+        batch = self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024)
+        self._grant_batch(batch)
+        batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=batch, bucket=self._images.bucket)
+        BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine)
         if config.schedule:
             RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
         self._warn()
-        self._output(workflow)
+        self._output(workflow, batches)
         self._api(workflow)
 
     def _api(self, workflow: Workflow) -> None:
@@ -112,6 +118,10 @@ class EaselStack(Stack):
             settings.MONTHLY_BUDGET: str(config.monthly_budget_usd),
             settings.UNPRICED_MODELS: config.unpriced_models,
             settings.RECOVERABLE_DAYS: settings.OWNER_DECIDES if config.existing_bucket else str(DELETED_DAYS),
+            settings.IMAGES_PER_MINUTE: str(config.images_per_minute or settings.NO_LIMIT),
+            settings.MAX_PARALLEL_IMAGES: str(config.max_parallel_images),
+            settings.TOLERATED_FAILURES: f"{config.tolerated_failure_percentage:g}",
+            settings.MAX_BATCH_LINES: str(config.max_batch_lines),
         }
         if config.openai_base_url:
             environment[settings.OPENAI_BASE_URL] = config.openai_base_url
@@ -139,6 +149,15 @@ class EaselStack(Stack):
         for step in (steps.image, steps.upload, steps.cleanup):
             _allow(step, ["s3:ListBucket"], bucket)
 
+    def _grant_batch(self, batch: StepFunction) -> None:
+        """It reads manifests and writes what they ask for and what became of it: pictures are made by the steps."""
+        objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
+        for prefix in ("batches/*", WORK):
+            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix))
+        _allow(batch, ["s3:GetObjectVersion"], objects("batches/*"))
+        _allow(batch, ["s3:ListBucket"], self._images.bucket.bucket_arn)
+        _allow(batch, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table)
+
     def _grant_api(self, api: StepFunction, workflow: Workflow) -> None:
         """It reads the table and handles executions: what is paid for, written or deleted is done by the steps that those start."""
         machine = workflow.state_machine.state_machine_arn
@@ -164,13 +183,14 @@ class EaselStack(Stack):
                 said = f"{model} ends on {end[0]}: from that day on its runs are refused; use {end[1]} in its place"
                 Annotations.of(self).add_warning_v2(f"easel:shutdown-{model}", said)
 
-    def _output(self, workflow: Workflow) -> None:
+    def _output(self, workflow: Workflow, batches: BatchWorkflow) -> None:
         machine, bucket = workflow.state_machine.state_machine_arn, self._images.bucket.bucket_name
         console = f"https://{Aws.REGION}.console.aws.amazon.com"
         for name, value, description in (
             ("Bucket", bucket, "Where the pictures are"),
             ("Table", self._records.table.table_name, "What is known of them"),
             ("StateMachineArn", machine, "Start an execution of it with {} or a request"),
+            ("BatchStateMachineArn", batches.state_machine.state_machine_arn, "Start an execution of it with a manifest in the bucket"),
             ("MonthlyBudgetUsd", str(self._config.monthly_budget_usd), "The cap of this deployment; make budget changes it at once"),
             ("OpenAIKeySecret", self._key.name, "Set its value with make secret"),
             ("StartHere", f"{console}/states/home?region={Aws.REGION}#/statemachines/view/{machine}", "The machine in the console"),

@@ -23,7 +23,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from functions.errors import ONE_PICTURE, ClaimHeldError, RateLimitedError, RetryableError, leaves
-from functions.request import BY_CLEANUP
+from functions.request import BY_CLEANUP, MAX_COUNT
 from infra.function import StepFunction
 
 # What AWS itself answers when it, not our code, failed; and how a function dies.
@@ -43,6 +43,13 @@ LEASES = 2  # a call is made at most twice, and each time its function can die
 TASK_MARGIN = Duration.seconds(10)
 RUN_TIMEOUT = Duration.hours(6)
 INPUT = "{% $states.input %}"
+# A picture of a large batch waits for its turn as long as it takes: by 100 times it has waited for hours.
+TURNS = 100
+START = {
+    "request": INPUT,
+    "execution_name": "{% $states.context.Execution.Name %}",
+    "started": "{% $states.context.Execution.StartTime %}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,71 +67,84 @@ class Workflow(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, max_parallel_images: int) -> None:
         super().__init__(scope, construct_id)
-        start = {
-            "request": INPUT,
-            "execution_name": "{% $states.context.Execution.Name %}",
-            "started": "{% $states.context.Execution.StartTime %}",
-        }
-        prompt = _task(
-            self,
-            "Write the prompt",
-            steps.prompt,
-            comment="Checks the whole request, then asks the chat model",
-            payload=start,
-            lease=steps.prompt.timeout,
-        )
-        report = _task(self, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
-        upkeep = _task(self, "Delete or restore", steps.cleanup, comment="One image or one folder, as asked for", payload=start)
+        upkeep = task(self, "Delete or restore", steps.cleanup, comment="One image or one folder, as asked for", payload=START)
         # Input that is no object goes to the prompt step, which refuses it by name.
         named = "[" + ", ".join(f'"{action}"' for action in BY_CLEANUP) + "]"
         asked = sfn.Condition.jsonata(f'{{% $type($states.input) = "object" and $states.input.action in {named} %}}')
         chain = (
             sfn.Choice.jsonata(self, "Which action?", comment="Pictures are made unless a delete or a restore is asked for")
             .when(asked, upkeep)
-            .otherwise(prompt.next(_variations(self, steps, max_parallel_images)).next(report))
+            .otherwise(run_chain(self, steps, payload=START, at_once=max_parallel_images))
         )
-        self.state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(chain),
-            query_language=sfn.QueryLanguage.JSONATA,
-            comment="Easel: a prompt, then each picture bought, staged, verified and stored",
-            timeout=RUN_TIMEOUT,
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY),
-                level=sfn.LogLevel.ALL,
-                # States carry topics and descriptions: those stay out of the logs.
-                include_execution_data=False,
-            ),
-        )
+        comment = "Easel: a prompt, then each picture bought, staged, verified and stored"
+        self.state_machine = machine(self, chain, comment=comment, timeout=RUN_TIMEOUT)
 
 
-def _variations(scope: Construct, steps: Steps, max_parallel_images: int) -> sfn.Map:
-    image = _task(scope, "Make the image", steps.image, comment="Claims, pays once, stages the bytes", lease=steps.image.timeout)
-    upload = _task(scope, "Store the image", steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
+def machine(scope: Construct, chain: sfn.IChainable, *, comment: str, timeout: Duration) -> sfn.StateMachine:
+    """A Standard state machine in JSONata, traced and logged without its data."""
+    return sfn.StateMachine(
+        scope,
+        "StateMachine",
+        definition_body=sfn.DefinitionBody.from_chainable(chain),
+        query_language=sfn.QueryLanguage.JSONATA,
+        comment=comment,
+        timeout=timeout,
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            destination=logs.LogGroup(scope, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY),
+            level=sfn.LogLevel.ALL,
+            # States carry topics and descriptions: those stay out of the logs.
+            include_execution_data=False,
+        ),
+    )
+
+
+def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, str] | None, at_once: int) -> sfn.Chain:
+    """One run, from its request to its report; `payload` makes the first step's Start, None where the input is one already."""
+    prompt = task(
+        scope,
+        "Write the prompt",
+        steps.prompt,
+        comment="Checks the whole request, then asks the chat model",
+        payload=payload,
+        lease=steps.prompt.timeout,
+    )
+    report = task(scope, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
+    return prompt.next(_variations(scope, steps, at_once)).next(report)
+
+
+def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
+    image = task(
+        scope,
+        "Make the image",
+        steps.image,
+        comment="Claims, pays once, stages the bytes",
+        lease=steps.image.timeout,
+        turns=TURNS,
+    )
+    upload = task(scope, "Store the image", steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
     none = sfn.Pass.jsonata(
         scope,
         "No picture",
         comment="Refused, or never to be had: the others go on, and the last step tells",
         outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}"},
     )
-    for task in (image, upload):
-        task.add_catch(none, errors=[error.__name__ for error in ONE_PICTURE], outputs=INPUT)
+    for caught in (image, upload):
+        caught.add_catch(none, errors=[error.__name__ for error in ONE_PICTURE], outputs=INPUT)
     variations = sfn.Map.jsonata(
         scope,
         "For each variation",
         comment="One picture each, side by side",
         items=sfn.ProvideItems.jsonata("{% $states.input.variations %}"),
         item_selector={"run_id": "{% $states.input.run_id %}", "n": "{% $states.context.Map.Item.Value %}"},
-        max_concurrency=max_parallel_images,
+        max_concurrency=min(at_once, MAX_COUNT),
         outputs=INPUT,
     )
     variations.item_processor(image.next(upload))
     return variations
 
 
-def _task(
+def task(
     scope: Construct,
     name: str,
     step: StepFunction,
@@ -132,9 +152,13 @@ def _task(
     comment: str,
     payload: dict[str, str] | None = None,
     lease: Duration | None = None,
+    turns: int = 6,
 ) -> tasks.LambdaInvoke:
-    """One step as a task; `lease` where it can find a paid call claimed by another execution and has to wait that long."""
-    task = tasks.LambdaInvoke.jsonata(
+    """One step as a task; `lease` where it can find a paid call claimed by another execution and has to wait that long.
+
+    `turns` is how often it comes again when OpenAI, or the pace that all runs keep, has no turn for it.
+    """
+    made = tasks.LambdaInvoke.jsonata(
         scope,
         name,
         lambda_function=step.function,
@@ -145,16 +169,16 @@ def _task(
         task_timeout=sfn.Timeout.duration(step.timeout.plus(TASK_MARGIN)),
     )
     # OpenAI counts its limits by the minute, and may ask to wait for one.
-    task.add_retry(
+    made.add_retry(
         errors=[RateLimitedError.__name__],
         interval=Duration.seconds(20),
         backoff_rate=2,
-        max_attempts=6,
+        max_attempts=turns,
         max_delay=Duration.minutes(5),
         jitter_strategy=sfn.JitterType.FULL,
     )
     passing = [error.__name__ for error in leaves(RetryableError) if error not in (ClaimHeldError, RateLimitedError)]
-    task.add_retry(
+    made.add_retry(
         errors=passing,
         interval=Duration.seconds(2),
         backoff_rate=2,
@@ -162,7 +186,7 @@ def _task(
         max_delay=Duration.seconds(60),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    task.add_retry(
+    made.add_retry(
         errors=SERVICE_ERRORS,
         interval=Duration.seconds(2),
         backoff_rate=2,
@@ -172,5 +196,5 @@ def _task(
     )
     if lease:
         polls = LEASES * ceil(lease.to_seconds() / CLAIM_POLL.to_seconds()) + 2
-        task.add_retry(errors=[ClaimHeldError.__name__], interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
-    return task
+        made.add_retry(errors=[ClaimHeldError.__name__], interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
+    return made

@@ -148,7 +148,7 @@ def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
         "bucket": made["Bucket"],
         "table": made["Table"],
         "state_machine_arn": made["StateMachineArn"],
-        "batch_state_machine_arn": None,
+        "batch_state_machine_arn": made["BatchStateMachineArn"],
         "api_url": made["ApiUrl"],
         "openai_base_url": started["openai_base_url"],
         "user": user and user.email,

@@ -8,16 +8,17 @@ from datetime import datetime
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from functions.adapters import aws
-from functions.errors import BadImageError
+from functions.errors import BadImageError, InputError
 from functions.settings import settings
 
 PAGE = 1000  # the most keys that one list or one delete takes
+CHUNK = 1024 * 1024
 STAGING_CONNECT_SECONDS, STAGING_READ_SECONDS = 2, 5
 STAGING_PUT_SECONDS = STAGING_CONNECT_SECONDS + STAGING_READ_SECONDS  # the longest that one put into staging hangs
 
@@ -106,6 +107,31 @@ class ObjectStore:
                 raise BadImageError(f"{key!a} has {answer['ContentLength']:,} bytes, more than {limit:,}; it stays there")
             body: bytes = answer["Body"].read()
             return body
+
+    def fetch(self, key: str, into: IO[bytes], *, version_id: str | None = None, limit: int | None = None) -> str | None:
+        """Copy an object into a file in bounded memory, and give its version's id; None where there is none.
+
+        Raises InputError above `limit` bytes, before they are read.
+        """
+        version = {"VersionId": version_id} if version_id else {}
+        with aws.named(f"reading {key!a}"):
+            try:
+                answer = self._client.get_object(**self._where, Key=key, **version)
+            except ClientError as error:
+                if _is_absent(error) or error.response.get("Error", {}).get("Code") == "NoSuchVersion":
+                    return None
+                raise
+            if limit is not None and answer["ContentLength"] > limit:
+                raise InputError(key, f"of {answer['ContentLength']:,} bytes", f"at most {limit:,} bytes")
+            for chunk in answer["Body"].iter_chunks(CHUNK):
+                into.write(chunk)
+        return str(answer.get("VersionId", ""))
+
+    def put_file(self, key: str, file: IO[bytes], *, content_type: str) -> None:
+        """Write a file from its beginning, whatever stands at the key, in bounded memory."""
+        file.seek(0)
+        with aws.named(f"writing {key!a}"):
+            self._client.put_object(**self._where, Key=key, Body=file, ContentType=content_type)
 
     def head(self, key: str, version_id: str | None = None) -> StoredObject | None:
         """An object's size and metadata, None where there is none; the current object's unless a version is named."""

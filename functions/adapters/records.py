@@ -5,6 +5,7 @@ claimed ─► staged ─► stored ◄─► deleted     claimed ─► refused
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from functions.adapters.table import Item, Table
 WRITTEN = "written"
 STORED, DELETED = shelves.STORED, shelves.DELETED
 STAGED, REFUSED, LOST, BAD = "staged", "refused", "lost", "bad"
+MOST_AT_ONCE = 100  # items that DynamoDB gives for one batched read
 R = TypeVar("R")
 
 
@@ -126,11 +128,16 @@ class Records:
 
     def run(self, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
         """All records of a run, pictures by number."""
-        items = self._table.query(f"run#{run_id}")
-        prompts = [read(PromptRecord, item) for item in items if item["sk"] == "prompt"]
-        chats = [read(ChatRecord, item) for item in items if item["sk"] == "chat"]
-        images = [read(ImageRecord, item) for item in items if item["sk"].startswith("image#")]
-        return (prompts[0] if prompts else None), (chats[0] if chats else None), sorted(images, key=lambda image: image.n)
+        return _of_run(self._table.query(f"run#{run_id}"))
+
+    def runs(self, wanted: Mapping[str, int]) -> dict[str, tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]]:
+        """The records of many runs, each with so many pictures at most; pictures by number."""
+        these = [(f"run#{run_id}", sk) for run_id, most in wanted.items() for sk in ("prompt", "chat", *_pictures(most))]
+        found: dict[str, list[Item]] = {run_id: [] for run_id in wanted}
+        for start in range(0, len(these), MOST_AT_ONCE):
+            for item in self._table.get_many(these[start : start + MOST_AT_ONCE]):
+                found[item["pk"].removeprefix("run#")].append(item)
+        return {run_id: _of_run(items) for run_id, items in found.items()}
 
     def stage(self, claim: ImageRecord, staged: ImageRecord) -> bool:
         """End a claim whose bytes lie in staging; False where the record has changed since it was read."""
@@ -223,6 +230,21 @@ class Records:
         id_ = keys.picture_id(run_id, n)
         counted = shelves.counted(self._table, folder=folder, picture_id=id_, pictures=one, size=one * item["bytes"])
         return all(self._table.write(change, counted))
+
+
+def _of_run(items: Iterable[Item]) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
+    by_key = {item["sk"]: item for item in items}
+    prompt, chat = by_key.get("prompt"), by_key.get("chat")
+    images = [read(ImageRecord, item) for sk, item in by_key.items() if sk.startswith("image#")]
+    return (
+        read(PromptRecord, prompt) if prompt else None,
+        read(ChatRecord, chat) if chat else None,
+        sorted(images, key=lambda image: image.n),
+    )
+
+
+def _pictures(most: int) -> list[str]:
+    return [f"image#{n}" for n in range(1, most + 1)]
 
 
 def _item(record: PromptRecord) -> Item:

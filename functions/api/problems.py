@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from functions.errors import (
     AuthError,
     BadImageError,
+    BatchFailedError,
     BudgetExceededError,
     ClaimHeldError,
     ConfigError,
@@ -44,6 +45,7 @@ WHAT_TO_DO: dict[str, str] = {
     StorageDeniedError.__name__: "The bucket, its policy or a role refuses: whoever runs this deployment has to look at them.",
     ConflictError.__name__: "It does not fit what is there already: look at the run, or use another key.",
     NotFoundError.__name__: "Check the name: it may be mistyped, or gone.",
+    BatchFailedError.__name__: "Look at its report, mend what is named, and start the batch again: it pays only for what is missing.",
     ConfigError.__name__: "The deployment is set up wrong: whoever runs it has to deploy it again.",
     ModelRetiredError.__name__: "Use the model that is named in its place.",
     UNEXPECTED: "It is no fault of yours, and it is in the log: try again, and tell whoever runs this deployment.",

@@ -32,12 +32,15 @@ def question(wanted: Request, topic: str, settings: Settings, *, today: date) ->
     return Question(model=model, user=user, estimate_micro_usd=bound)
 
 
-def estimate(wanted: Request, question: Question | None, *, text: str | None = None) -> int | None:
-    """Upper bound of the run in micro-dollars, None where a price is unknown; `text` is the prompt, once it is written."""
+def estimate(wanted: Request, question: Question | None, *, text: str | None = None, pictures: int | None = None) -> int | None:
+    """Upper bound of the run in micro-dollars, None where a price is unknown; `text` is the prompt, once it is written.
+
+    `pictures` is how many have to be bought, where that is not the request's count.
+    """
     longest = text or wanted.prompt or "x" * writing.MAX_WRITTEN_BYTES
     picture = models.estimate_image(wanted.model, prompt=longest, size=wanted.size, quality=wanted.quality)
     chat = question.estimate_micro_usd if question else 0
-    return None if picture is None or chat is None else chat + wanted.count * picture
+    return None if picture is None or chat is None else chat + (wanted.count if pictures is None else pictures) * picture
 
 
 def dearest_topic(wanted: Request) -> str:

@@ -1,0 +1,221 @@
+"""Checks a manifest whole before a cent is spent, prices what is missing of it, and writes down what there is to do."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from functions import keys, request
+from functions.adapters import records
+from functions.adapters.batches import Batches, BatchStart
+from functions.adapters.budget import Budget, MonthBudget, month_of
+from functions.adapters.claims import CLAIMED
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord, Records
+from functions.batch.asked import Asked, parse
+from functions.batch.manifest import MAX_BYTES, Line, lines
+from functions.contract import Batch, Problem, Start
+from functions.errors import BudgetExceededError, EaselError, InputError
+from functions.prompt import pricing, writing
+from functions.prompt.pricing import Question
+from functions.request import Request
+from functions.settings import Settings
+from functions.telemetry import logger
+
+GROUP = 25  # lines whose records are read at once
+SHOWN = 20
+FINISHED = (records.STORED, records.DELETED, records.REFUSED)
+JSON_LINES = "application/jsonl"
+Known = tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]
+NOTHING: Known = (None, None, [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One good line: its run id, its request as it came and as it is understood, and the question that its prompt needs."""
+
+    line: int
+    run_id: str
+    said: dict[str, Any]
+    wanted: Request
+    question: Question | None
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What has been found so far; micro-dollars, None once a price is unknown."""
+
+    lines: int = 0
+    pictures: int = 0
+    todo: int = 0
+    postponed: int = 0
+    bad: int = 0
+    estimate: int | None = 0
+    taken: int = 0
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+    def takes(self, cost: int | None, *, finished: bool, pictures: int, room: Callable[[int], bool] | None) -> bool:
+        """Count a good line; whether it is to be made: it is not finished, and where `room` is asked, its cost fits with those before."""
+        self.lines += 1
+        self.pictures += pictures
+        self.estimate = None if cost is None or self.estimate is None else self.estimate + cost
+        if finished:
+            return False
+        if room and cost and not room(self.taken + cost):
+            self.postponed += 1
+            return False
+        self.taken += cost or 0
+        self.todo += 1
+        return True
+
+
+def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore, book: Records, batches: Batches, budget: Budget) -> Batch:
+    """What a batch will do and what it costs at most. Raises InputError or BudgetExceededError where it may not begin."""
+    asked = parse(start.request, settings)
+    name, work = asked.name, keys.batch_work(asked.name, start.execution_name)
+    problems_key = keys.batch_file(name, "problems.jsonl")
+    state, tally = budget.read(month_of(now)), Tally()
+    room = state.fits if asked.allow_partial else None
+    with TemporaryFile() as manifest, TemporaryFile() as whole, TemporaryFile() as todo, TemporaryFile() as bad:
+        version_id = store.fetch(asked.manifest, manifest, version_id=asked.version_id, limit=MAX_BYTES)
+        if version_id is None:
+            raise InputError("manifest", asked.manifest, "the key of a file that is in the bucket, in a version that is there")
+        again = batches.latest(name) is not None
+        batches.note(
+            BatchStart(name=name, execution=start.execution_name, manifest=asked.manifest, version_id=version_id, started=start.started)
+        )
+        jobs = _jobs(lines(manifest, key=asked.manifest), asked, tally, bad, settings=settings, today=now.date())
+        for group in _groups(jobs):
+            wanted = {job.run_id: job.wanted.count for job in group if again or job.wanted.request_id}
+            known = book.runs(wanted)
+            for job in group:
+                item = _item(job)
+                _write(whole, item)
+                cost, finished = _missing(job, known.get(job.run_id, NOTHING))
+                if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
+                    _write(todo, item)
+        if tally.bad:
+            store.put_file(problems_key, bad, content_type=JSON_LINES)
+        _refuse(asked, tally, problems_key, state, budget)
+        store.put_file(f"{work}lines.jsonl", whole, content_type=JSON_LINES)
+        store.put_file(f"{work}todo.jsonl", todo, content_type=JSON_LINES)
+    logger.info("manifest checked", batch=name, lines=tally.lines, bad=tally.bad, todo=tally.todo, estimate_micro_usd=tally.estimate)
+    return Batch(
+        batch=name,
+        manifest=asked.manifest,
+        version_id=version_id,
+        execution=start.execution_name,
+        started=start.started,
+        dry_run=asked.dry_run,
+        lines=tally.lines,
+        pictures=tally.pictures,
+        todo=tally.todo,
+        postponed=tally.postponed,
+        bad=tally.bad,
+        problems=tuple(tally.problems),
+        problems_key=problems_key if tally.bad else None,
+        estimate_usd=None if tally.estimate is None else tally.estimate / 1_000_000,
+        budget_left_usd=max(0, state.cap - state.committed) / 1_000_000,
+        fits=state.fits(tally.estimate),
+        lines_key=f"{work}lines.jsonl",
+        todo_key=f"{work}todo.jsonl",
+        results_prefix=f"{work}results",
+        max_parallel_images=asked.max_parallel_images,
+        tolerated_failure_percentage=asked.tolerated_failure_percentage,
+        ended_by=None,
+    )
+
+
+def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, settings: Settings, today: date) -> Iterator[Job]:
+    """The good lines; the others are counted and written down."""
+    first: dict[bytes, int] = {}
+    good = 0
+    for line in found:
+        if good + tally.bad == settings.max_batch_lines:
+            raise InputError(
+                "manifest", f"{asked.manifest} with line {line.number:,}", f"at most {settings.max_batch_lines:,} lines (max_batch_lines)"
+            )
+        try:
+            job = _job(line, asked.name, settings, today=today)
+            # The same request twice is more often a slip than a wish, and would be paid twice.
+            same = f"id {job.said['request_id']}" if job.wanted.request_id else request.digest(job.said)
+            earlier = first.setdefault(bytes.fromhex(same)[:16] if not job.wanted.request_id else same.encode(), line.number)
+            if earlier != line.number:
+                raise InputError("the line", f"the same as line {earlier}", "each request once: count makes variations of one")
+        except EaselError as error:
+            tally.bad += 1
+            problem = Problem(
+                line=line.number,
+                field=error.field if isinstance(error, InputError) else None,
+                error=type(error).__name__,
+                message=str(error),
+            ).to_state()
+            tally.problems += [problem][: SHOWN - len(tally.problems)]
+            _write(bad, problem | {"raw": line.raw})
+        else:
+            good += 1
+            yield job
+
+
+def _job(line: Line, name: str, settings: Settings, *, today: date) -> Job:
+    if line.error or line.said is None:
+        raise line.error or InputError("the line", line.raw, "a request")
+    for field_, allowed in (("action", ("create",)), ("dry_run", (False,))):
+        if line.said.get(field_) not in (None, *allowed):
+            raise InputError(field_, line.said[field_], "not in a line: a batch makes pictures, and dry_run is said of all of it")
+    wanted = request.parse(line.said, request.defaults(settings), today=today)
+    run_id = wanted.request_id or keys.batch_line(name, line.number)
+    question = pricing.question(wanted, writing.pick_topic(wanted, run_id=run_id), settings, today=today)
+    return Job(line=line.number, run_id=run_id, said=line.said, wanted=wanted, question=question)
+
+
+def _missing(job: Job, known: Known) -> tuple[int | None, bool]:
+    """The upper bound of what one line still costs, in micro-dollars or None, and whether it is finished."""
+    prompt, _, images = known
+    statuses = {image.n: image.status for image in images}
+    numbers = range(1, job.wanted.count + 1)
+    missing = sum(statuses.get(n, CLAIMED) == CLAIMED for n in numbers)
+    question = None if prompt else job.question
+    cost = pricing.estimate(job.wanted, question, text=prompt.text if prompt else None, pictures=missing)
+    return cost, all(statuses.get(n) in FINISHED for n in numbers)
+
+
+def _item(job: Job) -> dict[str, Any]:
+    return {"line": job.line, "run_id": job.run_id, "pictures": job.wanted.count, "request": job.said}
+
+
+def _refuse(asked: Asked, tally: Tally, problems_key: str, state: MonthBudget, budget: Budget) -> None:
+    """Raise where the batch may not begin; a dry run only tells."""
+    total = tally.lines + tally.bad
+    if total == 0:
+        raise InputError("manifest", f"{asked.manifest} without a line", "at least one request")
+    if asked.dry_run:
+        return
+    if tally.bad * 100 > asked.tolerated_failure_percentage * total or not tally.lines:
+        told = "; ".join(f"line {one['line']}: {one['message']}" for one in tally.problems[:5])
+        more = f"; and {tally.bad - 5} more" if tally.bad > 5 else ""
+        raise InputError(
+            "manifest",
+            f"{asked.manifest} with {tally.bad} bad of {total} lines",
+            f"{asked.tolerated_failure_percentage:g} % (tolerated_failure_percentage); all of them are in {problems_key}: {told}{more}",
+        )
+    if asked.allow_partial:
+        return
+    try:
+        budget.check(state, tally.estimate, purpose=f"batch {asked.name}")
+    except BudgetExceededError as error:
+        error.add("with allow_partial: true it makes as many lines as fit")
+        raise
+
+
+def _groups(jobs: Iterator[Job]) -> Iterator[list[Job]]:
+    while group := list(islice(jobs, GROUP)):
+        yield group
+
+
+def _write(file: IO[bytes], item: dict[str, Any]) -> None:
+    # Lone surrogates, which no JSON in UTF-8 can hold, are escaped.
+    file.write(json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")

@@ -1,0 +1,140 @@
+"""What became of a batch: from the records of its lines, and from the results that Step Functions wrote for the reasons of failures."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from functions import keys
+from functions.adapters import records
+from functions.adapters.history import message
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import Records
+from functions.batch.checking import FINISHED, GROUP, JSON_LINES, SHOWN, Known
+from functions.contract import Batch, BatchReport, Problem
+from functions.errors import BatchFailedError, ConfigError
+from functions.telemetry import count, logger
+
+MAX_REASON = 500  # characters of a failure's words
+NOT_STARTED = "NotStarted"
+UNKNOWN = "Unknown"
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """The sums over all lines so far; micro-dollars, None once a cost is unknown."""
+
+    pictures: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    not_started: int = 0
+    possibly_paid: int = 0
+    cost: int | None = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+
+def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) -> BatchReport:
+    """Write report.json and failed.jsonl, and give the report. Raises BatchFailedError where the batch ended before its end."""
+    outcome, reasons = Outcome(), _reasons(batch.results_prefix, store)
+    report_key, failed_key = (keys.batch_file(batch.batch, file) for file in ("report.json", "failed.jsonl"))
+    with TemporaryFile() as failed:
+        if batch.bad:
+            for problem in _read(keys.batch_file(batch.batch, "problems.jsonl"), store):
+                _fail(outcome, line=problem["line"], why=(problem["error"], problem["message"]))
+                failed.write(problem["raw"].encode() + b"\n")
+        lines = _read(batch.lines_key, store)
+        while group := list(islice(lines, GROUP)):
+            known = book.runs({item["run_id"]: item["pictures"] for item in group})
+            for item in group:
+                _add(outcome, item, known[item["run_id"]], reasons.get(item["run_id"]), failed)
+        made = BatchReport(
+            batch=batch.batch,
+            manifest=batch.manifest,
+            version_id=batch.version_id,
+            lines=batch.lines + batch.bad,
+            stored=outcome.pictures[records.STORED],
+            refused=outcome.pictures[records.REFUSED],
+            deleted=outcome.pictures[records.DELETED],
+            failed=outcome.failed,
+            not_started=outcome.not_started,
+            possibly_paid=outcome.possibly_paid,
+            reasons=dict(outcome.reasons),
+            failures=tuple(outcome.failures),
+            cost_usd=None if outcome.cost is None else outcome.cost / 1_000_000,
+            estimate_usd=batch.estimate_usd,
+            seconds=round((now - datetime.fromisoformat(batch.started)).total_seconds(), 1),
+            report_key=report_key,
+            failed_key=failed_key if outcome.failed or outcome.not_started else None,
+        )
+        if made.failed_key:
+            store.put_file(failed_key, failed, content_type=JSON_LINES)
+    body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
+    store.put(report_key, body, content_type="application/json")
+    count("BatchLinesFailed", made.failed)
+    logger.info("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.cost_usd)
+    if batch.ended_by:
+        raise BatchFailedError(_said(batch, made))
+    return made
+
+
+def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, str] | None, failed: IO[bytes]) -> None:
+    prompt, chat, images = known
+    outcome.pictures.update(image.status for image in images)
+    outcome.possibly_paid += sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0)
+    costs = [prompt.chat_cost_micro_usd] if prompt else []
+    costs += [image.cost_micro_usd for image in images if image.status != records.REFUSED]
+    outcome.cost = None if None in costs or outcome.cost is None else outcome.cost + sum(cost for cost in costs if cost)
+    if sum(image.status in FINISHED for image in images) == item["pictures"]:
+        return
+    if why is None and prompt is None and chat is None:
+        outcome.not_started += 1
+        why = (NOT_STARTED, "not begun: the batch ended before, or the month's budget has no room for it")
+        outcome.reasons[NOT_STARTED] += 1
+    else:
+        _fail(outcome, line=item["line"], why=why or (UNKNOWN, "begun and not finished: the batch was stopped, or it goes on elsewhere"))
+    # With its run id, so that another start of these lines pays only for what is missing.
+    failed.write(json.dumps(item["request"] | {"request_id": item["run_id"]}).encode() + b"\n")
+
+
+def _fail(outcome: Outcome, *, line: int, why: tuple[str, str]) -> None:
+    outcome.failed += 1
+    outcome.reasons[why[0]] += 1
+    if len(outcome.failures) < SHOWN:
+        outcome.failures.append(Problem(line=line, field=None, error=why[0], message=why[1]).to_state())
+
+
+def _reasons(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
+    """The error of each failed line by its run id, its name and its words, as Step Functions wrote them down."""
+    found = {}
+    for manifest in [one.key for one in store.objects(f"{prefix}/") if one.key.endswith("/manifest.json")]:
+        for results in next(_read(manifest, store, whole=True))["ResultFiles"].get("FAILED", []):
+            for child in _read(results["Key"], store):
+                error = str(child.get("Error") or child.get("Status") or UNKNOWN)
+                said = message(child.get("Cause")) or error
+                found[json.loads(child["Input"])["execution_name"]] = (error, said[:MAX_REASON])
+    return found
+
+
+def _read(key: str, store: ObjectStore, *, whole: bool = False) -> Iterator[Any]:
+    """The lines of a file, each read as JSON; or the file `whole`."""
+    with TemporaryFile() as file:
+        if store.fetch(key, file) is None:
+            raise ConfigError(f"{key} is not there any more; start the batch again, it pays only for what is missing")
+        file.seek(0)
+        if whole:
+            yield json.loads(file.read())
+        else:
+            yield from map(json.loads, file)
+
+
+def _said(batch: Batch, made: BatchReport) -> str:
+    whys = ", ".join(f"{error} {number}" for error, number in made.reasons.items())
+    return (
+        f"{made.failed} of {made.lines} lines failed ({whys}), more than the {batch.tolerated_failure_percentage:g} % that are tolerated; "
+        f"{made.stored} pictures are stored; which and why is in {made.report_key}; mend that, then start the same batch again: it pays "
+        "only for what is missing"
+    )

@@ -1,0 +1,273 @@
+"""A batch is checked whole before a cent is spent, prices what is missing, and is reported from the records of its lines."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions import models
+from functions.adapters import records
+from functions.adapters.batches import Batches
+from functions.adapters.budget import Budget, month_of
+from functions.adapters.claims import CLAIMED
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ImageRecord, PromptRecord, Records
+from functions.adapters.table import Table
+from functions.batch.checking import check
+from functions.batch.reporting import report
+from functions.contract import Batch, BatchReport, Start
+from functions.errors import BatchFailedError, BudgetExceededError, InputError
+from functions.settings import Settings
+from tests.functions.conftest import BUCKET, CAP, NOW, keys_in, make_settings
+
+MANIFEST = "batches/spring.jsonl"
+PAINTED = {"prompt": "A kite", "quality": "low"}
+
+
+class Step:
+    """The batch step with its outside world around it."""
+
+    def __init__(self, s3: Any, store: ObjectStore, book: Records, batches: Batches, budget: Budget) -> None:
+        self.s3, self.store, self.book, self.batches, self.budget = s3, store, book, batches, budget
+        self.settings: Settings = make_settings()
+
+    def put(self, *lines: Any, key: str = MANIFEST) -> None:
+        self.put_bytes("".join(json.dumps(line) + "\n" for line in lines).encode(), key=key)
+
+    def put_bytes(self, body: bytes, *, key: str = MANIFEST) -> None:
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+    def check(self, *, execution: str = "first", **asked: Any) -> Batch:
+        start = Start(request={"manifest": MANIFEST} | asked, execution_name=execution, started="2026-11-24T03:15:00Z")
+        outside: dict[str, Any] = {"store": self.store, "book": self.book, "batches": self.batches, "budget": self.budget}
+        return check(start, settings=self.settings, now=NOW, **outside)
+
+    def report(self, batch: Batch) -> BatchReport:
+        return report(batch, now=NOW, store=self.store, book=self.book)
+
+    def read(self, key: str) -> list[Any]:
+        body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return [json.loads(line) for line in body.splitlines()]
+
+    def make(self, run_id: str, *, n: int = 1, status: str = records.STORED, cost: int | None = 6_000, possibly_paid: int = 0) -> None:
+        """Leave the records of a run whose picture has this status."""
+        choices = {"count": 1, "model": "gpt-image-2.6-flare", "folder_name": "f"}
+        prompt = PromptRecord(
+            run_id=run_id, digest="d", started="2026-11-24T03:15:00Z", text="A kite", title="Kite", alt_text="A kite", tags=[], topic="Sport",
+            choices=choices, estimate_micro_usd=1, chat_model=None, chat_cost_micro_usd=50, execution=run_id,
+        )  # fmt: skip
+        if self.book.prompt(run_id) is None:
+            self.book.keep_prompt(prompt, paid=None)
+        image = ImageRecord(
+            run_id=run_id, n=n, status=status, purchase=1, possibly_paid=possibly_paid, lease_until=0, month="2026-11",
+            reserved_micro_usd=9_000, cost_micro_usd=cost,
+        )  # fmt: skip
+        table = self.book._table
+        item = {"pk": f"run#{run_id}", "sk": image.sk} | {name: value for name, value in vars(image).items() if value is not None}
+        table.write(table.put(item))
+
+    def results(self, batch: Batch, *failed: tuple[str, str, str]) -> None:
+        """What Step Functions writes at the end of a Map Run."""
+        folder = f"{batch.results_prefix}/0b1c"
+        children = [
+            {
+                "Status": "FAILED",
+                "Error": error,
+                "Cause": json.dumps({"errorMessage": said}),
+                "Input": json.dumps({"execution_name": run_id}),
+            }
+            for run_id, error, said in failed
+        ]
+        self.put(*children, key=f"{folder}/FAILED_0.jsonl")
+        files = {"FAILED": [{"Key": f"{folder}/FAILED_0.jsonl", "Size": 1}], "PENDING": [], "SUCCEEDED": []}
+        self.put({"DestinationBucket": BUCKET, "MapRunArn": "arn", "ResultFiles": files}, key=f"{folder}/manifest.json")
+
+
+@pytest.fixture
+def step(s3: Any, store: ObjectStore, table: Table, book: Records, budget: Budget) -> Step:
+    return Step(s3, store, book, Batches(table), budget)
+
+
+def test_each_line_gets_a_run_id_of_the_batch_s_name_and_its_number(step: Step) -> None:
+    step.put_bytes(b'{"topic": "Sport"}\n\n{"description": "A kite", "count": 3}\n')
+    batch = step.check()
+    assert (batch.batch, batch.lines, batch.pictures, batch.todo, batch.bad) == ("spring", 2, 4, 2, 0)
+    assert step.read(batch.todo_key) == [
+        {"line": 1, "run_id": "spring-1", "pictures": 1, "request": {"topic": "Sport"}},
+        {"line": 3, "run_id": "spring-3", "pictures": 3, "request": {"description": "A kite", "count": 3}},
+    ]
+
+
+def test_the_manifest_is_the_version_that_was_named_whatever_stands_there_now(step: Step) -> None:
+    step.put({"topic": "Sport"})
+    first = step.s3.head_object(Bucket=BUCKET, Key=MANIFEST)["VersionId"]
+    step.put({"topic": "Sport"}, {"topic": "Science"})
+    assert step.check(version_id=first).lines == 1
+    assert step.check().lines == 2
+    assert step.check(version_id=first).version_id == first
+
+
+def test_the_estimate_is_the_sum_of_what_each_line_may_cost(step: Step) -> None:
+    step.put(PAINTED, PAINTED | {"count": 2, "style": None, "quality": "high"})
+    one, two = (
+        models.estimate_image("gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality=quality) for quality in ("low", "high")
+    )
+    assert one
+    assert two
+    assert step.check().estimate_usd == pytest.approx((one + 2 * two) / 1_000_000)
+
+
+BAD = ({"count": 11}, {"colour": "red"}, {"action": "delete_folder", "folder_name": "x", "confirm": True}, {"dry_run": True}, PAINTED)
+
+
+def test_a_dry_run_tells_every_bad_line_and_the_estimate_and_buys_nothing(step: Step) -> None:
+    step.put(PAINTED, *BAD)
+    batch = step.check(dry_run=True)
+    assert (batch.dry_run, batch.lines, batch.bad, batch.fits) == (True, 1, 5, True)
+    assert [(one["line"], one["field"], one["error"]) for one in batch.problems] == [
+        (2, "count", "InputError"), (3, "colour", "InputError"), (4, "action", "InputError"), (5, "dry_run", "InputError"),
+        (6, "the line", "InputError"),
+    ]  # fmt: skip
+    assert batch.problems[0]["message"] == "count is 11; allowed: a whole number from 1 to 10"
+    assert "the same as line 1" in batch.problems[4]["message"]
+    assert batch.problems_key
+    assert [one["line"] for one in step.read(batch.problems_key)] == [2, 3, 4, 5, 6]
+
+
+def test_more_bad_lines_than_are_tolerated_refuse_the_batch_with_their_numbers(step: Step) -> None:
+    step.put(PAINTED, *BAD)
+    with pytest.raises(InputError, match=r"5 bad of 6 lines.*line 2: count is 11.*line 6") as refused:
+        step.check()
+    assert "batches/spring/problems.jsonl" in str(refused.value)
+    with pytest.raises(InputError):
+        step.check(tolerated_failure_percentage=83)
+    assert step.check(tolerated_failure_percentage=84).todo == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"manifest": "catalogue.jsonl"}, "manifest is"), ({"manifest": "batches/../x.jsonl"}, "manifest is"),
+        ({"manifest": "batches/missing.jsonl"}, "a file that is in the bucket"), ({"manifest": f"batches/{'x' * 61}.jsonl"}, "1 to 60"),
+        ({"manifest": "batches/inbox.jsonl"}, "not inbox"), ({"manifets": 1}, "did you mean manifest"),
+        ({"max_parallel_images": 6}, "from 1 to 5"), ({"tolerated_failure_percentage": 101}, "from 0 to 100"),
+        ({"dry_run": "yes"}, "true or false"), ({"version_id": 7}, "version_id"),
+        ({"version_id": "00000000-0000-0000-0000-000000000000"}, "version that is there"),
+    ],
+)  # fmt: skip
+def test_a_start_that_is_wrong_is_named(step: Step, asked: dict[str, Any], why: str) -> None:
+    step.put(PAINTED)
+    with pytest.raises(InputError, match=why):
+        step.check(**asked)
+
+
+def test_a_manifest_without_a_line_and_one_with_too_many_are_refused(step: Step) -> None:
+    step.put_bytes(b"\n\n")
+    with pytest.raises(InputError, match="without a line"):
+        step.check()
+    step.settings = replace(step.settings, max_batch_lines=2)
+    step.put({"topic": "a"}, {"topic": "b"}, {"topic": "c"})
+    with pytest.raises(InputError, match=r"line 3.*at most 2 lines \(max_batch_lines\)"):
+        step.check()
+    step.put({"topic": "a"}, {"topic": "b"})
+    assert step.check().lines == 2
+
+
+def test_a_batch_that_does_not_fit_into_the_month_s_budget_is_refused_unless_a_part_is_allowed(step: Step) -> None:
+    lines = [PAINTED | {"file_name": f"a{n}"} for n in range(200)]
+    step.put(*lines)
+    with pytest.raises(BudgetExceededError, match=r"batch spring.*allow_partial"):
+        step.check()
+    told = step.check(dry_run=True)
+    assert (told.fits, told.todo) == (False, 200)
+    part = step.check(allow_partial=True)
+    estimate = told.estimate_usd
+    assert estimate
+    assert part.todo == int(200 * CAP / 1_000_000 / estimate)
+    assert part.todo + part.postponed == 200
+
+
+def test_another_start_has_to_do_only_what_is_missing_and_prices_only_that(step: Step) -> None:
+    step.put(*(PAINTED | {"file_name": f"a{n}"} for n in range(6)))
+    first = step.check()
+    estimate = first.estimate_usd
+    assert estimate
+    for line, status in ((1, records.STORED), (2, records.REFUSED), (3, records.DELETED), (4, records.STAGED), (5, CLAIMED)):
+        step.make(f"spring-{line}", status=status)
+    again = step.check(execution="second")
+    assert [item["line"] for item in step.read(again.todo_key)] == [4, 5, 6]
+    assert again.estimate_usd == pytest.approx(estimate / 6 * 2)  # what is staged is bought already
+    assert len(step.read(again.lines_key)) == 6
+
+
+def test_the_report_counts_pictures_lines_money_and_reasons(step: Step) -> None:
+    step.put(*(PAINTED | {"file_name": f"a{n}"} for n in range(6)))
+    batch = step.check()
+    step.make("spring-1")
+    step.make("spring-2", status=records.REFUSED, cost=None)
+    step.make("spring-3", status=records.BAD, cost=6_000)
+    step.make("spring-4", status=CLAIMED, cost=6_000, possibly_paid=2)
+    step.make("spring-5")
+    step.results(batch, ("spring-3", "BadImageError", "what came is no picture"), ("spring-4", "OutcomeUnknownError", "who knows"))
+    made = step.report(batch)
+    assert (made.lines, made.stored, made.refused, made.failed, made.not_started, made.possibly_paid) == (6, 2, 1, 2, 1, 2)
+    assert made.reasons == {"BadImageError": 1, "OutcomeUnknownError": 1, "NotStarted": 1}
+    assert [(one["line"], one["message"]) for one in made.failures] == [(3, "what came is no picture"), (4, "who knows")]
+    assert made.cost_usd == pytest.approx((4 * 6_000 + 5 * 50) / 1_000_000)
+    assert made.seconds == 2
+    assert step.read(made.report_key.replace("report.json", "failed.jsonl")) == [
+        PAINTED | {"file_name": f"a{n - 1}", "request_id": f"spring-{n}"} for n in (3, 4, 6)
+    ]
+    body = step.s3.get_object(Bucket=BUCKET, Key="batches/spring/report.json")["Body"].read()
+    assert json.loads(body) == json.loads(json.dumps(made.to_state()))
+
+
+def test_a_cost_that_is_not_known_makes_the_batch_s_unknown(step: Step) -> None:
+    step.put(PAINTED)
+    batch = step.check()
+    step.make("spring-1", cost=None)
+    assert step.report(batch).cost_usd is None
+
+
+def test_the_failed_lines_are_a_manifest_that_goes_on_with_the_same_runs(step: Step) -> None:
+    step.put_bytes(b'{"prompt": "A kite", "quality": "low"}\n{"topic": "Sport"\n')
+    batch = step.check(tolerated_failure_percentage=50)
+    step.results(batch, ("spring-1", "AuthError", "no key"))
+    made = step.report(batch)
+    assert (made.failed, made.reasons) == (2, {"InputError": 1, "AuthError": 1})
+    assert made.failed_key == "batches/spring/failed.jsonl"
+    body = step.s3.get_object(Bucket=BUCKET, Key=made.failed_key)["Body"].read().decode().splitlines()
+    assert body[0] == '{"topic": "Sport"'  # as it came, to be mended
+    again = step.check(manifest=made.failed_key, execution="again", tolerated_failure_percentage=50)
+    assert again.batch == "spring.failed"
+    assert [item["run_id"] for item in step.read(again.todo_key)] == ["spring-1"]
+
+
+def test_a_batch_that_was_ended_is_reported_and_then_red(step: Step) -> None:
+    step.put(PAINTED, {"topic": "Sport"})
+    batch = replace(step.check(), ended_by="States.ExceedToleratedFailureThreshold")
+    step.results(batch, ("spring-1", "AuthError", "OpenAI refuses the key"))
+    with pytest.raises(BatchFailedError, match=r"1 of 2 lines failed \(AuthError 1, NotStarted 1\)"):
+        step.report(batch)
+    assert "batches/spring/report.json" in keys_in(step.s3)
+
+
+def test_two_lines_with_one_request_id_are_refused(step: Step) -> None:
+    step.put({"request_id": "a", "topic": "Sport"}, {"request_id": "a", "topic": "Science"}, {"request_id": "b", "topic": "Sport"})
+    batch = step.check(dry_run=True)
+    assert [one["line"] for one in batch.problems] == [2]
+
+
+def test_the_state_of_a_batch_stays_small_whatever_is_wrong_with_its_lines(step: Step) -> None:
+    step.put(*({"topic": "\N{SNOWMAN}" * 5_000, "file_name": f"{n}"} for n in range(200)))
+    batch = step.check(dry_run=True)
+    assert batch.bad == 200
+    assert len(json.dumps(batch.to_state())) < 20_000
+
+
+def test_the_budget_is_that_of_the_month(step: Step) -> None:
+    step.put(PAINTED)
+    step.budget.set_cap(month_of(NOW), 0)
+    with pytest.raises(BudgetExceededError):
+        step.check()
