@@ -8,6 +8,7 @@ lambda_errors       a failure is named by the exception's class, and a handler t
 lambda_logs         no 50 ms of waiting after a call that logs nothing
 lambda_workers      a bounded number of processes for each function; further calls queue; none outlives the emulator
 object_copies       CopyObject honours If-None-Match
+object_events       EventBridge is told the version of a new object
 states_timing       no pause before an execution; MaxDelaySeconds and JitterStrategy of a Retry count
 states_map          a failed iteration ends its Map and aborts the others; a stopped execution stays stopped
 states_distributed  a Distributed Map in JSONata, with result files, whose tolerance and stop count at once

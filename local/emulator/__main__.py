@@ -10,6 +10,7 @@ from local.emulator import (
     lambda_logs,
     lambda_workers,
     object_copies,
+    object_events,
     states_distributed,
     states_history,
     states_map,
@@ -25,6 +26,7 @@ def _patch() -> None:
     lambda_logs.apply()
     lambda_workers.apply(_workers())
     object_copies.apply()
+    object_events.apply()
     states_timing.apply()
     states_map.apply()
     states_distributed.apply()

@@ -1,6 +1,7 @@
 """Each test shows a gap in plain MiniStack, and that its patch in local/emulator/ closes it."""
 
 import base64
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -166,6 +167,31 @@ def test_a_function_that_calls_itself_does_not_queue_behind_itself(patched: Emul
     with ThreadPoolExecutor(3) as callers:
         answers = list(callers.map(lambda _: patched.invoke(function, {"call_itself": True}), range(3)))
     assert all("process" in answer for answer in answers)
+
+
+# object_events
+
+
+def test_eventbridge_is_told_the_version_of_a_new_object(plain: Emulator, patched: Emulator) -> None:
+    def told(emulator: Emulator) -> tuple[Any, str]:
+        sqs, events, s3 = emulator.client("sqs"), emulator.client("events"), emulator.s3
+        url = sqs.create_queue(QueueName="new-objects")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": ["told"]}, "object": {"key": [{"prefix": "in/"}]}}}
+        events.put_rule(Name="new-objects", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="new-objects", Targets=[{"Id": "queue", "Arn": arn}])
+        s3.create_bucket(Bucket="told", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_versioning(Bucket="told", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_notification_configuration(Bucket="told", NotificationConfiguration={"EventBridgeConfiguration": {}})
+        s3.put_object(Bucket="told", Key="out/a", Body=b"a")
+        version = s3.put_object(Bucket="told", Key="in/a", Body=b"a")["VersionId"]
+        (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+        found = json.loads(message["Body"])["detail"]["object"]
+        return found.get("version-id"), version
+
+    assert told(plain)[0] is None, CLOSED
+    found, version = told(patched)
+    assert found == version
 
 
 # object_copies

@@ -1,0 +1,109 @@
+"""Batches on the local stack: each line a run, what fails is told and gone on with, and nothing is bought twice."""
+
+import json
+from typing import Any
+
+from tests.local_stack import LocalStack
+
+SMALL = {"size": "256x256", "quality": "low"}
+
+
+def upload(aws: LocalStack, *lines: dict[str, Any], key: str) -> None:
+    body = "".join(json.dumps(SMALL | line) + "\n" for line in lines)
+    aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=body.encode())
+
+
+def start(aws: LocalStack, **asked: Any) -> str:
+    call = {"stateMachineArn": aws.outputs["batch_state_machine_arn"], "input": json.dumps(asked)}
+    return str(aws.states.start_execution(**call)["executionArn"])
+
+
+def run(aws: LocalStack, **asked: Any) -> dict[str, Any]:
+    return aws.ended(start(aws, **asked))
+
+
+def read(aws: LocalStack, key: str) -> str:
+    return str(aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read().decode())
+
+
+def pictures(aws: LocalStack, folder: str) -> int:
+    return sum(key.endswith(".png") for key in aws.keys(f"{folder}/"))
+
+
+def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: LocalStack) -> None:
+    body = 'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,256x256,low\n\nA ship,2,batch/csv,256x256,low\n'
+    aws.s3.put_object(Bucket=aws.bucket, Key="batches/things.csv", Body=body.encode())
+    first = run(aws, manifest="batches/things.csv")
+    assert first["status"] == "SUCCEEDED", first["cause"]
+    report = first["report"]
+    assert (report["lines"], report["stored"], report["failed"], report["failed_key"]) == (2, 3, 0, None)
+    assert pictures(aws, "batch/csv") == 3
+    assert report["cost_usd"] <= report["estimate_usd"]
+    assert json.loads(read(aws, "batches/things/report.json")) == report
+    charged = aws.charged()
+    assert (charged["chat"], charged["images"]) == (2, 3)
+    again = run(aws, manifest="batches/things.csv")["report"]
+    assert (again["stored"], again["cost_usd"], again["estimate_usd"]) == (3, report["cost_usd"], 0)
+    assert aws.charged() == charged
+
+
+def test_84_one_of_twenty_lines_fails_for_good_and_nineteen_are_stored(aws: LocalStack) -> None:
+    upload(aws, *({"prompt": f"A kite numbered {n}.", "folder_name": "batch/tolerant"} for n in range(20)), key="batches/tolerant.jsonl")
+    broken = {"path": "/v1/images/generations", "contains": "numbered 7.", "answer": {"data": [{"b64_json": "no base64!"}]}, "times": 9}
+    aws.script(broken | {"charged": True})
+    ended = run(aws, manifest="batches/tolerant.jsonl")
+    report = ended["report"]
+    assert ended["status"] == "SUCCEEDED"
+    assert (report["stored"], report["failed"], report["reasons"]) == (19, 1, {"BadImageError": 1})
+    assert [one["line"] for one in report["failures"]] == [8]
+    (left,) = read(aws, report["failed_key"]).splitlines()
+    assert json.loads(left)["request_id"] == "tolerant-8"
+    assert aws.charged()["images"] == 20
+
+
+def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_finishes_it(aws: LocalStack) -> None:
+    upload(aws, *({"prompt": f"A ship numbered {n}.", "folder_name": "batch/strict"} for n in range(12)), key="batches/strict.jsonl")
+    aws.script({"path": "/v1/images/generations", "status": 401, "body": {"error": {"code": "invalid_api_key"}}, "times": 1_000})
+    ended = run(aws, manifest="batches/strict.jsonl", tolerated_failure_percentage=0)
+    assert (ended["status"], ended["error"]) == ("FAILED", "BatchFailedError")
+    report = json.loads(read(aws, "batches/strict/report.json"))
+    assert report["stored"] == 0
+    assert report["failed"] + report["not_started"] == 12
+    assert report["reasons"]["AuthError"] >= 1
+    assert len(read(aws, report["failed_key"]).splitlines()) == 12
+    aws.forget()
+    again = run(aws, manifest=report["failed_key"])["report"]
+    assert (again["batch"], again["stored"], again["failed"]) == ("strict.failed", 12, 0)
+    assert aws.charged()["images"] == pictures(aws, "batch/strict") == 12
+
+
+def test_a_batch_that_was_stopped_goes_on_with_what_is_missing(aws: LocalStack) -> None:
+    upload(aws, *({"prompt": f"A tree numbered {n}.", "folder_name": "batch/stopped"} for n in range(12)), key="batches/stopped.jsonl")
+    arn = start(aws, manifest="batches/stopped.jsonl", max_parallel_images=2)
+    aws.until(lambda: pictures(aws, "batch/stopped") >= 3)
+    aws.states.stop_execution(executionArn=arn)
+    ended = run(aws, manifest="batches/stopped.jsonl")
+    assert ended["report"]["stored"] == pictures(aws, "batch/stopped") == 12
+    assert aws.charged()["images"] == 12 + ended["report"]["possibly_paid"]
+
+
+def test_a_manifest_in_the_inbox_starts_its_batch(aws: LocalStack) -> None:
+    upload(aws, {"prompt": "A red barn.", "folder_name": "batch/inbox"}, key="batches/inbox/barn.jsonl")
+    aws.until(lambda: "batches/barn/report.json" in aws.keys("batches/barn/"))
+    assert pictures(aws, "batch/inbox") == 1
+
+
+def test_a_dry_run_reads_all_and_buys_nothing(aws: LocalStack) -> None:
+    upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/dry.jsonl")
+    found = run(aws, manifest="batches/dry.jsonl", dry_run=True)["report"]
+    assert (found["lines"], found["bad"], found["problems"][0]["line"]) == (1, 1, 2)
+    assert found["estimate_usd"] > 0
+    assert aws.charged()["images"] == aws.charged()["chat"] == 0
+
+
+def test_a_batch_that_is_refused_pays_nothing_and_says_which_lines(aws: LocalStack) -> None:
+    upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/wrong.jsonl")
+    ended = run(aws, manifest="batches/wrong.jsonl")
+    assert (ended["status"], ended["error"]) == ("FAILED", "InputError")
+    assert "line 2: count is 11" in ended["cause"]
+    assert aws.charged()["chat"] == 0
