@@ -47,6 +47,10 @@ class Faults:
                 return rule
         return None
 
+    def clear(self) -> None:
+        """Forget all rules."""
+        self.rules.clear()
+
     def left(self) -> list[dict[str, Any]]:
         """The rules that still wait."""
         return [{field.name: getattr(rule, field.name) for field in fields(rule)} for rule in self.rules if rule.times > 0]

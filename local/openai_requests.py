@@ -13,6 +13,9 @@ KNOWN = {"model", "prompt", "n", "size", "output_compression", "safety_identifie
 # OpenAI's billing formula counts patches along the longer edge, by quality; these are those of gpt-image-2.5.
 EFFORT = {"low": 16, "medium": 24, "high": 48, "auto": 48, "xhigh": 72, "max": 96}
 
+BATCH_KNOWN = {"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"}
+BATCH_ENDPOINT = "/v1/images/generations"  # the only one that batches of the stand-in go to
+
 
 class RefusedError(ValueError):
     """A request that the API answers with 400."""
@@ -41,6 +44,25 @@ def check_image(body: Mapping[str, Any]) -> tuple[int, int]:
     if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
         raise RefusedError("background", "Transparent background is not supported for 'jpeg'.")
     return _size(body.get("size", "auto"))
+
+
+def check_batch(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the API shows of how a batch was created. Raises RefusedError."""
+    unknown = set(body) - BATCH_KNOWN
+    if unknown:
+        raise RefusedError(sorted(unknown)[0], f"Unknown parameter: '{sorted(unknown)[0]}'.", "unknown_parameter")
+    for name, allowed in (("input_file_id", None), ("endpoint", BATCH_ENDPOINT), ("completion_window", "24h")):
+        if not isinstance(body.get(name), str) or not body[name]:
+            raise RefusedError(name, f"Missing required parameter: '{name}'.", "missing_required_parameter")
+        if allowed and body[name] != allowed:
+            raise RefusedError(name, f"Invalid value: '{body[name]}'. Supported values are: '{allowed}'.")
+    metadata = body.get("metadata") or {}
+    if not isinstance(metadata, dict) or len(metadata) > 16:
+        raise RefusedError("metadata", "Invalid 'metadata': must be an object of at most 16 pairs.")
+    for key, value in metadata.items():
+        if len(key) > 64 or not isinstance(value, str) or len(value) > 512:
+            raise RefusedError(f"metadata.{key}", "Invalid 'metadata': keys have at most 64 characters, values are strings of at most 512.")
+    return {name: body[name] for name in ("input_file_id", "endpoint", "completion_window")} | {"metadata": metadata}
 
 
 def output_tokens(quality: str, width: int, height: int) -> int:

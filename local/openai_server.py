@@ -5,17 +5,14 @@
 
 import argparse
 import asyncio
-import base64
 import hashlib
 import json
+import math
 import random
 import signal
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,53 +22,55 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from local.openai_faults import Faults, Rule, RuleError
-from local.openai_requests import RefusedError, check_image, output_tokens
-from local.painting import paint
+from local.openai_answers import answer, error, is_done, is_replaced, refusal
+from local.openai_batches import Batches
+from local.openai_faults import Faults, RuleError
+from local.openai_files import Files
+from local.openai_ledger import Ledger
+from local.openai_limits import SlidingWindow
+from local.openai_pictures import Painter
+from local.openai_requests import RefusedError, check_image
 
 LIGHT = ("soft morning light", "low golden sun", "cool overcast light", "warm lamplight", "a bright noon sky", "blue dusk")
 VIEW = ("a wide view", "a close-up", "seen from above", "framed by a doorway", "at eye level", "a long perspective")
 MOOD = ("calm and clear", "full of quiet energy", "playful", "solemn and spacious", "hopeful", "finely detailed")
 
 
-@dataclass
-class Ledger:
-    """What was charged: chat calls, pictures, and pictures by prompt."""
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the stand-in behaves; times in seconds.
 
-    chat: int = 0
-    images: int = 0
-    images_by_prompt: Counter[str] = field(default_factory=Counter)
+    `latency` is how long a picture takes at the least; with `paint_once` all prompts get the same picture, for benchmarks; a `minute`
+    may be shorter than a real one, so that a simulation can scale time.
+    """
 
-    def image(self, prompt: str) -> int:
-        """Charge one picture; gives how many of this prompt that makes."""
-        short = hashlib.sha256(prompt.encode()).hexdigest()[:16]
-        self.images += 1
-        self.images_by_prompt[short] += 1
-        return self.images_by_prompt[short]
+    latency: float = 0
+    paint_once: bool = False
+    images_per_minute: int = 0
+    minute: float = 60
+    batch_seconds: float = 0
 
 
 class StandIn:
-    """One account at the stand-in.
+    """One account at the stand-in."""
 
-    `latency` in seconds is how long a picture takes at the least; with `paint_once` all prompts get the same picture, for benchmarks.
-    """
-
-    def __init__(self, *, latency: float = 0, paint_once: bool = False) -> None:
-        self.latency, self.ledger, self.faults = latency, Ledger(), Faults()
-        self._paint_once = paint_once
-        self._paint: Callable[..., bytes] = cache(paint) if paint_once else paint
+    def __init__(self, options: Options) -> None:
+        self.latency, self.ledger, self.faults = options.latency, Ledger(), Faults()
+        self._painter = Painter(once=options.paint_once)
+        self._window = SlidingWindow(options.images_per_minute, options.minute) if options.images_per_minute else None
+        self.files = Files(self.faults)
+        self.batches = Batches(self.files, faults=self.faults, ledger=self.ledger, painter=self._painter, seconds=options.batch_seconds)
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
         body = await request.json()
         if not isinstance(body.get("model"), str) or not body.get("messages"):
-            return _error(400, "invalid_request_error", "Missing required parameter.", "missing_required_parameter", "messages")
+            return refusal("Missing required parameter.", "missing_required_parameter", "messages")
         rule = self.faults.take(request.url.path, json.dumps(body["messages"], ensure_ascii=False))
         text = _written(body["messages"], structured=(body.get("response_format") or {}).get("type") == "json_schema")
         asked = sum(len(str(message.get("content", ""))) for message in body["messages"]) // 4
-        answer = {
+        written = {
             "id": "chatcmpl-local",
             "object": "chat.completion",
             "created": int(time.time()),
@@ -79,58 +78,44 @@ class StandIn:
             "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text, "refusal": None}}],
             "usage": {"prompt_tokens": asked, "completion_tokens": len(text) // 4, "total_tokens": asked + len(text) // 4},
         }
-        if _is_charged(rule):
+        if is_done(rule):
             self.ledger.chat += 1
-        return await _answer(answer, rule)
+        return await answer(written, rule)
 
     async def images(self, request: Request) -> Response:
         """POST /v1/images/generations."""
         body = await request.json()
         try:
-            width, height = check_image(body)
+            check_image(body)
         except RefusedError as refused:
-            return _error(400, "invalid_request_error", str(refused), refused.code, refused.param)
+            return refusal(str(refused), refused.code, refused.param)
+        wait = self._window.admit() if self._window else 0
+        if wait:
+            self.ledger.limited += 1
+            return _limited(body["model"], wait)
         rule = self.faults.take(request.url.path, body["prompt"])
-        if rule and (rule.status or rule.answer is not None):
-            if rule.charged:
+        if is_replaced(rule):
+            if is_done(rule):
                 self.ledger.image(body["prompt"])
-            return await _answer({}, rule)
+            return await answer({}, rule)
         await asyncio.sleep(self.latency)
-        made = {"output_format": body.get("output_format", "png"), "background": body.get("background", "auto")}
-        pictures = []
-        for _ in range(body.get("n", 1)):
-            # The same words again give another picture, as they do at the real one: each is seeded by its number.
-            words = f"{body['prompt']}#{self.ledger.image(body['prompt'])}"
-            words = "the same for all" if self._paint_once else words
-            compression = body.get("output_compression", 90)
-            pictures.append(await asyncio.to_thread(self._paint, words, width=width, height=height, compression=compression, **made))
-        text, tokens = len(body["prompt"]) // 4, len(pictures) * output_tokens(body.get("quality", "auto"), width, height)
-        answer = {
-            "created": int(time.time()),
-            "data": [{"b64_json": base64.b64encode(picture).decode()} for picture in pictures],
-            "size": f"{width}x{height}",
-            "quality": body.get("quality", "high"),
-            **made,
-            "usage": {
-                "input_tokens": text,
-                "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
-                "output_tokens": tokens,
-                "total_tokens": text + tokens,
-            },
-        }
-        return await _answer(answer, rule)
+        numbers = [self.ledger.image(body["prompt"]) for _ in range(body.get("n", 1))]
+        painted = await asyncio.to_thread(self._painter.answer, body, numbers, created=int(time.time()))
+        return await answer(painted, rule)
 
     async def charged(self, request: Request) -> Response:
-        """GET and DELETE /_charged."""
+        """GET and DELETE /_charged. What was bought is forgotten with its bill: batches and files, too."""
         if request.method == "DELETE":
-            self.ledger = Ledger()
-        ledger = self.ledger
-        return JSONResponse({"chat": ledger.chat, "images": ledger.images, "images_by_prompt": dict(ledger.images_by_prompt)})
+            self.ledger.clear()
+            self.batches.clear()
+            self.files.clear()
+        self.batches.settle()
+        return JSONResponse(self.ledger.to_json())
 
     async def scripted(self, request: Request) -> Response:
         """GET, POST and DELETE /_faults."""
         if request.method == "DELETE":
-            self.faults = Faults()
+            self.faults.clear()
         elif request.method == "POST":
             try:
                 self.faults.add(await request.json())
@@ -139,13 +124,22 @@ class StandIn:
         return JSONResponse(self.faults.left())
 
 
-def app(*, latency: float = 0, paint_once: bool = False) -> Starlette:
+def app(options: Options) -> Starlette:
     """The stand-in as an ASGI app."""
-    stand_in = StandIn(latency=latency, paint_once=paint_once)
+    stand_in = StandIn(options)
+    files, batches = stand_in.files, stand_in.batches
     return Starlette(
         routes=[
             Route("/v1/chat/completions", _keyed(stand_in.chat), methods=["POST"]),
             Route("/v1/images/generations", _keyed(stand_in.images), methods=["POST"]),
+            Route("/v1/files", _keyed(files.upload), methods=["POST"]),
+            Route("/v1/files", _keyed(files.list)),
+            Route("/v1/files/{id}", _keyed(files.one), methods=["GET", "DELETE"]),
+            Route("/v1/files/{id}/content", _keyed(files.content)),
+            Route("/v1/batches", _keyed(batches.create), methods=["POST"]),
+            Route("/v1/batches", _keyed(batches.list)),
+            Route("/v1/batches/{id}", _keyed(batches.one)),
+            Route("/v1/batches/{id}/cancel", _keyed(batches.cancel), methods=["POST"]),
             Route("/_charged", stand_in.charged, methods=["GET", "DELETE"]),
             Route("/_faults", stand_in.scripted, methods=["GET", "POST", "DELETE"]),
         ]
@@ -155,7 +149,7 @@ def app(*, latency: float = 0, paint_once: bool = False) -> Starlette:
 def _keyed(handler: Any) -> Any:
     async def checked(request: Request) -> Response:
         if not request.headers.get("authorization", "").removeprefix("Bearer").strip():
-            return _error(401, "invalid_request_error", "You didn't provide an API key.", "invalid_api_key", None)
+            return refusal("You didn't provide an API key.", "invalid_api_key", None, status=401)
         response: Response = await handler(request)
         return response
 
@@ -180,41 +174,12 @@ def _written(messages: list[dict[str, Any]], *, structured: bool) -> str:
     return json.dumps({"prompt": prompt, "title": title, "alt_text": prompt, "tags": [str(wanted.get("topic", "idea")).lower()]})
 
 
-def _is_charged(rule: Rule | None) -> bool:
-    return rule is None or rule.charged or not (rule.status or rule.answer is not None)
+def _limited(model: str, wait: float) -> Response:
+    message = f"Rate limit reached for {model} on images per min. Please try again in {wait:.3f}s."
+    return error(429, "requests", message, "rate_limit_exceeded", None, headers={"Retry-After": str(math.ceil(wait))})
 
 
-async def _answer(true: dict[str, Any], rule: Rule | None) -> Response:
-    headers = {"x-request-id": f"req_{random.getrandbits(48):012x}"}
-    if rule is None:
-        return JSONResponse(true, headers=headers)
-    if rule.delay is not None:
-        await asyncio.sleep(rule.delay)
-        return JSONResponse(true, headers=headers)
-    if rule.cut:
-        return CutResponse(json.dumps(true).encode(), headers=headers)
-    said = rule.body if rule.status else rule.answer
-    headers |= dict(rule.headers or {})
-    if isinstance(said, str):
-        return PlainTextResponse(said, status_code=rule.status or 200, headers=headers, media_type="application/json")
-    return JSONResponse(said, status_code=rule.status or 200, headers=headers)
-
-
-class CutResponse(Response):
-    """Promises a whole body, sends half of it, and hangs up."""
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send half."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": bytes(self.body[: len(self.body) // 2]), "more_body": True})
-        raise ConnectionAbortedError("cut as a test wants it")
-
-
-def _error(status: int, kind: str, message: str, code: str, param: str | None) -> Response:
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status_code=status)
-
-
-async def _serve(port: int, ready: Path, **options: Any) -> None:
+async def _serve(port: int, ready: Path, options: Options) -> None:
     listening = socket.create_server(("127.0.0.1", port))
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
@@ -226,7 +191,7 @@ async def _serve(port: int, ready: Path, **options: Any) -> None:
     new = ready.with_suffix(".new")
     new.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     new.replace(ready)
-    await serve(app(**options), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+    await serve(app(options), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -236,8 +201,11 @@ def main() -> None:
     parser.add_argument("--ready-file", type=Path, required=True)
     parser.add_argument("--latency", type=float, default=0, help="seconds that a picture takes at the least")
     parser.add_argument("--paint-once", action="store_true", help="give all prompts the same picture, for benchmarks")
-    given = parser.parse_args()
-    asyncio.run(_serve(given.port, given.ready_file, latency=given.latency, paint_once=given.paint_once))
+    parser.add_argument("--images-per-minute", type=int, default=0, help="further image requests get 429; 0 takes them all")
+    parser.add_argument("--minute", type=float, default=60, help="seconds of that minute")
+    parser.add_argument("--batch-seconds", type=float, default=0, help="how long a batch takes; 0 ends it at the next look at it")
+    given = vars(parser.parse_args())
+    asyncio.run(_serve(given.pop("port"), given.pop("ready_file"), Options(**given)))
 
 
 if __name__ == "__main__":
