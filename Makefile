@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
+.PHONY: models help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -71,6 +71,9 @@ user: $(VENV)/.made ## Add a user of the page: EMAIL=…; TARGET=aws for the dep
 
 token: $(VENV)/.made ## Print an access token of the API for a program; SCOPE=read or write for that alone
 	@$(BIN)/python -m operate --target $(TARGET) token $(if $(SCOPE),--scope "$(SCOPE)")
+
+models: $(VENV)/.made ## Check the models' table against the openai package, and tell which models end within 90 days
+	@$(BIN)/python -m operate.models
 
 openapi: $(VENV)/.made ## Write docs/openapi.json anew, after a change of the API
 	@$(BIN)/python -m functions.api.document > docs/openapi.new && mv docs/openapi.new docs/openapi.json

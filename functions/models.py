@@ -1,9 +1,9 @@
 """What the models cost and when they are shut down, from models.toml. Money is in micro-dollars: a token at $1 per million costs 1."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from math import ceil as _ceil
 from pathlib import Path
@@ -13,10 +13,13 @@ from functions.errors import InputError, ModelRetiredError
 
 SIZES = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
-MAX_CHAT_TOKENS = 4000
+MAX_CHAT_TOKENS = 2500
+MAX_WRITTEN_TOKENS = 450  # of a prompt that the chat model writes, by the bound below: some 120 words of English
 MAX_TOKENS = 10**9  # more in an answer's usage is no count
-# The estimate is a bound, the formula was read off published examples: a tenth covers what those round away.
-MARGIN = 1.1
+# The estimate is a bound, the formula was read off published examples: this covers what those round away.
+MARGIN = 1.05
+# OpenAI's Batch API takes half the price: https://platform.openai.com/docs/guides/batch
+ECONOMY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,23 @@ def shutdown(model: str) -> tuple[date, str] | None:
     """The day on which a model is shut down and its successor; None while no day is known."""
     entry = _table()["shutdown"].get(model)
     return (entry["on"], entry["successor"]) if entry else None
+
+
+def retiring(*, today: date, days: int) -> dict[str, tuple[date, str]]:
+    """The models that are shut down within so many days, with their day and successor; not those that are gone."""
+    ends = {name: (entry["on"], entry["successor"]) for name, entry in _table()["shutdown"].items()}
+    return {name: end for name, end in ends.items() if today < end[0] <= today + timedelta(days=days)}
+
+
+def known() -> dict[str, set[str]]:
+    """The names that the table has a price for, of image and of chat models, and those with a day of shutdown."""
+    return {kind: set(_table()[kind]) for kind in ("image", "chat", "shutdown")}
+
+
+def read_on() -> tuple[date, tuple[str, ...]]:
+    """When the table was read, and from where."""
+    read = _table()["read"]
+    return read["on"], tuple(read["sources"])
 
 
 def check_not_retired(model: str, *, today: date) -> None:
@@ -83,10 +103,19 @@ def check_size(size: object) -> str:
     return f"{w}x{h}"
 
 
-def estimate_image(model: str, *, prompt: str, size: str, quality: str) -> int | None:
+def token_bounds(text: str) -> Iterator[int]:
+    """For each character, how many tenths of a token it adds at most.
+
+    A byte-level tokenizer never makes more tokens than there are bytes, and of small letters and spaces far fewer, since nearly each pair
+    of them is a token: random ones come to 0.58 a letter with a vocabulary of 100,000 (cl100k_base), English to a quarter.
+    """
+    return (6 if "a" <= c <= "z" or c == " " else 10 * len(c.encode(errors="surrogatepass")) for c in text)
+
+
+def estimate_image(model: str, *, prompt: str | None, size: str, quality: str, economy: bool = False) -> int | None:
     """Upper bound of one picture in micro-dollars; `auto` counts as the dearest choice; None where the price is unknown.
 
-    A byte-level tokenizer never makes more tokens than there are bytes, so the prompt's bytes bound its tokens.
+    `prompt` is None where the chat model has yet to write it.
     """
     price = image_price(model)
     if price is None:
@@ -94,7 +123,8 @@ def estimate_image(model: str, *, prompt: str, size: str, quality: str) -> int |
     efforts = list(price.effort.values()) if quality == "auto" else [price.effort[quality]]
     sizes = SIZES if size == "auto" else (size,)
     tokens = max(_output_tokens(effort, one) for effort in efforts for one in sizes)
-    return ceil(len(prompt.encode()) * price.text + tokens * MARGIN * price.output)
+    asked = MAX_WRITTEN_TOKENS if prompt is None else sum(token_bounds(prompt)) / 10
+    return ceil((asked * price.text + tokens * MARGIN * price.output) * (ECONOMY if economy else 1))
 
 
 def _output_tokens(effort: int, size: str) -> int:
@@ -105,7 +135,7 @@ def _output_tokens(effort: int, size: str) -> int:
     return ceil(patches * (2_000_000 + width * height) / 4_000_000)
 
 
-def image_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
+def image_cost(model: str, usage: Mapping[str, Any] | None, *, economy: bool = False) -> int | None:
     """What a picture cost by its answer's `usage`, in micro-dollars; None where price or usage is unknown."""
     price, output = image_price(model), _tokens(usage, "output_tokens")
     if price is None or output is None:
@@ -114,13 +144,13 @@ def image_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
     images, text = _tokens(details, "image_tokens") or 0, _tokens(details, "text_tokens")
     if text is None:
         text = max(0, (_tokens(usage, "input_tokens") or 0) - images)
-    return ceil(text * price.text + images * price.image + output * price.output)
+    return ceil((text * price.text + images * price.image + output * price.output) * (ECONOMY if economy else 1))
 
 
 def estimate_chat(model: str, *, messages: str) -> int | None:
     """Upper bound of one chat call in micro-dollars; None where the price is unknown."""
     price = _chat_price(model)
-    return ceil(len(messages.encode()) * price[0] + MAX_CHAT_TOKENS * price[1]) if price else None
+    return ceil(sum(token_bounds(messages)) / 10 * price[0] + MAX_CHAT_TOKENS * price[1]) if price else None
 
 
 def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:

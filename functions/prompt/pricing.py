@@ -32,13 +32,14 @@ def question(wanted: Request, topic: str, settings: Settings, *, today: date) ->
     return Question(model=model, user=user, estimate_micro_usd=bound)
 
 
-def estimate(wanted: Request, question: Question | None, *, text: str | None = None, pictures: int | None = None) -> int | None:
+def estimate(
+    wanted: Request, question: Question | None, *, text: str | None = None, pictures: int | None = None, economy: bool = False
+) -> int | None:
     """Upper bound of the run in micro-dollars, None where a price is unknown; `text` is the prompt, once it is written.
 
     `pictures` is how many have to be bought, where that is not the request's count.
     """
-    longest = text or wanted.prompt or "x" * writing.MAX_WRITTEN_BYTES
-    picture = models.estimate_image(wanted.model, prompt=longest, size=wanted.size, quality=wanted.quality)
+    picture = models.estimate_image(wanted.model, prompt=text or wanted.prompt, size=wanted.size, quality=wanted.quality, economy=economy)
     chat = question.estimate_micro_usd if question else 0
     return None if picture is None or chat is None else chat + (wanted.count if pictures is None else pictures) * picture
 

@@ -4,13 +4,14 @@ import json
 import random
 import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
+from functions.models import MAX_WRITTEN_TOKENS, token_bounds
 from functions.request import OWN_IDEA, Request
 
-# A prompt that the chat model writes; a caller's own may be longer. Bytes, since those bound its tokens and so its price.
-MAX_WRITTEN_BYTES = 2_000
 MAX_TITLE, MAX_ALT_TEXT, MAX_TAG, MAX_TAGS = 80, 300, 40, 8
 
 SYSTEM = (
@@ -76,7 +77,7 @@ def read_answer(text: str) -> Written | None:
         answer = {"prompt": text}
     if not isinstance(answer, dict) or not isinstance(answer.get("prompt"), str):
         answer = {"prompt": text}
-    prompt = _clean(answer["prompt"]).encode()[:MAX_WRITTEN_BYTES].decode(errors="ignore").strip()
+    prompt = _bounded(_clean(answer["prompt"]).strip())
     if not prompt:
         return None
     tags = answer.get("tags")
@@ -86,6 +87,15 @@ def read_answer(text: str) -> Written | None:
         alt_text=_line(_string(answer.get("alt_text")) or prompt, MAX_ALT_TEXT),
         tags=[_line(tag, MAX_TAG) for tag in tags if isinstance(tag, str) and tag.strip()][:MAX_TAGS] if isinstance(tags, list) else [],
     )
+
+
+def _bounded(text: str) -> str:
+    """As much of a written prompt as the estimate counted with, whole words where there are spaces."""
+    bounds, most = list(accumulate(token_bounds(text))), 10 * MAX_WRITTEN_TOKENS
+    if not bounds or bounds[-1] <= most:
+        return text
+    cut = text[: bisect_right(bounds, most)]
+    return (cut.rpartition(" ")[0] or cut).rstrip()
 
 
 def _unfenced(text: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from functions import models
 from functions.errors import ModelRetiredError
+from local.openai_requests import output_tokens
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,49 @@ def test_a_model_is_refused_from_its_last_day_on() -> None:
     models.check_not_retired("gpt-image-1.5", today=date(2026, 11, 30))
     with pytest.raises(ModelRetiredError, match=r"use gpt-image-2\.6-flare"):
         models.check_not_retired("gpt-image-1.5", today=date(2026, 12, 1))
+
+
+def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
+    """Over all sizes and qualities, half of the prompts written by the chat model and half given: the bill is that of OpenAI's formula."""
+    words = "A red kite over a school yard, a wide view, soft morning light, calm and clear, children running across the wet grass. " * 4
+    bounds = bills = 0
+    for size in models.SIZES:
+        for quality in ("low", "medium", "high"):
+            image = {"model": "gpt-image-2.6-flare", "size": size, "quality": quality}
+            width, height = map(int, size.split("x"))
+            output = output_tokens(quality, width, height)
+            usage = {"output_tokens": output, "input_tokens": len(words) // 4}
+            bill = models.image_cost("gpt-image-2.6-flare", usage) or 0
+            chat = models.chat_cost("gpt-6-luna", {"prompt_tokens": 300, "completion_tokens": 200}) or 0
+            asked = models.estimate_chat("gpt-6-luna", messages="x" * 1_300) or 0
+            for prompt, call, cost in ((words, 0, 0), (None, asked, chat)):
+                bound = (models.estimate_image(**image, prompt=prompt) or 0) + call
+                assert bound >= bill + cost
+                bounds, bills = bounds + bound, bills + bill + cost
+    assert bounds / bills <= 1.3
+
+
+@pytest.mark.parametrize("text", ["A red kite over a school yard.", "Ein Bär im Schnee", "日本の古い寺", "x" * 99, "", "{}[]()"])
+def test_a_text_has_at_most_as_many_tokens_as_bytes_and_english_less(text: str) -> None:
+    bound = sum(models.token_bounds(text)) / 10
+    assert bound <= len(text.encode())
+    assert bound >= len(text.encode()) / 4
+
+
+def test_economy_costs_half() -> None:
+    whole, half = (
+        models.estimate_image("gpt-image-2.6-flare", prompt="p", size="1024x1024", quality="low", economy=economy)
+        for economy in (False, True)
+    )
+    assert whole
+    assert half
+    assert half == pytest.approx(whole / 2, abs=1)
+    usage = {"output_tokens": 196, "input_tokens": 20}
+    assert models.image_cost("gpt-image-2.6-flare", usage, economy=True) == (models.image_cost("gpt-image-2.6-flare", usage) or 0) / 2
+
+
+def test_the_models_that_retire_soon_are_told_and_those_that_are_gone_are_not() -> None:
+    soon = models.retiring(today=date(2026, 11, 25), days=10)
+    assert soon == {
+        name: (date(2026, 12, 1), "gpt-image-2.6-flare") for name in ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
+    }

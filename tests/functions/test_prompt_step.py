@@ -161,13 +161,13 @@ def test_reports_the_bound_that_the_chat_call_and_every_picture_were_held_agains
     assert step.run({"count": 2}) == made
 
 
-def test_cuts_a_long_prompt_by_the_bytes_that_its_price_is_bounded_by(step: Step) -> None:
+def test_cuts_a_long_prompt_by_the_tokens_that_its_price_is_bounded_by(step: Step) -> None:
     step.chat.text = "語" * 5_000
-    bound = step.run({"dry_run": True}, name="planned").estimate_micro_usd
-    made = step.run()
+    bound = step.run({"dry_run": True, "topic": "Sport"}, name="planned").estimate_micro_usd
+    made = step.run({"topic": "Sport"})
     kept = step.book.prompt("execution-1")
     assert kept is not None
-    assert 1_990 < len(kept.text.encode()) <= 2_000
+    assert len(kept.text) == models.MAX_WRITTEN_TOKENS // 3  # a character of three bytes is three tokens at most
     assert (made.estimate_micro_usd or 0) <= (bound or 0)
 
 

@@ -3,7 +3,14 @@ import pytest
 from functions import settings
 from functions.errors import ConfigError
 
-COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {settings.MONTHLY_BUDGET: "12.5", settings.RECOVERABLE_DAYS: "30"}
+COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {
+    settings.MONTHLY_BUDGET: "12.5",
+    settings.RECOVERABLE_DAYS: "30",
+    settings.IMAGES_PER_MINUTE: "250",
+    settings.MAX_PARALLEL_IMAGES: "60",
+    settings.TOLERATED_FAILURES: "2.5",
+    settings.MAX_BATCH_LINES: "100000",
+}
 
 
 def test_reads_typed_values() -> None:
@@ -13,6 +20,12 @@ def test_reads_typed_values() -> None:
     assert read.unpriced_models_allowed
     assert read.openai_base_url is None
     assert read.recoverable_days == 30
+    assert (read.images_per_minute, read.max_parallel_images) == (250, 60)
+    assert (read.tolerated_failure_percentage, read.max_batch_lines) == (2.5, 100_000)
+
+
+def test_no_images_per_minute_leaves_the_pace_to_openai() -> None:
+    assert settings.read(COMPLETE | {settings.IMAGES_PER_MINUTE: settings.NO_LIMIT}).images_per_minute is None
 
 
 def test_an_existing_bucket_s_owner_decides_how_long_a_delete_can_be_undone() -> None:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from functions import request
+from functions import models
 from functions.prompt import writing
 from functions.request import Request
 from tests.functions.conftest import NOW, make_settings
@@ -47,9 +48,15 @@ def test_nothing_left_of_an_answer_is_no_prompt(text: str) -> None:
     assert writing.read_answer(text) is None
 
 
+def test_a_long_prompt_is_cut_between_words() -> None:
+    written = writing.read_answer("kite " * 1_000)
+    assert written is not None
+    assert written.prompt == ("kite " * 150).strip()
+
+
 def test_a_flood_of_text_is_cut() -> None:
     written = writing.read_answer(json.dumps({"prompt": "x" * 100_000, "title": "t" * 999, "alt_text": "a" * 999, "tags": ["y" * 99] * 50}))
     assert written is not None
-    assert len(written.prompt) == writing.MAX_WRITTEN_BYTES
+    assert len(written.prompt) == models.MAX_WRITTEN_TOKENS / 0.6
     assert len(written.title) <= writing.MAX_TITLE
     assert len(written.tags) == writing.MAX_TAGS
