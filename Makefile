@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: models help setup demo up down run redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
+.PHONY: models help setup demo up down run batch redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -53,6 +53,11 @@ down: $(VENV)/.made ## Stop it and drop its data; KEEP=1 keeps the data
 
 run: $(VENV)/.made ## Start one run: INPUT=examples/default.json; TARGET=aws for the deployed stack
 	@$(BIN)/python -m operate --target $(TARGET) run "$(or $(INPUT),examples/default.json)"
+
+batch: $(VENV)/.made ## Make the pictures of a file: FILE=examples/batch.jsonl; DRY_RUN=1, ALLOW_PARTIAL=1, PARALLEL=n, TOLERATED=percent, NAME=…
+	@$(BIN)/python -m operate --target $(TARGET) batch "$(or $(FILE),$(error say which file: make batch FILE=…))" $(if $(NAME),--name "$(NAME)") \
+	  $(if $(DRY_RUN),--dry-run) $(if $(ALLOW_PARTIAL),--allow-partial) $(if $(PARALLEL),--max-parallel-images "$(PARALLEL)") \
+	  $(if $(TOLERATED),--tolerated-failure-percentage "$(TOLERATED)")
 
 redrive: $(VENV)/.made ## Go on with a run that failed, paying only for what is missing: RUN=its name or request_id
 	@$(BIN)/python -m operate --target $(TARGET) redrive "$(or $(RUN),$(error say which run: make redrive RUN=…))"

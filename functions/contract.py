@@ -165,11 +165,11 @@ class Problem(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch(Message):
-    """Written by batch once the manifest is checked; read by the Map over its lines, and by batch at the end. Money in dollars.
+    """Written by batch once the manifest is checked; read by the Map over its lines, by economy, and by batch at the end. Money in dollars.
 
     `lines` are those that can be made, of which `todo` are not finished yet and `postponed` are left out for want of budget; `bad` are
-    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. `ended_by` is the
-    error that ended the Map, if one did.
+    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. `work` is where the
+    files of this start are. `ended_by` is the error that ended a Map, if one did.
     """
 
     batch: str
@@ -178,6 +178,7 @@ class Batch(Message):
     execution: str
     started: str
     dry_run: bool
+    economy: bool
     lines: int
     pictures: int
     todo: int
@@ -188,12 +189,34 @@ class Batch(Message):
     estimate_usd: float | None
     budget_left_usd: float
     fits: bool
+    work: str
     lines_key: str
     todo_key: str
     results_prefix: str
     max_parallel_images: int
     tolerated_failure_percentage: float
     ended_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Message):
+    """Written by economy's plan; read by it to place. Up to 200 pictures, each by run_id and n, that are ordered together."""
+
+    order: str
+    pictures: tuple[dict[str, Any], ...]
+    work: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedOrder(Message):
+    """Written by economy once an order is placed, and by its `looks` at it; `batch` is None where nothing was left to order."""
+
+    order: str
+    pictures: tuple[dict[str, Any], ...]
+    work: str
+    batch: str | None
+    done: bool
+    looks: int
 
 
 @dataclass(frozen=True, kw_only=True)

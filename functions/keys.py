@@ -100,6 +100,11 @@ def batch_name(manifest: object) -> str:
     return check_batch_name(named[1] or f"{named[2]}.failed", field="the manifest's name")
 
 
+def batch_manifest(name: str, ending: str) -> str:
+    """The key of a batch's manifest; the ending, jsonl or csv, tells which kind it is."""
+    return f"batches/{name}.{ending}"
+
+
 def batch_line(name: str, line: int) -> str:
     """The run id of a manifest's line, which counts from 1."""
     return f"{name}-{line}"
@@ -108,6 +113,16 @@ def batch_line(name: str, line: int) -> str:
 def batch_file(name: str, file: str) -> str:
     """A file that tells of a batch."""
     return f"batches/{name}/{file}"
+
+
+def batch_execution(name: str, *, at: datetime, chance: str) -> str:
+    """The name of an execution that starts a batch; `chance` is four letters. At most 80 characters, as Step Functions takes."""
+    return f"{name}.{at:%Y%m%d%H%M%S}-{chance}"
+
+
+def is_batch_execution(execution: str, name: str) -> bool:
+    """Whether an execution's name is one of those of this batch."""
+    return re.fullmatch(rf"{re.escape(name)}\.\d{{14}}-{RUN_ID_LETTER}{{4}}", execution) is not None
 
 
 def batch_work(name: str, execution: str) -> str:

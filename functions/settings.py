@@ -24,8 +24,10 @@ TOLERATED_FAILURES = "EASEL_TOLERATED_FAILURE_PERCENTAGE"
 MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
 # What the API needs on top.
 STATE_MACHINE = "EASEL_STATE_MACHINE"
+BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
 PAGE_URL = "EASEL_PAGE_URL"
 READER_ROLE = "EASEL_READER_ROLE"
+UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
@@ -52,7 +54,7 @@ STACK_SETS = (
     TOLERATED_FAILURES,
     MAX_BATCH_LINES,
 )
-API_SETS = (STATE_MACHINE, PAGE_URL, READER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
+API_SETS = (STATE_MACHINE, BATCH_STATE_MACHINE, PAGE_URL, READER_ROLE, UPLOADER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
@@ -94,8 +96,10 @@ class ApiSettings:
     """
 
     state_machine: str
+    batch_state_machine: str
     page_url: str
     reader_role: str
+    uploader_role: str
     user_pool: str
     page_client: str | None
     sign_in_url: str
@@ -134,8 +138,10 @@ def read_api(environment: Mapping[str, str]) -> ApiSettings:
     _check(environment, API_SETS)
     return ApiSettings(
         state_machine=environment[STATE_MACHINE],
+        batch_state_machine=environment[BATCH_STATE_MACHINE],
         page_url=environment[PAGE_URL],
         reader_role=environment[READER_ROLE],
+        uploader_role=environment[UPLOADER_ROLE],
         user_pool=environment[USER_POOL],
         page_client=None if environment[PAGE_CLIENT] == NO_PAGE else environment[PAGE_CLIENT],
         sign_in_url=environment.get(LOCAL_SIGN_IN_URL) or environment[SIGN_IN_URL],

@@ -1,7 +1,8 @@
 """The machine of batches.
 
- Check the manifest ─► Anything to make? ─┬─► For each line ─────────────────────────────────► Report the batch
+ Check the manifest ─► Anything to make? ─┬─► For each line ───────────────────────────────► Report the batch
                                           │    └ Write the prompt ─► … as in a single run ─► Clean up and report
+                                          ├─► Write each prompt … in economy: infra/economy.py … ─► Report the batch
                                           ├─► Report the batch
                                           └─► Only checked
 
@@ -21,11 +22,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.function import StepFunction
-from infra.workflow import INPUT, START, Steps, machine, run_chain, task
+from infra.economy import Economy
+from infra.lines import EachLine
+from infra.workflow import START, BatchSteps, Steps, machine, run_chain, task
 
 BATCH_TIMEOUT = Duration.days(14)
-THRESHOLD = "States.ExceedToleratedFailureThreshold"
 # What one start works on, and its results: no run's own staging begins so.
 WORK = "staging/@*"
 
@@ -33,38 +34,34 @@ WORK = "staging/@*"
 class BatchWorkflow(Construct):
     """A Distributed Map over the lines of a manifest, each a run."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, batch: StepFunction, bucket: s3.IBucket) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, batch: BatchSteps, bucket: s3.IBucket) -> None:
         super().__init__(scope, construct_id)
-        check = task(self, "Check the manifest", batch, comment="Checks and prices every line before anything is paid", payload=START)
-        report = task(self, "Report the batch", batch, comment="Writes report.json and failed.jsonl; its output is the report")
-        lines = _Lines(
+        comment = "Checks and prices every line before anything is paid"
+        check = task(self, "Check the manifest", batch.batch, comment=comment, payload=START)
+        report = task(self, "Report the batch", batch.batch, comment="Writes report.json and failed.jsonl; its output is the report")
+        selector: dict[str, Any] = {
+            "request": "{% $states.context.Map.Item.Value.request %}",
+            "execution_name": "{% $states.context.Map.Item.Value.run_id %}",
+            "started": "{% $states.context.Execution.StartTime %}",
+        }
+        # The lines bound how many pictures are made at once, so a line makes its own one after the other.
+        lines = EachLine(
             self,
             "For each line",
-            query_language=sfn.QueryLanguage.JSONATA,
             comment="A child execution each: a run with the line's number in its id",
-            item_reader=sfn.S3JsonLItemReader(bucket=bucket, key="{% $states.input.todo_key %}"),
-            item_selector={
-                "request": "{% $states.context.Map.Item.Value.request %}",
-                "execution_name": "{% $states.context.Map.Item.Value.run_id %}",
-                "started": "{% $states.context.Execution.StartTime %}",
-            },
-            jsonata_max_concurrency="{% $states.input.max_parallel_images %}",
-            result_writer_v2=sfn.ResultWriterV2(
-                bucket=bucket,
-                prefix="{% $states.input.results_prefix %}",
-                writer_config=sfn.WriterConfig(output_type=sfn.OutputType.JSONL, transformation=sfn.Transformation.NONE),
-            ),
-            outputs=INPUT,
+            bucket=bucket,
+            items="{% $states.input.todo_key %}",
+            selector=selector,
+            each=run_chain(self, steps, payload=None, at_once=1),
+            too_many=report,
         )
-        # The lines bound how many pictures are made at once, so a line makes its own one after the other.
-        lines.item_processor(run_chain(self, steps, payload=None, at_once=1))
-        ended = "{% $merge([$states.input, {'ended_by': $states.errorOutput.Error}]) %}"
-        lines.add_catch(report, errors=[THRESHOLD], outputs=ended)
+        economy = Economy(self, "Economy", steps=steps, economy=batch.economy, bucket=bucket, selector=selector, report=report)
         choice = (
             sfn.Choice.jsonata(self, "Anything to make?", comment="Not in a dry run, and not where every line is finished")
             .when(sfn.Condition.jsonata("{% $states.input.dry_run %}"), sfn.Succeed.jsonata(self, "Only checked"))
-            .when(sfn.Condition.jsonata("{% $states.input.todo > 0 %}"), lines.next(report))
-            .otherwise(report)
+            .when(sfn.Condition.jsonata("{% $states.input.todo = 0 %}"), report)
+            .when(sfn.Condition.jsonata("{% $states.input.economy %}"), economy.begin)
+            .otherwise(lines.next(report))
         )
         self.state_machine = machine(self, check.next(choice), comment="Easel: a batch, each line a run", timeout=BATCH_TIMEOUT)
         # Reader and writer are granted the whole bucket by their constructs, since the keys are known only as it runs.
@@ -72,12 +69,3 @@ class BatchWorkflow(Construct):
             effect=iam.Effect.DENY, actions=["s3:GetObject", "s3:PutObject"], not_resources=[bucket.arn_for_objects(WORK)]
         )
         self.state_machine.add_to_role_policy(elsewhere)
-
-
-class _Lines(sfn.DistributedMap):
-    """A Distributed Map whose tolerance the input says, for which the construct has no word."""
-
-    def to_state_json(self, state_machine_query_language: sfn.QueryLanguage | None = None) -> Any:
-        """The state, with the tolerance."""
-        state = super().to_state_json(state_machine_query_language)
-        return {**state, "ToleratedFailurePercentage": "{% $states.input.tolerated_failure_percentage %}"}

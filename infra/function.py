@@ -17,7 +17,7 @@ _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 # What checks and prices a request is the prompt step's own.
 _PRICING = ("prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py")
-_OPENAI = ("api_key", "openai_answers", "openai_api", "openai_errors")
+_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors")
 
 
 def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -27,18 +27,28 @@ def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str,
 
 # What each asset holds, below functions/. A test imports every handler from its asset alone.
 FILES = {
-    "prompt": _files("prompt", "contract", "deadline", "request", adapters=(*_STORAGE, *_OPENAI), data=_MODELS),
-    "image": _files("image", "contract", "deadline", "owing", adapters=(*_STORAGE, *_OPENAI, "pace"), data=_MODELS),
+    "prompt": _files("prompt", "contract", "deadline", "request", adapters=(*_STORAGE, *_OPENAI, "openai_api"), data=_MODELS),
+    "image": _files(
+        "image", "contract", "deadline", "owing", "purchase", adapters=(*_STORAGE, *_OPENAI, "openai_api", "pace"), data=_MODELS
+    ),
     "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
     "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
     "batch": _files("batch", "contract", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
+    "economy": _files(
+        "economy",
+        "contract",
+        "deadline",
+        "purchase",
+        adapters=(*_STORAGE, *_OPENAI, "openai_batches", "orders"),
+        data=_MODELS,
+    ),
     # Its page's files are data.
     "api": (
         *_files(
             "api",
             "request",
-            adapters=(*_STORAGE, "executions", "gallery", "history", "links"),
-            data=(*_MODELS, *_PRICING),
+            adapters=(*_STORAGE, "batches", "executions", "gallery", "history", "links", "map_runs", "signing", "uploads"),
+            data=(*_MODELS, *_PRICING, "batch/__init__.py", "batch/asked.py"),
         ),
         "api/web/**",
     ),

@@ -21,7 +21,8 @@ from infra.reader import Reader
 from infra.records import INDEXES, RecordsTable
 from infra.schedule import RunSchedule
 from infra.sign_in import SignIn
-from infra.workflow import Steps, Workflow
+from infra.uploader import Uploader
+from infra.workflow import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
 
@@ -48,17 +49,20 @@ class EaselStack(Stack):
         )
         self._grant(steps)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
-        batch = self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024)
-        self._grant_batch(batch)
-        batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=batch, bucket=self._images.bucket)
+        of_batches = BatchSteps(
+            batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
+            economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai",)),
+        )
+        self._grant_batch(of_batches)
+        batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)
         BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine)
         if config.schedule:
             RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
         self._warn()
         self._output(workflow, batches)
-        self._api(workflow)
+        self._api(workflow, batches)
 
-    def _api(self, workflow: Workflow) -> None:
+    def _api(self, workflow: Workflow, batches: BatchWorkflow) -> None:
         """The API, its sign-in and its function, which knows where both are."""
         http_api, sign_in = HttpApi(self, "HttpApi"), SignIn(self, "SignIn", retain=self._config.retain_images)
         page_url = self._page_url(http_api)
@@ -66,16 +70,20 @@ class EaselStack(Stack):
         page = sign_in.for_page(page_url) if self._config.public_page else None
         api = self._step("Api", timeout=Duration.seconds(29), memory_mb=1024, layers=("pydantic",))
         reader = Reader(self, "Reader", bucket=self._images.bucket, by=api.role)
+        uploader = Uploader(self, "Uploader", bucket=self._images.bucket, by=api.role)
         for name, value in (
             (settings.STATE_MACHINE, workflow.state_machine.state_machine_arn),
+            (settings.BATCH_STATE_MACHINE, batches.state_machine.state_machine_arn),
             (settings.PAGE_URL, page_url),
             (settings.READER_ROLE, reader.role.role_arn),
+            (settings.UPLOADER_ROLE, uploader.role.role_arn),
             (settings.USER_POOL, sign_in.pool.user_pool_id),
             (settings.PAGE_CLIENT, page.user_pool_client_id if page else settings.NO_PAGE),
             (settings.SIGN_IN_URL, sign_in.url),
         ):
             api.function.add_environment(name, value)
         self._grant_api(api, workflow)
+        self._grant_api_batches(api, batches)
         clients = [client.user_pool_client_id for client in (page, machines) if client]
         http_api.add_routes(api.function, issuer=sign_in.issuer, clients=clients, page=self._config.public_page)
         outputs = {
@@ -149,9 +157,15 @@ class EaselStack(Stack):
         for step in (steps.image, steps.upload, steps.cleanup):
             _allow(step, ["s3:ListBucket"], bucket)
 
-    def _grant_batch(self, batch: StepFunction) -> None:
-        """It reads manifests and writes what they ask for and what became of it: pictures are made by the steps."""
+    def _grant_batch(self, of_batches: BatchSteps) -> None:
+        """Batch reads manifests and writes what becomes of them; economy buys, so it may what the image step may."""
         objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
+        batch, economy = of_batches.batch, of_batches.economy
+        self._key.grant_read(economy.role)
+        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(economy, ["s3:ListBucket"], self._images.bucket.bucket_arn)
+        change = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        _allow(economy, ["dynamodb:GetItem", "dynamodb:BatchGetItem", *change], table)
         for prefix in ("batches/*", WORK):
             _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix))
         _allow(batch, ["s3:GetObjectVersion"], objects("batches/*"))
@@ -172,6 +186,15 @@ class EaselStack(Stack):
         # A month's first reader writes its budget, and nothing else.
         budget = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*"]}}
         _allow(api, ["dynamodb:PutItem", "dynamodb:UpdateItem"], table, conditions=budget)
+
+    def _grant_api_batches(self, api: StepFunction, batches: BatchWorkflow) -> None:
+        """It starts batches and looks at them; their lines it only counts."""
+        machine = batches.state_machine.state_machine_arn
+        _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
+        looked = ["states:DescribeExecution", "states:GetExecutionHistory", "states:ListMapRuns"]
+        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*")
+        # A Map Run's ARN goes on with the label of its Map.
+        _allow(api, ["states:DescribeMapRun"], f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*")
 
     def _warn(self) -> None:
         if self._config.unpriced_models == "allow":

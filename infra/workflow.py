@@ -15,6 +15,7 @@ Transitions: Which action?, Write the prompt, For each variation, Clean up and r
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
@@ -43,6 +44,7 @@ LEASES = 2  # a call is made at most twice, and each time its function can die
 TASK_MARGIN = Duration.seconds(10)
 RUN_TIMEOUT = Duration.hours(6)
 INPUT = "{% $states.input %}"
+ENDS_ONE = [error.__name__ for error in ONE_PICTURE]
 # A picture of a large batch waits for its turn as long as it takes: by 100 times it has waited for hours.
 TURNS = 100
 START = {
@@ -60,6 +62,14 @@ class Steps:
     image: StepFunction
     upload: StepFunction
     cleanup: StepFunction
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSteps:
+    """What a batch needs besides."""
+
+    batch: StepFunction
+    economy: StepFunction
 
 
 class Workflow(Construct):
@@ -99,18 +109,25 @@ def machine(scope: Construct, chain: sfn.IChainable, *, comment: str, timeout: D
     )
 
 
-def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, str] | None, at_once: int) -> sfn.Chain:
+def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, Any] | None, at_once: int) -> sfn.Chain:
     """One run, from its request to its report; `payload` makes the first step's Start, None where the input is one already."""
-    prompt = task(
-        scope,
-        "Write the prompt",
-        steps.prompt,
-        comment="Checks the whole request, then asks the chat model",
-        payload=payload,
-        lease=steps.prompt.timeout,
-    )
-    report = task(scope, "Clean up and report", steps.cleanup, comment="Empties staging; its output is the report")
-    return prompt.next(_variations(scope, steps, at_once)).next(report)
+    return prompt_task(scope, steps, payload=payload).next(_variations(scope, steps, at_once)).next(report_task(scope, steps))
+
+
+def prompt_task(scope: Construct, steps: Steps, *, payload: dict[str, Any] | None, name: str = "Write the prompt") -> tasks.LambdaInvoke:
+    """A run's first step."""
+    comment = "Checks the whole request, then asks the chat model"
+    return task(scope, name, steps.prompt, comment=comment, payload=payload, lease=steps.prompt.timeout)
+
+
+def upload_task(scope: Construct, steps: Steps, *, name: str = "Store the image") -> tasks.LambdaInvoke:
+    """What makes a staged picture a stored one."""
+    return task(scope, name, steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
+
+
+def report_task(scope: Construct, steps: Steps, *, name: str = "Clean up and report") -> tasks.LambdaInvoke:
+    """A run's last step."""
+    return task(scope, name, steps.cleanup, comment="Empties staging; its output is the report")
 
 
 def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
@@ -122,15 +139,10 @@ def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
         lease=steps.image.timeout,
         turns=TURNS,
     )
-    upload = task(scope, "Store the image", steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
-    none = sfn.Pass.jsonata(
-        scope,
-        "No picture",
-        comment="Refused, or never to be had: the others go on, and the last step tells",
-        outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}"},
-    )
+    upload = upload_task(scope, steps)
+    none = no_picture(scope)
     for caught in (image, upload):
-        caught.add_catch(none, errors=[error.__name__ for error in ONE_PICTURE], outputs=INPUT)
+        caught.add_catch(none, errors=ENDS_ONE, outputs=INPUT)
     variations = sfn.Map.jsonata(
         scope,
         "For each variation",
@@ -144,13 +156,24 @@ def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
     return variations
 
 
+def no_picture(scope: Construct, *, name: str = "No picture") -> sfn.Pass:
+    """Where a picture ends that is not to be had."""
+    return sfn.Pass.jsonata(
+        scope,
+        name,
+        comment="Refused, or never to be had: the others go on, and the last step tells",
+        outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}"},
+    )
+
+
 def task(
     scope: Construct,
     name: str,
     step: StepFunction,
     *,
     comment: str,
-    payload: dict[str, str] | None = None,
+    payload: dict[str, Any] | None = None,
+    outputs: str = "{% $states.result.Payload %}",
     lease: Duration | None = None,
     turns: int = 6,
 ) -> tasks.LambdaInvoke:
@@ -164,7 +187,7 @@ def task(
         lambda_function=step.function,
         comment=comment,
         payload=sfn.TaskInput.from_object(payload) if payload else sfn.TaskInput.from_text(INPUT),
-        outputs="{% $states.result.Payload %}",
+        outputs=outputs,
         retry_on_service_exceptions=False,
         task_timeout=sfn.Timeout.duration(step.timeout.plus(TASK_MARGIN)),
     )

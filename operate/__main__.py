@@ -1,4 +1,4 @@
-"""`python -m operate run|redrive|report|open|budget|secret|user|token [--target local|aws]`; make calls it."""
+"""`python -m operate run|batch|redrive|report|open|budget|secret|user|token [--target local|aws]`; make calls it."""
 
 import argparse
 import getpass
@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from functions.errors import EaselError
-from operate import records, runs, screen, sign_in
+from operate import batch_screen, batches, records, runs, screen, sign_in
+from operate.batches import BatchError
 from operate.runs import Run
 from operate.sign_in import SignInError
 from operate.target import ROOT, Target, TargetError, named
@@ -29,7 +30,7 @@ def main() -> int:
     try:
         done: int = given.do(named(given.target), given)
         return done
-    except (TargetError, SignInError, LookupError) as error:
+    except (TargetError, SignInError, BatchError, LookupError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
@@ -54,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     which = "the execution's name, or the run's id"
     run = command("run", lambda target, given: _run(target, given.input), "start one run and watch it")
     run.add_argument("input", type=Path, help="a file with the request, as JSON; - reads standard input")
+    batch = command("batch", _batch, "make the pictures of a file of requests, and watch it")
+    batch.add_argument("file", type=Path, help="a manifest: JSON Lines (.jsonl) or CSV with a header (.csv)")
+    batch.add_argument("--name", help="the batch's name; the file's own where it is left out")
+    batch.add_argument("--dry-run", action="store_true", default=None, help="check every line and price them, buy nothing")
+    batch.add_argument("--allow-partial", action="store_true", default=None, help="make as many lines as fit into the month's budget")
+    batch.add_argument("--max-parallel-images", type=int, metavar="N", help="how many lines go on at once")
+    batch.add_argument("--tolerated-failure-percentage", type=float, metavar="PERCENT", help="how many lines may fail")
     redrive = command("redrive", lambda target, given: _watch(target, runs.resume(target, given.run)), "go on with a run that failed")
     redrive.add_argument("run", help=which)
     command("report", _report, "say what a run made, also where it failed").add_argument("run", help=which)
@@ -84,6 +92,23 @@ def _watch(target: Target, run: Run) -> int:
     screen.watch(target, [run], console)
     screen.show_report(target, run, console)
     return 0 if run.status == "SUCCEEDED" else 1
+
+
+def _batch(target: Target, given: argparse.Namespace) -> int:
+    console = Console()
+    started = batches.start(
+        target,
+        given.file,
+        name=batches.name_of(given.file, given.name),
+        dry_run=given.dry_run,
+        allow_partial=given.allow_partial,
+        max_parallel_images=given.max_parallel_images,
+        tolerated_failure_percentage=given.tolerated_failure_percentage,
+    )
+    console.print(f"batch {started.name}, execution {started.execution.name}", highlight=False, soft_wrap=True)
+    batch_screen.watch(target, started, console)
+    batch_screen.show_report(target, started, console)
+    return 0 if started.status == "SUCCEEDED" else 1
 
 
 def _report(target: Target, given: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class Target:
         local = {"endpoint_url": self.endpoint, "aws_access_key_id": "test", "aws_secret_access_key": "test"} if self.endpoint else {}
         config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
         return boto3.client(service, region_name=self.region, config=config, **local)  # type: ignore[call-overload]
+
+    @cached_property
+    def batch_state_machine_arn(self) -> str:
+        """The machine of batches. Raises TargetError where an older deployment has none: all else works there."""
+        return self.output("BatchStateMachineArn")
 
     def output(self, name: str) -> str:
         """One of the stack's outputs. Raises TargetError where an older deployment lacks it."""

@@ -20,6 +20,7 @@ from functions.settings import api_settings
 RUNNING, SUCCEEDED, STOPPED = "RUNNING", "SUCCEEDED", "ABORTED"
 BEGUN_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds; Step Functions tells of a new execution in the end
 WHOLE_PAGES = {"includeExecutionData": False, "PaginationConfig": {"PageSize": 1000}}
+CHECK = "Check the manifest"  # the first state of infra/batch.py
 NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
 
 
@@ -138,6 +139,14 @@ class Executions:
             pages = self._client.get_paginator("get_execution_history").paginate(executionArn=execution.arn, **WHOLE_PAGES)
             return read_history(event for page in pages for event in page["events"])
 
+    def checked(self, execution: Execution) -> dict[str, Any] | None:
+        """What the check of a batch's manifest found, None where it has not passed. It is in the first page of the history."""
+        with aws.named(f"reading the history of {execution.name}"):
+            events = self._client.get_execution_history(executionArn=execution.arn, includeExecutionData=True)["events"]
+        left = (event["stateExitedEventDetails"] for event in events if "stateExitedEventDetails" in event)
+        found = next((details for details in left if details["name"] == CHECK), None)
+        return json.loads(found["output"]) if found else None
+
     def page(self, *, limit: int, after: str | None) -> tuple[list[Listed], str | None]:
         """Executions, newest first, and the cursor of the next page. Raises InputError for a cursor that is none."""
         start = {"nextToken": after} if after else {}
@@ -201,3 +210,9 @@ def _code(error: ClientError) -> str:
 def executions() -> Executions:
     """Those of this stack's state machine."""
     return Executions(aws.client("stepfunctions"), machine=api_settings().state_machine)
+
+
+@cache
+def batch_executions() -> Executions:
+    """Those of this stack's machine of batches."""
+    return Executions(aws.client("stepfunctions"), machine=api_settings().batch_state_machine)

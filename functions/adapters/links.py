@@ -1,27 +1,18 @@
-"""Links to pictures, which need no sign-in and die at a told time.
-
-They are signed with the credentials of a role of their own, whose session has a known end: those of a function in Lambda may end
-at any time, and a link dies with the credentials that signed it.
-"""
+"""Links to pictures, which need no sign-in and die at a told time. They are signed as the reader, who may read pictures alone."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import boto3
-from botocore.config import Config
+from urllib.parse import quote
 
 from functions import keys
 from functions.adapters import aws
+from functions.adapters.signing import Signer
 from functions.settings import api_settings, settings
 
 LINK_SECONDS = 30 * 60
-SESSION_SECONDS = 60 * 60  # the longest that a role may have which another role takes on
-MAX_LINK_SECONDS = 7 * 24 * 60 * 60  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +26,7 @@ class PictureLinks:
 
 
 class Links:
-    """Signs links with a session of the reader role, which is renewed before a link could outlive it."""
+    """Links to the pictures of one bucket."""
 
     def __init__(
         self,
@@ -47,58 +38,23 @@ class Links:
         seconds: int = LINK_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._sts = sts
-        self._role = role
-        self._bucket = bucket
-        self._region = region
-        self._seconds = min(seconds, SESSION_SECONDS, MAX_LINK_SECONDS)
-        self._clock = clock
-        self._client: Any = None
-        self._session_end = 0.0
+        self._signer = Signer(sts, role=role, session="links", bucket=bucket, region=region, seconds=seconds, clock=clock)
 
     def of(self, key: str) -> PictureLinks:
         """The links of a stored picture. Raises StorageBusyError or StorageDeniedError where no session can be had."""
-        client, now = self._signer(), self._clock()
-        seconds = min(self._seconds, int(self._session_end - now))
-        name = quote(key.rpartition("/")[2])
-        expires = datetime.fromtimestamp(int(now) + seconds, UTC)
+        seconds, expires_at = self._signer.lifetime()
+        name, sign = quote(key.rpartition("/")[2]), self._signer.sign
         return PictureLinks(
-            picture=self._signed(client, key, seconds),
-            thumbnail=self._signed(client, keys.thumbnail(key), seconds),
-            download=self._signed(client, key, seconds, ResponseContentDisposition=f"attachment; filename*=UTF-8''{name}"),
-            expires_at=f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+            picture=sign("get_object", key, seconds),
+            thumbnail=sign("get_object", keys.thumbnail(key), seconds),
+            download=sign("get_object", key, seconds, ResponseContentDisposition=f"attachment; filename*=UTF-8''{name}"),
+            expires_at=expires_at,
         )
 
-    @cached_property
+    @property
     def origin(self) -> str:
         """Where all links lead, for the page's content policy: scheme, host and port. Asks nobody."""
-        address = urlsplit(self._signed(self._s3("none", "none", "none"), "any", 1))
-        return f"{address.scheme}://{address.netloc}"
-
-    def _signed(self, client: Any, key: str, seconds: int, **more: str) -> str:
-        with aws.named("signing a link"):
-            where = {"Bucket": self._bucket, "Key": key, **more}
-            return str(client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds))
-
-    def _signer(self) -> Any:
-        if self._client is None or self._session_end - self._clock() < self._seconds:
-            with aws.named("taking on the reader role"):
-                answer = self._sts.assume_role(RoleArn=self._role, RoleSessionName="links", DurationSeconds=SESSION_SECONDS)
-            given = answer["Credentials"]
-            self._client = self._s3(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-            self._session_end = given["Expiration"].timestamp()
-        return self._client
-
-    def _s3(self, access_key: str, secret_key: str, token: str) -> Any:
-        # Links lead straight to the bucket in its own region: from elsewhere S3 redirects at first, and the signature would not fit.
-        return boto3.client(
-            "s3",
-            region_name=self._region,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            aws_session_token=token,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}),
-        )
+        return self._signer.origin
 
 
 @cache

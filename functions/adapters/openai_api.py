@@ -12,6 +12,7 @@ from openai import OpenAI
 
 from functions.adapters.api_key import ApiKey, api_key
 from functions.adapters.openai_answers import read_object
+from functions.adapters.openai_client import KeyedClient
 from functions.adapters.openai_errors import may_mean_no_schema, retry_after, translate
 from functions.errors import ContentRefusedError, RateLimitedError, RetryableError, TransientError
 from functions.models import MAX_CHAT_TOKENS
@@ -43,8 +44,7 @@ class OpenAIApi:
     """One account at one base URL."""
 
     def __init__(self, key: ApiKey, *, base_url: str | None) -> None:
-        self._key = key
-        self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
+        self._account = KeyedClient(key, base_url=base_url)
 
     def chat(self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float) -> ChatAnswer:
         """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds, for all of it."""
@@ -100,7 +100,7 @@ class OpenAIApi:
         half, waits = (end - time.monotonic()) / 2, 0
         while True:
             try:
-                return self._keyed(call)
+                return self._account.call(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
                 translated, wait = translate(error, doing), retry_after(error)
                 if slow_down and isinstance(translated, RateLimitedError):
@@ -110,13 +110,6 @@ class OpenAIApi:
                     raise translated from error
                 waits += 1
                 time.sleep(wait)
-
-    def _keyed(self, call: Callable[[OpenAI], Answer]) -> Answer:
-        try:
-            return call(self._client.with_options(api_key=self._key.value()))
-        except openai.AuthenticationError:
-            # The key may have been rotated since it was read: once with a fresh one, then it is final.
-            return call(self._client.with_options(api_key=self._key.refresh()))
 
 
 def _left(end: float) -> float:

@@ -63,9 +63,10 @@ class ChatRecord(Claim):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecord(Claim):
-    """One picture."""
+    """One picture. `order` is the order of OpenAI's Batch API that it was claimed in, None where it is bought by a call of its own."""
 
     n: int
+    order: str | None = None
     staged_key: str | None = None
     bytes: int | None = None
     sha256: str | None = None

@@ -119,6 +119,98 @@ class Runs(BaseModel):
     cursor: str | None
 
 
+class Upload(BaseModel):
+    """Where a manifest is put, as the request's body; it needs no sign-in, and dies at expires_at."""
+
+    method: Literal["PUT"]
+    url: str
+    expires_at: datetime
+
+
+class NewBatch(BaseModel):
+    """A batch whose manifest can be put now."""
+
+    name: str
+    manifest: str = Field(description="its key in the bucket")
+    upload: Upload
+    start: str = Field(description="where the batch is started by POST, once the manifest is there")
+
+
+class LineCounts(BaseModel):
+    """The lines of a batch by what becomes of them."""
+
+    total: int
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    aborted: int
+
+
+class LineProblem(BaseModel):
+    """What is wrong with one line of a manifest."""
+
+    line: int
+    field: str | None
+    error: str
+    message: str
+
+
+class Checked(BaseModel):
+    """What the check of a manifest found, before anything was paid."""
+
+    lines: int = Field(description="those that can be made")
+    pictures: int
+    todo: int = Field(description="the lines that were not finished yet")
+    postponed: int = Field(description="the lines that are left out for want of budget")
+    bad: int = Field(description="the lines that can't be made")
+    problems: list[LineProblem] = Field(description="of the first of the bad lines")
+    problems_key: str | None = Field(description="the file in the bucket that has all of them")
+    estimate_usd: float | None = Field(description="of what is missing, at most")
+    budget_left_usd: float
+    fits: bool = Field(description="whether the estimate fits under what is left of the month's budget")
+
+
+class BatchReport(BaseModel):
+    """What became of a batch. Pictures are counted in stored, refused, deleted and possibly_paid, lines in the others."""
+
+    batch: str
+    manifest: str
+    version_id: str
+    lines: int
+    stored: int
+    refused: int
+    deleted: int
+    failed: int
+    not_started: int
+    possibly_paid: int
+    reasons: dict[str, int] = Field(description="how many lines failed of which error")
+    failures: list[LineProblem] = Field(description="the first of the failed lines")
+    cost_usd: float | None
+    estimate_usd: float | None
+    seconds: float
+    report_key: str
+    failed_key: str | None = Field(description="the file in the bucket with the lines that are not finished: a manifest itself")
+
+
+class Batch(BaseModel):
+    """A batch as its latest execution stands."""
+
+    name: str
+    status: RUN_STATUSES
+    execution: str
+    manifest: str | None
+    started: datetime
+    ended: datetime | None
+    seconds: float = Field(description="so far, where it has not ended")
+    url: str
+    console_url: str
+    lines: LineCounts | None = Field(description="null until the manifest is checked")
+    checked: Checked | None = Field(description="null until the manifest is checked")
+    report: BatchReport | None = Field(description="once it has succeeded; a dry run has none")
+    error: RunFailure | None
+
+
 class Image(BaseModel):
     """A picture in the gallery."""
 

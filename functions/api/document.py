@@ -5,9 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import ApiGatewayResolver
 
-from functions import models, request
+from functions import keys, models, request
 from functions.adapters.gallery import PICTURE_ID
 from functions.api import answers
+from functions.api.batches import FORMATS, VERSION_ID
 from functions.api.problems import CONTENT_TYPE
 from functions.api.routes import DATA
 from functions.api.runs import KEY_HEADER, MAX_KEY
@@ -30,7 +31,7 @@ def described(resolver: ApiGatewayResolver) -> dict[str, Any]:
         shapes.pop(unused, None)
     for shape in (answers.Problem, answers.GatewayMessage):
         shapes[shape.__name__] = shape.model_json_schema()
-    shapes["Request"] = request_shape()
+    shapes |= {"Request": request_shape(), "BatchStart": start_shape()}
     token = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "an access token, as `make token` prints one"}
     made["components"]["securitySchemes"] = {"token": token}
     scopes = {(method.lower(), path): scope for method, path, scope in DATA}
@@ -77,6 +78,28 @@ def request_shape() -> dict[str, Any]:
     return {"type": "object", "title": "Request", "properties": fields, "additionalProperties": False}
 
 
+def start_shape() -> dict[str, Any]:
+    """The fields of a batch's start, as functions/batch/asked.py checks them. Null says what leaving out says."""
+
+    def maybe(kind: str, **more: Any) -> dict[str, Any]:
+        return {"type": [kind, "null"], **more}
+
+    fields: dict[str, dict[str, Any]] = {
+        "format": _format_shape(),
+        "version_id": maybe("string", pattern=f"^{VERSION_ID.pattern}$", description="the manifest's version; else the latest"),
+        "dry_run": maybe("boolean", description="check and price it, make nothing"),
+        "allow_partial": maybe("boolean", description="make as many lines as fit into the month's budget"),
+        "economy": maybe("boolean", description="at half the price, within a day"),
+        "max_parallel_images": maybe("integer", minimum=1, maximum=1_000, description="at most the deployment's own"),
+        "tolerated_failure_percentage": maybe("number", minimum=0, maximum=100),
+    }
+    return {"type": "object", "title": "BatchStart", "properties": fields, "additionalProperties": False}
+
+
+def _format_shape() -> dict[str, Any]:
+    return {"type": ["string", "null"], "enum": [*FORMATS, None], "default": FORMATS[0]}
+
+
 def _complete(operation: dict[str, Any], path: str, method: str, *, scope: str) -> None:
     """Add to an operation what its route's function does not say."""
     operation["security"] = [{"token": [scope]}]
@@ -84,6 +107,12 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, scope: str) 
     body = {("post", "/runs"): "Request", ("post", "/estimate"): "Request"}.get((method, path))
     if body:
         operation["requestBody"] = _body({"$ref": f"#/components/schemas/{body}"}, {"topic": "Sport", "count": 2})
+    if (method, path) == ("post", "/batches"):
+        fields = {"name": {"type": "string", "pattern": f"^{keys.BATCH_NAME.pattern}$"}, "format": _format_shape()}
+        new = {"type": "object", "properties": fields, "required": ["name"], "additionalProperties": False}
+        operation["requestBody"] = _body(new, {"name": "spring"})
+    if (method, path) == ("post", "/batches/{name}/start"):
+        operation["requestBody"] = _body({"$ref": "#/components/schemas/BatchStart"}, {"dry_run": True})
     if (method, path) == ("post", "/folders/restore"):
         name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}
         operation["requestBody"] = _body(name, {"name": "campaign/spring"})
@@ -98,19 +127,26 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, scope: str) 
     for parameter in parameters:
         if path.startswith("/images/") and parameter["in"] == "path":
             parameter["schema"] |= {"pattern": f"^{PICTURE_ID.pattern}$"}
+        if path.startswith("/batches/") and parameter["in"] == "path":
+            parameter["schema"] |= {"pattern": f"^{keys.BATCH_NAME.pattern}$"}
 
 
 def _responses(good: dict[str, Any], path: str, method: str) -> dict[str, Any]:
-    starts = method == "delete" or (method == "post" and path != "/estimate")
-    success = {"202" if starts else "200": good["200"] | {"description": "The run, which goes on" if starts else "The answer"}}
+    starts = method == "delete" or (method == "post" and path not in ("/estimate", "/batches"))
+    what = "batch" if path.startswith("/batches") else "run"
+    success = {"202" if starts else "200": good["200"] | {"description": f"The {what}, which goes on" if starts else "The answer"}}
+    if (method, path) == ("post", "/batches"):
+        success = {"201": good["200"] | {"description": "Where its manifest is put"}}
     if (method, path) == ("post", "/runs"):
         success["200"] = good["200"] | {"description": "The run of this key, which has ended already"}
     if starts:
-        success["202"] = success["202"] | {"headers": {"Location": {"schema": {"type": "string"}, "description": "where the run is told"}}}
+        success["202"] = success["202"] | {
+            "headers": {"Location": {"schema": {"type": "string"}, "description": f"where the {what} is told"}}
+        }
     problems = {"400": "Something in the request is wrong; nothing was paid"}
-    if "{id}" in path or (method, path) == ("delete", "/folders"):
+    if "{" in path or (method, path) == ("delete", "/folders"):
         problems["404"] = "There is none with this name"
-    if starts or path.startswith("/images/"):
+    if (starts and what == "run") or path.startswith("/images/"):
         problems["409"] = "It does not fit what is there already"
     if method == "post" and "{id}" not in path:
         problems |= {"413": "The body is too large", "415": "The body is no application/json"}

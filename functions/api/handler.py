@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRo
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.api import estimates, files, folders, images, problems, runs
+from functions.api import batches, estimates, files, folders, images, problems, runs
 from functions.api.outside import Outside, deployed
 from functions.api.problems import Refusal
 from functions.errors import MISSING, EaselError, InputError
@@ -17,7 +17,7 @@ from functions.telemetry import count, logger, step
 def app() -> APIGatewayHttpResolver:
     """All routes and what becomes of their errors."""
     made = APIGatewayHttpResolver(enable_validation=True)
-    for module in (runs, images, folders, estimates, files):
+    for module in (runs, batches, images, folders, estimates, files):
         made.include_router(module.router)
     made.exception_handler(EaselError)(_known)
     made.exception_handler(Refusal)(problems.answer)

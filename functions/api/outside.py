@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from functions.adapters.batches import Batches
 from functions.adapters.budget import Budget
-from functions.adapters.executions import Executions, executions
+from functions.adapters.executions import Executions, batch_executions, executions
 from functions.adapters.gallery import Gallery
 from functions.adapters.links import Links, links
+from functions.adapters.map_runs import MapRuns, map_runs
 from functions.adapters.records import Records
 from functions.adapters.table import table
+from functions.adapters.uploads import Uploads, uploads
 from functions.settings import ApiSettings, Settings, api_settings, settings
 
 
@@ -22,6 +25,10 @@ class Outside:
     settings: Settings
     api: ApiSettings
     executions: Executions
+    batch_executions: Executions
+    map_runs: MapRuns
+    batches: Batches
+    uploads: Uploads
     book: Records
     budget: Budget
     gallery: Gallery
@@ -32,10 +39,18 @@ class Outside:
         """Where a run is told."""
         return f"{self.api.page_url}runs/{name}"
 
+    def batch_url(self, name: str) -> str:
+        """Where a batch is told."""
+        return f"{self.api.page_url}batches/{name}"
+
     def console_url(self, name: str) -> str:
-        """The graph of an execution in the Step Functions console."""
-        region, arn = self.settings.region, self.api.state_machine.replace(":stateMachine:", ":execution:")
-        return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}:{name}"
+        """The graph of a run's execution in the Step Functions console."""
+        return self.console_graph(f"{self.api.state_machine.replace(':stateMachine:', ':execution:')}:{name}")
+
+    def console_graph(self, arn: str) -> str:
+        """The graph of any execution in the Step Functions console."""
+        region = self.settings.region
+        return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}"
 
 
 def given(router: APIGatewayHttpRouter) -> Outside:
@@ -51,6 +66,10 @@ def deployed() -> Outside:
         settings=settings(),
         api=api_settings(),
         executions=executions(),
+        batch_executions=batch_executions(),
+        map_runs=map_runs(),
+        batches=Batches(table()),
+        uploads=uploads(),
         book=Records(table(), budget),
         budget=budget,
         gallery=Gallery(table()),

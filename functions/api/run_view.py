@@ -46,7 +46,7 @@ def shown(run: Execution, outside: Outside) -> answers.Run:
         prompt=pictures.cut(prompt)[0] if prompt else None,
         count=wanted,
         steps=[_step(name, run, progress, of=wanted) for name in (STEPS if run.makes_pictures else ("cleanup",))],
-        error=_error(run),
+        error=failure(run),
         pictures=[_picture(image, prompt, outside) for image in images],
         cost_usd=_cost(prompt, chat, images, running=run.status == RUNNING),
         estimate_usd=report.get("estimate_usd") if prompt is None else usd(prompt.estimate_micro_usd),
@@ -63,7 +63,8 @@ def _can_redrive(run: Execution) -> bool:
     return run.makes_pictures or (run.redrivable and run.input.get("purge") is not True)
 
 
-def _error(run: Execution) -> answers.RunFailure | None:
+def failure(run: Execution) -> answers.RunFailure | None:
+    """Why an execution has failed, None where it has not."""
     if run.status in (RUNNING, SUCCEEDED):
         return None
     name = run.error or run.status.lower()

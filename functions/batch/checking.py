@@ -94,7 +94,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
             for job in group:
                 item = _item(job)
                 _write(whole, item)
-                cost, finished = _missing(job, known.get(job.run_id, NOTHING))
+                cost, finished = _missing(job, known.get(job.run_id, NOTHING), economy=asked.economy)
                 if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
                     _write(todo, item)
         if tally.bad:
@@ -110,6 +110,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
         execution=start.execution_name,
         started=start.started,
         dry_run=asked.dry_run,
+        economy=asked.economy,
         lines=tally.lines,
         pictures=tally.pictures,
         todo=tally.todo,
@@ -120,6 +121,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
         estimate_usd=None if tally.estimate is None else tally.estimate / 1_000_000,
         budget_left_usd=max(0, state.cap - state.committed) / 1_000_000,
         fits=state.fits(tally.estimate),
+        work=work,
         lines_key=f"{work}lines.jsonl",
         todo_key=f"{work}todo.jsonl",
         results_prefix=f"{work}results",
@@ -172,14 +174,16 @@ def _job(line: Line, name: str, settings: Settings, *, today: date) -> Job:
     return Job(line=line.number, run_id=run_id, said=line.said, wanted=wanted, question=question)
 
 
-def _missing(job: Job, known: Known) -> tuple[int | None, bool]:
+def _missing(job: Job, known: Known, *, economy: bool) -> tuple[int | None, bool]:
     """The upper bound of what one line still costs, in micro-dollars or None, and whether it is finished."""
     prompt, _, images = known
     statuses = {image.n: image.status for image in images}
     numbers = range(1, job.wanted.count + 1)
-    missing = sum(statuses.get(n, CLAIMED) == CLAIMED for n in numbers)
+    # What is ordered at OpenAI's Batch API has its money reserved already.
+    ordered = {image.n for image in images if image.order}
+    missing = sum(statuses.get(n, CLAIMED) == CLAIMED and n not in ordered for n in numbers)
     question = None if prompt else job.question
-    cost = pricing.estimate(job.wanted, question, text=prompt.text if prompt else None, pictures=missing)
+    cost = pricing.estimate(job.wanted, question, text=prompt.text if prompt else None, pictures=missing, economy=economy)
     return cost, all(statuses.get(n) in FINISHED for n in numbers)
 
 

@@ -39,7 +39,8 @@ class Outcome:
 
 def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) -> BatchReport:
     """Write report.json and failed.jsonl, and give the report. Raises BatchFailedError where the batch ended before its end."""
-    outcome, reasons = Outcome(), _reasons(batch.results_prefix, store)
+    outcome = Outcome()
+    reasons = _unmade(f"{batch.work}unmade/", store) | _reasons(batch.results_prefix, store)
     report_key, failed_key = (keys.batch_file(batch.batch, file) for file in ("report.json", "failed.jsonl"))
     with TemporaryFile() as failed:
         if batch.bad:
@@ -115,8 +116,20 @@ def _reasons(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
             for child in _read(results["Key"], store):
                 error = str(child.get("Error") or child.get("Status") or UNKNOWN)
                 said = message(child.get("Cause")) or error
-                found[json.loads(child["Input"])["execution_name"]] = (error, said[:MAX_REASON])
+                given = json.loads(child["Input"])
+                # A child is a line; in an economy batch also an order, of the pictures of many lines.
+                for one in given.get("pictures", [{"run_id": given.get("execution_name")}]):
+                    found[one["run_id"]] = (error, said[:MAX_REASON])
     return found
+
+
+def _unmade(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
+    """Of an economy batch, what OpenAI did not make, by run id."""
+    made = {}
+    for file in [one.key for one in store.objects(prefix)]:
+        for one in _read(file, store):
+            made[one["run_id"]] = (one["error"], one["message"])
+    return made
 
 
 def _read(key: str, store: ObjectStore, *, whole: bool = False) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys, models, owing
+from functions import keys, models, owing, purchase
 from functions.adapters import object_store, openai_api, records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -27,7 +27,6 @@ from functions.errors import (
     OutcomeUnknownError,
     TransientError,
 )
-from functions.image import purchase
 from functions.settings import settings
 from functions.telemetry import count, logger, spend, step
 

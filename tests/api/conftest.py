@@ -11,13 +11,16 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from functions.adapters.batches import Batches
 from functions.adapters.budget import Budget
 from functions.adapters.claims import CLAIMED
 from functions.adapters.executions import Executions
 from functions.adapters.gallery import Gallery
 from functions.adapters.links import Links
+from functions.adapters.map_runs import MapRuns
 from functions.adapters.records import STAGED, ImageRecord, PromptRecord, Records
 from functions.adapters.table import Table
+from functions.adapters.uploads import Uploads
 from functions.api import handler
 from functions.api.outside import Outside
 from functions.settings import ApiSettings
@@ -27,6 +30,8 @@ from tests.functions.conftest import BUCKET, CAP, NOW, REGION, make_settings
 TABLE = "shelves"  # the memory is that of tests/functions, too
 ACCOUNT = "123456789012"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:easel"
+BATCH_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:batches"
+UPLOADER = f"arn:aws:iam::{ACCOUNT}:role/uploader"
 READER = f"arn:aws:iam::{ACCOUNT}:role/reader"
 INDEXES = {"by_time": "shelf", "by_folder": "shelf_folder", "by_topic": "shelf_topic", "by_folder_topic": "shelf_folder_topic"}
 CHOICES = {
@@ -39,8 +44,10 @@ CHOICES = {
 def api_settings() -> ApiSettings:
     return ApiSettings(
         state_machine=MACHINE,
+        batch_state_machine=BATCH_MACHINE,
         page_url="https://pictures.example/",
         reader_role=READER,
+        uploader_role=UPLOADER,
         user_pool=f"{REGION}_pool",
         page_client="page",
         sign_in_url="https://sign-in.example",
@@ -107,8 +114,8 @@ class Api:
     def run(self, body: Any, *, key: str = "key-1", sub: str = "anna") -> Answer:
         return self("POST", "/runs", body, headers={"Idempotency-Key": key}, sub=sub)
 
-    def executions(self) -> list[dict[str, Any]]:
-        return list(self.states.list_executions(stateMachineArn=MACHINE)["executions"])
+    def executions(self, machine: str = MACHINE) -> list[dict[str, Any]]:
+        return list(self.states.list_executions(stateMachineArn=machine)["executions"])
 
 
 @pytest.fixture(scope="session")
@@ -134,13 +141,18 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    states.create_state_machine(name="easel", definition="{}", roleArn=READER)
+    for name in ("easel", "batches"):
+        states.create_state_machine(name=name, definition="{}", roleArn=READER)
     table = Table(dynamodb, name=TABLE, sleep=lambda _: None)
     budget = Budget(table, setting=CAP)
     outside = Outside(
         settings=make_settings(),
         api=api_settings(),
         executions=Executions(states, machine=MACHINE),
+        batch_executions=Executions(states, machine=BATCH_MACHINE),
+        map_runs=MapRuns(states),
+        batches=Batches(table),
+        uploads=Uploads(sts, role=UPLOADER, bucket=BUCKET, region=REGION),
         book=Records(table, budget),
         budget=budget,
         gallery=Gallery(table),
@@ -149,9 +161,10 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
     )
     yield Api(outside=outside, table=table, dynamodb=dynamodb, states=states)
     metrics.clear_metrics()  # the handler's frame sends them, and the tests go in below it
-    for execution in states.list_executions(stateMachineArn=MACHINE)["executions"]:
-        states.stop_execution(executionArn=execution["executionArn"])
-    states.delete_state_machine(stateMachineArn=MACHINE)
+    for machine in (MACHINE, BATCH_MACHINE):
+        for execution in states.list_executions(stateMachineArn=machine)["executions"]:
+            states.stop_execution(executionArn=execution["executionArn"])
+        states.delete_state_machine(stateMachineArn=machine)
     dynamodb.delete_table(TableName=TABLE)
 
 

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from functions.adapters.links import MAX_LINK_SECONDS, Links
+from functions.adapters.links import Links
+from functions.adapters.signing import MAX_LINK_SECONDS
 from tests.functions.conftest import BUCKET, REGION
 
 

@@ -2,12 +2,14 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from functions.api.routes import DATA, WRITE
-from tests.doors.caller import Caller, machine
+from local.deploy import ROOT
+from tests.doors.caller import Caller, fetch, machine
 from tests.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
@@ -25,7 +27,12 @@ def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str 
     head, claims, signature = good.split(".")
     nobody = Caller(aws, f"{head}.{claims}.{signature[:-8]}AAAAAAAA" if token == "tampered" else token)
     for method, path, _ in DATA:
-        answer = nobody(method, path.replace("{id}", "x"), {} if method == "POST" else None, headers={"Idempotency-Key": uuid4().hex})
+        answer = nobody(
+            method,
+            path.replace("{id}", "x").replace("{name}", "x"),
+            {} if method == "POST" else None,
+            headers={"Idempotency-Key": uuid4().hex},
+        )
         assert (answer.status, answer.json) == (401, {"message": "Unauthorized"}), (method, path)
     assert executions(aws) == before
 
@@ -33,7 +40,12 @@ def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str 
 def test_whoever_may_only_read_changes_nothing(aws: LocalStack) -> None:
     before, reader = executions(aws), machine(aws, "read")
     for method, path, scope in DATA:
-        answer = reader(method, path.replace("{id}", "x"), {} if method == "POST" else None, headers={"Idempotency-Key": uuid4().hex})
+        answer = reader(
+            method,
+            path.replace("{id}", "x").replace("{name}", "x"),
+            {} if method == "POST" else None,
+            headers={"Idempotency-Key": uuid4().hex},
+        )
         assert (answer.status == 403) == (scope == WRITE), (method, path)
     assert executions(aws) == before
 
@@ -62,11 +74,48 @@ def test_a_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> Non
     assert executions(aws) == before
 
 
+def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_nothing(aws: LocalStack, caller: Caller) -> None:
+    name = f"doors-{uuid4().hex[:8]}"
+    made = caller("POST", "/batches", {"name": name, "format": "csv"})
+    assert made.status == 201, made.body
+    upload = made.json["upload"]
+    put = fetch(upload["url"], method=upload["method"], data=(ROOT / "examples" / "batch.csv").read_bytes())
+    assert put.status == 200
+
+    def start() -> dict[str, Any]:
+        started = caller("POST", f"/batches/{name}/start", {"format": "csv", "version_id": put.headers["x-amz-version-id"]})
+        assert (started.status, started.headers["location"]) == (202, started.json["url"])
+        return ended(caller, started.json)
+
+    first = start()
+    assert first["status"] == "succeeded", first["error"]
+    assert first["lines"] == {"total": 5, "pending": 0, "running": 0, "succeeded": 5, "failed": 0, "aborted": 0}
+    assert (first["checked"]["todo"], first["checked"]["bad"], first["report"]["stored"]) == (5, 0, 6)
+    assert 0 < first["report"]["cost_usd"] <= first["checked"]["estimate_usd"]
+    again = start()
+    assert again["execution"] != first["execution"]
+    assert (again["checked"]["todo"], again["report"]["stored"], again["lines"]) == (0, 6, None)
+    assert aws.charged()["images"] == 6
+
+
+def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
+    """A batch once it has ended; a start that is younger than what the last look told is found, too."""
+    seen: dict[str, Any] = {}
+
+    def over() -> bool:
+        seen.update(caller("GET", f"/batches/{started['name']}").json)
+        return bool(seen["execution"] == started["execution"] and seen["ended"])
+
+    caller.aws.until(over)
+    return seen
+
+
 def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Caller) -> None:
     words = f"a secret garden {uuid4().hex}"
     run = caller.ended(caller.run({"prompt": words, **SMALL}, key=uuid4().hex).json)
     assert run["pictures"][0]["links"]
     caller("GET", "/images", query={"topic": words})
+    assert caller("POST", "/batches", {"name": "logged"}).status == 201
     caller("POST", "/estimate", {"prompt": words, "size": "1x1"})
     logged = "\n".join(aws.log_lines())
     assert "picture stored" in logged

@@ -54,8 +54,8 @@ class Step:
         """Leave the records of a run whose picture has this status."""
         choices = {"count": 1, "model": "gpt-image-2.6-flare", "folder_name": "f"}
         prompt = PromptRecord(
-            run_id=run_id, digest="d", started="2026-11-24T03:15:00Z", text="A kite", title="Kite", alt_text="A kite", tags=[], topic="Sport",
-            choices=choices, estimate_micro_usd=1, chat_model=None, chat_cost_micro_usd=50, execution=run_id,
+            run_id=run_id, digest="d", started="2026-11-24T03:15:00Z", text="A kite", title="Kite", alt_text="A kite", tags=[],
+            topic="Sport", choices=choices, estimate_micro_usd=1, chat_model=None, chat_cost_micro_usd=50, execution=run_id,
         )  # fmt: skip
         if self.book.prompt(run_id) is None:
             self.book.keep_prompt(prompt, paid=None)

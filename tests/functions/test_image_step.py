@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions import keys
+from functions import keys, purchase
 from functions.adapters import records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED
@@ -29,7 +29,6 @@ from functions.errors import (
     TransientError,
 )  # fmt: skip
 from functions.image import handler as image
-from functions.image import purchase
 from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png, reserve
 
 COST = 20 * 5 + 430 * 30

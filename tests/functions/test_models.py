@@ -84,7 +84,6 @@ def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
     bounds = bills = 0
     for size in models.SIZES:
         for quality in ("low", "medium", "high"):
-            image = {"model": "gpt-image-2.6-flare", "size": size, "quality": quality}
             width, height = map(int, size.split("x"))
             output = output_tokens(quality, width, height)
             usage = {"output_tokens": output, "input_tokens": len(words) // 4}
@@ -92,7 +91,7 @@ def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
             chat = models.chat_cost("gpt-6-luna", {"prompt_tokens": 300, "completion_tokens": 200}) or 0
             asked = models.estimate_chat("gpt-6-luna", messages="x" * 1_300) or 0
             for prompt, call, cost in ((words, 0, 0), (None, asked, chat)):
-                bound = (models.estimate_image(**image, prompt=prompt) or 0) + call
+                bound = (models.estimate_image("gpt-image-2.6-flare", prompt=prompt, size=size, quality=quality) or 0) + call
                 assert bound >= bill + cost
                 bounds, bills = bounds + bound, bills + bill + cost
     assert bounds / bills <= 1.3

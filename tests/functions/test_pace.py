@@ -107,7 +107,8 @@ def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(make: Callab
     pace = make(50)
     for n in range(3):
         begin(pace, clock, f"a-1-{n}")
-    interrupted, real_sleep = [], clock.sleep
+    interrupted: list[bool] = []
+    real_sleep = clock.sleep
 
     def sleep(seconds: float) -> None:
         if not interrupted:

@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from functions import request
-from functions import models
+from functions import models, request
 from functions.prompt import writing
 from functions.request import Request
 from tests.functions.conftest import NOW, make_settings

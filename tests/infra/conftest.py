@@ -13,15 +13,15 @@ import pytest
 
 from infra import ROOT
 
-STEPS = ("prompt", "image", "upload", "cleanup")
-FUNCTIONS = (*STEPS, "api")
+FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "api")
+RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # What a reference to a resource is read as; a state machine's is its ARN, out of which those of its executions are made.
 KINDS = {
     "AWS::S3::Bucket": "bucket",
     "AWS::DynamoDB::Table": "table",
     "AWS::SecretsManager::Secret": "secret",
     "AWS::Logs::LogGroup": "logs",
-    "AWS::StepFunctions::StateMachine": ":stateMachine:machine",
+    "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
 }
 Synth = Callable[..., "Template"]
 
@@ -41,9 +41,9 @@ class Template:
         """The resources of a type, by logical id."""
         return {name: found for name, found in self.body["Resources"].items() if found["Type"] == kind}
 
-    def one(self, kind: str) -> dict[str, Any]:
-        """The properties of the only resource of a type."""
-        (found,) = self.of(kind).values()
+    def one(self, kind: str, construct: str = "") -> dict[str, Any]:
+        """The properties of the only resource of a type, or of its only one in a construct."""
+        (found,) = (one for name, one in self.of(kind).items() if name.startswith(construct))
         properties: dict[str, Any] = found["Properties"]
         return properties
 
@@ -54,31 +54,30 @@ class Template:
     def asset(self, step: str) -> Path:
         return self.folder / f"asset.{self.function(step)['Code']['S3Key'].removesuffix('.zip')}"
 
-    def machine(self) -> dict[str, Any]:
-        """The state machine's definition, with references shown as ${…}."""
-        parts = self.one("AWS::StepFunctions::StateMachine")["DefinitionString"]["Fn::Join"][1]
-        machine: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else "${}" for part in parts))
+    def machine(self, construct: str = RUNS) -> dict[str, Any]:
+        """A state machine's definition, with references shown as the logical ids of what they refer to."""
+        parts = self.one("AWS::StepFunctions::StateMachine", construct)["DefinitionString"]["Fn::Join"][1]
+        machine: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else _id(part) for part in parts))
         return machine
 
-    def tasks(self) -> dict[str, dict[str, Any]]:
-        """Every Task state, those inside the Map included."""
-        states = self.machine()["States"]
-        inner = states["For each variation"]["ItemProcessor"]["States"]
-        return {name: state for name, state in (states | inner).items() if state["Type"] == "Task"}
+    def tasks(self, construct: str = RUNS) -> dict[str, dict[str, Any]]:
+        """Every Task state of a machine, those inside its Maps included."""
+        return {name: state for name, state in _states(self.machine(construct)).items() if state["Type"] == "Task"}
 
     def role(self, function: str) -> str:
         """The logical id of a function's role."""
         return str(self.function(function)["Role"]["Fn::GetAtt"][0])
 
     def rights(self, role: str) -> set[tuple[str, str]]:
-        """What a role may do: each action with what it may be done to; a denial and a condition are said in words."""
+        """What a role may do: each action with what it may be done to; a denial, all else and a condition are said in words."""
         policies = [one["Properties"] for one in self.of("AWS::IAM::Policy").values() if {"Ref": role} in one["Properties"]["Roles"]]
         return {
-            (("" if one["Effect"] == "Allow" else "not ") + action, self.text(resource) + _condition(one))
+            (("" if one["Effect"] == "Allow" else "not ") + action, but + self.text(resource) + _condition(one))
             for policy in policies
             for one in policy["PolicyDocument"]["Statement"]
             for action in _many(one["Action"])
-            for resource in _many(one["Resource"])
+            for but, which in (("", "Resource"), ("all but ", "NotResource"))
+            for resource in _many(one.get(which, []))
         }
 
     def text(self, value: Any) -> str:
@@ -87,13 +86,23 @@ class Template:
             case str():
                 return value
             case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-                return KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+                kind = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+                return kind + str(name).partition("StateMachine")[0] if kind.endswith(":") else kind
             case {"Fn::Join": [mark, parts]}:
                 return str(mark).join(self.text(part) for part in parts)
             case {"Fn::Select": [number, {"Fn::Split": [mark, whole]}]}:
                 return self.text(whole).split(mark)[int(number)]
             case _:
                 raise AssertionError(value)
+
+
+def _id(reference: dict[str, Any]) -> str:
+    return str(reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0])
+
+
+def _states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    inner = [_states(state["ItemProcessor"]) for state in machine["States"].values() if state["Type"] == "Map"]
+    return {name: state for states in (machine["States"], *inner) for name, state in states.items()}
 
 
 def _condition(statement: dict[str, Any]) -> str:

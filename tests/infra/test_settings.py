@@ -18,7 +18,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     made = synth(
         "layers=false", "folder_name=spring", "topics=Tea, Rain", "chat_model=gpt-4o", "image_model=gpt-image-2", "monthly_budget_usd=7.5",
         "openai_base_url=https://llm.example.org/v1", "unpriced_models=allow", "max_parallel_images=2", "aws_region=eu-west-1",
-        "bucket_name=ai-images-demo-me",
+        "bucket_name=ai-images-demo-me", "images_per_minute=50", "tolerated_failure_percentage=2.5", "max_batch_lines=500",
     )  # fmt: skip
     variables = made.function("prompt")["Environment"]["Variables"]
     assert (variables[settings.FOLDER], variables[settings.TOPICS]) == ("spring", "Tea\nRain")
@@ -26,6 +26,8 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     assert (variables[settings.MONTHLY_BUDGET], variables[settings.UNPRICED_MODELS]) == ("7.5", "allow")
     assert variables[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
     assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
+    assert (variables[settings.IMAGES_PER_MINUTE], variables[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
+    assert (variables[settings.TOLERATED_FAILURES], variables[settings.MAX_BATCH_LINES]) == ("2.5", "500")
     assert made.one("AWS::S3::Bucket")["BucketName"] == "ai-images-demo-me"
     assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
 
@@ -34,7 +36,8 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     ("name", "value"),
     [
         ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
-        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "11"),
+        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "1001"),
+        ("images_per_minute", "0"), ("tolerated_failure_percentage", "101"), ("max_batch_lines", "1.5"),
         ("retain_images", "maybe"), ("public_page", "perhaps"),
         ("bucket_name", "A_b"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),

@@ -1,6 +1,8 @@
 """Promises of the template: what is private, kept, bounded and allowed."""
 
+import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,13 @@ import pytest
 
 from functions import settings
 from functions.adapters.claims import MAX_PURCHASES
+from functions.adapters.executions import CHECK
 from functions.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
-from infra import layers
+from infra import ROOT, layers
 from infra.function import FILES
 from infra.workflow import SERVICE_ERRORS
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS, zipped
-from tests.infra.conftest import FUNCTIONS, Synth, Template, in_asset
+from tests.infra.conftest import BATCHES, FUNCTIONS, RUNS, Synth, Template, in_asset
 
 
 def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
@@ -97,41 +100,76 @@ RIGHTS = {
         ("s3:GetObjectVersion", "bucket/*"), ("s3:DeleteObjectVersion", "bucket/*"), ("s3:ListBucketVersions", "bucket"),
         ("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table"), ("dynamodb:Query", "table"),
     },
+    "batch": {
+        ("s3:GetObject", "bucket/batches/*"), ("s3:PutObject", "bucket/batches/*"), ("s3:GetObjectVersion", "bucket/batches/*"),
+        ("s3:GetObject", "bucket/staging/@*"), ("s3:PutObject", "bucket/staging/@*"), ("s3:ListBucket", "bucket"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"),
+    },
+    "economy": {
+        ("s3:GetObject", "bucket/staging/*"), ("s3:PutObject", "bucket/staging/*"), ("s3:ListBucket", "bucket"),
+        ("secretsmanager:GetSecretValue", "secret"),
+        ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"),
+        ("dynamodb:DeleteItem", "table"),
+    },
     # No right to S3, to the secret, to delete: a picture is bought, stored and deleted by the steps of a run that it starts.
     "api": {
-        ("states:StartExecution", ":stateMachine:machine"), ("states:ListExecutions", ":stateMachine:machine"),
-        ("states:DescribeExecution", ":execution:machine:*"), ("states:GetExecutionHistory", ":execution:machine:*"),
-        ("states:StopExecution", ":execution:machine:*"), ("states:RedriveExecution", ":execution:machine:*"),
+        ("states:StartExecution", ":::::stateMachine:Workflow"), ("states:ListExecutions", ":::::stateMachine:Workflow"),
+        ("states:DescribeExecution", ":::::execution:Workflow:*"), ("states:GetExecutionHistory", ":::::execution:Workflow:*"),
+        ("states:StopExecution", ":::::execution:Workflow:*"), ("states:RedriveExecution", ":::::execution:Workflow:*"),
+        ("states:StartExecution", ":::::stateMachine:BatchWorkflow"), ("states:ListExecutions", ":::::stateMachine:BatchWorkflow"),
+        ("states:DescribeExecution", ":::::execution:BatchWorkflow:*"), ("states:GetExecutionHistory", ":::::execution:BatchWorkflow:*"),
+        ("states:ListMapRuns", ":::::execution:BatchWorkflow:*"), ("states:DescribeMapRun", ":::::mapRun:BatchWorkflow/*"),
         ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:Query", "table"),
         ("dynamodb:Query", "table/index/by_time"), ("dynamodb:Query", "table/index/by_folder"),
         ("dynamodb:Query", "table/index/by_topic"), ("dynamodb:Query", "table/index/by_folder_topic"),
         ("dynamodb:PutItem", "table where the key is budget*"), ("dynamodb:UpdateItem", "table where the key is budget*"),
-        ("sts:AssumeRole", "reader"),
+        ("sts:AssumeRole", "Reader"), ("sts:AssumeRole", "Uploader"),
     },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_each_function_may_do_exactly_what_it_does(template: Template, step: str) -> None:
-    (reader,) = (name for name in template.of("AWS::IAM::Role") if name.startswith("Reader"))
-    granted = {(action, "reader" if on == reader else on) for action, on in template.rights(template.role(step))}
+    signers = {signer(template, name): name for name in SIGNERS}
+    granted = {(action, signers.get(on, on)) for action, on in template.rights(template.role(step))}
     assert granted == EVERY_STEP | RIGHTS[step]
 
 
-def test_only_the_api_may_become_the_reader_which_reads_finished_pictures_and_nothing_else(template: Template) -> None:
-    (name,) = (name for name in template.of("AWS::IAM::Role") if name.startswith("Reader"))
+# Whoever signs links: the reader for finished pictures, the uploader for manifests, of which none starts a batch by itself.
+SIGNERS = {
+    "Reader": {("s3:GetObject", "bucket/*"), ("not s3:GetObject", "bucket/staging/*"), ("not s3:GetObject", "bucket/batches/*")},
+    "Uploader": {
+        ("s3:PutObject", "bucket/batches/*.jsonl"), ("s3:PutObject", "bucket/batches/*.csv"), ("not s3:PutObject", "bucket/batches/*/*"),
+    },
+}  # fmt: skip
+
+
+def signer(template: Template, construct: str) -> str:
+    (name,) = (name for name in template.of("AWS::IAM::Role") if name.startswith(construct))
+    return name
+
+
+@pytest.mark.parametrize("construct", SIGNERS)
+def test_only_the_api_may_become_one_who_signs_links_and_that_one_may_do_nothing_else(template: Template, construct: str) -> None:
+    name = signer(template, construct)
     role = template.of("AWS::IAM::Role")[name]["Properties"]
     (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Principal"] == {"AWS": {"Fn::GetAtt": [template.role("api"), "Arn"]}}
     assert role["MaxSessionDuration"] == 3600
-    unfinished = {("not s3:GetObject", "bucket/staging/*"), ("not s3:GetObject", "bucket/batches/*")}
-    assert template.rights(name) == {("s3:GetObject", "bucket/*"), *unfinished}
+    assert template.rights(name) == SIGNERS[construct]
 
 
-def test_retries_are_made_from_the_classes_and_never_catch_all(template: Template) -> None:
+def test_the_machine_of_batches_reads_and_writes_only_what_a_batch_works_on(template: Template) -> None:
+    role = template.one("AWS::StepFunctions::StateMachine", BATCHES)["RoleArn"]["Fn::GetAtt"][0]
+    denied = {right for right in template.rights(role) if right[0].startswith("not ")}
+    assert denied == {("not s3:GetObject", "all but bucket/staging/@*"), ("not s3:PutObject", "all but bucket/staging/@*")}
+
+
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_retries_are_made_from_the_classes_and_never_catch_all(template: Template, machine: str) -> None:
     retryable = {error.__name__ for error in leaves(RetryableError)}
     final = {error.__name__ for error in leaves(FinalError)}
-    for name, task in template.tasks().items():
+    for name, task in template.tasks(machine).items():
         retried = [error for rule in task["Retry"] for error in rule["ErrorEquals"]]
         expected = (retryable - {ClaimHeldError.__name__}) | set(SERVICE_ERRORS)
         assert set(retried) - {ClaimHeldError.__name__} == expected, name
@@ -140,50 +178,67 @@ def test_retries_are_made_from_the_classes_and_never_catch_all(template: Templat
         assert "States.TaskFailed" not in retried
 
 
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
 @pytest.mark.parametrize(("state", "step"), [("Write the prompt", "prompt"), ("Make the image", "image")])
-def test_a_held_claim_is_waited_for_longer_than_all_leases_that_one_state_can_meet(template: Template, state: str, step: str) -> None:
-    wait = next(rule for rule in template.tasks()[state]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
+def test_a_held_claim_is_waited_for_longer_than_all_leases_that_one_state_can_meet(
+    template: Template, state: str, step: str, machine: str
+) -> None:
+    wait = next(rule for rule in template.tasks(machine)[state]["Retry"] if rule["ErrorEquals"] == [ClaimHeldError.__name__])
     assert (wait["IntervalSeconds"], wait["BackoffRate"]) == (15, 1)
     # Each of the purchases can end with the death of its function.
     assert wait["IntervalSeconds"] * wait["MaxAttempts"] > MAX_PURCHASES * template.function(step)["Timeout"]
 
 
-def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(template: Template) -> None:
-    for name, task in template.tasks().items():
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(template: Template, machine: str) -> None:
+    for name, task in template.tasks(machine).items():
         rule = next(rule for rule in task["Retry"] if rule["ErrorEquals"] == [RateLimitedError.__name__])
         waits = [min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n) for n in range(rule["MaxAttempts"])]
         assert sum(waits) / 2 > 120, name  # full jitter takes half of each on average
 
 
-def test_every_task_gives_up_shortly_after_its_function_would(template: Template) -> None:
-    functions = {name: template.function(step)["Timeout"] for name, step in STATES.items()}
-    assert {name: task["TimeoutSeconds"] for name, task in template.tasks().items()} == {
-        name: timeout + 10 for name, timeout in functions.items()
-    }
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_every_task_gives_up_shortly_after_its_function_would(template: Template, machine: str) -> None:
+    functions = {name: one["Properties"]["Timeout"] for name, one in template.of("AWS::Lambda::Function").items()}
+    for name, task in template.tasks(machine).items():
+        assert task["TimeoutSeconds"] == functions[task["Arguments"]["FunctionName"]] + 10, name
 
 
-STATES = {
-    "Write the prompt": "prompt",
-    "Make the image": "image",
-    "Store the image": "upload",
-    "Clean up and report": "cleanup",
-    "Delete or restore": "cleanup",
-}
-
-
-def test_only_what_ends_one_picture_is_caught_so_that_a_failure_stays_red_and_can_be_redriven(template: Template) -> None:
-    caught = {name: [rule["ErrorEquals"] for rule in task.get("Catch", [])] for name, task in template.tasks().items()}
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_only_what_ends_one_picture_is_caught_so_that_a_failure_stays_red_and_can_be_redriven(template: Template, machine: str) -> None:
+    caught = {name: [rule["ErrorEquals"] for rule in task.get("Catch", [])] for name, task in template.tasks(machine).items()}
     one_picture = [["ContentRefusedError", "BadImageError", "OutcomeUnknownError"]]
-    assert {name: errors for name, errors in caught.items() if errors} == {"Make the image": one_picture, "Store the image": one_picture}
-    assert "Fail" not in {state["Type"] for state in template.machine()["States"].values()}
+    assert caught["Make the image"] == caught["Store the image"] == one_picture
+    assert all(errors in ([], one_picture) for errors in caught.values())
+    assert "Fail" not in {state["Type"] for state in template.machine(machine)["States"].values()}
 
 
-def test_variations_are_bounded_and_logs_hold_no_data(template: Template) -> None:
+def test_variations_are_bounded(template: Template) -> None:
     assert template.machine()["States"]["For each variation"]["MaxConcurrency"] == 5
-    machine = template.one("AWS::StepFunctions::StateMachine")
-    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
-    assert template.machine()["QueryLanguage"] == "JSONata"
-    assert template.machine()["TimeoutSeconds"] > 0
+    lines = template.machine(BATCHES)["States"]["For each line"]
+    assert lines["MaxConcurrency"] == "{% $states.input.max_parallel_images %}"
+    assert lines["ItemProcessor"]["States"]["For each variation"]["MaxConcurrency"] == 1
+
+
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_a_machine_ends_some_time_and_its_logs_hold_no_data(template: Template, machine: str) -> None:
+    logged = template.one("AWS::StepFunctions::StateMachine", machine)["LoggingConfiguration"]
+    assert logged["IncludeExecutionData"] is False
+    assert template.machine(machine)["QueryLanguage"] == "JSONata"
+    assert template.machine(machine)["TimeoutSeconds"] > 0
+
+
+def test_the_api_reads_what_a_manifest_s_check_found_by_a_state_that_there_is(template: Template) -> None:
+    assert CHECK in template.machine(BATCHES)["States"]
+
+
+def test_the_flow_drawn_at_the_top_of_the_batches_names_every_state_of_their_own(template: Template) -> None:
+    from infra import batch
+
+    drawn = (batch.__doc__ or "").split("Input:")[0]
+    # It may say in which other module a part of it is drawn.
+    drawn += "".join(str(ast.get_docstring(ast.parse((ROOT / file).read_text()))) for file in re.findall(r"infra/\w+\.py", drawn))
+    assert not [name for name in template.machine(BATCHES)["States"] if name not in drawn]
 
 
 def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: Template) -> None:
@@ -196,17 +251,31 @@ def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: T
 
 
 def test_no_schedule_unless_one_is_set(template: Template, synth: Synth) -> None:
-    assert not template.of("AWS::Events::Rule")
-    assert synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule")["ScheduleExpression"] == "rate(1 day)"
+    assert not [name for name in template.of("AWS::Events::Rule") if name.startswith("Schedule")]
+    assert synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")["ScheduleExpression"] == "rate(1 day)"
 
 
-def test_the_schedule_s_event_gives_the_run_its_id_and_waits_in_a_queue_where_it_can_t_be_delivered(synth: Synth) -> None:
-    scheduled = synth("layers=false", "schedule=rate(1 day)")
-    (target,) = scheduled.one("AWS::Events::Rule")["Targets"]
+def test_the_schedule_s_event_gives_the_run_its_id(synth: Synth) -> None:
+    (target,) = synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
     assert json.loads(target["InputTransformer"]["InputTemplate"].replace("<id>", '"<id>"').replace('""', '"')) == {"request_id": "<id>"}
+
+
+def test_what_comes_into_the_inbox_starts_its_batch_in_the_version_that_came(template: Template) -> None:
+    rule = template.one("AWS::Events::Rule", "BatchInbox")
+    detail = rule["EventPattern"]["detail"]
+    assert (template.text(detail["bucket"]["name"][0]), detail["object"]["key"]) == ("bucket", [{"prefix": "batches/inbox/"}])
+    (target,) = rule["Targets"]
+    assert template.text(target["Arn"]) == ":::::stateMachine:BatchWorkflow"
+    assert sorted(target["InputTransformer"]["InputPathsMap"].values()) == ["$.detail.object.key", "$.detail.object.version-id"]
+
+
+@pytest.mark.parametrize("construct", ["Schedule", "BatchInbox"])
+def test_an_event_waits_in_a_queue_where_it_can_t_be_delivered(synth: Synth, construct: str) -> None:
+    made = synth("layers=false", "schedule=rate(1 day)")
+    (target,) = made.one("AWS::Events::Rule", construct)["Targets"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
-    queue = next(iter(scheduled.of("AWS::SQS::Queue")))
+    (queue,) = (name for name in made.of("AWS::SQS::Queue") if name.startswith(construct))
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 
@@ -237,7 +306,7 @@ def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Temp
     assert {f"functions/{file}" for file in FILES[step] if "*" not in file} <= {str(file) for file in held}
 
 
-@pytest.mark.parametrize("step", ["upload", "cleanup", "api"])
-def test_upload_cleanup_and_the_api_never_load_openai(template: Template, step: str) -> None:
+@pytest.mark.parametrize("step", ["upload", "cleanup", "batch", "api"])
+def test_upload_cleanup_batches_and_the_api_never_load_openai(template: Template, step: str) -> None:
     done = in_asset(template.asset(step), f"import functions.{step}.handler; print('openai' in sys.modules)")
     assert done.stdout.strip() == "False"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions import request
+from functions.batch import manifest
 from local.deploy import ROOT
 from operate import runs
 from operate.target import Target
@@ -19,6 +20,7 @@ from tests.functions.conftest import NOW, make_settings
 from tests.local_stack import LocalStack, free_port
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
+MANIFESTS = ("batch.jsonl", "batch.csv")
 
 
 def operate(
@@ -41,6 +43,15 @@ def environment(aws: LocalStack, tmp_path: Path, **outputs: str) -> dict[str, st
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_a_request_that_the_prompt_step_takes(example: Path) -> None:
     request.parse(json.loads(example.read_text()), request.defaults(make_settings()), today=NOW.date())
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_every_line_of_an_example_s_batch_is_a_request_that_the_prompt_step_takes(name: str) -> None:
+    with (ROOT / "examples" / name).open("rb") as file:
+        lines = list(manifest.lines(file, key=name))
+    assert len(lines) == 5
+    for line in lines:
+        request.parse(line.said, request.defaults(make_settings()), today=NOW.date())
 
 
 def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_path: Path) -> None:
@@ -81,7 +92,9 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
     ("words", "text", "said"),
     [
         (("run", "-"), "{", "not JSON"), (("run", "no-such-file.json"), "", "no-such-file.json"), (("open", "no-such-run"), "", "no run"),
-        (("secret",), "  ", "no API key"),
+        (("secret",), "  ", "no API key"), (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
+        (("batch", "examples/default.json"), "", "ends in .jsonl or .csv"),
+        (("batch", "examples/batch.csv", "--name", "in box"), "", "NAME=…"),
     ],
 )  # fmt: skip
 def test_what_a_person_can_mend_is_one_line(aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str) -> None:
@@ -300,3 +313,55 @@ def test_a_budget_that_is_no_sum_changes_nothing(aws: LocalStack, tmp_path: Path
     assert refused.returncode == 2
     assert "usd" in refused.stderr
     assert "cap $25.0000" in operate(aws, tmp_path, "budget").stdout
+
+
+def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "kites.jsonl"
+    lines = [SMALL | {"prompt": f"A kite numbered {n}", "folder_name": "kites"} for n in range(3)] + [{"count": 11}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = operate(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("batch kites, execution kites.")
+    for said in ("succeeded", "3/3", "1 of 4 (InputError 1)", "count is 11", "pictures a second", "/batches/kites/report.json"):
+        assert said in done.stdout
+    assert "batches/kites/failed.jsonl" in done.stdout
+    assert len([key for key in aws.keys("kites/") if key.endswith(".png")]) == aws.charged()["images"] == 3
+
+
+def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothing(aws: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "dry.csv"
+    file.write_text("topic,count\nSport,2\nScience,11\n")
+    done = operate(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in ("dry run of priced", "1 lines, 2 pictures", "of the month's budget, which fits", "count is 11"):
+        assert said in done.stdout
+    assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
+    assert aws.keys("batches/priced") == ["batches/priced.csv", "batches/priced/problems.jsonl"]
+
+
+def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "ruined.jsonl"
+    file.write_text("".join(json.dumps(SMALL | {"prompt": f"A ruin numbered {n}"}) + "\n" for n in range(3)))
+    aws.script({"path": "/v1/images/generations", "status": 401, "body": {"error": {"code": "invalid_api_key"}}, "times": 99})
+    done = operate(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
+    assert done.returncode == 1
+    for said in ("ruined FAILED BatchFailedError", "AuthError", "batches/ruined/failed.jsonl", "start the same batch again"):
+        assert said in done.stdout
+
+
+def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "left.jsonl"
+    file.write_text(json.dumps(SMALL | {"prompt": "A kite that is left alone"}) + "\n")
+    aws.script({"path": "/v1/images/generations", "delay": 2})
+    command = [sys.executable, "-m", "operate", "batch", str(file)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(aws, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout
+        name = watching.stdout.readline().split()[-1]
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=20)
+    assert watching.returncode == 130
+    assert "goes on by itself" in errors
+    machine = aws.outputs["batch_state_machine_arn"]
+    assert aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"] == "SUCCEEDED"

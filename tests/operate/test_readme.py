@@ -41,7 +41,7 @@ def test_every_command_is_a_target_and_its_files_are_there() -> None:
         words = command.split()
         assert words[0] == "make"
         assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE), command
-        for file in re.findall(r"examples/\S+\.json", command):
+        for file in re.findall(r"examples/\S+\.(?:jsonl?|csv)\b", command):
             assert (ROOT / file).is_file(), command
 
 

@@ -1,0 +1,122 @@
+"""What a batch is like after a crash in its middle, and what the same batch pays until it is finished.
+
+`functions` kills all functions three times while AWS stays, and the batch goes on by itself. `down` is `make down KEEP=1`, and `power`
+kills the emulator with its functions: then the stack is brought up in the same folder, and the same batch is started again. The emulator
+saves at its end, so a power cut costs it table and executions, as none would on AWS: `power` shows what a local stack loses.
+"""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+from bench.batch import MANIFEST, BenchBatch, print_rows
+from local import stack
+from local.emulator.process_table import living
+from local.stack import Local
+from tests.local_stack import LocalStack
+
+KINDS = ("functions", "down", "power")
+# Of the functions that claim, as infra/stack.py has them: a claim that ends later is one of a function that began after the crash.
+CHAT_SECONDS, IMAGE_SECONDS = 90, 300
+
+
+def crash(how: str, local: Local, batch: BenchBatch) -> None:
+    """Crash a batch in its middle, and print what is left and what becomes of it."""
+    batch.upload()
+    arn = batch.start()
+    if how == "functions":
+        _print_end(_without_functions(local, batch), batch, arn)
+    else:
+        again = _restarted(how, local, batch, arn)
+        _print_end({}, again, again.start())
+
+
+def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
+    """Kill all functions at a quarter, at half and at three quarters."""
+    emulator, killed, ended = stack._started(local)["emulator"], 0, 0
+    for quarter in (1, 2, 3):
+        batch.until_paid(batch.items * quarter / 4)
+        for function in set(living(emulator)) - {emulator}:
+            with suppress(ProcessLookupError):
+                os.kill(function, signal.SIGKILL)
+                killed += 1
+        ended += _let_leases_run_out(batch.aws, died=time.time())
+    return {"functions killed": f"{killed}", "of those with a claim or a place": f"{ended}"}
+
+
+def _restarted(how: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch:
+    """The batch on the stack that is up again; its manifest is there."""
+    aws = batch.aws
+    batch.until_paid(batch.items / 2)
+    stored = batch.pictures()
+    begun = time.monotonic()
+    if how == "power":
+        os.killpg(stack._started(local)["emulator"], signal.SIGKILL)
+    else:
+        stack.down(local, keep=True)
+    seconds, paid = time.monotonic() - begun, aws.charged()["images"]
+    again = BenchBatch(aws=LocalStack(stack.up(local)), items=batch.items, chat=batch.chat)
+    left = {
+        "ended by": "SIGKILL of all of its processes" if how == "power" else "make down KEEP=1",
+        "seconds until it had ended": f"{seconds:.1f}",
+        "paid until then": f"{paid:,}",
+        "pictures in the bucket just before": f"{stored:,}",
+        "bucket and table of the same name": f"{again.aws.bucket == aws.bucket}, {again.aws.outputs['table'] == aws.outputs['table']}",
+        "pictures in the bucket": f"{again.pictures():,}",
+        "pictures on disk": f"{sum(1 for _ in (local.folder / 'emulator' / 'objects' / stack.ACCOUNT / aws.bucket).rglob('*.png')):,}",
+        "records of stored pictures": f"{len(again.stored_at()):,}",
+        "the first execution": _status(again.aws, arn),
+        "claims and places of dead functions": f"{_let_leases_run_out(again.aws, died=time.time())}",
+    }
+    print_rows(f"What is left of a batch of {batch.items:,} pictures", left)
+    if MANIFEST not in again.aws.keys(MANIFEST):
+        again.upload()
+    return again
+
+
+def _print_end(before: dict[str, str], batch: BenchBatch, arn: str) -> None:
+    ended = batch.wait(arn)
+    print_rows(f"What became of a batch of {batch.items:,} pictures", before | ended.told())
+    print_rows("What was paid in all", ended.account(batch.aws.charged(), batch.items, exact=False))
+
+
+def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
+    """Stands for the minutes after which no function that died then (epoch seconds) holds a claim or a place; gives how many there were."""
+    found, pages = 0, aws.dynamodb.get_paginator("scan").paginate(TableName=aws.outputs["table"])
+    for item in [item for page in pages for item in page["Items"]]:
+        last = died + 1 + (CHAT_SECONDS if item["sk"] == {"S": "chat"} else IMAGE_SECONDS)
+        ends: list[tuple[str, str, dict[str, Any]]] = []
+        if item.get("status") == {"S": "claimed"}:
+            ends = [("SET #over = :over", "lease_until", item["lease_until"])]
+        elif item["pk"] == {"S": "pace"}:
+            ends = [("REMOVE calls.#over", call, until) for call, until in item["calls"]["M"].items()]
+        for change, name, until in ends:
+            if died < float(until["N"]) <= last:
+                path = change.split()[1]
+                values = {":was": until} | ({":over": {"N": "1"}} if ":over" in change else {})
+                found += _changed(aws, item, change, condition=f"{path} = :was", names={"#over": name}, values=values)
+    return found
+
+
+def _changed(aws: LocalStack, item: dict[str, Any], change: str, *, condition: str, names: Any, values: Any) -> bool:
+    try:
+        aws.dynamodb.update_item(
+            TableName=aws.outputs["table"],
+            Key={name: item[name] for name in ("pk", "sk")},
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+    except aws.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False  # it was ended meanwhile
+    return True
+
+
+def _status(aws: LocalStack, arn: str) -> str:
+    try:
+        return str(aws.states.describe_execution(executionArn=arn)["status"])
+    except aws.states.exceptions.ExecutionDoesNotExist:
+        return "not known any more"

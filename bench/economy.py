@@ -1,0 +1,78 @@
+"""What collecting an order of OpenAI's Batch API costs in memory, on the local stack: `python -m bench.economy`.
+
+The stand-in repeats one picture; what is measured is the function that streams the result file into staging, by the highest resident
+memory of its processes as Linux tells it.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local import stack
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+
+FUNCTION = "EconomyFunction"
+
+
+def main() -> None:
+    """Bring up a stack of its own, make a batch in economy, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=500)
+    parser.add_argument("--size", default="1024x1024")
+    given = parser.parse_args()
+    # An order waits half a minute at first for OpenAI, and longer later.
+    environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
+        local = Local(folder=Path(folder), port=free_port(), settings=settings, environment=environment, stand_in=("--paint-once",))
+        outputs = stack.up(local)
+        try:
+            _measure(LocalStack(outputs), items=given.items, size=given.size)
+        finally:
+            stack.down(local, keep=False)
+
+
+def _measure(aws: LocalStack, *, items: int, size: str) -> None:
+    lines = (json.dumps({"prompt": f"A kite numbered {n}.", "size": size, "quality": "low", "folder_name": "bench"}) for n in range(items))
+    aws.s3.put_object(Bucket=aws.bucket, Key="batches/economy.jsonl", Body="\n".join(lines).encode())
+    asked = json.dumps({"manifest": "batches/economy.jsonl", "economy": True})
+    began = time.monotonic()
+    arn = aws.states.start_execution(stateMachineArn=aws.outputs["batch_state_machine_arn"], input=asked)["executionArn"]
+    peak = 0
+    while (found := aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        peak = max(peak, _peak_kb())
+        time.sleep(0.2)
+    report: dict[str, Any] = json.loads(found.get("output") or "{}")
+    if not report:
+        raise SystemExit(f"the batch failed: {found.get('error')} {found.get('cause')}")
+    kept = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="bench/image", MaxKeys=2)["Contents"]
+    picture = max(one["Size"] for one in kept)
+    per_order = min(items, 200) * picture * 4 / 3 / 1e6
+    console = Console(highlight=False)
+    stored, seconds = report["stored"], time.monotonic() - began
+    console.print(f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed {report['failed']}")
+    console.print(f"{aws.charged()['batches']} orders, a result file of up to {per_order:.0f} MB")
+    console.print(f"highest resident memory of a collecting process: {peak / 1024:.0f} MB")
+
+
+def _peak_kb() -> int:
+    """The highest resident memory so far of any process of the function."""
+    peak = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if FUNCTION.encode() in (process / "environ").read_bytes():
+                status = (process / "status").read_text()
+                peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
+        except OSError:
+            continue  # it has ended
+    return peak
+
+
+if __name__ == "__main__":
+    main()

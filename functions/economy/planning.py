@@ -1,0 +1,109 @@
+"""Which pictures are ordered together, and which of those that came go on to be stored."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from functions.adapters import records
+from functions.adapters.claims import CLAIMED
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.openai_batches import MAX_PICTURES
+from functions.adapters.orders import order_key
+from functions.adapters.records import ImageRecord, PromptRecord, Records
+from functions.contract import Batch, Order, Prompt, StagedImage
+from functions.errors import ConfigError
+
+GROUP = 25
+JSON_LINES = "application/jsonl"
+Picture = dict[str, Any]  # its run_id and n
+
+
+def custom_id(picture: Picture) -> str:
+    """What OpenAI calls a picture of an order."""
+    return f"{picture['run_id']}#{picture['n']}"
+
+
+def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
+    """Write down the orders of a batch, and give their number.
+
+    Pictures that were ordered before, by a start that ended since, keep their order; what is bought already is in none.
+    """
+    orders: dict[str, list[Picture]] = defaultdict(list)
+    waiting: dict[str, list[Picture]] = defaultdict(list)  # by model, since one order has one
+    count = 0
+
+    with TemporaryFile() as file:
+
+        def close(key: str, pictures: list[Picture]) -> None:
+            nonlocal count
+            count += 1
+            _write(file, Order(order=key, pictures=tuple(pictures), work=batch.work).to_state())
+
+        for item, prompt, images in _lines(batch, store, book):
+            if prompt is None:
+                continue  # its prompt could not be written; that line is told of as failed
+            known = {image.n: image for image in images}
+            for n in range(1, item["pictures"] + 1):
+                picture, record = {"run_id": item["run_id"], "n": n}, known.get(n)
+                if record and record.order and record.status == CLAIMED:
+                    orders[record.order].append(picture)
+                elif record is None:
+                    model = prompt.choices["model"]
+                    waiting[model].append(picture)
+                    if len(waiting[model]) == MAX_PICTURES:
+                        full = waiting.pop(model)
+                        close(order_key(map(custom_id, full)), full)
+        for pictures in waiting.values():
+            close(order_key(map(custom_id, pictures)), pictures)
+        for key, pictures in orders.items():
+            close(key, pictures)
+        store.put_file(f"{batch.work}orders.jsonl", file, content_type=JSON_LINES)
+    return {"orders": count}
+
+
+def came(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
+    """Write down the lines of which a picture has come and is not stored yet, and give their number."""
+    count = 0
+    with TemporaryFile() as file:
+        for item, prompt, images in _lines(batch, store, book):
+            staged = [_staged(image).to_state() for image in images if image.status == records.STAGED]
+            if prompt and staged:
+                count += 1
+                numbers = tuple(range(1, item["pictures"] + 1))
+                message = Prompt(run_id=item["run_id"], variations=numbers, dry_run=False, estimate_micro_usd=prompt.estimate_micro_usd)
+                _write(file, message.to_state() | {"execution_name": item["run_id"], "staged": staged})
+        store.put_file(f"{batch.work}came.jsonl", file, content_type=JSON_LINES)
+    return {"came": count}
+
+
+def _lines(batch: Batch, store: ObjectStore, book: Records) -> Iterator[tuple[dict[str, Any], PromptRecord | None, list[ImageRecord]]]:
+    """What there is to do of a batch, each line with its records as they stand."""
+    with TemporaryFile() as file:
+        if store.fetch(batch.todo_key, file) is None:
+            raise ConfigError(f"{batch.todo_key} is not there any more; start the batch again, it pays only for what is missing")
+        file.seek(0)
+        items = map(json.loads, file)
+        while group := list(islice(items, GROUP)):
+            known = book.runs({item["run_id"]: item["pictures"] for item in group})
+            for item in group:
+                prompt, _, images = known[item["run_id"]]
+                yield item, prompt, images
+
+
+def _staged(image: ImageRecord) -> StagedImage:
+    return StagedImage(
+        run_id=image.run_id,
+        n=image.n,
+        key=image.staged_key or "",
+        bytes=image.bytes or 0,
+        sha256=image.sha256 or "",
+        usage=image.usage,
+        cost_micro_usd=image.cost_micro_usd,
+    )
+
+
+def _write(file: IO[bytes], item: dict[str, Any]) -> None:
+    file.write(json.dumps(item).encode() + b"\n")

@@ -1,0 +1,208 @@
+"""Batches through the API: a link for one manifest, a start that is checked whole, and what is told of it at every moment."""
+
+import io
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.adapters.batches import BatchStart
+from functions.adapters.executions import CHECK, Executions
+from functions.adapters.map_runs import MapRuns
+from functions.api import answers
+from functions.api.batches import START_FIELDS
+from functions.api.document import start_shape
+from functions.contract import Batch, BatchReport
+from functions.telemetry import logger
+from tests.api.conftest import BATCH_MACHINE, Answer, Api
+from tests.functions.conftest import NOW
+
+BEGAN = NOW - timedelta(seconds=90)
+CHECKED: dict[str, Any] = {
+    "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 20, "pictures": 25, "todo": 12, "postponed": 3,
+    "bad": 1, "problems": [{"line": 7, "field": "count", "error": "InputError", "message": "count is 11"}],
+    "problems_key": "batches/spring/problems.jsonl", "estimate_usd": 0.3, "budget_left_usd": 20.0, "fits": True,
+}  # fmt: skip
+REPORT: dict[str, Any] = {
+    "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 21, "stored": 24, "refused": 0, "deleted": 0,
+    "failed": 2, "not_started": 0, "possibly_paid": 0, "reasons": {"InputError": 1, "BadImageError": 1},
+    "failures": [{"line": 7, "field": None, "error": "InputError", "message": "count is 11"}], "cost_usd": 0.2, "estimate_usd": 0.3,
+    "seconds": 61.5, "report_key": "batches/spring/report.json", "failed_key": "batches/spring/failed.jsonl",
+}  # fmt: skip
+COUNTS = {"total": 12, "pending": 4, "running": 3, "succeeded": 2, "failed": 1, "timedOut": 1, "aborted": 1, "resultsWritten": 0}
+
+
+class Told:
+    """Step Functions with executions of the machine of batches, told as they are said here, newest first."""
+
+    def __init__(self, *names: str, checked: Any = None, counts: Any = None, **said: Any) -> None:
+        self.names, self.checked, self.counts = names, checked, counts
+        self.said: dict[str, Any] = {"status": "RUNNING", "input": '{"manifest": "batches/spring.jsonl"}'} | said
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        name = executionArn.rpartition(":")[2]
+        if name not in self.names:
+            raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution")
+        started = BEGAN - timedelta(minutes=self.names.index(name))
+        return self.said | {"executionArn": executionArn, "startDate": started}
+
+    def list_executions(self, **_: Any) -> dict[str, Any]:
+        return {"executions": [{"name": name, "status": "RUNNING", "startDate": BEGAN} for name in self.names]}
+
+    def get_execution_history(self, **asked: Any) -> dict[str, Any]:
+        assert asked["includeExecutionData"]
+        left = {"stateExitedEventDetails": {"name": CHECK, "output": json.dumps(self.checked)}}
+        return {"events": [{"type": "ExecutionStarted"}, *([left] if self.checked else [])]}
+
+    def list_map_runs(self, **_: Any) -> dict[str, Any]:
+        earlier, later = ({"mapRunArn": arn, "startDate": BEGAN + timedelta(seconds=n)} for n, arn in enumerate(("first", "second")))
+        return {"mapRuns": [later, earlier] if self.counts else []}
+
+    def describe_map_run(self, *, mapRunArn: str) -> dict[str, Any]:  # noqa: N803
+        assert mapRunArn == "second"
+        return {"itemCounts": self.counts}
+
+
+def show(api: Api, told: Told, name: str = "spring") -> Answer:
+    outside = replace(api.outside, batch_executions=Executions(told, machine=BATCH_MACHINE), map_runs=MapRuns(told))
+    return api("GET", f"/batches/{name}", outside=outside)
+
+
+def note(api: Api, execution: str) -> None:
+    """Leave the record that the check of a manifest leaves."""
+    api.outside.batches.note(
+        BatchStart(name="spring", execution=execution, manifest="batches/spring.jsonl", version_id="v1", started="2026-11-24T03:13:32Z")
+    )
+
+
+@pytest.mark.parametrize(("said", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")])
+def test_a_new_batch_is_a_link_for_its_manifest_alone(api: Api, said: dict[str, Any], key: str) -> None:
+    made = api("POST", "/batches", {"name": "spring", **said})
+    assert (made.status, made.json["manifest"]) == (201, key)
+    assert made.json["start"] == "https://pictures.example/batches/spring/start"
+    upload = made.json["upload"]
+    address = urlsplit(upload["url"])
+    assert (upload["method"], address.path) == ("PUT", f"/{key}")
+    assert parse_qs(address.query)["X-Amz-Expires"] == ["900"]
+    left = datetime.fromisoformat(upload["expires_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=14) < left <= timedelta(minutes=15)
+
+
+def test_the_link_is_in_no_log(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    assert "X-Amz-Signature" in api("POST", "/batches", {"name": "spring"}).text
+    assert "X-Amz" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({}, "name"), ({"name": "inbox"}, "name"), ({"name": "inbox/x"}, "name"), ({"name": "../x"}, "name"), ({"name": "x" * 61}, "name"),
+        ({"name": "spring", "format": "xlsx"}, "format"), ({"name": "spring", "key": "my_s3_folder/a.png"}, "key"),
+    ],
+)  # fmt: skip
+def test_a_link_is_given_for_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
+    refused = api("POST", "/batches", said)
+    assert (refused.status, refused.json["field"]) == (400, field)
+
+
+def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(api: Api) -> None:
+    name = "x" * 60
+    said = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": None}
+    started = api("POST", f"/batches/{name}/start", said)
+    assert started.status == 202
+    (execution,) = api.executions(BATCH_MACHINE)
+    assert execution["name"] == started.json["execution"]
+    assert execution["name"].startswith(f"{name}.20261124031502-")
+    told = json.loads(api.states.describe_execution(executionArn=execution["executionArn"])["input"])
+    assert told == {"manifest": f"batches/{name}.csv", "dry_run": True, "max_parallel_images": 2}
+    assert started.headers["location"] == started.json["url"] == f"https://pictures.example/batches/{name}"
+    assert (started.json["status"], started.json["lines"], started.json["checked"], started.json["report"]) == ("running", None, None, None)
+    assert ":execution:batches:" in started.json["console_url"]
+    assert api("GET", f"/batches/{name}").json["execution"] == execution["name"]
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"max_parallel_images": 6}, "max_parallel_images"), ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage"),
+        ({"dry_run": "yes"}, "dry_run"), ({"allow_partial": 1}, "allow_partial"), ({"version_id": 7}, "version_id"),
+        ({"version_id": "\ud800"}, "version_id"), ({"version_id": "v" * 2_000}, "version_id"), ({"format": "xml"}, "format"),
+        ({"manifest": "batches/other.jsonl"}, "manifest"), ({"dry_rum": True}, "dry_rum"),
+    ],
+)  # fmt: skip
+def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(api: Api, said: dict[str, Any], field: str) -> None:
+    refused = api("POST", "/batches/spring/start", said)
+    assert (refused.status, refused.json["field"]) == (400, field)
+    assert api.executions(BATCH_MACHINE) == []
+
+
+def test_a_name_that_can_be_no_batch_s_starts_nothing(api: Api) -> None:
+    assert api("POST", "/batches/inbox/start", {}).json["field"] == "name"
+    assert api.executions(BATCH_MACHINE) == []
+
+
+def test_a_batch_that_goes_on_tells_its_lines_and_what_the_check_found(api: Api) -> None:
+    note(api, "first")
+    told = show(api, Told("first", checked=CHECKED, counts=COUNTS)).json
+    assert told["lines"] == {"total": 12, "pending": 4, "running": 3, "succeeded": 2, "failed": 2, "aborted": 1}
+    assert {**told["checked"], **{name: CHECKED[name] for name in ("batch", "manifest", "version_id")}} == CHECKED
+    assert (told["status"], told["seconds"], told["ended"], told["report"], told["error"]) == ("running", 90.0, None, None, None)
+
+
+def test_a_batch_that_has_ended_tells_its_report(api: Api) -> None:
+    note(api, "first")
+    ended = Told(
+        "first", checked=CHECKED, counts=COUNTS, status="SUCCEEDED", output=json.dumps(REPORT), stopDate=BEGAN + timedelta(seconds=61)
+    )
+    told = show(api, ended).json
+    assert (told["status"], told["seconds"], told["report"]) == ("succeeded", 61.0, REPORT)
+
+
+def test_a_dry_run_has_no_report(api: Api) -> None:
+    note(api, "first")
+    told = show(api, Told("first", checked=CHECKED, status="SUCCEEDED", output=json.dumps(CHECKED), stopDate=NOW)).json
+    assert (told["report"], told["lines"], told["checked"]["estimate_usd"]) == (None, None, 0.3)
+
+
+def test_a_batch_that_failed_says_why_and_what_to_do(api: Api) -> None:
+    note(api, "first")
+    cause = json.dumps({"errorMessage": "11 of 12 lines failed"})
+    told = show(api, Told("first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW)).json
+    assert (told["error"]["error"], told["error"]["message"]) == ("BatchFailedError", "11 of 12 lines failed")
+    assert "start the batch again" in told["error"]["what_to_do"]
+
+
+YOUNG = "spring.20261124031500-0a1b"
+
+
+@pytest.mark.parametrize(
+    ("noted", "status", "told"),
+    [(None, "RUNNING", YOUNG), ("old", "FAILED", YOUNG), ("old", "RUNNING", "old")],
+    ids=["none is noted yet", "another start is not noted yet", "the noted one goes on"],
+)
+def test_a_start_is_found_before_its_check_has_noted_it(api: Api, noted: str | None, status: str, told: str) -> None:
+    if noted:
+        note(api, noted)
+    others = ("spring.b.20261124031501-0a1b", "f00d", "spring.20261124031501-0a1b.20261124031501-0a1b")
+    assert show(api, Told(*others, YOUNG, "old", status=status)).json["execution"] == told
+
+
+@pytest.mark.parametrize("name", ["summer", "a%20b", "x" * 61])
+def test_a_batch_that_was_never_started_is_not_found(api: Api, name: str) -> None:
+    missing = show(api, Told(YOUNG), name)
+    assert (missing.status, missing.json["title"]) == (404, "NotFoundError")
+
+
+def test_every_field_of_a_start_is_described() -> None:
+    assert set(start_shape()["properties"]) == set(START_FIELDS)
+
+
+def test_the_answers_have_the_fields_of_the_messages() -> None:
+    assert list(answers.BatchReport.model_fields) == [field.name for field in fields(BatchReport)]
+    assert set(answers.Checked.model_fields) <= {field.name for field in fields(Batch)}

@@ -1,0 +1,98 @@
+"""Step Functions' limits, computed from the definition: at any number of lines, histories and states stay far below them."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from functions import request
+from functions.adapters.openai_batches import MAX_PICTURES
+from functions.batch.manifest import MAX_LINE
+from functions.contract import Start
+from functions.economy.planning import custom_id
+from functions.request import MAX_COUNT, MAX_DESCRIPTION, MAX_PROMPT, MAX_STYLE, MAX_TOPIC, MAX_TOPICS
+from infra.economy import UNTIL_NEXT_LOOK
+from tests.infra.conftest import BATCHES, RUNS, Template
+
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+MAX_EVENTS, MAX_STATE = 25_000, 262_144
+PER_ATTEMPT = 3  # TaskScheduled, TaskStarted, and how it ended
+ENTER_AND_EXIT = 2
+DAY = 24 * 60 * 60
+
+
+def events(states: dict[str, Any], *, looks: int = 0) -> int:
+    """The most events that these states can make in one execution: every retry used up, every Catch's state passed through."""
+    return sum(_events(state) for state in states.values()) + looks * _loop(states)
+
+
+def _events(state: dict[str, Any]) -> int:
+    if state["Type"] == "Task":
+        attempts: int = 1 + sum(rule["MaxAttempts"] for rule in state["Retry"])
+        return ENTER_AND_EXIT + attempts * PER_ATTEMPT
+    if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE":
+        # Each iteration starts and ends, and the Map does.
+        return ENTER_AND_EXIT + 2 + MAX_COUNT * (2 + events(state["ItemProcessor"]["States"]))
+    # Of a Distributed Map the parent's history tells that it started and ended: its children have histories of their own.
+    return ENTER_AND_EXIT + (4 if state["Type"] == "Map" else 0)
+
+
+def _loop(states: dict[str, Any]) -> int:
+    round_ = [states[name] for name in ("Wait for OpenAI", "Look at the order", "Is it done?") if name in states]
+    return sum(ENTER_AND_EXIT + (PER_ATTEMPT if state["Type"] == "Task" else 0) for state in round_)
+
+
+def children(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The states of a machine's Distributed Maps, by the Map."""
+    return {
+        name: state["ItemProcessor"]["States"]
+        for name, state in machine["States"].items()
+        if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    }
+
+
+@pytest.mark.parametrize("construct", [RUNS, BATCHES])
+def test_an_execution_s_history_is_bounded_whatever_fails(template: Template, construct: str) -> None:
+    machine = template.machine(construct)
+    assert events(machine["States"]) < MAX_EVENTS / 2
+    assert all(events(states) < MAX_EVENTS / 2 for states in children(machine).values())
+
+
+def test_an_order_that_is_looked_at_for_a_day_keeps_its_history_small(template: Template) -> None:
+    order = children(template.machine(BATCHES))["For each order"]
+    assert order["Wait for OpenAI"]["Seconds"] == UNTIL_NEXT_LOOK == "{% $min([300, 30 + 30 * $states.input.looks]) %}"
+    assert events(order, looks=DAY // 300 + 10) < MAX_EVENTS / 4
+
+
+def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_limit(template: Template) -> None:
+    found = children(template.machine(BATCHES))
+    assert set(found) == {"For each line", "Write each prompt", "For each order", "Store each line"}
+    for state in (template.machine(BATCHES)["States"][name] for name in found):
+        assert state["ItemReader"]["Resource"].endswith("s3:getObject")
+        assert state["ResultWriter"]["Resource"].endswith("s3:putObject")
+        assert state["Output"] == "{% $states.input %}"  # the results stay in S3
+
+
+def test_the_longest_line_that_is_taken_fits_into_a_state() -> None:
+    widest = "\N{GRINNING FACE}"
+    defaults = request.Defaults(
+        folder_name="f", topics=("Sport",), model="gpt-image-2.6-flare", region="ap-southeast-1", unpriced_models_allowed=False
+    )
+    longest = (
+        {"prompt": widest * MAX_PROMPT},
+        {"description": widest * MAX_DESCRIPTION, "style": widest * MAX_STYLE, "topics": [widest * MAX_TOPIC] * MAX_TOPICS},
+        {"prompt": '"' * MAX_PROMPT},
+    )
+    for said in longest:
+        assert request.parse(said, defaults, today=date(2026, 11, 25)).action == "create"
+        start = Start(request=said, execution_name="x" * 80, started="2026-11-25T00:00:00.000Z").to_state()
+        assert len(json.dumps(start, ensure_ascii=False).encode()) < MAX_STATE
+    # Whatever else a line holds in JSON Lines, it is no longer than this.
+    assert MAX_LINE + 1_000 < MAX_STATE
+
+
+def test_the_largest_order_fits_into_a_state() -> None:
+    pictures = [{"run_id": "x" * 80, "n": 10}] * MAX_PICTURES
+    assert len(json.dumps({"order": "x" * 32, "pictures": pictures, "work": "w" * 200, "batch": "b" * 80})) < MAX_STATE / 8
+    assert custom_id(pictures[0]) == "x" * 80 + "#10"
