@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--name", help="the batch's name; the file's own where it is left out")
     batch.add_argument("--dry-run", action="store_true", default=None, help="check every line and price them, buy nothing")
     batch.add_argument("--allow-partial", action="store_true", default=None, help="make as many lines as fit into the month's budget")
+    batch.add_argument("--economy", action="store_true", default=None, help="at half the price, within a day: OpenAI's Batch API")
     batch.add_argument("--max-parallel-images", type=int, metavar="N", help="how many lines go on at once")
     batch.add_argument("--tolerated-failure-percentage", type=float, metavar="PERCENT", help="how many lines may fail")
     redrive = command("redrive", lambda target, given: _watch(target, runs.resume(target, given.run)), "go on with a run that failed")
@@ -102,6 +103,7 @@ def _batch(target: Target, given: argparse.Namespace) -> int:
         name=batches.name_of(given.file, given.name),
         dry_run=given.dry_run,
         allow_partial=given.allow_partial,
+        economy=given.economy,
         max_parallel_images=given.max_parallel_images,
         tolerated_failure_percentage=given.tolerated_failure_percentage,
     )
