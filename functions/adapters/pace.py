@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 
-from functions.adapters.table import Item, Table, table
+from functions.adapters.table import Table, table
 from functions.errors import EaselError, RateLimitedError
 from functions.settings import settings
 
@@ -107,22 +107,25 @@ class Pace:
         return None if queued is None else int(queued["next_at"]) - self._interval
 
     def _make_room(self, end: int) -> None:
-        """Do what lets the next try succeed, or wait for it. Raises RateLimitedError."""
-        item = self._table.get(PK, SK)
-        if item is None:
-            self._table.write(self._table.put_if_absent({"pk": PK, "sk": SK, "next_at": 0, "calls": {}}))
-            return
-        dead = [(call, until) for call, until in item["calls"].items() if until * SECOND < self._now()]
-        for call, until in dead:
-            self._leave(call, until)
-        if dead or _has_room(item, self._at_once, end):
-            return
-        if self._now() >= end or len(item["calls"]) < self._at_once:
-            raise RateLimitedError(
-                f"no turn for another image call: {len(item['calls'])} of {self._at_once} go on, the next is free in "
-                f"{max(0, item['next_at'] - self._now()) / SECOND:.0f} s; this one is tried again"
-            )
-        self._sleep(min(random.uniform(0.5, 1.5) * LOOK_SECONDS, max(0.0, (end - self._now()) / SECOND)))  # noqa: S311 - jitter, no secret
+        """Return once the next try may succeed: looking costs less than trying. Raises RateLimitedError."""
+        while True:
+            item = self._table.get(PK, SK)
+            if item is None:
+                self._table.write(self._table.put_if_absent({"pk": PK, "sk": SK, "next_at": 0, "calls": {}}))
+                return
+            dead = [(call, until) for call, until in item["calls"].items() if until * SECOND < self._now()]
+            for call, until in dead:
+                self._leave(call, until)
+            free = self._at_once - len(item["calls"]) + len(dead)
+            if free > 0 and item["next_at"] <= end:
+                return
+            left = (end - self._now()) / SECOND
+            if left <= 0 or free > 0:
+                raise RateLimitedError(
+                    f"no turn for another image call: {len(item['calls'])} of {self._at_once} go on, the next is free in "
+                    f"{max(0, item['next_at'] - self._now()) / SECOND:.0f} s; this one is tried again"
+                )
+            self._sleep(min(random.uniform(0.5, 1.5) * LOOK_SECONDS, left))  # noqa: S311 - jitter, no secret
 
     def _leave(self, call: str, until: int | None = None) -> None:
         names = {"#calls": "calls", "#call": call}
@@ -131,10 +134,6 @@ class Pace:
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
-
-
-def _has_room(item: Item, at_once: int, end: int) -> bool:
-    return len(item["calls"]) < at_once and item["next_at"] <= end
 
 
 @cache
