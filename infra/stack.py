@@ -28,7 +28,7 @@ OWN_URL = "own"
 
 
 class EaselStack(Stack):
-    """A bucket, a table, a secret, five steps and two state machines; the API with its sign-in; a schedule where one is set."""
+    """A bucket, a table, a secret, six steps and two state machines; the API with its sign-in; a schedule where one is set."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         # The region is a setting; the account is that of the deploying credentials, so that synth looks nothing up.

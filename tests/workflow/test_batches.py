@@ -40,6 +40,11 @@ def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: L
     assert pictures(aws, "batch/csv") == 3
     assert report["cost_usd"] <= report["estimate_usd"]
     assert json.loads(read(aws, "batches/things/report.json")) == report
+    # A line costs five transitions, and two more for each further picture.
+    (map_run,) = aws.states.list_map_runs(executionArn=first["executionArn"])["mapRuns"]
+    children = aws.states.list_executions(mapRunArn=map_run["mapRunArn"])["executions"]
+    assert sorted(len(aws.entered(child["executionArn"])) for child in children) == [5, 7]
+    assert len(aws.entered(first["executionArn"])) == 4
     charged = aws.charged()
     assert (charged["chat"], charged["images"]) == (2, 3)
     again = run(aws, manifest="batches/things.csv")["report"]

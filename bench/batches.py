@@ -1,0 +1,111 @@
+"""A large batch on a local stack of its own: its pace, whether that stays flat, its memory, and what faults and a crash leave.
+
+`python -m bench.batches --items 1000`, with `--faults` for trouble at every twentieth call, and with `--kill` for a crash in the middle.
+The stand-in for OpenAI is no part of the stack and goes on throughout, as OpenAI would, so its bill is that of all starts.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import crashes
+from bench.batch import BenchBatch, print_rows
+from bench.memory import Memory, Sample
+from local import deploy, stack
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+
+SETTINGS = ("monthly_budget_usd=100000", "max_parallel_images=8")
+TENTHS = 10
+
+
+def main() -> None:
+    """Bring up a stack of its own, measure, take it down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=1_000)
+    parser.add_argument("--chat", action="store_true", help="let the chat model write each prompt")
+    trouble = parser.add_mutually_exclusive_group()
+    trouble.add_argument("--faults", action="store_true", help="let every twentieth call fail")
+    trouble.add_argument("--kill", nargs="?", const="power", choices=crashes.KINDS, help="crash it; see bench/crashes.py")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, _stand_in(Path(folder)) as (stand_in, base_url):
+        # Hardly any waiting between retries.
+        environment = own_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
+        local = Local(folder=Path(folder) / "local", port=free_port(), settings=SETTINGS, environment=environment)
+        batch = BenchBatch(aws=LocalStack(stack.up(local)), items=given.items, chat=given.chat)
+        try:
+            if given.kill:
+                crashes.crash(given.kill, local, batch)
+            else:
+                _measure(batch, emulator=stack._started(local)["emulator"], stand_in=stand_in, faults=given.faults)
+        finally:
+            stack.down(local, keep=False)
+
+
+def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -> None:
+    batch.upload()
+    scripted = {f"fault: {name}": f"{number}" for name, number in batch.script_faults().items()} if faults else {}
+    with Memory(emulator=emulator, stand_in=stand_in) as memory:
+        ended = batch.wait(batch.start())
+    stored_at = batch.stored_at()
+    if len(stored_at) >= 2 * TENTHS:
+        _print_tenths(stored_at, memory.samples)
+    peak = max(memory.samples, key=lambda sample: sample.total)
+    rows = {
+        "pictures a second": f"{len(stored_at) / ended.seconds:.2f}",
+        "memory at its peak": _megabytes(peak.total),
+        **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
+    }
+    print_rows(f"A batch of {batch.items:,} pictures of 256x256{', each with a chat call' if batch.chat else ''}", rows)
+    print_rows("What became of it", ended.told())
+    print_rows("What was paid", scripted | ended.account(batch.aws.charged(), batch.items))
+
+
+def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None:
+    table = Table(title="Tenth by tenth, as the pictures were stored", title_justify="left")
+    for column in ("tenth", "s a picture", *samples[0].parts(), "in all"):
+        table.add_column(column, justify="right")
+    each, paces = len(stored_at) // TENTHS, []
+    for tenth in range(TENTHS):
+        first, last = tenth * each, min((tenth + 1) * each, len(stored_at) - 1)
+        at_end = min(samples, key=lambda sample: abs(sample.at - stored_at[last]))
+        paces.append((stored_at[last] - stored_at[first]) / (last - first))
+        table.add_row(f"{tenth + 1}", f"{paces[-1]:.3f}", *map(_megabytes, at_end.parts().values()), _megabytes(at_end.total))
+    console = Console()
+    console.print(table)
+    ratios = f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest {max(paces) / min(paces):.2f} times the fastest"
+    console.print(f"the last tenth takes {ratios}", highlight=False)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.0f} MB"
+
+
+@contextmanager
+def _stand_in(folder: Path) -> Iterator[tuple[int, str]]:
+    """Process id and base URL of a stand-in that outlives the stack."""
+    ready = folder / "stand-in.url"
+    command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready), "--paint-once"]
+    with (folder / "stand-in.log").open("wb") as log:
+        running = subprocess.Popen(command, cwd=deploy.ROOT, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own module
+    try:
+        while not ready.is_file():
+            if running.poll() is not None:
+                sys.exit((folder / "stand-in.log").read_text())
+            time.sleep(0.02)
+        yield running.pid, ready.read_text().strip()
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+if __name__ == "__main__":
+    main()

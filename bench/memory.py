@@ -1,0 +1,67 @@
+"""How much memory a local stack has resident while something goes on: its emulator, its functions and the stand-in."""
+
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local.emulator.process_table import living
+
+EVERY_SECONDS = 1.0
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Bytes at one moment (epoch seconds). What processes share counts once for each."""
+
+    at: float
+    emulator: int
+    functions: int
+    stand_in: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.parts().values())
+
+    def parts(self) -> dict[str, int]:
+        """By who has it."""
+        return {"emulator": self.emulator, "functions": self.functions, "stand-in": self.stand_in}
+
+
+class Memory:
+    """Within its block, samples are taken: by the emulator's process id, whose group its functions are in, and the stand-in's."""
+
+    def __init__(self, *, emulator: int, stand_in: int) -> None:
+        self.samples: list[Sample] = []
+        self._emulator, self._stand_in = emulator, stand_in
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while True:
+            functions = sum(_resident(pid) for pid in living(self._emulator) if pid != self._emulator)
+            own = {"emulator": _resident(self._emulator), "functions": functions, "stand_in": _resident(self._stand_in)}
+            self.samples.append(Sample(at=time.time(), **own))
+            if self._over.wait(EVERY_SECONDS):
+                return
+
+
+def _resident(pid: int) -> int:
+    """Bytes by Linux's own count, 0 once the process has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return 0

@@ -1,0 +1,337 @@
+"""The pace of image calls in virtual time: many workers, one limit, and the code that ships: `python -m bench.pace`.
+
+Real are `Pace`, the calling and waiting of `OpenAIApi`, and the stand-in's limiter; DynamoDB is moto's. Only time is simulated: each worker
+is a thread, one of them runs at a time, and the clock jumps to where the next one wakes. So are the seconds that calls, networks and
+DynamoDB take, and the Retry of the image step, which comes again after a refusal.
+"""
+
+import argparse
+import heapq
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest.mock import patch
+
+import boto3
+import httpx2
+import openai
+from moto import mock_aws
+from rich.console import Console
+from rich.table import Table as Grid
+
+from functions import keys
+from functions.adapters import openai_api
+from functions.adapters.api_key import ApiKey
+from functions.adapters.openai_api import OpenAIApi
+from functions.adapters.pace import Pace
+from functions.adapters.table import Table
+from functions.errors import RateLimitedError
+from functions.image.handler import STAGING_SECONDS, TURN_SECONDS
+from local.openai_limits import SlidingWindow
+
+TABLE, REGION = "records", "ap-southeast-1"
+LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
+# As infra/stack.py and infra/workflow.py have them.
+FUNCTION_SECONDS = 300
+TURNS, FIRST_WAIT, LONGEST_WAIT = 100, 20.0, 300.0
+# How uneven the world is: seconds from the turn to OpenAI, of a picture, and of a call of DynamoDB.
+ON_THE_WAY, PAINTING, DYNAMODB = (0.005, 0.25), (8.0, 25.0), (0.004, 0.012)
+
+
+class VirtualTime:
+    """A clock for threads that jumps: only one of them runs, until it sleeps."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+        self._order = itertools.count()
+        self._sleeping: list[tuple[float, int, threading.Semaphore]] = []
+        self._error: BaseException | None = None
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.now
+
+    monotonic = __call__
+
+    def sleep(self, seconds: float) -> None:
+        """Let the others run meanwhile."""
+        bed = self._bed(seconds)
+        self._wake_next()
+        bed.acquire()
+
+    def run(self, work: Callable[[], None], *, threads: int) -> None:
+        """Do the same work in so many threads; returns when all of it is done. Raises the first error."""
+        ended = threading.Semaphore(0)
+
+        def life(bed: threading.Semaphore) -> None:
+            bed.acquire()
+            try:
+                work()
+            except BaseException as error:
+                self._error = self._error or error
+            if self._sleeping:
+                self._wake_next()
+            else:
+                ended.release()
+
+        for _ in range(threads):
+            threading.Thread(target=life, args=(self._bed(0),), daemon=True).start()
+        self._wake_next()
+        ended.acquire()
+        if self._error:
+            raise self._error
+
+    def _bed(self, seconds: float) -> threading.Semaphore:
+        bed = threading.Semaphore(0)
+        heapq.heappush(self._sleeping, (self.now + seconds, next(self._order), bed))
+        return bed
+
+    def _wake_next(self) -> None:
+        self.now, _, bed = heapq.heappop(self._sleeping)
+        bed.release()
+
+
+class DynamoDB:
+    """Moto's client with the time that a call takes; it keeps count of the calls, and of the write units of the updates."""
+
+    def __init__(self, client: Any, clock: VirtualTime, rng: random.Random) -> None:
+        self._client, self._clock, self._rng = client, clock, rng
+        self.calls: Counter[str] = Counter()
+        self.write_units, self._bytes = 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Any operation."""
+
+        def call(**parameters: Any) -> Any:
+            self.calls[name] += 1
+            seconds = self._rng.uniform(*DYNAMODB)
+            self._clock.sleep(seconds / 2)
+            try:
+                answer = getattr(self._client, name)(**parameters)
+                self._bytes = _size(answer.get("Attributes", {})) or self._bytes
+            finally:
+                if name == "update_item":  # one that was refused costs as much: a unit for each KB of the item
+                    self.write_units += max(1, -(-self._bytes // 1024))
+                self._clock.sleep(seconds / 2)
+            return answer
+
+        return call
+
+
+def _size(item: Any) -> int:
+    """Bytes of an item, about as DynamoDB counts them: names and texts, and 1 to 21 bytes a number."""
+    if not isinstance(item, dict):
+        return len(str(item))
+    return sum(len(name) + _size(value) for name, value in item.items())
+
+
+@dataclass(kw_only=True)
+class Account:
+    """OpenAI: a limit of images a minute, a way to it, and a while for each picture."""
+
+    window: SlidingWindow
+    painting: tuple[float, float]
+    clock: VirtualTime
+    rng: random.Random
+    accepted: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    def paint(self) -> tuple[dict[str, Any], str | None]:
+        """One call. Raises openai.RateLimitError."""
+        self.clock.sleep(self.rng.uniform(*ON_THE_WAY))
+        wait = self.window.admit()
+        if wait:
+            self.refused += 1
+            headers = {"Retry-After": str(-int(-wait // 1))}
+            response = httpx2.Response(429, headers=headers, request=httpx2.Request("POST", "http://openai.invalid"))
+            raise openai.RateLimitError("slow down", response=response, body=None)
+        self.accepted.append(self.clock.now)
+        self.clock.sleep(self.rng.uniform(*self.painting))
+        return {}, None
+
+
+class NoSecret:
+    """The key that the account asks for."""
+
+    def value(self) -> str:
+        """Any will do."""
+        return "any"
+
+    refresh = value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a simulation counted; seconds are virtual."""
+
+    setting: int
+    limit: int
+    workers: int
+    items: int
+    made: int
+    accepted: Sequence[float]
+    refused: int
+    no_turn: int
+    came_again: int
+    longest_wait: float
+    most_comings: int
+    calls: Counter[str]
+    write_units: int
+
+    @property
+    def seconds(self) -> float:
+        """From the first call that was accepted to the last."""
+        return self.accepted[-1] - self.accepted[0]
+
+    @property
+    def refused_percentage(self) -> float:
+        """Of all calls at OpenAI, those answered with 429."""
+        return 100 * self.refused / (self.refused + len(self.accepted))
+
+    @property
+    def throughput_percentage(self) -> float:
+        """Of what the limit allows in that time."""
+        return 100 * 60 * (len(self.accepted) - 1) / self.seconds / self.limit
+
+
+def simulate(
+    client: Any,
+    *,
+    items: int,
+    workers: int = WORKERS,
+    at_once: int = WORKERS,
+    setting: int = LIMIT,
+    limit: int = LIMIT,
+    painting: tuple[float, float] = PAINTING,
+    seed: int = 1,
+) -> Outcome:
+    """Make so many pictures. `setting` is what Pace is told, `limit` what OpenAI keeps to; `client` has an empty table TABLE.
+
+    Fewer workers whose pictures take less long meet the limit just so, and moto takes its time for each call that goes on.
+    """
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    random.seed(seed)  # that of Pace
+    clock = VirtualTime()
+    dynamodb = DynamoDB(client, clock, rng)
+    pace = Pace(Table(dynamodb, name=TABLE, sleep=clock.sleep), per_minute=setting, at_once=at_once, clock=clock, sleep=clock.sleep)
+    account = Account(window=SlidingWindow(limit, 60, clock), painting=painting, clock=clock, rng=rng)
+    api = OpenAIApi(cast(ApiKey, NoSecret()), base_url="http://openai.invalid")
+    numbers, counted, waits, comings = iter(range(items)), Counter[str](), [0.0], [0]
+
+    def visit(number: int) -> None:
+        """One invocation of the image step. Raises RateLimitedError."""
+        end, doing = clock.now + FUNCTION_SECONDS, f"call {number}"
+        arrived, has_turn = clock.now, False
+        try:
+            with pace.turn(f"{keys.picture_id(f'bench-{number}', 1)}-1", until=end, patience=TURN_SECONDS):
+                has_turn, waits[0] = True, max(waits[0], clock.now - arrived)
+                api._called(lambda _: account.paint(), end=end - STAGING_SECONDS, doing=doing, slow_down=pace.slow_down)
+        except RateLimitedError:
+            counted["came again" if has_turn else "no turn"] += 1
+            raise
+
+    def work() -> None:
+        for number in numbers:
+            for coming in range(TURNS + 1):
+                try:
+                    visit(number)
+                except RateLimitedError:
+                    clock.sleep(rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**coming)))
+                else:
+                    counted["made"] += 1
+                    comings[0] = max(comings[0], coming + 1)
+                    break
+
+    with patch.object(openai_api, "time", clock):
+        clock.run(work, threads=workers)
+    return Outcome(
+        setting=setting,
+        limit=limit,
+        workers=workers,
+        items=items,
+        made=counted["made"],
+        accepted=account.accepted,
+        refused=account.refused,
+        no_turn=counted["no turn"],
+        came_again=counted["came again"],
+        longest_wait=waits[0],
+        most_comings=comings[0],
+        calls=dynamodb.calls,
+        write_units=dynamodb.write_units,
+    )
+
+
+def main() -> None:
+    """Print what comes of a setting that is right, and of one that is too high."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=WORKERS, help="lines that go on at once, of all batches")
+    parser.add_argument("--at-once", type=int, default=WORKERS, help="calls at once that Pace allows: max_parallel_images")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    outcomes = []
+    for setting in (LIMIT, TOO_HIGH):
+        started = time.perf_counter()
+        with aws() as client:
+            outcomes.append(
+                simulate(client, items=given.items, workers=given.workers, at_once=given.at_once, setting=setting, seed=given.seed)
+            )
+        print(f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in {time.perf_counter() - started:.0f} s", flush=True)
+    _print(outcomes)
+
+
+def aws() -> "_Aws":
+    """An AWS in memory with an empty table."""
+    return _Aws()
+
+
+class _Aws:
+    def __enter__(self) -> Any:
+        self._mock = mock_aws()
+        self._mock.start()
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        client: Any = boto3.client("dynamodb", region_name=REGION, **keys)  # type: ignore[call-overload]
+        client.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return client
+
+    def __exit__(self, *_: object) -> None:
+        self._mock.stop()
+
+
+def _print(outcomes: Sequence[Outcome]) -> None:
+    title = f"{outcomes[0].items:,} image calls by {outcomes[0].workers} workers against {outcomes[0].limit} a minute"
+    grid = Grid(title=title, title_justify="left")
+    grid.add_column("")
+    for one in outcomes:
+        grid.add_column(f"setting {one.setting}", justify="right")
+    rows: dict[str, Callable[[Outcome], str]] = {
+        "pictures made": lambda one: f"{one.made:,}",
+        "calls accepted": lambda one: f"{len(one.accepted):,}",
+        "calls refused (429)": lambda one: f"{one.refused:,}, {one.refused_percentage:.2f} %",
+        "throughput, of the limit": lambda one: f"{one.throughput_percentage:.1f} %",
+        "minutes, first to last call": lambda one: f"{one.seconds / 60:.1f}",
+        "longest wait for a turn": lambda one: f"{one.longest_wait:.1f} s",
+        "turns refused": lambda one: f"{one.no_turn:,}",
+        "came again after a 429": lambda one: f"{one.came_again:,}",
+        "invocations of one picture, most": lambda one: f"{one.most_comings}",
+        "DynamoDB updates a picture": lambda one: f"{one.calls['update_item'] / one.items:.2f}",
+        "DynamoDB reads a picture": lambda one: f"{one.calls['get_item'] / one.items:.2f}",
+        "DynamoDB write units a picture": lambda one: f"{one.write_units / one.items:.1f}",
+    }
+    for name, told in rows.items():
+        grid.add_row(name, *map(told, outcomes))
+    Console().print(grid)
+
+
+if __name__ == "__main__":
+    main()

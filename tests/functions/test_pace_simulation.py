@@ -1,0 +1,23 @@
+"""The pace of image calls as many functions keep it at the same time, in virtual time; `python -m bench.pace` simulates 10,000."""
+
+from bench.pace import TABLE, simulate
+from functions.adapters.table import Table
+from tests.functions import conftest
+from tests.functions.conftest import Clients
+
+FEW, BRIEF = 15, (0.5, 3.0)
+
+
+def test_hardly_a_call_is_refused_and_hardly_a_turn_is_wasted(table: Table, aws: Clients) -> None:
+    assert TABLE == conftest.TABLE
+    outcome = simulate(aws.dynamodb, items=600, workers=FEW, at_once=FEW, painting=BRIEF)
+    assert outcome.made == len(outcome.accepted) == 600
+    assert outcome.refused_percentage < 1
+    assert outcome.throughput_percentage > 95
+
+
+def test_a_setting_that_is_too_high_slows_everybody_down_and_all_is_made(table: Table, aws: Clients) -> None:
+    outcome = simulate(aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF)
+    assert outcome.made == len(outcome.accepted) == 150
+    assert outcome.refused_percentage < 10
+    assert outcome.throughput_percentage > 95
