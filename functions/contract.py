@@ -224,7 +224,8 @@ class BatchReport(Message):
     """Written by batch: the output of an execution that made a batch, and its report.json. Money in dollars, None where unknown.
 
     `stored`, `refused`, `deleted` and `possibly_paid` count pictures, `lines`, `failed` and `not_started` lines; `failures` are the first
-    of the failed, `reasons` count all of them by error. `failed_key` is where the lines stand that are not finished, if there are any.
+    of the failed, `reasons` count all of them by error. With `unknown_costs`, `cost_usd`
+    is unknown, too. `failed_key` is where the lines stand that are not finished, if there are any.
     """
 
     batch: str
@@ -240,6 +241,8 @@ class BatchReport(Message):
     reasons: dict[str, int]
     failures: tuple[dict[str, Any], ...]
     cost_usd: float | None
+    known_cost_usd: float
+    unknown_costs: int
     estimate_usd: float | None
     seconds: float
     report_key: str

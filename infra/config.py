@@ -8,6 +8,10 @@ from typing import Any
 from functions import keys
 from functions.errors import InputError
 
+# The calls that go on stand in one item of the table (functions/adapters/pace.py), which takes 1,000 units a second: with more, its size
+# would use them up.
+MAX_PARALLEL = 400
+
 
 class SettingError(ValueError):
     """A setting is wrong; the message names it, its value and what is allowed."""
@@ -55,7 +59,7 @@ def read(get: Callable[[str], Any]) -> Config:
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         images_per_minute=None if get("images_per_minute") in (None, "") else _whole(get, "images_per_minute", 1, 1_000_000),
-        max_parallel_images=_whole(get, "max_parallel_images", 1, 1_000),
+        max_parallel_images=_whole(get, "max_parallel_images", 1, MAX_PARALLEL),
         tolerated_failure_percentage=_number(get, "tolerated_failure_percentage", 0, 100),
         max_batch_lines=_whole(get, "max_batch_lines", 1, 1_000_000),
         public_page=_flag(get, "public_page"),

@@ -64,7 +64,7 @@ def _show(target: Target, started: Started, report: dict[str, Any], console: Con
         ("deleted since", f"{report['deleted']:,}" if report["deleted"] else ""),
         ("lines failed", f"{report['failed']:,} of {report['lines']:,}" + (f" ({why})" if why else "")),
         ("lines not begun", f"{report['not_started']:,}" if report["not_started"] else ""),
-        ("cost", f"{dollars(report['cost_usd'])}, prompts included"),
+        ("cost", _cost(report)),
         ("possibly paid besides", f"{report['possibly_paid']:,} calls: OpenAI's usage page tells" if report["possibly_paid"] else ""),
         ("time", f"{report['seconds']:,.1f} s" + _pace(started, report)),
         ("report", f"s3://{target.bucket}/{report['report_key']}"),
@@ -78,6 +78,11 @@ def _show(target: Target, started: Started, report: dict[str, Any], console: Con
             table.add_row(what, escape(said))
     console.print(table)
     _show_lines(report["failures"], "the first lines that failed", console)
+
+
+def _cost(report: dict[str, Any]) -> str:
+    unknown = f" known, and {report['unknown_costs']:,} of unknown cost" if report["unknown_costs"] else ""
+    return f"{dollars(report['known_cost_usd'])}{unknown}, prompts included"
 
 
 def _pace(started: Started, report: dict[str, Any]) -> str:

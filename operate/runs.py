@@ -122,7 +122,9 @@ def find(target: Target, name: str) -> Run:
     # Before its prompt is written, the table does not know a run.
     found = found or _by_request_id(known, name)
     if found is None and records.book(target).prompt(name):
-        raise LookupError(f"run {name} has no execution: a batch's line is told by the batch's report.json, and others are kept for 90 days")
+        raise LookupError(
+            f"run {name} has no execution: a batch's line is told by the batch's report.json, and others are kept for 90 days"
+        )
     if found is None:
         raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id")
     return Run(label=found.name, execution=found)

@@ -186,7 +186,9 @@ class BatchReport(BaseModel):
     possibly_paid: int
     reasons: dict[str, int] = Field(description="how many lines failed of which error")
     failures: list[LineProblem] = Field(description="the first of the failed lines")
-    cost_usd: float | None
+    cost_usd: float | None = Field(description="over all starts; null where a part of it is unknown")
+    known_cost_usd: float
+    unknown_costs: int = Field(description="how many pictures and prompts came without a word of what they cost")
     estimate_usd: float | None
     seconds: float
     report_key: str

@@ -26,13 +26,14 @@ UNKNOWN = "Unknown"
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The sums over all lines so far; micro-dollars, None once a cost is unknown."""
+    """The sums over all lines so far; micro-dollars."""
 
     pictures: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     not_started: int = 0
     possibly_paid: int = 0
-    cost: int | None = 0
+    cost: int = 0
+    unknown_costs: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -65,7 +66,9 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
             possibly_paid=outcome.possibly_paid,
             reasons=dict(outcome.reasons),
             failures=tuple(outcome.failures),
-            cost_usd=None if outcome.cost is None else outcome.cost / 1_000_000,
+            cost_usd=None if outcome.unknown_costs else outcome.cost / 1_000_000,
+            known_cost_usd=outcome.cost / 1_000_000,
+            unknown_costs=outcome.unknown_costs,
             estimate_usd=batch.estimate_usd,
             seconds=round((now - datetime.fromisoformat(batch.started)).total_seconds(), 1),
             report_key=report_key,
@@ -76,7 +79,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
     body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
     store.put(report_key, body, content_type="application/json")
     count("BatchLinesFailed", made.failed)
-    logger.info("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.cost_usd)
+    logger.info("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.known_cost_usd)
     if batch.ended_by:
         raise BatchFailedError(_said(batch, made))
     return made
@@ -88,7 +91,8 @@ def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, s
     outcome.possibly_paid += sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0)
     costs = [prompt.chat_cost_micro_usd] if prompt else []
     costs += [image.cost_micro_usd for image in images if image.status != records.REFUSED]
-    outcome.cost = None if None in costs or outcome.cost is None else outcome.cost + sum(cost for cost in costs if cost)
+    outcome.cost += sum(cost for cost in costs if cost)
+    outcome.unknown_costs += costs.count(None)
     if sum(image.status in FINISHED for image in images) == item["pictures"]:
         return
     if why is None and prompt is None and chat is None:

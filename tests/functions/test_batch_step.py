@@ -227,7 +227,9 @@ def test_a_cost_that_is_not_known_makes_the_batch_s_unknown(step: Step) -> None:
     step.put(PAINTED)
     batch = step.check()
     step.make("spring-1", cost=None)
-    assert step.report(batch).cost_usd is None
+    made = step.report(batch)
+    assert (made.cost_usd, made.unknown_costs) == (None, 1)
+    assert made.known_cost_usd == pytest.approx(50 / 1_000_000)
 
 
 def test_the_failed_lines_are_a_manifest_that_goes_on_with_the_same_runs(step: Step) -> None:
