@@ -30,7 +30,8 @@ CHECKED: dict[str, Any] = {
 REPORT: dict[str, Any] = {
     "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 21, "stored": 24, "refused": 0, "deleted": 0,
     "failed": 2, "not_started": 0, "possibly_paid": 0, "reasons": {"InputError": 1, "BadImageError": 1},
-    "failures": [{"line": 7, "field": None, "error": "InputError", "message": "count is 11"}], "cost_usd": 0.2, "known_cost_usd": 0.2, "unknown_costs": 0, "estimate_usd": 0.3,
+    "failures": [{"line": 7, "field": None, "error": "InputError", "message": "count is 11"}], "cost_usd": 0.2,
+    "known_cost_usd": 0.2, "unknown_costs": 0, "estimate_usd": 0.3,
     "seconds": 61.5, "report_key": "batches/spring/report.json", "failed_key": "batches/spring/failed.jsonl",
 }  # fmt: skip
 COUNTS = {"total": 12, "pending": 4, "running": 3, "succeeded": 2, "failed": 1, "timedOut": 1, "aborted": 1, "resultsWritten": 0}
