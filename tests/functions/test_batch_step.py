@@ -50,7 +50,16 @@ class Step:
         body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return [json.loads(line) for line in body.splitlines()]
 
-    def make(self, run_id: str, *, n: int = 1, status: str = records.STORED, cost: int | None = 6_000, possibly_paid: int = 0) -> None:
+    def make(
+        self,
+        run_id: str,
+        *,
+        n: int = 1,
+        status: str = records.STORED,
+        cost: int | None = 6_000,
+        possibly_paid: int = 0,
+        order: str | None = None,
+    ) -> None:
         """Leave the records of a run whose picture has this status."""
         choices = {"count": 1, "model": "gpt-image-2.6-flare", "folder_name": "f"}
         prompt = PromptRecord(
@@ -61,7 +70,7 @@ class Step:
             self.book.keep_prompt(prompt, paid=None)
         image = ImageRecord(
             run_id=run_id, n=n, status=status, purchase=1, possibly_paid=possibly_paid, lease_until=0, month="2026-11",
-            reserved_micro_usd=9_000, cost_micro_usd=cost,
+            reserved_micro_usd=9_000, cost_micro_usd=cost, order=order,
         )  # fmt: skip
         table = self.book._table
         item = {"pk": f"run#{run_id}", "sk": image.sk} | {name: value for name, value in vars(image).items() if value is not None}
@@ -273,3 +282,19 @@ def test_the_budget_is_that_of_the_month(step: Step) -> None:
     step.budget.set_cap(month_of(NOW), 0)
     with pytest.raises(BudgetExceededError):
         step.check()
+
+
+def test_a_line_with_a_run_id_of_its_own_is_known_in_the_first_start_of_another_batch(step: Step) -> None:
+    step.put(PAINTED | {"request_id": "spring-1"}, PAINTED | {"request_id": "spring-2"})
+    step.make("spring-1")
+    assert [item["run_id"] for item in step.read(step.check().todo_key)] == ["spring-2"]
+
+
+def test_economy_is_priced_at_half_and_what_is_ordered_is_reserved_already(step: Step) -> None:
+    step.put(PAINTED, PAINTED | {"style": None, "quality": "high"})
+    whole, half = step.check(dry_run=True).estimate_usd, step.check(dry_run=True, economy=True).estimate_usd
+    assert whole
+    assert half == pytest.approx(whole / 2, abs=2e-6)
+    step.make("spring-1", status=CLAIMED, order="an-order")
+    step.make("spring-2", status=CLAIMED, order="an-order")
+    assert step.check(economy=True, execution="second").estimate_usd == 0

@@ -276,6 +276,16 @@ def test_a_picture_that_is_none_is_kept_and_marked(step: Step, encoded: str) -> 
     assert (record.status, record.cost_micro_usd) == (records.BAD, COST)
 
 
+def test_only_what_is_claimed_in_this_order_is_settled_by_it(step: Step) -> None:
+    step.place(step.order("a-1"))
+    other = PlacedOrder(order="another", pictures=({"run_id": "a-1", "n": 1},), work=WORK, batch="another", done=True, looks=1)
+    step.openai.answers = [answer("a-1")]
+    assert step.collect(other) == {"order": "another", "staged": 0, "unmade": 0}
+    record = step.record("a-1")
+    assert record
+    assert (record.status, record.possibly_paid) == (CLAIMED, 0)
+
+
 # planning
 
 

@@ -12,6 +12,7 @@ from functions.adapters import records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import STAGING_PUT_SECONDS, ObjectStore
+from functions.adapters.openai_api import ImageAnswer
 from functions.adapters.pace import Pace
 from functions.adapters.records import PromptRecord, Records
 from functions.adapters.table import Table
@@ -385,3 +386,21 @@ def test_settles_in_the_month_that_it_reserved_in(step: Step, table: Any) -> Non
     step.book.claims.take(claim, after=None)
     assert step.book.stage(claim, replace(claim, staged_key="k", bytes=1, sha256="s", cost_micro_usd=60))
     assert (step.budget.read("2020-01").committed, step.budget.read("2020-01").spent) == (60, 60)
+
+
+def test_a_call_holds_its_place_while_it_goes_on_and_openai_s_pace_holds_for_all(step: Step, table: Table) -> None:
+    seen: list[Any] = []
+    paint = step.painter.image
+
+    def slowly(**asked: Any) -> ImageAnswer:
+        seen.append(table.get("pace", "images"))
+        asked["slow_down"](30)
+        return paint(**asked)
+
+    step.painter.image = slowly  # type: ignore[method-assign]
+    step.run()
+    (until,) = seen[0]["calls"].values()
+    assert until == step.record().lease_until
+    after = table.get("pace", "images") or {}
+    assert after["calls"] == {}
+    assert after["paused_until"] - time.time() * 1_000_000 > 20_000_000

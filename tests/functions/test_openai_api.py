@@ -398,3 +398,14 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
 @pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)
 def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(kind: type[httpx2.HTTPError]) -> None:
     assert openai_errors.translate(kind.__new__(kind), "the call").possibly_paid
+
+
+def test_each_refusal_for_the_pace_is_told_to_who_keeps_it(server: Server) -> None:
+    slowed: list[float | None] = []
+    with pytest.raises(RateLimitedError):
+        image(server, Reply(refusal(), 429, retry_after="0"), Reply(refusal(), 429, retry_after="3600"), slowed=slowed)
+    with pytest.raises(RateLimitedError):
+        image(server, Reply(refusal(), 429), slowed=slowed)
+    with pytest.raises(TransientError):
+        image(server, Reply(refusal(), 503), slowed=slowed)
+    assert slowed == [0, 3600, None]
