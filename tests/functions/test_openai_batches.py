@@ -1,0 +1,34 @@
+"""A result file is read line by line as it arrives, whatever the pieces are that it comes in."""
+
+import pytest
+
+from functions.adapters import openai_batches
+from functions.adapters.openai_batches import _split
+from functions.errors import TransientError
+
+TEXT = b'{"a": 1}\n\n{"b": "\xc3\xa4"}\n{"c": 3}'
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 100])
+def test_lines_are_whole_whatever_the_pieces_are_and_the_last_needs_no_end(size: int) -> None:
+    pieces = (TEXT[at : at + size] for at in range(0, len(TEXT), size))
+    assert list(_split(pieces, doing="reading")) == TEXT.split(b"\n")
+
+
+def test_a_line_is_given_before_the_next_piece_is_asked_for() -> None:
+    asked = []
+
+    def pieces() -> object:
+        for piece in (b"first\nsec", b"ond\n"):
+            asked.append(piece)
+            yield piece
+
+    lines = _split(pieces(), doing="reading")  # type: ignore[arg-type]
+    assert next(lines) == b"first"
+    assert len(asked) == 1
+
+
+def test_a_line_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_batches, "MAX_BYTES", 1_000)
+    with pytest.raises(TransientError, match="larger than 1,000 bytes"):
+        list(_split((b"x" * 300 for _ in range(9)), doing="reading"))
