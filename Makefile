@@ -54,7 +54,7 @@ down: $(VENV)/.made ## Stop it and drop its data; KEEP=1 keeps the data
 run: $(VENV)/.made ## Start one run: INPUT=examples/default.json; TARGET=aws for the deployed stack
 	@$(BIN)/python -m operate --target $(TARGET) run "$(or $(INPUT),examples/default.json)"
 
-batch: $(VENV)/.made ## Make the pictures of a file: FILE=examples/batch.jsonl; DRY_RUN=1, ALLOW_PARTIAL=1, ECONOMY=1, PARALLEL=n, TOLERATED=percent, NAME=…
+batch: $(VENV)/.made ## Make the pictures of a file: FILE=examples/campaign.jsonl; DRY_RUN=1, ALLOW_PARTIAL=1, ECONOMY=1, PARALLEL=n, TOLERATED=percent, NAME=…
 	@$(BIN)/python -m operate --target $(TARGET) batch "$(or $(FILE),$(error say which file: make batch FILE=…))" $(if $(NAME),--name "$(NAME)") \
 	  $(if $(DRY_RUN),--dry-run) $(if $(ALLOW_PARTIAL),--allow-partial) $(if $(ECONOMY),--economy) $(if $(PARALLEL),--max-parallel-images "$(PARALLEL)") \
 	  $(if $(TOLERATED),--tolerated-failure-percentage "$(TOLERATED)")

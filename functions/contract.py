@@ -5,6 +5,7 @@ Prompt ─► cleanup ─► Report           Start (a request to delete or rest
 Start (of a batch) ─► batch ─► Batch ─► [ Start ─► … as above … ─► Report ] × lines;  Batch ─► batch ─► BatchReport
 """
 
+from dataclasses import MISSING as NEEDED
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, get_origin
 
@@ -19,10 +20,10 @@ class Message:
         """Read what this message needs; unknown keys are ignored, since an older run can meet a newer function."""
         if not isinstance(state, dict):
             raise ConfigError(f"{cls.__name__} must be an object, got {ascii(state)[:200]}; is the state machine older?")
-        missing = [field.name for field in fields(cls) if field.name not in state]  # type: ignore[arg-type]
+        missing = [field.name for field in fields(cls) if field.name not in state and field.default is NEEDED]  # type: ignore[arg-type]
         if missing:
             raise ConfigError(f"{cls.__name__} lacks {', '.join(missing)}, got {sorted(state)}; is the state machine older?")
-        given = {field.name: (field.type, state[field.name]) for field in fields(cls)}  # type: ignore[arg-type]
+        given = {field.name: (field.type, state[field.name]) for field in fields(cls) if field.name in state}  # type: ignore[arg-type]
         return cls(**{name: tuple(value) if get_origin(kind) is tuple else value for name, (kind, value) in given.items()})
 
     def to_state(self) -> dict[str, Any]:
@@ -34,12 +35,19 @@ class Message:
 class Start(Message):
     """Written by the state machine; read by prompt, by cleanup for a request to delete or restore, and by batch.
 
-    `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC.
+    `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC. For a batch's line,
+    `execution_name` is the line's run id, and `execution` the ARN of its own execution; a single run's is found by its name.
     """
 
     request: Any
     execution_name: str
     started: str
+    execution: str | None = None
+
+    @property
+    def found_by(self) -> str:
+        """The name or ARN of the execution that makes the run."""
+        return self.execution or self.execution_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +176,9 @@ class Batch(Message):
     """Written by batch once the manifest is checked; read by the Map over its lines, by economy, and by batch at the end. Money in dollars.
 
     `lines` are those that can be made, of which `todo` are not finished yet and `postponed` are left out for want of budget; `bad` are
-    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. `work` is where the
-    files of this start are. `ended_by` is the error that ended a Map, if one did.
+    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. Of a dry run,
+    `refusal` says why a start would be refused, if it would. `work` is where the files of this start are. `ended_by` is the error that
+    ended a Map, if one did.
     """
 
     batch: str
@@ -189,6 +198,7 @@ class Batch(Message):
     estimate_usd: float | None
     budget_left_usd: float
     fits: bool
+    refusal: str | None
     work: str
     lines_key: str
     todo_key: str

@@ -15,7 +15,8 @@ RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
 INBOX = "batches/inbox/"
 BATCH_NAME = re.compile(RUN_ID_LETTER + "{1,60}")  # with a line's number it has to be a run id
-MANIFEST = re.compile(rf"batches/(?:inbox/)?({RUN_ID_LETTER}+)\.(?:jsonl|csv)|batches/({RUN_ID_LETTER}+)/failed\.jsonl")
+MANIFEST_ENDINGS = ("jsonl", "csv")
+MANIFEST = re.compile(rf"batches/(?:inbox/)?({RUN_ID_LETTER}+?)(?:\.(?:jsonl|csv))?|batches/({RUN_ID_LETTER}+)/failed\.jsonl")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
@@ -96,13 +97,16 @@ def batch_name(manifest: object) -> str:
     """The name of the batch whose manifest a caller names: the file's own without its ending."""
     named = MANIFEST.fullmatch(manifest) if isinstance(manifest, str) else None
     if named is None:
-        raise InputError("manifest", manifest, "a key like batches/spring.jsonl or batches/spring.csv, or a batch's failed.jsonl")
+        letters = "a name of A-Z a-z 0-9 _ . - and no folder in it"
+        raise InputError(
+            "manifest", manifest, f"a key like batches/spring.jsonl or batches/spring.csv, {letters}; or a batch's failed.jsonl"
+        )
     return check_batch_name(named[1] or f"{named[2]}.failed", field="the manifest's name")
 
 
-def batch_manifest(name: str, ending: str) -> str:
-    """The key of a batch's manifest; the ending, jsonl or csv, tells which kind it is."""
-    return f"batches/{name}.{ending}"
+def batch_manifest(name: str, ending: str | None = None) -> str:
+    """The key of a batch's manifest; the ending, jsonl or csv, tells which kind it is, and none is either."""
+    return f"batches/{name}.{ending}" if ending else f"batches/{name}"
 
 
 def batch_line(name: str, line: int) -> str:

@@ -24,7 +24,7 @@ from constructs import Construct
 
 from infra.economy import Economy
 from infra.lines import EachLine
-from infra.workflow import START, BatchSteps, Steps, machine, run_chain, task
+from infra.workflow import LINE, START, BatchSteps, Steps, machine, run_chain, task
 
 BATCH_TIMEOUT = Duration.days(14)
 # What one start works on, and its results: no run's own staging begins so.
@@ -52,7 +52,7 @@ class BatchWorkflow(Construct):
             bucket=bucket,
             items="{% $states.input.todo_key %}",
             selector=selector,
-            each=run_chain(self, steps, payload=None, at_once=1),
+            each=run_chain(self, steps, payload=LINE, at_once=1),
             too_many=report,
         )
         economy = Economy(self, "Economy", steps=steps, economy=batch.economy, bucket=bucket, selector=selector, report=report)

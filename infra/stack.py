@@ -188,11 +188,14 @@ class EaselStack(Stack):
         _allow(api, ["dynamodb:PutItem", "dynamodb:UpdateItem"], table, conditions=budget)
 
     def _grant_api_batches(self, api: StepFunction, batches: BatchWorkflow) -> None:
-        """It starts batches and looks at them; their lines it only counts."""
+        """It starts batches, and looks at them and their lines."""
         machine = batches.state_machine.state_machine_arn
         _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
         looked = ["states:DescribeExecution", "states:GetExecutionHistory", "states:ListMapRuns"]
         _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*")
+        # A line's execution has the label of its Map in its ARN.
+        lines = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}/*"
+        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines)
         # A Map Run's ARN goes on with the label of its Map.
         _allow(api, ["states:DescribeMapRun"], f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*")
 

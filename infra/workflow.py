@@ -52,6 +52,10 @@ START = {
     "execution_name": "{% $states.context.Execution.Name %}",
     "started": "{% $states.context.Execution.StartTime %}",
 }
+# A batch's line: its execution has no name that anybody knows, but can be found by its ARN.
+LINE = {name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")} | {
+    "execution": "{% $states.context.Execution.Id %}"
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +113,12 @@ def machine(scope: Construct, chain: sfn.IChainable, *, comment: str, timeout: D
     )
 
 
-def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, Any] | None, at_once: int) -> sfn.Chain:
-    """One run, from its request to its report; `payload` makes the first step's Start, None where the input is one already."""
+def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, Any], at_once: int) -> sfn.Chain:
+    """One run, from its request to its report; `payload` makes the first step's Start."""
     return prompt_task(scope, steps, payload=payload).next(_variations(scope, steps, at_once)).next(report_task(scope, steps))
 
 
-def prompt_task(scope: Construct, steps: Steps, *, payload: dict[str, Any] | None, name: str = "Write the prompt") -> tasks.LambdaInvoke:
+def prompt_task(scope: Construct, steps: Steps, *, payload: dict[str, Any], name: str = "Write the prompt") -> tasks.LambdaInvoke:
     """A run's first step."""
     comment = "Checks the whole request, then asks the chat model"
     return task(scope, name, steps.prompt, comment=comment, payload=payload, lease=steps.prompt.timeout)

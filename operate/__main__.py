@@ -110,7 +110,8 @@ def _batch(target: Target, given: argparse.Namespace) -> int:
     console.print(f"batch {started.name}, execution {started.execution.name}", highlight=False, soft_wrap=True)
     batch_screen.watch(target, started, console)
     batch_screen.show_report(target, started, console)
-    return 0 if started.status == "SUCCEEDED" else 1
+    refused = (started.execution.output or {}).get("refusal")
+    return 0 if started.status == "SUCCEEDED" and not refused else 1
 
 
 def _report(target: Target, given: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from operate.batches import Started
 from operate.runs import dollars
 from operate.target import Target
 
+UNFINISHED = ("NotStarted", "Stopped")
+
 
 def watch(target: Target, started: Started, console: Console) -> None:
     """Show the lines' progress until the batch has ended."""
@@ -57,13 +59,13 @@ def _counted(counts: LineCounts) -> str:
 
 
 def _show(target: Target, started: Started, report: dict[str, Any], console: Console) -> None:
-    why = ", ".join(f"{error} {number:,}" for error, number in report["reasons"].items())
+    why = ", ".join(f"{error} {number:,}" for error, number in report["reasons"].items() if error not in UNFINISHED)
     rows = [
         ("pictures stored", f"{report['stored']:,}"),
         ("refused by OpenAI", f"{report['refused']:,}" if report["refused"] else ""),
         ("deleted since", f"{report['deleted']:,}" if report["deleted"] else ""),
         ("lines failed", f"{report['failed']:,} of {report['lines']:,}" + (f" ({why})" if why else "")),
-        ("lines not begun", f"{report['not_started']:,}" if report["not_started"] else ""),
+        ("lines not finished", f"{report['not_started']:,}" if report["not_started"] else ""),
         ("cost", _cost(report)),
         ("possibly paid besides", f"{report['possibly_paid']:,} calls: OpenAI's usage page tells" if report["possibly_paid"] else ""),
         ("time", f"{report['seconds']:,.1f} s" + _pace(started, report)),
@@ -78,6 +80,14 @@ def _show(target: Target, started: Started, report: dict[str, Any], console: Con
             table.add_row(what, escape(said))
     console.print(table)
     _show_lines(report["failures"], "the first lines that failed", console)
+    if started.checked and not started.checked["todo"] and not started.checked["postponed"]:
+        _say(console, "every line was finished before: nothing was bought now")
+    if started.checked and started.checked["postponed"]:
+        _say(console, f"{started.checked['postponed']:,} lines had no room in the month's budget: make budget USD=… gives it more")
+    if report["failed_key"]:
+        _say(
+            console, f"`make batch FILE={report['failed_key']}` goes on with them; so does the same batch again, but for lines to be mended"
+        )
 
 
 def _cost(report: dict[str, Any]) -> str:
@@ -96,12 +106,17 @@ def _pace(started: Started, report: dict[str, Any]) -> str:
 def _show_check(checked: dict[str, Any], console: Console) -> None:
     room = "which fits" if checked["fits"] else "[red]which does not fit[/red]; ALLOW_PARTIAL=1 makes as many lines as fit"
     made = f"{checked['lines']:,} lines, {checked['pictures']:,} pictures"
+    if checked["postponed"]:
+        _say(console, f"{checked['postponed']:,} lines would be left out: the month's budget has no room for them")
     price, left = dollars(checked["estimate_usd"]), f"${checked['budget_left_usd']:.2f}"
     _say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {made}")
     _say(console, f"what is missing of them would cost up to {price} of the {left} that are left of the month's budget, {room}")
     _show_lines(checked["problems"], f"{checked['bad']:,} lines can't be made", console)
     if checked["bad"] > len(checked["problems"]):
         _say(console, f"all of them are in {checked['problems_key']}")
+
+    if checked["refusal"]:
+        _say(console, f"[red]a start would be refused[/red]: {escape(checked['refusal'])}; TOLERATED=… and ALLOW_PARTIAL=1 say otherwise")
 
 
 def _show_lines(problems: Sequence[dict[str, Any]], title: str, console: Console) -> None:

@@ -41,6 +41,8 @@ class Started:
 
 def name_of(file: Path, name: str | None) -> str:
     """The name of a file's batch: the one that is given, or else the file's own. Raises BatchError."""
+    if name is None and not file.exists() and keys.MANIFEST.fullmatch(file.as_posix()):
+        return keys.batch_name(file.as_posix())
     if file.suffix not in ENDINGS:
         raise BatchError(f"{file} is no manifest: a file of requests ends in {' or '.join(ENDINGS)}")
     try:
@@ -50,10 +52,12 @@ def name_of(file: Path, name: str | None) -> str:
 
 
 def start(target: Target, file: Path, *, name: str, **asked: Any) -> Started:
-    """Put the file into the bucket and start its batch, in the very version that was put."""
-    manifest = keys.batch_manifest(name, file.suffix.removeprefix("."))
-    with file.open("rb") as body:
-        version = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)["VersionId"]
+    """Put the file into the bucket and start its batch, in the very version that was put; a file that is there already is started as it is."""
+    manifest, version = file.as_posix(), None
+    if file.exists() or not keys.MANIFEST.fullmatch(manifest):
+        manifest = keys.batch_manifest(name, file.suffix.removeprefix("."))
+        with file.open("rb") as body:
+            version = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)["VersionId"]
     known = _executions(target)
     wanted = {"manifest": manifest, "version_id": version} | {field: value for field, value in asked.items() if value is not None}
     execution = known.start(wanted, name=keys.batch_execution(name, at=datetime.now(UTC), chance=token_hex(2)))

@@ -108,7 +108,7 @@ class Executions:
             started=answer["startDate"],
             redriven=answer.get("redriveDate"),
             ended=answer.get("stopDate"),
-            input=json.loads(answer["input"]),
+            input=_request(json.loads(answer["input"])),
             output=json.loads(answer["output"]) if succeeded else None,
             error=answer.get("error"),
             cause=answer.get("cause"),
@@ -195,6 +195,13 @@ class Executions:
         """Stop a run that is running; what it has bought waits in staging."""
         with aws.named(f"stopping run {run.name}"):
             self._client.stop_execution(executionArn=run.arn, error="Stopped", cause="stopped by hand; a redrive goes on with it")
+
+
+def _request(given: Any) -> Any:
+    """What was asked for; a batch's line has it inside of its input, and its run id beside."""
+    if isinstance(given, dict) and isinstance(given.get("request"), dict) and "execution_name" in given:
+        return given["request"] | {"request_id": given["execution_name"]}
+    return given
 
 
 def ended_a_picture(run: Execution) -> bool:

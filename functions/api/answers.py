@@ -169,6 +169,7 @@ class Checked(BaseModel):
     estimate_usd: float | None = Field(description="of what is missing, at most")
     budget_left_usd: float
     fits: bool = Field(description="whether the estimate fits under what is left of the month's budget")
+    refusal: str | None = Field(description="of a dry run: why a start would be refused, if it would")
 
 
 class BatchReport(BaseModel):

@@ -46,7 +46,9 @@ def show_batch(name: BatchName) -> answers.Batch:
 def start_batch(name: BatchName) -> Response[answers.Batch]:
     """Start a batch, or go on with it. It needs no Idempotency-Key: another start meets the same run ids, and pays nothing twice."""
     outside, said = given(router), _said(START_FIELDS)
-    manifest = keys.batch_manifest(keys.check_batch_name(name, field="name"), _format(said))
+    name = keys.check_batch_name(name, field="name")
+    # Without a format it is whichever manifest is there.
+    manifest = keys.batch_manifest(name, _format(said)) if "format" in said else keys.batch_manifest(name)
     wanted = {"manifest": manifest} | {field: value for field, value in said.items() if field != "format"}
     version_id = asked.parse(wanted, outside.settings).version_id
     if version_id is not None and not VERSION_ID.fullmatch(version_id):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
 from tempfile import TemporaryFile
@@ -18,7 +18,7 @@ from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord, Re
 from functions.batch.asked import Asked, parse
 from functions.batch.manifest import MAX_BYTES, Line, lines
 from functions.contract import Batch, Problem, Start
-from functions.errors import BudgetExceededError, EaselError, InputError
+from functions.errors import BudgetExceededError, ConflictError, EaselError, InputError
 from functions.prompt import pricing, writing
 from functions.prompt.pricing import Question
 from functions.request import Request
@@ -39,6 +39,7 @@ class Job:
 
     line: int
     run_id: str
+    raw: str
     said: dict[str, Any]
     wanted: Request
     question: Question | None
@@ -56,6 +57,14 @@ class Tally:
     estimate: int | None = 0
     taken: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
+
+    def refuses(self, line: int, raw: str, error: EaselError, bad: IO[bytes]) -> None:
+        """Count a bad line, and write it down."""
+        self.bad += 1
+        field_ = error.field if isinstance(error, InputError) else None
+        problem = Problem(line=line, field=field_, error=type(error).__name__, message=str(error)).to_state()
+        self.problems += [problem][: SHOWN - len(self.problems)]
+        _write(bad, problem | {"raw": raw})
 
     def takes(self, cost: int | None, *, finished: bool, pictures: int, room: Callable[[int], bool] | None) -> bool:
         """Count a good line; whether it is to be made: it is not finished, and where `room` is asked, its cost fits with those before."""
@@ -80,9 +89,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
     state, tally = budget.read(month_of(now)), Tally()
     room = state.fits if asked.allow_partial else None
     with TemporaryFile() as manifest, TemporaryFile() as whole, TemporaryFile() as todo, TemporaryFile() as bad:
-        version_id = store.fetch(asked.manifest, manifest, version_id=asked.version_id, limit=MAX_BYTES)
-        if version_id is None:
-            raise InputError("manifest", asked.manifest, "the key of a file that is in the bucket, in a version that is there")
+        asked, version_id = _fetched(asked, manifest, store)
         again = batches.latest(name) is not None
         batches.note(
             BatchStart(name=name, execution=start.execution_name, manifest=asked.manifest, version_id=version_id, started=start.started)
@@ -92,6 +99,11 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
             wanted = {job.run_id: job.wanted.count for job in group if again or job.wanted.request_id}
             known = book.runs(wanted)
             for job in group:
+                try:
+                    _check_same(job, known.get(job.run_id, NOTHING))
+                except ConflictError as error:
+                    tally.refuses(job.line, job.raw, error, bad)
+                    continue
                 item = _item(job)
                 _write(whole, item)
                 cost, finished = _missing(job, known.get(job.run_id, NOTHING), economy=asked.economy)
@@ -99,7 +111,9 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
                     _write(todo, item)
         if tally.bad:
             store.put_file(problems_key, bad, content_type=JSON_LINES)
-        _refuse(asked, tally, problems_key, state, budget)
+        refusal = _refusal(asked, tally, problems_key, state, budget)
+        if refusal and not asked.dry_run:
+            raise refusal
         store.put_file(f"{work}lines.jsonl", whole, content_type=JSON_LINES)
         store.put_file(f"{work}todo.jsonl", todo, content_type=JSON_LINES)
     logger.info("manifest checked", batch=name, lines=tally.lines, bad=tally.bad, todo=tally.todo, estimate_micro_usd=tally.estimate)
@@ -121,6 +135,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
         estimate_usd=None if tally.estimate is None else tally.estimate / 1_000_000,
         budget_left_usd=max(0, state.cap - state.committed) / 1_000_000,
         fits=state.fits(tally.estimate),
+        refusal=str(refusal) if refusal else None,
         work=work,
         lines_key=f"{work}lines.jsonl",
         todo_key=f"{work}todo.jsonl",
@@ -134,9 +149,8 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
 def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, settings: Settings, today: date) -> Iterator[Job]:
     """The good lines; the others are counted and written down."""
     first: dict[bytes, int] = {}
-    good = 0
-    for line in found:
-        if good + tally.bad == settings.max_batch_lines:
+    for read, line in enumerate(found):
+        if read == settings.max_batch_lines:
             raise InputError(
                 "manifest", f"{asked.manifest} with line {line.number:,}", f"at most {settings.max_batch_lines:,} lines (max_batch_lines)"
             )
@@ -145,20 +159,13 @@ def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, 
             # The same request twice is more often a slip than a wish, and would be paid twice.
             same = f"id {job.said['request_id']}" if job.wanted.request_id else request.digest(job.said)
             earlier = first.setdefault(bytes.fromhex(same)[:16] if not job.wanted.request_id else same.encode(), line.number)
+            if earlier != line.number and job.wanted.request_id:
+                raise InputError("request_id", job.run_id, f"one of its own; line {earlier} has this one")
             if earlier != line.number:
                 raise InputError("the line", f"the same as line {earlier}", "each request once: count makes variations of one")
         except EaselError as error:
-            tally.bad += 1
-            problem = Problem(
-                line=line.number,
-                field=error.field if isinstance(error, InputError) else None,
-                error=type(error).__name__,
-                message=str(error),
-            ).to_state()
-            tally.problems += [problem][: SHOWN - len(tally.problems)]
-            _write(bad, problem | {"raw": line.raw})
+            tally.refuses(line.number, line.raw, error, bad)
         else:
-            good += 1
             yield job
 
 
@@ -171,7 +178,17 @@ def _job(line: Line, name: str, settings: Settings, *, today: date) -> Job:
     wanted = request.parse(line.said, request.defaults(settings), today=today)
     run_id = wanted.request_id or keys.batch_line(name, line.number)
     question = pricing.question(wanted, writing.pick_topic(wanted, run_id=run_id), settings, today=today)
-    return Job(line=line.number, run_id=run_id, said=line.said, wanted=wanted, question=question)
+    return Job(line=line.number, run_id=run_id, raw=line.raw, said=line.said, wanted=wanted, question=question)
+
+
+def _check_same(job: Job, known: Known) -> None:
+    """Raise ConflictError where the line's run id stands for another picture already, which would be taken for this one."""
+    prompt = known[0]
+    if prompt and prompt.digest != request.digest(job.said):
+        raise ConflictError(
+            f"run {job.run_id} belongs to another request: put the line back as it was and a changed one at the end, or give it a "
+            "request_id that was never used, or the batch another name"
+        )
 
 
 def _missing(job: Job, known: Known, *, economy: bool) -> tuple[int | None, bool]:
@@ -191,28 +208,38 @@ def _item(job: Job) -> dict[str, Any]:
     return {"line": job.line, "run_id": job.run_id, "pictures": job.wanted.count, "request": job.said}
 
 
-def _refuse(asked: Asked, tally: Tally, problems_key: str, state: MonthBudget, budget: Budget) -> None:
-    """Raise where the batch may not begin; a dry run only tells."""
+def _fetched(asked: Asked, file: IO[bytes], store: ObjectStore) -> tuple[Asked, str]:
+    """Copy the manifest into a file, and give it with its version; a key without an ending stands for whichever is there."""
+    named = asked.manifest.endswith(tuple(f".{ending}" for ending in keys.MANIFEST_ENDINGS))
+    for key in (asked.manifest,) if named else [f"{asked.manifest}.{ending}" for ending in keys.MANIFEST_ENDINGS]:
+        version_id = store.fetch(key, file, version_id=asked.version_id, limit=MAX_BYTES)
+        if version_id is not None:
+            return replace(asked, manifest=key), version_id
+    raise InputError("manifest", asked.manifest, "the key of a file that is in the bucket, in a version that is there")
+
+
+def _refusal(asked: Asked, tally: Tally, problems_key: str, state: MonthBudget, budget: Budget) -> EaselError | None:
+    """Why the batch may not begin, if it may not."""
     total = tally.lines + tally.bad
     if total == 0:
-        raise InputError("manifest", f"{asked.manifest} without a line", "at least one request")
-    if asked.dry_run:
-        return
+        return InputError("manifest", f"{asked.manifest} without a line", "at least one request")
     if tally.bad * 100 > asked.tolerated_failure_percentage * total or not tally.lines:
         told = "; ".join(f"line {one['line']}: {one['message']}" for one in tally.problems[:5])
         more = f"; and {tally.bad - 5} more" if tally.bad > 5 else ""
-        raise InputError(
+        return InputError(
             "manifest",
             f"{asked.manifest} with {tally.bad} bad of {total} lines",
             f"{asked.tolerated_failure_percentage:g} % (tolerated_failure_percentage); all of them are in {problems_key}: {told}{more}",
         )
-    if asked.allow_partial:
-        return
+    if asked.allow_partial and (tally.todo or not tally.postponed):
+        return None
     try:
         budget.check(state, tally.estimate, purpose=f"batch {asked.name}")
     except BudgetExceededError as error:
-        error.add("with allow_partial: true it makes as many lines as fit")
-        raise
+        if not asked.allow_partial:
+            error.add("with allow_partial: true it makes as many lines as fit")
+        return error
+    return None
 
 
 def _groups(jobs: Iterator[Job]) -> Iterator[list[Job]]:

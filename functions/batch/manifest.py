@@ -13,6 +13,8 @@ from functions.request import FIELDS, check_fields
 MAX_BYTES = 100_000_000
 MAX_LINE = 200_000  # bytes in JSON Lines, characters in CSV: with it, an item stays below the 256 KiB that Step Functions takes
 NUMBERS, FLAGS = ("count", "output_compression"), ("dry_run", "confirm", "purge")
+# A batch makes pictures, and is tried without buying as a whole.
+COLUMNS = tuple(name for name in FIELDS if name not in ("action", "dry_run", "confirm", "purge", "image_key"))
 FOREIGN = {
     b"\x1f\x8b": "gzip",
     b"PK": "zip (a spreadsheet?)",
@@ -82,7 +84,7 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
     reader = csv.reader(text, strict=True)
     csv.field_size_limit(MAX_LINE)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip().lower() for name in next(reader, [])]
         _check_header(header, key=key)
         while True:
             number = reader.line_num + 1
@@ -102,8 +104,10 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
 def _check_header(header: list[str], *, key: str) -> None:
     if not any(header):
         raise InputError(key, "a file with no header", ALLOWED)
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise InputError(f"line 1 of {key}", header[0][:100], "columns with commas between; save it as CSV with commas")
     try:
-        check_fields(dict.fromkeys(header, ""), FIELDS)
+        check_fields(dict.fromkeys(header, ""), COLUMNS)
     except InputError as error:
         raise InputError(f"column {error.field!a} in line 1 of {key}", ",".join(header)[:100], error.allowed) from error
     if len(set(header)) < len(header):

@@ -16,11 +16,12 @@ from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
 from functions.batch.checking import FINISHED, GROUP, JSON_LINES, SHOWN, Known
 from functions.contract import Batch, BatchReport, Problem
-from functions.errors import BatchFailedError, ConfigError
+from functions.errors import BatchFailedError, ConfigError, ConflictError
 from functions.telemetry import count, logger
 
 MAX_REASON = 500  # characters of a failure's words
-NOT_STARTED = "NotStarted"
+NOT_STARTED = "NotStarted"  # the batch ended before, or the month's budget has no room for it
+STOPPED = "Stopped"  # with the batch, in the middle
 UNKNOWN = "Unknown"
 
 
@@ -47,7 +48,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
         if batch.bad:
             for problem in _read(keys.batch_file(batch.batch, "problems.jsonl"), store):
                 _fail(outcome, line=problem["line"], why=(problem["error"], problem["message"]))
-                failed.write(problem["raw"].encode() + b"\n")
+                failed.write(_again(problem, batch.batch) + b"\n")
         lines = _read(batch.lines_key, store)
         while group := list(islice(lines, GROUP)):
             known = book.runs({item["run_id"]: item["pictures"] for item in group})
@@ -74,7 +75,8 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
             report_key=report_key,
             failed_key=failed_key if outcome.failed or outcome.not_started else None,
         )
-        if made.failed_key:
+        # That of an earlier start is written over, also by nothing.
+        if made.failed_key or store.head(failed_key):
             store.put_file(failed_key, failed, content_type=JSON_LINES)
     body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
     store.put(report_key, body, content_type="application/json")
@@ -95,14 +97,25 @@ def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, s
     outcome.unknown_costs += costs.count(None)
     if sum(image.status in FINISHED for image in images) == item["pictures"]:
         return
-    if why is None and prompt is None and chat is None:
+    stopped = why is not None and why[0] == STOPPED
+    if stopped or (why is None and prompt is None and chat is None):
         outcome.not_started += 1
-        why = (NOT_STARTED, "not begun: the batch ended before, or the month's budget has no room for it")
-        outcome.reasons[NOT_STARTED] += 1
+        outcome.reasons[STOPPED if stopped else NOT_STARTED] += 1
     else:
         _fail(outcome, line=item["line"], why=why or (UNKNOWN, "begun and not finished: the batch was stopped, or it goes on elsewhere"))
     # With its run id, so that another start of these lines pays only for what is missing.
     failed.write(json.dumps(item["request"] | {"request_id": item["run_id"]}).encode() + b"\n")
+
+
+def _again(problem: dict[str, Any], name: str) -> bytes:
+    """A bad line as it came, to be mended; with its run id where it is a request at all, so that it stays that line's."""
+    try:
+        said = json.loads(problem["raw"])
+    except ValueError:
+        return str(problem["raw"]).encode()
+    if not isinstance(said, dict) or problem["error"] == ConflictError.__name__:
+        return str(problem["raw"]).encode()
+    return json.dumps({"request_id": keys.batch_line(name, problem["line"])} | said).encode()
 
 
 def _fail(outcome: Outcome, *, line: int, why: tuple[str, str]) -> None:
@@ -118,7 +131,7 @@ def _reasons(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
     for manifest in [one.key for one in store.objects(f"{prefix}/") if one.key.endswith("/manifest.json")]:
         for results in next(_read(manifest, store, whole=True))["ResultFiles"].get("FAILED", []):
             for child in _read(results["Key"], store):
-                error = str(child.get("Error") or child.get("Status") or UNKNOWN)
+                error = str(child.get("Error") or (STOPPED if child.get("Status") == "ABORTED" else UNKNOWN))
                 said = message(child.get("Cause")) or error
                 given = json.loads(child["Input"])
                 # A child is a line; in an economy batch also an order, of the pictures of many lines.

@@ -81,8 +81,8 @@ def run(
         known = _written(start, wanted, question, earlier, run_id=run_id, topic=topic, now=now, deadline=deadline, chat=chat, book=book)
     if known.digest != request.digest(start.request):
         raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
-    if known.execution != start.execution_name and not wanted.dry_run:
-        book.note_execution(known, start.execution_name)
+    if known.execution != start.found_by and not wanted.dry_run:
+        book.note_execution(known, start.found_by)
     variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
     return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
 
@@ -119,7 +119,7 @@ def _written(
         estimate_micro_usd=pricing.estimate(wanted, question, text=written.prompt),
         chat_model=question.model if question else None,
         chat_cost_micro_usd=cost,
-        execution=start.execution_name,
+        execution=start.found_by,
     )
     if book.keep_prompt(record, paid=claim):
         return record

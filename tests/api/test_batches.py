@@ -23,6 +23,7 @@ from tests.functions.conftest import NOW
 
 BEGAN = NOW - timedelta(seconds=90)
 CHECKED: dict[str, Any] = {
+    "refusal": None,
     "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 20, "pictures": 25, "todo": 12, "postponed": 3,
     "bad": 1, "problems": [{"line": 7, "field": "count", "error": "InputError", "message": "count is 11"}],
     "problems_key": "batches/spring/problems.jsonl", "estimate_usd": 0.3, "budget_left_usd": 20.0, "fits": True,

@@ -16,6 +16,7 @@ def run_out_after_kills(storm: Storm) -> None:
 
 def _run_out(storm: Storm) -> Callable[[Call], None]:
     def run_out(killed: Call) -> None:
+        storm.let_places_run_out()
         claims = [
             found
             for call in storm.calls()

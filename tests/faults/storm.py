@@ -67,8 +67,16 @@ class Storm(LocalStack):
 
         With `sk` that of one record alone; without, also claims of functions that still run end.
         """
+        self.let_places_run_out()
         live = [item for item in self.records(run_id) if item.get("lease_until", 0) > time.time() and sk in (None, item["sk"])]
         return sum(self._run_out(item) for item in live)
+
+    def let_places_run_out(self) -> None:
+        """The same for the places that killed functions have in the pace of image calls."""
+        key = {"pk": {"S": "pace"}, "sk": {"S": "images"}}
+        if "Item" in self.dynamodb.get_item(TableName=self.table, Key=key):
+            values = {":none": {"M": {}}}
+            self.dynamodb.update_item(TableName=self.table, Key=key, UpdateExpression="SET calls = :none", ExpressionAttributeValues=values)
 
     def versions(self, prefix: str) -> list[dict[str, Any]]:
         """Every version of every object under a prefix, as S3 lists them; `deleted` is true for a delete's mark."""

@@ -26,10 +26,12 @@ CALLS = {
         "GetItem prompt",
         "GetItem image",
         "PutObject note",
+        "UpdateItem turn",
         "GetItem budget",
         "TransactWriteItems claim",
         "image",
         "PutObject bytes",
+        "UpdateItem leave",
         "TransactWriteItems stage",
     ],
     "Upload": [

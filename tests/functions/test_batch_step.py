@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions import models
+from functions import models, request
 from functions.adapters import records
 from functions.adapters.batches import Batches
 from functions.adapters.budget import Budget, month_of
@@ -31,6 +31,7 @@ class Step:
     def __init__(self, s3: Any, store: ObjectStore, book: Records, batches: Batches, budget: Budget) -> None:
         self.s3, self.store, self.book, self.batches, self.budget = s3, store, book, batches, budget
         self.settings: Settings = make_settings()
+        self.said: dict[str, Any] = {}
 
     def put(self, *lines: Any, key: str = MANIFEST) -> None:
         self.put_bytes("".join(json.dumps(line) + "\n" for line in lines).encode(), key=key)
@@ -41,7 +42,9 @@ class Step:
     def check(self, *, execution: str = "first", **asked: Any) -> Batch:
         start = Start(request={"manifest": MANIFEST} | asked, execution_name=execution, started="2026-11-24T03:15:00Z")
         outside: dict[str, Any] = {"store": self.store, "book": self.book, "batches": self.batches, "budget": self.budget}
-        return check(start, settings=self.settings, now=NOW, **outside)
+        batch = check(start, settings=self.settings, now=NOW, **outside)
+        self.said |= {item["run_id"]: item["request"] for item in self.read(batch.lines_key)}
+        return batch
 
     def report(self, batch: Batch) -> BatchReport:
         return report(batch, now=NOW, store=self.store, book=self.book)
@@ -63,8 +66,9 @@ class Step:
         """Leave the records of a run whose picture has this status."""
         choices = {"count": 1, "model": "gpt-image-2.6-flare", "folder_name": "f"}
         prompt = PromptRecord(
-            run_id=run_id, digest="d", started="2026-11-24T03:15:00Z", text="A kite", title="Kite", alt_text="A kite", tags=[],
-            topic="Sport", choices=choices, estimate_micro_usd=1, chat_model=None, chat_cost_micro_usd=50, execution=run_id,
+            run_id=run_id, digest=request.digest(self.said[run_id]), started="2026-11-24T03:15:00Z", text="A kite", title="Kite",
+            alt_text="A kite",
+            tags=[], topic="Sport", choices=choices, estimate_micro_usd=1, chat_model=None, chat_cost_micro_usd=50, execution=run_id,
         )  # fmt: skip
         if self.book.prompt(run_id) is None:
             self.book.keep_prompt(prompt, paid=None)
@@ -79,15 +83,12 @@ class Step:
     def results(self, batch: Batch, *failed: tuple[str, str, str]) -> None:
         """What Step Functions writes at the end of a Map Run."""
         folder = f"{batch.results_prefix}/0b1c"
-        children = [
-            {
-                "Status": "FAILED",
-                "Error": error,
-                "Cause": json.dumps({"errorMessage": said}),
-                "Input": json.dumps({"execution_name": run_id}),
-            }
-            for run_id, error, said in failed
-        ]
+
+        def child(run_id: str, error: str, said: str) -> dict[str, Any]:
+            how = {"Status": "FAILED", "Error": error, "Cause": json.dumps({"errorMessage": said})} if error else {"Status": "ABORTED"}
+            return how | {"Input": json.dumps({"execution_name": run_id})}
+
+        children = [child(*one) for one in failed]
         self.put(*children, key=f"{folder}/FAILED_0.jsonl")
         files = {"FAILED": [{"Key": f"{folder}/FAILED_0.jsonl", "Size": 1}], "PENDING": [], "SUCCEEDED": []}
         self.put({"DestinationBucket": BUCKET, "MapRunArn": "arn", "ResultFiles": files}, key=f"{folder}/manifest.json")
@@ -286,6 +287,7 @@ def test_the_budget_is_that_of_the_month(step: Step) -> None:
 
 def test_a_line_with_a_run_id_of_its_own_is_known_in_the_first_start_of_another_batch(step: Step) -> None:
     step.put(PAINTED | {"request_id": "spring-1"}, PAINTED | {"request_id": "spring-2"})
+    step.said["spring-1"] = PAINTED
     step.make("spring-1")
     assert [item["run_id"] for item in step.read(step.check().todo_key)] == ["spring-2"]
 
@@ -298,3 +300,55 @@ def test_economy_is_priced_at_half_and_what_is_ordered_is_reserved_already(step:
     step.make("spring-1", status=CLAIMED, order="an-order")
     step.make("spring-2", status=CLAIMED, order="an-order")
     assert step.check(economy=True, execution="second").estimate_usd == 0
+
+
+def test_a_line_that_was_changed_is_a_conflict_and_not_taken_for_the_picture_that_is_there(step: Step) -> None:
+    step.put(PAINTED, PAINTED | {"style": None, "quality": "high"})
+    step.check()
+    step.make("spring-1")
+    step.make("spring-2")
+    step.put({"prompt": "A ship"}, PAINTED, {"prompt": "A tree"})
+    told = step.check(dry_run=True)
+    assert [(one["line"], one["error"]) for one in told.problems] == [(1, "ConflictError"), (2, "ConflictError")]
+    assert told.refusal
+    assert "run spring-1 belongs to another request" in told.refusal
+    with pytest.raises(InputError, match="2 bad of 3 lines"):
+        step.check()
+
+
+def test_a_run_id_of_another_batch_is_a_conflict_where_the_request_is_another(step: Step) -> None:
+    step.said["7"] = {"prompt": "A chair"}
+    step.make("7")
+    step.put({"prompt": "A cake", "request_id": "7"}, PAINTED)
+    assert [one["error"] for one in step.check(dry_run=True).problems] == ["ConflictError"]
+
+
+def test_a_dry_run_says_whether_a_start_would_be_refused(step: Step) -> None:
+    step.put(PAINTED, {"count": 11})
+    assert "1 bad of 2 lines" in str(step.check(dry_run=True).refusal)
+    assert step.check(dry_run=True, tolerated_failure_percentage=50).refusal is None
+    step.budget.set_cap(month_of(NOW), 1)
+    assert "allow_partial" in str(step.check(dry_run=True, tolerated_failure_percentage=50).refusal)
+    with pytest.raises(BudgetExceededError):  # not even a part has room
+        step.check(allow_partial=True, tolerated_failure_percentage=50)
+
+
+def test_a_manifest_can_be_named_without_its_ending(step: Step) -> None:
+    step.put_bytes(b"topic\nSport\n", key="batches/autumn.csv")
+    assert step.check(manifest="batches/autumn").manifest == "batches/autumn.csv"
+
+
+def test_a_bad_line_keeps_its_run_id_to_be_mended_and_a_stopped_one_is_no_failure(step: Step) -> None:
+    step.put(PAINTED, {"count": 11}, {"topic": "Sport"})
+    batch = step.check(tolerated_failure_percentage=50)
+    step.make("spring-1")
+    step.results(batch, ("spring-3", "", ""))
+    made = step.report(batch)
+    assert (made.failed, made.not_started, made.reasons) == (1, 1, {"InputError": 1, "Stopped": 1})
+    assert step.read(str(made.failed_key)) == [
+        {"request_id": "spring-2", "count": 11}, {"topic": "Sport", "request_id": "spring-3"},
+    ]  # fmt: skip
+    step.make("spring-3")
+    batch = replace(batch, bad=0)
+    assert step.report(batch).failed_key is None
+    assert step.read("batches/spring/failed.jsonl") == []  # that of before is gone

@@ -295,7 +295,7 @@ def batch(step: Step, *items: dict[str, Any]) -> Batch:
     return Batch(
         batch="spring", manifest="m", version_id="v", execution="first", started="2026-11-24T03:15:00Z", dry_run=False, economy=True,
         lines=len(items), pictures=1, todo=1, postponed=0, bad=0, problems=(), problems_key=None, estimate_usd=1, budget_left_usd=1,
-        fits=True, work=WORK, lines_key="l", todo_key=f"{WORK}todo.jsonl", results_prefix="r", max_parallel_images=5,
+        fits=True, refusal=None, work=WORK, lines_key="l", todo_key=f"{WORK}todo.jsonl", results_prefix="r", max_parallel_images=5,
         tolerated_failure_percentage=10, ended_by=None,
     )  # fmt: skip
 

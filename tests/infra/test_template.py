@@ -118,6 +118,7 @@ RIGHTS = {
         ("states:StopExecution", ":::::execution:Workflow:*"), ("states:RedriveExecution", ":::::execution:Workflow:*"),
         ("states:StartExecution", ":::::stateMachine:BatchWorkflow"), ("states:ListExecutions", ":::::stateMachine:BatchWorkflow"),
         ("states:DescribeExecution", ":::::execution:BatchWorkflow:*"), ("states:GetExecutionHistory", ":::::execution:BatchWorkflow:*"),
+        ("states:DescribeExecution", ":::::execution:BatchWorkflow/*"), ("states:GetExecutionHistory", ":::::execution:BatchWorkflow/*"),
         ("states:ListMapRuns", ":::::execution:BatchWorkflow:*"), ("states:DescribeMapRun", ":::::mapRun:BatchWorkflow/*"),
         ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:Query", "table"),
         ("dynamodb:Query", "table/index/by_time"), ("dynamodb:Query", "table/index/by_folder"),

@@ -20,7 +20,7 @@ from tests.functions.conftest import NOW, make_settings
 from tests.local_stack import LocalStack, free_port
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
-MANIFESTS = ("batch.jsonl", "batch.csv")
+MANIFESTS = ("campaign.jsonl", "catalogue.csv")
 
 
 def operate(
@@ -94,7 +94,7 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
         (("run", "-"), "{", "not JSON"), (("run", "no-such-file.json"), "", "no-such-file.json"), (("open", "no-such-run"), "", "no run"),
         (("secret",), "  ", "no API key"), (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
         (("batch", "examples/default.json"), "", "ends in .jsonl or .csv"),
-        (("batch", "examples/batch.csv", "--name", "in box"), "", "NAME=…"),
+        (("batch", "examples/catalogue.csv", "--name", "in box"), "", "NAME=…"),
     ],
 )  # fmt: skip
 def test_what_a_person_can_mend_is_one_line(aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str) -> None:
