@@ -101,7 +101,13 @@ def batch_name(manifest: object) -> str:
         raise InputError(
             "manifest", manifest, f"a key like batches/spring.jsonl or batches/spring.csv, {letters}; or a batch's failed.jsonl"
         )
-    return check_batch_name(named[1] or f"{named[2]}.failed", field="the manifest's name")
+    if named[2]:
+        # Its lines have run ids of their own, so it may be longer; a line without one has room for seven digits.
+        check_batch_name(named[2][:60], field="the manifest's name")
+        if len(named[2]) > 65:
+            raise InputError("the manifest's name", named[2], "at most 65 characters: copy the file to another name")
+        return f"{named[2]}.failed"
+    return check_batch_name(named[1], field="the manifest's name")
 
 
 def batch_manifest(name: str, ending: str | None = None) -> str:

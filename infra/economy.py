@@ -29,6 +29,8 @@ from infra.workflow import ENDS_ONE, INPUT, LINE, Steps, no_picture, prompt_task
 
 # Small orders come soon, and a look costs little; in the end one every five minutes.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
+# An order waits, and paints nothing: OpenAI bounds what it takes at once by itself. While they are placed they share the budget's item.
+ORDERS_AT_ONCE = "{% 50 %}"
 COUNTED = "{% $merge([$states.input, $states.result.Payload]) %}"
 
 
@@ -68,6 +70,7 @@ class Economy(Construct):
             selector=None,
             each=self._order(),
             too_many=report,
+            at_once=ORDERS_AT_ONCE,
         )
         came = self._task("List what came", "came", comment="The lines with a picture in staging", outputs=COUNTED)
         store = EachLine(

@@ -25,6 +25,7 @@ class EachLine(sfn.DistributedMap):
         selector: dict[str, Any] | None,
         each: sfn.IChainable,
         too_many: sfn.IChainable,
+        at_once: str = "{% $states.input.max_parallel_images %}",
     ) -> None:
         super().__init__(
             scope,
@@ -33,7 +34,7 @@ class EachLine(sfn.DistributedMap):
             comment=comment,
             item_reader=sfn.S3JsonLItemReader(bucket=bucket, key=items),
             item_selector=selector,
-            jsonata_max_concurrency="{% $states.input.max_parallel_images %}",
+            jsonata_max_concurrency=at_once,
             result_writer_v2=sfn.ResultWriterV2(
                 bucket=bucket,
                 prefix="{% $states.input.results_prefix %}",

@@ -33,12 +33,13 @@ SERVICE_ERRORS = [
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
-    "Lambda.TooManyRequestsException",
     "Runtime.ExitError",
     "Sandbox.Timedout",
     "Lambda.Unknown",
     "States.Timeout",
 ]
+# The account's functions that run at once are all busy: a new account may have ten.
+THROTTLED = "Lambda.TooManyRequestsException"
 CLAIM_POLL = Duration.seconds(15)
 LEASES = 2  # a call is made at most twice, and each time its function can die
 TASK_MARGIN = Duration.seconds(10)
@@ -211,6 +212,14 @@ def task(
         backoff_rate=2,
         max_attempts=6,
         max_delay=Duration.seconds(60),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    made.add_retry(
+        errors=[THROTTLED],
+        interval=Duration.seconds(3),
+        backoff_rate=1.5,
+        max_attempts=20,
+        max_delay=Duration.minutes(1),
         jitter_strategy=sfn.JitterType.FULL,
     )
     made.add_retry(

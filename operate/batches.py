@@ -52,7 +52,7 @@ def name_of(file: Path, name: str | None) -> str:
 
 
 def start(target: Target, file: Path, *, name: str, **asked: Any) -> Started:
-    """Put the file into the bucket and start its batch, in the very version that was put; a file that is there already is started as it is."""
+    """Put the file into the bucket and start its batch in that version; one that is there already is started as it is."""
     manifest, version = file.as_posix(), None
     if file.exists() or not keys.MANIFEST.fullmatch(manifest):
         manifest = keys.batch_manifest(name, file.suffix.removeprefix("."))

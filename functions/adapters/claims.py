@@ -65,7 +65,8 @@ class Claims:
         else:
             action = self._update(
                 after,
-                "SET #purchase = :purchase, #lease_until = :until, #month = :month, #reserved_micro_usd = :reserved",
+                # From now on it is bought by a call of its own, whatever order it was in.
+                "SET #purchase = :purchase, #lease_until = :until, #month = :month, #reserved_micro_usd = :reserved REMOVE #order",
                 {
                     ":purchase": claim.purchase,
                     ":until": claim.lease_until,
@@ -82,6 +83,11 @@ class Claims:
             if fits:
                 return
         raise StorageBusyError(f"the budget of {claim.month} keeps changing")
+
+    def renew(self, claim: Claim, *, until: int) -> bool:
+        """Hold a claim longer; False where it is another's by now."""
+        change = self._update(claim, "SET #lease_until = :until", {":until": until})
+        return all(self._table.write(change))
 
     def give_up(self, claim: Claim, error: EaselError) -> None:
         """End a claim whose call failed: given back where nothing was charged, else counted as possibly paid."""

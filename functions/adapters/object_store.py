@@ -118,7 +118,7 @@ class ObjectStore:
             try:
                 answer = self._client.get_object(**self._where, Key=key, **version)
             except ClientError as error:
-                if _is_absent(error) or error.response.get("Error", {}).get("Code") == "NoSuchVersion":
+                if _is_absent(error) or error.response.get("Error", {}).get("Code") in ("NoSuchVersion", "InvalidArgument"):
                     return None
                 raise
             if limit is not None and answer["ContentLength"] > limit:

@@ -17,10 +17,13 @@ SK = "order"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """An order that is held by us: when it was begun, whether somebody else began it, and the batch's id once that is known."""
+class HeldOrder:
+    """An order that is held by us: when it was begun, whether somebody else began it, and the batch's id once that is known.
 
-    key: str
+    `mark` is what OpenAI knows it under: where nothing came of an order, the same pictures are another batch the next time.
+    """
+
+    mark: str
     began: datetime
     again: bool
     batch: str | None
@@ -37,13 +40,14 @@ class Orders:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def hold(self, key: str, *, until: int) -> Order:
+    def hold(self, key: str, *, until: int) -> HeldOrder:
         """Take an order in hand until a moment in epoch seconds. Raises ClaimHeldError while somebody else has it."""
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
         if all(self._table.write(self._table.put_if_absent({"pk": f"order#{key}", "sk": SK, "began": now, "held_until": until}))):
-            return Order(key=key, began=datetime.fromisoformat(now), again=False, batch=None)
+            return HeldOrder(mark=f"{key}-1", began=datetime.fromisoformat(now), again=False, batch=None)
         item = self._table.get(f"order#{key}", SK) or {}
-        known = Order(key=key, began=datetime.fromisoformat(item["began"]), again=True, batch=item.get("batch"))
+        mark = f"{key}-{item.get('ended', 0) + 1}"
+        known = HeldOrder(mark=mark, began=datetime.fromisoformat(item["began"]), again=True, batch=item.get("batch"))
         if known.batch:
             return known
         values = {":now": int(time.time()), ":until": until}
@@ -53,8 +57,16 @@ class Orders:
         return known
 
     def placed(self, key: str, *, batch: str) -> None:
-        """Keep the id of the order's batch."""
-        self._table.write(self._table.update(f"order#{key}", SK, "SET #batch = :batch", values={":batch": batch}))
+        """Keep the id of the order's batch; it need not be held any longer."""
+        values = {":batch": batch, ":over": 0}
+        self._table.write(self._table.update(f"order#{key}", SK, "SET #batch = :batch, #held_until = :over", values=values))
+
+    def ended(self, key: str, *, batch: str) -> None:
+        """Close an order of which nothing more comes, unless that was done already."""
+        change = self._table.update(
+            f"order#{key}", SK, "REMOVE #batch ADD #ended :one", condition="#batch = :batch", values={":batch": batch, ":one": 1}
+        )
+        self._table.write(change)
 
     def let_go(self, key: str, *, after: float) -> None:
         """Hold an order no longer than so many seconds, for who comes next."""

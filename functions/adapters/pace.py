@@ -47,8 +47,8 @@ class Pace:
 
         Raises RateLimitedError where no turn comes within `patience` seconds: then nothing is held.
         """
-        self._enter(call, until=round(until), patience=patience)
         try:
+            self._enter(call, until=round(until), patience=patience)
             yield
         finally:
             with suppress(EaselError):  # the place ends with `until`

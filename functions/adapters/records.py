@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from functions import keys
 from functions.adapters import shelves
 from functions.adapters.budget import Budget
-from functions.adapters.claims import Claim, Claims
+from functions.adapters.claims import CLAIMED, Claim, Claims
 from functions.adapters.shelves import Spot
 from functions.adapters.table import Item, Table
 
@@ -76,6 +76,10 @@ class ImageRecord(Claim):
     key: str | None = None
     width: int | None = None
     height: int | None = None
+
+    def is_ordered(self, order: str) -> bool:
+        """Whether it is claimed in this order, and nobody has given it up since."""
+        return self.status == CLAIMED and self.order == order and self.lease_until != 0
 
     @property
     def sk(self) -> str:

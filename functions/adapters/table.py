@@ -70,12 +70,12 @@ class Table:
         return [_plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
     def get_many(self, these: Sequence[tuple[str, str]]) -> list[Item]:
-        """Up to 100 items, in no order; those that are not there are left out. Raises StorageBusyError."""
+        """Up to 100 items as they stand now, in no order; those that are not there are left out. Raises StorageBusyError."""
         wanted: list[Any] = [_typed({"pk": pk, "sk": sk}) for pk, sk in these]
         found: list[Item] = []
         for attempt in range(CONFLICT_TRIES if wanted else 0):
             with aws.named(f"reading {len(wanted)} records"):
-                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": wanted}})
+                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}})
             found += [_plain(item) for item in answer["Responses"].get(self._name, [])]
             # What did not fit into one answer, or was throttled.
             wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])

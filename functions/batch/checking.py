@@ -64,7 +64,7 @@ class Tally:
         field_ = error.field if isinstance(error, InputError) else None
         problem = Problem(line=line, field=field_, error=type(error).__name__, message=str(error)).to_state()
         self.problems += [problem][: SHOWN - len(self.problems)]
-        _write(bad, problem | {"raw": raw})
+        write(bad, problem | {"raw": raw})
 
     def takes(self, cost: int | None, *, finished: bool, pictures: int, room: Callable[[int], bool] | None) -> bool:
         """Count a good line; whether it is to be made: it is not finished, and where `room` is asked, its cost fits with those before."""
@@ -91,9 +91,10 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
     with TemporaryFile() as manifest, TemporaryFile() as whole, TemporaryFile() as todo, TemporaryFile() as bad:
         asked, version_id = _fetched(asked, manifest, store)
         again = batches.latest(name) is not None
-        batches.note(
-            BatchStart(name=name, execution=start.execution_name, manifest=asked.manifest, version_id=version_id, started=start.started)
-        )
+        if not asked.dry_run:  # which would hide a start that goes on
+            batches.note(
+                BatchStart(name=name, execution=start.execution_name, manifest=asked.manifest, version_id=version_id, started=start.started)
+            )
         jobs = _jobs(lines(manifest, key=asked.manifest), asked, tally, bad, settings=settings, today=now.date())
         for group in _groups(jobs):
             wanted = {job.run_id: job.wanted.count for job in group if again or job.wanted.request_id}
@@ -105,12 +106,13 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
                     tally.refuses(job.line, job.raw, error, bad)
                     continue
                 item = _item(job)
-                _write(whole, item)
+                write(whole, item)
                 cost, finished = _missing(job, known.get(job.run_id, NOTHING), economy=asked.economy)
                 if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
-                    _write(todo, item)
+                    write(todo, item)
         if tally.bad:
             store.put_file(problems_key, bad, content_type=JSON_LINES)
+            store.put_file(f"{work}problems.jsonl", bad, content_type=JSON_LINES)  # as this start found them
         refusal = _refusal(asked, tally, problems_key, state, budget)
         if refusal and not asked.dry_run:
             raise refusal
@@ -247,6 +249,7 @@ def _groups(jobs: Iterator[Job]) -> Iterator[list[Job]]:
         yield group
 
 
-def _write(file: IO[bytes], item: dict[str, Any]) -> None:
+def write(file: IO[bytes], item: dict[str, Any]) -> None:
+    """Add a line to a file."""
     # Lone surrogates, which no JSON in UTF-8 can hold, are escaped.
     file.write(json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")

@@ -11,6 +11,7 @@ from functions.errors import EaselError, InputError
 from functions.request import FIELDS, check_fields
 
 MAX_BYTES = 100_000_000
+SHOWN = 200  # bytes of a line that is too long
 MAX_LINE = 200_000  # bytes in JSON Lines, characters in CSV: with it, an item stays below the 256 KiB that Step Functions takes
 NUMBERS, FLAGS = ("count", "output_compression"), ("dry_run", "confirm", "purge")
 # A batch makes pictures, and is tried without buying as a whole.
@@ -56,7 +57,8 @@ def _json_lines(file: IO[bytes]) -> Iterator[Line]:
             while rest := file.readline(MAX_LINE):
                 if rest.endswith(b"\n"):
                     break
-            yield Line(number=number, raw="", said=None, error=_wrong("of more bytes", f"at most {MAX_LINE:,} bytes"))
+            start = piece[:SHOWN].decode(errors="replace") + "…"
+            yield Line(number=number, raw=start, said=None, error=_wrong("of more bytes", f"at most {MAX_LINE:,} bytes"))
         elif piece.strip():
             yield _json_line(number, piece)
 
@@ -84,14 +86,15 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
     reader = csv.reader(text, strict=True)
     csv.field_size_limit(MAX_LINE)
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
+        header = _header(reader, key=key)
         _check_header(header, key=key)
         while True:
             number = reader.line_num + 1
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                yield Line(number=number, raw="", said=None, error=_wrong(f"no CSV ({error})", "cells with commas between, quotes doubled"))
+                wrong = _wrong(f"no CSV ({error})", "cells with commas between, quotes doubled")
+                yield Line(number=number, raw=f"line {number} of {key}: no CSV", said=None, error=wrong)
                 continue
             if cells is None:
                 return
@@ -99,6 +102,13 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
                 yield _csv_line(number, header, cells)
     finally:
         text.detach()  # the file is the caller's to close
+
+
+def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:
+    try:
+        return [name.strip().lower() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InputError(f"line 1 of {key}", f"no CSV ({error})", "the names of the columns, with commas between") from error
 
 
 def _check_header(header: list[str], *, key: str) -> None:

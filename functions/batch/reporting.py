@@ -14,7 +14,7 @@ from functions.adapters import records
 from functions.adapters.history import message
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
-from functions.batch.checking import FINISHED, GROUP, JSON_LINES, SHOWN, Known
+from functions.batch.checking import FINISHED, GROUP, JSON_LINES, SHOWN, Known, write
 from functions.contract import Batch, BatchReport, Problem
 from functions.errors import BatchFailedError, ConfigError, ConflictError
 from functions.telemetry import count, logger
@@ -46,7 +46,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
     report_key, failed_key = (keys.batch_file(batch.batch, file) for file in ("report.json", "failed.jsonl"))
     with TemporaryFile() as failed:
         if batch.bad:
-            for problem in _read(keys.batch_file(batch.batch, "problems.jsonl"), store):
+            for problem in _read(f"{batch.work}problems.jsonl", store):
                 _fail(outcome, line=problem["line"], why=(problem["error"], problem["message"]))
                 failed.write(_again(problem, batch.batch) + b"\n")
         lines = _read(batch.lines_key, store)
@@ -104,7 +104,7 @@ def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, s
     else:
         _fail(outcome, line=item["line"], why=why or (UNKNOWN, "begun and not finished: the batch was stopped, or it goes on elsewhere"))
     # With its run id, so that another start of these lines pays only for what is missing.
-    failed.write(json.dumps(item["request"] | {"request_id": item["run_id"]}).encode() + b"\n")
+    write(failed, item["request"] | {"request_id": item["run_id"]})
 
 
 def _again(problem: dict[str, Any], name: str) -> bytes:

@@ -38,7 +38,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
         case "look":
             return look(PlacedOrder.from_state(of), results=openai_batches()).to_state()
         case "collect":
-            return collect(PlacedOrder.from_state(of), deadline=deadline, results=openai_batches(), **outside)
+            return collect(PlacedOrder.from_state(of), deadline=deadline, results=openai_batches(), orders=Orders(table()), **outside)
         case "came":
             return dict(came(Batch.from_state(of), **outside))
     raise ConfigError(f"{task!a} is no task of the economy step; is the state machine older than the functions?")

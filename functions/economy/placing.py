@@ -2,9 +2,9 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from functions import models, purchase
 from functions.adapters.budget import month_of
@@ -15,13 +15,14 @@ from functions.adapters.orders import Orders
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.contract import Order, PlacedOrder
 from functions.deadline import Deadline
-from functions.economy.planning import JSON_LINES, Picture, custom_id
-from functions.errors import BudgetExceededError, ClaimHeldError, EaselError
+from functions.economy.planning import JSON_LINES, Picture, custom_id, told, unmade
+from functions.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
 from functions.telemetry import logger
 
 # OpenAI ends a batch within a day; then what came is collected.
 CLAIM_SECONDS = 26 * 60 * 60
 SEEN_SECONDS = 15.0  # until a batch that was created is surely in the list
+CLOCKS = timedelta(hours=1)  # by which ours and OpenAI's may differ
 
 
 class Factory(Protocol):
@@ -40,57 +41,81 @@ def place(message: Order, *, deadline: Deadline, factory: Factory, orders: Order
     batch = held.batch
     if batch is None and held.again:
         # Who held it before may have got as far as that; nothing is claimed in addition to what that batch has in it.
-        found = factory.find(message.order, since=held.began)
+        found = factory.find(held.mark, since=held.began - CLOCKS)
         batch = found.id if found else None
     if batch is None:
         try:
-            batch = _ordered(message, factory=factory, book=book, store=store)
-        except EaselError as error:
-            # OpenAI may have it all the same: the next one looks for it, once it can be seen there.
-            orders.let_go(message.order, after=SEEN_SECONDS if error.possibly_paid else 0)
+            batch = _ordered(message, held.mark, factory=factory, book=book, store=store)
+        except FinalError as error:
+            if not error.possibly_paid:
+                _release(message, book=book)
+            orders.let_go(message.order, after=SEEN_SECONDS)
+            raise
+        except EaselError:
+            # OpenAI may have it all the same, whatever it said: the next one looks for it, once it can be seen there.
+            orders.let_go(message.order, after=SEEN_SECONDS)
             raise
     if batch:
         orders.placed(message.order, batch=batch)
     return PlacedOrder(order=message.order, pictures=message.pictures, work=message.work, batch=batch, done=batch is None, looks=0)
 
 
-def _ordered(message: Order, *, factory: Factory, book: Records, store: ObjectStore) -> str | None:
+def _ordered(message: Order, mark: str, *, factory: Factory, book: Records, store: ObjectStore) -> str | None:
     """The id of a new batch, None where nothing is left to be ordered."""
     with TemporaryFile() as requests:
-        count = _claim(message, requests, book=book)
+        count, short = _claim(message, requests, book=book)
+        if short:
+            store.put(f"{message.work}unmade/{message.order}.short.jsonl", told(short), content_type=JSON_LINES)
         # Proves bucket and rights before anything is paid, and tells later what was.
         store.put_file(f"{message.work}requests/{message.order}.jsonl", requests, content_type=JSON_LINES)
         if not count:
             return None
-        batch = factory.create(message.order, requests).id
+        batch = factory.create(mark, requests).id
     logger.info("order placed", order=message.order, pictures=count, batch=batch)
     return batch
 
 
-def _claim(message: Order, requests: IO[bytes], *, book: Records) -> int:
-    """Claim the order's pictures as far as the budget goes, write their requests, and give how many those are."""
-    count, short = 0, None
+def _release(message: Order, *, book: Records) -> None:
+    """Undo the claims of an order that OpenAI refused."""
+    for picture in message.pictures:
+        record = book.image(picture["run_id"], picture["n"])
+        if record and record.is_ordered(message.order):
+            book.claims.release(record)
+
+
+def _claim(message: Order, requests: IO[bytes], *, book: Records) -> tuple[int, list[dict[str, Any]]]:
+    """Claim the order's pictures as far as the budget goes, and write their requests.
+
+    Gives how many those are, and of the others what the budget said. Raises BudgetExceededError where it has room for none.
+    """
+    count, refused = 0, None
+    short: list[dict[str, Any]] = []
     prompts = {run_id: prompt for run_id, (prompt, _, _) in book.runs({p["run_id"]: 0 for p in message.pictures}).items()}
     for picture in message.pictures:
         prompt = prompts[picture["run_id"]]
         record = book.image(picture["run_id"], picture["n"])
-        if prompt is None or (record and not (record.status == CLAIMED and record.order == message.order)):
+        if prompt is None or (record and not record.is_ordered(message.order)):
             continue
-        if record is None:
+        if record:
+            # Claimed by a try that came no further; OpenAI's day begins now.
+            if not book.claims.renew(record, until=int(time.time()) + CLAIM_SECONDS):
+                continue
+        else:
             try:
                 _take(message.order, picture, prompt, book=book)
             except ClaimHeldError:
                 continue  # bought elsewhere since the plan was made
             except BudgetExceededError as error:
-                short = short or error
+                refused = error
+                short.append(unmade(picture["run_id"], picture["n"], type(error).__name__, str(error)))
                 continue
         body = purchase.parameters(prompt) | {"n": 1}
         request = {"custom_id": custom_id(picture), "method": "POST", "url": ENDPOINT, "body": body}
         requests.write(json.dumps(request, ensure_ascii=False).encode() + b"\n")
         count += 1
-    if short and not count:
-        raise short
-    return count
+    if refused and not count:
+        raise refused
+    return count, short
 
 
 def _take(order: str, picture: Picture, prompt: PromptRecord, *, book: Records) -> None:

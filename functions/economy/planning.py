@@ -8,7 +8,6 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from functions.adapters import records
-from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.openai_batches import MAX_PICTURES
 from functions.adapters.orders import order_key
@@ -24,6 +23,16 @@ Picture = dict[str, Any]  # its run_id and n
 def custom_id(picture: Picture) -> str:
     """What OpenAI calls a picture of an order."""
     return f"{picture['run_id']}#{picture['n']}"
+
+
+def unmade(run_id: str, n: int, error: str, said: str) -> dict[str, Any]:
+    """What the batch's report tells of a picture that was ordered and is not made."""
+    return {"run_id": run_id, "n": n, "error": error, "message": said}
+
+
+def told(these: list[dict[str, Any]]) -> bytes:
+    """Such words as a file of lines."""
+    return "".join(json.dumps(one) + "\n" for one in these).encode()
 
 
 def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
@@ -48,7 +57,7 @@ def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
             known = {image.n: image for image in images}
             for n in range(1, item["pictures"] + 1):
                 picture, record = {"run_id": item["run_id"], "n": n}, known.get(n)
-                if record and record.order and record.status == CLAIMED:
+                if record and record.order and record.is_ordered(record.order):
                     orders[record.order].append(picture)
                 elif record is None:
                     model = prompt.choices["model"]

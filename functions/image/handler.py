@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -133,7 +134,8 @@ def _buy(
     note = purchase.call_note(prompt, purchase=claim.purchase)
     store.put(keys.staged_call(claim.run_id, claim.n, claim.purchase), note, content_type="application/json")
     patience = min(TURN_SECONDS, deadline.seconds() - LEAST_CALL_SECONDS - STAGING_SECONDS)
-    call = f"{keys.picture_id(claim.run_id, claim.n)}-{claim.purchase}"
+    # One of its own for each invocation: two that meet at this picture must not end each other's place.
+    call = f"{keys.picture_id(claim.run_id, claim.n)}-{token_hex(4)}"
     with pace.turn(call, until=claim.lease_until, patience=patience):
         book.claims.take(claim, after=earlier)
         try:
@@ -185,7 +187,7 @@ def _stage(
 
 
 def _staged(claim: ImageRecord, prompt: PromptRecord, *, key: str, size: int, sha256: str, usage: dict[str, Any] | None) -> ImageRecord:
-    cost = models.image_cost(prompt.choices["model"], usage)
+    cost = models.image_cost(prompt.choices["model"], usage, economy=claim.order is not None)
     return replace(claim, status=records.STAGED, staged_key=key, bytes=size, sha256=sha256, usage=usage, cost_micro_usd=cost)
 
 

@@ -79,11 +79,11 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
     made = caller("POST", "/batches", {"name": name, "format": "csv"})
     assert made.status == 201, made.body
     upload = made.json["upload"]
-    put = fetch(upload["url"], method=upload["method"], data=(ROOT / "examples" / "batch.csv").read_bytes())
+    put = fetch(upload["url"], method=upload["method"], data=(ROOT / "examples" / "catalogue.csv").read_bytes())
     assert put.status == 200
 
     def start() -> dict[str, Any]:
-        started = caller("POST", f"/batches/{name}/start", {"format": "csv", "version_id": put.headers["x-amz-version-id"]})
+        started = caller("POST", f"/batches/{name}/start", {"version_id": put.headers["x-amz-version-id"]})
         assert (started.status, started.headers["location"]) == (202, started.json["url"])
         return ended(caller, started.json)
 
@@ -92,6 +92,10 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
     assert first["lines"] == {"total": 5, "pending": 0, "running": 0, "succeeded": 5, "failed": 0, "aborted": 0}
     assert (first["checked"]["todo"], first["checked"]["bad"], first["report"]["stored"]) == (5, 0, 6)
     assert 0 < first["report"]["cost_usd"] <= first["checked"]["estimate_usd"]
+    # A line is a run like any other.
+    line = caller("GET", "/runs/still-life-figs").json
+    assert (line["status"], [picture["status"] for picture in line["pictures"]]) == ("succeeded", ["stored"])
+    assert [step["step"] for step in line["steps"] if step["ended"]] == ["prompt", "image", "upload", "cleanup"]
     again = start()
     assert again["execution"] != first["execution"]
     assert (again["checked"]["todo"], again["report"]["stored"], again["lines"]) == (0, 6, None)

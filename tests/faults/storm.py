@@ -75,7 +75,7 @@ class Storm(LocalStack):
         """The same for the places that killed functions have in the pace of image calls."""
         key = {"pk": {"S": "pace"}, "sk": {"S": "images"}}
         if "Item" in self.dynamodb.get_item(TableName=self.table, Key=key):
-            values = {":none": {"M": {}}}
+            values: dict[str, Any] = {":none": {"M": {}}}
             self.dynamodb.update_item(TableName=self.table, Key=key, UpdateExpression="SET calls = :none", ExpressionAttributeValues=values)
 
     def versions(self, prefix: str) -> list[dict[str, Any]]:

@@ -18,15 +18,17 @@ from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.openai_batches import MAX_PICTURES, PlacedBatch
 from functions.adapters.orders import Orders, order_key
+from functions.adapters.pace import Pace
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.adapters.table import Table
 from functions.batch.asked import parse
-from functions.contract import Batch, Order, PlacedOrder
+from functions.contract import Batch, Order, PlacedOrder, Variation
 from functions.economy.collecting import collect
 from functions.economy.placing import place
 from functions.economy.planning import came, plan
-from functions.errors import BudgetExceededError, ClaimHeldError, TransientError
-from tests.functions.conftest import BUCKET, CAP, FakeDeadline, make_settings, png, reserve
+from functions.errors import AuthError, BudgetExceededError, ClaimHeldError, QuotaExhaustedError, TransientError
+from functions.image import handler as image
+from tests.functions.conftest import BUCKET, CAP, FakeDeadline, FakePainter, make_settings, png, reserve
 
 ENCODED = base64.b64encode(png()).decode()
 USAGE = {"input_tokens": 20, "output_tokens": 430}
@@ -96,7 +98,7 @@ class Step:
         return place(order, deadline=self.deadline, factory=self.openai, orders=self.orders, book=self.book, store=self.store)
 
     def collect(self, placed: PlacedOrder) -> dict[str, Any]:
-        return collect(placed, deadline=self.deadline, results=self.openai, book=self.book, store=self.store)
+        return collect(placed, deadline=self.deadline, results=self.openai, orders=self.orders, book=self.book, store=self.store)
 
     def record(self, run_id: str) -> ImageRecord | None:
         return self.book.image(run_id, 1)
@@ -125,7 +127,7 @@ def answer(run_id: str, encoded: str = ENCODED) -> dict[str, Any]:
 
 def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its_name(step: Step) -> None:
     placed = step.place(step.order("a-1", "a-2"))
-    requests = step.openai.made[placed.order]
+    requests = step.openai.made[str(placed.batch)]
     assert [one["custom_id"] for one in requests] == ["a-1#1", "a-2#1"]
     assert requests[0]["body"] == {
         "prompt": "A kite for a-1", "model": "gpt-image-2.6-flare", "size": "1024x1024", "quality": "low", "output_format": "png", "n": 1,
@@ -146,9 +148,9 @@ def test_who_dies_after_openai_took_the_order_finds_it_again(step: Step) -> None
     with pytest.raises(ClaimHeldError):
         step.place(order)  # the dead one's time is not over yet
     step.orders.let_go(order.order, after=-1)
-    assert step.place(order).batch == order.order
+    assert step.place(order).batch == f"{order.order}-1"
     assert len(step.openai.made) == 1
-    assert step.place(order).batch == order.order
+    assert step.place(order).batch == f"{order.order}-1"
     assert step.openai.searched == 1  # from then on it is known
 
 
@@ -163,15 +165,59 @@ def test_an_answer_that_was_lost_is_looked_for_only_once_it_can_be_seen(step: St
     assert 5 < item["held_until"] - time.time() < 60
 
 
-def test_an_order_that_was_certainly_not_taken_is_placed_at_once(step: Step) -> None:
-    order = step.order("a-1")
-    placing = step.openai.create
-    step.openai.create = lambda *_: (_ for _ in ()).throw(TransientError("no connection"))  # type: ignore[method-assign]
+@pytest.mark.parametrize("error", [AuthError("no key"), QuotaExhaustedError("no credit")])
+def test_an_order_that_openai_refuses_leaves_no_claim_and_no_reservation(step: Step, error: Exception) -> None:
+    order, placing = step.order("a-1", "a-2"), step.openai.create
+    step.openai.create = lambda *_: (_ for _ in ()).throw(error)  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        step.place(order)
+    assert step.record("a-1") is step.record("a-2") is None
+    assert step.money() == (0, 0)
+    step.openai.create = placing  # type: ignore[method-assign]
+    step.orders.let_go(order.order, after=-1)
+    assert step.place(order).batch == f"{order.order}-1"
+
+
+def test_an_order_that_did_not_get_through_keeps_its_claims_for_the_next_try_whose_day_begins_anew(step: Step) -> None:
+    order, placing = step.order("a-1"), step.openai.create
+    step.openai.create = lambda *_: (_ for _ in ()).throw(TransientError("500"))  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         step.place(order)
+    claim = step.record("a-1")
+    assert claim
+    step.book.claims.renew(claim, until=int(time.time()) + 60)  # a day has passed
     step.openai.create = placing  # type: ignore[method-assign]
-    assert step.place(order).batch == order.order
-    assert step.openai.searched == 1
+    step.orders.let_go(order.order, after=-1)
+    step.place(order)
+    again = step.record("a-1")
+    assert again
+    assert again.lease_until > time.time() + 24 * 3_600
+    assert len(step.openai.made) == 1
+
+
+def test_pictures_of_which_nothing_came_are_ordered_anew(step: Step) -> None:
+    order = step.order("a-1", "a-2")
+    for number in (1, 2):
+        placed = step.place(order)
+        assert placed.batch == f"{order.order}-{number}"
+        step.openai.status = "failed"
+        assert step.collect(placed)["unmade"] == 2
+    assert step.money() == (0, 0)
+
+
+def test_a_picture_that_is_bought_by_a_call_of_its_own_is_in_no_order_any_more(step: Step) -> None:
+    order = step.order("a-1")
+    step.place(order)
+    ordered = step.record("a-1")
+    assert ordered
+    step.book.claims.mark_unknown(ordered)
+    unknown = step.record("a-1")
+    assert unknown
+    second = ImageRecord(**vars(unknown) | {"purchase": 2, "lease_until": int(time.time()) + 60, "order": None})
+    step.book.claims.take(second, after=unknown)
+    now = step.record("a-1")
+    assert now
+    assert (now.order, now.is_ordered(order.order)) == (None, False)
 
 
 def test_what_was_bought_elsewhere_since_the_plan_is_left_out(step: Step) -> None:
@@ -182,7 +228,7 @@ def test_what_was_bought_elsewhere_since_the_plan_is_left_out(step: Step) -> Non
     )  # fmt: skip
     step.book.claims.take(other, after=None)
     step.place(order)
-    assert [one["custom_id"] for one in step.openai.made[order.order]] == ["a-2#1"]
+    assert [one["custom_id"] for one in step.openai.made[f"{order.order}-1"]] == ["a-2#1"]
 
 
 def test_an_order_takes_as_many_pictures_as_the_budget_has_room_for(step: Step) -> None:
@@ -190,7 +236,9 @@ def test_an_order_takes_as_many_pictures_as_the_budget_has_room_for(step: Step) 
     reserve(step.book, CAP - 2 * one - 100, month=month_of(datetime.now(UTC)))
     order = step.order("a-1", "a-2", "a-3")
     step.place(order)
-    assert len(step.openai.made[order.order]) == 2
+    assert len(step.openai.made[f"{order.order}-1"]) == 2
+    (short,) = step.unmade(f"{order.order}.short")
+    assert (short["run_id"], short["error"]) == ("a-3", "BudgetExceededError")
     with pytest.raises(BudgetExceededError):
         step.place(step.order("a-3"))
     assert step.record("a-3") is None
@@ -264,16 +312,53 @@ def test_a_request_that_a_completed_batch_has_no_answer_for_may_have_been_paid(s
     assert record
     assert (record.status, record.possibly_paid, record.lease_until) == (CLAIMED, 1, 0)
     assert step.money()[1] == record.reserved_micro_usd
+    step.collect(placed)
+    assert step.record("a-1") == record  # counted once, however often it is collected
+    assert step.money()[1] == record.reserved_micro_usd
+    step.openai.answers = [answer("a-1")]
+    assert step.collect(placed)["staged"] == 1  # and had, where it comes after all
+    assert step.money() == (COST, COST)
 
 
-@pytest.mark.parametrize("encoded", ["no base64!", ""])
-def test_a_picture_that_is_none_is_kept_and_marked(step: Step, encoded: str) -> None:
+def test_a_picture_that_is_none_is_kept_and_marked(step: Step) -> None:
     placed = step.place(step.order("a-1"))
-    step.openai.answers = [answer("a-1", encoded)]
+    step.openai.answers = [answer("a-1", "no base64!")]
     step.collect(placed)
     record = step.record("a-1")
     assert record
     assert (record.status, record.cost_micro_usd) == (records.BAD, COST)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"data": []}, {"data": None}, {"data": ["x"]}, {"data": [{"b64_json": None}]}, {"data": [{"b64_json": ""}]}, "x", None]
+)
+def test_an_answer_without_a_picture_may_have_been_paid_and_holds_up_no_other(step: Step, body: Any) -> None:
+    placed = step.place(step.order("a-1", "a-2"))
+    step.openai.answers = [{"custom_id": "a-1#1", "response": {"status_code": 200, "body": body}}, answer("a-2")]
+    step.openai.errors = [{"custom_id": "b#x", "response": "x", "error": "x"}, {"custom_id": 7}]
+    assert step.collect(placed) == {"order": placed.order, "staged": 1, "unmade": 1}
+    record = step.record("a-1")
+    assert record
+    assert record.possibly_paid == 1
+
+
+def test_a_picture_of_the_order_that_this_plan_does_not_know_is_staged_too(step: Step) -> None:
+    placed = step.place(step.order("a-1", "a-2"))
+    step.openai.answers = [answer("a-1"), answer("a-2")]
+    half = PlacedOrder(**vars(placed) | {"pictures": placed.pictures[:1]})
+    assert step.collect(half)["staged"] == 2
+
+
+def test_a_picture_that_was_staged_and_not_settled_costs_half_wherever_it_is_found(step: Step, table: Table) -> None:
+    placed = step.place(step.order("a-1"))
+    step.openai.answers = [answer("a-1")]
+    settle, step.book.stage = step.book.stage, lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        step.collect(placed)
+    step.book.stage = settle  # type: ignore[method-assign]
+    outside: dict[str, Any] = {"painter": FakePainter(), "pace": Pace(table, per_minute=None, at_once=1)}
+    found = image.run(Variation(run_id="a-1", n=1), deadline=step.deadline, book=step.book, store=step.store, **outside)
+    assert found.cost_micro_usd == COST
 
 
 def test_only_what_is_claimed_in_this_order_is_settled_by_it(step: Step) -> None:

@@ -42,3 +42,15 @@ def test_nothing_is_asked_for_nothing() -> None:
     client = Slow(stuck=True)
     assert Table(client, name="t").get_many([]) == []
     assert client.calls == 0
+
+
+def test_many_records_are_read_as_they_stand_now() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Client:
+        def batch_get_item(self, **call: Any) -> dict[str, Any]:
+            asked.append(call["RequestItems"]["records"])
+            return {"Responses": {}, "UnprocessedKeys": {}}
+
+    Table(Client(), name="records").get_many([("run#a", "prompt")])
+    assert asked[0]["ConsistentRead"] is True

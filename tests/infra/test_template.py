@@ -14,7 +14,7 @@ from functions.adapters.executions import CHECK
 from functions.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
 from infra import ROOT, layers
 from infra.function import FILES
-from infra.workflow import SERVICE_ERRORS
+from infra.workflow import SERVICE_ERRORS, THROTTLED
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS, zipped
 from tests.infra.conftest import BATCHES, FUNCTIONS, RUNS, Synth, Template, in_asset
 
@@ -172,7 +172,7 @@ def test_retries_are_made_from_the_classes_and_never_catch_all(template: Templat
     final = {error.__name__ for error in leaves(FinalError)}
     for name, task in template.tasks(machine).items():
         retried = [error for rule in task["Retry"] for error in rule["ErrorEquals"]]
-        expected = (retryable - {ClaimHeldError.__name__}) | set(SERVICE_ERRORS)
+        expected = (retryable - {ClaimHeldError.__name__}) | {*SERVICE_ERRORS, THROTTLED}
         assert set(retried) - {ClaimHeldError.__name__} == expected, name
         assert not final & set(retried)
         assert "States.ALL" not in retried

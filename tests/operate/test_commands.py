@@ -332,8 +332,8 @@ def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothin
     file = tmp_path / "dry.csv"
     file.write_text("topic,count\nSport,2\nScience,11\n")
     done = operate(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
-    assert done.returncode == 0, done.stdout + done.stderr
-    for said in ("dry run of priced", "1 lines, 2 pictures", "of the month's budget, which fits", "count is 11"):
+    assert done.returncode == 1, done.stdout + done.stderr  # as a start would end
+    for said in ("dry run of priced", "1 lines, 2 pictures", "of the month's budget, which fits", "count is 11", "1 bad of 2 lines"):
         assert said in done.stdout
     assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
     assert aws.keys("batches/priced") == ["batches/priced.csv", "batches/priced/problems.jsonl"]

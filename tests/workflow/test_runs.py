@@ -60,7 +60,7 @@ def test_bad_input_fails_red_in_the_first_step_under_its_own_name_and_costs_noth
     assert (ended["status"], ended["error"]) == ("FAILED", "InputError")
     assert "allowed: " in json.loads(ended["cause"])["errorMessage"]
     assert aws.entered(arn) == ["Which action?", "Write the prompt"]
-    assert aws.charged() == {"chat": 0, "images": 0, "images_by_prompt": {}}
+    assert not any(aws.charged().values())
 
 
 def test_a_retired_model_names_its_successor(aws: LocalStack) -> None:
@@ -108,7 +108,7 @@ def test_a_dry_run_buys_nothing_and_leaves_nothing(aws: LocalStack) -> None:
     report = aws.run({"count": 10, "dry_run": True, "folder_name": "never"})["report"]
     assert report["dry_run"] is True
     assert 0.1 < report["estimate_usd"] < 0.5
-    assert aws.charged() == {"chat": 0, "images": 0, "images_by_prompt": {}}
+    assert not any(aws.charged().values())
     assert aws.keys("never") == []
 
 
