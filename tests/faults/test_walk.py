@@ -5,7 +5,7 @@ import os
 from tests.faults.storm import Storm
 from tests.faults.walk import walk
 
-RUNS = int(os.environ.get("EASEL_WALK_RUNS", "200"))
+RUNS = int(os.environ.get("EASEL_WALK_RUNS", "150"))
 SEED = os.environ.get("EASEL_WALK_SEED", "1")
 
 

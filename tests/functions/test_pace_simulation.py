@@ -10,8 +10,8 @@ FEW, BRIEF = 15, (0.5, 3.0)
 
 def test_hardly_a_call_is_refused_and_hardly_a_turn_is_wasted(table: Table, aws: Clients) -> None:
     assert TABLE == conftest.TABLE
-    outcome = simulate(aws.dynamodb, items=600, workers=FEW, at_once=FEW, painting=BRIEF)
-    assert outcome.made == len(outcome.accepted) == 600
+    outcome = simulate(aws.dynamodb, items=300, workers=FEW, at_once=FEW, painting=BRIEF)
+    assert outcome.made == len(outcome.accepted) == 300
     assert outcome.refused_percentage < 1
     assert outcome.throughput_percentage > 95
 
