@@ -41,14 +41,15 @@ class Execution:
 
     @property
     def name(self) -> str:
-        """The execution's name, which is the run id unless the request has one."""
-        return self.arn.rpartition(":")[2]
+        """The execution's name, which is the run id unless the request has one; a batch's line goes by its run id, which people know."""
+        machine, _, name = self.arn.rpartition(":")
+        return self.run_id if "/" in machine else name
 
     @property
     def run_id(self) -> str:
         """What the records of the run stand under."""
         given = self.input.get("request_id") if isinstance(self.input, dict) else None
-        return given if isinstance(given, str) and RUN_ID.fullmatch(given) else self.name
+        return given if isinstance(given, str) and RUN_ID.fullmatch(given) else self.arn.rpartition(":")[2]
 
     @property
     def action(self) -> str:
@@ -65,6 +66,7 @@ class Execution:
 class Listed:
     """One execution in a list."""
 
+    arn: str
     name: str
     status: str
     started: datetime
@@ -158,7 +160,7 @@ class Executions:
                     raise InputError("cursor", after, "the cursor of an earlier answer, unchanged") from None
                 raise
         listed = [
-            Listed(name=one["name"], status=one["status"], started=one["startDate"], ended=one.get("stopDate"))
+            Listed(arn=one["executionArn"], name=one["name"], status=one["status"], started=one["startDate"], ended=one.get("stopDate"))
             for one in answer["executions"]
         ]
         return listed, answer.get("nextToken")

@@ -43,10 +43,6 @@ class Outside:
         """Where a batch is told."""
         return f"{self.api.page_url}batches/{name}"
 
-    def console_url(self, name: str) -> str:
-        """The graph of a run's execution in the Step Functions console."""
-        return self.console_graph(f"{self.api.state_machine.replace(':stateMachine:', ':execution:')}:{name}")
-
     def console_graph(self, arn: str) -> str:
         """The graph of any execution in the Step Functions console."""
         region = self.settings.region

@@ -25,7 +25,7 @@ def listed(run: Listed | Execution, prompt: PromptRecord | None, outside: Outsid
         started=run.started,
         ended=run.ended,
         url=outside.run_url(run.name),
-        console_url=outside.console_url(run.name),
+        console_url=outside.console_graph(run.arn),
     )
 
 

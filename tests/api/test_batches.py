@@ -53,7 +53,12 @@ class Told:
         return self.said | {"executionArn": executionArn, "startDate": started}
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
-        return {"executions": [{"name": name, "status": "RUNNING", "startDate": BEGAN} for name in self.names]}
+        return {
+            "executions": [
+                {"executionArn": f"arn:aws:states:x:1:execution:batches:{name}", "name": name, "status": "RUNNING", "startDate": BEGAN}
+                for name in self.names
+            ]
+        }
 
     def get_execution_history(self, **asked: Any) -> dict[str, Any]:
         assert asked["includeExecutionData"]

@@ -94,6 +94,8 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
     assert 0 < first["report"]["cost_usd"] <= first["checked"]["estimate_usd"]
     # A line is a run like any other.
     line = caller("GET", "/runs/still-life-figs").json
+    assert line["id"] == "still-life-figs"
+    assert line["url"].endswith("/runs/still-life-figs")
     assert (line["status"], [picture["status"] for picture in line["pictures"]]) == ("succeeded", ["stored"])
     assert [step["step"] for step in line["steps"] if step["ended"]] == ["prompt", "image", "upload", "cleanup"]
     again = start()
