@@ -36,7 +36,8 @@ class Start(Message):
     """Written by the state machine; read by prompt, by cleanup for a request to delete or restore, and by batch.
 
     `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC. For a batch's line,
-    `execution_name` is the line's run id, and `execution` the ARN of its own execution; a single run's is found by its name.
+    `execution_name` is the line's run id, and `execution` the ARN of its own execution,
+    None where that is only a part of the run, and for a single run, which is found by its name.
     """
 
     request: Any

@@ -25,7 +25,7 @@ from constructs import Construct
 
 from infra.function import StepFunction
 from infra.lines import EachLine
-from infra.workflow import ENDS_ONE, INPUT, LINE, Steps, no_picture, prompt_task, report_task, task, upload_task
+from infra.workflow import ENDS_ONE, INPUT, PART_OF_LINE, Steps, no_picture, prompt_task, report_task, task, upload_task
 
 # Small orders come soon, and a look costs little; in the end one every five minutes.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
@@ -57,7 +57,7 @@ class Economy(Construct):
             bucket=bucket,
             items="{% $states.input.todo_key %}",
             selector=selector,
-            each=prompt_task(self, steps, payload=LINE, name="Write the line's prompt"),
+            each=prompt_task(self, steps, payload=PART_OF_LINE, name="Write the line's prompt"),
             too_many=report,
         )
         plan = self._task("Plan the orders", "plan", comment="Up to 200 pictures each", outputs=COUNTED)

@@ -53,10 +53,9 @@ START = {
     "execution_name": "{% $states.context.Execution.Name %}",
     "started": "{% $states.context.Execution.StartTime %}",
 }
-# A batch's line: its execution has no name that anybody knows, but can be found by its ARN.
-LINE = {name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")} | {
-    "execution": "{% $states.context.Execution.Id %}"
-}
+# A batch's line, whose execution has no name that anybody knows, and is found by its ARN where it makes the whole run.
+PART_OF_LINE = {name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")}
+LINE = PART_OF_LINE | {"execution": "{% $states.context.Execution.Id %}"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from functions.errors import EaselError
-from operate import batch_screen, batches, records, runs, screen, sign_in
+from operate import batch_screen, batches, records, runs, screen, sign_in, unfinished
 from operate.batches import BatchError
-from operate.runs import Run
+from operate.runs import NoExecutionError, Run
 from operate.sign_in import SignInError
 from operate.target import ROOT, Target, TargetError, named
 
@@ -115,7 +115,10 @@ def _batch(target: Target, given: argparse.Namespace) -> int:
 
 
 def _report(target: Target, given: argparse.Namespace) -> int:
-    screen.show_report(target, runs.find(target, given.run), Console())
+    try:
+        screen.show_report(target, runs.find(target, given.run), Console())
+    except NoExecutionError:
+        unfinished.show_without_execution(target, given.run, Console())
     return 0
 
 

@@ -20,6 +20,10 @@ POLL_SECONDS = 0.25
 SEARCHED = 100  # executions that are looked through for a request_id
 
 
+class NoExecutionError(LookupError):
+    """The table knows the run, Step Functions does not: a line of a batch in economy, or one of more than 90 days ago."""
+
+
 @dataclass(kw_only=True)
 class Run:
     """One execution as it stood when it was last looked at."""
@@ -122,9 +126,7 @@ def find(target: Target, name: str) -> Run:
     # Before its prompt is written, the table does not know a run.
     found = found or _by_request_id(known, name)
     if found is None and records.book(target).prompt(name):
-        raise LookupError(
-            f"run {name} has no execution: a batch's line is told by the batch's report.json, and others are kept for 90 days"
-        )
+        raise NoExecutionError(f"run {name} has no execution of its own: start its batch again, or its request with this request_id")
     if found is None:
         raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id")
     return Run(label=found.name, execution=found)
@@ -141,8 +143,14 @@ def resume(target: Target, name: str) -> Run:
 
 
 def report_of(target: Target, name: str) -> dict[str, Any]:
-    """The report of a finished run, by the execution's name or ARN, or the run's id. Raises LookupError."""
-    run = find(target, name)
+    """The report of a finished run, by the execution's name or ARN, or the run's id; its pictures alone where it has no execution.
+
+    Raises LookupError.
+    """
+    try:
+        run = find(target, name)
+    except NoExecutionError:
+        return {"pictures": [{"status": image.status, "key": image.key} for image in records.of_run(target, name)[2]]}
     if run.output is None:
         raise LookupError(f"run {run.name} is {run.status}: {message(run) if run.error else 'it has no report yet'}")
     return run.output

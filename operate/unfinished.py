@@ -27,6 +27,14 @@ def show(target: Target, run: Run, console: Console) -> None:
         _show_records(target, run, console)
 
 
+def show_without_execution(target: Target, run_id: str, console: Console) -> None:
+    """What the records say of a run that Step Functions does not know."""
+    prompt, _, pictures = records.of_run(target, run_id)
+    if prompt:
+        _say(console, f"{escape(run_id)} · {escape(prompt.title)}")
+        _show_pictures(prompt, pictures, console)
+
+
 def _show_records(target: Target, run: Run, console: Console) -> None:
     prompt, chat, pictures = records.of_run(target, run.run_id)
     if chat and chat.possibly_paid:

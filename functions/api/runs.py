@@ -123,7 +123,9 @@ def _found(name: str, outside: Outside) -> Execution:
     if known and (run is None or run.name == run.run_id):
         run = outside.executions.latest(name, book=outside.book, than=run)
     if run is None and known and outside.book.prompt(name):
-        raise NotFoundError(f"run {name} has no execution: a batch's line is told by GET /batches/…, and others are kept for 90 days")
+        raise NotFoundError(
+            f"run {name} has no execution: a line of a batch in economy is told by GET /batches/…, others are kept for 90 days"
+        )
     if run is None:
         raise NotFoundError(f"there is no run {name!a}: give the id that POST /runs answered, or an execution's name")
     return run

@@ -199,8 +199,8 @@ def test_what_nobody_foresaw_is_told_without_its_words(api: Api, monkeypatch: py
     assert "a prompt" not in answer.text + log.getvalue()
 
 
-def test_a_line_of_a_batch_is_told_to_be_one(api: Api) -> None:
+def test_a_line_of_a_batch_in_economy_is_told_to_be_one(api: Api) -> None:
     keep_prompt(api, "spring-3")
     answer = api("GET", "/runs/spring-3")
     assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
-    assert "a batch's line is told by GET /batches/" in answer.json["detail"]
+    assert "a line of a batch in economy is told by GET /batches/" in answer.json["detail"]

@@ -15,7 +15,7 @@ from functions import request
 from functions.batch import manifest
 from local.deploy import ROOT
 from operate import runs
-from operate.target import Target
+from operate.target import Target, local
 from tests.functions.conftest import NOW, make_settings
 from tests.local_stack import LocalStack, free_port
 
@@ -326,6 +326,23 @@ def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_pa
         assert said in done.stdout
     assert "batches/kites/failed.jsonl" in done.stdout
     assert len([key for key in aws.keys("kites/") if key.endswith(".png")]) == aws.charged()["images"] == 3
+
+
+def test_a_line_of_a_batch_in_economy_is_reported_and_opened_from_its_records(aws: LocalStack, tmp_path: Path) -> None:
+    file = tmp_path / "cheap.jsonl"
+    file.write_text(json.dumps(SMALL | {"prompt": "A kite at half the price", "folder_name": "cheap"}) + "\n")
+    done = operate(aws, tmp_path, "batch", str(file), "--economy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (key,) = [key for key in aws.keys("cheap/") if key.endswith(".png")]
+    told = operate(aws, tmp_path, "report", "cheap-1")
+    assert (told.returncode, told.stderr) == (0, "")
+    for said in ("cheap-1 · A kite at half the price", "stored"):
+        assert said in told.stdout
+    refused = operate(aws, tmp_path, "redrive", "cheap-1")
+    assert refused.returncode == 1
+    assert "start its batch again" in refused.stderr
+    assert aws.charged()["batch_images"] == 1
+    assert runs.report_of(local(tmp_path / "outputs.json"), "cheap-1") == {"pictures": [{"status": "stored", "key": key}]}
 
 
 def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothing(aws: LocalStack, tmp_path: Path) -> None:
