@@ -58,8 +58,8 @@ class Tally:
     taken: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
 
-    def refuses(self, line: int, raw: str, error: EaselError, bad: IO[bytes]) -> None:
-        """Count a bad line, and write it down."""
+    def refuses(self, line: int, raw: str | None, error: EaselError, bad: IO[bytes]) -> None:
+        """Count a bad line, and write it down; `raw` is None where there is nothing about it to be mended."""
         self.bad += 1
         field_ = error.field if isinstance(error, InputError) else None
         problem = Problem(line=line, field=field_, error=type(error).__name__, message=str(error)).to_state()
@@ -150,7 +150,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
 
 def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, settings: Settings, today: date) -> Iterator[Job]:
     """The good lines; the others are counted and written down."""
-    first: dict[bytes, int] = {}
+    first: dict[str, int] = {}  # the line that was the first to have an id, or to ask for this
     for read, line in enumerate(found):
         if read == settings.max_batch_lines:
             raise InputError(
@@ -158,17 +158,18 @@ def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, 
             )
         try:
             job = _job(line, asked.name, settings, today=today)
-            # The same request twice is more often a slip than a wish, and would be paid twice.
-            same = f"id {job.said['request_id']}" if job.wanted.request_id else request.digest(job.said)
-            earlier = first.setdefault(bytes.fromhex(same)[:16] if not job.wanted.request_id else same.encode(), line.number)
-            if earlier != line.number and job.wanted.request_id:
-                raise InputError("request_id", job.run_id, f"one of its own; line {earlier} has this one")
-            if earlier != line.number:
-                raise InputError("the line", f"the same as line {earlier}", "each request once: count makes variations of one")
         except EaselError as error:
             tally.refuses(line.number, line.raw, error, bad)
-        else:
+            continue
+        earlier = first.setdefault(job.wanted.request_id or request.digest(job.said), line.number)
+        if earlier == line.number:
             yield job
+        elif job.wanted.request_id:
+            tally.refuses(line.number, line.raw, InputError("request_id", job.run_id, f"one of its own; line {earlier} has this one"), bad)
+        else:
+            # More often a slip than a wish, and would be paid twice: it is no line that is still to be made.
+            twice = InputError("the line", f"the same as line {earlier}", "each request once: count makes variations of one")
+            tally.refuses(line.number, None, twice, bad)
 
 
 def _job(line: Line, name: str, settings: Settings, *, today: date) -> Job:

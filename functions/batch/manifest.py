@@ -30,7 +30,10 @@ ALLOWED = "JSON Lines (one JSON object a line) or CSV with a header, in UTF-8"
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that is not blank: what it says, or the error that it is. `raw` is as it came, `number` counts from 1."""
+    """One line that is not blank: what it says, or the error that it is. `number` counts from 1.
+
+    `raw` is the line as it came, of CSV as JSON Lines would have it.
+    """
 
     number: int
     raw: str
@@ -125,13 +128,13 @@ def _check_header(header: list[str], *, key: str) -> None:
 
 
 def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
-    given = dict(zip(header, cells, strict=False))
-    raw = json.dumps({name: cell for name, cell in given.items() if cell}, ensure_ascii=True)
+    said = {name: _typed(name, cell.strip()) for name, cell in zip(header, cells, strict=False) if cell.strip()}
+    raw = json.dumps(said)
     if len(cells) > len(header):
         return Line(number=number, raw=raw, said=None, error=_wrong(f"of {len(cells)} cells", f"the {len(header)} columns of the header"))
     if sum(len(cell) for cell in cells) > MAX_LINE:
         return Line(number=number, raw=raw, said=None, error=_wrong("longer", f"at most {MAX_LINE:,} characters"))
-    return Line(number=number, raw=raw, said={name: _typed(name, cell.strip()) for name, cell in given.items() if cell.strip()})
+    return Line(number=number, raw=raw, said=said)
 
 
 def _typed(name: str, cell: str) -> Any:

@@ -48,7 +48,8 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
         if batch.bad:
             for problem in _read(f"{batch.work}problems.jsonl", store):
                 _fail(outcome, line=problem["line"], why=(problem["error"], problem["message"]))
-                failed.write(_again(problem, batch.batch) + b"\n")
+                if problem["raw"] is not None:
+                    failed.write(_again(problem, batch.batch) + b"\n")
         lines = _read(batch.lines_key, store)
         while group := list(islice(lines, GROUP)):
             known = book.runs({item["run_id"]: item["pictures"] for item in group})
@@ -73,7 +74,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
             estimate_usd=batch.estimate_usd,
             seconds=round((now - datetime.fromisoformat(batch.started)).total_seconds(), 1),
             report_key=report_key,
-            failed_key=failed_key if outcome.failed or outcome.not_started else None,
+            failed_key=failed_key if failed.tell() else None,
         )
         # That of an earlier start is written over, also by nothing.
         if made.failed_key or store.head(failed_key):

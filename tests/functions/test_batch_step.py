@@ -353,3 +353,11 @@ def test_a_bad_line_keeps_its_run_id_to_be_mended_and_a_stopped_one_is_no_failur
     batch = replace(batch, bad=0)
     assert step.report(batch).failed_key is None
     assert step.read("batches/spring/failed.jsonl") == []  # that of before is gone
+
+
+def test_a_repeated_line_is_no_line_that_is_still_to_be_made(step: Step) -> None:
+    step.put(PAINTED, PAINTED)
+    batch = step.check(tolerated_failure_percentage=50)
+    step.make("spring-1")
+    made = step.report(batch)
+    assert (made.stored, made.failed, made.failed_key) == (1, 1, None)

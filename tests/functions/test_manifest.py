@@ -68,6 +68,11 @@ def test_reads_csv_by_its_header_with_each_cell_as_its_field_takes_it() -> None:
     ]
 
 
+def test_a_row_is_kept_as_json_lines_have_it_to_be_mended_there() -> None:
+    (line,) = read(b"topic,count,style\nSport,11,\n", CSV)
+    assert json.loads(line.raw) == {"topic": "Sport", "count": 11}
+
+
 def test_a_cell_that_does_not_fit_stays_a_text_for_its_field_to_refuse() -> None:
     assert said(b"Count, topic\nthree,Sport\n", CSV) == [(2, {"count": "three", "topic": "Sport"})]
 
