@@ -33,11 +33,12 @@ FILES = {
     ),
     "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
     "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
-    "batch": _files("batch", "contract", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
+    "batch": _files("batch", "contract", "json_lines", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
     "economy": _files(
         "economy",
         "contract",
         "deadline",
+        "json_lines",
         "purchase",
         adapters=(*_STORAGE, *_OPENAI, "openai_batches", "orders"),
         data=_MODELS,

@@ -5,9 +5,10 @@ claimed ─► staged ─► stored ◄─► deleted     claimed ─► refused
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from functions import keys
@@ -21,6 +22,7 @@ WRITTEN = "written"
 STORED, DELETED = shelves.STORED, shelves.DELETED
 STAGED, REFUSED, LOST, BAD = "staged", "refused", "lost", "bad"
 MOST_AT_ONCE = 100  # items that DynamoDB gives for one batched read
+LINES_AT_ONCE = 25
 R = TypeVar("R")
 
 
@@ -92,6 +94,10 @@ class ImageRecord(Claim):
         return f"picture {self.n} of run {self.run_id}"
 
 
+RunRecords = tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]
+NO_RECORDS: RunRecords = (None, None, [])
+
+
 class Records:
     """Prompt, chat and image records; `claims` are those of the paid calls among them."""
 
@@ -131,11 +137,11 @@ class Records:
         item = self._table.get(f"run#{run_id}", f"image#{n}")
         return read(ImageRecord, item) if item else None
 
-    def run(self, run_id: str) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
+    def run(self, run_id: str) -> RunRecords:
         """All records of a run, pictures by number."""
         return _of_run(self._table.query(f"run#{run_id}"))
 
-    def runs(self, wanted: Mapping[str, int]) -> dict[str, tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]]:
+    def runs(self, wanted: Mapping[str, int]) -> dict[str, RunRecords]:
         """The records of many runs, each with so many pictures at most; pictures by number."""
         these = [(f"run#{run_id}", sk) for run_id, most in wanted.items() for sk in ("prompt", "chat", *_pictures(most))]
         found: dict[str, list[Item]] = {run_id: [] for run_id in wanted}
@@ -143,6 +149,13 @@ class Records:
             for item in self._table.get_many(these[start : start + MOST_AT_ONCE]):
                 found[item["pk"].removeprefix("run#")].append(item)
         return {run_id: _of_run(items) for run_id, items in found.items()}
+
+    def of_lines(self, lines: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], RunRecords]]:
+        """Lines with a `run_id` and a number of `pictures`, each with the records of its run."""
+        these = iter(lines)
+        while group := list(islice(these, LINES_AT_ONCE)):
+            known = self.runs({line["run_id"]: line["pictures"] for line in group})
+            yield from ((line, known[line["run_id"]]) for line in group)
 
     def stage(self, claim: ImageRecord, staged: ImageRecord) -> bool:
         """End a claim whose bytes lie in staging; False where the record has changed since it was read."""
@@ -237,7 +250,7 @@ class Records:
         return all(self._table.write(change, counted))
 
 
-def _of_run(items: Iterable[Item]) -> tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]:
+def _of_run(items: Iterable[Item]) -> RunRecords:
     by_key = {item["sk"]: item for item in items}
     prompt, chat = by_key.get("prompt"), by_key.get("chat")
     images = [read(ImageRecord, item) for sk, item in by_key.items() if sk.startswith("image#")]

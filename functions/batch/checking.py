@@ -1,6 +1,5 @@
 """Checks a manifest whole before a cent is spent, prices what is missing of it, and writes down what there is to do."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -8,13 +7,13 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from functions import keys, request
+from functions import json_lines, keys, request
 from functions.adapters import records
 from functions.adapters.batches import Batches, BatchStart
 from functions.adapters.budget import Budget, MonthBudget, month_of
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord, Records
+from functions.adapters.records import LINES_AT_ONCE, NO_RECORDS, Records, RunRecords
 from functions.batch.asked import Asked, parse
 from functions.batch.manifest import MAX_BYTES, Line, lines
 from functions.contract import Batch, Problem, Start
@@ -25,12 +24,8 @@ from functions.request import Request
 from functions.settings import Settings
 from functions.telemetry import logger
 
-GROUP = 25  # lines whose records are read at once
 SHOWN = 20
 FINISHED = (records.STORED, records.DELETED, records.REFUSED)
-JSON_LINES = "application/jsonl"
-Known = tuple[PromptRecord | None, ChatRecord | None, list[ImageRecord]]
-NOTHING: Known = (None, None, [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +59,7 @@ class Tally:
         field_ = error.field if isinstance(error, InputError) else None
         problem = Problem(line=line, field=field_, error=type(error).__name__, message=str(error)).to_state()
         self.problems += [problem][: SHOWN - len(self.problems)]
-        write(bad, problem | {"raw": raw})
+        json_lines.write(bad, problem | {"raw": raw})
 
     def takes(self, cost: int | None, *, finished: bool, pictures: int, room: Callable[[int], bool] | None) -> bool:
         """Count a good line; whether it is to be made: it is not finished, and where `room` is asked, its cost fits with those before."""
@@ -101,23 +96,23 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
             known = book.runs(wanted)
             for job in group:
                 try:
-                    _check_same(job, known.get(job.run_id, NOTHING))
+                    _check_same(job, known.get(job.run_id, NO_RECORDS))
                 except ConflictError as error:
                     tally.refuses(job.line, job.raw, error, bad)
                     continue
                 item = _item(job)
-                write(whole, item)
-                cost, finished = _missing(job, known.get(job.run_id, NOTHING), economy=asked.economy)
+                json_lines.write(whole, item)
+                cost, finished = _missing(job, known.get(job.run_id, NO_RECORDS), economy=asked.economy)
                 if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
-                    write(todo, item)
+                    json_lines.write(todo, item)
         if tally.bad:
-            store.put_file(problems_key, bad, content_type=JSON_LINES)
-            store.put_file(f"{work}problems.jsonl", bad, content_type=JSON_LINES)  # as this start found them
+            store.put_file(problems_key, bad, content_type=json_lines.CONTENT_TYPE)
+            store.put_file(f"{work}problems.jsonl", bad, content_type=json_lines.CONTENT_TYPE)  # as this start found them
         refusal = _refusal(asked, tally, problems_key, state, budget)
         if refusal and not asked.dry_run:
             raise refusal
-        store.put_file(f"{work}lines.jsonl", whole, content_type=JSON_LINES)
-        store.put_file(f"{work}todo.jsonl", todo, content_type=JSON_LINES)
+        store.put_file(f"{work}lines.jsonl", whole, content_type=json_lines.CONTENT_TYPE)
+        store.put_file(f"{work}todo.jsonl", todo, content_type=json_lines.CONTENT_TYPE)
     logger.info("manifest checked", batch=name, lines=tally.lines, bad=tally.bad, todo=tally.todo, estimate_micro_usd=tally.estimate)
     return Batch(
         batch=name,
@@ -184,7 +179,7 @@ def _job(line: Line, name: str, settings: Settings, *, today: date) -> Job:
     return Job(line=line.number, run_id=run_id, raw=line.raw, said=line.said, wanted=wanted, question=question)
 
 
-def _check_same(job: Job, known: Known) -> None:
+def _check_same(job: Job, known: RunRecords) -> None:
     """Raise ConflictError where the line's run id stands for another picture already, which would be taken for this one."""
     prompt = known[0]
     if prompt and prompt.digest != request.digest(job.said):
@@ -194,7 +189,7 @@ def _check_same(job: Job, known: Known) -> None:
         )
 
 
-def _missing(job: Job, known: Known, *, economy: bool) -> tuple[int | None, bool]:
+def _missing(job: Job, known: RunRecords, *, economy: bool) -> tuple[int | None, bool]:
     """The upper bound of what one line still costs, in micro-dollars or None, and whether it is finished."""
     prompt, _, images = known
     statuses = {image.n: image.status for image in images}
@@ -246,11 +241,5 @@ def _refusal(asked: Asked, tally: Tally, problems_key: str, state: MonthBudget, 
 
 
 def _groups(jobs: Iterator[Job]) -> Iterator[list[Job]]:
-    while group := list(islice(jobs, GROUP)):
+    while group := list(islice(jobs, LINES_AT_ONCE)):
         yield group
-
-
-def write(file: IO[bytes], item: dict[str, Any]) -> None:
-    """Add a line to a file."""
-    # Lone surrogates, which no JSON in UTF-8 can hold, are escaped.
-    file.write(json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")

@@ -2,23 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from functions import keys
+from functions import json_lines, keys
 from functions.adapters import records
 from functions.adapters.history import message
 from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
-from functions.batch.checking import FINISHED, GROUP, JSON_LINES, SHOWN, Known, write
+from functions.adapters.records import Records, RunRecords
+from functions.batch.checking import FINISHED, SHOWN
 from functions.contract import Batch, BatchReport, Problem
-from functions.errors import BatchFailedError, ConfigError, ConflictError
+from functions.errors import BatchFailedError, ConflictError
 from functions.telemetry import count, logger
 
+MAX_MANIFEST = 1_000_000  # bytes of the list of result files
 MAX_REASON = 500  # characters of a failure's words
 NOT_STARTED = "NotStarted"  # the batch ended before, or the month's budget has no room for it
 STOPPED = "Stopped"  # with the batch, in the middle
@@ -46,15 +45,12 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
     report_key, failed_key = (keys.batch_file(batch.batch, file) for file in ("report.json", "failed.jsonl"))
     with TemporaryFile() as failed:
         if batch.bad:
-            for problem in _read(f"{batch.work}problems.jsonl", store):
+            for problem in json_lines.read(f"{batch.work}problems.jsonl", store):
                 _fail(outcome, line=problem["line"], why=(problem["error"], problem["message"]))
                 if problem["raw"] is not None:
-                    failed.write(_again(problem, batch.batch) + b"\n")
-        lines = _read(batch.lines_key, store)
-        while group := list(islice(lines, GROUP)):
-            known = book.runs({item["run_id"]: item["pictures"] for item in group})
-            for item in group:
-                _add(outcome, item, known[item["run_id"]], reasons.get(item["run_id"]), failed)
+                    _keep(failed, problem, batch.batch)
+        for item, known in book.of_lines(json_lines.read(batch.lines_key, store)):
+            _add(outcome, item, known, reasons.get(item["run_id"]), failed)
         made = BatchReport(
             batch=batch.batch,
             manifest=batch.manifest,
@@ -78,7 +74,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
         )
         # That of an earlier start is written over, also by nothing.
         if made.failed_key or store.head(failed_key):
-            store.put_file(failed_key, failed, content_type=JSON_LINES)
+            store.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
     body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
     store.put(report_key, body, content_type="application/json")
     count("BatchLinesFailed", made.failed)
@@ -88,7 +84,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
     return made
 
 
-def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, str] | None, failed: IO[bytes]) -> None:
+def _add(outcome: Outcome, item: dict[str, Any], known: RunRecords, why: tuple[str, str] | None, failed: IO[bytes]) -> None:
     prompt, chat, images = known
     outcome.pictures.update(image.status for image in images)
     outcome.possibly_paid += sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0)
@@ -105,18 +101,21 @@ def _add(outcome: Outcome, item: dict[str, Any], known: Known, why: tuple[str, s
     else:
         _fail(outcome, line=item["line"], why=why or (UNKNOWN, "begun and not finished: the batch was stopped, or it goes on elsewhere"))
     # With its run id, so that another start of these lines pays only for what is missing.
-    write(failed, item["request"] | {"request_id": item["run_id"]})
+    json_lines.write(failed, item["request"] | {"request_id": item["run_id"]})
 
 
-def _again(problem: dict[str, Any], name: str) -> bytes:
-    """A bad line as it came, to be mended; with its run id where it is a request at all, so that it stays that line's."""
+def _keep(failed: IO[bytes], problem: dict[str, Any], name: str) -> None:
+    """Write a bad line as it came, to be mended; with its run id where it is a request at all, so that it stays that line's."""
     try:
         said = json.loads(problem["raw"])
-    except ValueError:
-        return str(problem["raw"]).encode()
-    if not isinstance(said, dict) or problem["error"] == ConflictError.__name__:
-        return str(problem["raw"]).encode()
-    return json.dumps({"request_id": keys.batch_line(name, problem["line"])} | said).encode()
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict):
+        # The id of a line that conflicts is another picture's.
+        own = {} if problem["error"] == ConflictError.__name__ else {"request_id": keys.batch_line(name, problem["line"])}
+        json_lines.write(failed, own | said)
+    else:
+        failed.write(problem["raw"].encode(errors="backslashreplace") + b"\n")
 
 
 def _fail(outcome: Outcome, *, line: int, why: tuple[str, str]) -> None:
@@ -130,8 +129,9 @@ def _reasons(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
     """The error of each failed line by its run id, its name and its words, as Step Functions wrote them down."""
     found = {}
     for manifest in [one.key for one in store.objects(f"{prefix}/") if one.key.endswith("/manifest.json")]:
-        for results in next(_read(manifest, store, whole=True))["ResultFiles"].get("FAILED", []):
-            for child in _read(results["Key"], store):
+        written = json.loads(store.get(manifest, limit=MAX_MANIFEST) or b"{}")
+        for results in written.get("ResultFiles", {}).get("FAILED", []):
+            for child in json_lines.read(results["Key"], store):
                 error = str(child.get("Error") or (STOPPED if child.get("Status") == "ABORTED" else UNKNOWN))
                 said = message(child.get("Cause")) or error
                 given = json.loads(child["Input"])
@@ -145,21 +145,9 @@ def _unmade(prefix: str, store: ObjectStore) -> dict[str, tuple[str, str]]:
     """Of an economy batch, what OpenAI did not make, by run id."""
     made = {}
     for file in [one.key for one in store.objects(prefix)]:
-        for one in _read(file, store):
+        for one in json_lines.read(file, store):
             made[one["run_id"]] = (one["error"], one["message"])
     return made
-
-
-def _read(key: str, store: ObjectStore, *, whole: bool = False) -> Iterator[Any]:
-    """The lines of a file, each read as JSON; or the file `whole`."""
-    with TemporaryFile() as file:
-        if store.fetch(key, file) is None:
-            raise ConfigError(f"{key} is not there any more; start the batch again, it pays only for what is missing")
-        file.seek(0)
-        if whole:
-            yield json.loads(file.read())
-        else:
-            yield from map(json.loads, file)
 
 
 def _said(batch: Batch, made: BatchReport) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from functions import keys, models, purchase
+from functions import json_lines, keys, models, purchase
 from functions.adapters import records
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
@@ -15,7 +15,7 @@ from functions.adapters.orders import Orders
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.contract import PlacedOrder
 from functions.deadline import Deadline
-from functions.economy.planning import JSON_LINES, custom_id, told, unmade
+from functions.economy.planning import custom_id, told, unmade
 from functions.errors import ClaimHeldError, ContentRefusedError, OutcomeUnknownError, TransientError
 from functions.telemetry import count, logger, spend
 
@@ -68,7 +68,7 @@ def collect(
     words = [_told(claim, code) for claim, code in failed]
     if words:
         # Before the claims are settled: after that nobody could say it again.
-        store.put(f"{order.work}unmade/{order.order}.jsonl", told(words), content_type=JSON_LINES)
+        store.put(f"{order.work}unmade/{order.order}.jsonl", told(words), content_type=json_lines.CONTENT_TYPE)
     for claim, code in failed:
         _settle(claim, code, book=book)
     orders.ended(order.order, batch=order.batch)

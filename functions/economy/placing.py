@@ -1,12 +1,11 @@
 """Places an order at OpenAI: its pictures are claimed, then their requests go up, once. Safe to die at any line, and to run twice."""
 
-import json
 import time
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import IO, Any, Protocol
 
-from functions import models, purchase
+from functions import json_lines, models, purchase
 from functions.adapters.budget import month_of
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
@@ -15,7 +14,7 @@ from functions.adapters.orders import Orders
 from functions.adapters.records import ImageRecord, PromptRecord, Records
 from functions.contract import Order, PlacedOrder
 from functions.deadline import Deadline
-from functions.economy.planning import JSON_LINES, Picture, custom_id, told, unmade
+from functions.economy.planning import Picture, custom_id, told, unmade
 from functions.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
 from functions.telemetry import logger
 
@@ -65,9 +64,9 @@ def _ordered(message: Order, mark: str, *, factory: Factory, book: Records, stor
     with TemporaryFile() as requests:
         count, short = _claim(message, requests, book=book)
         if short:
-            store.put(f"{message.work}unmade/{message.order}.short.jsonl", told(short), content_type=JSON_LINES)
+            store.put(f"{message.work}unmade/{message.order}.short.jsonl", told(short), content_type=json_lines.CONTENT_TYPE)
         # Proves bucket and rights before anything is paid, and tells later what was.
-        store.put_file(f"{message.work}requests/{message.order}.jsonl", requests, content_type=JSON_LINES)
+        store.put_file(f"{message.work}requests/{message.order}.jsonl", requests, content_type=json_lines.CONTENT_TYPE)
         if not count:
             return None
         batch = factory.create(mark, requests).id
@@ -111,7 +110,7 @@ def _claim(message: Order, requests: IO[bytes], *, book: Records) -> tuple[int, 
                 continue
         body = purchase.parameters(prompt) | {"n": 1}
         request = {"custom_id": custom_id(picture), "method": "POST", "url": ENDPOINT, "body": body}
-        requests.write(json.dumps(request, ensure_ascii=False).encode() + b"\n")
+        json_lines.write(requests, request)
         count += 1
     if refused and not count:
         raise refused

@@ -1,22 +1,18 @@
 """Which pictures are ordered together, and which of those that came go on to be stored."""
 
-import json
+import io
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
+from functions import json_lines
 from functions.adapters import records
 from functions.adapters.object_store import ObjectStore
 from functions.adapters.openai_batches import MAX_PICTURES
 from functions.adapters.orders import order_key
-from functions.adapters.records import ImageRecord, PromptRecord, Records
+from functions.adapters.records import ImageRecord, Records
 from functions.contract import Batch, Order, Prompt, StagedImage
-from functions.errors import ConfigError
 
-GROUP = 25
-JSON_LINES = "application/jsonl"
 Picture = dict[str, Any]  # its run_id and n
 
 
@@ -32,7 +28,10 @@ def unmade(run_id: str, n: int, error: str, said: str) -> dict[str, Any]:
 
 def told(these: list[dict[str, Any]]) -> bytes:
     """Such words as a file of lines."""
-    return "".join(json.dumps(one) + "\n" for one in these).encode()
+    file = io.BytesIO()
+    for one in these:
+        json_lines.write(file, one)
+    return file.getvalue()
 
 
 def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
@@ -49,9 +48,9 @@ def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
         def close(key: str, pictures: list[Picture]) -> None:
             nonlocal count
             count += 1
-            _write(file, Order(order=key, pictures=tuple(pictures), work=batch.work).to_state())
+            json_lines.write(file, Order(order=key, pictures=tuple(pictures), work=batch.work).to_state())
 
-        for item, prompt, images in _lines(batch, store, book):
+        for item, (prompt, _, images) in book.of_lines(json_lines.read(batch.todo_key, store)):
             if prompt is None:
                 continue  # its prompt could not be written; that line is told of as failed
             known = {image.n: image for image in images}
@@ -69,7 +68,7 @@ def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
             close(order_key(map(custom_id, pictures)), pictures)
         for key, pictures in orders.items():
             close(key, pictures)
-        store.put_file(f"{batch.work}orders.jsonl", file, content_type=JSON_LINES)
+        store.put_file(f"{batch.work}orders.jsonl", file, content_type=json_lines.CONTENT_TYPE)
     return {"orders": count}
 
 
@@ -77,29 +76,15 @@ def came(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
     """Write down the lines of which a picture has come and is not stored yet, and give their number."""
     count = 0
     with TemporaryFile() as file:
-        for item, prompt, images in _lines(batch, store, book):
+        for item, (prompt, _, images) in book.of_lines(json_lines.read(batch.todo_key, store)):
             staged = [_staged(image).to_state() for image in images if image.status == records.STAGED]
             if prompt and staged:
                 count += 1
                 numbers = tuple(range(1, item["pictures"] + 1))
                 message = Prompt(run_id=item["run_id"], variations=numbers, dry_run=False, estimate_micro_usd=prompt.estimate_micro_usd)
-                _write(file, message.to_state() | {"execution_name": item["run_id"], "staged": staged})
-        store.put_file(f"{batch.work}came.jsonl", file, content_type=JSON_LINES)
+                json_lines.write(file, message.to_state() | {"execution_name": item["run_id"], "staged": staged})
+        store.put_file(f"{batch.work}came.jsonl", file, content_type=json_lines.CONTENT_TYPE)
     return {"came": count}
-
-
-def _lines(batch: Batch, store: ObjectStore, book: Records) -> Iterator[tuple[dict[str, Any], PromptRecord | None, list[ImageRecord]]]:
-    """What there is to do of a batch, each line with its records as they stand."""
-    with TemporaryFile() as file:
-        if store.fetch(batch.todo_key, file) is None:
-            raise ConfigError(f"{batch.todo_key} is not there any more; start the batch again, it pays only for what is missing")
-        file.seek(0)
-        items = map(json.loads, file)
-        while group := list(islice(items, GROUP)):
-            known = book.runs({item["run_id"]: item["pictures"] for item in group})
-            for item in group:
-                prompt, _, images = known[item["run_id"]]
-                yield item, prompt, images
 
 
 def _staged(image: ImageRecord) -> StagedImage:
@@ -112,7 +97,3 @@ def _staged(image: ImageRecord) -> StagedImage:
         usage=image.usage,
         cost_micro_usd=image.cost_micro_usd,
     )
-
-
-def _write(file: IO[bytes], item: dict[str, Any]) -> None:
-    file.write(json.dumps(item).encode() + b"\n")

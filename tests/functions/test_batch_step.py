@@ -361,3 +361,14 @@ def test_a_repeated_line_is_no_line_that_is_still_to_be_made(step: Step) -> None
     step.make("spring-1")
     made = step.report(batch)
     assert (made.stored, made.failed, made.failed_key) == (1, 1, None)
+
+
+def test_whatever_a_line_is_it_can_be_read_again_from_the_failed_ones(step: Step) -> None:
+    longest = {"prompt": "\N{GRINNING FACE}" * 32_000}
+    step.put_bytes(b"\n".join([json.dumps(longest, ensure_ascii=False).encode(), b"[" * 150_000, b'{"topic": "\\udcff"}', b'"\xff"']))
+    batch = step.check(tolerated_failure_percentage=80)
+    assert (batch.lines, batch.bad) == (1, 3)
+    made = step.report(batch)
+    again = step.check(manifest=made.failed_key, execution="again", tolerated_failure_percentage=80)
+    assert (again.lines, again.bad) == (1, 3)
+    assert again.problems_key
