@@ -64,7 +64,7 @@ def collect(
         if found:
             failed.append((found[0], _code(answer)))
     # Of a batch that was completed each request has an answer; of the others, what has none was not done.
-    failed += [(claim, None if placed.status == COMPLETED else placed.status) for claim, _ in open_.values() if claim.lease_until]
+    failed += [(claim, None if placed.status == COMPLETED else placed.status) for claim, _ in open_.values()]
     words = [_told(claim, code) for claim, code in failed]
     if words:
         # Before the claims are settled: after that nobody could say it again.

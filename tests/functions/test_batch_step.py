@@ -372,3 +372,30 @@ def test_whatever_a_line_is_it_can_be_read_again_from_the_failed_ones(step: Step
     again = step.check(manifest=made.failed_key, execution="again", tolerated_failure_percentage=80)
     assert (again.lines, again.bad) == (1, 3)
     assert again.problems_key
+
+
+def test_a_dry_run_does_not_hide_the_start_that_goes_on(step: Step) -> None:
+    step.put(PAINTED)
+    step.check(execution="real")
+    step.check(execution="dry", dry_run=True)
+    latest = step.batches.latest("spring")
+    assert latest
+    assert latest.execution == "real"
+
+
+def test_a_report_tells_of_its_own_start_whatever_another_one_found_meanwhile(step: Step) -> None:
+    step.put(PAINTED, {"count": 11})
+    batch = step.check(tolerated_failure_percentage=50)
+    step.put(PAINTED, {"count": 11}, {"colour": "red"})
+    step.check(dry_run=True, execution="another")
+    step.make("spring-1")
+    assert [one["line"] for one in step.report(batch).failures] == [2]
+
+
+def test_a_line_that_conflicts_does_not_keep_the_run_id_of_the_other_picture(step: Step) -> None:
+    step.put(PAINTED)
+    step.check()
+    step.make("spring-1")
+    step.put({"prompt": "A ship"}, {"prompt": "A tree"})
+    batch = step.check(tolerated_failure_percentage=50)
+    assert {"prompt": "A ship"} in step.read(str(step.report(batch).failed_key))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from functions.contract import Picture, Report, StagedImage, Variation
+from functions.contract import Picture, Report, StagedImage, Start, Variation
 from functions.errors import ConfigError
 
 STATE_LIMIT = 262_144  # bytes, https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -33,3 +33,9 @@ def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
 def test_a_message_survives_the_way_through_a_state() -> None:
     staged = StagedImage(run_id="r", n=1, key="k", bytes=3, sha256="s", usage={"a": {"b": 1}}, cost_micro_usd=None)
     assert StagedImage.from_state(json.loads(json.dumps(staged.to_state()))) == staged
+
+
+def test_a_machine_that_is_older_than_batches_starts_a_run_that_is_found_by_its_name() -> None:
+    old = {"request": {}, "execution_name": "e-1", "started": "2026-11-24T03:15:02Z"}
+    assert Start.from_state(old).found_by == "e-1"
+    assert Start.from_state(old | {"execution": "arn:child"}).found_by == "arn:child"

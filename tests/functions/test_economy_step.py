@@ -315,6 +315,8 @@ def test_a_request_that_a_completed_batch_has_no_answer_for_may_have_been_paid(s
     step.collect(placed)
     assert step.record("a-1") == record  # counted once, however often it is collected
     assert step.money()[1] == record.reserved_micro_usd
+    assert plan(batch(step, {"run_id": "a-1"}), store=step.store, book=step.book) == {"orders": 0}
+    assert step.place(step.order("a-1")).batch is None  # nobody but a call of its own buys it again
     step.openai.answers = [answer("a-1")]
     assert step.collect(placed)["staged"] == 1  # and had, where it comes after all
     assert step.money() == (COST, COST)

@@ -117,7 +117,7 @@ def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(make: Callab
         real_sleep(seconds)
 
     clock.sleep = sleep  # type: ignore[method-assign]
-    waiting = make(50)
+    waiting = make(50, at_once=1)
     start = clock.now
     assert 20 <= begin(waiting, clock, "b-1-1") - start < 25
 
