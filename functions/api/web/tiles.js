@@ -1,11 +1,11 @@
 /** The grid of pictures: rows that fit pictures of any shape, each a button that opens it large. */
 
-import { el, set } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { note } from "./notices.js";
 
 /** A grid that shows each image's thumbnail or picture. `onNearEnd` is asked for more while the pictures are leafed through; `onCount` hears how many are left after one went or came back. */
 export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }) {
-  const images = [];
+  let images = [];
   const tiles = new Map();
   const element = el("ul", { class: "tiles" });
 
@@ -37,9 +37,11 @@ export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }
       }
     });
     thumbnail.addEventListener("load", () => item.classList.add("shown"));
-    tiles.set(image.id, item);
+    tiles.set(image.id, { image, item });
     return item;
   }
+
+  const tileOf = (id) => tiles.get(id)?.item.firstChild;
 
   async function open(image) {
     try {
@@ -49,7 +51,7 @@ export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }
         signal,
         images,
         index: images.indexOf(image),
-        tileOf: (id) => tiles.get(id)?.firstChild,
+        tileOf,
         onNearEnd,
         onDeleted: remove,
         onRestored: putBack,
@@ -63,29 +65,44 @@ export function makeGrid({ api, signal, onNearEnd, onCount, show = "thumbnail" }
     const index = images.indexOf(image);
     if (index < 0) return null;
     images.splice(index, 1);
-    tiles.get(image.id).remove();
+    tiles.get(image.id).item.remove();
     onCount?.(images.length);
-    return tiles.get((images[index] ?? images[index - 1])?.id)?.firstChild;
+    return tileOf((images[index] ?? images[index - 1])?.id);
   }
 
   function putBack(image) {
     if (!signal.aborted && !images.includes(image)) {
       const index = images.findIndex((other) => other.stored_at < image.stored_at);
       images.splice(index < 0 ? images.length : index, 0, image);
-      element.insertBefore(tiles.get(image.id), index < 0 ? null : tiles.get(images[index + 1].id));
+      element.insertBefore(tiles.get(image.id).item, index < 0 ? null : tiles.get(images[index + 1].id).item);
       onCount?.(images.length);
-      tiles.get(image.id).firstChild.focus();
+      tileOf(image.id).focus();
     }
   }
 
   return {
     element,
-    images,
+    get images() {
+      return images;
+    },
     /** Hangs more pictures at the end. */
     add(more) {
       const fresh = more.filter((image) => !tiles.has(image.id));
       images.push(...fresh);
       element.append(...fresh.map(tile));
+    },
+    /** Hangs these pictures alone, in their order, and `others` behind them. One that hangs already stays as it is: it is not loaded again. */
+    hang(wanted, others) {
+      for (const image of wanted.filter(({ id }) => !tiles.has(id))) tile(image);
+      const now = wanted.map(({ id }) => tiles.get(id));
+      images = now.map(({ image }) => image); // another list: an open lightbox leafs through the one it began with
+      const focused = element.contains(document.activeElement) && document.activeElement;
+      fill(
+        element,
+        now.map(({ item }) => item),
+        others,
+      );
+      if (focused) (focused.isConnected ? focused : element.querySelector("button"))?.focus();
     },
   };
 }

@@ -31,6 +31,7 @@ export async function show(main, { api, signal, id }) {
   const actions = el("div", { class: "row" });
   const link = el("p");
   const pictures = el("section", { class: "pictures", "aria-label": "Pictures" });
+  const grid = makeGrid({ api, signal, show: "picture" });
   const trouble = el("p", { class: "wrong", role: "status" });
   let run = null;
   let turn = 0; // a redrive starts to follow anew
@@ -138,16 +139,11 @@ export async function show(main, { api, signal, id }) {
   function drawPictures() {
     if (run.action !== "create") return fill(pictures);
     const stored = run.pictures.filter(({ links }) => links).map((picture) => ({ title: run.title, topic: run.topic, ...picture }));
-    const grid = makeGrid({ api, signal, show: "picture" });
-    grid.add(stored);
     const running = run.status === "running";
     const known = running ? 1 : 0; // of a run that ended before its prompt was written, nothing is wanted
     const waiting = run.status === "succeeded" ? 0 : Math.max(0, (run.count ?? known) - run.pictures.length);
     const slots = run.pictures.filter(({ links }) => !links);
-    const held = pictures.contains(document.activeElement);
-    fill(
-      grid.element,
-      [...grid.element.children],
+    grid.hang(stored, [
       slots.map((picture) =>
         el(
           "li",
@@ -162,9 +158,8 @@ export async function show(main, { api, signal, id }) {
         ),
       ),
       Array.from({ length: waiting }, () => el("li", { class: "slot claimed" }, el("p", {}, running ? "Waiting for its turn" : WAITING.claimed))),
-    );
-    fill(pictures, grid.element.children.length ? grid.element : null);
-    if (held) pictures.querySelector("button")?.focus();
+    ]);
+    if (grid.element.children.length && !grid.element.isConnected) pictures.append(grid.element);
   }
 
   async function keepFollowing() {
