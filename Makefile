@@ -93,7 +93,7 @@ browser:
 	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; exit 1; }
 
 test: $(VENV)/.made-dev layers browser ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) $(BIN)/python -m pytest tests/faults/test_walk.py -s
