@@ -61,9 +61,9 @@ def start_batch(name: BatchName) -> Response[answers.Batch]:
 
 
 def _said(known: tuple[str, ...]) -> dict[str, Any]:
-    said = {name: value for name, value in incoming.body(router.current_event).items() if value is not None}
+    said = incoming.body(router.current_event)
     check_fields(said, known)
-    return said
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _format(said: dict[str, Any]) -> str:

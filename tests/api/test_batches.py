@@ -111,6 +111,7 @@ def test_the_link_is_in_no_log(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ({}, "name"), ({"name": "inbox"}, "name"), ({"name": "inbox/x"}, "name"), ({"name": "../x"}, "name"), ({"name": "x" * 61}, "name"),
         ({"name": "spring", "format": "xlsx"}, "format"), ({"name": "spring", "key": "my_s3_folder/a.png"}, "key"),
+        ({"name": "spring", "key": None}, "key"),
     ],
 )  # fmt: skip
 def test_a_link_is_given_for_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
@@ -140,7 +141,7 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
         ({"max_parallel_images": 6}, "max_parallel_images"), ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage"),
         ({"dry_run": "yes"}, "dry_run"), ({"allow_partial": 1}, "allow_partial"), ({"version_id": 7}, "version_id"),
         ({"version_id": "\ud800"}, "version_id"), ({"version_id": "v" * 2_000}, "version_id"), ({"format": "xml"}, "format"),
-        ({"manifest": "batches/other.jsonl"}, "manifest"), ({"dry_rum": True}, "dry_rum"),
+        ({"manifest": "batches/other.jsonl"}, "manifest"), ({"dry_rum": True}, "dry_rum"), ({"dry_rum": None}, "dry_rum"), ({"": None}, ""),
     ],
 )  # fmt: skip
 def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(api: Api, said: dict[str, Any], field: str) -> None:
