@@ -20,6 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export npm_config_cache := $(CURDIR)/$(VENV)/npm
 export npm_config_update_notifier := false
 PINS := requirements.txt constraints.txt
+PIN_LAYER := $(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: -c constraints.txt
 
 help: ## Print this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -93,6 +94,7 @@ browser:
 	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; exit 1; }
 
 test: $(VENV)/.made-dev layers browser ## Run all tests
+	@$(BIN)/python -m infra.layers --here >/dev/null
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
@@ -132,8 +134,8 @@ secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt
 
 constraints: $(VENV)/.made ## Pin anew what the requirements bring along
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 --output-file constraints.txt requirements-dev.txt
-	@for name in boto3 openai powertools pillow pydantic; do \
-	  $(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-platform aarch64-manylinux_2_28 --python-version 3.14 --only-binary :all: infra/layer_pins/$$name.in -c constraints.txt -o infra/layer_pins/$$name.txt || exit 1; done
+	@for name in boto3 powertools pillow pydantic pybase64; do $(PIN_LAYER) infra/layer_pins/$$name.in -o infra/layer_pins/$$name.txt || exit 1; done
+	@$(PIN_LAYER) $$(grep -oE '^[a-z-]+' infra/layer_pins/pydantic.txt | sed 's/^/--no-emit-package /') infra/layer_pins/openai.in -o infra/layer_pins/openai.txt
 
 clean: ## Remove what was built; the local stack's data too
 	@if [ -d .local ] && [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi

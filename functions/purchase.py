@@ -1,11 +1,12 @@
 """What a purchase is made of: the call's parameters, and the bytes of its answer."""
 
-import base64
 import binascii
 import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
+
+import pybase64
 
 from functions.adapters.records import PromptRecord
 
@@ -37,7 +38,7 @@ def call_note(prompt: PromptRecord, *, purchase: int) -> bytes:
 def decode(encoded: str) -> Arrived:
     """The bytes of an answer; strict, since a lenient decoder swallows damage."""
     try:
-        data, intact = base64.b64decode(encoded, validate=True), True
+        data, intact = pybase64.b64decode(encoded, validate=True), True
     except (binascii.Error, ValueError):
         data, intact = encoded.encode(errors="replace"), False
     return Arrived(data=data, sha256=hashlib.sha256(data).hexdigest(), intact=intact and bool(data))

@@ -12,7 +12,7 @@ from infra import ROOT
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 
-_BASE = ("__init__", "errors", "keys", "settings", "telemetry")
+_BASE = ("__init__", "cold_start", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 # What checks and prices a request is the prompt step's own.
@@ -53,7 +53,7 @@ FILES = {
         ),
         "api/web/**",
     ),
-    "bucket_check": ("__init__.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
+    "bucket_check": ("__init__.py", "cold_start.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
 }
 
 

@@ -42,8 +42,8 @@ class EaselStack(Stack):
         self._key = OpenAIKey(self, "OpenAIKey")
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
         steps = Steps(
-            prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai",)),
-            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("openai",)),
+            prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai", "pydantic")),
+            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
             upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )
@@ -51,7 +51,7 @@ class EaselStack(Stack):
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
         of_batches = BatchSteps(
             batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
-            economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai",)),
+            economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
         self._grant_batch(of_batches)
         batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)

@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import jiter
 import openai
 
 from functions.errors import TransientError
@@ -23,7 +24,7 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> t
     request_id = answer.headers.get("x-request-id")
     content = _read(answer, end=end, doing=f"{doing}: the answer (request {request_id})")
     try:
-        read = json.loads(content)
+        read = _parsed(content)
     except (ValueError, RecursionError) as error:  # the latter where it nests some thousand deep
         raise TransientError(f"{doing}: the answer is not JSON (request {request_id})", possibly_paid=True) from error
     if not isinstance(read, dict):
@@ -31,14 +32,23 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> t
     return read, request_id
 
 
-def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytearray:
+def _parsed(content: bytes) -> Any:
+    try:
+        return jiter.from_json(content)  # at a third of json's time and memory
+    except ValueError:
+        return json.loads(content)  # it takes more, such as half a surrogate pair: no paid picture is lost for that
+
+
+def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytes:
     # A timeout of httpx2 bounds each read, not the whole: the headers had all of the time, the body has what is left of it.
     answer.http_response.request.extensions["timeout"]["read"] = max(0.1, min(MAX_SILENCE_SECONDS, end - time.monotonic()))
-    content = bytearray()
+    # Chunks in a list: a buffer that grows takes an eighth more than it holds, beside the text that is read from it.
+    chunks, size = [], 0
     for chunk in answer.iter_bytes():  # as they come: a chunk size would wait until one is full
-        content += chunk
-        if len(content) > MAX_BYTES:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BYTES:
             raise TransientError(f"{doing} is larger than {MAX_BYTES:,} bytes", possibly_paid=True)
         if time.monotonic() > end:
-            raise TransientError(f"{doing} took too long: {len(content):,} bytes came", possibly_paid=True)
-    return content
+            raise TransientError(f"{doing} took too long: {size:,} bytes came", possibly_paid=True)
+    return b"".join(chunks)

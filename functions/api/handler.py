@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRo
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions import cold_start
 from functions.api import batches, estimates, files, folders, images, problems, runs
 from functions.api.outside import Outside, deployed
 from functions.api.problems import Refusal
@@ -68,3 +69,6 @@ def _log(said: str, error: Exception) -> None:
 
 
 RESOLVER = app()
+
+
+cold_start.ready(deployed)

@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions import cold_start
 from functions.adapters import object_store
 from functions.adapters.batches import Batches
 from functions.adapters.budget import Budget
@@ -26,3 +27,6 @@ def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
         start = Start.from_state(event)
         return check(start, settings=settings(), batches=Batches(table()), budget=budget, **outside).to_state()
     return report(Batch.from_state(event), **outside).to_state()
+
+
+cold_start.ready(object_store.store, table)

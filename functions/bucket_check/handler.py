@@ -4,6 +4,7 @@ import json
 import urllib.request
 from typing import Any
 
+from functions import cold_start
 from functions.adapters import aws
 from functions.errors import ConfigError
 
@@ -37,3 +38,6 @@ def check(client: Any, *, bucket: str, owner: str, region: str) -> None:
         raise ConfigError(f"the existing bucket {bucket} is in {there}, the stack in {region}; deploy with -c aws_region={there}")
     if versioning != "Enabled":
         raise ConfigError(f"versioning of the existing bucket {bucket} is {versioning}: turn it on, so that a delete can be undone")
+
+
+cold_start.ready()

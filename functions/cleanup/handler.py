@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys
+from functions import cold_start, keys
 from functions.adapters import object_store, records
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
@@ -46,3 +46,6 @@ def finish(message: Prompt, *, settings: Settings, book: Records, store: ObjectS
     fail(images)
     logger.info("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
     return made
+
+
+cold_start.ready(object_store.store, table)

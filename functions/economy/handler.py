@@ -4,6 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions import cold_start
 from functions.adapters import object_store
 from functions.adapters.budget import Budget
 from functions.adapters.openai_batches import openai_batches
@@ -42,3 +43,6 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
         case "came":
             return dict(came(Batch.from_state(of), **outside))
     raise ConfigError(f"{task!a} is no task of the economy step; is the state machine older than the functions?")
+
+
+cold_start.ready(openai_batches, object_store.store, table)

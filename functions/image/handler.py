@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys, models, owing, purchase
+from functions import cold_start, keys, models, owing, purchase
 from functions.adapters import object_store, openai_api, records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -148,13 +148,13 @@ def _buy(
             book.claims.give_up(claim, error)
             raise
         arrived = purchase.decode(answer.base64)
+        usage, request_id = answer.usage, answer.request_id
+        del answer  # its base64 is larger than the picture, and not needed while that is put
         key = keys.staged(claim.run_id, claim.n, claim.purchase)
-        _stage(key, arrived, answer.usage, claim, deadline=deadline, book=book, store=store)
-    staged = _staged(claim, prompt, key=key, size=len(arrived.data), sha256=arrived.sha256, usage=answer.usage)
+        _stage(key, arrived, usage, claim, deadline=deadline, book=book, store=store)
+    staged = _staged(claim, prompt, key=key, size=len(arrived.data), sha256=arrived.sha256, usage=usage)
     record = _settled(claim, staged, book=book)
-    logger.info(
-        "picture bought", model=model, openai_request_id=answer.request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd
-    )
+    logger.info("picture bought", model=model, openai_request_id=request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd)
     if not arrived.intact:
         book.spoil(record, problem=f"{claim.what} came as no valid base64; what came stays at {key}")
         record = book.image(claim.run_id, claim.n) or record
@@ -200,3 +200,6 @@ def _settled(claim: ImageRecord, staged: ImageRecord, *, book: Records) -> Image
     if now is None or now.status == CLAIMED:
         raise ClaimHeldError(f"{claim.what} was taken over by another execution")
     return now
+
+
+cold_start.ready(openai_api.api, object_store.staging_store, pace)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys, models, request
+from functions import cold_start, keys, models, request
 from functions.adapters import openai_api
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -160,3 +160,6 @@ def _ask(question: Question, claim: ChatRecord, *, timeout: float, chat: Chat, b
     spend(cost)
     logger.info("prompt written", model=question.model, openai_request_id=answer.request_id, cost_micro_usd=cost)
     return written, cost
+
+
+cold_start.ready(openai_api.api, store, table)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import keys, owing
+from functions import cold_start, keys, owing
 from functions.adapters import object_store, records
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
@@ -129,3 +129,6 @@ def _sidecar(prompt: PromptRecord, record: ImageRecord, picture: Verified, key: 
 
 def _usd(micro: int | None) -> float | None:
     return None if micro is None else micro / 1_000_000
+
+
+cold_start.ready(object_store.store, table)

@@ -68,6 +68,7 @@ class Server:
     replies: list[Reply] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    encodings: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     sent: int = 0
     over: threading.Event = field(default_factory=threading.Event)
@@ -93,6 +94,7 @@ def server() -> Iterator[Server]:
         def do_POST(self) -> None:
             served.times.append(time.monotonic())
             served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
+            served.encodings.append(self.headers["Accept-Encoding"])
             served.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
             if reply.hang:
@@ -226,6 +228,16 @@ def test_an_image_gives_its_base64_usage_and_request_id(server: Server) -> None:
     answer = image(server, Reply(GOOD_IMAGE))
     assert (answer.base64, answer.usage, answer.request_id) == ("aGVsbG8=", {"output_tokens": 430}, "req_7")
     assert server.asked == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
+
+
+def test_a_picture_comes_as_it_is_and_not_compressed_once_more(server: Server) -> None:
+    image(server, Reply(GOOD_IMAGE))
+    assert server.encodings == ["identity"]
+
+
+@pytest.mark.parametrize("beside", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
+def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, beside: str) -> None:
+    assert image(server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {beside}}}]}}')).base64 == "aGVsbG8="
 
 
 @pytest.mark.parametrize(
