@@ -28,7 +28,13 @@ BUSY = frozenset({
 
 def client(service: str, *, tries: int = 3, connect_timeout: float = 5, read_timeout: float = 15) -> Any:
     """A client whose calls end far below every function's own timeout; credentials and region come from Lambda's environment."""
-    config = Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": tries})
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        # Over TLS a body needs no second sum for its signature: each put has its checksum in a signed header, or behind it.
+        s3={"payload_signing_enabled": False},
+    )
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 

@@ -1,5 +1,6 @@
 """The body of an answer, read within a time and a size: what breaks those may still have been charged."""
 
+import io
 import json
 import time
 from typing import Any
@@ -42,13 +43,11 @@ def _parsed(content: bytes) -> Any:
 def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytes:
     # A timeout of httpx2 bounds each read, not the whole: the headers had all of the time, the body has what is left of it.
     answer.http_response.request.extensions["timeout"]["read"] = max(0.1, min(MAX_SILENCE_SECONDS, end - time.monotonic()))
-    # Chunks in a list: a buffer that grows takes an eighth more than it holds, beside the text that is read from it.
-    chunks, size = [], 0
+    content = io.BytesIO()  # it grows in place, and gives what it holds without a copy
     for chunk in answer.iter_bytes():  # as they come: a chunk size would wait until one is full
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BYTES:
+        content.write(chunk)
+        if content.tell() > MAX_BYTES:
             raise TransientError(f"{doing} is larger than {MAX_BYTES:,} bytes", possibly_paid=True)
         if time.monotonic() > end:
-            raise TransientError(f"{doing} took too long: {size:,} bytes came", possibly_paid=True)
-    return b"".join(chunks)
+            raise TransientError(f"{doing} took too long: {content.tell():,} bytes came", possibly_paid=True)
+    return content.getvalue()

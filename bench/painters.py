@@ -1,0 +1,148 @@
+"""Four ways to get a picture from OpenAI into a bucket. Each `…()` makes its clients and gives a function of the picture's size in bytes.
+
+`python -m bench.painters NAME SIZE COUNT` measures one in a process of its own: CPU seconds a picture, peak bytes, resident bytes.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Paint = Callable[[int], None]
+MODEL, BUCKET = "gpt-image-2.6-flare", "bench"
+USUAL = 1_500_000  # bytes of a picture
+
+
+def easel() -> Paint:
+    """What ships: the image step's own adapters, as the step puts them together."""
+    from functions import purchase
+    from functions.adapters import aws
+    from functions.adapters.object_store import ObjectStore
+    from functions.adapters.openai_api import OpenAIApi
+    from functions.image import handler  # noqa: F401 - the whole step counts as resident
+
+    class Key:
+        def value(self) -> str:
+            return "any"
+
+    api, store = OpenAIApi(Key(), base_url=None), ObjectStore(aws.client("s3", tries=1), bucket=BUCKET, owner="0" * 12)  # type: ignore[arg-type]
+
+    def paint(size: int) -> None:
+        answer = api.image(timeout=60, slow_down=lambda _: None, model=MODEL, prompt=str(size), size="1024x1024", quality="medium")
+        arrived, usage = purchase.decode(answer.base64), answer.usage
+        del answer
+        metadata = purchase.to_metadata(arrived, usage)
+        store.put(f"staging/{size}", arrived.data, content_type="application/octet-stream", metadata=metadata, sha256=arrived.sha256)
+
+    return paint
+
+
+def bare() -> Paint:
+    """A script as people write it."""
+    import base64
+
+    import boto3
+    from openai import OpenAI
+
+    client, s3 = OpenAI(api_key="any"), boto3.client("s3")
+
+    def paint(size: int) -> None:
+        made = client.images.generate(model=MODEL, prompt=str(size), size="1024x1024", quality="medium")
+        assert made.data  # noqa: S101 - for the type checker
+        s3.put_object(Bucket=BUCKET, Key=f"bare/{size}", Body=base64.b64decode(made.data[0].b64_json or ""), ContentType="image/png")
+
+    return paint
+
+
+def naive() -> Paint:
+    """A Lambda handler as the libraries' own pages show it: tracer, parser, a resource of boto3."""
+    import base64
+    import os
+
+    os.environ["POWERTOOLS_TRACE_DISABLED"] = "true"  # there is no daemon here; what the tracer costs to load stays
+    import boto3
+    from aws_lambda_powertools import Tracer
+    from aws_lambda_powertools.utilities.parser import event_parser
+    from openai import OpenAI
+    from pydantic import BaseModel
+
+    tracer, client, bucket = Tracer(service="naive"), OpenAI(api_key="any"), boto3.resource("s3").Bucket(BUCKET)
+
+    class Picture(BaseModel):
+        size: int
+
+    @tracer.capture_lambda_handler
+    @event_parser(model=Picture)
+    def handler(event: Picture, _context: object) -> dict[str, int]:
+        made = client.images.generate(model=MODEL, prompt=str(event.size), size="1024x1024", quality="medium")
+        assert made.data  # noqa: S101 - for the type checker
+        data = base64.b64decode(made.data[0].b64_json or "")
+        bucket.put_object(Key=f"naive/{event.size}", Body=data, ContentType="image/png")
+        return {"bytes": len(data)}
+
+    def paint(size: int) -> None:
+        handler({"size": size}, None)
+
+    return paint
+
+
+def floor() -> Paint:
+    """The least that can be done: the standard library's HTTP, the base64 out of the answer's bytes, one signed PUT."""
+    import http.client
+    import os
+    import ssl
+    from urllib.parse import urlsplit
+
+    import pybase64
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url = os.environ["AWS_ENDPOINT_URL"]
+    where, trust = urlsplit(url), ssl.create_default_context()
+    api, s3 = (http.client.HTTPSConnection(where.hostname or "", where.port, context=trust) for _ in range(2))
+    signer = S3SigV4Auth(Credentials("test", "test"), "s3", "eu-west-1")
+
+    def paint(size: int) -> None:
+        ask = json.dumps({"model": MODEL, "prompt": str(size)})
+        api.request("POST", "/v1/images/generations", ask, {"Content-Type": "application/json", "Authorization": "Bearer any"})
+        content = api.getresponse().read()
+        start = content.index(b'"b64_json": "') + 13
+        data = pybase64.b64decode(memoryview(content)[start : content.index(b'"', start)], validate=True)
+        del content
+        put = AWSRequest("PUT", f"{url}/{BUCKET}/floor/{size}", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+        signer.add_auth(put)
+        s3.request("PUT", f"/{BUCKET}/floor/{size}", data, dict(put.headers.items()))
+        answer = s3.getresponse()
+        answer.read()
+        assert answer.status == 200  # noqa: S101 - a floor that fails is none
+
+    return paint
+
+
+PAINTERS = {"Easel": easel, "bare script": bare, "naive handler": naive, "floor": floor}
+
+
+def main(name: str, size: int, count: int) -> None:
+    """Paint a usual picture to warm up, one for the peak, then `count` for the CPU; print what that took."""
+    paint = PAINTERS[name]()
+    paint(USUAL)
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts anew
+    paint(size)
+    peak = _status("VmHWM")
+    start = time.process_time()
+    for _ in range(count):
+        paint(size)
+    taken = (time.process_time() - start) / count
+    print(json.dumps({"cpu_seconds": taken, "peak_bytes": peak - before, "resident_bytes": peak}))
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

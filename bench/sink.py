@@ -1,0 +1,80 @@
+"""A server on loopback, over TLS, that is OpenAI's image endpoint and a bucket at once, for the benchmark of what a client costs.
+
+A picture is as large as its prompt says in bytes, and its answer is made once; what is put is read and thrown away. It checks that what is
+put has the size that its key says, so that nobody is quick by doing less.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trustme
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+@contextmanager
+def running() -> Iterator[dict[str, str]]:
+    """Start it, give the environment in which clients find and trust it, and end it."""
+    with TemporaryDirectory() as folder:
+        authority, trusted, own = trustme.CA(), Path(folder) / "authority.pem", Path(folder) / "own.pem"
+        authority.cert_pem.write_to_path(str(trusted))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
+        command = [sys.executable, "-m", "bench.sink", str(own)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - ourselves
+            try:
+                port = server.stdout.readline().strip() if server.stdout else ""
+                url = f"https://127.0.0.1:{port}"
+                trust = {"SSL_CERT_FILE": str(trusted), "AWS_CA_BUNDLE": str(trusted)}
+                yield {"OPENAI_BASE_URL": f"{url}/v1", "AWS_ENDPOINT_URL": url} | trust
+            finally:
+                server.terminate()
+
+
+@cache
+def _answer(size: int) -> bytes:
+    picture = base64.b64encode(os.urandom(size)).decode()
+    return json.dumps({"created": 1, "data": [{"b64_json": picture}], "usage": {"input_tokens": 10, "output_tokens": 400}}).encode()
+
+
+async def _paint(request: Request) -> Response:
+    return Response(_answer(int((await request.json())["prompt"])), media_type="application/json")
+
+
+async def _put(request: Request) -> Response:
+    came = 0
+    async for chunk in request.stream():
+        came += len(chunk)
+    # With a checksum behind it, a body says its own size in a header.
+    size = int(request.headers.get("x-amz-decoded-content-length", came))
+    return Response(status_code=200 if came >= size == int(request.path_params["size"]) else 400)
+
+
+async def _serve(certificate: str) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    config, ended = Config(), asyncio.Event()
+    config.bind, config.certfile, config.keyfile = [f"fd://{listening.fileno()}"], certificate, certificate
+    config.loglevel = "CRITICAL"
+    config.alpn_protocols = ["http/1.1"]
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    print(listening.getsockname()[1], flush=True)
+    routes = [Route("/v1/images/generations", _paint, methods=["POST"]), Route("/{bucket}/{who}/{size}", _put, methods=["PUT"])]
+    await serve(Starlette(routes=routes), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1]))
