@@ -100,9 +100,9 @@ test: $(VENV)/.made-dev layers browser ## Run all tests
 soak: $(VENV)/.made-dev ## A long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) $(BIN)/python -m pytest tests/faults/test_walk.py -s
 
-bench: $(VENV)/.made ## Measure runs against a bare script that does the same calls, and the gallery with few and many pictures
-	@$(BIN)/python -m bench.runs
-	@$(BIN)/python -m bench.gallery
+bench: $(VENV)/.made-dev layers ## Measure everything side by side and write bench/results.md; N8N=1 against n8n, too (3 GB)
+	@$(BIN)/python -m infra.layers --here >/dev/null
+	@$(BIN)/python -m bench $(if $(N8N),--n8n)
 
 check: $(VENV)/.made-dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""How long the API's function takes for the gallery's first page, with few pictures and with many: `make bench`.
+"""How long the API's function takes for the gallery's first page, with few pictures and with many.
 
 The function runs in this process against a local stack's table, whose records are written straight to it. Its own time, links and
 answer included, is told apart from what the table takes: the emulator's table walks through all records, DynamoDB does not.
@@ -25,31 +25,31 @@ FEW, MANY = 100, 10_000
 WARM, CALLS = 5, 40
 
 
-def main() -> None:
-    """Bring up a stack of its own, measure, take it down."""
+def measure() -> tuple[dict[int, float], dict[int, float]]:
+    """Milliseconds of the function's own and of the table, by how many pictures there are; a stack is brought up for it."""
     with tempfile.TemporaryDirectory() as folder:
         local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
         outputs = stack.up(local)
         try:
-            _measure(Target(**{name: outputs[name] for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")}))
+            return _measure(Target(**{name: outputs[name] for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")}))
         finally:
             stack.down(local, keep=False)
 
 
-def _measure(target: Target) -> None:
+def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
     functions = target.client("lambda").list_functions()["Functions"]
     api = next(one for one in functions if one["Handler"] == "functions.api.handler.handler")
     keys = {"AWS_ENDPOINT_URL": str(target.endpoint), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     os.environ.update(api["Environment"]["Variables"] | keys | {"AWS_REGION": target.region, "AWS_DEFAULT_REGION": target.region})
-    table, own, written = Table(target.client("dynamodb"), name=target.table), {}, 0
+    table, written = Table(target.client("dynamodb"), name=target.table), 0
+    own, tables = {}, {}
     for pictures in (FEW, MANY):
         fill(table, range(written, pictures))
         written = pictures
         taken = [page() for _ in range(WARM + CALLS)][WARM:]
         own[pictures] = statistics.median(mine for mine, _ in taken)
-        tables = statistics.median(theirs for _, theirs in taken)
-        print(f"{pictures:>6} pictures: {own[pictures]:.0f} ms of the function's own, {tables:.0f} ms of the emulator's table")
-    print(f"ratio of the function's own: {own[MANY] / own[FEW]:.2f}")
+        tables[pictures] = statistics.median(theirs for _, theirs in taken)
+    return own, tables
 
 
 def page() -> tuple[float, float]:
@@ -108,7 +108,3 @@ def prompt(run_id: str, at: str) -> dict[str, Any]:
     """A run's prompt record."""
     said = {"text": "A vivid prompt. " * 40, "title": "A title", "alt_text": "An alt text.", "topic": "Sport", "tags": [], "choices": "{}"}
     return {"pk": f"run#{run_id}", "sk": "prompt", "run_id": run_id, "digest": "d", "started": at, "execution": run_id} | said
-
-
-if __name__ == "__main__":
-    main()

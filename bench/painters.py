@@ -1,14 +1,13 @@
-"""Four ways to get a picture from OpenAI into a bucket. Each `…()` makes its clients and gives a function of the picture's size in bytes.
-
-`python -m bench.painters NAME SIZE COUNT` measures one in a process of its own: CPU seconds a picture, peak bytes, resident bytes.
-"""
+"""Four ways to get a picture from OpenAI into a bucket: each makes its clients, and gives a function of the picture's size in bytes."""
 
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 Paint = Callable[[int], None]
 MODEL, BUCKET = "gpt-image-2.6-flare", "bench"
 USUAL = 1_500_000  # bytes of a picture
@@ -124,14 +123,21 @@ def floor() -> Paint:
 PAINTERS = {"Easel": easel, "bare script": bare, "naive handler": naive, "floor": floor}
 
 
+def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) -> dict[str, float]:
+    """What one has taken, measured in a process of its own: `cpu_seconds` a picture, `peak_bytes` above what it had, `resident_bytes`."""
+    command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
+    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
+    return dict(json.loads(done.stdout))
+
+
 def main(name: str, size: int, count: int) -> None:
     """Paint a usual picture to warm up, one for the peak, then `count` for the CPU; print what that took."""
     paint = PAINTERS[name]()
     paint(USUAL)
-    before = _status("VmRSS")
+    before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts anew
     paint(size)
-    peak = _status("VmHWM")
+    peak = status("VmHWM")
     start = time.process_time()
     for _ in range(count):
         paint(size)
@@ -139,8 +145,9 @@ def main(name: str, size: int, count: int) -> None:
     print(json.dumps({"cpu_seconds": taken, "peak_bytes": peak - before, "resident_bytes": peak}))
 
 
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def status(name: str, pid: int | str = "self") -> int:
+    """Bytes that Linux says of a process: `VmRSS` for what is resident, `VmHWM` for its most."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
 
 

@@ -41,9 +41,10 @@ class EaselStack(Stack):
         self._records = RecordsTable(self, "Records", retain=config.retain_images)
         self._key = OpenAIKey(self, "OpenAIKey")
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
+        # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
             prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai", "pydantic")),
-            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
+            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=384, layers=("openai", "pydantic", "pybase64")),
             upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )

@@ -107,7 +107,7 @@ cached = {{name: one for module in list(sys.modules.values()) if module.__name__
           for name, one in vars(module).items() if hasattr(one, "cache_info")}}
 print(json.dumps([sorted(name for name, one in cached.items() if one.cache_info().currsize), gc.isenabled(), gc.get_freeze_count()]))
 """
-    command = [sys.executable, "-I", "-S", "-c", code]  # -S: without this environment's packages
+    command = [sys.executable, "-I", "-S", "-B", "-c", code]  # -S: without this environment's packages; -B: the asset stays as it is
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made, collects, frozen = json.loads(done.stdout)
@@ -133,5 +133,5 @@ from functions.upload.verification import verify
 data = pathlib.Path({str(picture)!r}).read_bytes()
 print(verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here").content_type)
 """
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], env={}, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], env={}, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == f"image/{kind}", done.stderr

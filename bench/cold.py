@@ -1,0 +1,80 @@
+"""What a cold start costs in CPU until the first call can be served: imports and clients, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+from functions import settings
+from infra import ROOT, layers
+from local.deploy import zipped
+
+STEPS = ("image", "prompt", "upload", "cleanup", "batch", "economy", "api")
+SET = "set"  # what a setting is, where only its being there matters
+ENVIRONMENT = {
+    **dict.fromkeys((*settings.STACK_SETS, *settings.API_SETS), SET),
+    settings.MONTHLY_BUDGET: "25",
+    settings.RECOVERABLE_DAYS: "30",
+    settings.IMAGES_PER_MINUTE: settings.NO_LIMIT,
+    settings.MAX_PARALLEL_IMAGES: "5",
+    settings.TOLERATED_FAILURES: "0",
+    settings.MAX_BATCH_LINES: "1000",
+    settings.REGION: "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "OPENAI_API_KEY": "any",
+}
+ON_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "bench", "POWERTOOLS_TRACE_DISABLED": "true"}
+TOLD = "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(), Path('/proc/self/statm').read_text()]))"
+PEERS = {
+    "bare script": "from bench import painters; painters.bare()",
+    "naive handler": "from bench import painters; painters.naive()",
+    "the SDKs alone": "import boto3, openai; openai.OpenAI(); [boto3.client(s) for s in ('s3', 'dynamodb', 'secretsmanager')]",
+}
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def once(peer: str) -> tuple[float, int]:
+    """CPU seconds from the process's start, and resident bytes, of a step or a peer in this environment with its bytecode."""
+    environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
+    return _told([sys.executable, "-c", PEERS.get(peer, f"import functions.{peer}.handler") + TOLD], environment)
+
+
+def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
+    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    seconds, memory = json.loads(done.stdout)
+    return float(seconds), int(memory.split()[1]) * PAGE
+
+
+class Unpacked:
+    """The image function's layers, built for this Python, as they come out of their zips: with the bytecode that they ship, and without."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for name in ("boto3", "powertools", "openai", "pydantic", "pybase64"):
+            built = layers.build(name, layers.HERE)
+            archive = folder / f"{name}.zip"
+            archive.write_bytes(zipped(built))
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(folder / "shipped")
+        copytree(folder / "shipped", folder / "bare", ignore=ignore_patterns("*.pyc"))
+
+    def once(self, where: str) -> float:
+        """CPU seconds to import the image step: `shipped` or `bare`, or `installed`, which is this environment's own packages."""
+        libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
+        if where != "installed":
+            libraries = self._folder / where / "python"
+        path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image.handler"
+        # -S: without this environment's packages; -B: what is compiled is not kept.
+        return _told([sys.executable, "-I", "-S", "-B", "-c", path + TOLD], ENVIRONMENT | ON_LAMBDA)[0]
+
+
+def unpacked() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for `Unpacked`, which whoever asks for it removes."""
+    return tempfile.TemporaryDirectory()

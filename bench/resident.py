@@ -1,0 +1,96 @@
+"""What each function has resident at its most, usually and with the largest that it takes: `python -m bench.resident`.
+
+From this come the sizes in infra/stack.py; docs/decisions/0023-sizes.md says how. A function's process here is this Python's, on x86-64
+or whatever this machine is: Lambda's own runtime adds some 30 MB.
+"""
+
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import painters, sink
+from bench.batch import MANIFEST, BenchBatch, print_rows
+from bench.cold import ENVIRONMENT
+from infra import ROOT
+from local import stack
+from local.emulator.process_table import living
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+
+USUAL: dict[str, Any] = {"folder_name": "resident", "size": "1536x1024", "count": 4}
+LINES = 50_000
+LARGEST_BYTES, LARGEST_EDGE = 64 * 1024 * 1024, 7071  # what the upload step takes: bytes, and pixels of a side of a square
+MB = 1_000_000
+VERIFY = """
+import hashlib, pathlib, sys
+import functions.upload.handler
+from functions.upload.verification import verify
+data = pathlib.Path(sys.argv[1]).read_bytes()
+verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here")
+status = pathlib.Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")))
+"""
+
+
+def main() -> None:
+    """Measure and print, in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        usual = _on_a_stack(Path(folder))
+        largest = {"image, 64 MiB": _largest_image(), "upload, 50 million pixels in 64 MiB": _largest_upload(Path(folder))}
+    print_rows("Resident at the most, MB", {name: f"{size / MB:.0f}" for name, size in (usual | largest).items()})
+
+
+def _on_a_stack(folder: Path) -> dict[str, int]:
+    """Runs of usual pictures; a check of many lines; an emptied folder."""
+    settings = (f"max_batch_lines={LINES}", "monthly_budget_usd=100000")
+    local = Local(folder=folder / "local", port=free_port(), settings=settings, environment=own_environment(), stand_in=("--paint-once",))
+    aws = LocalStack(stack.up(local))
+    try:
+        for _ in range(5):
+            aws.run(USUAL)
+        BenchBatch(aws=aws, items=LINES, chat=False).upload()
+        call = {"stateMachineArn": aws.outputs["batch_state_machine_arn"], "input": json.dumps({"manifest": MANIFEST, "dry_run": True})}
+        assert aws.ended(aws.states.start_execution(**call)["executionArn"])["status"] == "SUCCEEDED"  # noqa: S101 - nothing was measured
+        for number in range(3000):
+            aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")
+        aws.run({"action": "delete_folder", "folder_name": "resident", "confirm": True})
+        return _of_functions(stack._started(local)["emulator"])
+    finally:
+        stack.down(local, keep=False)
+
+
+def _of_functions(emulator: int) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for pid in set(living(emulator)) - {emulator}:
+        variables = dict(pair.partition("=")[::2] for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+        name = variables.get("AWS_LAMBDA_FUNCTION_NAME", "?")
+        found[name] = max(found.get(name, 0), painters.status("VmHWM", pid))
+    return dict(sorted(found.items()))
+
+
+def _largest_image() -> int:
+    with sink.running() as where:
+        took = painters.once("Easel", size=LARGEST_BYTES, count=1, environment=os.environ | ENVIRONMENT | where)
+    return int(took["resident_bytes"])
+
+
+def _largest_upload(folder: Path) -> int:
+    from PIL import Image
+
+    noise = Image.frombytes("RGBA", (LARGEST_EDGE, 2200), random.Random(1).randbytes(LARGEST_EDGE * 2200 * 4))  # noqa: S311 - no secret
+    picture, out = Image.new("RGBA", (LARGEST_EDGE, LARGEST_EDGE)), io.BytesIO()
+    picture.paste(noise)
+    picture.save(out, "PNG")
+    (folder / "picture").write_bytes(out.getvalue())
+    command = [sys.executable, "-c", VERIFY, str(folder / "picture")]
+    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)  # noqa: S603 - our own
+
+
+if __name__ == "__main__":
+    main()
