@@ -1,7 +1,7 @@
-"""What a run costs in time over a bare script that does the same calls, on the local stack: `make bench`.
+"""What a run costs over a bare script that does the same calls, on the local stack: time, CPU and memory.
 
 Everything is measured in one go on one machine against one stand-in, which paints each kind of picture once and then repeats it: what
-is left is the stack's own time. Seconds depend on the machine; the ratios less so.
+is left is the stack's own. Seconds depend on the machine; the ratios less so.
 """
 
 import base64
@@ -9,8 +9,11 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,60 +22,145 @@ from openai import OpenAI
 from rich.console import Console
 from rich.table import Table
 
+from bench.memory import Memory, cpu_seconds
 from local import stack
 from local.stack import Local
 from operate import target
 from operate.target import Target
 from tests.local_stack import free_port, own_environment
 
-BARE, ALONE, AT_ONCE, LANES = 40, 60, 120, 4
-POLL_SECONDS = 0.005
+SIZE = "1536x1024"  # in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
+ALONE, POLL_SECONDS = 40, 0.005
+AT_ONCE = (1, 4, 16)
+ROUNDS, PICTURES = 3, 48  # so many times so many pictures; the best rate counts, since what disturbs only adds
+LOOK_SECONDS = 0.05  # looking costs some 4 ms
 
 
-def main() -> None:
-    """Bring up a stack of its own, measure, take it down."""
-    environment = own_environment()
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """So many runs at once, of one picture each, and the bare script in their place."""
+
+    at_once: int
+    pictures: int
+    pictures_per_second: float  # the best of some rounds
+    bare_pictures_per_second: float
+    cpu_seconds_per_picture: Mapping[str, float]  # by part: emulator, functions, stand-in
+    peak_bytes: int  # resident, all parts at one moment
+    peak_parts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """All that `measure` finds; seconds and bytes."""
+
+    picture_bytes: int
+    run_seconds: float  # the median of one after the other
+    bare_seconds: float
+    loads: tuple[Load, ...]
+    transitions: Mapping[int, int]  # of a run of so many pictures
+    invocations: Mapping[int, int]
+
+
+def measure() -> Runs:
+    """Measure on stacks of its own; each load has a new one, since a stack keeps the history of all that it ran."""
+    with _stack() as bench:
+        found = bench.run()
+        runs, bare = bench.alone()
+        counted = {count: bench.counted(count) for count in (1, 3)}
+    loads = []
+    for at_once in AT_ONCE:
+        with _stack() as bench:
+            loads.append(bench.load(at_once))
+    return Runs(
+        picture_bytes=json.loads(found["output"])["pictures"][0]["bytes"],
+        run_seconds=runs,
+        bare_seconds=bare,
+        loads=tuple(loads),
+        transitions={count: transitions for count, (transitions, _) in counted.items()},
+        invocations={count: invocations for count, (_, invocations) in counted.items()},
+    )
+
+
+@contextmanager
+def _stack() -> Iterator["_Bench"]:
+    """A stack from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        local = Local(folder=Path(folder), port=free_port(), settings=(), environment=environment, stand_in=("--paint-once",))
+        local = Local(folder=Path(folder), port=free_port(), settings=(), environment=own_environment(), stand_in=("--paint-once",))
         base_url = stack.up(local)["openai_base_url"]
         try:
-            _measure(target.local(local.outputs_file), base_url)
+            started = json.loads(local.processes_file.read_text())
+            yield _Bench(target.local(local.outputs_file), base_url, emulator=started["emulator"], stand_in=started["stand_in"])
         finally:
             stack.down(local, keep=False)
 
 
-def _measure(deployed: Target, base_url: str) -> None:
-    states = deployed.client("stepfunctions")
+class _Bench:
+    """A running stack and its two processes."""
 
-    def run(count: int = 1) -> dict[str, Any]:
-        request = json.dumps({"folder_name": "bench", "count": count})
-        arn = states.start_execution(stateMachineArn=deployed.state_machine_arn, input=request)["executionArn"]
-        while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+    def __init__(self, deployed: Target, base_url: str, **processes: int) -> None:
+        self._machine, self._states, self._processes = deployed.state_machine_arn, deployed.client("stepfunctions"), processes
+        self._bare = _bare_script(deployed, base_url)
+
+    def alone(self) -> tuple[float, float]:
+        """The median seconds of a run and of the bare script, one after the other."""
+        for _ in range(4):  # warm
+            self._bare()
+            self.run()
+        runs, bare = _each(self.run, ALONE), _each(self._bare, ALONE)
+        return statistics.median(runs), statistics.median(bare)
+
+    def load(self, at_once: int) -> Load:
+        """So many runs at once."""
+        self._runs_at_once(at_once, 4 * at_once)  # warm
+        with ThreadPoolExecutor(at_once) as pool:
+            bare = min(_each(lambda: list(pool.map(lambda _: self._bare(), range(PICTURES))), ROUNDS))
+        before = cpu_seconds(**self._processes)
+        with Memory(**self._processes) as memory:
+            seconds = min(_each(partial(self._runs_at_once, at_once, PICTURES), ROUNDS))
+        after = cpu_seconds(**self._processes)
+        return Load(
+            at_once=at_once,
+            pictures=ROUNDS * PICTURES,
+            pictures_per_second=PICTURES / seconds,
+            bare_pictures_per_second=PICTURES / bare,
+            cpu_seconds_per_picture={part: (after[part] - before[part]) / ROUNDS / PICTURES for part in after},
+            peak_bytes=memory.peak.total,
+            peak_parts=memory.peak.parts(),
+        )
+
+    def _start(self, count: int = 1) -> str:
+        request = json.dumps({"folder_name": "bench", "size": SIZE, "count": count})
+        return str(self._states.start_execution(stateMachineArn=self._machine, input=request)["executionArn"])
+
+    def run(self, count: int = 1) -> dict[str, Any]:
+        """One run of so many pictures, once it has ended."""
+        arn = self._start(count)
+        while (found := self._states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             time.sleep(POLL_SECONDS)
         if found["status"] != "SUCCEEDED":
             raise SystemExit(f"a run of the benchmark failed: {found['error']} {found['cause']}")
         return dict(found)
 
-    bare = _bare_script(deployed, base_url)
-    for work in (bare, run):  # warm
-        _at_once(work, 4 * LANES)
-    alone_bare, alone = _alone(bare, BARE), _alone(run, ALONE)
-    crowd_bare, crowd = _at_once(bare, AT_ONCE), _at_once(run, AT_ONCE)
-    table = Table(title="One picture of 1024x1024 a run", title_justify="left")
-    for column in ("", "bare script", "Easel", "ratio"):
-        table.add_column(column, justify="left" if not column else "right")
-    one_bare, one = statistics.median(alone_bare), statistics.median(alone)
-    table.add_row("median wall time, one at a time", f"{one_bare * 1000:.0f} ms", f"{one * 1000:.0f} ms", f"{one / one_bare:.2f}")
-    for name, ours, theirs in (
-        ("pictures a second, one at a time", ALONE / sum(alone), BARE / sum(alone_bare)),
-        (f"pictures a second, {LANES} at once", AT_ONCE / crowd, AT_ONCE / crowd_bare),
-    ):
-        table.add_row(name, f"{theirs:.1f}", f"{ours:.1f}", f"{ours / theirs:.2f}")
-    console = Console()
-    console.print(table)
-    for count in (1, 3):
-        transitions, invocations = _counted(states, run(count)["executionArn"])
-        console.print(f"count {count}: {transitions} state transitions, {invocations} Lambda invocations", highlight=False)
+    def _runs_at_once(self, at_once: int, times: int) -> None:
+        """Keep so many running. One caller asks for all: a question for each run would be a good part of the load."""
+        started = 0
+        while (running := self._count("RUNNING")) or started < times:
+            for _ in range(min(at_once - running, times - started)):
+                self._start()
+                started += 1
+            time.sleep(LOOK_SECONDS)
+        if self._count("FAILED"):
+            raise SystemExit("a run of the benchmark failed")
+
+    def _count(self, status: str) -> int:
+        return len(self._states.list_executions(stateMachineArn=self._machine, statusFilter=status, maxResults=100)["executions"])
+
+    def counted(self, count: int) -> tuple[int, int]:
+        """State transitions and invocations of a run of so many pictures."""
+        arn = self.run(count)["executionArn"]
+        pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        return sum("stateEnteredEventDetails" in event for event in events), sum(event["type"] == "TaskScheduled" for event in events)
 
 
 def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
@@ -82,35 +170,39 @@ def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
     def script() -> None:
         said = openai.chat.completions.create(model="gpt-6-luna", messages=[{"role": "user", "content": "Write an image prompt"}])
         prompt = said.choices[0].message.content or ""
-        made = openai.images.generate(model="gpt-image-2.6-flare", prompt=prompt, size="1024x1024", quality="medium", output_format="png")
+        made = openai.images.generate(model="gpt-image-2.6-flare", prompt=prompt, size=SIZE, quality="medium", output_format="png")
         picture = base64.b64decode(made.data[0].b64_json or "") if made.data else b""
         s3.put_object(Bucket=deployed.bucket, Key=f"bare/{uuid4().hex}.png", Body=picture)
 
     return script
 
 
-def _alone(work: Callable[[], Any], times: int) -> list[float]:
-    """Seconds of each, one after the other."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return taken
-
-
-def _at_once(work: Callable[[], Any], times: int) -> float:
-    """Seconds for all, some at once."""
+def _seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    with ThreadPoolExecutor(LANES) as pool:
-        list(pool.map(lambda _: work(), range(times)))
+    work()
     return time.perf_counter() - start
 
 
-def _counted(states: Any, arn: str) -> tuple[int, int]:
-    pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
-    events = [event for page in pages for event in page["events"]]
-    return sum("stateEnteredEventDetails" in event for event in events), sum(event["type"] == "TaskScheduled" for event in events)
+def _each(work: Callable[[], Any], times: int) -> list[float]:
+    """Seconds of each, one after the other."""
+    return [_seconds(work) for _ in range(times)]
+
+
+def main() -> None:
+    """Measure and print."""
+    found, console = measure(), Console(width=120, highlight=False)
+    table = Table(title=f"One picture of {found.picture_bytes / 1e6:.2f} MB a run", title_justify="left")
+    for column in ("at once", "pictures/s", "bare script", "CPU ms a picture", "peak MiB"):
+        table.add_column(column)
+    for load in found.loads:
+        cpu = ", ".join(f"{part} {seconds * 1000:.0f}" for part, seconds in load.cpu_seconds_per_picture.items())
+        peak = ", ".join(f"{part} {used / 2**20:.0f}" for part, used in load.peak_parts.items())
+        rates = f"{load.pictures_per_second:.1f}", f"{load.bare_pictures_per_second:.1f}"
+        table.add_row(str(load.at_once), *rates, cpu, f"{load.peak_bytes / 2**20:.0f}: {peak}")
+    console.print(table)
+    console.print(f"one run alone: {found.run_seconds * 1000:.0f} ms, the bare script: {found.bare_seconds * 1000:.0f} ms")
+    for count, transitions in found.transitions.items():
+        console.print(f"count {count}: {transitions} state transitions, {found.invocations[count]} Lambda invocations")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.openai_answers import answer, error_body, is_done, is_replaced, refusal
+from local.openai_answers import answer, error_body, is_done, is_replaced, refusal, written
 from local.openai_batch import ENDED, Batch, Outcome, unordered
 from local.openai_batch_input import Line, read
 from local.openai_faults import Faults
@@ -163,7 +163,7 @@ class Batches:
         """A line of a result. It is painted each time that it is read, and is the same each time."""
         true = outcome.status == 200 and outcome.body is None
         body = self._painter.answer(outcome.line.body, numbers, created=created) if true else outcome.body
-        return json.dumps(outcome.to_json(body)).encode() + b"\n"
+        return written(outcome.to_json(body)) + b"\n"
 
     def _keep(self, name: str, lines: Sequence[Numbered]) -> str | None:
         """The id of a file of these lines, None for one that has none."""

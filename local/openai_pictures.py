@@ -14,10 +14,13 @@ class Painter:
 
     def __init__(self, *, once: bool = False) -> None:
         self._once = once
-        self._encoded: Callable[..., str] = cache(_encoded) if once else _encoded
+        self._encoded: Callable[..., bytes] = cache(_encoded) if once else _encoded
 
     def answer(self, body: Mapping[str, Any], numbers: Sequence[int], *, created: int) -> dict[str, Any]:
-        """One picture for each number. The same words and number give the same picture, and another number another one."""
+        """One picture for each number, for `openai_answers.written`.
+
+        The same words and number give the same picture, and another number another one.
+        """
         width, height = check_image(body)
         made = {"output_format": body.get("output_format", "png"), "background": body.get("background", "auto")}
         look = {"width": width, "height": height, "compression": body.get("output_compression", 90), **made}
@@ -39,5 +42,5 @@ def usage(body: Mapping[str, Any], pictures: int) -> dict[str, Any]:
     return {"input_tokens": text, "input_tokens_details": details, "output_tokens": drawn, "total_tokens": text + drawn}
 
 
-def _encoded(words: str, **look: Any) -> str:
-    return base64.b64encode(paint(words, **look)).decode()
+def _encoded(words: str, **look: Any) -> bytes:
+    return base64.b64encode(paint(words, **look))

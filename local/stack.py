@@ -1,11 +1,13 @@
 """The stack on this machine: the emulator, the stand-in for OpenAI, the deploy, and the file that says where all of it is."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,12 +79,14 @@ def up(local: Local) -> dict[str, Any]:
         raise StackError(f"OPENAI_BASE_URL is {local.real_openai!r}: it has to begin with http:// or https://")
     if is_up(local):
         # The running stack's key stays as it is unless the caller brings another.
-        return _deploy(local, key=given)
+        with _synthesis(local) as finish:
+            return _deploy(local, finish, key=given)
     local.folder.mkdir(parents=True, exist_ok=True)
     down(local, keep=True)  # what is left of a stack whose emulator was killed
     try:
-        _start(local)
-        return _deploy(local, key=given or STAND_IN_KEY)
+        with _synthesis(local) as finish:
+            _start(local)
+            return _deploy(local, finish, key=given or STAND_IN_KEY)
     except BaseException:  # also Ctrl-C: what was started ends
         down(local, keep=True)
         raise
@@ -98,7 +102,7 @@ def down(local: Local, *, keep: bool) -> bool:
     local.outputs_file.unlink(missing_ok=True)
     if not keep:
         shutil.rmtree(local.folder / "emulator", ignore_errors=True)
-        shutil.rmtree(local.folder / "cdk.out", ignore_errors=True)
+        shutil.rmtree(_assembly(local), ignore_errors=True)
     return bool(started)
 
 
@@ -127,15 +131,22 @@ def _start(local: Local) -> None:
     _remember(local, started)
 
 
-def _deploy(local: Local, *, key: str | None) -> dict[str, Any]:
+def _synthesis(local: Local) -> AbstractContextManager[Callable[[], None]]:
+    return deploy.synthesis(local.settings, _assembly(local))
+
+
+def _assembly(local: Local) -> Path:
+    return local.folder / "cdk.out"
+
+
+def _deploy(local: Local, synthesized: Callable[[], None], *, key: str | None) -> dict[str, Any]:
     started = _started(local)
     if local.real_openai and local.real_openai != paid_server(local):
         raise StackError(f"the running stack calls {started['openai_base_url']}, not {local.real_openai}: `make down` first")
     endpoint, region = _endpoint(started["port"]), _region(local)
     clients = _clients(endpoint, region)
-    assembly = local.folder / "cdk.out"
-    deploy.synth(local.settings, assembly)
-    template = deploy.publish(assembly, endpoint=endpoint, s3=clients["s3"], account=ACCOUNT)
+    synthesized()
+    template = deploy.publish(_assembly(local), endpoint=endpoint, s3=clients["s3"], account=ACCOUNT)
     made = deploy.create_or_update(template, endpoint=endpoint, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
     if key:
         clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
@@ -162,9 +173,17 @@ def _start_stand_in(local: Local) -> "subprocess.Popen[bytes]":
     ready = local.folder / "openai.url"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready), *local.stand_in]
+    # Each thread that paints would keep memory of its own.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     with (local.folder / "openai.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own module
-            command, cwd=deploy.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=deploy.ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
 

@@ -6,7 +6,8 @@ closed it, delete the patch.
 api_failures        the HTTP API answers 500 for a function that fails, and tells nothing of it
 lambda_errors       a failure is named by the exception's class, and a handler that raised keeps its process
 lambda_logs         no 50 ms of waiting after a call that logs nothing
-lambda_workers      a bounded number of processes for each function; further calls queue; none outlives the emulator
+lambda_workers      a bounded number of processes for each function, few for quick calls; calls queue; none outlives the emulator
+object_bodies       the bytes of objects are on disk alone, also in a bucket with versions
 object_copies       CopyObject honours If-None-Match
 object_events       EventBridge is told the version of a new object
 states_timing       no pause before an execution; MaxDelaySeconds and JitterStrategy of a Retry count

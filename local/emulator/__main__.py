@@ -9,6 +9,7 @@ from local.emulator import (
     lambda_errors,
     lambda_logs,
     lambda_workers,
+    object_bodies,
     object_copies,
     object_events,
     states_distributed,
@@ -25,6 +26,7 @@ def _patch() -> None:
     lambda_errors.apply()
     lambda_logs.apply()
     lambda_workers.apply(_workers())
+    object_bodies.apply()
     object_copies.apply()
     object_events.apply()
     states_timing.apply()

@@ -1,8 +1,16 @@
-"""Gap: MiniStack starts a process for each call that finds all others busy, without a limit (it once reached 120)."""
+"""Gap: MiniStack starts a process at once for each call that finds all others busy, without a limit (it once reached 120).
+
+A process costs about a second of CPU before its first call, and 55 to 90 MB: more than most calls are worth. So a call first waits a
+moment for one that comes free, and only then is another started, one at a time: one for each core soon, since they can compute beside
+each other; further ones only where none has come free for as long as a start takes, as it is with calls that wait for OpenAI.
+"""
 
 import functools
+import os
 import threading
+import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -11,29 +19,96 @@ from ministack.services import lambda_svc
 from local.emulator.edits import replace
 
 AT_MOST = 4
+PATIENCE_S, START_S = 0.25, 1.0
+_LOOK_S = 0.1
+
+
+class Pool:
+    """When a call of one function goes on: with a process that is free, or as the one that starts another."""
+
+    def __init__(self, at_most: int, *, cores: int = os.cpu_count() or 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._at_most, self._cores, self._clock = at_most, cores, clock
+        self._freed = threading.Condition()
+        self._starting: Any = None
+        self._started_at = self._freed_at = 0.0
+
+    def lease(self, workers: Callable[[], Sequence[Any]], acquire: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
+        """A free process or a new one, as MiniStack gives it; waits for its time."""
+        since = self._clock()
+        with self._freed:
+            while not self.goes_on(workers(), since):
+                self._freed.wait(_LOOK_S)
+            worker, reason = acquire()
+            if reason == "spawn":
+                self._starting = worker
+        return worker, reason
+
+    def goes_on(self, workers: Sequence[Any], since: float) -> bool:
+        """Whether a call that has waited since then goes on now."""
+        if not workers or not all(worker.in_use for worker in workers):
+            return True
+        if self._starting is not None or len(workers) >= self._at_most:
+            return False
+        if len(workers) < self._cores:
+            return self._clock() - max(since, self._started_at) >= PATIENCE_S
+        return self._clock() - max(since, self._freed_at) >= START_S
+
+    def freed(self, worker: Any) -> None:
+        """One has done its call, or has been started."""
+        with self._freed:
+            self._freed_at = self._clock()
+            if self._starting is worker:
+                self._starting, self._started_at = None, self._freed_at
+            self._freed.notify()
 
 
 def apply(at_most: int = AT_MOST) -> None:
     """Give each function at most so many processes; further calls queue for a free one."""
-    seats: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(at_most))
+    pools: dict[str, Pool] = defaultdict(lambda: Pool(at_most))
 
-    def queueing(execute: Any) -> Any:
+    def counting(execute: Any) -> Any:
         @functools.wraps(execute)
-        def waiting(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        def executing(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
             # MiniStack counts a direct call as depth 1 but an execution's as 0; both are the outermost.
-            outermost = lambda_svc._invoke_depth.get() <= 1
             before = lambda_svc._invoke_depth.set(max(1, lambda_svc._invoke_depth.get()))
             try:
-                if not outermost:  # its caller holds a seat and waits for it: queueing could wait for ever
-                    return dict(execute(func, event, request_id))
-                with seats[(func.get("config") or func).get("FunctionName", "")]:
-                    return dict(execute(func, event, request_id))
+                return dict(execute(func, event, request_id))
             finally:
                 lambda_svc._invoke_depth.reset(before)
 
-        return waiting
+        return executing
 
-    replace(lambda_svc, "_execute_function_warm", queueing)
+    def queueing(acquire: Any) -> Any:
+        @functools.wraps(acquire)
+        def acquiring(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST") -> tuple[Any, str]:
+            take = functools.partial(acquire, name, config, code, qualifier=qualifier)
+            if lambda_svc._invoke_depth.get() > 1:  # its caller has a process and waits for it: queueing could wait for ever
+                found: tuple[Any, str] = take()
+                return found
+            key = lambda_runtime._worker_key(name, config, qualifier)
+            return pools[key].lease(lambda: lambda_runtime._workers.get(key, ()), take)
+
+        return acquiring
+
+    def telling(change: Any) -> Any:
+        @functools.wraps(change)
+        def changing(worker: Any) -> None:
+            try:
+                change(worker)
+            finally:
+                if worker is not None:  # it was killed
+                    pools[_key(worker)].freed(worker)
+
+        return changing
+
+    replace(lambda_svc, "_execute_function_warm", counting)
+    replace(lambda_svc, "acquire_worker", queueing)
+    replace(lambda_svc, "release_worker", telling)
+    replace(lambda_runtime.Worker, "_spawn", telling)
+
+
+def _key(worker: Any) -> str:
+    return str(lambda_runtime._worker_key(worker.func_name, worker.config, worker.config.get("Version", "$LATEST")))
 
 
 def end_all() -> None:

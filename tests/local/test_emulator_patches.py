@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from local.emulator import lambda_errors, states_timing
 from local.emulator.edits import PatchError, edit, edit_text, replace
+from local.emulator.lambda_workers import PATIENCE_S, START_S, Pool
 from tests.local.conftest import REGION, Emulator, happens_within, until
 
 CLOSED = "plain MiniStack now does as AWS does: delete the patch"
@@ -25,6 +27,8 @@ class InputError(Exception):
     pass
 
 def handler(event, context):
+    if "present" in event:
+        pathlib.Path(event["present"], str(os.getpid())).touch()
     if "wait_for" in event:
         while not os.path.exists(event["wait_for"]):
             time.sleep(0.01)
@@ -160,6 +164,86 @@ def test_calls_queue_for_a_bounded_number_of_processes(plain: Emulator, patched:
     answered = processes(patched, {"seconds": 0.1})
     assert len(answered) == 8
     assert len(set(answered)) <= 3
+
+
+def test_slow_calls_get_all_the_processes_there_may_be(patched: Emulator, tmp_path: Path) -> None:
+    function, present, released = patched.create_function(STEP, timeout=60), tmp_path / "present", tmp_path / "released"
+    present.mkdir()
+    event = {"present": str(present), "wait_for": str(released)}
+    with ThreadPoolExecutor(8) as callers:
+        answers = [callers.submit(patched.invoke, function, event) for _ in range(8)]
+        try:
+            until(lambda: len(list(present.iterdir())) == 3)
+        finally:
+            released.touch()
+    assert {str(answer.result()["process"]) for answer in answers} == {process.name for process in present.iterdir()}
+    assert len(list(present.iterdir())) == 3
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Process:
+    in_use: bool = True
+
+
+def pool_of(processes: list[Process], clock: Clock) -> Pool:
+    """A function's pool on a machine of two cores, with processes that were all started, and are busy."""
+    pool = Pool(4, cores=2, clock=clock)
+    for process in processes:
+        pool.lease(list, lambda process=process: (process, "spawn"))  # type: ignore[misc]
+        pool.freed(process)
+    return pool
+
+
+def test_a_call_takes_a_free_process_or_starts_the_first() -> None:
+    assert Pool(4).goes_on([], since=0)
+    assert pool_of([Process()], clock := Clock()).goes_on([Process(), Process(in_use=False)], since=clock.now)
+
+
+def test_a_process_for_each_core_is_started_soon() -> None:
+    busy, clock = [Process()], Clock()
+    pool, since = pool_of(busy, clock), clock.now
+    assert not pool.goes_on(busy, since)
+    clock.now += PATIENCE_S
+    assert pool.goes_on(busy, since)
+    assert not pool.goes_on(busy, clock.now), "each call has a patience of its own"
+
+
+def test_processes_are_started_one_at_a_time() -> None:
+    busy, clock = [Process()], Clock()
+    pool, since = pool_of(busy, clock), clock.now
+    clock.now += 100
+    busy.append(started := Process())
+    pool.lease(list, lambda: (started, "spawn"))
+    clock.now += 100
+    assert not pool.goes_on(busy, since)
+    pool.freed(started)  # it is there, though with its first call
+    assert not pool.goes_on(busy, since)
+    clock.now += START_S
+    assert pool.goes_on(busy, since)
+
+
+def test_quick_calls_get_no_more_processes_than_there_are_cores() -> None:
+    busy, clock = [Process(), Process()], Clock()
+    pool, since = pool_of(busy, clock), clock.now
+    for _ in range(100):  # one comes free before long, again and again, and others are quicker to take it
+        clock.now += START_S * 0.9
+        assert not pool.goes_on(busy, since)
+        pool.freed(busy[0])
+
+
+def test_slow_calls_get_no_more_processes_than_are_allowed() -> None:
+    busy, clock = [Process() for _ in range(4)], Clock()
+    pool = pool_of(busy, clock)
+    clock.now += 100
+    assert pool.goes_on(busy[:3], since=0)
+    assert not pool.goes_on(busy, since=0)
 
 
 def test_a_function_that_calls_itself_does_not_queue_behind_itself(patched: Emulator) -> None:

@@ -48,6 +48,11 @@ def folders_of_workers(folder: Path) -> list[Path]:
     return list(folder.glob("tmp/ministack-lambda-*"))
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_the_environment_holds_no_secret_and_all_state_in_the_folder(tmp_path: Path) -> None:
     base = {"OPENAI_API_KEY": "x", "PYTHONPATH": "x", "AWS_PROFILE": "x", "AWS_SECRET_ACCESS_KEY": "real", "HOME": "/home"}
     env = process.environment(base, port=4567, folder=tmp_path, region=REGION)
@@ -102,6 +107,50 @@ def test_a_kept_stack_comes_back_with_all_that_it_had(tmp_path: Path, started: l
     assert second.ended(second.begin(machine))["error"] == "Red"
     second.states.redrive_execution(executionArn=execution)
     assert second.ended(execution)["redriveCount"] == 1
+
+
+# object_bodies
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux alone tells it so simply")
+def test_the_bytes_of_versions_are_on_disk_alone(tmp_path: Path, started: list[int]) -> None:
+    size, count = 2_000_000, 32
+
+    def growth(module: str) -> float:
+        """How much more memory the emulator has for each byte that was put."""
+        s3 = start(tmp_path / module, started, module=module).s3
+        s3.create_bucket(Bucket="versions", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="versions", Key="first", Body=bytes(size))
+        before = resident(started[-1])
+        for number in range(count):
+            s3.put_object(Bucket="versions", Key=f"key-{number}", Body=bytes(size))
+        return (resident(started[-1]) - before) / (size * count)
+
+    assert growth("ministack") > 0.9, "plain MiniStack now drops them: delete the patch"
+    assert growth("local.emulator") < 0.3
+
+
+def test_each_version_can_be_read_also_after_a_restart(tmp_path: Path, started: list[int]) -> None:
+    s3 = start(tmp_path, started).s3
+    s3.create_bucket(Bucket="versions", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    versions = {s3.put_object(Bucket="versions", Key="key", Body=body)["VersionId"]: body for body in (b"first", b"second")}
+    versions[s3.copy_object(Bucket="versions", Key="key", CopySource="versions/key")["VersionId"]] = b"second"
+    marker = s3.delete_object(Bucket="versions", Key="key")["VersionId"]
+
+    def read(**version: str) -> bytes:
+        return bytes(s3.get_object(Bucket="versions", Key="key", **version)["Body"].read())
+
+    assert {version: read(VersionId=version) for version in versions} == versions
+    process.stop(started[0])
+    s3 = start(tmp_path, started).s3
+    assert {version: read(VersionId=version) for version in versions} == versions
+    s3.delete_object(Bucket="versions", Key="key", VersionId=marker)
+    assert read() == b"second"
+    s3.delete_object(Bucket="versions", Key="key", VersionId=list(versions)[-1])
+    s3.delete_object(Bucket="versions", Key="key", VersionId=list(versions)[-2])
+    assert read() == b"first"
 
 
 def test_plain_ministack_leaves_folders_of_workers_behind(tmp_path: Path, started: list[int]) -> None:

@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from local import deploy
+from local.openai_answers import written
 from local.openai_limits import SlidingWindow
 from tests.local.conftest import until
 from tests.local_stack import LocalStack
@@ -268,3 +269,13 @@ def test_a_slow_batch_passes_its_statuses_and_a_cancelled_one_keeps_its_part(sta
     with pytest.raises(openai.ConflictError):
         account.api.batches.cancel(first.id)
     assert account.after(first).status == "completed"
+
+
+# openai_answers
+
+
+def test_pictures_are_written_into_an_answer_as_they_are() -> None:
+    answer = {"data": [{"b64_json": b"Zmlyc3Q="}, {"b64_json": b"c2Vjb25k"}], "said": 'a "quoted" word', "usage": None}
+    said = {"data": [{"b64_json": "Zmlyc3Q="}, {"b64_json": "c2Vjb25k"}], "said": 'a "quoted" word', "usage": None}
+    assert json.loads(written(answer)) == said
+    assert json.loads(written(said)) == said

@@ -1,0 +1,222 @@
+"""The peer of Easel: n8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `python -m bench.n8n`.
+
+n8n is installed once (3 GB, some six minutes) and keeps its own defaults: executions and pictures are saved, SQLite, one process and its
+task runner. The workflow differs from the people's in four things. A webhook starts it, which answers when the picture is stored, so that
+many can run at once. Each execution has a key of its own: the original's name is the same all day. The bucket's name has a dot, since the
+AWS S3 node takes a custom endpoint only with path-style names. And that node creates no bucket at such an endpoint: the S3 node does.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from openai import OpenAI
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from bench.memory import Memory
+from infra import NODE
+from local import interruption, stack
+from local.deploy import ROOT
+from local.emulator.process_table import living
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+
+VERSION = "2.41.1"
+INSTALLED = ROOT / ".local" / "n8n"
+LOG = INSTALLED / "log"
+N8N, NPM = INSTALLED / "node_modules" / "n8n" / "bin" / "n8n", NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+WORKFLOW, WORKFLOW_ID = Path(__file__).parent / "n8n" / "workflow.json", "easelpeer"
+BUCKET = f"bucket.{WORKFLOW_ID}"
+# As in the workflow: of the sizes that n8n offers, the stand-in's PNG of this one is the nearest to 1.5 MB (1,442,037 bytes).
+SIZE: Final = "1536x1024"
+OFF = ("DIAGNOSTICS", "VERSION_NOTIFICATIONS", "TEMPLATES", "PERSONALIZATION", "DYNAMIC_BANNERS", "LICENSE_AUTO_RENEW")
+START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """n8n with so many runs at once: its best rate, and the most bytes that its processes had resident at one moment."""
+
+    at_once: int
+    pictures_a_second: float
+    resident: int
+
+
+def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measured]:
+    """Measure each number of runs at once on an n8n started for it; everything else is brought up once, and all of it ends here.
+
+    The rate is the best of some repetitions, after half a repetition to warm up. Raises SystemExit for a run that fails and for a picture
+    that is not in the bucket as the stand-in painted it.
+    """
+    _install()
+    LOG.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        local = Local(folder=folder / "stack", port=free_port(), settings=(), environment=own_environment(), stand_in=("--paint-once",))
+        try:
+            aws = LocalStack(stack.up(local))
+            environment = _environment(folder / "n8n")
+            _import(environment, aws.outputs)
+            return [_measured(environment, aws, lanes, repetitions, runs) for lanes in at_once]
+        finally:
+            stack.down(local, keep=False)
+
+
+def _measured(environment: Mapping[str, str], aws: LocalStack, lanes: int, repetitions: int, runs: int) -> Measured:
+    url, rates = f"http://127.0.0.1:{environment['N8N_PORT']}/webhook/paint", []
+    with _running([str(N8N), "start"], environment) as n8n, ThreadPoolExecutor(lanes) as pool:
+        size = _checked(aws, _first_run(n8n, url))
+        list(pool.map(_run, [url] * (runs // 2)))
+        before = len(_stored(aws))
+        with Memory(emulator=n8n.pid, stand_in=0) as memory:  # it sums up a group of processes, n8n's here
+            for _ in range(repetitions):
+                start = time.perf_counter()
+                list(pool.map(_run, [url] * runs))
+                rates.append(runs / (time.perf_counter() - start))
+    stored = _stored(aws)
+    if len(stored) - before != repetitions * runs or set(stored) != {size}:
+        raise SystemExit(f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all have {set(stored)} bytes")
+    return Measured(at_once=lanes, pictures_a_second=max(rates), resident=max(sample.total for sample in memory.samples))
+
+
+def _run(url: str) -> str:
+    """The key of the picture."""
+    with urlopen(url, data=b"", timeout=RUN_SECONDS) as answer:  # noqa: S310 - loopback
+        return str(json.loads(answer.read())["Key"])
+
+
+def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
+    """The first run that n8n takes: until it has started it refuses the connection, says so in words, or knows no such webhook."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return _run(url)
+        except (URLError, ValueError) as error:
+            failed = isinstance(error, HTTPError) and error.code != 404
+            if failed or n8n.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"n8n makes no picture: {error}; see {LOG}") from error
+            time.sleep(0.1)
+
+
+def _checked(aws: LocalStack, key: str) -> int:
+    """The size of a stored picture, which has to be the PNG that the stand-in gives everyone."""
+    client = OpenAI(api_key="any", base_url=aws.outputs["openai_base_url"])
+    made = client.images.generate(model="gpt-image-2.6-flare", prompt="any", size=SIZE, quality="medium")
+    stored = aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    if not made.data or stored != b64decode(made.data[0].b64_json or ""):
+        raise SystemExit(f"n8n stored {len(stored):,} bytes in {key} that are not the picture")
+    with Image.open(BytesIO(stored), formats=["PNG"]) as image:
+        image.verify()
+    return len(stored)
+
+
+def _stored(aws: LocalStack) -> list[int]:
+    """The sizes of the pictures in n8n's bucket."""
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return [found["Size"] for page in pages for found in page["Contents"] if found["Key"].endswith(".png")]
+
+
+def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
+    """Give n8n its credentials and the workflow, and turn the workflow on."""
+    keys = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
+    credentials = [
+        {"id": "easelopenai", "name": "OpenAI", "type": "openAiApi", "data": {"apiKey": "any", "url": outputs["openai_base_url"]}},
+        {"id": "easelaws", "name": "AWS", "type": "aws", "data": keys | {"customEndpoints": True, "s3Endpoint": outputs["endpoint"]}},
+        {"id": "easels3", "name": "S3", "type": "s3", "data": keys | {"endpoint": outputs["endpoint"], "forcePathStyle": True}},
+    ]
+    given = Path(environment["HOME"]) / "credentials.json"
+    given.write_text(json.dumps(credentials))
+    _done([str(N8N), "import:credentials", f"--input={given}"], environment)
+    _done([str(N8N), "import:workflow", f"--input={WORKFLOW}"], environment)
+    _done([str(N8N), "publish:workflow", f"--id={WORKFLOW_ID}"], environment)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """All that n8n sees: it writes into `home` only, listens on loopback, and calls nobody of its own accord."""
+    home.mkdir()
+    return {
+        "PATH": f"{NODE.parent}{os.pathsep}{os.defpath}",
+        **dict.fromkeys(("HOME", "TMPDIR", "N8N_USER_FOLDER"), str(home)),
+        **{"N8N_LISTEN_ADDRESS": "127.0.0.1", "N8N_PORT": str(free_port()), "N8N_RUNNERS_BROKER_PORT": str(free_port())},
+        **{f"N8N_{name}_ENABLED": "false" for name in OFF},
+        "N8N_DISABLED_MODULES": "mcp-registry,community-packages",  # they ask for lists of what there is
+    }
+
+
+def _install() -> None:
+    """Install n8n unless it is there.
+
+    Of its packages' install scripts only SQLite's is run, which compiles: others fetch what is not on npm and not used here.
+    """
+    made = INSTALLED / "version"
+    if made.is_file() and made.read_text() == VERSION:
+        return
+    print(f"Installing n8n {VERSION}: minutes, once …", file=sys.stderr)
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "npm_config_nodedir": str(NODE.parents[1]), "npm_config_build_from_source": "true"}
+    quiet = ["--prefix", str(INSTALLED), "--no-audit", "--no-fund"]
+    _done([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
+    _done([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
+    made.write_text(VERSION)
+
+
+def _done(script: Sequence[str], environment: Mapping[str, str]) -> None:
+    with _running(script, environment) as process:
+        if process.wait():
+            raise SystemExit(f"{' '.join(script[:2])} ended with status {process.returncode}; see {LOG}")
+
+
+@contextmanager
+def _running(script: Sequence[str], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """Node with a script, in a group of processes that ends with the block."""
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with LOG.open("ab") as log, interruption.held():
+            process = subprocess.Popen(  # noqa: S603 - our own arguments
+                [NODE, *script], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        yield process
+    finally:
+        if process:
+            with interruption.held():
+                _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + END_SECONDS
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_)
+        while living(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    process.wait()
+
+
+def main() -> None:
+    """Print a table."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started has to end then too, as on Ctrl-C
+    table = Table("runs at once", "pictures a second", "resident MiB", title=f"n8n {VERSION}", title_justify="left")
+    for found in measure((1, 4, 16)):
+        table.add_row(f"{found.at_once}", f"{found.pictures_a_second:.1f}", f"{found.resident / 2**20:.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
