@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--n8n", action="store_true", help="measure n8n, too")
     with_n8n = parser.parse_args().n8n
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that all that was started ends
     figures: Figures = []
     parts = [_paint(figures), _cold(figures), _zips(figures), _frame(figures), _sizes(figures)]
     measured = runs.measure()

@@ -1,4 +1,4 @@
-"""The peer of Easel: n8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `python -m bench.n8n`.
+"""The peer of Easel: n8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `make bench N8N=1`.
 
 n8n is installed once (3 GB, some six minutes) and keeps its own defaults: executions and pictures are saved, SQLite, one process and its
 task runner. The workflow differs from the people's in four things. A webhook starts it, which answers when the picture is stored, so that
@@ -26,8 +26,6 @@ from urllib.request import urlopen
 
 from openai import OpenAI
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from bench.memory import Memory
 from infra import NODE
@@ -61,8 +59,8 @@ class Measured:
 def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measured]:
     """Measure each number of runs at once on an n8n started for it; everything else is brought up once, and all of it ends here.
 
-    The rate is the best of some repetitions, after half a repetition to warm up. Raises SystemExit for a run that fails and for a picture
-    that is not in the bucket as the stand-in painted it.
+    The rate is the best of some repetitions, after half a repetition to warm up. Raises HTTPError for a run that fails, whose cause is in
+    n8n's log, and SystemExit for a picture that is not in the bucket as the stand-in painted it.
     """
     _install()
     LOG.unlink(missing_ok=True)
@@ -207,16 +205,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         while living(process.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
     process.wait()
-
-
-def main() -> None:
-    """Print a table."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started has to end then too, as on Ctrl-C
-    table = Table("runs at once", "pictures a second", "resident MiB", title=f"n8n {VERSION}", title_justify="left")
-    for found in measure((1, 4, 16)):
-        table.add_row(f"{found.at_once}", f"{found.pictures_a_second:.1f}", f"{found.resident / 2**20:.0f}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,8 +19,6 @@ from typing import Any
 from uuid import uuid4
 
 from openai import OpenAI
-from rich.console import Console
-from rich.table import Table
 
 from bench.memory import Memory, cpu_seconds
 from local import stack
@@ -186,24 +184,3 @@ def _seconds(work: Callable[[], Any]) -> float:
 def _each(work: Callable[[], Any], times: int) -> list[float]:
     """Seconds of each, one after the other."""
     return [_seconds(work) for _ in range(times)]
-
-
-def main() -> None:
-    """Measure and print."""
-    found, console = measure(), Console(width=120, highlight=False)
-    table = Table(title=f"One picture of {found.picture_bytes / 1e6:.2f} MB a run", title_justify="left")
-    for column in ("at once", "pictures/s", "bare script", "CPU ms a picture", "peak MiB"):
-        table.add_column(column)
-    for load in found.loads:
-        cpu = ", ".join(f"{part} {seconds * 1000:.0f}" for part, seconds in load.cpu_seconds_per_picture.items())
-        peak = ", ".join(f"{part} {used / 2**20:.0f}" for part, used in load.peak_parts.items())
-        rates = f"{load.pictures_per_second:.1f}", f"{load.bare_pictures_per_second:.1f}"
-        table.add_row(str(load.at_once), *rates, cpu, f"{load.peak_bytes / 2**20:.0f}: {peak}")
-    console.print(table)
-    console.print(f"one run alone: {found.run_seconds * 1000:.0f} ms, the bare script: {found.bare_seconds * 1000:.0f} ms")
-    for count, transitions in found.transitions.items():
-        console.print(f"count {count}: {transitions} state transitions, {found.invocations[count]} Lambda invocations")
-
-
-if __name__ == "__main__":
-    main()

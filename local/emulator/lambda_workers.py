@@ -19,7 +19,7 @@ from ministack.services import lambda_svc
 from local.emulator.edits import replace
 
 AT_MOST = 4
-PATIENCE_S, START_S = 0.25, 1.0
+PATIENCE_S, START_S = 0.5, 1.0
 _LOOK_S = 0.1
 
 
