@@ -43,11 +43,14 @@ def _parsed(content: bytes) -> Any:
 def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytes:
     # A timeout of httpx2 bounds each read, not the whole: the headers had all of the time, the body has what is left of it.
     answer.http_response.request.extensions["timeout"]["read"] = max(0.1, min(MAX_SILENCE_SECONDS, end - time.monotonic()))
-    content = io.BytesIO()  # it grows in place, and gives what it holds without a copy
+    # As large as the server says at once: growing leaves a hole in memory. It gives what it holds without a copy.
+    said = answer.headers.get("content-length", "")
+    content = io.BytesIO(bytes(min(int(said), MAX_BYTES)) if said.isdecimal() else b"")
     for chunk in answer.iter_bytes():  # as they come: a chunk size would wait until one is full
         content.write(chunk)
         if content.tell() > MAX_BYTES:
             raise TransientError(f"{doing} is larger than {MAX_BYTES:,} bytes", possibly_paid=True)
         if time.monotonic() > end:
             raise TransientError(f"{doing} took too long: {content.tell():,} bytes came", possibly_paid=True)
+    content.truncate()
     return content.getvalue()

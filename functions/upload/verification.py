@@ -55,7 +55,9 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
 
 
 def _thumbnail(image: Image.Image) -> bytes:
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    # Nothing else needs the picture any more, so one that has this mode is not copied.
+    small = image if image.mode == mode else image.convert(mode)
     small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
     out = io.BytesIO()
     small.save(out, "WEBP", quality=80)
