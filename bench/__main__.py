@@ -42,6 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--n8n", action="store_true", help="measure n8n, too")
     with_n8n = parser.parse_args().n8n
+    if not Path("/proc/self/clear_refs").exists():
+        raise SystemExit("the benchmark reads memory and CPU from /proc: it runs on Linux alone")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that all that was started ends
     figures: Figures = []
     parts = [_paint(figures), _cold(figures), _zips(figures), _frame(figures), _sizes(figures)]
