@@ -60,7 +60,7 @@ def _paint(figures: Figures) -> str:
     rows: list[tuple[str, ...]] = []
     with sink.running() as where:
         for size, count in SIZES.items():
-            once = partial(painters.once, size=size, count=count, environment=os.environ | cold.ENVIRONMENT | where)
+            once = partial(painters.once, size=size, count=count, environment=os.environ | cold.ENVIRONMENT | cold.ON_LAMBDA | where)
             told = _in_turns(tuple(painters.PAINTERS), once, f"pictures of {size:,} bytes")
             rows += _painted(
                 size, {name: {kind: min(one[kind] for one in all_) for kind in all_[0]} for name, all_ in told.items()}, figures
@@ -71,7 +71,9 @@ def _paint(figures: Figures) -> str:
 
 
 def _painted(size: int, least: Mapping[str, Mapping[str, float]], figures: Figures) -> Iterator[tuple[str, ...]]:
-    ours, bare, floor = least["Easel"], least["bare script"]["cpu_seconds"], least["floor"]["cpu_seconds"]
+    # The worse of two: a server need not say how long its answer is.
+    ours = {kind: max(least[name][kind] for name in ("Easel", "Easel, size untold")) for kind in least["Easel"]}
+    bare, floor = least["bare script"]["cpu_seconds"], least["floor"]["cpu_seconds"]
     mb = f"{size / MB:g} MB"
     if size == painters.USUAL:
         figures.append((f"image step, CPU a picture of {mb} / bare script", f"{ours['cpu_seconds'] / bare:.2f}", "≤ 0.55"))
@@ -80,8 +82,10 @@ def _painted(size: int, least: Mapping[str, Mapping[str, float]], figures: Figur
         figures.append((f"image step, resident with a picture of {mb}", f"{ours['resident_bytes'] / MB:.0f} MB", "≤ 110 MB"))
     figures.append((f"image step, CPU a picture of {mb} / floor", f"{ours['cpu_seconds'] / floor:.2f}", "≤ 3.0"))
     for name, took in least.items():
-        cpu, peak, resident = took["cpu_seconds"], took["peak_bytes"] / size, took["resident_bytes"] / MB
-        yield mb, name, f"{cpu * 1000:.1f}", f"{cpu / bare:.2f}", f"{cpu / floor:.2f}", f"{peak:.2f}", f"{resident:.0f}"
+        cpu, resident = took["cpu_seconds"], took["resident_bytes"] / MB
+        # A picture as large as the one before finds its memory there already: that says nothing.
+        peak = f"{took['peak_bytes'] / size:.2f}" if size != painters.USUAL else "–"
+        yield mb, name, f"{cpu * 1000:.1f}", f"{cpu / bare:.2f}", f"{cpu / floor:.2f}", peak, f"{resident:.0f}"
 
 
 def _cold(figures: Figures) -> str:
@@ -204,7 +208,8 @@ def _machine() -> Iterator[str]:
     yield f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()}, {memory:.0f} GiB, {platform.system()}"
     yield f"Python {platform.python_version()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}"
     yield ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    yield f"Each comparison in turns, the least of {ROUNDS} counts."
+    yield f"The image step, cold starts, imports and frame: in turns, the least of {ROUNDS} counts."
+    yield "Local stack and n8n: one after the other, the best of 3 rounds. Gallery: the median of 40 calls."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""A server on loopback, over TLS, that is OpenAI's image endpoint and a bucket at once, for the benchmark of what a client costs.
+"""A server on loopback, over TLS, that is OpenAI's image endpoint, a secret and a bucket at once, for the benchmark of what a client costs.
 
 A picture is as large as its prompt says in bytes, and its answer is made once; what is put is read and thrown away. It checks that what is
 put has the size that its key says, so that nobody is quick by doing less.
@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 
@@ -35,7 +36,9 @@ def running() -> Iterator[dict[str, str]]:
         authority.cert_pem.write_to_path(str(trusted))
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
         command = [sys.executable, "-m", "bench.sink", str(own)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - ourselves
+        # At its end it complains of connections that clients have just left.
+        quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        with subprocess.Popen(command, **quiet) as server:  # noqa: S603 - ourselves
             try:
                 port = server.stdout.readline().strip() if server.stdout else ""
                 url = f"https://127.0.0.1:{port}"
@@ -55,6 +58,16 @@ async def _paint(request: Request) -> Response:
     return Response(_answer(int((await request.json())["prompt"])), media_type="application/json")
 
 
+async def _paint_untold(request: Request) -> Response:
+    """The same without saying before how long it is."""
+    answer = _answer(int((await request.json())["prompt"]))
+    return StreamingResponse(iter([answer]), media_type="application/json")
+
+
+async def _secret(_request: Request) -> Response:
+    return JSONResponse({"SecretString": "any"})
+
+
 async def _put(request: Request) -> Response:
     came = 0
     async for chunk in request.stream():
@@ -72,7 +85,12 @@ async def _serve(certificate: str) -> None:
     config.alpn_protocols = ["http/1.1"]
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     print(listening.getsockname()[1], flush=True)
-    routes = [Route("/v1/images/generations", _paint, methods=["POST"]), Route("/{bucket}/{who}/{size}", _put, methods=["PUT"])]
+    routes = [
+        Route("/v1/images/generations", _paint, methods=["POST"]),
+        Route("/untold/v1/images/generations", _paint_untold, methods=["POST"]),
+        Route("/", _secret, methods=["POST"]),
+        Route("/{bucket}/{who}/{size}", _put, methods=["PUT"]),
+    ]
     await serve(Starlette(routes=routes), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
 
 

@@ -11,6 +11,7 @@ import os
 
 ON_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
-# No import leaves garbage, and to look for some takes a tenth of a cold start; cold_start.py turns the collector on again.
+# Imports leave little garbage, and to look for it takes a tenth of a cold start; cold_start.py turns the collector on again. Read here and
+# not in settings.py, since it has to be off before anything else is imported.
 if ON_LAMBDA:
     gc.disable()

@@ -8,7 +8,7 @@ from functions import ON_LAMBDA
 
 
 def ready(*resources: Callable[[], object]) -> None:
-    """The last line of a handler's module: on Lambda, make what the calls will ask these cached functions for.
+    """The last line of a handler's module: on Lambda, call these functions, which keep what they make, before any call does.
 
     Elsewhere nothing is made: an import needs neither environment nor credentials.
     """

@@ -24,7 +24,7 @@ from infra.function import ARCHITECTURE, RUNTIME
 
 PINS = Path(__file__).parent / "layer_pins"
 BUILT = ROOT / ".layers"
-# The openai layer leaves to pydantic's what both need; who uses the one has the other, too.
+# The openai layer leaves to pydantic's what both need; who uses the one has the other, too. A function may have five.
 NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
 # The services that the functions call; botocore comes with the descriptions of 400 others.
 SERVICES = ("dynamodb", "s3", "secretsmanager", "stepfunctions", "sts")
@@ -82,7 +82,8 @@ class Layers(Construct):
 def build(name: str, target: Target = LAMBDA) -> Path:
     """The folder of a layer, built now unless the same was built before. Raises LayerError."""
     pins = PINS / f"{name}.txt"
-    recipe = repr((target, target.compiles, UNUSED, UNUSED_IN.get(name), SERVICES)).encode()
+    # With this file in it: what is built otherwise is built anew.
+    recipe = f"{target} {target.compiles}".encode() + Path(__file__).read_bytes()
     built = BUILT / f"{name}-{hashlib.sha256(pins.read_bytes() + recipe).hexdigest()[:12]}"
     if built.is_dir():
         return built

@@ -44,7 +44,7 @@ class EaselStack(Stack):
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
             prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai", "pydantic")),
-            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=384, layers=("openai", "pydantic", "pybase64")),
+            image=self._step("Image", timeout=Duration.minutes(5), memory_mb=448, layers=("openai", "pydantic", "pybase64")),
             upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )

@@ -40,18 +40,18 @@ def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], No
     command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(outdir)]
     # The CDK's check of the template costs more CPU than all else, and changes nothing in it; `make synth` and the tests have it checked.
     unchecked = {**os.environ, "CDK_VALIDATION": "false"}
-    app = subprocess.Popen(command, cwd=ROOT, env=unchecked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=unchecked, **quiet) as app:  # noqa: S603 - our own app
 
-    def finish() -> None:
-        _, said = app.communicate()
-        if app.returncode:
-            raise DeployError(said.strip() or "synth failed")
+        def finish() -> None:
+            _, said = app.communicate()
+            if app.returncode:
+                raise DeployError(said.strip() or "synth failed")
 
-    try:
-        yield finish
-    finally:
-        app.kill()
-        app.wait()
+        try:
+            yield finish
+        finally:
+            app.terminate()
 
 
 def publish(assembly: Path, *, endpoint: str, s3: Any, account: str) -> str:

@@ -12,6 +12,7 @@ from functions.errors import TransientError
 
 # A picture of 64 MiB, the most that the upload step takes, in base64, and some JSON around it.
 MAX_BYTES = 64 * 1024 * 1024 * 4 // 3 + 1024 * 1024
+USUAL_BYTES = 16 * 1024 * 1024  # more than any picture of today's models, where the server does not say
 # The server sends an answer once it has all of it: a longer silence in the middle is a broken connection. A call can outlast its
 # time by as much.
 MAX_SILENCE_SECONDS = 20.0
@@ -43,9 +44,9 @@ def _parsed(content: bytes) -> Any:
 def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytes:
     # A timeout of httpx2 bounds each read, not the whole: the headers had all of the time, the body has what is left of it.
     answer.http_response.request.extensions["timeout"]["read"] = max(0.1, min(MAX_SILENCE_SECONDS, end - time.monotonic()))
-    # As large as the server says at once: growing leaves a hole in memory. It gives what it holds without a copy.
+    # Large enough from the start: growing leaves a hole in memory, and what is not written takes none. It gives what it holds uncopied.
     said = answer.headers.get("content-length", "")
-    content = io.BytesIO(bytes(min(int(said), MAX_BYTES)) if said.isdecimal() else b"")
+    content = io.BytesIO(bytes(min(int(said), MAX_BYTES) if said.isdecimal() else USUAL_BYTES))
     for chunk in answer.iter_bytes():  # as they come: a chunk size would wait until one is full
         content.write(chunk)
         if content.tell() > MAX_BYTES:

@@ -39,13 +39,9 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
             image.verify()
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             image.load()
-            return Verified(
-                extension=extension,
-                content_type=content_type,
-                width=image.width,
-                height=image.height,
-                thumbnail=_thumbnail(image),
-            )
+            width, height = image.size
+            thumbnail = _thumbnail(image)
+            return Verified(extension=extension, content_type=content_type, width=width, height=height, thumbnail=thumbnail)
     except BadImageError:
         raise
     # Pillow's decoders raise whatever their code stumbles over in a damaged file: OSError, SyntaxError, ValueError, IndexError …
@@ -55,8 +51,8 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
 
 
 def _thumbnail(image: Image.Image) -> bytes:
+    """May shrink the picture itself."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    # Nothing else needs the picture any more, so one that has this mode is not copied.
     small = image if image.mode == mode else image.convert(mode)
     small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
     out = io.BytesIO()

@@ -1,4 +1,7 @@
-"""Gap: in a bucket with versions each object's bytes stay in memory for good, although they are on disk and read from there."""
+"""Gap: in a bucket with versions each object's bytes stay in memory for good, although they are on disk and read from there.
+
+Where the disk is full, MiniStack only warns when it sets an overwritten version aside: that version is gone then, on a local stack alone.
+"""
 
 import functools
 from typing import Any

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from functions.adapters import aws
 from functions.adapters.budget import Budget
+from functions.adapters.object_store import ObjectStore
 from functions.adapters.records import Records
 from functions.adapters.table import CONFLICT_TRIES, Table
 from functions.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
@@ -87,3 +88,24 @@ def test_a_condition_that_fails_beside_a_conflict_is_an_answer(table: Table) -> 
     table.write(table.put_if_absent({"pk": "a", "sk": "b"}))
     assert table.write(table.put_if_absent({"pk": "a", "sk": "b"}), table.put_if_absent({"pk": "c", "sk": "d"})) == [False, True]
     assert table.get("c", "d") is None
+
+
+def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_DEFAULT_REGION", "eu-west-1")):
+        monkeypatch.setenv(name, value)
+    sent: list[Any] = []
+
+    class Sent(Exception):  # noqa: N818 - it ends the call before it reaches a network
+        """What would go out has been seen."""
+
+    def see(request: Any, **_: Any) -> None:
+        sent.append(request)
+        raise Sent
+
+    client = aws.client("s3", tries=1)
+    client.meta.events.register("before-send.s3", see)
+    with pytest.raises(Sent):
+        ObjectStore(client, bucket="bucket", owner="1" * 12).put("key", b"bytes", content_type="image/png", sha256="00" * 32)
+    headers = {name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in sent[0].headers.items()}
+    assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert "x-amz-checksum-sha256" in headers["authorization"]

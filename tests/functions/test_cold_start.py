@@ -20,6 +20,21 @@ except Exception as error:
 """
 
 
+def test_each_handler_makes_ready_at_its_end() -> None:
+    handlers = list((ROOT / "functions").glob("*/handler.py"))
+    assert len(handlers) == 8
+    for handler in handlers:
+        assert handler.read_text().splitlines()[-1].startswith("cold_start.ready("), handler
+
+
+def test_on_lambda_the_collector_is_off_while_modules_load() -> None:
+    look = "import functions, gc; print(functions.ON_LAMBDA, gc.isenabled())"
+    for environment, said in (({"AWS_LAMBDA_FUNCTION_NAME": "upload"}, "True False"), ({}, "False True")):
+        command = [sys.executable, "-c", look]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == said
+
+
 def _fresh(code: str, **environment: str) -> str:
     command = [sys.executable, "-c", f"import functions.upload.handler{code}"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout

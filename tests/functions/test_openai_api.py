@@ -46,7 +46,7 @@ GOOD_IMAGE = {"data": [{"b64_json": "aGVsbG8="}], "usage": {"output_tokens": 430
 class Reply:
     """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers, `late` by so many seconds.
 
-    `trickle` sends a byte each 50 ms, `endless` never ends the body; `retry_after` is that header.
+    `trickle` sends a byte each 50 ms, `endless` never ends the body, `untold` does not say its length; `retry_after` is that header.
     """
 
     body: Any = None
@@ -57,6 +57,7 @@ class Reply:
     late: float = 0
     trickle: bool = False
     endless: bool = False
+    untold: bool = False
     retry_after: str | None = None
 
 
@@ -104,7 +105,7 @@ def server() -> Iterator[Server]:
             body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
-            if not reply.endless:
+            if not (reply.endless or reply.untold):
                 self.send_header("Content-Length", str(len(body)))
             if reply.retry_after is not None:
                 self.send_header("Retry-After", reply.retry_after)
@@ -233,6 +234,10 @@ def test_an_image_gives_its_base64_usage_and_request_id(server: Server) -> None:
 def test_a_picture_comes_as_it_is_and_not_compressed_once_more(server: Server) -> None:
     image(server, Reply(GOOD_IMAGE))
     assert server.encodings == ["identity"]
+
+
+def test_an_answer_need_not_say_its_length(server: Server) -> None:
+    assert image(server, Reply(GOOD_IMAGE, untold=True)).base64 == "aGVsbG8="
 
 
 @pytest.mark.parametrize("beside", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])

@@ -215,3 +215,14 @@ def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: Step, s3: A
     step.run(step.staged(out.getvalue()))
     small = Image.open(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read()))
     assert small.mode == "RGBA"
+
+
+@pytest.mark.parametrize(("mode", "small"), [("P", "RGB"), ("L", "RGB"), ("LA", "RGBA"), ("RGB", "RGB"), ("RGBA", "RGBA")])
+def test_a_picture_of_any_mode_has_its_size_and_a_thumbnail(mode: str, small: str) -> None:
+    out = io.BytesIO()
+    Image.new(mode, (640, 480)).save(out, "PNG")
+    found = verify(out.getvalue(), sha256=hashlib.sha256(out.getvalue()).hexdigest(), where="here")
+    assert (found.width, found.height) == (640, 480)
+    with Image.open(io.BytesIO(found.thumbnail)) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 240))
+        assert thumbnail.mode == small

@@ -311,3 +311,12 @@ def test_an_asset_holds_what_its_handler_imports_and_nothing_else(template: Temp
 def test_upload_cleanup_batches_and_the_api_never_load_openai(template: Template, step: str) -> None:
     done = in_asset(template.asset(step), f"import functions.{step}.handler; print('openai' in sys.modules)")
     assert done.stdout.strip() == "False"
+
+
+def test_each_function_has_the_memory_that_was_measured_for_it(template: Template) -> None:
+    rows = re.findall(r"^\| (\w+) \| (\d+) \|", (ROOT / "docs" / "decisions" / "0023-sizes.md").read_text(), flags=re.MULTILINE)
+    assert {step: int(size) for step, size in rows} == {step: template.function(step)["MemorySize"] for step in FUNCTIONS}
+
+
+def test_no_function_has_more_layers_than_lambda_takes(template: Template) -> None:
+    assert max(len(template.function(step)["Layers"]) for step in FUNCTIONS) <= 5

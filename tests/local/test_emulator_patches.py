@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -174,6 +175,8 @@ def test_slow_calls_get_all_the_processes_there_may_be(patched: Emulator, tmp_pa
         answers = [callers.submit(patched.invoke, function, event) for _ in range(8)]
         try:
             until(lambda: len(list(present.iterdir())) == 3)
+            # More would come now, were there no limit.
+            assert not happens_within(2 * START_S, lambda: len(list(present.iterdir())) > 3)
         finally:
             released.touch()
     assert {str(answer.result()["process"]) for answer in answers} == {process.name for process in present.iterdir()}
@@ -197,7 +200,7 @@ def pool_of(processes: list[Process], clock: Clock) -> Pool:
     pool = Pool(4, cores=2, clock=clock)
     for process in processes:
         pool.lease(list, lambda process=process: (process, "spawn"))  # type: ignore[misc]
-        pool.freed(process)
+        pool.started(process)
     return pool
 
 
@@ -206,13 +209,15 @@ def test_a_call_takes_a_free_process_or_starts_the_first() -> None:
     assert pool_of([Process()], clock := Clock()).goes_on([Process(), Process(in_use=False)], since=clock.now)
 
 
-def test_a_process_for_each_core_is_started_soon() -> None:
-    busy, clock = [Process()], Clock()
-    pool, since = pool_of(busy, clock), clock.now
-    assert not pool.goes_on(busy, since)
-    clock.now += PATIENCE_S
-    assert pool.goes_on(busy, since)
-    assert not pool.goes_on(busy, clock.now), "each call has a patience of its own"
+def test_a_process_for_each_core_is_started_soon_and_further_ones_where_a_call_waits_long() -> None:
+    for busy, patience in (([Process()], PATIENCE_S), ([Process(), Process()], START_S)):
+        clock = Clock()
+        pool, since = pool_of(busy, clock), clock.now
+        clock.now += patience * 0.9
+        assert not pool.goes_on(busy, since)
+        clock.now += patience * 0.2
+        assert pool.goes_on(busy, since)
+        assert not pool.goes_on(busy, clock.now), "each call has a patience of its own"
 
 
 def test_processes_are_started_one_at_a_time() -> None:
@@ -223,19 +228,10 @@ def test_processes_are_started_one_at_a_time() -> None:
     pool.lease(list, lambda: (started, "spawn"))
     clock.now += 100
     assert not pool.goes_on(busy, since)
-    pool.freed(started)  # it is there, though with its first call
+    pool.started(started)  # it is there, though with its first call
     assert not pool.goes_on(busy, since)
     clock.now += START_S
     assert pool.goes_on(busy, since)
-
-
-def test_quick_calls_get_no_more_processes_than_there_are_cores() -> None:
-    busy, clock = [Process(), Process()], Clock()
-    pool, since = pool_of(busy, clock), clock.now
-    for _ in range(100):  # one comes free before long, again and again, and others are quicker to take it
-        clock.now += START_S * 0.9
-        assert not pool.goes_on(busy, since)
-        pool.freed(busy[0])
 
 
 def test_slow_calls_get_no_more_processes_than_are_allowed() -> None:
@@ -246,11 +242,37 @@ def test_slow_calls_get_no_more_processes_than_are_allowed() -> None:
     assert not pool.goes_on(busy, since=0)
 
 
-def test_a_function_that_calls_itself_does_not_queue_behind_itself(patched: Emulator) -> None:
-    function = patched.create_function(STEP)
+def test_calls_are_served_in_the_order_in_which_they_came() -> None:
+    process, pool, served = Process(), Pool(1), list[int]()
+    pool.lease(list, lambda: (process, "warm"))
+
+    def call(number: int) -> None:
+        pool.lease(lambda: [process], lambda: (process, "warm"))
+        served.append(number)
+
+    callers = []
+    for number in range(5):
+        callers.append(Thread(target=call, args=(number,)))
+        callers[-1].start()
+        until(lambda: len(pool.waiting) == number + 1)  # noqa: B023 - it ends before the next
+    process.in_use = False
+    pool.freed()
+    for caller in callers:
+        caller.join()
+    assert served == list(range(5))
+
+
+def test_a_function_that_calls_itself_does_not_queue_behind_itself(patched: Emulator, tmp_path: Path) -> None:
+    function, present, released = patched.create_function(STEP, timeout=60), tmp_path / "present", tmp_path / "released"
+    present.mkdir()
+    event = {"present": str(present), "wait_for": str(released), "call_itself": True}
     with ThreadPoolExecutor(3) as callers:
-        answers = list(callers.map(lambda _: patched.invoke(function, {"call_itself": True}), range(3)))
-    assert all("process" in answer for answer in answers)
+        answers = [callers.submit(patched.invoke, function, event) for _ in range(3)]
+        try:
+            until(lambda: len(list(present.iterdir())) == 3)  # all that there may be are busy
+        finally:
+            released.touch()
+        assert all("process" in answer.result() for answer in answers)
 
 
 # object_events
