@@ -8,6 +8,7 @@ AWS S3 node takes a custom endpoint only with path-style names. And that node cr
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
     The rate is the best of some repetitions, after half a repetition to warm up. Raises HTTPError for a run that fails, whose cause is in
     n8n's log, and SystemExit for a picture that is not in the bucket as the stand-in painted it.
     """
-    _install()
+    install()
     LOG.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -157,7 +158,7 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _install() -> None:
+def install() -> None:
     """Install n8n unless it is there.
 
     Of its packages' install scripts only SQLite's is run, which compiles: others fetch what is not on npm and not used here.
@@ -165,6 +166,8 @@ def _install() -> None:
     made = INSTALLED / "version"
     if made.is_file() and made.read_text() == VERSION:
         return
+    if not shutil.which("c++"):
+        raise SystemExit("n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++ make")
     print(f"Installing n8n {VERSION}: minutes, once …", file=sys.stderr)
     INSTALLED.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", os.defpath)])

@@ -132,7 +132,7 @@ def main() -> None:
         print(f"layer {name}: {size / 1e6:.1f} MB in {folder.relative_to(ROOT)}")
     if not target.compiles:
         print(f"LAYERS WITHOUT BYTECODE: Lambda's Python is {target.python}, this is {HERE.python}: a cold start compiles what it imports")
-        print(f"To have it in: rm -r .venv && make deploy PYTHON=python{target.python}")
+        print(f"For a deploy with it, make .venv with that one first: rm -r .venv && make layers PYTHON=python{target.python}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 A process costs about a second of CPU before its first call, and 55 to 90 MB: more than most calls are worth. So calls queue, and only
 where the first of them has waited a while is another started, one at a time: one for each core soon, since they can compute beside each
-other; further ones once the first has waited for as long as a start takes, as it is with calls that wait for OpenAI.
+other; further ones once the first has waited for longer than a start takes, as it is with calls that wait for OpenAI.
 """
 
 import functools
@@ -19,7 +19,7 @@ from ministack.services import lambda_svc
 from local.emulator.edits import replace
 
 AT_MOST = 4
-PATIENCE_S, START_S = 0.5, 1.0
+PATIENCE_S, START_S = 0.5, 2.0
 _LOOK_S = 0.1
 
 
