@@ -13,6 +13,7 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 RESERVED = ("staging", "thumbnails", "batches")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
+SCHEDULED = "schedule-"  # how the ids of the schedule's runs begin
 INBOX = "batches/inbox/"
 BATCH_NAME = re.compile(RUN_ID_LETTER + "{1,60}")  # with a line's number it has to be a run id
 MANIFEST_ENDINGS = ("jsonl", "csv")
@@ -22,6 +23,11 @@ FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
 # The longest thing around a folder and a file name: the thumbnail's prefix and ending, and a suffix like _12.
 ROOM = len("thumbnails/" + "/" + "_12" + ".jpeg" + ".webp")
+
+
+def is_scheduled(run_id: str) -> bool:
+    """Whether the schedule started this run."""
+    return run_id.startswith(SCHEDULED)
 
 
 def check_run_id(run_id: object, *, field: str) -> str:

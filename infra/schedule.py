@@ -7,6 +7,8 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from functions.keys import SCHEDULED
+
 
 class RunSchedule(Construct):
     """A rule with retries and a dead-letter queue; a doubled event is one purchase, since its id is the run id."""
@@ -22,7 +24,7 @@ class RunSchedule(Construct):
             targets=[
                 targets.SfnStateMachine(
                     state_machine,
-                    input=events.RuleTargetInput.from_object({"request_id": events.EventField.event_id}),
+                    input=events.RuleTargetInput.from_object({"request_id": f"{SCHEDULED}{events.EventField.event_id}"}),
                     retry_attempts=10,
                     max_event_age=Duration.hours(2),
                     dead_letter_queue=self.dead_letters,

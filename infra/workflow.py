@@ -45,6 +45,8 @@ LEASES = 2  # a call is made at most twice, and each time its function can die
 TASK_MARGIN = Duration.seconds(10)
 RUN_TIMEOUT = Duration.hours(6)
 INPUT = "{% $states.input %}"
+INPUT_AND_ATTEMPT = "{% $merge([$states.input, {'attempt': 1 + $states.context.State.RetryCount}]) %}"
+ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # for the log: which try of the step this is
 ENDS_ONE = [error.__name__ for error in ONE_PICTURE]
 # A picture of a large batch waits for its turn as long as it takes: by 100 times it has waited for hours.
 TURNS = 100
@@ -190,7 +192,7 @@ def task(
         name,
         lambda_function=step.function,
         comment=comment,
-        payload=sfn.TaskInput.from_object(payload) if payload else sfn.TaskInput.from_text(INPUT),
+        payload=sfn.TaskInput.from_object(payload | {"attempt": ATTEMPT}) if payload else sfn.TaskInput.from_text(INPUT_AND_ATTEMPT),
         outputs=outputs,
         retry_on_service_exceptions=False,
         task_timeout=sfn.Timeout.duration(step.timeout.plus(TASK_MARGIN)),

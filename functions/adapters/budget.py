@@ -7,8 +7,10 @@ with another setting sets it anew.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from functions import telemetry
 from functions.adapters.table import Item, Table
 from functions.errors import BudgetExceededError, StorageBusyError
+from functions.telemetry import count
 
 SK = "budget"
 SET_BY_HAND = ("budget", "cap")
@@ -27,6 +29,10 @@ class MonthBudget:
     def fits(self, estimate: int | None) -> bool:
         """Whether an upper-bound estimate fits; with a cap of 0 nothing does, not even an unknown price."""
         return self.cap > 0 and (estimate is None or self.committed + estimate <= self.cap)
+
+    def used_percent(self, estimate: int | None) -> float:
+        """How much of the cap is reserved or spent once this estimate is, too."""
+        return round(100 * (self.committed + (estimate or 0)) / self.cap, 2) if self.cap else 100.0
 
 
 def month_of(moment: datetime) -> str:
@@ -73,6 +79,7 @@ class Budget:
         """Raise BudgetExceededError unless an upper-bound estimate fits."""
         if state.fits(estimate):
             return
+        count(telemetry.BUDGET_REFUSED)
         needed = "an unknown price" if estimate is None else f"up to {usd(estimate)}"
         reserved = state.committed - state.spent
         raise BudgetExceededError(

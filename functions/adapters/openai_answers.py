@@ -9,6 +9,7 @@ import jiter
 import openai
 
 from functions.errors import TransientError
+from functions.telemetry import note
 
 # A picture of 64 MiB, the most that the upload step takes, in base64, and some JSON around it.
 MAX_BYTES = 64 * 1024 * 1024 * 4 // 3 + 1024 * 1024
@@ -24,6 +25,7 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> t
     Raises TransientError, and httpx2.HTTPError where the connection breaks.
     """
     request_id = answer.headers.get("x-request-id")
+    note(openai_request_id=request_id)
     content = _read(answer, end=end, doing=f"{doing}: the answer (request {request_id})")
     try:
         read = _parsed(content)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import openai
 
+from functions import telemetry
 from functions.errors import (
     AuthError,
     ConfigError,
@@ -17,6 +18,7 @@ from functions.errors import (
     RateLimitedError,
     TransientError,
 )
+from functions.telemetry import count, note
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
@@ -27,10 +29,14 @@ NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
-    """The error of the tree that an error of openai, or of its transport while a body is read, stands for."""
+    """The error of the tree that an error of openai, or of its transport while a body is read, stands for.
+
+    The call's line gets OpenAI's id of the request; refusals for the pace are counted.
+    """
     if isinstance(error, httpx2.HTTPError):
         return TransientError(f"{doing}: the answer broke off ({type(error).__name__})", possibly_paid=True)
     if isinstance(error, openai.APIStatusError):
+        note(openai_request_id=error.request_id)
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
         url, cause = error.request.url, error.__cause__ or error
@@ -78,6 +84,7 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
     elif status == 429:
         wait = retry_after(error)
+        count(telemetry.RATE_LIMITED)
         answer = RateLimitedError(said if wait is None else f"{said}; it asks to wait {wait:g} s")
     elif status in (408, 409) or status >= 500:
         answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)

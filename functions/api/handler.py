@@ -7,12 +7,12 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRo
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start
+from functions import cold_start, telemetry
 from functions.api import batches, estimates, files, folders, images, problems, runs
 from functions.api.outside import Outside, deployed
 from functions.api.problems import Refusal
 from functions.errors import MISSING, EaselError, InputError
-from functions.telemetry import count, logger, step
+from functions.telemetry import say, step
 
 
 def app() -> APIGatewayHttpResolver:
@@ -32,6 +32,9 @@ def answer(event: dict[str, Any], context: LambdaContext, *, resolver: APIGatewa
     """One answer to one event of the gateway."""
     resolver.append_context(outside=outside)
     answered = resolver.resolve(event, context)
+    # The gateway's access log has every call; what changes something stands here, too.
+    if event["requestContext"]["http"]["method"] != "GET":
+        say(event["routeKey"], status=answered["statusCode"])
     # Files say themselves how long they may be kept; what has prompts and links in it, never.
     answered["headers"] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | answered["headers"]
     return answered
@@ -46,7 +49,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 def _known(error: EaselError) -> Response[str]:
     refused = problems.refusal(error)
     if refused.status >= 500:
-        _log(str(error), error)
+        telemetry.failed(error)
     return problems.answer(refused)
 
 
@@ -59,13 +62,8 @@ def _invalid(error: RequestValidationError) -> Response[str]:
 
 def _unexpected(error: Exception) -> Response[str]:
     # Its words may hold anything: a prompt, a link.
-    _log("an unexpected error", error)
+    telemetry.failed(error)
     return problems.answer(Refusal(500, problems.UNEXPECTED, "something went wrong that nobody foresaw"))
-
-
-def _log(said: str, error: Exception) -> None:
-    logger.error(said, error=type(error).__name__, possibly_paid=False)
-    count("Failed")
 
 
 RESOLVER = app()

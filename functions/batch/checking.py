@@ -22,7 +22,7 @@ from functions.prompt import pricing, writing
 from functions.prompt.pricing import Question
 from functions.request import Request
 from functions.settings import Settings
-from functions.telemetry import logger
+from functions.telemetry import say
 
 SHOWN = 20
 FINISHED = (records.STORED, records.DELETED, records.REFUSED)
@@ -113,7 +113,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
             raise refusal
         store.put_file(f"{work}lines.jsonl", whole, content_type=json_lines.CONTENT_TYPE)
         store.put_file(f"{work}todo.jsonl", todo, content_type=json_lines.CONTENT_TYPE)
-    logger.info("manifest checked", batch=name, lines=tally.lines, bad=tally.bad, todo=tally.todo, estimate_micro_usd=tally.estimate)
+    say("manifest checked", batch=name, lines=tally.lines, bad=tally.bad, todo=tally.todo, estimate_micro_usd=tally.estimate)
     return Batch(
         batch=name,
         manifest=asked.manifest,

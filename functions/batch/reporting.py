@@ -7,7 +7,7 @@ from datetime import datetime
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from functions import json_lines, keys
+from functions import json_lines, keys, telemetry
 from functions.adapters import records
 from functions.adapters.history import message
 from functions.adapters.object_store import ObjectStore
@@ -15,7 +15,7 @@ from functions.adapters.records import Records, RunRecords
 from functions.batch.checking import FINISHED, SHOWN
 from functions.contract import Batch, BatchReport, Problem
 from functions.errors import BatchFailedError, ConflictError
-from functions.telemetry import count, logger
+from functions.telemetry import count, say
 
 MAX_MANIFEST = 1_000_000  # bytes of the list of result files
 MAX_REASON = 500  # characters of a failure's words
@@ -77,8 +77,8 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
             store.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
     body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
     store.put(report_key, body, content_type="application/json")
-    count("BatchLinesFailed", made.failed)
-    logger.info("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.known_cost_usd)
+    count(telemetry.BATCH_LINES_FAILED, made.failed)
+    say("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.known_cost_usd)
     if batch.ended_by:
         raise BatchFailedError(_said(batch, made))
     return made

@@ -14,7 +14,7 @@ from functions.deadline import Deadline
 from functions.errors import ConfigError
 from functions.request import Request
 from functions.settings import Settings
-from functions.telemetry import logger
+from functions.telemetry import say
 
 
 def fulfil(
@@ -61,5 +61,5 @@ def _swept(entries: Iterator[Entry], wanted: Request, *, follow: Follow, back: F
     if wanted.dry_run:
         return counted(entries)
     swept = sweep(entries, follow=follow, back=back, store=store, deadline=deadline)
-    logger.info("swept", action=wanted.action, target=ascii(wanted.target), purge=wanted.purge, objects=swept.objects)
+    say("swept", action=wanted.action, target=ascii(wanted.target), purge=wanted.purge, objects=swept.objects)
     return swept

@@ -16,7 +16,7 @@ from functions.cleanup.reporting import fail, report
 from functions.contract import Prompt, Report, Start
 from functions.deadline import Deadline
 from functions.settings import Settings, settings
-from functions.telemetry import count, logger, step
+from functions.telemetry import say, step
 
 FINISHED = (records.STORED, records.DELETED, records.REFUSED)
 
@@ -41,10 +41,8 @@ def finish(message: Prompt, *, settings: Settings, book: Records, store: ObjectS
     if finished:
         store.delete([found.key for found in store.objects(f"staging/{message.run_id}/") if found.key.startswith(finished)])
     made = report(message, prompt, chat, images, bucket=settings.bucket, region=settings.region)
-    count("Stored", made.stored)
-    count("Refused", made.refused)
     fail(images)
-    logger.info("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
+    say("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
     return made
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from functions import json_lines, keys, models, purchase
+from functions import json_lines, keys, models, purchase, telemetry
 from functions.adapters import records
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
@@ -17,7 +17,7 @@ from functions.contract import PlacedOrder
 from functions.deadline import Deadline
 from functions.economy.planning import custom_id, told, unmade
 from functions.errors import ClaimHeldError, ContentRefusedError, OutcomeUnknownError, TransientError
-from functions.telemetry import count, logger, spend
+from functions.telemetry import count, say, spend
 
 LAST_SECONDS = 60.0  # the rest is left to another try, which skips what is staged
 NOT_MADE = "NotMade"
@@ -72,7 +72,7 @@ def collect(
     for claim, code in failed:
         _settle(claim, code, book=book)
     orders.ended(order.order, batch=order.batch)
-    logger.info("order collected", order=order.order, batch=order.batch, status=placed.status, staged=staged, unmade=len(words))
+    say("order collected", order=order.order, batch=order.batch, status=placed.status, staged=staged, unmade=len(words))
     return {"order": order.order, "staged": staged, "unmade": len(words)}
 
 
@@ -157,8 +157,8 @@ def _settle(claim: ImageRecord, code: str | None, *, book: Records) -> None:
     if code is None:
         book.claims.mark_unknown(claim)
     elif code in REFUSALS:
-        book.refuse(claim, category=code)
-        count("Refused")
+        if book.refuse(claim, category=code):
+            count(telemetry.REFUSED)
     else:
         book.claims.release(claim)
 

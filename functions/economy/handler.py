@@ -18,13 +18,14 @@ from functions.economy.placing import place
 from functions.economy.planning import came, plan
 from functions.errors import ConfigError
 from functions.settings import settings
-from functions.telemetry import step
+from functions.telemetry import note, step
 
 
 @step("economy")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Entry point of the economy step: the state's `task` and what it is about (`of`) in, what became of it out."""
     task, of = event["task"], event["of"]
+    note(task=task)
     outside: dict[str, Any] = {
         "store": object_store.store(),
         "book": Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd)),

@@ -16,7 +16,7 @@ from functions.contract import Order, PlacedOrder
 from functions.deadline import Deadline
 from functions.economy.planning import Picture, custom_id, told, unmade
 from functions.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
-from functions.telemetry import logger
+from functions.telemetry import say
 
 # OpenAI ends a batch within a day; then what came is collected.
 CLAIM_SECONDS = 26 * 60 * 60
@@ -70,7 +70,7 @@ def _ordered(message: Order, mark: str, *, factory: Factory, book: Records, stor
         if not count:
             return None
         batch = factory.create(mark, requests).id
-    logger.info("order placed", order=message.order, pictures=count, batch=batch)
+    say("order placed", order=message.order, pictures=count, batch=batch)
     return batch
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, models, owing, purchase
+from functions import cold_start, keys, models, owing, purchase, telemetry
 from functions.adapters import object_store, openai_api, records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -29,7 +29,7 @@ from functions.errors import (
     TransientError,
 )
 from functions.settings import settings
-from functions.telemetry import count, logger, spend, step
+from functions.telemetry import count, logger, say, spend, step
 
 # The paid call leaves this much of the invocation for putting its bytes into staging.
 STAGING_SECONDS = 30
@@ -142,19 +142,20 @@ def _buy(
             timeout = deadline.seconds() - STAGING_SECONDS
             answer = painter.image(timeout=timeout, slow_down=pace.slow_down, **parameters)
         except ContentRefusedError as refusal:
-            book.refuse(claim, category=refusal.category)
+            if book.refuse(claim, category=refusal.category):
+                count(telemetry.REFUSED)
             raise
         except EaselError as error:
             book.claims.give_up(claim, error)
             raise
         arrived = purchase.decode(answer.base64)
-        usage, request_id = answer.usage, answer.request_id
+        usage = answer.usage
         del answer  # its base64 is larger than the picture, and not needed while that is put
         key = keys.staged(claim.run_id, claim.n, claim.purchase)
         _stage(key, arrived, usage, claim, deadline=deadline, book=book, store=store)
     staged = _staged(claim, prompt, key=key, size=len(arrived.data), sha256=arrived.sha256, usage=usage)
     record = _settled(claim, staged, book=book)
-    logger.info("picture bought", model=model, openai_request_id=request_id, bytes=record.bytes, cost_micro_usd=record.cost_micro_usd)
+    say("picture bought", model=model, bytes=record.bytes)
     if not arrived.intact:
         book.spoil(record, problem=f"{claim.what} came as no valid base64; what came stays at {key}")
         record = book.image(claim.run_id, claim.n) or record
@@ -180,7 +181,7 @@ def _stage(
             # A further put may hang as long as its timeouts allow, and the record has to be written after it.
             if deadline.seconds() <= LAST_SECONDS + object_store.STAGING_PUT_SECONDS:
                 book.lose(claim)
-                count("Lost")
+                count(telemetry.LOST)
                 logger.error("a paid picture is lost", n=claim.n, key=key)
                 raise OutcomeUnknownError(f"{claim.what} was paid, but S3 did not take it until the deadline: {error}") from error
             deadline.sleep(0.5)

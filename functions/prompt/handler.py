@@ -1,11 +1,11 @@
 """Checks the whole request, then writes and keeps the image prompt."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, models, request
+from functions import cold_start, keys, models, request, telemetry
 from functions.adapters import openai_api
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -20,7 +20,7 @@ from functions.prompt import pricing, writing
 from functions.prompt.pricing import Question
 from functions.request import Request
 from functions.settings import Settings, settings
-from functions.telemetry import logger, spend, step
+from functions.telemetry import gauge, logger, say, spend, step
 
 CHAT_SECONDS, MARGIN_SECONDS = 60.0, 10.0
 LEAST_CALL_SECONDS = 5.0
@@ -63,6 +63,7 @@ def run(
         raise ConfigError(f"a {wanted.action} request came to the prompt step; is the state machine older than the functions?")
     run_id = wanted.request_id or keys.check_run_id(start.execution_name, field="the execution's name")
     logger.append_keys(run_id=run_id)
+    _tell_days_left(wanted, settings, today=now.date())
     # The chat call first: once it is written, the prompt is there, too.
     earlier, known = book.chat(run_id), book.prompt(run_id)
     if known is None:
@@ -85,6 +86,13 @@ def run(
         book.note_execution(known, start.found_by)
     variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
     return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
+
+
+def _tell_days_left(wanted: Request, settings: Settings, *, today: date) -> None:
+    """How long the models of this run are still there, as far as an end is known."""
+    ends = [end for model in (wanted.model, settings.chat_model) if (end := models.shutdown(model))]
+    if ends:
+        gauge(telemetry.MODEL_DAYS_LEFT, min((day - today).days for day, _ in ends))
 
 
 def _written(
@@ -158,7 +166,7 @@ def _ask(question: Question, claim: ChatRecord, *, timeout: float, chat: Chat, b
         raise
     cost = models.chat_cost(question.model, answer.usage)
     spend(cost)
-    logger.info("prompt written", model=question.model, openai_request_id=answer.request_id, cost_micro_usd=cost)
+    say("prompt written", model=question.model)
     return written, cost
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, owing
+from functions import cold_start, keys, owing, telemetry
 from functions.adapters import object_store, records
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
@@ -15,7 +15,7 @@ from functions.adapters.table import table
 from functions.contract import StagedImage, StoredImage
 from functions.errors import BadImageError, ConfigError, ConflictError
 from functions.settings import settings
-from functions.telemetry import logger, step
+from functions.telemetry import count, say, step
 from functions.upload.verification import MAX_BYTES, Verified, verify
 
 MAX_NAME_ATTEMPTS = 99
@@ -61,8 +61,11 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
     stored_at = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
     store.put_if_absent(keys.thumbnail(key), picture.thumbnail, content_type="image/webp")
     store.put_if_absent(keys.sidecar(key), _sidecar(prompt, record, picture, key, stored_at), content_type="application/json")
-    book.finish(record, key=key, size=(picture.width, picture.height), prompt=prompt, stored_at=stored_at)
-    logger.info("picture stored", key=ascii(key), bytes=len(data))
+    if book.finish(record, key=key, size=(picture.width, picture.height), prompt=prompt, stored_at=stored_at):
+        count(telemetry.STORED)
+        if keys.is_scheduled(staged.run_id):
+            count(telemetry.STORED_BY_SCHEDULE)
+    say("picture stored", key=ascii(key), bytes=len(data))
     return StoredImage(run_id=staged.run_id, n=staged.n, status=records.STORED, key=key)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from functions import telemetry
 from functions.adapters.batches import Batches
 from functions.adapters.budget import Budget
 from functions.adapters.claims import CLAIMED
@@ -24,7 +26,6 @@ from functions.adapters.uploads import Uploads
 from functions.api import handler
 from functions.api.outside import Outside
 from functions.settings import ApiSettings
-from functions.telemetry import metrics
 from tests.functions.conftest import BUCKET, CAP, NOW, REGION, make_settings
 
 TABLE = "shelves"  # the memory is that of tests/functions, too
@@ -106,7 +107,14 @@ class Api:
         }
         event |= {"body": text} if text is not None else {}
         event |= {"queryStringParameters": dict(query)} if query else {}
-        got = handler.answer(event, None, resolver=handler.RESOLVER, outside=outside or self.outside)  # type: ignore[arg-type]
+
+        @telemetry.step("api")
+        def answered(event: Any, context: Any) -> dict[str, Any]:
+            return handler.answer(event, context, resolver=handler.RESOLVER, outside=outside or self.outside)
+
+        got = answered(event, SimpleNamespace(
+            function_name="api", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r",
+        ))  # fmt: skip
         return Answer(
             status=got["statusCode"], headers={k.lower(): v for k, v in got["headers"].items()}, text=got.get("body") or "", raw=got
         )
@@ -160,7 +168,6 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
         now=lambda: NOW,
     )
     yield Api(outside=outside, table=table, dynamodb=dynamodb, states=states)
-    metrics.clear_metrics()  # the handler's frame sends them, and the tests go in below it
     for machine in (MACHINE, BATCH_MACHINE):
         for execution in states.list_executions(stateMachineArn=machine)["executions"]:
             states.stop_execution(executionArn=execution["executionArn"])

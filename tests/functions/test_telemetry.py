@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions import telemetry
-from functions.errors import TransientError
+from functions.errors import ConfigError, TransientError
 
 
 @dataclass
@@ -18,16 +18,22 @@ class Context:
     aws_request_id: str = "request-1"
 
 
-def called(error: Exception | None) -> dict[str, Any]:
-    """Call a framed handler that fails with the error, or does not."""
+def called(does: Callable[[], None]) -> dict[str, Any]:
+    """Call a framed handler that does this."""
 
     @telemetry.step("image")
     def handler(_event: Any, _context: Any) -> dict[str, Any]:
-        if error:
-            raise error
+        does()
         return {"key": "k"}
 
-    return handler({"run_id": "run-1", "n": 2, "secret": "do not log"}, Context())  # type: ignore[arg-type]
+    return handler({"run_id": "run-1", "n": 2, "attempt": 3, "secret": "do not log"}, Context())  # type: ignore[arg-type]
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def fails() -> None:
+        raise error
+
+    return fails
 
 
 Printed = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
@@ -39,30 +45,85 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     # The logger keeps the stdout that it was made with, which was pytest's own.
     log = io.StringIO()
     monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
-    return lambda: ([json.loads(line) for line in log.getvalue().splitlines()], json.loads(capsys.readouterr().out))
+
+    def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        return [json.loads(line) for line in log.getvalue().splitlines()], json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return read
 
 
-def test_a_success_is_counted_as_no_failure(printed: Printed) -> None:
-    assert called(None) == {"key": "k"}
+def test_a_success_is_one_line_and_counted_as_no_failure(printed: Printed) -> None:
+    assert called(lambda: telemetry.say("picture bought", bytes=7)) == {"key": "k"}
+    (line,), metrics = printed()
+    assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
+    assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
+    assert line["ms"] >= 0
+    assert metrics["Failed"] == [0.0]
+
+
+def test_a_call_that_has_nothing_to_say_logs_nothing(printed: Printed) -> None:
+    called(lambda: None)
     lines, metrics = printed()
     assert not lines
-    assert (metrics["Failed"], metrics["step"]) == ([0.0], "image")
+    assert metrics["Failed"] == [0.0]
 
 
-def test_a_failure_is_one_line_and_one_count(printed: Printed) -> None:
-    with pytest.raises(TransientError):
-        called(TransientError("no answer (request req_1)", possibly_paid=True))
+def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Printed) -> None:
+    def buys_twice() -> None:
+        for micro_usd in (13_290, 52):
+            telemetry.spend(micro_usd)
+        telemetry.note(openai_request_id="req_1")
+        telemetry.say("bought")
+
+    called(buys_twice)
     (line,), metrics = printed()
-    assert (line["level"], line["error"], line["message"]) == ("ERROR", "TransientError", "no answer (request req_1)")
-    assert (line["run_id"], line["n"], line["step"], line["possibly_paid"]) == ("run-1", 2, "image", True)
+    assert (line["usd"], line["openai_request_id"]) == (0.013342, "req_1")
+    assert sum(metrics["SpendUSD"]) == pytest.approx(0.013342)
+
+
+def test_a_cost_that_nobody_knows_is_counted_and_is_no_zero(printed: Printed) -> None:
+    called(lambda: telemetry.spend(None))
+    _, metrics = printed()
+    assert metrics["CostUnknown"] == [1.0]
+    assert "SpendUSD" not in metrics
+
+
+def test_a_failure_is_one_line_with_what_was_known_before_it(printed: Printed) -> None:
+    def fails() -> None:
+        telemetry.note(openai_request_id="req_1")
+        raise ConfigError("no such model (request req_1)")
+
+    with pytest.raises(ConfigError):
+        called(fails)
+    (line,), metrics = printed()
+    assert (line["level"], line["error"], line["message"]) == ("ERROR", "ConfigError", "no such model (request req_1)")
+    assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
+    assert (line["openai_request_id"], line["possibly_paid"]) == ("req_1", False)
     assert line["function_request_id"] == "request-1"
     assert metrics["Failed"] == [1.0]
 
 
+def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(printed: Printed) -> None:
+    with pytest.raises(TransientError):
+        called(raising(TransientError("no answer", possibly_paid=True)))
+    (line,), metrics = printed()
+    assert (line["level"], line["error"], line["possibly_paid"]) == ("WARNING", "TransientError", True)
+    assert metrics["Failed"] == [1.0]
+
+
+def test_a_call_says_nothing_of_the_one_before(printed: Printed) -> None:
+    with pytest.raises(TransientError):
+        called(raising(TransientError("no answer")))
+    called(lambda: telemetry.say("fine"))
+    lines = printed()[0]
+    assert lines[-1]["message"] == "fine"
+    assert "error" not in lines[-1]
+
+
 def test_a_bug_is_counted_too_and_its_words_are_not_repeated(printed: Printed) -> None:
     with pytest.raises(KeyError):
-        called(KeyError("sk-secret"))
+        called(raising(KeyError("sk-secret")))
     (line,), metrics = printed()
-    assert line["error"] == "KeyError"
+    assert (line["level"], line["error"]) == ("ERROR", "KeyError")
     assert "sk-secret" not in json.dumps(line)
     assert metrics["Failed"] == [1.0]

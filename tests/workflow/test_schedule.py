@@ -30,6 +30,6 @@ def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(s
         assert time.monotonic() < deadline, "the rule started nothing"
         time.sleep(0.2)
     report = scheduled.ended(found[-1]["executionArn"])["report"]
-    assert re.fullmatch(r"[0-9a-f-]{36}", report["run_id"])
+    assert re.fullmatch(r"schedule-[0-9a-f-]{36}", report["run_id"])
     assert report["run_id"] != found[-1]["name"]
     assert report["pictures"][0]["key"].startswith("my_s3_folder/image_")
