@@ -112,9 +112,8 @@ class Api:
         def answered(event: Any, context: Any) -> dict[str, Any]:
             return handler.answer(event, context, resolver=handler.RESOLVER, outside=outside or self.outside)
 
-        got = answered(event, SimpleNamespace(
-            function_name="api", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="r",
-        ))  # fmt: skip
+        context = {"function_name": "api", "memory_limit_in_mb": 1024, "invoked_function_arn": "arn", "aws_request_id": "r"}
+        got = answered(event, SimpleNamespace(**context))  # type: ignore[arg-type]
         return Answer(
             status=got["statusCode"], headers={k.lower(): v for k, v in got["headers"].items()}, text=got.get("body") or "", raw=got
         )

@@ -233,6 +233,7 @@ def test_answers_with_links_in_them_are_kept_nowhere(api: Api) -> None:
 def test_a_body_in_no_utf_8_is_refused(api: Api, body: str) -> None:
     event = {
         "version": "2.0",
+        "routeKey": "POST /estimate",
         "rawPath": "/estimate",
         "headers": {"content-type": "application/json"},
         "requestContext": {"http": {"method": "POST"}, "stage": "$default"},
