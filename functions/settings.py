@@ -55,6 +55,7 @@ STACK_SETS = (
     MAX_BATCH_LINES,
 )
 API_SETS = (STATE_MACHINE, BATCH_STATE_MACHINE, PAGE_URL, READER_ROLE, UPLOADER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
+EVENTS_SETS = (BATCH_STATE_MACHINE,)  # what the events need on top
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
@@ -158,6 +159,13 @@ def _check(environment: Mapping[str, str], names: tuple[str, ...]) -> None:
 def settings() -> Settings:
     """This process's settings, read once."""
     return read(os.environ)
+
+
+@cache
+def batch_state_machine() -> str:
+    """The ARN of the machine of batches."""
+    _check(os.environ, EVENTS_SETS)
+    return os.environ[BATCH_STATE_MACHINE]
 
 
 @cache

@@ -15,19 +15,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.errors import EaselError, RetryableError
+from functions.signals import COST_UNKNOWN, FAILED, NAMESPACE, SERVICE, SPEND_USD
 
-NAMESPACE = "Easel"
-SERVICE = "easel"
-# The metrics, each for the whole stack, since CloudWatch charges for each. How long a step takes and how often it fails is counted by
-# Lambda itself, a function being a step.
-STORED, REFUSED, LOST, POSSIBLY_PAID = "Stored", "Refused", "Lost", "PossiblyPaid"
-STORED_BY_SCHEDULE = "StoredBySchedule"
-FAILED, RATE_LIMITED, BATCH_LINES_FAILED = "Failed", "RateLimited", "BatchLinesFailed"
-SPEND_USD, COST_UNKNOWN = "SpendUSD", "CostUnknown"
-BUDGET_USED_PERCENT, BUDGET_REFUSED = "BudgetUsedPercent", "BudgetRefused"
-MODEL_DAYS_LEFT = "ModelDaysLeft"
-
-logger = Logger(service=SERVICE, log_uncaught_exceptions=False)
+logger = Logger(service=SERVICE, log_uncaught_exceptions=False, location=None)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]

@@ -33,6 +33,8 @@ class Config:
     image_model: str
     openai_base_url: str | None
     schedule: str | None
+    schedule_alarm_days: int
+    alarm_email: str | None
     monthly_budget_usd: float
     unpriced_models: str
     images_per_minute: int | None
@@ -56,6 +58,8 @@ def read(get: Callable[[str], Any]) -> Config:
         image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
         openai_base_url=_optional(get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
+        schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 7),
+        alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address, or nothing"),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         images_per_minute=None if get("images_per_minute") in (None, "") else _whole(get, "images_per_minute", 1, 1_000_000),

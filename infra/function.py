@@ -12,7 +12,7 @@ from infra import ROOT
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 
-_BASE = ("__init__", "cold_start", "errors", "keys", "settings", "telemetry")
+_BASE = ("__init__", "cold_start", "errors", "keys", "settings", "signals", "telemetry")
 _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 # What checks and prices a request is the prompt step's own.
@@ -53,6 +53,7 @@ FILES = {
         ),
         "api/web/**",
     ),
+    "events": _files("events", adapters=(*(file for file in _STORAGE if file != "object_store"), "bus", "history")),
     "bucket_check": ("__init__.py", "cold_start.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
 }
 
@@ -72,9 +73,9 @@ class StepFunction(Construct):
         layers: list[lambda_.ILayerVersion],
     ) -> None:
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
+        self.log_group = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(self.role)
+        self.log_group.grant_write(self.role)
         self.timeout = timeout
         self.function = lambda_.Function(
             self,
@@ -84,7 +85,7 @@ class StepFunction(Construct):
             handler=f"functions.{step}.handler.handler",
             code=lambda_.Code.from_asset(str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(step)),
             role=self.role,
-            log_group=log_group,
+            log_group=self.log_group,
             timeout=timeout,
             memory_size=memory_mb,
             environment=environment,

@@ -52,6 +52,7 @@ class HttpApi(Construct):
             destination_arn=apigatewayv2.LogGroupLogDestination(log).bind(stage).destination_arn, format=json.dumps(ACCESS_LOG)
         )
         self._stage = resource
+        self.api_id = self._api.api_id
         self.url = f"https://{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/"
 
     def add_routes(self, function: lambda_.IFunction, *, issuer: str, clients: Sequence[str], page: bool) -> None:

@@ -27,7 +27,7 @@ BUILT = ROOT / ".layers"
 # The openai layer leaves to pydantic's what both need; who uses the one has the other, too. A function may have five.
 NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
 # The services that the functions call; botocore comes with the descriptions of 400 others.
-SERVICES = ("dynamodb", "s3", "secretsmanager", "stepfunctions", "sts")
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")
 # What is never run there, in any layer or in one: stubs, tests, commands, lists of files; formats and fonts that no picture of ours has.
 UNUSED = ("**/*.pyi", "**/py.typed", "**/tests", "bin", "*.dist-info/RECORD", ".lock")
 UNUSED_IN = {

@@ -21,6 +21,8 @@ class RecordsTable(Construct):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
+            # What the events are made from: a change that is in the table is told, whatever happens to the function that made it.
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
         )
         for name, key in INDEXES.items():
             self.table.add_global_secondary_index(index_name=name, partition_key=_text(key), sort_key=_text("at_id"))

@@ -1,15 +1,20 @@
 """The stack: it only wires. Read from top to bottom, it is the list of what is deployed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Annotations, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Environment, Fn, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions import models, settings
+from infra.alarms import Alarms
 from infra.batch import WORK, BatchWorkflow
 from infra.config import Config
+from infra.dashboard import Dashboard
+from infra.events import Events
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
 from infra.http_api import HttpApi
@@ -56,16 +61,51 @@ class EaselStack(Stack):
         )
         self._grant_batch(of_batches)
         batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)
-        BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine)
+        queues = {"Inbox": BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine).dead_letters}
         if config.schedule:
-            RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
+            schedule = RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
+            queues["Schedule"] = schedule.dead_letters
+        events = self._events(workflow, batches)
+        queues["Events"] = events.dead_letters
+        http_api = HttpApi(self, "HttpApi")
+        api = self._api(http_api, workflow, batches)
+        functions = {**vars(steps), **vars(of_batches), "events": events.function, "api": api}
+        self._watch(workflow, batches, functions, queues=queues, api_id=http_api.api_id)
         self._warn()
         self._output(workflow, batches)
-        self._api(workflow, batches)
 
-    def _api(self, workflow: Workflow, batches: BatchWorkflow) -> None:
-        """The API, its sign-in and its function, which knows where both are."""
-        http_api, sign_in = HttpApi(self, "HttpApi"), SignIn(self, "SignIn", retain=self._config.retain_images)
+    def _events(self, workflow: Workflow, batches: BatchWorkflow) -> Events:
+        """The events for others, and their function."""
+        function = self._step("Events", timeout=Duration.seconds(30), memory_mb=256)
+        function.function.add_environment(settings.BATCH_STATE_MACHINE, batches.state_machine.state_machine_arn)
+        machines = [workflow.state_machine, batches.state_machine]
+        return Events(self, "Announcements", table=self._records.table, machines=machines, function=function)
+
+    def _watch(
+        self,
+        workflow: Workflow,
+        batches: BatchWorkflow,
+        functions: Mapping[str, StepFunction],
+        *,
+        queues: Mapping[str, sqs.IQueue],
+        api_id: str,
+    ) -> None:
+        """Alarms and dashboard."""
+        machines = {"Run": workflow.state_machine, "Batch": batches.state_machine}
+        alarms = Alarms(self, "Alarms", email=self._config.alarm_email, key=None, machines=machines)
+        for name, queue in queues.items():
+            alarms.watch_queue(name, queue)
+        alarms.watch_api(api_id)
+        if self._config.schedule and self._config.schedule_alarm_days:
+            alarms.watch_schedule(self._config.schedule_alarm_days)
+        Dashboard(self, "Dashboard", alarms=alarms.made, machines=machines, steps=functions, api_id=api_id)
+        dashboard = f"https://{Aws.REGION}.console.aws.amazon.com/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/Easel"
+        CfnOutput(self, "DashboardHere", value=dashboard, description="Is it working, what does it cost, what is slow")
+        CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Where alarms go; subscribe whoever is on call")
+
+    def _api(self, http_api: HttpApi, workflow: Workflow, batches: BatchWorkflow) -> StepFunction:
+        """The API's sign-in and its function, which knows where both are."""
+        sign_in = SignIn(self, "SignIn", retain=self._config.retain_images)
         page_url = self._page_url(http_api)
         machines = sign_in.for_machines()
         page = sign_in.for_page(page_url) if self._config.public_page else None
@@ -97,6 +137,7 @@ class EaselStack(Stack):
             outputs["PageClientId"] = (page.user_pool_client_id, "The sign-in of the page")
         for name, (value, description) in outputs.items():
             CfnOutput(self, name, value=value, description=description)
+        return api
 
     def _page_url(self, http_api: HttpApi) -> str:
         """The address at which people reach the page: the API's own, or what the parameter says, such as a domain in front of it."""

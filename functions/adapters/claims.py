@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from functions import telemetry
+from functions import signals
 from functions.adapters.budget import Budget
 from functions.adapters.table import Item, Table
 from functions.errors import ClaimHeldError, EaselError, OutcomeUnknownError, StorageBusyError
@@ -82,7 +82,7 @@ class Claims:
             if not ours:
                 raise ClaimHeldError(f"{claim.what} was claimed by another execution just now")
             if fits:
-                gauge(telemetry.BUDGET_USED_PERCENT, state.used_percent(claim.reserved_micro_usd))
+                gauge(signals.BUDGET_USED_PERCENT, state.used_percent(claim.reserved_micro_usd))
                 return
         raise StorageBusyError(f"the budget of {claim.month} keeps changing")
 
@@ -112,7 +112,7 @@ class Claims:
         change = self._update(claim, "SET #lease_until = :over ADD #possibly_paid :one", {":over": 0, ":one": 1})
         counted = all(self._table.write(change, self._budget.change(claim.month, committed=0, spent=claim.reserved_micro_usd or 0)))
         if counted:
-            count(telemetry.POSSIBLY_PAID)
+            count(signals.POSSIBLY_PAID)
             logger.warning("possibly paid", what=claim.what, purchase=claim.purchase)
         return counted
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import openai
 
-from functions import telemetry
+from functions import signals
 from functions.errors import (
     AuthError,
     ConfigError,
@@ -84,7 +84,7 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
     elif status == 429:
         wait = retry_after(error)
-        count(telemetry.RATE_LIMITED)
+        count(signals.RATE_LIMITED)
         answer = RateLimitedError(said if wait is None else f"{said}; it asks to wait {wait:g} s")
     elif status in (408, 409) or status >= 500:
         answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)

@@ -34,7 +34,7 @@ class Table:
         """One item as it stands now."""
         with aws.named(f"reading the record {pk} {sk}"):
             answer = self._client.get_item(TableName=self._name, Key=_typed({"pk": pk, "sk": sk}), ConsistentRead=True)
-        return _plain(answer["Item"]) if "Item" in answer else None
+        return plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str) -> list[Item]:
         """All items of a partition as they stand now, by their sort key."""
@@ -45,7 +45,7 @@ class Table:
                 ExpressionAttributeValues=_typed({":pk": pk}),
                 ConsistentRead=True,
             )
-            return [_plain(item) for page in pages for item in page["Items"]]
+            return [plain(item) for page in pages for item in page["Items"]]
 
     def page(self, index: str, key: str, value: str, *, since: str | None, start: Item | None, limit: int) -> tuple[list[Item], bool]:
         """At most `limit` items of an index with `key` = `value`, newest first, and whether there are more.
@@ -67,7 +67,7 @@ class Table:
                 Limit=limit,
                 **begin,
             )
-        return [_plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+        return [plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
     def get_many(self, these: Sequence[tuple[str, str]]) -> list[Item]:
         """Up to 100 items as they stand now, in no order; those that are not there are left out. Raises StorageBusyError."""
@@ -76,7 +76,7 @@ class Table:
         for attempt in range(CONFLICT_TRIES if wanted else 0):
             with aws.named(f"reading {len(wanted)} records"):
                 answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}})
-            found += [_plain(item) for item in answer["Responses"].get(self._name, [])]
+            found += [plain(item) for item in answer["Responses"].get(self._name, [])]
             # What did not fit into one answer, or was throttled.
             wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
             if not wanted:
@@ -122,7 +122,7 @@ class Table:
                         ReturnValues="ALL_NEW",
                         **({"ExpressionAttributeValues": _typed(values)} if values else {}),
                     )
-                    return _plain(answer.get("Attributes", {}))
+                    return plain(answer.get("Attributes", {}))
                 except ClientError as error:
                     code = error.response.get("Error", {}).get("Code")
                     if code == "ConditionalCheckFailedException":
@@ -187,7 +187,8 @@ def _typed(item: Mapping[str, Any]) -> Item:
     return {name: _serialize(value) for name, value in item.items()}
 
 
-def _plain(item: Mapping[str, Any]) -> Item:
+def plain(item: Mapping[str, Any]) -> Item:
+    """An item as DynamoDB sends it, in plain values."""
     return {name: _number(_deserialize(value)) for name, value in item.items()}
 
 

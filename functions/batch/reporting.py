@@ -7,7 +7,7 @@ from datetime import datetime
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from functions import json_lines, keys, telemetry
+from functions import json_lines, keys, signals
 from functions.adapters import records
 from functions.adapters.history import message
 from functions.adapters.object_store import ObjectStore
@@ -77,7 +77,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
             store.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
     body = json.dumps(made.to_state(), indent=2, ensure_ascii=False).encode(errors="backslashreplace")
     store.put(report_key, body, content_type="application/json")
-    count(telemetry.BATCH_LINES_FAILED, made.failed)
+    count(signals.BATCH_LINES_FAILED, made.failed)
     say("batch finished", batch=batch.batch, stored=made.stored, failed=made.failed, cost_usd=made.known_cost_usd)
     if batch.ended_by:
         raise BatchFailedError(_said(batch, made))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from functions import json_lines, keys, models, purchase, telemetry
+from functions import json_lines, keys, models, purchase, signals
 from functions.adapters import records
 from functions.adapters.claims import CLAIMED
 from functions.adapters.object_store import ObjectStore
@@ -158,7 +158,7 @@ def _settle(claim: ImageRecord, code: str | None, *, book: Records) -> None:
         book.claims.mark_unknown(claim)
     elif code in REFUSALS:
         if book.refuse(claim, category=code):
-            count(telemetry.REFUSED)
+            count(signals.REFUSED)
     else:
         book.claims.release(claim)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, models, owing, purchase, telemetry
+from functions import cold_start, keys, models, owing, purchase, signals
 from functions.adapters import object_store, openai_api, records
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -143,7 +143,7 @@ def _buy(
             answer = painter.image(timeout=timeout, slow_down=pace.slow_down, **parameters)
         except ContentRefusedError as refusal:
             if book.refuse(claim, category=refusal.category):
-                count(telemetry.REFUSED)
+                count(signals.REFUSED)
             raise
         except EaselError as error:
             book.claims.give_up(claim, error)
@@ -181,7 +181,7 @@ def _stage(
             # A further put may hang as long as its timeouts allow, and the record has to be written after it.
             if deadline.seconds() <= LAST_SECONDS + object_store.STAGING_PUT_SECONDS:
                 book.lose(claim)
-                count(telemetry.LOST)
+                count(signals.LOST)
                 logger.error("a paid picture is lost", n=claim.n, key=key)
                 raise OutcomeUnknownError(f"{claim.what} was paid, but S3 did not take it until the deadline: {error}") from error
             deadline.sleep(0.5)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, models, request, telemetry
+from functions import cold_start, keys, models, request, signals
 from functions.adapters import openai_api
 from functions.adapters.budget import Budget, month_of
 from functions.adapters.claims import CLAIMED, check_purchases
@@ -92,7 +92,7 @@ def _tell_days_left(wanted: Request, settings: Settings, *, today: date) -> None
     """How long the models of this run are still there, as far as an end is known."""
     ends = [end for model in (wanted.model, settings.chat_model) if (end := models.shutdown(model))]
     if ends:
-        gauge(telemetry.MODEL_DAYS_LEFT, min((day - today).days for day, _ in ends))
+        gauge(signals.MODEL_DAYS_LEFT, min((day - today).days for day, _ in ends))
 
 
 def _written(

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, owing, telemetry
+from functions import cold_start, keys, owing, signals
 from functions.adapters import object_store, records
 from functions.adapters.budget import Budget
 from functions.adapters.object_store import ObjectStore
@@ -62,9 +62,9 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
     store.put_if_absent(keys.thumbnail(key), picture.thumbnail, content_type="image/webp")
     store.put_if_absent(keys.sidecar(key), _sidecar(prompt, record, picture, key, stored_at), content_type="application/json")
     if book.finish(record, key=key, size=(picture.width, picture.height), prompt=prompt, stored_at=stored_at):
-        count(telemetry.STORED)
+        count(signals.STORED)
         if keys.is_scheduled(staged.run_id):
-            count(telemetry.STORED_BY_SCHEDULE)
+            count(signals.STORED_BY_SCHEDULE)
     say("picture stored", key=ascii(key), bytes=len(data))
     return StoredImage(run_id=staged.run_id, n=staged.n, status=records.STORED, key=key)
 

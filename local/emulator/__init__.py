@@ -6,7 +6,9 @@ closed it, delete the patch.
 api_failures        the HTTP API answers 500 for a function that fails, and tells nothing of it
 lambda_errors       a failure is named by the exception's class, and a handler that raised keeps its process
 lambda_logs         no 50 ms of waiting after a call that logs nothing
+lambda_metrics      metrics in a function's log are metrics, and alarms look at them
 lambda_workers      a bounded number of processes for each function, few for quick calls; calls queue; none outlives the emulator
+logs_fields         a log query knows the fields of a line that is JSON
 object_bodies       the bytes of objects are on disk alone, also in a bucket with versions
 object_copies       CopyObject honours If-None-Match
 object_events       EventBridge is told the version of a new object

@@ -8,7 +8,9 @@ from local.emulator import (
     api_failures,
     lambda_errors,
     lambda_logs,
+    lambda_metrics,
     lambda_workers,
+    logs_fields,
     object_bodies,
     object_copies,
     object_events,
@@ -25,7 +27,9 @@ def _patch() -> None:
     api_failures.apply()
     lambda_errors.apply()
     lambda_logs.apply()
+    lambda_metrics.apply()
     lambda_workers.apply(_workers())
+    logs_fields.apply()
     object_bodies.apply()
     object_copies.apply()
     object_events.apply()

@@ -14,7 +14,7 @@ import pytest
 
 from infra import ROOT
 
-FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "api")
+FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # What a reference to a resource is read as; a state machine's is its ARN, out of which those of its executions are made.
 KINDS = {
@@ -22,6 +22,7 @@ KINDS = {
     "AWS::DynamoDB::Table": "table",
     "AWS::SecretsManager::Secret": "secret",
     "AWS::Logs::LogGroup": "logs",
+    "AWS::SQS::Queue": "queue",
     "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
 }
 Synth = Callable[..., "Template"]
@@ -51,6 +52,11 @@ class Template:
     def function(self, step: str) -> dict[str, Any]:
         found = (one["Properties"] for one in self.of("AWS::Lambda::Function").values())
         return next(one for one in found if one["Handler"] == f"functions.{step}.handler.handler")
+
+    def logical_id(self, step: str) -> str:
+        """A function's own."""
+        handler = f"functions.{step}.handler.handler"
+        return next(name for name, one in self.of("AWS::Lambda::Function").items() if one["Properties"]["Handler"] == handler)
 
     def asset(self, step: str) -> Path:
         return self.folder / f"asset.{self.function(step)['Code']['S3Key'].removesuffix('.zip')}"

@@ -99,7 +99,8 @@ def test_no_other_page_may_call_the_api(template: Template) -> None:
 
 
 def test_only_this_api_may_call_the_function_and_one_permission_says_so(template: Template) -> None:
-    permission = template.one("AWS::Lambda::Permission")
+    permissions = (one["Properties"] for one in template.of("AWS::Lambda::Permission").values())
+    (permission,) = (one for one in permissions if one["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]})
     assert permission["Principal"] == "apigateway.amazonaws.com"
     (api,) = template.of("AWS::ApiGatewayV2::Api")
     assert template.text(permission["SourceArn"]).endswith(f":{api}/*/*/*")

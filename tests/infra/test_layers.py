@@ -90,6 +90,7 @@ MADE = {
     "cleanup": {"settings", "table", "store"},
     "batch": {"settings", "table", "store"},
     "economy": {"settings", "table", "store", "api_key", "openai_batches"},
+    "events": {"bus"},
     "api": {"settings", "api_settings", "table", "executions", "batch_executions", "map_runs", "uploads", "links"},
 }
 

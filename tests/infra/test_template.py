@@ -66,8 +66,8 @@ def test_each_function_has_its_own_role_and_log_group_and_the_settings_that_it_r
     assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
     assert function["Role"] not in [other["Role"] for other in others]
     assert function["LoggingConfig"] not in [other["LoggingConfig"] for other in others]
-    told = (*settings.STACK_SETS, *settings.API_SETS) if step == "api" else settings.STACK_SETS
-    assert set(function["Environment"]["Variables"]) == set(told)
+    more = {"api": settings.API_SETS, "events": settings.EVENTS_SETS}.get(step, ())
+    assert set(function["Environment"]["Variables"]) == {*settings.STACK_SETS, *more}
     assert function["TracingConfig"] == {"Mode": "Active"}
 
 
@@ -80,6 +80,7 @@ EVERY_STEP = {
     ("logs:CreateLogStream", "logs"), ("logs:PutLogEvents", "logs"),
     ("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*"),
 }  # fmt: skip
+BUS = "arn:aws:events:ap-southeast-1:AWS::AccountId:event-bus/default"
 RIGHTS = {
     "prompt": {
         ("s3:PutObject", "bucket/*/"), ("secretsmanager:GetSecretValue", "secret"),
@@ -110,6 +111,11 @@ RIGHTS = {
         ("secretsmanager:GetSecretValue", "secret"),
         ("dynamodb:GetItem", "table"), ("dynamodb:BatchGetItem", "table"), ("dynamodb:PutItem", "table"), ("dynamodb:UpdateItem", "table"),
         ("dynamodb:DeleteItem", "table"),
+    },
+    "events": {
+        ("events:PutEvents", f'{BUS} if {{"StringEquals": {{"events:source": "easel"}}}}'), ("sqs:SendMessage", "queue"),
+        ("dynamodb:DescribeStream", "table"), ("dynamodb:GetRecords", "table"), ("dynamodb:GetShardIterator", "table"),
+        ("dynamodb:ListStreams", "table/stream/*"), ("sqs:GetQueueAttributes", "queue"), ("sqs:GetQueueUrl", "queue"),
     },
     # No right to S3, to the secret, to delete: a picture is bought, stored and deleted by the steps of a run that it starts.
     "api": {

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -507,3 +508,37 @@ def test_a_patch_that_no_longer_fits_says_so_in_one_line() -> None:
         edit(lambda_errors, "nowhere", [])
     with pytest.raises(PatchError, match=r"lambda_errors\.nowhere is gone"):
         replace(lambda_errors, "nowhere", lambda original: original)
+
+
+def metric_line(name: str, values: list[float]) -> str:
+    told = {"Namespace": "Test", "Dimensions": [["service"]], "Metrics": [{"Name": name, "Unit": "Count"}]}
+    return json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [told]}, "service": "s", name: values})
+
+
+def test_metrics_in_a_function_s_log_are_metrics_and_ring_an_alarm(plain: Emulator, patched: Emulator, steps: dict[Emulator, str]) -> None:
+    def rings(emulator: Emulator) -> bool:
+        cloudwatch, name = emulator.client("cloudwatch"), f"M{uuid4().hex[:8]}"
+        cloudwatch.put_metric_alarm(
+            AlarmName=name, Namespace="Test", MetricName=name, Dimensions=[{"Name": "service", "Value": "s"}], Statistic="Sum", Period=60,
+            EvaluationPeriods=1, Threshold=3, ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )  # fmt: skip
+        emulator.invoke(steps[emulator], {"log": metric_line(name, [1, 2])})
+        return happens_within(1, lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
+
+    assert not rings(plain), CLOSED
+    assert rings(patched)
+
+
+def test_a_log_query_knows_the_fields_of_a_line_that_is_json(plain: Emulator, patched: Emulator, steps: dict[Emulator, str]) -> None:
+    def found(emulator: Emulator) -> str:
+        logs, mark = emulator.client("logs"), uuid4().hex
+        emulator.invoke(steps[emulator], {"log": json.dumps({"mark": mark, "error": "InputError"})})
+        query = logs.start_query(
+            logGroupName=f"/aws/lambda/{steps[emulator]}", startTime=0, endTime=int(time.time()) + 60,
+            queryString=f"fields error | filter @message like /{mark}/",
+        )  # fmt: skip
+        (row,) = logs.get_query_results(queryId=query["queryId"])["results"]
+        return str(next(cell["value"] for cell in row if cell["field"] == "error"))
+
+    assert found(plain) == "", CLOSED
+    assert found(patched) == "InputError"

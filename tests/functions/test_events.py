@@ -1,0 +1,114 @@
+import json
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from functions.adapters import aws
+from functions.adapters.bus import Bus, Event
+from functions.adapters.table import _typed
+from functions.errors import StorageBusyError, StorageDeniedError
+from functions.events.handler import run
+from tests.functions.conftest import BUCKET
+
+MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
+STORED = {
+    "pk": "run#run-1", "sk": "image#2", "run_id": "run-1", "n": 2, "status": "stored", "key": "my_s3_folder/a.png",
+    "folder": "my_s3_folder",
+    "topic": "Sport", "title": "Kite", "alt_text": "A kite", "model": "gpt-image-2.6-flare", "width": 1024, "height": 768, "bytes": 7,
+    "sha256": "ab", "stored_at": "2026-11-24T03:15:02.000000Z", "cost_micro_usd": 13_290, "possibly_paid": 1,
+    "usage": '{"output_tokens": 430}',
+}  # fmt: skip
+
+
+class Client:
+    """EventBridge as botocore's client shows it: refuses what it is told to, by code."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+        self.calls: list[list[dict[str, Any]]] = []
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - botocore's word
+        self.calls.append(Entries)
+        code = self.refusals.pop(0) if self.refusals else None
+        return {"Entries": [{"EventId": "1"}, *([{"ErrorCode": code}] if code else [])]}
+
+
+def sent(event: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """What is told of an event, by its name."""
+    client = Client()
+    run(event, bucket=BUCKET, batch_machine=f"{MACHINES}:batches", bus=Bus(client))
+    return [(entry["DetailType"], json.loads(entry["Detail"])) for entries in client.calls for entry in entries]
+
+
+def change(**record: Any) -> dict[str, Any]:
+    return {"eventName": "MODIFY", "dynamodb": {"NewImage": _typed(record)}}
+
+
+def failure(**detail: Any) -> dict[str, Any]:
+    known = {"stateMachineArn": f"{MACHINES}:runs", "executionArn": "arn:e", "name": "e", "status": "FAILED", "input": "{}"}
+    return {"source": "aws.states", "detail": known | detail}
+
+
+def test_a_stored_picture_is_told_with_where_it_is_and_what_it_cost() -> None:
+    ((name, detail),) = sent({"Records": [change(**STORED)]})
+    assert name == "ImageStored"
+    assert (detail["bucket"], detail["key"], detail["cost_usd"], detail["possibly_paid"]) == (BUCKET, "my_s3_folder/a.png", 0.01329, 1)
+    assert detail["id"].endswith("-2")
+    assert "usage" not in detail
+
+
+def test_a_cost_that_nobody_knows_is_null() -> None:
+    ((_, detail),) = sent({"Records": [change(**{name: value for name, value in STORED.items() if name != "cost_micro_usd"})]})
+    assert detail["cost_usd"] is None
+
+
+def test_a_refused_picture_is_told_and_others_of_the_same_records_too() -> None:
+    refused = change(run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0)
+    told = sent({"Records": [refused, change(**STORED), change(**STORED | {"status": "deleted"})]})
+    assert [name for name, _ in told] == ["ImageRefused", "ImageStored"]
+    assert told[0][1]["refusal"] == "moderation_blocked"
+
+
+@pytest.mark.parametrize(
+    ("said", "run_id"),
+    [('{"request_id": "mine"}', "mine"), ("{}", "e"), (None, "e"), ('["no", "object"]', "e"), ("no JSON", "e"), ('{"request_id": 7}', "e")],
+)
+def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(said: str | None, run_id: str) -> None:
+    cause = json.dumps({"errorMessage": "no credit", "errorType": "QuotaExhaustedError"})
+    ((name, detail),) = sent(failure(input=said, error="QuotaExhaustedError", cause=cause))
+    assert name == "RunFailed"
+    assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == ("run", run_id, "QuotaExhaustedError", "no credit")
+
+
+def test_what_ends_without_a_word_is_told_by_its_status() -> None:
+    ((_, detail),) = sent(failure(status="ABORTED", error=None, cause=None))
+    assert (detail["status"], detail["error"], detail["message"]) == ("ABORTED", None, "")
+
+
+def test_a_failed_batch_is_told_as_one() -> None:
+    ((_, detail),) = sent(failure(stateMachineArn=f"{MACHINES}:batches", input='{"manifest": "batches/spring.csv"}'))
+    assert (detail["kind"], detail["run_id"]) == ("batch", None)
+
+
+def test_more_events_than_one_call_takes_are_sent_in_several() -> None:
+    client = Client()
+    Bus(client).send([Event(name="ImageStored", detail={})] * 25)
+    assert [len(entries) for entries in client.calls] == [10, 10, 5]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("ThrottlingException", StorageBusyError), ("InternalFailure", StorageBusyError), ("AccessDenied", StorageDeniedError)],
+)
+def test_an_event_that_eventbridge_refuses_is_an_error_so_that_it_is_sent_again(code: str, error: type[Exception]) -> None:
+    with pytest.raises(error, match="sending 1 events"):
+        Bus(Client(code)).send([Event(name="ImageStored", detail={})])
+
+
+def test_eventbridge_takes_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        Bus(aws.client("events")).send([Event(name="ImageStored", detail={"key": "a.png"})])

@@ -1,0 +1,132 @@
+"""What the one who is woken sees: the alarm, and the line that tells why; and the events that others build on."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.local_stack import LocalStack
+from tests.workflow.test_trouble import IMAGES, SMALL, openai_error
+
+Messages = Callable[[], list[dict[str, Any]]]
+
+
+def queue(aws: LocalStack) -> tuple[str, str, Messages]:
+    """A queue of our own: its URL and ARN, and what has come into it so far."""
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=f"seen-{uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    came: list[dict[str, Any]] = []
+
+    def messages() -> list[dict[str, Any]]:
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for one in found:
+                came.append(json.loads(one["Body"]))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        return came
+
+    return url, arn, messages
+
+
+@pytest.fixture
+def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
+    """Waits for an event of ours by its name and its run, and gives its detail."""
+    url, arn, messages = queue(aws)
+    events, name = aws.client("events"), f"seen-{uuid4().hex[:8]}"
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["easel"]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "seen", "Arn": arn}])
+
+    def waiting(kind: str, run_id: str) -> dict[str, Any]:
+        def those() -> list[dict[str, Any]]:
+            return [one["detail"] for one in messages() if one["detail-type"] == kind and one["detail"]["run_id"] == run_id]
+
+        aws.until(lambda: bool(those()))
+        (detail,) = those()
+        return dict(detail)
+
+    yield waiting
+    events.remove_targets(Rule=name, Ids=["seen"])
+    events.delete_rule(Name=name)
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
+    """What the dashboard's own query finds, newest first."""
+    logs = aws.client("logs")
+    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName="Easel")["DashboardBody"])
+    asked = next(one["properties"]["query"] for one in body["widgets"] if one["properties"].get("title") == "Failures")
+    groups = re.findall(r"SOURCE '(.*?)'", asked)
+    query = asked.rpartition("SOURCE")[2].partition(" | ")[2]
+    started = logs.start_query(logGroupNames=groups, startTime=int(since), endTime=int(time.time()) + 1, queryString=query)
+    rows = logs.get_query_results(queryId=started["queryId"])["results"]
+    return [{cell["field"]: cell["value"] for cell in row} for row in rows]
+
+
+def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) -> None:
+    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9})
+    begun = time.time()
+    ended = aws.run({"folder_name": "cause", **SMALL})
+    first = next(row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"])
+    assert (first["level"], first["step"], first["error"]) == ("ERROR", "image", "QuotaExhaustedError")
+    assert "the account has no credit left" in first["message"]
+    assert first["openai_request_id"]
+    print(f"from the fault to its cause in the dashboard's query: {time.time() - begun:.1f} s")
+
+
+def test_an_alarm_rings_at_the_topic_and_the_query_says_which_call_may_have_been_paid(aws: LocalStack) -> None:
+    url, arn, messages = queue(aws)
+    topic = next(one["TopicArn"] for one in aws.client("sns").list_topics()["Topics"] if "Alarms" in one["TopicArn"])
+    subscribed = aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    # An earlier test may have rung it.
+    aws.client("cloudwatch").set_alarm_state(AlarmName="Easel-PossiblyPaid", StateValue="OK", StateReason="test")
+    aws.script({"path": IMAGES, "cut": True, "times": 1})
+    begun = time.time()
+    ended = aws.run({"folder_name": "rings", **SMALL})
+    aws.until(lambda: any("Easel-PossiblyPaid" in one["Message"] for one in messages()))
+    (row,) = [row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"] and row["message"] == "possibly paid"]
+    assert (row["step"], row["level"]) == ("image", "WARNING")
+    aws.client("sns").unsubscribe(SubscriptionArn=subscribed)
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_a_stored_picture_is_told_to_others_with_what_they_need_to_use_it(
+    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+) -> None:
+    ended = aws.run({"folder_name": "told", "prompt": "A kite", **SMALL})
+    detail, (picture,) = told("ImageStored", ended["name"]), ended["report"]["pictures"]
+    assert (detail["id"], detail["key"], detail["bytes"]) == (picture["id"], picture["key"], picture["bytes"])
+    assert (detail["bucket"], detail["folder"], detail["cost_usd"]) == (aws.bucket, "told", picture["cost_usd"])
+    assert aws.s3.head_object(Bucket=detail["bucket"], Key=detail["key"])["ContentLength"] == detail["bytes"]
+    assert "prompt" not in detail
+
+
+def test_a_refused_picture_is_told_with_the_reason(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
+    aws.script({"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1})
+    ended = aws.run({"folder_name": "told", **SMALL})
+    assert told("ImageRefused", ended["name"])["refusal"] == "moderation_blocked"
+
+
+def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
+    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9})
+    run_id = f"told-{uuid4().hex[:8]}"
+    ended = aws.run({"request_id": run_id, "folder_name": "told", **SMALL})
+    detail = told("RunFailed", run_id)
+    assert (detail["kind"], detail["status"], detail["error"]) == ("run", "FAILED", "QuotaExhaustedError")
+    assert detail["execution"] == ended["executionArn"]
+    assert "the account has no credit left" in detail["message"]
+
+
+def test_a_picture_that_is_restored_is_no_new_one(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
+    first = aws.run({"folder_name": "restored", **SMALL})
+    key = first["report"]["pictures"][0]["key"]
+    assert told("ImageStored", first["name"])
+    for action in ({"action": "delete_image", "confirm": True}, {"action": "restore_image"}):
+        assert aws.run({**action, "image_key": key})["status"] == "SUCCEEDED"
+    second = aws.run({"folder_name": "restored", **SMALL})
+    assert told("ImageStored", second["name"])
+    # Events come in the stream's order: had the restored one been told, it would have come before.
+    assert told("ImageStored", first["name"])
