@@ -29,19 +29,19 @@ class Step:
         self.book, self.store = book, store
         book.keep_prompt(prompt_record(), paid=None)
 
-    def staged(self, data: bytes, n: int = 1) -> StagedImage:
-        key, sha256 = keys.staged("run-1", n, 1), hashlib.sha256(data).hexdigest()
+    def staged(self, data: bytes, n: int = 1, run_id: str = "run-1") -> StagedImage:
+        key, sha256 = keys.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
         self.store.put(key, data, content_type="application/octet-stream")
         claim = ImageRecord(
-            run_id="run-1", n=n, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+            run_id=run_id, n=n, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
         )
         self.book.claims.take(claim, after=None)
         staged = ImageRecord(
-            run_id="run-1", n=n, status=records.STAGED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9,
+            run_id=run_id, n=n, status=records.STAGED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9,
             staged_key=key, bytes=len(data), sha256=sha256, usage={"output_tokens": 430}, cost_micro_usd=13_000,
         )  # fmt: skip
         self.book.stage(claim, staged)
-        return StagedImage(run_id="run-1", n=n, key=key, bytes=len(data), sha256=sha256, usage=None, cost_micro_usd=13_000)
+        return StagedImage(run_id=run_id, n=n, key=key, bytes=len(data), sha256=sha256, usage=None, cost_micro_usd=13_000)
 
     def run(self, staged: StagedImage) -> StoredImage:
         return upload.run(staged, now=NOW, book=self.book, store=self.store)

@@ -144,7 +144,7 @@ def test_no_secret_is_in_logs_states_or_functions(aws: LocalStack) -> None:
     key = "local-stand-in"
     assert key not in json.dumps(aws.history(arn), default=str)
     functions = aws.client("lambda").list_functions()["Functions"]
-    assert len(functions) == 7
+    assert len(functions) == 8
     assert key not in json.dumps(functions, default=str)
     lines = aws.log_lines()
     assert any("picture stored" in line for line in lines)
