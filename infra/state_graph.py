@@ -1,0 +1,91 @@
+"""The state machines as Mermaid draws them, from their definition in the template: `python -m infra.state_graph` writes them into the docs.
+
+A test holds what stands there against the template.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infra import ROOT
+
+# Where each machine is drawn: between the two marks, by the name of its construct.
+PLACES = {"Workflow": "README.md", "BatchWorkflow": "docs/architecture.md"}
+State = dict[str, Any]
+
+
+def mermaid(machine: State) -> str:
+    """A machine's definition as a diagram; retries are not drawn."""
+    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in _drawn(machine)), "```"])
+
+
+def _drawn(machine: State) -> Iterator[str]:
+    yield f"[*] --> {_id(machine['StartAt'])}"
+    for name, state in machine["States"].items():
+        if state["Type"] == "Map":
+            yield f'state "{name}" as {_id(name)} {{'
+            yield from (f"    {line}" for line in _drawn(state["ItemProcessor"]))
+            yield "}"
+        else:
+            yield f"{_id(name)}: {name}"
+        for target, said in _ways(state):
+            yield f"{_id(name)} --> {_id(target) if target else '[*]'}{f': {said}' if said else ''}"
+
+
+def _ways(state: State) -> Iterator[tuple[str | None, str | None]]:
+    """Where a state leads, None for the end, and in which case."""
+    for choice in state.get("Choices", []):
+        yield choice["Next"], _condition(choice["Condition"])
+    if "Default" in state:
+        yield state["Default"], "otherwise" if state["Type"] == "Choice" else None
+    if "Next" in state:
+        yield state["Next"], None
+    if state.get("End") or state["Type"] in ("Succeed", "Fail"):
+        yield None, None
+    for catch in state.get("Catch", []):
+        yield catch["Next"], ", ".join(catch["ErrorEquals"])
+
+
+def _condition(jsonata: str) -> str:
+    # A colon would end the label in Mermaid.
+    return jsonata.removeprefix("{%").removesuffix("%}").strip().replace("$states.input.", "").replace(":", " ")
+
+
+def _id(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_")
+
+
+def machine_of(template: State, construct: str) -> State:
+    """The definition of a construct's machine; a reference stands as a word."""
+    (found,) = (
+        one["Properties"]["DefinitionString"]
+        for name, one in template["Resources"].items()
+        if one["Type"] == "AWS::StepFunctions::StateMachine" and name.startswith(construct)
+    )
+    parts = found["Fn::Join"][1]
+    machine: State = json.loads("".join(part if isinstance(part, str) else "reference" for part in parts))
+    return machine
+
+
+def written(page: str, construct: str, diagram: str) -> str:
+    """A page with the diagram between its marks."""
+    begin, end = f"<!-- {construct} -->\n", f"\n<!-- end of {construct} -->"
+    before, mark, rest = page.partition(begin)
+    if not mark or end not in rest:
+        raise ValueError(f"the page has no marks {begin.strip()} and {end.strip()}")
+    return before + begin + diagram + end + rest.partition(end)[2]
+
+
+def main() -> None:
+    """Draw the machines of cdk.out's template."""
+    template = json.loads((ROOT / "cdk.out" / "Easel.template.json").read_text())
+    for construct, file in PLACES.items():
+        page = Path(ROOT / file)
+        page.write_text(written(page.read_text(), construct, mermaid(machine_of(template, construct))))
+        print(f"{construct} in {file}")
+
+
+if __name__ == "__main__":
+    main()
