@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: models help setup demo up down run batch redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi screenshots lighthouse browser constraints clean
+.PHONY: models help setup demo up down run batch redrive report open budget test soak bench check format synth layers bootstrap deploy destroy secret user token openapi graphs screenshots lighthouse browser constraints clean
 
 PYTHON ?= python3
 PORT ?= 4566
@@ -83,6 +83,9 @@ models: $(VENV)/.made ## Check the models' table against the openai package, and
 
 openapi: $(VENV)/.made ## Write docs/openapi.json anew, after a change of the API
 	@$(BIN)/python -m functions.api.document > docs/openapi.new && mv docs/openapi.new docs/openapi.json
+
+graphs: synth ## Draw the state machines in the docs anew, after a change of them
+	@$(BIN)/python -m infra.state_graph
 
 screenshots: $(VENV)/.made-dev browser ## Take the README's pictures of the page anew
 	@$(BIN)/python -m tests.doors.screenshots

@@ -1,0 +1,85 @@
+"""The command blocks of the README and the docs, run as they stand: in a copy of the project, on a local stack of its own.
+
+What is said to the deployed stack (TARGET=aws) goes to the emulator, as if it were AWS.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from local.deploy import ROOT
+from tests.local_stack import free_port, own_environment
+
+# What can't run in a test: an account is needed, or it would run itself.
+NOT_HERE = ("make bootstrap", "make deploy", "make destroy", "make test", "make check")
+DEADLINE_SECONDS = 120
+LEFT_OUT = {".git", ".venv", ".local", ".layers", "cdk.out", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+
+
+def commands() -> list[str]:
+    """Every line of a block of commands, page by page."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    blocks = (block for page in pages for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return [line for block in blocks for line in block.splitlines() if not line.startswith("#")]
+
+
+class Workplace:
+    """A copy of the project, in which the newcomer types."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, port = folder, free_port()
+        shutil.copytree(ROOT, folder, ignore=lambda *_: LEFT_OUT, dirs_exist_ok=True)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        aws = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.environment = own_environment() | aws | {"PORT": str(port), "COLUMNS": "160"}
+
+    def types(self, command: str) -> "subprocess.CompletedProcess[str]":
+        """Type a command; a question is answered with a key."""
+        # Not in make's own way of passing on what it was called with.
+        environment = {name: value for name, value in self.environment.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        return subprocess.run(
+            ["bash", "-c", command],  # noqa: S607 - the one on the path
+            cwd=self.folder, env=environment, input="local-stand-in\n", capture_output=True, text=True,
+            check=False, timeout=DEADLINE_SECONDS,
+        )  # fmt: skip
+
+    def runs(self, run_id: str) -> int:
+        (self.folder / "asked.json").write_text(json.dumps({"request_id": run_id, "size": "256x256"}))
+        return self.types("make run INPUT=asked.json").returncode
+
+    def failed_run(self) -> str:
+        """The id of a new run that failed, since the budget was closed."""
+        run_id = f"failed-{uuid4().hex[:8]}"
+        assert self.types("make budget USD=0").returncode == 0
+        assert self.runs(run_id) != 0
+        assert self.types("make budget USD=25").returncode == 0
+        return run_id
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Iterator[Workplace]:
+    place = Workplace(tmp_path)
+    yield place
+    place.types("make down")
+
+
+def test_every_command_block_that_can_run_here_runs(workplace: Workplace) -> None:
+    asked = commands()
+    run_here = [command for command in asked if not command.startswith(NOT_HERE)]
+    assert len(run_here) > 15
+    for command in run_here:
+        if command != "make demo" and not (workplace.folder / ".local" / "outputs.json").is_file():
+            assert workplace.types("make up").returncode == 0
+        if "name-of-the-run" in command:
+            assert workplace.runs("name-of-the-run") == 0
+        named = command.replace("name-or-request_id", workplace.failed_run()) if "name-or-request_id" in command else command
+        done = workplace.types(named)
+        assert done.returncode == 0, f"{named}\n{done.stdout}\n{done.stderr}"
+        if "USD=0" in command:
+            assert workplace.types("make budget USD=25").returncode == 0
