@@ -166,11 +166,16 @@ def test_78_80_states_stay_small_with_the_longest_prompt_and_ten_pictures(stormy
 def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_request(stormy: Storm) -> None:
     ended = play(stormy, Scenario(name="107", stand_in=[refused(500, times=2)]))
     lines = stormy.log_lines()
-    failures = [json.loads(line) for line in lines if line.startswith("{") and f'"{ended["name"]}"' in line and '"level":"ERROR"' in line]
-    assert [(line["error"], line["step"], line["n"]) for line in failures] == [("TransientError", "image", 1)] * 2
-    assert all("request req_" in line["message"] for line in failures)
-    counted = [json.loads(line) for line in lines if line.startswith("{") and '"Failed"' in line]
-    assert {metric["step"] for metric in counted} >= {"prompt", "image", "upload", "cleanup"}
+    told = [json.loads(line) for line in lines if line.startswith("{") and f'"run_id":"{ended["name"]}"' in line]
+    calls = [(line["step"], line.get("attempt"), line.get("error"), line["level"]) for line in told]
+    assert sorted(calls) == sorted([
+        ("prompt", 1, None, "INFO"), ("image", 1, "TransientError", "WARNING"), ("image", 2, "TransientError", "WARNING"),
+        ("image", 3, None, "INFO"), ("upload", 1, None, "INFO"), ("cleanup", 1, None, "INFO"),
+    ])  # fmt: skip
+    assert all(line["openai_request_id"].startswith("req_") for line in told if line["step"] in ("prompt", "image"))
+    assert all(line["usd"] > 0 for line in told if line["message"] in ("prompt written", "picture bought"))
+    counted = [json.loads(line)["Failed"] for line in lines if line.startswith("{") and '"Failed"' in line]
+    assert sum(sum(values) for values in counted) >= 2
 
 
 @pytest.mark.parametrize("operation", ["chat", "image"], ids=["107 chat", "107 image"])
