@@ -1,10 +1,15 @@
-"""The bucket: private, TLS only, versioned; what was deleted can be had back for 30 days. It tells EventBridge what comes in."""
+"""The bucket: private, TLS only, versioned; what was deleted can be had back for 30 days.
+
+It tells EventBridge what comes in, and logs who asks for what.
+"""
 
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from infra.access_log import AccessLog
 
 STAGING_DAYS = 30  # longer than Step Functions' redrive window of 14 days, which begins when a run ends
 DELETED_DAYS = 30
@@ -29,6 +34,7 @@ class ImageStore(Construct):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
+            server_access_logs_bucket=AccessLog(self, "AccessLog", retain=retain).bucket,
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
             auto_delete_objects=not retain,
             lifecycle_rules=[

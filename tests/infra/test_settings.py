@@ -11,7 +11,7 @@ import pytest
 
 from functions import settings
 from infra import ROOT, config
-from tests.infra.conftest import Synth, Template, run_app
+from tests.infra.conftest import PICTURES, Synth, Template, run_app
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
@@ -28,7 +28,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
     assert (variables[settings.IMAGES_PER_MINUTE], variables[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
     assert (variables[settings.TOLERATED_FAILURES], variables[settings.MAX_BATCH_LINES]) == ("2.5", "500")
-    assert made.one("AWS::S3::Bucket")["BucketName"] == "ai-images-demo-me"
+    assert made.one("AWS::S3::Bucket", PICTURES)["BucketName"] == "ai-images-demo-me"
     assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
 
 
