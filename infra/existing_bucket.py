@@ -13,7 +13,16 @@ class ExistingBucketCheck(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket) -> None:
         super().__init__(scope, construct_id)
-        check = StepFunction(self, "Function", step="bucket_check", timeout=Duration.seconds(60), memory_mb=256, environment={}, layers=[])
+        check = StepFunction(
+            self,
+            "Function",
+            step="bucket_check",
+            timeout=Duration.seconds(60),
+            memory_mb=256,
+            environment={},
+            layers=[],
+            no_dead_letters="CloudFormation calls it, waits for its answer, and fails the deploy where none comes",
+        )
         check.role.add_to_principal_policy(
             iam.PolicyStatement(actions=["s3:GetBucketLocation", "s3:GetBucketVersioning"], resources=[bucket.bucket_arn])
         )

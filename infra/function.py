@@ -8,9 +8,13 @@ from aws_cdk.aws_lambda import Architecture, Runtime
 from constructs import Construct
 
 from infra import ROOT
+from infra.acknowledged import acknowledge, acknowledge_wildcard
 
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
+
+# Lambda puts only what it was given asynchronously into a dead-letter queue.
+CALLED = "Called synchronously, by Step Functions or API Gateway, which hand its error to the run or the caller"
 
 _BASE = ("__init__", "cold_start", "errors", "keys", "settings", "telemetry")
 _MODELS = ("models.py", "models.toml")
@@ -70,6 +74,7 @@ class StepFunction(Construct):
         memory_mb: int,
         environment: dict[str, str],
         layers: list[lambda_.ILayerVersion],
+        no_dead_letters: str = CALLED,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
@@ -92,6 +97,8 @@ class StepFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             description=f"Easel: {step}",
         )
+        acknowledge_wildcard(self.role, "*", "X-Ray's two actions of the function's traces, which have no resource to name")
+        acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
 
 
 def asset_filter(step: str) -> list[str]:

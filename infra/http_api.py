@@ -13,12 +13,15 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from functions.api import routes
+from infra.acknowledged import acknowledge
 
 # For each route. A page that follows a run asks every second or so; it keeps a script that runs away from taking all of the account's
 # Lambda concurrency, of which the steps need theirs. Step Functions' own limit for looking at runs is lower, and answers as busy.
 RATE, BURST = 50, 100
 # One who opens the page for the first time asks for some twenty-five files at once.
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
+
+PUBLIC = "The API's description and the page's own files: the same for everybody, and needed by a browser that has no token yet"
 
 # By route and not by path: no name and no id gets into the log, and no query, which may hold a prompt.
 ACCESS_LOG = {
@@ -69,6 +72,8 @@ class HttpApi(Construct):
             )
         for method, path in (*routes.DESCRIPTION, *(routes.PAGE if page else ())):
             made = self._api.add_routes(path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration)
+            for route in made:
+                acknowledge(route, "AwsSolutions-APIG4", PUBLIC)
             if f"{method} {path}" == FILES_ROUTE:
                 limits = {"ThrottlingRateLimit": FILES_RATE, "ThrottlingBurstLimit": FILES_BURST}
                 self._stage.add_property_override("RouteSettings", {FILES_ROUTE: limits})

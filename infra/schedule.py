@@ -3,9 +3,10 @@
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
+
+from infra.dead_letters import dead_letters
 
 
 class RunSchedule(Construct):
@@ -13,7 +14,7 @@ class RunSchedule(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, expression: str, state_machine: sfn.IStateMachine) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self.dead_letters = dead_letters(self)
         events.Rule(
             self,
             "Rule",

@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from functions import models, settings
+from infra.acknowledged import acknowledge_wildcard
 from infra.batch import WORK, BatchWorkflow
 from infra.config import Config
 from infra.existing_bucket import ExistingBucketCheck
@@ -25,6 +26,8 @@ from infra.uploader import Uploader
 from infra.workflow import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
+STAGED = "What is staged stands under the run's id, which comes as the run starts"
+EXECUTIONS = "Executions of this one machine, whose names come as they start"
 
 
 class EaselStack(Stack):
@@ -145,13 +148,19 @@ class EaselStack(Stack):
         for step in (steps.prompt, steps.image):
             self._key.grant_read(step.role)
         # A key that ends in a slash is a folder marker.
-        _allow(steps.prompt, ["s3:PutObject"], objects("*/"))
+        _allow(
+            steps.prompt,
+            ["s3:PutObject"],
+            objects("*/"),
+            because="Requests name the folders; it puts only their markers, which end in a slash",
+        )
         _allow(steps.prompt, transact, table.table_arn)
-        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
         _allow(steps.image, [*transact, "dynamodb:Query"], table.table_arn)
-        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"))
+        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"), because="Requests name the folder of a finished picture")
         _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
-        _allow(steps.cleanup, ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"], objects("*"))
+        swept = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+        _allow(steps.cleanup, swept, objects("*"), because="Requests name the picture or the folder to delete; the only role that deletes")
         _allow(steps.cleanup, ["s3:ListBucketVersions"], bucket)
         _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
         # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
@@ -163,12 +172,12 @@ class EaselStack(Stack):
         objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
         batch, economy = of_batches.batch, of_batches.economy
         self._key.grant_read(economy.role)
-        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
         _allow(economy, ["s3:ListBucket"], self._images.bucket.bucket_arn)
         change = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
         _allow(economy, ["dynamodb:GetItem", "dynamodb:BatchGetItem", *change], table)
         for prefix in ("batches/*", WORK):
-            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix))
+            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix), because="A batch's own files, below its name")
         _allow(batch, ["s3:GetObjectVersion"], objects("batches/*"))
         _allow(batch, ["s3:ListBucket"], self._images.bucket.bucket_arn)
         _allow(batch, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table)
@@ -180,7 +189,7 @@ class EaselStack(Stack):
         _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
         handled = ["DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution"]
         executions = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*"
-        _allow(api, [f"states:{action}" for action in handled], executions)
+        _allow(api, [f"states:{action}" for action in handled], executions, because=EXECUTIONS)
         _allow(api, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], table)
         for index in INDEXES:
             _allow(api, ["dynamodb:Query"], f"{table}/index/{index}")
@@ -193,12 +202,13 @@ class EaselStack(Stack):
         machine = batches.state_machine.state_machine_arn
         _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
         looked = ["states:DescribeExecution", "states:GetExecutionHistory", "states:ListMapRuns"]
-        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*")
+        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*", because=EXECUTIONS)
         # A line's execution has the label of its Map in its ARN.
         lines = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}/*"
-        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines)
+        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines, because=EXECUTIONS)
         # A Map Run's ARN goes on with the label of its Map.
-        _allow(api, ["states:DescribeMapRun"], f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*")
+        map_runs = f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*"
+        _allow(api, ["states:DescribeMapRun"], map_runs, because=EXECUTIONS)
 
     def _warn(self) -> None:
         if self._config.unpriced_models == "allow":
@@ -226,5 +236,10 @@ class EaselStack(Stack):
             CfnOutput(self, name, value=value, description=description)
 
 
-def _allow(step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None) -> None:
+def _allow(
+    step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None, because: str | None = None
+) -> None:
+    """Grant it; `because` says why the resource has an asterisk."""
+    if because:
+        acknowledge_wildcard(step.role, resource, because)
     step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))
