@@ -29,7 +29,7 @@ def literal(machine: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def with_definitions(template: Template, broken: Break = lambda machine: None) -> dict[str, Any]:
+def with_definitions(template: Template, broken: Break | None = None) -> dict[str, Any]:
     """The template with its machines as objects: cfn-lint reads none that CDK has joined out of texts and references."""
     body: dict[str, Any] = json.loads(json.dumps(template.body))
     machines = {name: one for name, one in body["Resources"].items() if one["Type"] == "AWS::StepFunctions::StateMachine"}
@@ -37,7 +37,8 @@ def with_definitions(template: Template, broken: Break = lambda machine: None) -
     for name, one in machines.items():
         del one["Properties"]["DefinitionString"]
         one["Properties"]["Definition"] = literal(template.machine(name.partition("StateMachine")[0]))
-        broken(one["Properties"]["Definition"])
+        if broken:
+            broken(one["Properties"]["Definition"])
     return body
 
 
@@ -87,9 +88,8 @@ def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProc
     """Run the validator that `make test` has put into the environment: nothing is fetched here."""
     file = folder / "machine.json"
     file.write_text(json.dumps(literal(machine)))
-    cache = os.environ.get("npm_config_cache", str(Path(sys.prefix) / "npm"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"npm_config_offline": "true", "npm_config_cache": cache, "PATH": path}
+    environment = {"npm_config_cache": str(Path(sys.prefix) / "npm")} | os.environ | {"npm_config_offline": "true", "PATH": path}
     command = ["npx", "--yes", validator(), "--json-path", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
     assert "State machine definition" in done.stdout + done.stderr, done.stderr
