@@ -24,6 +24,7 @@ from constructs import Construct
 
 from infra.acknowledged import acknowledge_wildcard
 from infra.economy import Economy
+from infra.encryption import CustomerKey
 from infra.lines import EachLine
 from infra.workflow import LINE, START, BatchSteps, Steps, machine, run_chain, task
 
@@ -35,7 +36,16 @@ WORK = "staging/@*"
 class BatchWorkflow(Construct):
     """A Distributed Map over the lines of a manifest, each a run."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, batch: BatchSteps, bucket: s3.IBucket) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        steps: Steps,
+        batch: BatchSteps,
+        bucket: s3.IBucket,
+        customer_key: CustomerKey | None = None,
+    ) -> None:
         super().__init__(scope, construct_id)
         comment = "Checks and prices every line before anything is paid"
         check = task(self, "Check the manifest", batch.batch, comment=comment, payload=START)
@@ -66,7 +76,9 @@ class BatchWorkflow(Construct):
         )
         said = "Easel: a batch, each line a run"
         calls = (steps.prompt, steps.image, steps.upload, steps.cleanup, batch.batch, batch.economy)
-        self.state_machine = machine(self, check.next(choice), comment=said, timeout=BATCH_TIMEOUT, calls=calls)
+        self.state_machine = machine(self, check.next(choice), comment=said, timeout=BATCH_TIMEOUT, calls=calls, customer_key=customer_key)
+        if customer_key:
+            customer_key.allow(self.state_machine.role, reads=("s3",), writes=("s3",))
         self._acknowledge(bucket)
         # Reader and writer are granted the whole bucket by their constructs, since the keys are known only as it runs.
         elsewhere = iam.PolicyStatement(

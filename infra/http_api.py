@@ -6,6 +6,7 @@ from typing import cast
 
 from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import HttpJwtAuthorizer
@@ -39,13 +40,15 @@ ACCESS_LOG = {
 class HttpApi(Construct):
     """The gateway with its stage; the routes come once the function is there, which has to know the API's address."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None = None) -> None:
         super().__init__(scope, construct_id)
         # No CORS: the page is served from here, and no other page has business here.
         self._api = apigatewayv2.HttpApi(
             self, "Api", api_name="Easel", create_default_stage=False, description="Easel: runs, pictures, folders"
         )
-        log = logs.LogGroup(self, "AccessLog", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
+        log = logs.LogGroup(
+            self, "AccessLog", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+        )
         stage = self._api.add_stage(
             "Stage", stage_name="$default", auto_deploy=True, throttle=apigatewayv2.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
         )

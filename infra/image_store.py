@@ -6,6 +6,7 @@ It tells EventBridge what comes in, and logs who asks for what.
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -18,7 +19,9 @@ DELETED_DAYS = 30
 class ImageStore(Construct):
     """A bucket of our own, or one that exists: then its owner keeps its rules."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, name: str | None, existing: bool, retain: bool) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, name: str | None, existing: bool, retain: bool, key: kms.IKey | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
         self.bucket: s3.IBucket
         if existing and name:
@@ -30,7 +33,10 @@ class ImageStore(Construct):
             bucket_name=name,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            # S3 asks the key once for many objects, not for each.
+            bucket_key_enabled=True if key else None,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,

@@ -11,6 +11,7 @@ from functions import models, settings
 from infra.acknowledged import acknowledge_wildcard
 from infra.batch import WORK, BatchWorkflow
 from infra.config import Config
+from infra.encryption import CustomerKey
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
 from infra.http_api import HttpApi
@@ -38,11 +39,19 @@ class EaselStack(Stack):
         where = Environment(region=config.aws_region)
         super().__init__(scope, construct_id, env=where, description="Easel: AI pictures, made on Lambda and kept in S3")
         self._config = config
-        self._images = ImageStore(self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images)
+        self._customer_key = (
+            CustomerKey(self, "Encryption", retain=config.retain_images, own_bucket=not config.existing_bucket)
+            if config.customer_key
+            else None
+        )
+        key = self._customer_key.key if self._customer_key else None
+        self._images = ImageStore(
+            self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images, key=key
+        )
         if config.existing_bucket:
-            ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket)
-        self._records = RecordsTable(self, "Records", retain=config.retain_images)
-        self._key = OpenAIKey(self, "OpenAIKey")
+            ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket, key=key)
+        self._records = RecordsTable(self, "Records", retain=config.retain_images, key=key)
+        self._key = OpenAIKey(self, "OpenAIKey", key=key)
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
@@ -52,29 +61,37 @@ class EaselStack(Stack):
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )
         self._grant(steps)
-        workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
+        workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images, customer_key=self._customer_key)
         of_batches = BatchSteps(
             batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
             economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
         self._grant_batch(of_batches)
-        batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)
-        BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine)
+        batches = BatchWorkflow(
+            self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket, customer_key=self._customer_key
+        )
+        BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine, key=key)
         if config.schedule:
-            RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
+            RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine, key=key)
+        if self._customer_key:
+            self._customer_key.allow_starts(workflow.state_machine, batches.state_machine)
         self._warn()
         self._output(workflow, batches)
         self._api(workflow, batches)
 
     def _api(self, workflow: Workflow, batches: BatchWorkflow) -> None:
         """The API, its sign-in and its function, which knows where both are."""
-        http_api, sign_in = HttpApi(self, "HttpApi"), SignIn(self, "SignIn", retain=self._config.retain_images)
+        http_api = HttpApi(self, "HttpApi", key=self._customer_key.key if self._customer_key else None)
+        sign_in = SignIn(self, "SignIn", retain=self._config.retain_images)
         page_url = self._page_url(http_api)
         machines = sign_in.for_machines()
         page = sign_in.for_page(page_url) if self._config.public_page else None
         api = self._step("Api", timeout=Duration.seconds(29), memory_mb=1024, layers=("pydantic",))
         reader = Reader(self, "Reader", bucket=self._images.bucket, by=api.role)
         uploader = Uploader(self, "Uploader", bucket=self._images.bucket, by=api.role)
+        if self._customer_key:
+            self._customer_key.allow(reader.role, reads=("s3",))
+            self._customer_key.allow(uploader.role, writes=("s3",))
         for name, value in (
             (settings.STATE_MACHINE, workflow.state_machine.state_machine_arn),
             (settings.BATCH_STATE_MACHINE, batches.state_machine.state_machine_arn),
@@ -114,7 +131,19 @@ class EaselStack(Stack):
         names = ("boto3", "powertools", *layers)
         used: list[lambda_.ILayerVersion] = [self._layers[layer] for layer in names] if self._layers else []
         environment = self._environment()
-        return StepFunction(self, name, step=name.lower(), timeout=timeout, memory_mb=memory_mb, environment=environment, layers=used)
+        made = StepFunction(
+            self,
+            name,
+            step=name.lower(),
+            timeout=timeout,
+            memory_mb=memory_mb,
+            environment=environment,
+            layers=used,
+            key=self._customer_key.key if self._customer_key else None,
+        )
+        if self._customer_key:
+            self._customer_key.allow_step(name.lower(), made.role)
+        return made
 
     def _environment(self) -> dict[str, str]:
         config = self._config

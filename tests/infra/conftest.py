@@ -17,7 +17,7 @@ from infra import ROOT
 FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "api")
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # Settings that change which resources there are: the defaults, everything that can be added, and a bucket that is not ours.
-EVERYTHING = ("layers=false", "schedule=rate(1 day)", "public_page=true", "retain_images=false")
+EVERYTHING = ("layers=false", "schedule=rate(1 day)", "public_page=true", "retain_images=false", "customer_key=true")
 SHAPES = ((), EVERYTHING)
 EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
 PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # and those of the two buckets
@@ -27,6 +27,7 @@ KINDS = {
     "AWS::DynamoDB::Table": "table",
     "AWS::SecretsManager::Secret": "secret",
     "AWS::Logs::LogGroup": "logs",
+    "AWS::KMS::Key": "key",
     "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
 }
 Synth = Callable[..., "Template"]
