@@ -10,6 +10,7 @@ TARGET ?= local
 CONTEXT ?=
 BROWSERS := chromium chromium-browser google-chrome
 CDK := aws-cdk@2.1148.1
+ASL_VALIDATOR := asl-validator@4.0.0
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,10 +36,10 @@ $(VENV)/.made: $(PINS)
 	  || { echo "The packages can't be installed: is there a network, and a package index? $$(grep -v '^WARNING' $(VENV)/setup.log | tail -n 1)" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.made-dev: $(VENV)/.made requirements-dev.txt
+$(VENV)/.made-dev: $(VENV)/.made requirements-dev.txt Makefile
 	@echo "Adding the test and lint tools to $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt -c constraints.txt
-	@npx --yes $(CDK) --version >/dev/null
+	@npx --yes $(CDK) --version >/dev/null && npx --yes $(ASL_VALIDATOR) --version >/dev/null
 	@touch $@
 
 setup: $(VENV)/.made ## Set the environment up (demo, up, synth and deploy do it by themselves)

@@ -17,13 +17,13 @@ from infra.stack import EaselStack
 STACK = "Easel"
 
 
-def synth(overrides: dict[str, str], outdir: str | None) -> None:
-    """Write the cloud assembly. cdk.json's context holds unless the CDK CLI or `overrides` say otherwise."""
+def build(overrides: dict[str, str], outdir: str | None) -> App:
+    """The app with its stack, to be synthesized. cdk.json's context holds unless the CDK CLI or `overrides` say otherwise."""
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(context=context | overrides, outdir=outdir)
     check_names(app.node.get_all_context(), known=context)
     EaselStack(app, STACK, config=read(app.node.try_get_context))
-    app.synth()
+    return app
 
 
 def check_names(given: Mapping[str, object], *, known: Mapping[str, object]) -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     if any(not mark for _, mark, _ in pairs):
         parser.error(f"-c wants NAME=VALUE, got {given.context}")
     try:
-        synth({name: value for name, _, value in pairs}, given.output)
+        build({name: value for name, _, value in pairs}, given.output).synth()
     except (SettingError, LayerError) as error:
         sys.exit(str(error))
 

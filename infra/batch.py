@@ -16,13 +16,15 @@ the batch.
 
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.acknowledged import acknowledge_wildcard
 from infra.economy import Economy
+from infra.encryption import CustomerKey
 from infra.lines import EachLine
 from infra.workflow import LINE, START, BatchSteps, Steps, machine, run_chain, task
 
@@ -34,7 +36,16 @@ WORK = "staging/@*"
 class BatchWorkflow(Construct):
     """A Distributed Map over the lines of a manifest, each a run."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, batch: BatchSteps, bucket: s3.IBucket) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        steps: Steps,
+        batch: BatchSteps,
+        bucket: s3.IBucket,
+        customer_key: CustomerKey | None = None,
+    ) -> None:
         super().__init__(scope, construct_id)
         comment = "Checks and prices every line before anything is paid"
         check = task(self, "Check the manifest", batch.batch, comment=comment, payload=START)
@@ -63,9 +74,26 @@ class BatchWorkflow(Construct):
             .when(sfn.Condition.jsonata("{% $states.input.economy %}"), economy.begin)
             .otherwise(lines.next(report))
         )
-        self.state_machine = machine(self, check.next(choice), comment="Easel: a batch, each line a run", timeout=BATCH_TIMEOUT)
+        said = "Easel: a batch, each line a run"
+        calls = (steps.prompt, steps.image, steps.upload, steps.cleanup, batch.batch, batch.economy)
+        self.state_machine = machine(self, check.next(choice), comment=said, timeout=BATCH_TIMEOUT, calls=calls, customer_key=customer_key)
+        if customer_key:
+            customer_key.allow(self.state_machine.role, reads=("s3",), writes=("s3",))
+        self._acknowledge(bucket)
         # Reader and writer are granted the whole bucket by their constructs, since the keys are known only as it runs.
         elsewhere = iam.PolicyStatement(
             effect=iam.Effect.DENY, actions=["s3:GetObject", "s3:PutObject"], not_resources=[bucket.arn_for_objects(WORK)]
         )
         self.state_machine.add_to_role_policy(elsewhere)
+
+    def _acknowledge(self, bucket: s3.IBucket) -> None:
+        """What the Distributed Map's construct grants by itself."""
+        everywhere = f"arn:{Aws.PARTITION}:s3:::{bucket.bucket_name}/*"
+        acknowledge_wildcard(self.state_machine.role, everywhere, "All but what a batch works on is denied by the role's next statement")
+        stack = Stack.of(self)
+        name = stack.split_arn(self.state_machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
+        for below in (":*", "/*:*"):
+            executions = stack.format_arn(
+                service="states", resource="execution", resource_name=f"{name}{below}", arn_format=ArnFormat.COLON_RESOURCE_NAME
+            )
+            acknowledge_wildcard(self.state_machine, executions, "This machine's own executions, whose names come as they start")

@@ -43,6 +43,7 @@ class Config:
     max_batch_lines: int
     public_page: bool
     retain_images: bool
+    customer_key: bool
     layers: bool
 
 
@@ -68,6 +69,7 @@ def read(get: Callable[[str], Any]) -> Config:
         max_batch_lines=_whole(get, "max_batch_lines", 1, 1_000_000),
         public_page=_flag(get, "public_page"),
         retain_images=_flag(get, "retain_images"),
+        customer_key=_flag(get, "customer_key"),
         layers=_flag(get, "layers"),
     )
     if config.existing_bucket and not config.bucket_name:

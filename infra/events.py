@@ -12,13 +12,15 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_lambda_event_sources import SqsDlq
 from constructs import Construct
 
 from functions.signals import SOURCE
+from infra.acknowledged import acknowledge_wildcard
+from infra.dead_letters import dead_letters
 from infra.function import StepFunction
 
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
@@ -28,14 +30,18 @@ ENDS = {"stored": "staged", "refused": "claimed"}
 
 
 class Events(Construct):
-    """The function that sends them, fed by the table's stream and by a rule."""
+    """The queue of what could not be sent, and what feeds the function that sends."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, table: dynamodb.Table, machines: Sequence[sfn.IStateMachine], function: StepFunction
-    ) -> None:
+    function: StepFunction
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None) -> None:
         super().__init__(scope, construct_id)
+        # EventBridge's rule, the stream and Lambda's own asynchronous calls leave here what they give up on.
+        self.dead_letters = dead_letters(self, key)
+
+    def feed(self, function: StepFunction, *, table: dynamodb.Table, machines: Sequence[sfn.IStateMachine]) -> None:
+        """Have the function told of pictures and of failed executions, and let it send events."""
         self.function = function
-        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
         bus = Stack.of(self).format_arn(service="events", resource="event-bus", resource_name="default")
         own = {"StringEquals": {"events:source": SOURCE}}
         function.role.add_to_principal_policy(iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus], conditions=own))
@@ -60,9 +66,9 @@ class Events(Construct):
         stream = str(table.table_stream_arn)
         read = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
         function.role.add_to_principal_policy(iam.PolicyStatement(actions=read, resources=[stream]))
-        function.role.add_to_principal_policy(
-            iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=[f"{table.table_arn}/stream/*"])
-        )
+        streams = f"{table.table_arn}/stream/*"
+        function.role.add_to_principal_policy(iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=[streams]))
+        acknowledge_wildcard(function.role, streams, "Listing is asked of all streams that a table ever had: their names end in a time")
         function.function.add_event_source_mapping(
             "Pictures",
             event_source_arn=stream,

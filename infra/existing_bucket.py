@@ -2,6 +2,7 @@
 
 from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -11,9 +12,19 @@ from infra.function import StepFunction
 class ExistingBucketCheck(Construct):
     """A custom resource that fails unless the bucket is this account's, in this region, and versioned."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, key: kms.IKey | None = None) -> None:
         super().__init__(scope, construct_id)
-        check = StepFunction(self, "Function", step="bucket_check", timeout=Duration.seconds(60), memory_mb=256, environment={}, layers=[])
+        check = StepFunction(
+            self,
+            "Function",
+            step="bucket_check",
+            timeout=Duration.seconds(60),
+            memory_mb=256,
+            environment={},
+            layers=[],
+            no_dead_letters="CloudFormation calls it, waits for its answer, and fails the deploy where none comes",
+            key=key,
+        )
         check.role.add_to_principal_policy(
             iam.PolicyStatement(actions=["s3:GetBucketLocation", "s3:GetBucketVersioning"], resources=[bucket.bucket_arn])
         )

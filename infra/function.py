@@ -2,15 +2,21 @@
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_lambda import Architecture, Runtime
 from constructs import Construct
 
 from infra import ROOT
+from infra.acknowledged import acknowledge, acknowledge_wildcard
 
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
+
+# Lambda puts only what it was given asynchronously into a dead-letter queue.
+CALLED = "Called synchronously, by Step Functions or API Gateway, which hand its error to the run or the caller"
 
 _BASE = ("__init__", "cold_start", "errors", "keys", "settings", "signals", "telemetry")
 _MODELS = ("models.py", "models.toml")
@@ -71,9 +77,14 @@ class StepFunction(Construct):
         memory_mb: int,
         environment: dict[str, str],
         layers: list[lambda_.ILayerVersion],
+        no_dead_letters: str = CALLED,
+        dead_letters: sqs.IQueue | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = logs.LogGroup(self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+        )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
         self.timeout = timeout
@@ -92,7 +103,11 @@ class StepFunction(Construct):
             layers=layers,
             tracing=lambda_.Tracing.ACTIVE,
             description=f"Easel: {step}",
+            dead_letter_queue=dead_letters,
         )
+        acknowledge_wildcard(self.role, "*", "X-Ray's two actions of the function's traces, which have no resource to name")
+        if dead_letters is None:
+            acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
 
 
 def asset_filter(step: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import cast
 
 from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import HttpJwtAuthorizer
@@ -13,12 +14,15 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from functions.api import routes
+from infra.acknowledged import acknowledge
 
 # For each route. A page that follows a run asks every second or so; it keeps a script that runs away from taking all of the account's
 # Lambda concurrency, of which the steps need theirs. Step Functions' own limit for looking at runs is lower, and answers as busy.
 RATE, BURST = 50, 100
 # One who opens the page for the first time asks for some twenty-five files at once.
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
+
+PUBLIC = "The API's description and the page's own files: the same for everybody, and needed by a browser that has no token yet"
 
 # By route and not by path: no name and no id gets into the log, and no query, which may hold a prompt.
 ACCESS_LOG = {
@@ -36,13 +40,15 @@ ACCESS_LOG = {
 class HttpApi(Construct):
     """The gateway with its stage; the routes come once the function is there, which has to know the API's address."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None = None) -> None:
         super().__init__(scope, construct_id)
         # No CORS: the page is served from here, and no other page has business here.
         self._api = apigatewayv2.HttpApi(
             self, "Api", api_name="Easel", create_default_stage=False, description="Easel: runs, pictures, folders"
         )
-        log = logs.LogGroup(self, "AccessLog", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY)
+        log = logs.LogGroup(
+            self, "AccessLog", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+        )
         stage = self._api.add_stage(
             "Stage", stage_name="$default", auto_deploy=True, throttle=apigatewayv2.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
         )
@@ -70,6 +76,8 @@ class HttpApi(Construct):
             )
         for method, path in (*routes.DESCRIPTION, *(routes.PAGE if page else ())):
             made = self._api.add_routes(path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration)
+            for route in made:
+                acknowledge(route, "AwsSolutions-APIG4", PUBLIC)
             if f"{method} {path}" == FILES_ROUTE:
                 limits = {"ThrottlingRateLimit": FILES_RATE, "ThrottlingBurstLimit": FILES_BURST}
                 self._stage.add_property_override("RouteSettings", {FILES_ROUTE: limits})

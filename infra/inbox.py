@@ -3,20 +3,23 @@
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.keys import INBOX
+from infra.dead_letters import dead_letters
 
 
 class BatchInbox(Construct):
     """A rule with retries and a dead-letter queue; a doubled event finds the batch's run ids taken, and pays nothing twice."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, state_machine: sfn.IStateMachine) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, state_machine: sfn.IStateMachine, key: kms.IKey | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self.dead_letters = dead_letters(self, key)
         # The version that the event tells of: what is put there next has an event of its own.
         manifest = {
             "manifest": events.EventField.from_path("$.detail.object.key"),

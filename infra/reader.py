@@ -9,6 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.acknowledged import acknowledge_wildcard
+
 SESSION = Duration.hours(1)  # the most that a role gives which is assumed by another
 UNFINISHED = ("staging/*", "batches/*")
 
@@ -26,6 +28,7 @@ class Reader(Construct):
             description="Easel: signs links to pictures",
         )
         self.role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects("*")]))
+        acknowledge_wildcard(self.role, bucket.arn_for_objects("*"), "Requests choose the folders; what is unfinished is denied below")
         unfinished = [bucket.arn_for_objects(prefix) for prefix in UNFINISHED]
         self.role.add_to_policy(iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:GetObject"], resources=unfinished))
         by.add_to_principal_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[self.role.role_arn]))

@@ -3,19 +3,22 @@
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.keys import SCHEDULED
+from infra.dead_letters import dead_letters
 
 
 class RunSchedule(Construct):
     """A rule with retries and a dead-letter queue; a doubled event is one purchase, since its id is the run id."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, expression: str, state_machine: sfn.IStateMachine) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, expression: str, state_machine: sfn.IStateMachine, key: kms.IKey | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = sqs.Queue(self, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14))
+        self.dead_letters = dead_letters(self, key)
         events.Rule(
             self,
             "Rule",

@@ -5,8 +5,16 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from functions.api import routes
+from infra.acknowledged import acknowledge
 
 PASSWORD_LENGTH = 12
+ONE_FACTOR = (
+    "Who gets in sees pictures and spends within the month's cap; nobody signs up by themselves. "
+    "Whoever wants a second factor turns it on for the pool"
+)
+NO_PLUS = (
+    "The Plus plan is paid for each user a month; an administrator makes the few users, and passwords have twelve characters of four kinds"
+)
 
 
 class SignIn(Construct):
@@ -26,6 +34,8 @@ class SignIn(Construct):
             ),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
         )
+        acknowledge(self.pool, "AwsSolutions-COG2", ONE_FACTOR)
+        acknowledge(self.pool, "AwsSolutions-COG8", NO_PLUS)
         # A prefix is one customer's in a whole region: the account's number makes it ours.
         domain = self.pool.add_domain(
             "Domain", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=f"easel-{Aws.ACCOUNT_ID}-{Aws.REGION}")

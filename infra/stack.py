@@ -10,10 +10,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions import models, settings
+from infra.acknowledged import acknowledge_wildcard
 from infra.alarms import Alarms
 from infra.batch import WORK, BatchWorkflow
 from infra.config import Config
 from infra.dashboard import Dashboard
+from infra.encryption import CustomerKey
 from infra.events import Events
 from infra.existing_bucket import ExistingBucketCheck
 from infra.function import StepFunction
@@ -30,6 +32,8 @@ from infra.uploader import Uploader
 from infra.workflow import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
+STAGED = "What is staged stands under the run's id, which comes as the run starts"
+EXECUTIONS = "Executions of this one machine, whose names come as they start"
 
 
 class EaselStack(Stack):
@@ -40,11 +44,19 @@ class EaselStack(Stack):
         where = Environment(region=config.aws_region)
         super().__init__(scope, construct_id, env=where, description="Easel: AI pictures, made on Lambda and kept in S3")
         self._config = config
-        self._images = ImageStore(self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images)
+        self._customer_key = (
+            CustomerKey(self, "Encryption", retain=config.retain_images, own_bucket=not config.existing_bucket)
+            if config.customer_key
+            else None
+        )
+        self._encryption = key = self._customer_key.key if self._customer_key else None
+        self._images = ImageStore(
+            self, "Images", name=config.bucket_name, existing=config.existing_bucket, retain=config.retain_images, key=key
+        )
         if config.existing_bucket:
-            ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket)
-        self._records = RecordsTable(self, "Records", retain=config.retain_images)
-        self._key = OpenAIKey(self, "OpenAIKey")
+            ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket, key=key)
+        self._records = RecordsTable(self, "Records", retain=config.retain_images, key=key)
+        self._key = OpenAIKey(self, "OpenAIKey", key=key)
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
@@ -54,20 +66,25 @@ class EaselStack(Stack):
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
         )
         self._grant(steps)
-        workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
+        workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images, customer_key=self._customer_key)
         of_batches = BatchSteps(
             batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
             economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
         self._grant_batch(of_batches)
-        batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)
-        queues = {"Inbox": BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine).dead_letters}
+        batches = BatchWorkflow(
+            self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket, customer_key=self._customer_key
+        )
+        inbox = BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine, key=key)
+        queues = {"Inbox": inbox.dead_letters}
         if config.schedule:
-            schedule = RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine)
+            schedule = RunSchedule(self, "Schedule", expression=config.schedule, state_machine=workflow.state_machine, key=key)
             queues["Schedule"] = schedule.dead_letters
+        if self._customer_key:
+            self._customer_key.allow_starts(workflow.state_machine, batches.state_machine)
         events = self._events(workflow, batches)
         queues["Events"] = events.dead_letters
-        http_api = HttpApi(self, "HttpApi")
+        http_api = HttpApi(self, "HttpApi", key=key)
         api = self._api(http_api, workflow, batches)
         functions = {**vars(steps), **vars(of_batches), "events": events.function, "api": api}
         self._watch(workflow, batches, functions, queues=queues, api_id=http_api.api_id)
@@ -76,10 +93,11 @@ class EaselStack(Stack):
 
     def _events(self, workflow: Workflow, batches: BatchWorkflow) -> Events:
         """The events for others, and their function."""
-        function = self._step("Events", timeout=Duration.seconds(30), memory_mb=256)
+        events = Events(self, "Announcements", key=self._encryption)
+        function = self._step("Events", timeout=Duration.seconds(30), memory_mb=256, dead_letters=events.dead_letters)
         function.function.add_environment(settings.BATCH_STATE_MACHINE, batches.state_machine.state_machine_arn)
-        machines = [workflow.state_machine, batches.state_machine]
-        return Events(self, "Announcements", table=self._records.table, machines=machines, function=function)
+        events.feed(function, table=self._records.table, machines=[workflow.state_machine, batches.state_machine])
+        return events
 
     def _watch(
         self,
@@ -92,7 +110,7 @@ class EaselStack(Stack):
     ) -> None:
         """Alarms and dashboard."""
         machines = {"Run": workflow.state_machine, "Batch": batches.state_machine}
-        alarms = Alarms(self, "Alarms", email=self._config.alarm_email, key=None, machines=machines)
+        alarms = Alarms(self, "Alarms", email=self._config.alarm_email, key=self._encryption, machines=machines)
         for name, queue in queues.items():
             alarms.watch_queue(name, queue)
         alarms.watch_api(api_id)
@@ -112,6 +130,9 @@ class EaselStack(Stack):
         api = self._step("Api", timeout=Duration.seconds(29), memory_mb=1024, layers=("pydantic",))
         reader = Reader(self, "Reader", bucket=self._images.bucket, by=api.role)
         uploader = Uploader(self, "Uploader", bucket=self._images.bucket, by=api.role)
+        if self._customer_key:
+            self._customer_key.allow(reader.role, reads=("s3",))
+            self._customer_key.allow(uploader.role, writes=("s3",))
         for name, value in (
             (settings.STATE_MACHINE, workflow.state_machine.state_machine_arn),
             (settings.BATCH_STATE_MACHINE, batches.state_machine.state_machine_arn),
@@ -147,12 +168,33 @@ class EaselStack(Stack):
         own = CfnCondition(self, "OwnPageUrl", expression=Fn.condition_equals(given.value_as_string, OWN_URL))
         return Fn.condition_if(own.logical_id, http_api.url, given.value_as_string).to_string()
 
-    def _step(self, name: str, *, timeout: Duration, memory_mb: int, layers: tuple[str, ...] = ()) -> StepFunction:
+    def _step(
+        self,
+        name: str,
+        *,
+        timeout: Duration,
+        memory_mb: int,
+        layers: tuple[str, ...] = (),
+        dead_letters: sqs.IQueue | None = None,
+    ) -> StepFunction:
         # boto3 comes pinned, too: the runtime's own changes under us, and may not know If-None-Match on CopyObject.
         names = ("boto3", "powertools", *layers)
         used: list[lambda_.ILayerVersion] = [self._layers[layer] for layer in names] if self._layers else []
         environment = self._environment()
-        return StepFunction(self, name, step=name.lower(), timeout=timeout, memory_mb=memory_mb, environment=environment, layers=used)
+        made = StepFunction(
+            self,
+            name,
+            step=name.lower(),
+            timeout=timeout,
+            memory_mb=memory_mb,
+            environment=environment,
+            layers=used,
+            dead_letters=dead_letters,
+            key=self._encryption,
+        )
+        if self._customer_key:
+            self._customer_key.allow_step(name.lower(), made.role)
+        return made
 
     def _environment(self) -> dict[str, str]:
         config = self._config
@@ -186,13 +228,19 @@ class EaselStack(Stack):
         for step in (steps.prompt, steps.image):
             self._key.grant_read(step.role)
         # A key that ends in a slash is a folder marker.
-        _allow(steps.prompt, ["s3:PutObject"], objects("*/"))
+        _allow(
+            steps.prompt,
+            ["s3:PutObject"],
+            objects("*/"),
+            because="Requests name the folders; it puts only their markers, which end in a slash",
+        )
         _allow(steps.prompt, transact, table.table_arn)
-        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
         _allow(steps.image, [*transact, "dynamodb:Query"], table.table_arn)
-        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"))
+        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"), because="Requests name the folder of a finished picture")
         _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
-        _allow(steps.cleanup, ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"], objects("*"))
+        swept = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+        _allow(steps.cleanup, swept, objects("*"), because="Requests name the picture or the folder to delete; the only role that deletes")
         _allow(steps.cleanup, ["s3:ListBucketVersions"], bucket)
         _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
         # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
@@ -204,12 +252,12 @@ class EaselStack(Stack):
         objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
         batch, economy = of_batches.batch, of_batches.economy
         self._key.grant_read(economy.role)
-        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
+        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
         _allow(economy, ["s3:ListBucket"], self._images.bucket.bucket_arn)
         change = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
         _allow(economy, ["dynamodb:GetItem", "dynamodb:BatchGetItem", *change], table)
         for prefix in ("batches/*", WORK):
-            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix))
+            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix), because="A batch's own files, below its name")
         _allow(batch, ["s3:GetObjectVersion"], objects("batches/*"))
         _allow(batch, ["s3:ListBucket"], self._images.bucket.bucket_arn)
         _allow(batch, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table)
@@ -221,7 +269,7 @@ class EaselStack(Stack):
         _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
         handled = ["DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution"]
         executions = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*"
-        _allow(api, [f"states:{action}" for action in handled], executions)
+        _allow(api, [f"states:{action}" for action in handled], executions, because=EXECUTIONS)
         _allow(api, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], table)
         for index in INDEXES:
             _allow(api, ["dynamodb:Query"], f"{table}/index/{index}")
@@ -234,12 +282,13 @@ class EaselStack(Stack):
         machine = batches.state_machine.state_machine_arn
         _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
         looked = ["states:DescribeExecution", "states:GetExecutionHistory", "states:ListMapRuns"]
-        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*")
+        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*", because=EXECUTIONS)
         # A line's execution has the label of its Map in its ARN.
         lines = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}/*"
-        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines)
+        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines, because=EXECUTIONS)
         # A Map Run's ARN goes on with the label of its Map.
-        _allow(api, ["states:DescribeMapRun"], f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*")
+        map_runs = f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*"
+        _allow(api, ["states:DescribeMapRun"], map_runs, because=EXECUTIONS)
 
     def _warn(self) -> None:
         if self._config.unpriced_models == "allow":
@@ -267,5 +316,10 @@ class EaselStack(Stack):
             CfnOutput(self, name, value=value, description=description)
 
 
-def _allow(step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None) -> None:
+def _allow(
+    step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None, because: str | None = None
+) -> None:
+    """Grant it; `because` says why the resource has an asterisk."""
+    if because:
+        acknowledge_wildcard(step.role, resource, because)
     step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.acknowledged import acknowledge_wildcard
 from infra.reader import SESSION
 
 MANIFESTS = ("batches/*.jsonl", "batches/*.csv")
@@ -27,6 +28,8 @@ class Uploader(Construct):
         )
         manifests = [bucket.arn_for_objects(key) for key in MANIFESTS]
         self.role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=manifests))
+        for manifest in manifests:
+            acknowledge_wildcard(self.role, manifest, "A manifest is named by who sends it; one in a folder below is denied")
         below = [bucket.arn_for_objects(BELOW)]
         self.role.add_to_policy(iam.PolicyStatement(effect=iam.Effect.DENY, actions=["s3:PutObject"], resources=below))
         by.add_to_principal_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[self.role.role_arn]))

@@ -13,6 +13,7 @@ Redrive resumes at that very step.
 Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -25,6 +26,8 @@ from constructs import Construct
 
 from functions.errors import ONE_PICTURE, ClaimHeldError, RateLimitedError, RetryableError, leaves
 from functions.request import BY_CLEANUP, MAX_COUNT
+from infra.acknowledged import acknowledge_wildcard
+from infra.encryption import CustomerKey
 from infra.function import StepFunction
 
 # What AWS itself answers when it, not our code, failed; and how a function dies.
@@ -81,7 +84,9 @@ class BatchSteps:
 class Workflow(Construct):
     """One Standard state machine in JSONata."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, steps: Steps, max_parallel_images: int) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, steps: Steps, max_parallel_images: int, customer_key: CustomerKey | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
         upkeep = task(self, "Delete or restore", steps.cleanup, comment="One image or one folder, as asked for", payload=START)
         # Input that is no object goes to the prompt step, which refuses it by name.
@@ -93,12 +98,28 @@ class Workflow(Construct):
             .otherwise(run_chain(self, steps, payload=START, at_once=max_parallel_images))
         )
         comment = "Easel: a prompt, then each picture bought, staged, verified and stored"
-        self.state_machine = machine(self, chain, comment=comment, timeout=RUN_TIMEOUT)
+        calls = (steps.prompt, steps.image, steps.upload, steps.cleanup)
+        self.state_machine = machine(self, chain, comment=comment, timeout=RUN_TIMEOUT, calls=calls, customer_key=customer_key)
 
 
-def machine(scope: Construct, chain: sfn.IChainable, *, comment: str, timeout: Duration) -> sfn.StateMachine:
-    """A Standard state machine in JSONata, traced and logged without its data."""
-    return sfn.StateMachine(
+def machine(
+    scope: Construct,
+    chain: sfn.IChainable,
+    *,
+    comment: str,
+    timeout: Duration,
+    calls: Sequence[StepFunction],
+    customer_key: CustomerKey | None,
+) -> sfn.StateMachine:
+    """A Standard state machine in JSONata that calls these functions, traced and logged without its data."""
+    log_group = logs.LogGroup(
+        scope,
+        "Logs",
+        retention=logs.RetentionDays.THREE_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+        encryption_key=customer_key.key if customer_key else None,
+    )
+    made = sfn.StateMachine(
         scope,
         "StateMachine",
         definition_body=sfn.DefinitionBody.from_chainable(chain),
@@ -107,12 +128,19 @@ def machine(scope: Construct, chain: sfn.IChainable, *, comment: str, timeout: D
         timeout=timeout,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=logs.LogGroup(scope, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY),
+            destination=log_group,
             level=sfn.LogLevel.ALL,
             # States carry topics and descriptions: those stay out of the logs.
             include_execution_data=False,
         ),
     )
+    acknowledge_wildcard(made.role, "*", "X-Ray's actions for traces and those of log delivery, which AWS gives on all resources only")
+    for step in calls:
+        said = "Any version of this one function: the task's construct grants that, and only the function itself is called"
+        acknowledge_wildcard(made.role, f"{step.function.function_arn}:*", said)
+    if customer_key:
+        customer_key.encrypt(made)
+    return made
 
 
 def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, Any], at_once: int) -> sfn.Chain:

@@ -16,6 +16,11 @@ from infra import ROOT
 
 FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
+# Settings that change which resources there are: the defaults, everything that can be added, and a bucket that is not ours.
+EVERYTHING = ("layers=false", "schedule=rate(1 day)", "public_page=true", "retain_images=false", "customer_key=true")
+SHAPES = ((), EVERYTHING)
+EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
+PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # and those of the two buckets
 # What a reference to a resource is read as; a state machine's is its ARN, out of which those of its executions are made.
 KINDS = {
     "AWS::S3::Bucket": "bucket",
@@ -23,6 +28,7 @@ KINDS = {
     "AWS::SecretsManager::Secret": "secret",
     "AWS::Logs::LogGroup": "logs",
     "AWS::SQS::Queue": "queue",
+    "AWS::KMS::Key": "key",
     "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
 }
 Synth = Callable[..., "Template"]
@@ -93,7 +99,8 @@ class Template:
             case str():
                 return value
             case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-                kind = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+                known = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+                kind = "access log" if str(name).startswith(ACCESS_LOG) else known
                 return kind + str(name).partition("StateMachine")[0] if kind.endswith(":") else kind
             case {"Fn::Join": [mark, parts]}:
                 return str(mark).join(self.text(part) for part in parts)

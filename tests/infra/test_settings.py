@@ -11,7 +11,7 @@ import pytest
 
 from functions import settings
 from infra import ROOT, config
-from tests.infra.conftest import Synth, Template, run_app
+from tests.infra.conftest import PICTURES, Synth, Template, run_app
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
@@ -28,7 +28,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
     assert (variables[settings.IMAGES_PER_MINUTE], variables[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
     assert (variables[settings.TOLERATED_FAILURES], variables[settings.MAX_BATCH_LINES]) == ("2.5", "500")
-    assert made.one("AWS::S3::Bucket")["BucketName"] == "ai-images-demo-me"
+    assert made.one("AWS::S3::Bucket", PICTURES)["BucketName"] == "ai-images-demo-me"
     assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
 
 
@@ -38,7 +38,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
         ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "1001"),
         ("images_per_minute", "0"), ("tolerated_failure_percentage", "101"), ("max_batch_lines", "1.5"),
-        ("retain_images", "maybe"), ("public_page", "perhaps"),
+        ("retain_images", "maybe"), ("public_page", "perhaps"), ("customer_key", "arn:aws:kms:x"),
         ("bucket_name", "A_b"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
     ],

@@ -16,20 +16,20 @@ from infra import ROOT, layers
 from infra.function import FILES
 from infra.workflow import SERVICE_ERRORS, THROTTLED
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS, zipped
-from tests.infra.conftest import BATCHES, FUNCTIONS, RUNS, Synth, Template, in_asset
+from tests.infra.conftest import BATCHES, FUNCTIONS, PICTURES, RUNS, Synth, Template, in_asset
 
 
 def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
-    bucket = template.one("AWS::S3::Bucket")
+    bucket = template.one("AWS::S3::Bucket", PICTURES)
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert bucket["BucketEncryption"]
-    denials = [one for one in template.one("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+    denials = [one for one in template.one("AWS::S3::BucketPolicy", PICTURES)["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denials]
 
 
 def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_the_redrive_window(template: Template) -> None:
-    bucket = template.one("AWS::S3::Bucket")
+    bucket = template.one("AWS::S3::Bucket", PICTURES)
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 30)

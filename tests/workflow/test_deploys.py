@@ -107,6 +107,19 @@ def test_the_oldest_region_whose_buckets_name_none_works_too(local: Local) -> No
     assert LocalStack(outputs).run({"aws_region": "us-east-1", **SMALL})["status"] == "SUCCEEDED"
 
 
+def test_a_stack_under_a_key_of_the_customer_s_makes_pictures_and_can_be_put_under_it_later(local: Local) -> None:
+    stack.up(local)
+    outputs = stack.up(replace(local, settings=("customer_key=true",)))
+    aws = LocalStack(outputs)
+    (key,) = aws.client("kms").list_keys()["Keys"]
+    assert aws.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
+    # The local AWS takes a bucket's encryption and keeps no word of it; that is looked at on the template.
+    assert {group.get("kmsKeyId") for group in aws.client("logs").describe_log_groups()["logGroups"]} == {key["KeyArn"]}
+    ended = aws.run(SMALL)
+    assert ended["status"] == "SUCCEEDED"
+    assert ended["report"]["pictures"][0]["key"] in aws.keys("")
+
+
 def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
     assert set(aws.outputs) == {
         "endpoint", "region", "bucket", "table", "state_machine_arn", "batch_state_machine_arn", "api_url", "openai_base_url", "user",

@@ -1,0 +1,25 @@
+"""A queue for the events that EventBridge can't deliver."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.acknowledged import acknowledge
+
+
+def dead_letters(scope: Construct, key: kms.IKey | None) -> sqs.Queue:
+    """The dead-letter queue of the rule in this construct: what it holds is looked at by a person, within two weeks."""
+    queue = sqs.Queue(
+        scope,
+        "DeadLetters",
+        enforce_ssl=True,
+        encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
+        encryption_master_key=key,
+        retention_period=Duration.days(14),
+    )
+    for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"):
+        acknowledge(
+            queue, rule, "It is itself the dead-letter queue of an EventBridge rule, and nothing takes messages from it that could fail"
+        )
+    return queue
