@@ -8,8 +8,11 @@ from constructs import Construct
 from infra.acknowledged import acknowledge
 
 
-def dead_letters(scope: Construct, key: kms.IKey | None) -> sqs.Queue:
-    """The dead-letter queue of the rule in this construct: what it holds is looked at by a person, within two weeks."""
+def dead_letters(scope: Construct, key: kms.IKey | None, *, of_function: bool = False) -> sqs.Queue:
+    """The dead-letter queue of the rule in this construct: what it holds is looked at by a person, within two weeks.
+
+    `of_function` says that a function has it, too, by which the rule set knows it.
+    """
     queue = sqs.Queue(
         scope,
         "DeadLetters",
@@ -18,7 +21,7 @@ def dead_letters(scope: Construct, key: kms.IKey | None) -> sqs.Queue:
         encryption_master_key=key,
         retention_period=Duration.days(14),
     )
-    for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"):
+    for rule in ("Serverless-SQSRedrivePolicy", *(() if of_function else ("AwsSolutions-SQS3",))):
         acknowledge(
             queue, rule, "It is itself the dead-letter queue of an EventBridge rule, and nothing takes messages from it that could fail"
         )

@@ -6,6 +6,7 @@ function that dies once its work is in the table keeps nothing from being told. 
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -15,7 +16,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk.aws_lambda_event_sources import SqsDlq
 from constructs import Construct
 
 from functions.signals import SOURCE
@@ -37,7 +37,7 @@ class Events(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None) -> None:
         super().__init__(scope, construct_id)
         # EventBridge's rule, the stream and Lambda's own asynchronous calls leave here what they give up on.
-        self.dead_letters = dead_letters(self, key)
+        self.dead_letters = dead_letters(self, key, of_function=True)
 
     def feed(self, function: StepFunction, *, table: dynamodb.Table, machines: Sequence[sfn.IStateMachine]) -> None:
         """Have the function told of pictures and of failed executions, and let it send events."""
@@ -69,7 +69,7 @@ class Events(Construct):
         streams = f"{table.table_arn}/stream/*"
         function.role.add_to_principal_policy(iam.PolicyStatement(actions=["dynamodb:ListStreams"], resources=[streams]))
         acknowledge_wildcard(function.role, streams, "Listing is asked of all streams that a table ever had: their names end in a time")
-        function.function.add_event_source_mapping(
+        mapping = function.function.add_event_source_mapping(
             "Pictures",
             event_source_arn=stream,
             starting_position=lambda_.StartingPosition.LATEST,
@@ -78,7 +78,6 @@ class Events(Construct):
             bisect_batch_on_error=True,
             retry_attempts=10,
             max_record_age=Duration.hours(2),
-            on_failure=SqsDlq(self.dead_letters),
             filters=[
                 {
                     "pattern": json.dumps(
@@ -94,4 +93,8 @@ class Events(Construct):
                 }
                 for now, before in ENDS.items()
             ],
+        )
+        resource = cast("lambda_.CfnEventSourceMapping", mapping.node.default_child)
+        resource.destination_config = lambda_.CfnEventSourceMapping.DestinationConfigProperty(
+            on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(destination=self.dead_letters.queue_arn)
         )

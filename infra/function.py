@@ -1,5 +1,7 @@
 """One function: its own code, role and log group, and nothing that it does not import."""
 
+from typing import cast
+
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -103,11 +105,15 @@ class StepFunction(Construct):
             layers=layers,
             tracing=lambda_.Tracing.ACTIVE,
             description=f"Easel: {step}",
-            dead_letter_queue=dead_letters,
         )
         acknowledge_wildcard(self.role, "*", "X-Ray's two actions of the function's traces, which have no resource to name")
         if dead_letters is None:
             acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
+            return
+        # The construct's own property would let the role do with a customer's key more than sending needs.
+        resource = cast("lambda_.CfnFunction", self.function.node.default_child)
+        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=dead_letters.queue_arn)
+        self.role.add_to_principal_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
 
 
 def asset_filter(step: str) -> list[str]:

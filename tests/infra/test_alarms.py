@@ -57,7 +57,8 @@ def test_the_topic_takes_alarms_of_this_account_and_mails_them_where_an_address_
     statements = template.one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     (publishes,) = (one for one in statements if one["Effect"] == "Allow")
     assert (publishes["Principal"], publishes["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
-    assert publishes["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert publishes["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert template.text(publishes["Condition"]["ArnLike"]["aws:SourceArn"]).endswith(":AWS::AccountId:alarm:*")
     assert not template.of("AWS::SNS::Subscription")
     mailed = synth("layers=false", "alarm_email=ops@example.org").one("AWS::SNS::Subscription")
     assert (mailed["Protocol"], mailed["Endpoint"]) == ("email", "ops@example.org")

@@ -115,7 +115,7 @@ RIGHTS = {
     "events": {
         ("events:PutEvents", f'{BUS} if {{"StringEquals": {{"events:source": "easel"}}}}'), ("sqs:SendMessage", "queue"),
         ("dynamodb:DescribeStream", "table"), ("dynamodb:GetRecords", "table"), ("dynamodb:GetShardIterator", "table"),
-        ("dynamodb:ListStreams", "table/stream/*"), ("sqs:GetQueueAttributes", "queue"), ("sqs:GetQueueUrl", "queue"),
+        ("dynamodb:ListStreams", "table/stream/*"),
     },
     # No right to S3, to the secret, to delete: a picture is bought, stored and deleted by the steps of a run that it starts.
     "api": {
