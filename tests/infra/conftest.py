@@ -17,7 +17,9 @@ from infra import ROOT
 FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # Settings that change which resources there are: the defaults, everything that can be added, and a bucket that is not ours.
-EVERYTHING = ("layers=false", "schedule=rate(1 day)", "public_page=true", "retain_images=false", "customer_key=true")
+EVERYTHING = (
+    "layers=false", "schedule=rate(1 day)", "alarm_email=ops@example.org", "public_page=true", "retain_images=false", "customer_key=true",
+)  # fmt: skip
 SHAPES = ((), EVERYTHING)
 EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
 PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # and those of the two buckets

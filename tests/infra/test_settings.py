@@ -39,7 +39,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "1001"),
         ("images_per_minute", "0"), ("tolerated_failure_percentage", "101"), ("max_batch_lines", "1.5"),
         ("retain_images", "maybe"), ("public_page", "perhaps"), ("customer_key", "arn:aws:kms:x"),
-        ("bucket_name", "A_b"),
+        ("bucket_name", "A_b"), ("alarm_email", "nobody"), ("schedule_alarm_days", "8"), ("schedule_alarm_days", "-1"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
     ],
 )  # fmt: skip
