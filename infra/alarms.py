@@ -17,6 +17,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions import signals
+from infra.acknowledged import acknowledge
 
 SOON, DAY = Duration.minutes(5), Duration.days(1)
 BUDGET_PERCENT = 80
@@ -45,7 +46,8 @@ class Alarms(Construct):
             )
         )
         if email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+            mailed = self.topic.add_subscription(subscriptions.EmailSubscription(email))
+            acknowledge(mailed, "Serverless-SNSRedrivePolicy", "A person's mailbox: a queue of mails that bounced would be read by nobody")
         self.made: list[cloudwatch.Alarm] = []
         for name, machine in machines.items():
             failed, late = (measure(period=SOON, statistic="Sum") for measure in (machine.metric_failed, machine.metric_timed_out))
