@@ -11,6 +11,7 @@ from functions.errors import InputError
 # The calls that go on stand in one item of the table (functions/adapters/pace.py), which takes 1,000 units a second: with more, its size
 # would use them up.
 MAX_PARALLEL = 400
+OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
 
 
 class SettingError(ValueError):
@@ -32,6 +33,7 @@ class Config:
     chat_model: str
     image_model: str
     openai_base_url: str | None
+    openai_workload_identity: str | None
     schedule: str | None
     monthly_budget_usd: float
     unpriced_models: str
@@ -55,6 +57,9 @@ def read(get: Callable[[str], Any]) -> Config:
         chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
         image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
         openai_base_url=_optional(get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"),
+        openai_workload_identity=_optional(
+            get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", "an identity provider's id / a service account's id, or nothing"
+        ),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
@@ -68,6 +73,9 @@ def read(get: Callable[[str], Any]) -> Config:
     )
     if config.existing_bucket and not config.bucket_name:
         raise SettingError("bucket_name", None, "the name of your bucket, with existing_bucket")
+    if config.openai_workload_identity and config.openai_base_url and not re.match(OPENAI_HOST, config.openai_base_url):
+        # Its token is good for the account, and would be shown to whoever serves that address.
+        raise SettingError("openai_base_url", config.openai_base_url, "an address of OpenAI's own, with openai_workload_identity")
     return config
 
 

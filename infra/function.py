@@ -17,7 +17,7 @@ _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 # What checks and prices a request is the prompt step's own.
 _PRICING = ("prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py")
-_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors")
+_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors", "workload_identity")
 
 
 def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:

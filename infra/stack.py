@@ -16,7 +16,7 @@ from infra.http_api import HttpApi
 from infra.image_store import DELETED_DAYS, ImageStore
 from infra.inbox import BatchInbox
 from infra.layers import Layers
-from infra.openai_key import OpenAIKey
+from infra.openai_key import OpenAIIdentity, OpenAIKey
 from infra.reader import Reader
 from infra.records import INDEXES, RecordsTable
 from infra.schedule import RunSchedule
@@ -39,7 +39,8 @@ class EaselStack(Stack):
         if config.existing_bucket:
             ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket)
         self._records = RecordsTable(self, "Records", retain=config.retain_images)
-        self._key = OpenAIKey(self, "OpenAIKey")
+        identity = config.openai_workload_identity
+        self._account = OpenAIIdentity(identity) if identity else OpenAIKey(self, "OpenAIKey")
         self._layers = Layers(self, "Layers").by_name if config.layers else {}
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
@@ -119,7 +120,7 @@ class EaselStack(Stack):
             settings.BUCKET: self._images.bucket.bucket_name,
             settings.BUCKET_OWNER: Aws.ACCOUNT_ID,
             settings.TABLE: self._records.table.table_name,
-            settings.SECRET: self._key.name,
+            **self._account.environment,
             settings.FOLDER: config.folder_name,
             settings.TOPICS: settings.TOPIC_SEPARATOR.join(config.topics),
             settings.CHAT_MODEL: config.chat_model,
@@ -143,7 +144,7 @@ class EaselStack(Stack):
         bucket = self._images.bucket.bucket_arn
         transact = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
         for step in (steps.prompt, steps.image):
-            self._key.grant_read(step.role)
+            self._account.grant(step.role)
         # A key that ends in a slash is a folder marker.
         _allow(steps.prompt, ["s3:PutObject"], objects("*/"))
         _allow(steps.prompt, transact, table.table_arn)
@@ -162,7 +163,7 @@ class EaselStack(Stack):
         """Batch reads manifests and writes what becomes of them; economy buys, so it may what the image step may."""
         objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
         batch, economy = of_batches.batch, of_batches.economy
-        self._key.grant_read(economy.role)
+        self._account.grant(economy.role)
         _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"))
         _allow(economy, ["s3:ListBucket"], self._images.bucket.bucket_arn)
         change = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
@@ -219,7 +220,7 @@ class EaselStack(Stack):
             ("StateMachineArn", machine, "Start an execution of it with {} or a request"),
             ("BatchStateMachineArn", batches.state_machine.state_machine_arn, "Start an execution of it with a manifest in the bucket"),
             ("MonthlyBudgetUsd", str(self._config.monthly_budget_usd), "The cap of this deployment; make budget changes it at once"),
-            ("OpenAIKeySecret", self._key.name, "Set its value with make secret"),
+            *self._account.outputs,
             ("StartHere", f"{console}/states/home?region={Aws.REGION}#/statemachines/view/{machine}", "The machine in the console"),
             ("PicturesHere", f"{console}/s3/buckets/{bucket}?region={Aws.REGION}&tab=objects", "The bucket in the console"),
         ):

@@ -31,6 +31,7 @@ from local.openai_ledger import Ledger
 from local.openai_limits import SlidingWindow
 from local.openai_pictures import Painter
 from local.openai_requests import RefusedError, check_image
+from local.openai_tokens import exchange
 
 LIGHT = ("soft morning light", "low golden sun", "cool overcast light", "warm lamplight", "a bright noon sky", "blue dusk")
 VIEW = ("a wide view", "a close-up", "seen from above", "framed by a doorway", "at eye level", "a long perspective")
@@ -140,6 +141,7 @@ def app(options: Options) -> Starlette:
             Route("/v1/batches", _keyed(batches.list)),
             Route("/v1/batches/{id}", _keyed(batches.one)),
             Route("/v1/batches/{id}/cancel", _keyed(batches.cancel), methods=["POST"]),
+            Route("/oauth/token", exchange, methods=["POST"]),
             Route("/_charged", stand_in.charged, methods=["GET", "DELETE"]),
             Route("/_faults", stand_in.scripted, methods=["GET", "POST", "DELETE"]),
         ]

@@ -143,13 +143,13 @@ def server() -> Iterator[Server]:
 
 def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:
     server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    api = OpenAIApi(Key(), base_url=server.url)
     return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=timeout)
 
 
 def image(server: Server, *replies: Reply, timeout: float = 5, slowed: list[float | None] | None = None) -> Any:
     server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    api = OpenAIApi(Key(), base_url=server.url)
     return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout, slow_down=([] if slowed is None else slowed).append)
 
 
@@ -408,8 +408,12 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     error = kind.__new__(kind)
     # Each class has an __init__ of its own; the attributes are what translate looks at.
     vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
-    found = openai_errors.translate(error, "the call")
-    assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
+    vars(error).update(error=None)
+    ours = {*leaves(RetryableError), *leaves(FinalError)}
+    assert type(openai_errors.translate(error, "the call")) in ours
+    exchange = openai_errors.translate_exchange(error)
+    assert type(exchange) in ours
+    assert not exchange.possibly_paid
 
 
 @pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)
