@@ -47,7 +47,9 @@ class OpenAIApi:
     def __init__(self, credential: Credential, *, base_url: str | None) -> None:
         self._account = Account(credential, base_url=base_url)
 
-    def chat(self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float) -> ChatAnswer:
+    def chat(
+        self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float, safety_identifier: str | None = None
+    ) -> ChatAnswer:
         """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds, for all of it."""
         doing, end = f"the chat call to {model}", time.monotonic() + timeout
         ask: dict[str, Any] = {
@@ -55,6 +57,8 @@ class OpenAIApi:
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
             "max_completion_tokens": MAX_CHAT_TOKENS,
         }
+        if safety_identifier:
+            ask["safety_identifier"] = safety_identifier
         structured = {"type": "json_schema", "json_schema": {"name": "image_prompt", "strict": True, "schema": schema}}
 
         def create(client: OpenAI, **more: Any) -> Answer:

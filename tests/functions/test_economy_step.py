@@ -125,6 +125,14 @@ def answer(run_id: str, encoded: str = ENCODED) -> dict[str, Any]:
 # placing
 
 
+def test_an_order_says_how_each_is_moderated_and_for_whom_it_is(step: Step) -> None:
+    step.prompt("a-1", moderation="low", safety_identifier="5e1f")
+    placed = step.place(step.order("a-1", "a-2"))
+    first, second = (request["body"] for request in step.openai.made[str(placed.batch)])
+    assert (first["moderation"], first["safety_identifier"]) == ("low", "5e1f")
+    assert not {"moderation", "safety_identifier"} & set(second)
+
+
 def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its_name(step: Step) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     requests = step.openai.made[str(placed.batch)]

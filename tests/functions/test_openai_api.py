@@ -169,6 +169,14 @@ def test_a_chat_asks_for_the_schema_and_gives_text_usage_and_request_id(server: 
     assert server.asked[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
+def test_a_chat_says_whom_it_is_for_where_that_is_known(server: Server) -> None:
+    server.replies = [Reply(GOOD_CHAT)]
+    asked: dict[str, Any] = {"model": "gpt-6-luna", "system": "s", "user": "u", "schema": {}, "timeout": 5}
+    OpenAIApi(Key(), base_url=server.url).chat(**asked, safety_identifier="5e1f")
+    OpenAIApi(Key(), base_url=server.url).chat(**asked)
+    assert [call.get("safety_identifier") for call in server.asked] == ["5e1f", None]
+
+
 @pytest.mark.parametrize(
     "reply",
     [
