@@ -33,6 +33,9 @@ UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
+# What the mirror alone needs.
+MIRROR = "EASEL_MIRROR"
+MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
 REGION = "AWS_REGION"  # Lambda sets it
 # Set by the local stack alone: there the sign-in is at the emulator.
 LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
@@ -59,6 +62,7 @@ STACK_SETS = (
     MAX_BATCH_LINES,
 )
 API_SETS = (STATE_MACHINE, BATCH_STATE_MACHINE, PAGE_URL, READER_ROLE, UPLOADER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
+MIRROR_SETS = (MIRROR, MIRROR_SECRET)
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
@@ -119,6 +123,14 @@ class ApiSettings:
     sign_in_url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class MirrorSettings:
+    """The second store, such as `gs://bucket/prefix`, and the secret that holds how it is reached."""
+
+    url: str
+    secret: str
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """The settings in an environment; ConfigError names every variable that is missing or wrong."""
     identity = environment.get(WORKLOAD_IDENTITY)
@@ -164,6 +176,12 @@ def read_api(environment: Mapping[str, str]) -> ApiSettings:
     )
 
 
+def read_mirror(environment: Mapping[str, str]) -> MirrorSettings:
+    """The mirror's own settings in an environment; ConfigError names every variable that is missing."""
+    _check(environment, MIRROR_SETS)
+    return MirrorSettings(url=environment[MIRROR], secret=environment[MIRROR_SECRET])
+
+
 def _workload_identity(said: str, token_url: str | None) -> WorkloadIdentity:
     provider, _, account = said.partition("/")
     return WorkloadIdentity(provider=provider, service_account=account, token_url=token_url or None)
@@ -185,3 +203,9 @@ def settings() -> Settings:
 def api_settings() -> ApiSettings:
     """This process's settings of the API, read once."""
     return read_api(os.environ)
+
+
+@cache
+def mirror_settings() -> MirrorSettings:
+    """This process's settings of the mirror, read once."""
+    return read_mirror(os.environ)

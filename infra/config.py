@@ -34,6 +34,7 @@ class Config:
     image_model: str
     openai_base_url: str | None
     openai_workload_identity: str | None
+    mirror: str | None
     schedule: str | None
     monthly_budget_usd: float
     unpriced_models: str
@@ -60,6 +61,7 @@ def read(get: Callable[[str], Any]) -> Config:
         openai_workload_identity=_optional(
             get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", "an identity provider's id / a service account's id, or nothing"
         ),
+        mirror=_mirror(get),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
@@ -120,6 +122,16 @@ def _folder(value: object) -> str:
         return keys.check_folder(value)
     except InputError as error:
         raise SettingError("folder_name", value, error.allowed) from error
+
+
+def _mirror(get: Callable[[str], Any]) -> str | None:
+    part = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
+    return _optional(
+        get,
+        "mirror",
+        rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{part})*",
+        "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix, or nothing",
+    )
 
 
 def _topics(value: object) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ FILES = {
         "image", "contract", "deadline", "owing", "purchase", adapters=(*_STORAGE, *_OPENAI, "openai_api", "pace"), data=_MODELS
     ),
     "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
+    "mirror": _files("mirror", "contract", adapters=(*_STORAGE, "mirror_store")),
     "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
     "batch": _files("batch", "contract", "json_lines", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
     "economy": _files(

@@ -15,7 +15,8 @@ from infra.function import StepFunction
 from infra.http_api import HttpApi
 from infra.image_store import DELETED_DAYS, ImageStore
 from infra.inbox import BatchInbox
-from infra.layers import Layers
+from infra.layers import MIRROR_NAMES, NAMES, Layers
+from infra.mirror import Mirror
 from infra.openai_key import OpenAIIdentity, OpenAIKey
 from infra.reader import Reader
 from infra.records import INDEXES, RecordsTable
@@ -41,13 +42,15 @@ class EaselStack(Stack):
         self._records = RecordsTable(self, "Records", retain=config.retain_images)
         identity = config.openai_workload_identity
         self._account = OpenAIIdentity(identity) if identity else OpenAIKey(self, "OpenAIKey")
-        self._layers = Layers(self, "Layers").by_name if config.layers else {}
+        names = MIRROR_NAMES if config.mirror else NAMES
+        self._layers = Layers(self, "Layers", names=names).by_name if config.layers else {}
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
             prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai", "pydantic")),
             image=self._step("Image", timeout=Duration.minutes(5), memory_mb=448, layers=("openai", "pydantic", "pybase64")),
             upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
+            mirror=self._mirror(config.mirror) if config.mirror else None,
         )
         self._grant(steps)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images)
@@ -98,6 +101,13 @@ class EaselStack(Stack):
             outputs["PageClientId"] = (page.user_pool_client_id, "The sign-in of the page")
         for name, (value, description) in outputs.items():
             CfnOutput(self, name, value=value, description=description)
+
+    def _mirror(self, url: str) -> StepFunction:
+        """The step that copies what is stored to a second store."""
+        step = self._step("Mirror", timeout=Duration.minutes(5), memory_mb=512, layers=("obstore",))
+        mirror = Mirror(self, "MirrorStore", url=url, step=step, pictures=self._images.bucket)
+        CfnOutput(self, "MirrorSecret", value=mirror.secret.ref, description=f"How {url} is reached; set its value by hand")
+        return step
 
     def _page_url(self, http_api: HttpApi) -> str:
         """The address at which people reach the page: the API's own, or what the parameter says, such as a domain in front of it."""

@@ -42,6 +42,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("bucket_name", "A_b"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
         ("openai_workload_identity", "idp"),
+        ("mirror", "gs://"), ("mirror", "http://bucket"), ("mirror", "s3://bucket/../x"), ("mirror", "s3://bucket/a//b"), ("mirror", "az://Box"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
