@@ -33,7 +33,7 @@ UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
-# What the mirror alone needs.
+# What the mirror needs, and those who tell what it still lacks, the first.
 MIRROR = "EASEL_MIRROR"
 MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
 REGION = "AWS_REGION"  # Lambda sets it
@@ -104,6 +104,7 @@ class Settings:
     max_batch_lines: int
     region: str
     openai_base_url: str | None
+    mirror: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +159,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         max_batch_lines=int(environment[MAX_BATCH_LINES]),
         region=environment[REGION],
         openai_base_url=environment.get(OPENAI_BASE_URL) or None,
+        mirror=environment.get(MIRROR) or None,
     )
 
 

@@ -59,6 +59,9 @@ class EaselStack(Stack):
             economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
         self._grant_batch(of_batches)
+        if config.mirror:
+            for told in (of_batches.batch, of_batches.economy):
+                told.function.add_environment(settings.MIRROR, config.mirror)
         batches = BatchWorkflow(self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket)
         BatchInbox(self, "BatchInbox", bucket=self._images.bucket, state_machine=batches.state_machine)
         if config.schedule:
@@ -106,6 +109,7 @@ class EaselStack(Stack):
         """The step that copies what is stored to a second store."""
         step = self._step("Mirror", timeout=Duration.minutes(5), memory_mb=512, layers=("obstore",))
         mirror = Mirror(self, "MirrorStore", url=url, step=step, pictures=self._images.bucket)
+        _allow(step, ["dynamodb:UpdateItem"], self._records.table.table_arn)
         CfnOutput(self, "MirrorSecret", value=mirror.secret.ref, description=f"How {url} is reached; set its value by hand")
         return step
 

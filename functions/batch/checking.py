@@ -101,7 +101,7 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
                     tally.refuses(job.line, job.raw, error, bad)
                     continue
                 json_lines.write(whole, _item(job))
-                cost, finished = _missing(job, known.get(job.run_id, NO_RECORDS), economy=asked.economy)
+                cost, finished = _missing(job, known.get(job.run_id, NO_RECORDS), economy=asked.economy, mirror=settings.mirror)
                 if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
                     json_lines.write(todo, _item(job, user=asked.safety_identifier))
         if tally.bad:
@@ -190,7 +190,7 @@ def _check_same(job: Job, known: RunRecords) -> None:
         )
 
 
-def _missing(job: Job, known: RunRecords, *, economy: bool) -> tuple[int | None, bool]:
+def _missing(job: Job, known: RunRecords, *, economy: bool, mirror: str | None) -> tuple[int | None, bool]:
     """The upper bound of what one line still costs, in micro-dollars or None, and whether it is finished."""
     prompt, _, images = known
     statuses = {image.n: image.status for image in images}
@@ -200,7 +200,8 @@ def _missing(job: Job, known: RunRecords, *, economy: bool) -> tuple[int | None,
     missing = sum(statuses.get(n, CLAIMED) == CLAIMED and n not in ordered for n in numbers)
     question = None if prompt else job.question
     cost = pricing.estimate(job.wanted, question, text=prompt.text if prompt else None, pictures=missing, economy=economy)
-    return cost, all(statuses.get(n) in FINISHED for n in numbers)
+    finished = all(statuses.get(n) in FINISHED for n in numbers) and not any(image.is_missed(mirror) for image in images)
+    return cost, finished
 
 
 def _item(job: Job, *, user: str | None = None) -> dict[str, Any]:

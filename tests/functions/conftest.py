@@ -49,6 +49,7 @@ def make_settings(**changes: Any) -> Settings:
         "max_batch_lines": 1_000,
         "region": REGION,
         "openai_base_url": None,
+        "mirror": None,
     }
     return Settings(**values | changes)
 

@@ -47,7 +47,7 @@ class Step:
         return batch
 
     def report(self, batch: Batch) -> BatchReport:
-        return report(batch, now=NOW, store=self.store, book=self.book)
+        return report(batch, now=NOW, store=self.store, book=self.book, mirror=self.settings.mirror)
 
     def read(self, key: str) -> list[Any]:
         body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()

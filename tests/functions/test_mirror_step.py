@@ -2,8 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,8 +13,10 @@ from obstore import exceptions
 from obstore.store import MemoryStore
 
 from functions.adapters import mirror_store
+from functions.adapters.claims import CLAIMED
 from functions.adapters.mirror_store import MirrorStore, connect, read_config, translate
 from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ImageRecord, Records
 from functions.contract import StoredImage
 from functions.errors import (
     ConfigError,
@@ -82,8 +84,12 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(store: ObjectStore) -> ObjectStore:
-    """The bucket with one picture in it."""
+def pictures(store: ObjectStore, book: Records) -> ObjectStore:
+    """The bucket with one picture in it, and its record."""
+    claim = ImageRecord(
+        run_id="run-1", n=1, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+    )
+    book.claims.take(claim, after=None)
     for key, body in THOSE.items():
         store.put(key, body, content_type="any")
     return store
@@ -93,24 +99,38 @@ def there(other: Any) -> dict[str, bytes]:
     return {one["path"]: bytes(obstore.get(other, one["path"]).bytes()) for one in obstore.list(other).collect()}
 
 
-def run(pictures: ObjectStore, other: Any, stored: StoredImage = STORED) -> StoredImage:
-    return mirror.run(stored, store=pictures, mirror=MirrorStore(lambda: other, url="gs://bucket/copies/"))
+Run = Callable[..., StoredImage]
 
 
-def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(pictures: ObjectStore) -> None:
+@pytest.fixture
+def run(book: Records) -> Run:
+    def made(pictures: ObjectStore, other: Any, stored: StoredImage = STORED) -> StoredImage:
+        return mirror.run(stored, book=book, store=pictures, mirror=MirrorStore(lambda: other, url="gs://bucket/copies/"))
+
+    return made
+
+
+def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(
+    run: Run, pictures: ObjectStore, book: Records
+) -> None:
     other = MemoryStore()
     assert run(pictures, other).mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
     assert there(other) == THOSE
+    record = book.image("run-1", 1)
+    assert record
+    assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
+    stored = replace(record, status="stored")
+    assert [stored.is_missed(mirror) for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)] == [False, True, False]
 
 
-def test_each_copy_is_of_the_kind_that_it_is(pictures: ObjectStore) -> None:
+def test_each_copy_is_of_the_kind_that_it_is(run: Run, pictures: ObjectStore) -> None:
     other = MemoryStore()
     run(pictures, other)
     kinds = {key: obstore.get(other, key).attributes["Content-Type"] for key in THOSE}
     assert list(kinds.values()) == ["image/png", "application/json", "image/webp"]
 
 
-def test_a_second_run_finds_all_of_it_and_writes_nothing(pictures: ObjectStore) -> None:
+def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: ObjectStore) -> None:
     other = MemoryStore()
     first = run(pictures, other)
     written = [obstore.head(other, key)["e_tag"] for key in THOSE]  # another at each write
@@ -118,14 +138,14 @@ def test_a_second_run_finds_all_of_it_and_writes_nothing(pictures: ObjectStore) 
     assert [obstore.head(other, key)["e_tag"] for key in THOSE] == written
 
 
-def test_what_broke_off_is_completed(pictures: ObjectStore) -> None:
+def test_what_broke_off_is_completed(run: Run, pictures: ObjectStore) -> None:
     other = MemoryStore()
     obstore.put(other, f"{KEY}.json", THOSE[f"{KEY}.json"])
     run(pictures, other)
     assert there(other) == THOSE
 
 
-def test_what_is_something_else_is_never_overwritten(pictures: ObjectStore) -> None:
+def test_what_is_something_else_is_never_overwritten(run: Run, pictures: ObjectStore) -> None:
     other = MemoryStore()
     obstore.put(other, KEY, b"theirs")
     with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*redrive"):
@@ -134,14 +154,14 @@ def test_what_is_something_else_is_never_overwritten(pictures: ObjectStore) -> N
 
 
 @pytest.mark.parametrize("status", ["refused", "deleted"])
-def test_what_is_not_stored_is_passed_on(pictures: ObjectStore, status: str) -> None:
+def test_what_is_not_stored_is_passed_on(run: Run, pictures: ObjectStore, status: str) -> None:
     other = MemoryStore()
     nothing = StoredImage(run_id="run-1", n=1, status=status, key=None)
     assert run(pictures, other, nothing) == nothing
     assert there(other) == {}
 
 
-def test_a_picture_that_was_deleted_meanwhile_is_passed_on(store: ObjectStore) -> None:
+def test_a_picture_that_was_deleted_meanwhile_is_passed_on(run: Run, store: ObjectStore) -> None:
     assert run(store, MemoryStore()).mirrored is None
 
 

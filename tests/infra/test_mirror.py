@@ -17,7 +17,12 @@ from tests.infra.conftest import BATCHES, RUNS, Synth, Template, in_asset
 from tests.infra.test_template import EVERY_STEP
 
 MIRROR = "mirror=s3://copies-of-mine/a/b"
-READS = {("secretsmanager:GetSecretValue", "secret"), ("s3:GetObject", "bucket/*"), ("s3:ListBucket", "bucket")}
+READS = {
+    ("secretsmanager:GetSecretValue", "secret"),
+    ("s3:GetObject", "bucket/*"),
+    ("s3:ListBucket", "bucket"),
+    ("dynamodb:UpdateItem", "table"),
+}
 TASKS = {RUNS: {"Mirror the image"}, BATCHES: {"Mirror the image", "Mirror the staged picture"}}
 
 
@@ -63,6 +68,8 @@ def test_it_alone_knows_its_store_and_its_secret_which_has_no_value(template: Te
     secret = mirrored.of("AWS::SecretsManager::Secret")[environment[settings.MIRROR_SECRET]["Ref"]]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
     assert mirrored.body["Outputs"]["MirrorSecret"]["Value"] == environment[settings.MIRROR_SECRET]
+    for step in ("batch", "economy"):
+        assert set(mirrored.function(step)["Environment"]["Variables"]) == {*settings.STACK_SETS, settings.MIRROR}
     for step in ("upload", "cleanup"):
         assert set(mirrored.function(step)["Environment"]["Variables"]) == set(settings.STACK_SETS)
         assert mirrored.rights(mirrored.role(step)) == template.rights(template.role(step))

@@ -63,6 +63,25 @@ def test_a_batch_and_its_economy_are_mirrored_too(mirrored: LocalStack) -> None:
         assert copies(mirrored)[f"a/{picture}"] == bytes_of(mirrored, mirrored.bucket, picture)
 
 
+@pytest.mark.parametrize("economy", [False, True])
+def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mends_it_for_nothing(
+    mirrored: LocalStack, economy: bool
+) -> None:
+    name = f"taken-{economy}".lower()
+    line = {"prompt": "A lamp.", "folder_name": name, "file_name": "lamp", **SMALL}
+    upload(mirrored, line, key=f"batches/{name}.jsonl")
+    mirrored.s3.put_object(Bucket=COPIES, Key=f"a/{name}/lamp.png", Body=b"theirs")
+    mirrored.forget()
+    asked: dict[str, Any] = {"manifest": f"batches/{name}.jsonl", "economy": economy, "tolerated_failure_percentage": 100}
+    report = run(mirrored, **asked)["report"]
+    assert (report["stored"], report["failed"], report["reasons"]) == (1, 1, {"ConflictError": 1})
+    mirrored.s3.delete_object(Bucket=COPIES, Key=f"a/{name}/lamp.png")
+    again = run(mirrored, **asked | {"manifest": report["failed_key"]})["report"]
+    assert (again["stored"], again["failed"]) == (1, 0)
+    assert copies(mirrored)[f"a/{name}/lamp.png"] == bytes_of(mirrored, mirrored.bucket, f"{name}/lamp.png")
+    assert mirrored.charged()["images"] == 1
+
+
 def test_a_restart_finds_its_copies_and_a_delete_leaves_them(mirrored: LocalStack) -> None:
     first = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
     before = copies(mirrored)
