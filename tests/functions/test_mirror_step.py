@@ -156,7 +156,7 @@ def test_what_is_something_else_is_never_overwritten(run: Run, pictures: ObjectS
 @pytest.mark.parametrize("status", ["refused", "deleted"])
 def test_what_is_not_stored_is_passed_on(run: Run, pictures: ObjectStore, status: str) -> None:
     other = MemoryStore()
-    nothing = StoredImage(run_id="run-1", n=1, status=status, key=None)
+    nothing = StoredImage(run_id="run-1", n=1, status=status, key=KEY)
     assert run(pictures, other, nothing) == nothing
     assert there(other) == {}
 
