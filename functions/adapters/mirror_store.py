@@ -128,7 +128,8 @@ def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
         keys = {"access_key_id": config.pop("access_key_id"), "secret_access_key": config.pop("secret_access_key", "")}
         keys |= {"token": config.pop("session_token", config.pop("token", None)), "expires_at": None}
         credentials = lambda: keys  # noqa: E731
-    config.setdefault("region", settings().region)
+    if "region" not in config:
+        config["region"] = settings().region
     return S3Store(bucket, config=_texts(config), client_options=_client(config), credential_provider=credentials, **where)
 
 
