@@ -138,7 +138,7 @@ secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt
 
 constraints: $(VENV)/.made ## Pin anew what the requirements bring along
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 --output-file constraints.txt requirements-dev.txt
-	@for name in boto3 powertools pillow pydantic pybase64; do $(PIN_LAYER) infra/layer_pins/$$name.in -o infra/layer_pins/$$name.txt || exit 1; done
+	@for name in boto3 powertools pillow pydantic pybase64 obstore; do $(PIN_LAYER) infra/layer_pins/$$name.in -o infra/layer_pins/$$name.txt || exit 1; done
 	@$(PIN_LAYER) $$(grep -oE '^[a-z0-9._-]+' infra/layer_pins/pydantic.txt | sed 's/^/--no-emit-package /') infra/layer_pins/openai.in -o infra/layer_pins/openai.txt
 
 clean: ## Remove what was built; the local stack's data too

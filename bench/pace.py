@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import boto3
@@ -26,7 +26,6 @@ from rich.table import Table as Grid
 
 from functions import keys
 from functions.adapters import openai_api
-from functions.adapters.api_key import ApiKey
 from functions.adapters.openai_api import OpenAIApi
 from functions.adapters.pace import Pace
 from functions.adapters.table import Table
@@ -220,7 +219,7 @@ def simulate(
     dynamodb = DynamoDB(client, clock, rng)
     pace = Pace(Table(dynamodb, name=TABLE, sleep=clock.sleep), per_minute=setting, at_once=at_once, clock=clock, sleep=clock.sleep)
     account = Account(window=SlidingWindow(limit, 60, clock), painting=painting, clock=clock, rng=rng)
-    api = OpenAIApi(cast(ApiKey, NoSecret()), base_url="http://openai.invalid")
+    api = OpenAIApi(NoSecret(), base_url="http://openai.invalid")
     numbers, counted, waits, comings = iter(range(items)), Counter[str](), [0.0], [0]
 
     def visit(number: int) -> None:

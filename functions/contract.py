@@ -1,6 +1,6 @@
 """The messages between the states. They carry references, never bytes and never long text.
 
-Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ] × count
+Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ─► (mirror) ] × count
 Prompt ─► cleanup ─► Report           Start (a request to delete or restore) ─► cleanup ─► Removal or Restoration
 Start (of a batch) ─► batch ─► Batch ─► [ Start ─► … as above … ─► Report ] × lines;  Batch ─► batch ─► BatchReport
 """
@@ -87,12 +87,13 @@ class StagedImage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage(Message):
-    """Written by upload; shown in the execution. A picture at its final key."""
+    """Written by upload, and by mirror where there is one; shown in the execution. A picture at its final key, and where its copy is."""
 
     run_id: str
     n: int
     status: str
     key: str | None
+    mirrored: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ def parameters(prompt: PromptRecord) -> dict[str, Any]:
     """The image call's parameters; what is `auto` or was not said is left to OpenAI's own default."""
     names = ("model", "size", "quality", "output_format", "output_compression", "background", "moderation")
     wanted = {name: prompt.choices[name] for name in names}
+    wanted["safety_identifier"] = prompt.choices.get("safety_identifier")  # runs from before it was asked for have none
     return {"prompt": prompt.text} | {name: value for name, value in wanted.items() if value not in ("auto", None)}
 
 

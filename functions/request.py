@@ -25,6 +25,8 @@ MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
 OWN_IDEA = "own idea"  # the topic of a picture whose caller gives a description or a prompt, and no topic
 MAX_SHOWN = 20
 MAX_TOPICS, MAX_COUNT, MAX_COMPRESSION = 100, 10, 100
+MAX_SAFETY_IDENTIFIER = 64  # OpenAI's own limit
+UNTOLD = ("request_id", "dry_run", "safety_identifier")  # what makes no other request of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Request:
     output_compression: int | None
     background: str
     moderation: str
+    safety_identifier: str | None
     file_name: str
     dry_run: bool
     aws_region: str
@@ -122,6 +125,7 @@ def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
         output_compression=whole(given, "output_compression", 0, MAX_COMPRESSION),
         background=_choice(given, "background", BACKGROUNDS, "auto"),
         moderation=_choice(given, "moderation", MODERATIONS, "auto"),
+        safety_identifier=safety_identifier(given),
         file_name=keys.check_file_name(
             given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topics=(topic,) if topic else (*topics, OWN_IDEA)
         ),
@@ -145,8 +149,8 @@ def check_fields(raw: dict[str, Any], known: Sequence[str]) -> None:
 
 
 def digest(raw: dict[str, Any]) -> str:
-    """What tells two requests apart under one run id: everything that the caller said but the id itself and `dry_run`."""
-    said = {name: value for name, value in raw.items() if name not in ("request_id", "dry_run") and value is not None}
+    """What tells two requests apart under one run id: everything that the caller said but the id itself, `dry_run` and for whom."""
+    said = {name: value for name, value in raw.items() if name not in UNTOLD and value is not None}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
@@ -188,6 +192,15 @@ def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
     if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
         raise InputError(name, described(value), f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
     return value.strip()
+
+
+def safety_identifier(given: dict[str, Any]) -> str | None:
+    """What stands for the end user, None where it is not given. Raises InputError, which does not show it."""
+    try:
+        return _text(given, "safety_identifier", MAX_SAFETY_IDENTIFIER)
+    except InputError:
+        allowed = f"1 to {MAX_SAFETY_IDENTIFIER} characters that stand for the end user, hashed"
+        raise InputError("safety_identifier", "something else", allowed) from None
 
 
 def _topics(given: dict[str, Any]) -> tuple[str, ...]:

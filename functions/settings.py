@@ -11,6 +11,8 @@ BUCKET = "EASEL_BUCKET"
 BUCKET_OWNER = "EASEL_BUCKET_OWNER"
 TABLE = "EASEL_TABLE"
 SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
+# In the secret's place, where the stack has no key.
+WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"
 FOLDER = "EASEL_FOLDER_NAME"
 TOPICS = "EASEL_TOPICS"
 CHAT_MODEL = "EASEL_CHAT_MODEL"
@@ -31,9 +33,14 @@ UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
+# What the mirror needs, and those who tell what it still lacks, the first.
+MIRROR = "EASEL_MIRROR"
+MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
 REGION = "AWS_REGION"  # Lambda sets it
 # Set by the local stack alone: there the sign-in is at the emulator.
 LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
+# And there the stand-in for OpenAI gives the tokens, too.
+LOCAL_TOKEN_URL = "EASEL_LOCAL_TOKEN_URL"  # noqa: S105 - an address
 # Read by the openai package's own name, so that one variable serves the stack and a machine at home.
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
 
@@ -56,6 +63,7 @@ STACK_SETS = (
 )
 API_SETS = (STATE_MACHINE, BATCH_STATE_MACHINE, PAGE_URL, READER_ROLE, UPLOADER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
 EVENTS_SETS = (BATCH_STATE_MACHINE,)  # what the events need on top
+MIRROR_SETS = (MIRROR, MIRROR_SECRET)
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
@@ -63,17 +71,27 @@ NO_LIMIT = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkloadIdentity:
+    """What OpenAI knows this deployment by, without a key. `token_url` is None for OpenAI's own."""
+
+    provider: str
+    service_account: str
+    token_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The stack's settings; money in micro-dollars.
 
     `recoverable_days` is how long a delete can be undone, None where the bucket's owner decides that. `images_per_minute` is None where
-    OpenAI's own limit alone holds.
+    OpenAI's own limit alone holds. Of `secret` and `workload_identity` one is there.
     """
 
     bucket: str
     bucket_owner: str
     table: str
-    secret: str
+    secret: str | None
+    workload_identity: WorkloadIdentity | None
     folder_name: str
     topics: tuple[str, ...]
     chat_model: str
@@ -87,6 +105,7 @@ class Settings:
     max_batch_lines: int
     region: str
     openai_base_url: str | None
+    mirror: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +125,18 @@ class ApiSettings:
     sign_in_url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class MirrorSettings:
+    """The second store, such as `gs://bucket/prefix`, and the secret that holds how it is reached."""
+
+    url: str
+    secret: str
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """The settings in an environment; ConfigError names every variable that is missing or wrong."""
-    _check(environment, (*STACK_SETS, REGION))
+    identity = environment.get(WORKLOAD_IDENTITY)
+    _check(environment, (*(name for name in STACK_SETS if not (identity and name == SECRET)), REGION))
     try:
         budget = float(environment[MONTHLY_BUDGET])
     except ValueError:
@@ -117,7 +145,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         bucket=environment[BUCKET],
         bucket_owner=environment[BUCKET_OWNER],
         table=environment[TABLE],
-        secret=environment[SECRET],
+        secret=None if identity else environment[SECRET],
+        workload_identity=_workload_identity(identity, environment.get(LOCAL_TOKEN_URL)) if identity else None,
         folder_name=environment[FOLDER],
         topics=tuple(environment[TOPICS].split(TOPIC_SEPARATOR)),
         chat_model=environment[CHAT_MODEL],
@@ -131,6 +160,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         max_batch_lines=int(environment[MAX_BATCH_LINES]),
         region=environment[REGION],
         openai_base_url=environment.get(OPENAI_BASE_URL) or None,
+        mirror=environment.get(MIRROR) or None,
     )
 
 
@@ -147,6 +177,17 @@ def read_api(environment: Mapping[str, str]) -> ApiSettings:
         page_client=None if environment[PAGE_CLIENT] == NO_PAGE else environment[PAGE_CLIENT],
         sign_in_url=environment.get(LOCAL_SIGN_IN_URL) or environment[SIGN_IN_URL],
     )
+
+
+def read_mirror(environment: Mapping[str, str]) -> MirrorSettings:
+    """The mirror's own settings in an environment; ConfigError names every variable that is missing."""
+    _check(environment, MIRROR_SETS)
+    return MirrorSettings(url=environment[MIRROR], secret=environment[MIRROR_SECRET])
+
+
+def _workload_identity(said: str, token_url: str | None) -> WorkloadIdentity:
+    provider, _, account = said.partition("/")
+    return WorkloadIdentity(provider=provider, service_account=account, token_url=token_url or None)
 
 
 def _check(environment: Mapping[str, str], names: tuple[str, ...]) -> None:
@@ -172,3 +213,9 @@ def batch_state_machine() -> str:
 def api_settings() -> ApiSettings:
     """This process's settings of the API, read once."""
     return read_api(os.environ)
+
+
+@cache
+def mirror_settings() -> MirrorSettings:
+    """This process's settings of the mirror, read once."""
+    return read_mirror(os.environ)

@@ -11,6 +11,7 @@ from functions.errors import InputError
 # The calls that go on stand in one item of the table (functions/adapters/pace.py), which takes 1,000 units a second: with more, its size
 # would use them up.
 MAX_PARALLEL = 400
+OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
 
 
 class SettingError(ValueError):
@@ -32,6 +33,8 @@ class Config:
     chat_model: str
     image_model: str
     openai_base_url: str | None
+    openai_workload_identity: str | None
+    mirror: str | None
     schedule: str | None
     schedule_alarm_days: int
     alarm_email: str | None
@@ -58,6 +61,10 @@ def read(get: Callable[[str], Any]) -> Config:
         chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
         image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
         openai_base_url=_optional(get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"),
+        openai_workload_identity=_optional(
+            get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", "an identity provider's id / a service account's id, or nothing"
+        ),
+        mirror=_mirror(get),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
         schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 7),
         alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address, or nothing"),
@@ -74,6 +81,9 @@ def read(get: Callable[[str], Any]) -> Config:
     )
     if config.existing_bucket and not config.bucket_name:
         raise SettingError("bucket_name", None, "the name of your bucket, with existing_bucket")
+    if config.openai_workload_identity and config.openai_base_url and not re.match(OPENAI_HOST, config.openai_base_url):
+        # Its token is good for the account, and would be shown to whoever serves that address.
+        raise SettingError("openai_base_url", config.openai_base_url, "an address of OpenAI's own, with openai_workload_identity")
     return config
 
 
@@ -118,6 +128,16 @@ def _folder(value: object) -> str:
         return keys.check_folder(value)
     except InputError as error:
         raise SettingError("folder_name", value, error.allowed) from error
+
+
+def _mirror(get: Callable[[str], Any]) -> str | None:
+    part = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
+    return _optional(
+        get,
+        "mirror",
+        rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{part})*",
+        "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix, or nothing",
+    )
 
 
 def _topics(value: object) -> tuple[str, ...]:

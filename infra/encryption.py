@@ -20,6 +20,7 @@ READS = {
     "image": ("dynamodb", "s3", "secretsmanager"),
     "upload": ("dynamodb", "s3"),
     "cleanup": ("dynamodb", "s3"),
+    "mirror": ("dynamodb", "s3", "secretsmanager"),
     "batch": ("dynamodb", "s3"),
     "economy": ("dynamodb", "s3", "secretsmanager"),
     # It reads the table's stream, and leaves what it can't send in a queue.

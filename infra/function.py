@@ -25,7 +25,7 @@ _MODELS = ("models.py", "models.toml")
 _STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
 # What checks and prices a request is the prompt step's own.
 _PRICING = ("prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py")
-_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors")
+_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors", "workload_identity")
 
 
 def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -40,6 +40,7 @@ FILES = {
         "image", "contract", "deadline", "owing", "purchase", adapters=(*_STORAGE, *_OPENAI, "openai_api", "pace"), data=_MODELS
     ),
     "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
+    "mirror": _files("mirror", "contract", adapters=(*_STORAGE, "mirror_store")),
     "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
     "batch": _files("batch", "contract", "json_lines", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
     "economy": _files(

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -26,12 +26,20 @@ PINS = Path(__file__).parent / "layer_pins"
 BUILT = ROOT / ".layers"
 # The openai layer leaves to pydantic's what both need; who uses the one has the other, too. A function may have five.
 NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
+MIRROR_NAMES = (*NAMES, "obstore")  # where a mirror is set
 # The services that the functions call; botocore comes with the descriptions of 400 others.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")
 # What is never run there, in any layer or in one: stubs, tests, commands, lists of files; formats and fonts that no picture of ours has.
 UNUSED = ("**/*.pyi", "**/py.typed", "**/tests", "bin", "*.dist-info/RECORD", ".lock")
 UNUSED_IN = {
     "boto3": ("boto3/data", "boto3/examples", "dateutil/zoneinfo/*.tar.gz"),
+    "obstore": (
+        "obstore/fsspec.py",
+        "obstore/auth/azure.py",
+        "obstore/auth/earthdata.py",
+        "obstore/auth/google.py",
+        "obstore/auth/planetary_computer.py",
+    ),
     "openai": ("openai/cli",),
     "pillow": (
         *(f"PIL/_{module}.*.so" for module in ("avif", "imagingcms", "imagingft", "imagingmorph", "imagingtk")),
@@ -64,7 +72,7 @@ HERE = Target(python=f"{sys.version_info.major}.{sys.version_info.minor}", platf
 class Layers(Construct):
     """One layer version a library."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, names: Sequence[str] = NAMES) -> None:
         super().__init__(scope, construct_id)
         self.by_name = {
             name: lambda_.LayerVersion(
@@ -75,7 +83,7 @@ class Layers(Construct):
                 compatible_architectures=[ARCHITECTURE],
                 description=f"Easel: {name}",
             )
-            for name in NAMES
+            for name in names
         }
 
 

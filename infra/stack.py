@@ -1,18 +1,16 @@
 """The stack: it only wires. Read from top to bottom, it is the list of what is deployed."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from aws_cdk import Annotations, Aws, CfnCondition, CfnOutput, CfnParameter, Duration, Environment, Fn, Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions import models, settings
-from infra.acknowledged import acknowledge_wildcard
+from infra import rights
 from infra.alarms import Alarms
-from infra.batch import WORK, BatchWorkflow
+from infra.batch import BatchWorkflow
 from infra.config import Config
 from infra.dashboard import Dashboard
 from infra.encryption import CustomerKey
@@ -22,18 +20,17 @@ from infra.function import StepFunction
 from infra.http_api import HttpApi
 from infra.image_store import DELETED_DAYS, ImageStore
 from infra.inbox import BatchInbox
-from infra.layers import Layers
-from infra.openai_key import OpenAIKey
+from infra.layers import MIRROR_NAMES, NAMES, Layers
+from infra.mirror import Mirror
+from infra.openai_key import OpenAIIdentity, OpenAIKey
 from infra.reader import Reader
-from infra.records import INDEXES, RecordsTable
+from infra.records import RecordsTable
 from infra.schedule import RunSchedule
 from infra.sign_in import SignIn
 from infra.uploader import Uploader
 from infra.workflow import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
-STAGED = "What is staged stands under the run's id, which comes as the run starts"
-EXECUTIONS = "Executions of this one machine, whose names come as they start"
 
 
 class EaselStack(Stack):
@@ -56,22 +53,28 @@ class EaselStack(Stack):
         if config.existing_bucket:
             ExistingBucketCheck(self, "ExistingBucket", bucket=self._images.bucket, key=key)
         self._records = RecordsTable(self, "Records", retain=config.retain_images, key=key)
-        self._key = OpenAIKey(self, "OpenAIKey", key=key)
-        self._layers = Layers(self, "Layers").by_name if config.layers else {}
+        identity = config.openai_workload_identity
+        self._account = OpenAIIdentity(identity) if identity else OpenAIKey(self, "OpenAIKey", key=key)
+        names = MIRROR_NAMES if config.mirror else NAMES
+        self._layers = Layers(self, "Layers", names=names).by_name if config.layers else {}
         # Sizes are measured, times are from what a call may take: docs/decisions/0023-sizes.md.
         steps = Steps(
             prompt=self._step("Prompt", timeout=Duration.seconds(90), memory_mb=256, layers=("openai", "pydantic")),
             image=self._step("Image", timeout=Duration.minutes(5), memory_mb=448, layers=("openai", "pydantic", "pybase64")),
             upload=self._step("Upload", timeout=Duration.minutes(2), memory_mb=1024, layers=("pillow",)),
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
+            mirror=self._mirror(config.mirror) if config.mirror else None,
         )
-        self._grant(steps)
+        rights.of_steps(steps, bucket=self._images.bucket, table=self._records.table, account=self._account)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images, customer_key=self._customer_key)
         of_batches = BatchSteps(
             batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
             economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
-        self._grant_batch(of_batches)
+        rights.of_batch_steps(of_batches, bucket=self._images.bucket, table=self._records.table, account=self._account)
+        if config.mirror:
+            for told in (of_batches.batch, of_batches.economy):
+                told.function.add_environment(settings.MIRROR, config.mirror)
         batches = BatchWorkflow(
             self, "BatchWorkflow", steps=steps, batch=of_batches, bucket=self._images.bucket, customer_key=self._customer_key
         )
@@ -86,7 +89,11 @@ class EaselStack(Stack):
         queues["Events"] = events.dead_letters
         http_api = HttpApi(self, "HttpApi", key=key)
         api = self._api(http_api, workflow, batches)
-        functions = {**vars(steps), **vars(of_batches), "events": events.function, "api": api}
+        named = vars(steps) | vars(of_batches) | {"events": events.function, "api": api}
+        functions = {name: step for name, step in named.items() if step}
+            "events": events.function,
+            "api": api,
+        }
         self._watch(workflow, batches, functions, queues=queues, api_id=http_api.api_id)
         self._warn()
         self._output(workflow, batches)
@@ -144,8 +151,7 @@ class EaselStack(Stack):
             (settings.SIGN_IN_URL, sign_in.url),
         ):
             api.function.add_environment(name, value)
-        self._grant_api(api, workflow)
-        self._grant_api_batches(api, batches)
+        rights.of_api(api, runs=workflow.state_machine, batches=batches.state_machine, table=self._records.table)
         clients = [client.user_pool_client_id for client in (page, machines) if client]
         http_api.add_routes(api.function, issuer=sign_in.issuer, clients=clients, page=self._config.public_page)
         outputs = {
@@ -159,6 +165,14 @@ class EaselStack(Stack):
         for name, (value, description) in outputs.items():
             CfnOutput(self, name, value=value, description=description)
         return api
+
+    def _mirror(self, url: str) -> StepFunction:
+        """The step that copies what is stored to a second store."""
+        step = self._step("Mirror", timeout=Duration.minutes(5), memory_mb=512, layers=("obstore",))
+        mirror = Mirror(self, "MirrorStore", url=url, step=step, pictures=self._images.bucket, key=self._encryption)
+        rights.allow(step, ["dynamodb:UpdateItem"], self._records.table.table_arn)
+        CfnOutput(self, "MirrorSecret", value=mirror.secret.ref, description=f"How {url} is reached; set its value by hand")
+        return step
 
     def _page_url(self, http_api: HttpApi) -> str:
         """The address at which people reach the page: the API's own, or what the parameter says, such as a domain in front of it."""
@@ -202,7 +216,7 @@ class EaselStack(Stack):
             settings.BUCKET: self._images.bucket.bucket_name,
             settings.BUCKET_OWNER: Aws.ACCOUNT_ID,
             settings.TABLE: self._records.table.table_name,
-            settings.SECRET: self._key.name,
+            **self._account.environment,
             settings.FOLDER: config.folder_name,
             settings.TOPICS: settings.TOPIC_SEPARATOR.join(config.topics),
             settings.CHAT_MODEL: config.chat_model,
@@ -218,77 +232,6 @@ class EaselStack(Stack):
         if config.openai_base_url:
             environment[settings.OPENAI_BASE_URL] = config.openai_base_url
         return environment
-
-    def _grant(self, steps: Steps) -> None:
-        """Exact actions on exact prefixes. Only cleanup may delete."""
-        objects = self._images.bucket.arn_for_objects
-        table = self._records.table
-        bucket = self._images.bucket.bucket_arn
-        transact = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-        for step in (steps.prompt, steps.image):
-            self._key.grant_read(step.role)
-        # A key that ends in a slash is a folder marker.
-        _allow(
-            steps.prompt,
-            ["s3:PutObject"],
-            objects("*/"),
-            because="Requests name the folders; it puts only their markers, which end in a slash",
-        )
-        _allow(steps.prompt, transact, table.table_arn)
-        _allow(steps.image, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
-        _allow(steps.image, [*transact, "dynamodb:Query"], table.table_arn)
-        _allow(steps.upload, ["s3:PutObject", "s3:GetObject"], objects("*"), because="Requests name the folder of a finished picture")
-        _allow(steps.upload, ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
-        swept = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"]
-        _allow(steps.cleanup, swept, objects("*"), because="Requests name the picture or the folder to delete; the only role that deletes")
-        _allow(steps.cleanup, ["s3:ListBucketVersions"], bucket)
-        _allow(steps.cleanup, ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], table.table_arn)
-        # Without the right to list, S3 answers 403 and not 404 for an object that is not there.
-        for step in (steps.image, steps.upload, steps.cleanup):
-            _allow(step, ["s3:ListBucket"], bucket)
-
-    def _grant_batch(self, of_batches: BatchSteps) -> None:
-        """Batch reads manifests and writes what becomes of them; economy buys, so it may what the image step may."""
-        objects, table = self._images.bucket.arn_for_objects, self._records.table.table_arn
-        batch, economy = of_batches.batch, of_batches.economy
-        self._key.grant_read(economy.role)
-        _allow(economy, ["s3:PutObject", "s3:GetObject"], objects("staging/*"), because=STAGED)
-        _allow(economy, ["s3:ListBucket"], self._images.bucket.bucket_arn)
-        change = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-        _allow(economy, ["dynamodb:GetItem", "dynamodb:BatchGetItem", *change], table)
-        for prefix in ("batches/*", WORK):
-            _allow(batch, ["s3:GetObject", "s3:PutObject"], objects(prefix), because="A batch's own files, below its name")
-        _allow(batch, ["s3:GetObjectVersion"], objects("batches/*"))
-        _allow(batch, ["s3:ListBucket"], self._images.bucket.bucket_arn)
-        _allow(batch, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], table)
-
-    def _grant_api(self, api: StepFunction, workflow: Workflow) -> None:
-        """It reads the table and handles executions: what is paid for, written or deleted is done by the steps that those start."""
-        machine = workflow.state_machine.state_machine_arn
-        table = self._records.table.table_arn
-        _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
-        handled = ["DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution"]
-        executions = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*"
-        _allow(api, [f"states:{action}" for action in handled], executions, because=EXECUTIONS)
-        _allow(api, ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], table)
-        for index in INDEXES:
-            _allow(api, ["dynamodb:Query"], f"{table}/index/{index}")
-        # A month's first reader writes its budget, and nothing else.
-        budget = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*"]}}
-        _allow(api, ["dynamodb:PutItem", "dynamodb:UpdateItem"], table, conditions=budget)
-
-    def _grant_api_batches(self, api: StepFunction, batches: BatchWorkflow) -> None:
-        """It starts batches, and looks at them and their lines."""
-        machine = batches.state_machine.state_machine_arn
-        _allow(api, ["states:StartExecution", "states:ListExecutions"], machine)
-        looked = ["states:DescribeExecution", "states:GetExecutionHistory", "states:ListMapRuns"]
-        _allow(api, looked, f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}:*", because=EXECUTIONS)
-        # A line's execution has the label of its Map in its ARN.
-        lines = f"{Fn.join(':execution:', Fn.split(':stateMachine:', machine, 2))}/*"
-        _allow(api, ["states:DescribeExecution", "states:GetExecutionHistory"], lines, because=EXECUTIONS)
-        # A Map Run's ARN goes on with the label of its Map.
-        map_runs = f"{Fn.join(':mapRun:', Fn.split(':stateMachine:', machine, 2))}/*"
-        _allow(api, ["states:DescribeMapRun"], map_runs, because=EXECUTIONS)
 
     def _warn(self) -> None:
         if self._config.unpriced_models == "allow":
@@ -309,17 +252,8 @@ class EaselStack(Stack):
             ("StateMachineArn", machine, "Start an execution of it with {} or a request"),
             ("BatchStateMachineArn", batches.state_machine.state_machine_arn, "Start an execution of it with a manifest in the bucket"),
             ("MonthlyBudgetUsd", str(self._config.monthly_budget_usd), "The cap of this deployment; make budget changes it at once"),
-            ("OpenAIKeySecret", self._key.name, "Set its value with make secret"),
+            *self._account.outputs,
             ("StartHere", f"{console}/states/home?region={Aws.REGION}#/statemachines/view/{machine}", "The machine in the console"),
             ("PicturesHere", f"{console}/s3/buckets/{bucket}?region={Aws.REGION}&tab=objects", "The bucket in the console"),
         ):
             CfnOutput(self, name, value=value, description=description)
-
-
-def _allow(
-    step: StepFunction, actions: list[str], resource: str, *, conditions: dict[str, Any] | None = None, because: str | None = None
-) -> None:
-    """Grant it; `because` says why the resource has an asterisk."""
-    if because:
-        acknowledge_wildcard(step.role, resource, because)
-    step.role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions))

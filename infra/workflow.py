@@ -10,7 +10,9 @@ Errors: the class names of functions/errors.py. What ends one picture and not it
 others the last step makes the run red. Everything else stays uncaught, so that the run is red under the error's own name and
 Redrive resumes at that very step.
 
-Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation.
+With a mirror, Store the image is followed by Mirror the image.
+
+Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation, three with a mirror.
 """
 
 from collections.abc import Sequence
@@ -71,6 +73,7 @@ class Steps:
     image: StepFunction
     upload: StepFunction
     cleanup: StepFunction
+    mirror: StepFunction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,15 @@ def upload_task(scope: Construct, steps: Steps, *, name: str = "Store the image"
     return task(scope, name, steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
 
 
+def stored(scope: Construct, steps: Steps, upload: tasks.LambdaInvoke, *, name: str = "Mirror the image") -> sfn.Chain:
+    """Storing, and the copy in the mirror where there is one."""
+    chain = sfn.Chain.start(upload)
+    if steps.mirror is None:
+        return chain
+    # Its failure ends no picture, but makes the run red; Redrive goes on here, and nothing is paid again.
+    return chain.next(task(scope, name, steps.mirror, comment="Copies picture, thumbnail and sidecar to the second store"))
+
+
 def report_task(scope: Construct, steps: Steps, *, name: str = "Clean up and report") -> tasks.LambdaInvoke:
     """A run's last step."""
     return task(scope, name, steps.cleanup, comment="Empties staging; its output is the report")
@@ -186,7 +198,7 @@ def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
         max_concurrency=min(at_once, MAX_COUNT),
         outputs=INPUT,
     )
-    variations.item_processor(image.next(upload))
+    variations.item_processor(image.next(stored(scope, steps, upload)))
     return variations
 
 

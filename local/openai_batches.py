@@ -157,6 +157,7 @@ class Batches:
 
     def _charge(self, line: Line) -> int:
         self._ledger.batch_images += 1
+        self._ledger.call(line.body)
         return self._ledger.image(line.body["prompt"])
 
     def _write(self, outcome: Outcome, numbers: Sequence[int], created: int) -> bytes:

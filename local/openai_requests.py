@@ -13,6 +13,8 @@ KNOWN = {"model", "prompt", "n", "size", "output_compression", "safety_identifie
 # OpenAI's billing formula counts patches along the longer edge, by quality; these are those of gpt-image-2.5.
 EFFORT = {"low": 16, "medium": 24, "high": 48, "auto": 48, "xhigh": 72, "max": 96}
 
+MAX_SAFETY_IDENTIFIER = 64
+
 BATCH_KNOWN = {"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"}
 BATCH_ENDPOINT = "/v1/images/generations"  # the only one that batches of the stand-in go to
 
@@ -41,9 +43,17 @@ def check_image(body: Mapping[str, Any]) -> tuple[int, int]:
     for name, least, most in (("n", 1, 10), ("output_compression", 0, 100)):
         if not isinstance(body.get(name, most), int) or not least <= body.get(name, most) <= most:
             raise RefusedError(name, f"Invalid '{name}': must be {least} to {most}.")
+    check_user(body)
     if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
         raise RefusedError("background", "Transparent background is not supported for 'jpeg'.")
     return _size(body.get("size", "auto"))
+
+
+def check_user(body: Mapping[str, Any]) -> None:
+    """Raise RefusedError for a safety identifier that is none."""
+    said = body.get("safety_identifier", "any")
+    if not isinstance(said, str) or not 1 <= len(said) <= MAX_SAFETY_IDENTIFIER:
+        raise RefusedError("safety_identifier", f"Invalid 'safety_identifier': a string of at most {MAX_SAFETY_IDENTIFIER} characters.")
 
 
 def check_batch(body: Mapping[str, Any]) -> dict[str, Any]:

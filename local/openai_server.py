@@ -30,7 +30,8 @@ from local.openai_files import Files
 from local.openai_ledger import Ledger
 from local.openai_limits import SlidingWindow
 from local.openai_pictures import Painter
-from local.openai_requests import RefusedError, check_image
+from local.openai_requests import RefusedError, check_image, check_user
+from local.openai_tokens import exchange
 
 LIGHT = ("soft morning light", "low golden sun", "cool overcast light", "warm lamplight", "a bright noon sky", "blue dusk")
 VIEW = ("a wide view", "a close-up", "seen from above", "framed by a doorway", "at eye level", "a long perspective")
@@ -67,6 +68,11 @@ class StandIn:
         body = await request.json()
         if not isinstance(body.get("model"), str) or not body.get("messages"):
             return refusal("Missing required parameter.", "missing_required_parameter", "messages")
+        try:
+            check_user(body)
+        except RefusedError as refused:
+            return refusal(str(refused), refused.code, refused.param)
+        self.ledger.call(body)
         rule = self.faults.take(request.url.path, json.dumps(body["messages"], ensure_ascii=False))
         text = _written(body["messages"], structured=(body.get("response_format") or {}).get("type") == "json_schema")
         asked = sum(len(str(message.get("content", ""))) for message in body["messages"]) // 4
@@ -89,6 +95,7 @@ class StandIn:
             check_image(body)
         except RefusedError as refused:
             return refusal(str(refused), refused.code, refused.param)
+        self.ledger.call(body)
         wait = self._window.admit() if self._window else 0
         if wait:
             self.ledger.limited += 1
@@ -140,6 +147,7 @@ def app(options: Options) -> Starlette:
             Route("/v1/batches", _keyed(batches.list)),
             Route("/v1/batches/{id}", _keyed(batches.one)),
             Route("/v1/batches/{id}/cancel", _keyed(batches.cancel), methods=["POST"]),
+            Route("/oauth/token", exchange, methods=["POST"]),
             Route("/_charged", stand_in.charged, methods=["GET", "DELETE"]),
             Route("/_faults", stand_in.scripted, methods=["GET", "POST", "DELETE"]),
         ]

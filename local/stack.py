@@ -121,7 +121,9 @@ def _start(local: Local) -> None:
             stand_in = _start_stand_in(local)
             started["stand_in"] = stand_in.pid
             _remember(local, started)
-        started["openai_base_url"] = environment["OPENAI_BASE_URL"] = _when_ready(stand_in, local.folder / "openai.url")
+        url = _when_ready(stand_in, local.folder / "openai.url")
+        started["openai_base_url"] = environment["OPENAI_BASE_URL"] = url
+        environment[settings.LOCAL_TOKEN_URL] = f"{url.removesuffix('/v1')}/oauth/token"
     # On AWS the sign-in has a domain of its own.
     environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     folder = local.folder / "emulator"
@@ -148,7 +150,7 @@ def _deploy(local: Local, synthesized: Callable[[], None], *, key: str | None) -
     synthesized()
     template = deploy.publish(_assembly(local), endpoint=endpoint, s3=clients["s3"], account=ACCOUNT)
     made = deploy.create_or_update(template, endpoint=endpoint, cloudformation=clients["cloudformation"], ssm=clients["ssm"])
-    if key:
+    if key and "OpenAIKeySecret" in made:  # not with openai_workload_identity
         clients["secretsmanager"].put_secret_value(SecretId=made["OpenAIKeySecret"], SecretString=key)
     user = None
     if "PageClientId" in made:  # without the page there is nowhere to sign in

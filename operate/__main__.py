@@ -148,11 +148,11 @@ def _open(target: Target, given: argparse.Namespace) -> int:
 
 
 def _secret(target: Target, _given: argparse.Namespace) -> int:
+    secret = target.secret()
     key = (getpass.getpass("OpenAI API key (not shown): ") if sys.stdin.isatty() else sys.stdin.read()).strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
         print("that is no API key: it must be one word of ASCII characters", file=sys.stderr)
         return 1
-    secret = target.secret()
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
     print(f"the key is set in {secret}; functions that hold an older one fetch it after the first refusal")
     return 0

@@ -51,7 +51,10 @@ class Target:
         return outputs[name]
 
     def secret(self) -> str:
-        """The name of the secret that holds the OpenAI key."""
+        """The name of the secret that holds the OpenAI key. Raises TargetError where the deployment has none."""
+        identity = stack_outputs(self.client("cloudformation")).get("OpenAIWorkloadIdentity")
+        if identity:
+            raise TargetError(f"this deployment has no key: its functions are the service account of {identity} (openai_workload_identity)")
         return self.output("OpenAIKeySecret")
 
 

@@ -48,5 +48,8 @@ class ApiKey:
 
 @cache
 def api_key() -> ApiKey:
-    """This stack's key."""
-    return ApiKey(aws.client("secretsmanager"), secret=settings().secret)
+    """This stack's key. Raises ConfigError where it has none."""
+    secret = settings().secret
+    if secret is None:
+        raise ConfigError("this deployment has no key, but an openai_workload_identity")
+    return ApiKey(aws.client("secretsmanager"), secret=secret)

@@ -10,9 +10,8 @@ import httpx2
 import openai
 from openai import OpenAI
 
-from functions.adapters.api_key import ApiKey, api_key
 from functions.adapters.openai_answers import read_object
-from functions.adapters.openai_client import KeyedClient
+from functions.adapters.openai_client import Account, Credential, credential
 from functions.adapters.openai_errors import may_mean_no_schema, retry_after, translate
 from functions.errors import ContentRefusedError, RateLimitedError, RetryableError, TransientError
 from functions.models import MAX_CHAT_TOKENS
@@ -45,10 +44,12 @@ class ImageAnswer:
 class OpenAIApi:
     """One account at one base URL."""
 
-    def __init__(self, key: ApiKey, *, base_url: str | None) -> None:
-        self._account = KeyedClient(key, base_url=base_url)
+    def __init__(self, credential: Credential, *, base_url: str | None) -> None:
+        self._account = Account(credential, base_url=base_url)
 
-    def chat(self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float) -> ChatAnswer:
+    def chat(
+        self, *, model: str, system: str, user: str, schema: Mapping[str, Any], timeout: float, safety_identifier: str | None = None
+    ) -> ChatAnswer:
         """One answer, by `schema` where the server can do that, else as it writes. `timeout` in seconds, for all of it."""
         doing, end = f"the chat call to {model}", time.monotonic() + timeout
         ask: dict[str, Any] = {
@@ -56,6 +57,8 @@ class OpenAIApi:
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
             "max_completion_tokens": MAX_CHAT_TOKENS,
         }
+        if safety_identifier:
+            ask["safety_identifier"] = safety_identifier
         structured = {"type": "json_schema", "json_schema": {"name": "image_prompt", "strict": True, "schema": schema}}
 
         def create(client: OpenAI, **more: Any) -> Answer:
@@ -143,4 +146,4 @@ def _chat_answer(answer: Mapping[str, Any], request_id: str | None, *, model: st
 @cache
 def api() -> OpenAIApi:
     """This stack's OpenAI account."""
-    return OpenAIApi(api_key(), base_url=settings().openai_base_url)
+    return OpenAIApi(credential(), base_url=settings().openai_base_url)

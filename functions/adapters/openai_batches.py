@@ -11,9 +11,8 @@ import httpx2
 import openai
 from openai import OpenAI
 
-from functions.adapters.api_key import ApiKey, api_key
 from functions.adapters.openai_answers import MAX_BYTES, MAX_SILENCE_SECONDS
-from functions.adapters.openai_client import KeyedClient
+from functions.adapters.openai_client import Account, Credential, credential
 from functions.adapters.openai_errors import translate
 from functions.errors import TransientError
 from functions.settings import settings
@@ -45,8 +44,8 @@ class PlacedBatch:
 class OpenAIBatches:
     """The batches of one account at one base URL."""
 
-    def __init__(self, key: ApiKey, *, base_url: str | None) -> None:
-        self._account = KeyedClient(key, base_url=base_url)
+    def __init__(self, credential: Credential, *, base_url: str | None) -> None:
+        self._account = Account(credential, base_url=base_url)
 
     def find(self, order: str, *, since: datetime) -> PlacedBatch | None:
         """The batch that was created for an order, None where there is none. Looks at the account's batches back to `since`."""
@@ -132,4 +131,4 @@ def _placed(batch: Any) -> PlacedBatch:
 @cache
 def openai_batches() -> OpenAIBatches:
     """Those of this stack's OpenAI account."""
-    return OpenAIBatches(api_key(), base_url=settings().openai_base_url)
+    return OpenAIBatches(credential(), base_url=settings().openai_base_url)

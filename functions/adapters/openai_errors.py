@@ -26,6 +26,7 @@ NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 CERTAINLY_UNPAID = frozenset({500, 503, 529})
 # These break before the request has left.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+MAPPED = "at OpenAI see that the service account is mapped to this function's role"
 
 
 def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
@@ -47,6 +48,18 @@ def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> Easel
     if isinstance(error, openai.APIError):
         return TransientError(f"{doing}: the answer makes no sense ({type(error).__name__})", possibly_paid=True)
     return ConfigError(f"{doing}: the openai package refused the call ({type(error).__name__})")
+
+
+def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeError) -> EaselError:
+    """The error of the tree for one of the token exchange: a call that comes after it never left, so nothing was paid."""
+    said = "exchanging this function's identity for a token at OpenAI"
+    if isinstance(error, openai.OAuthError):
+        return AuthError(
+            f"{said}: it answered {error.status_code} {_word(error.error) or ''}".rstrip()
+            + f"; {MAPPED}, and that openai_workload_identity names provider and account, then redrive"
+        )
+    # Of another answer than a token or a refusal the package tells no status: most are a server that is busy or down.
+    return TransientError(f"{said}: no token came ({type(error).__name__})")
 
 
 def retry_after(error: Exception) -> float | None:
@@ -79,7 +92,7 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
             f"{said}: the account has no credit left; add some, then run again with the same request_id or redrive"
         )
     elif status == 401:
-        answer = AuthError(f"{said}: the key is not valid; set a new one with `make secret`, then redrive")
+        answer = AuthError(f"{said}: the key is not valid; set a new one with `make secret` (without a key: {MAPPED}), then redrive")
     elif status in (403, 404):
         answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
     elif status == 429:

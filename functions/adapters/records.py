@@ -78,10 +78,15 @@ class ImageRecord(Claim):
     key: str | None = None
     width: int | None = None
     height: int | None = None
+    mirrored: str | None = None
 
     def is_ordered(self, order: str) -> bool:
         """Whether it is claimed in this order, and nobody has given it up since."""
         return self.status == CLAIMED and self.order == order and self.lease_until != 0
+
+    def is_missed(self, mirror: str | None) -> bool:
+        """Whether it is stored, and not yet in the mirror that there is now."""
+        return bool(mirror) and self.status == STORED and not (self.mirrored or "").startswith(f"{mirror}/")
 
     @property
     def sk(self) -> str:
@@ -220,6 +225,12 @@ class Records:
         # A picture's id holds a hash of its run's, so this is what leads from the one to the other.
         named = {"pk": f"picture#{id_}", "sk": image.run_id, "n": image.n}
         return all(self._table.write(change, counted, self._table.put(named)))
+
+    def note_mirrored(self, run_id: str, n: int, *, url: str) -> None:
+        """Keep where a picture's copy is."""
+        pk, sk = f"run#{run_id}", f"image#{n}"
+        known = "attribute_exists(#status)"
+        self._table.write(self._table.update(pk, sk, "SET #mirrored = :url", condition=known, values={":url": url}))
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
         """Move a stored picture to the shelf of the deleted; False where this key is not that picture's."""

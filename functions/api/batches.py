@@ -19,7 +19,7 @@ from functions.request import check_fields
 router = APIGatewayHttpRouter()
 FORMATS = ("jsonl", "csv")
 VERSION_ID = re.compile("[!-~]{1,1024}")  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
-START_FIELDS = ("format", *(name for name in asked.FIELDS if name != "manifest"))
+START_FIELDS = ("format", *(name for name in asked.FIELDS if name not in ("manifest", "safety_identifier")))
 SEARCHED = 100  # executions that are looked through for one that is too young to be noted
 BatchName = Annotated[str, Path(description="a batch's name")]
 
@@ -53,6 +53,7 @@ def start_batch(name: BatchName) -> Response[answers.Batch]:
     version_id = asked.parse(wanted, outside.settings).version_id
     if version_id is not None and not VERSION_ID.fullmatch(version_id):
         raise InputError("version_id", version_id, "the id of one of the manifest's versions, as the answer to the PUT has it")
+    wanted["safety_identifier"] = incoming.safety_identifier(router.current_event, user_pool=outside.api.user_pool)
     execution = outside.batch_executions.start(wanted, name=keys.batch_execution(name, at=outside.now(), chance=token_hex(2)))
     if execution is None:
         raise StorageBusyError(f"batch {name} was started in this very second: look at that, or start again")

@@ -19,6 +19,14 @@ def caller(event: APIGatewayProxyEventV2) -> str:
     return hashlib.sha256(str(_claims(event)["sub"]).encode()).hexdigest()[:8]
 
 
+def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
+    """What OpenAI is told of the one whose token this is: nobody without the pool's own subjects can tell who it is.
+
+    Of a program, the token's subject is its client's id.
+    """
+    return hashlib.sha256(f"{user_pool}\n{_claims(event)['sub']}".encode()).hexdigest()
+
+
 def body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     """The JSON object that was sent. Raises InputError, or a Refusal with 413 or 415."""
     sent = event.headers.get("content-type", "")

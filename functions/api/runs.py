@@ -22,6 +22,7 @@ MAX_KEY = 80 - len("12345678-")  # an execution's name has at most 80 characters
 ELSEWHERE = {
     "action": "not here: DELETE and POST …/restore have routes of their own",
     "request_id": f"not here: the header {KEY_HEADER} names the run",
+    "safety_identifier": "not here: it is that of who signed in",
     "image_key": "not here: DELETE /images/{id}",
     "confirm": "not here: it belongs to DELETE /folders",
     "purge": "not here: a purge is started in the Step Functions console",
@@ -36,12 +37,14 @@ def start_run() -> Response[answers.Run]:
     asked = {name: value for name, value in incoming.body(router.current_event).items() if value is not None}
     check(asked, outside)
     run_id = f"{incoming.caller(router.current_event)}-{_key(router.current_event.headers.get(KEY_HEADER.lower()))}"
-    wanted = asked | {"request_id": run_id}
+    user = incoming.safety_identifier(router.current_event, user_pool=outside.api.user_pool)
+    wanted = asked | {"request_id": run_id, "safety_identifier": user}
     if outside.executions.start(wanted, name=run_id) is None:
         # It may have been started by the same request a moment ago.
         first = outside.executions.begun(run_id)
         earlier = outside.executions.latest(run_id, book=outside.book, than=first) or first
-        if earlier.input != wanted:
+        # A run from before users were told has none of them.
+        if not isinstance(earlier.input, dict) or {"safety_identifier": user} | earlier.input != wanted:
             raise ConflictError(f"{KEY_HEADER} stands for another request, run {run_id}: use a new key, or the first body unchanged")
         return _told(earlier, outside, status=202 if earlier.status == RUNNING else 200)
     return _told(outside.executions.begun(run_id), outside)

@@ -5,7 +5,7 @@ from typing import Any
 
 from functions import keys
 from functions.errors import InputError
-from functions.request import check_fields, flag, whole
+from functions.request import check_fields, flag, safety_identifier, whole
 from functions.settings import Settings
 
 
@@ -14,7 +14,7 @@ class Asked:
     """A checked start of a batch, complete with its defaults.
 
     `version_id` is the manifest's version, None for the one that stands there now; `max_parallel_images` how many lines go on at once;
-    `economy` buys through OpenAI's Batch API, at half the price and within a day.
+    `economy` buys through OpenAI's Batch API, at half the price and within a day; `safety_identifier` is that of lines that say none.
     """
 
     manifest: str
@@ -24,6 +24,7 @@ class Asked:
     economy: bool
     max_parallel_images: int
     tolerated_failure_percentage: float
+    safety_identifier: str | None
 
     @property
     def name(self) -> str:
@@ -53,6 +54,7 @@ def parse(raw: object, settings: Settings) -> Asked:
         economy=flag(given, "economy"),
         max_parallel_images=whole(given, "max_parallel_images", 1, most) or most,
         tolerated_failure_percentage=_percentage(given, settings.tolerated_failure_percentage),
+        safety_identifier=safety_identifier(given),
     )
 
 

@@ -100,11 +100,10 @@ def check(start: Start, *, settings: Settings, now: datetime, store: ObjectStore
                 except ConflictError as error:
                     tally.refuses(job.line, job.raw, error, bad)
                     continue
-                item = _item(job)
-                json_lines.write(whole, item)
-                cost, finished = _missing(job, known.get(job.run_id, NO_RECORDS), economy=asked.economy)
+                json_lines.write(whole, _item(job))
+                cost, finished = _missing(job, known.get(job.run_id, NO_RECORDS), economy=asked.economy, mirror=settings.mirror)
                 if tally.takes(cost, finished=finished, pictures=job.wanted.count, room=room):
-                    json_lines.write(todo, item)
+                    json_lines.write(todo, _item(job, user=asked.safety_identifier))
         if tally.bad:
             store.put_file(problems_key, bad, content_type=json_lines.CONTENT_TYPE)
             store.put_file(f"{work}problems.jsonl", bad, content_type=json_lines.CONTENT_TYPE)  # as this start found them
@@ -156,7 +155,9 @@ def _jobs(found: Iterable[Line], asked: Asked, tally: Tally, bad: IO[bytes], *, 
         except EaselError as error:
             tally.refuses(line.number, line.raw, error, bad)
             continue
-        earlier = first.setdefault(job.wanted.request_id or request.digest(job.said), line.number)
+        # Two users may want the same.
+        same = request.digest(job.said) + (job.wanted.safety_identifier or "")
+        earlier = first.setdefault(job.wanted.request_id or same, line.number)
         if earlier == line.number:
             yield job
         elif job.wanted.request_id:
@@ -189,7 +190,7 @@ def _check_same(job: Job, known: RunRecords) -> None:
         )
 
 
-def _missing(job: Job, known: RunRecords, *, economy: bool) -> tuple[int | None, bool]:
+def _missing(job: Job, known: RunRecords, *, economy: bool, mirror: str | None) -> tuple[int | None, bool]:
     """The upper bound of what one line still costs, in micro-dollars or None, and whether it is finished."""
     prompt, _, images = known
     statuses = {image.n: image.status for image in images}
@@ -199,11 +200,14 @@ def _missing(job: Job, known: RunRecords, *, economy: bool) -> tuple[int | None,
     missing = sum(statuses.get(n, CLAIMED) == CLAIMED and n not in ordered for n in numbers)
     question = None if prompt else job.question
     cost = pricing.estimate(job.wanted, question, text=prompt.text if prompt else None, pictures=missing, economy=economy)
-    return cost, all(statuses.get(n) in FINISHED for n in numbers)
+    finished = all(statuses.get(n) in FINISHED for n in numbers) and not any(image.is_missed(mirror) for image in images)
+    return cost, finished
 
 
-def _item(job: Job) -> dict[str, Any]:
-    return {"line": job.line, "run_id": job.run_id, "pictures": job.wanted.count, "request": job.said}
+def _item(job: Job, *, user: str | None = None) -> dict[str, Any]:
+    """A line as it is written down; to be made, with the batch's own user where it says none."""
+    said = job.said if job.wanted.safety_identifier or not user else job.said | {"safety_identifier": user}
+    return {"line": job.line, "run_id": job.run_id, "pictures": job.wanted.count, "request": said}
 
 
 def _fetched(asked: Asked, file: IO[bytes], store: ObjectStore) -> tuple[Asked, str]:

@@ -26,7 +26,7 @@ def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
     if isinstance(event, dict) and "request" in event:
         start = Start.from_state(event)
         return check(start, settings=settings(), batches=Batches(table()), budget=budget, **outside).to_state()
-    return report(Batch.from_state(event), **outside).to_state()
+    return report(Batch.from_state(event), mirror=settings().mirror, **outside).to_state()
 
 
 cold_start.ready(object_store.store, table)

@@ -38,7 +38,7 @@ class Outcome:
     failures: list[dict[str, Any]] = field(default_factory=list)
 
 
-def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) -> BatchReport:
+def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records, mirror: str | None) -> BatchReport:
     """Write report.json and failed.jsonl, and give the report. Raises BatchFailedError where the batch ended before its end."""
     outcome = Outcome()
     reasons = _unmade(f"{batch.work}unmade/", store) | _reasons(batch.results_prefix, store)
@@ -50,7 +50,7 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
                 if problem["raw"] is not None:
                     _keep(failed, problem, batch.batch)
         for item, known in book.of_lines(json_lines.read(batch.lines_key, store)):
-            _add(outcome, item, known, reasons.get(item["run_id"]), failed)
+            _add(outcome, item, known, reasons.get(item["run_id"]), failed, mirror=mirror)
         made = BatchReport(
             batch=batch.batch,
             manifest=batch.manifest,
@@ -84,7 +84,9 @@ def report(batch: Batch, *, now: datetime, store: ObjectStore, book: Records) ->
     return made
 
 
-def _add(outcome: Outcome, item: dict[str, Any], known: RunRecords, why: tuple[str, str] | None, failed: IO[bytes]) -> None:
+def _add(
+    outcome: Outcome, item: dict[str, Any], known: RunRecords, why: tuple[str, str] | None, failed: IO[bytes], *, mirror: str | None
+) -> None:
     prompt, chat, images = known
     outcome.pictures.update(image.status for image in images)
     outcome.possibly_paid += sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0)
@@ -92,7 +94,7 @@ def _add(outcome: Outcome, item: dict[str, Any], known: RunRecords, why: tuple[s
     costs += [image.cost_micro_usd for image in images if image.status != records.REFUSED]
     outcome.cost += sum(cost for cost in costs if cost)
     outcome.unknown_costs += costs.count(None)
-    if sum(image.status in FINISHED for image in images) == item["pictures"]:
+    if sum(image.status in FINISHED and not image.is_missed(mirror) for image in images) == item["pictures"]:
         return
     stopped = why is not None and why[0] == STOPPED
     if stopped or (why is None and prompt is None and chat is None):

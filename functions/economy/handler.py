@@ -42,7 +42,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
         case "collect":
             return collect(PlacedOrder.from_state(of), deadline=deadline, results=openai_batches(), orders=Orders(table()), **outside)
         case "came":
-            return dict(came(Batch.from_state(of), **outside))
+            return dict(came(Batch.from_state(of), mirror=settings().mirror, **outside))
     raise ConfigError(f"{task!a} is no task of the economy step; is the state machine older than the functions?")
 
 

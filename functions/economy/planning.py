@@ -72,12 +72,12 @@ def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
     return {"orders": count}
 
 
-def came(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
-    """Write down the lines of which a picture has come and is not stored yet, and give their number."""
+def came(batch: Batch, *, store: ObjectStore, book: Records, mirror: str | None) -> dict[str, int]:
+    """Write down the lines of which a picture has come and is not stored yet, or not mirrored, and give their number."""
     count = 0
     with TemporaryFile() as file:
         for item, (prompt, _, images) in book.of_lines(json_lines.read(batch.todo_key, store)):
-            staged = [_staged(image).to_state() for image in images if image.status == records.STAGED]
+            staged = [_staged(image).to_state() for image in images if image.status == records.STAGED or image.is_missed(mirror)]
             if prompt and staged:
                 count += 1
                 numbers = tuple(range(1, item["pictures"] + 1))

@@ -27,14 +27,16 @@ LEAST_CALL_SECONDS = 5.0
 # What later steps need of the request, fixed by the run's first execution.
 CHOICES = (
     "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
-    "moderation",
+    "moderation", "safety_identifier",
 )  # fmt: skip
 
 
 class Chat(Protocol):
     """What this step needs of OpenAI."""
 
-    def chat(self, *, model: str, system: str, user: str, schema: dict[str, Any], timeout: float) -> ChatAnswer:
+    def chat(
+        self, *, model: str, system: str, user: str, schema: dict[str, Any], safety_identifier: str | None, timeout: float
+    ) -> ChatAnswer:
         """One answer."""
 
 
@@ -113,7 +115,7 @@ def _written(
     if question:
         claim = _claim(run_id, question, earlier, now=now, deadline=deadline, book=book)
         timeout = min(CHAT_SECONDS, deadline.seconds() - MARGIN_SECONDS)
-        written, cost = _ask(question, claim, timeout=timeout, chat=chat, book=book)
+        written, cost = _ask(question, claim, user=wanted.safety_identifier, timeout=timeout, chat=chat, book=book)
     record = PromptRecord(
         run_id=run_id,
         digest=request.digest(start.request),
@@ -154,10 +156,13 @@ def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: 
     return claim
 
 
-def _ask(question: Question, claim: ChatRecord, *, timeout: float, chat: Chat, book: Records) -> tuple[writing.Written, int | None]:
+def _ask(
+    question: Question, claim: ChatRecord, *, user: str | None, timeout: float, chat: Chat, book: Records
+) -> tuple[writing.Written, int | None]:
     """One chat call: what it wrote and its cost in micro-dollars, which is settled with the record."""
+    asked: dict[str, Any] = {"system": writing.SYSTEM, "user": question.user, "schema": writing.SCHEMA}
     try:
-        answer = chat.chat(model=question.model, system=writing.SYSTEM, user=question.user, schema=writing.SCHEMA, timeout=timeout)
+        answer = chat.chat(model=question.model, **asked, safety_identifier=user, timeout=timeout)
         written = writing.read_answer(answer.text)
         if written is None:
             raise TransientError(f"{question.model} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)

@@ -1,5 +1,6 @@
 """Batches through the API: a link for one manifest, a start that is checked whole, and what is told of it at every moment."""
 
+import hashlib
 import io
 import json
 from dataclasses import fields, replace
@@ -128,7 +129,8 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
     assert execution["name"] == started.json["execution"]
     assert execution["name"].startswith(f"{name}.20261124031502-")
     told = json.loads(api.states.describe_execution(executionArn=execution["executionArn"])["input"])
-    assert told == {"manifest": f"batches/{name}.csv", "dry_run": True, "max_parallel_images": 2}
+    user = hashlib.sha256(f"{api.outside.api.user_pool}\nanna".encode()).hexdigest()
+    assert told == {"manifest": f"batches/{name}.csv", "dry_run": True, "max_parallel_images": 2, "safety_identifier": user}
     assert started.headers["location"] == started.json["url"] == f"https://pictures.example/batches/{name}"
     assert (started.json["status"], started.json["lines"], started.json["checked"], started.json["report"]) == ("running", None, None, None)
     assert ":execution:batches:" in started.json["console_url"]

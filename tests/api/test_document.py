@@ -27,7 +27,7 @@ def test_has_just_the_gateway_s_routes_each_with_its_scope() -> None:
 
 
 def test_describes_every_field_that_a_run_takes() -> None:
-    elsewhere = {"action", "request_id", "image_key", "confirm", "purge"}
+    elsewhere = {"action", "request_id", "image_key", "confirm", "purge", "safety_identifier"}
     assert set(document.request_shape()["properties"]) == set(request.FIELDS) - elsewhere
 
 

@@ -1,7 +1,9 @@
 """Starting runs through the API: checked whole, once for each key, as the caller said it."""
 
+import hashlib
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +23,42 @@ def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api
     assert answer.json["id"].endswith("-click-1")
     assert answer.headers["location"] == answer.json["url"] == f"https://pictures.example/runs/{answer.json['id']}"
     started = api.states.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(started["input"]) == {"topic": "Sport", "request_id": answer.json["id"]}
+    said = json.loads(started["input"])
+    assert said == {"topic": "Sport", "request_id": answer.json["id"], "safety_identifier": said["safety_identifier"]}
+
+
+def said_of(api: Api, machine: str = MACHINE) -> list[str]:
+    """The safety identifiers of what was started, the latest first."""
+    started = (api.states.describe_execution(executionArn=one["executionArn"]) for one in api.executions(machine))
+    return [json.loads(one["input"])["safety_identifier"] for one in started]
+
+
+def test_openai_is_told_of_each_caller_by_a_hash_that_only_this_deployment_can_make(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    api.run({}, key="1", sub="anna")
+    api.run({"topic": "Sport"}, key="2", sub="anna")
+    api.run({}, key="3", sub="client-of-a-program")
+    elsewhere = replace(api.outside, api=replace(api.outside.api, user_pool="another"))
+    api("POST", "/runs", {}, headers={"Idempotency-Key": "4"}, sub="anna", outside=elsewhere)
+    told = set(said_of(api))
+    assert len(told) == 3
+    assert hashlib.sha256(f"{api.outside.api.user_pool}\nanna".encode()).hexdigest() in told
+    assert hashlib.sha256(b"anna").hexdigest() not in told
+    assert not [one for one in told if len(one) != 64 or one in log.getvalue()]
+
+
+def test_a_caller_says_for_nobody_else_who_he_is(api: Api) -> None:
+    answer = api.run({"safety_identifier": "ben"})
+    assert (answer.status, answer.json["field"]) == (400, "safety_identifier")
+    assert api.executions() == []
+
+
+def test_a_run_from_before_users_were_told_is_still_the_same_run(api: Api) -> None:
+    run_id = f"{hashlib.sha256(b'anna').hexdigest()[:8]}-key-1"
+    api.states.start_execution(stateMachineArn=MACHINE, name=run_id, input=json.dumps({"topic": "Sport", "request_id": run_id}))
+    answer = api.run({"topic": "Sport"})
+    assert (answer.status, answer.json["id"]) == (202, run_id)
 
 
 def test_the_same_key_and_body_are_the_same_run(api: Api) -> None:

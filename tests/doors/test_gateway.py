@@ -1,5 +1,6 @@
 """Who comes through the gateway, and what does not."""
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from functions.api.routes import DATA, WRITE
 from local.deploy import ROOT
-from tests.doors.caller import Caller, fetch, machine
+from tests.doors.caller import Caller, fetch, machine, target
 from tests.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
@@ -127,3 +128,10 @@ def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Calle
     assert "picture stored" in logged
     for kept in (words, "X-Amz-Signature", "X-Amz-Security-Token", str(caller.token)):
         assert kept not in logged
+
+
+def test_openai_is_told_of_a_program_by_a_hash_of_its_client(aws: LocalStack) -> None:
+    program = machine(aws)
+    assert program.ended(program.run({"topic": "Sport", "folder_name": "told", **SMALL}, key=uuid4().hex).json)["status"] == "succeeded"
+    clients = target(aws).output("UserPoolId"), target(aws).output("MachineClientId")
+    assert aws.charged()["users"] == {hashlib.sha256("\n".join(clients).encode()).hexdigest(): 2}

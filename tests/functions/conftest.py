@@ -35,6 +35,7 @@ def make_settings(**changes: Any) -> Settings:
         "bucket_owner": "123456789012",
         "table": TABLE,
         "secret": "the-secret",
+        "workload_identity": None,
         "folder_name": "my_s3_folder",
         "topics": ("Education", "Science", "Sport", "Economy", "Health"),
         "chat_model": "gpt-6-luna",
@@ -48,6 +49,7 @@ def make_settings(**changes: Any) -> Settings:
         "max_batch_lines": 1_000,
         "region": REGION,
         "openai_base_url": None,
+        "mirror": None,
     }
     return Settings(**values | changes)
 

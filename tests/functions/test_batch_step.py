@@ -47,7 +47,7 @@ class Step:
         return batch
 
     def report(self, batch: Batch) -> BatchReport:
-        return report(batch, now=NOW, store=self.store, book=self.book)
+        return report(batch, now=NOW, store=self.store, book=self.book, mirror=self.settings.mirror)
 
     def read(self, key: str) -> list[Any]:
         body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
@@ -399,3 +399,24 @@ def test_a_line_that_conflicts_does_not_keep_the_run_id_of_the_other_picture(ste
     step.put({"prompt": "A ship"}, {"prompt": "A tree"})
     batch = step.check(tolerated_failure_percentage=50)
     assert {"prompt": "A ship"} in step.read(str(step.report(batch).failed_key))
+
+
+def test_a_batch_s_user_is_told_of_every_line_that_says_none(step: Step) -> None:
+    step.put({"topic": "Sport"}, {"topic": "Science", "safety_identifier": "own"})
+    batch = step.check(safety_identifier="5e1f")
+    assert [item["request"]["safety_identifier"] for item in step.read(batch.todo_key)] == ["5e1f", "own"]
+
+
+def test_another_user_s_start_of_a_batch_goes_on_with_it_and_what_failed_is_nobody_s(step: Step) -> None:
+    step.put({"topic": "Sport"}, {"topic": "Science"})
+    batch = step.check(safety_identifier="5e1f")
+    step.make("spring-1")
+    again = step.check(execution="second", safety_identifier="0a0a")
+    assert (again.bad, again.todo) == (0, 1)
+    step.report(batch)
+    assert step.read("batches/spring/failed.jsonl") == [{"topic": "Science", "request_id": "spring-2"}]
+
+
+def test_two_users_may_want_the_same(step: Step) -> None:
+    step.put({"topic": "Sport", "safety_identifier": "a"}, {"topic": "Sport", "safety_identifier": "b"})
+    assert (step.check().todo, step.check().bad) == (2, 0)

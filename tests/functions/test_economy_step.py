@@ -125,6 +125,14 @@ def answer(run_id: str, encoded: str = ENCODED) -> dict[str, Any]:
 # placing
 
 
+def test_an_order_says_how_each_is_moderated_and_for_whom_it_is(step: Step) -> None:
+    step.prompt("a-1", moderation="low", safety_identifier="5e1f")
+    placed = step.place(step.order("a-1", "a-2"))
+    first, second = (request["body"] for request in step.openai.made[str(placed.batch)])
+    assert (first["moderation"], first["safety_identifier"]) == ("low", "5e1f")
+    assert not {"moderation", "safety_identifier"} & set(second)
+
+
 def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its_name(step: Step) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     requests = step.openai.made[str(placed.batch)]
@@ -417,7 +425,7 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(s
     step.book.stage(record, ImageRecord(**vars(record) | {"status": records.STAGED, "staged_key": "k", "bytes": 1, "sha256": "00"}))
     plan(made, store=step.store, book=step.book)
     assert {one["order"]: len(one["pictures"]) for one in orders(step)} == {placed.order: 1, order_key(["a-3#1"]): 1}
-    assert came(made, store=step.store, book=step.book) == {"came": 1}
+    assert came(made, store=step.store, book=step.book, mirror=None) == {"came": 1}
     (line,) = (json.loads(one) for one in step.s3.get_object(Bucket=BUCKET, Key=f"{WORK}came.jsonl")["Body"].read().splitlines())
     assert (line["run_id"], line["staged"][0]["key"]) == ("a-1", "k")
 

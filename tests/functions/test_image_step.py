@@ -131,9 +131,14 @@ def test_leaves_what_is_auto_to_openai_and_gives_it_time(step: Step) -> None:
 
 
 def test_asks_for_every_parameter_that_was_said(step: Step) -> None:
-    said = {"output_format": "webp", "output_compression": 0, "background": "transparent", "moderation": "low"}
+    said = {"output_format": "webp", "output_compression": 0, "background": "transparent", "moderation": "low", "safety_identifier": "5e1f"}
     asked = purchase.parameters(prompt_record(choices=prompt_record().choices | said))
     assert {name: asked[name] for name in said} == said
+
+
+def test_a_run_from_before_users_were_told_is_bought_all_the_same() -> None:
+    assert "safety_identifier" not in prompt_record().choices
+    assert "safety_identifier" not in purchase.parameters(prompt_record())
 
 
 def test_a_retry_finds_the_staged_picture_and_pays_nothing(step: Step) -> None:

@@ -143,13 +143,13 @@ def server() -> Iterator[Server]:
 
 def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:
     server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    api = OpenAIApi(Key(), base_url=server.url)
     return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=timeout)
 
 
 def image(server: Server, *replies: Reply, timeout: float = 5, slowed: list[float | None] | None = None) -> Any:
     server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)  # type: ignore[arg-type]
+    api = OpenAIApi(Key(), base_url=server.url)
     return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout, slow_down=([] if slowed is None else slowed).append)
 
 
@@ -167,6 +167,14 @@ def test_a_chat_asks_for_the_schema_and_gives_text_usage_and_request_id(server: 
     answer = chat(server, Reply(GOOD_CHAT))
     assert (answer.text, answer.usage, answer.request_id) == ("A kite", GOOD_CHAT["usage"], "req_7")
     assert server.asked[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_a_chat_says_whom_it_is_for_where_that_is_known(server: Server) -> None:
+    server.replies = [Reply(GOOD_CHAT)]
+    asked: dict[str, Any] = {"model": "gpt-6-luna", "system": "s", "user": "u", "schema": {}, "timeout": 5}
+    OpenAIApi(Key(), base_url=server.url).chat(**asked, safety_identifier="5e1f")
+    OpenAIApi(Key(), base_url=server.url).chat(**asked)
+    assert [call.get("safety_identifier") for call in server.asked] == ["5e1f", None]
 
 
 @pytest.mark.parametrize(
@@ -408,8 +416,12 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     error = kind.__new__(kind)
     # Each class has an __init__ of its own; the attributes are what translate looks at.
     vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
-    found = openai_errors.translate(error, "the call")
-    assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
+    vars(error).update(error=None)
+    ours = {*leaves(RetryableError), *leaves(FinalError)}
+    assert type(openai_errors.translate(error, "the call")) in ours
+    exchange = openai_errors.translate_exchange(error)
+    assert type(exchange) in ours
+    assert not exchange.possibly_paid
 
 
 @pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)

@@ -291,3 +291,17 @@ def test_neither_the_caller_s_nor_the_model_s_words_choose_where_a_picture_goes(
 def test_the_key_s_own_rules_hold_for_a_name_that_step_functions_lets_through(step: Step) -> None:
     with pytest.raises(InputError, match="name"):
         step.run(name="a name with spaces")
+
+
+def test_openai_is_told_whom_the_chat_call_is_for_and_the_record_keeps_it_for_the_pictures(step: Step) -> None:
+    step.run({"safety_identifier": "5e1f", "moderation": "low"})
+    assert step.chat.asked[0]["safety_identifier"] == "5e1f"
+    kept = step.book.prompt("execution-1")
+    assert kept
+    assert (kept.choices["safety_identifier"], kept.choices["moderation"]) == ("5e1f", "low")
+
+
+def test_another_user_s_restart_is_the_same_run(step: Step) -> None:
+    step.run({"topic": "Sport", "safety_identifier": "5e1f", "request_id": "r"})
+    assert step.run({"topic": "Sport", "safety_identifier": "0a0a", "request_id": "r"}).run_id == "r"
+    assert len(step.chat.asked) == 1

@@ -198,3 +198,15 @@ def test_a_field_that_is_null_counts_as_not_given() -> None:
 def test_the_digest_ignores_the_id_and_nothing_else_that_shapes_the_picture() -> None:
     assert request.digest({"topic": "a", "request_id": "1"}) == request.digest({"topic": "a", "request_id": "2"})
     assert request.digest({"topic": "a"}) != request.digest({"topic": "b"})
+
+
+def test_for_whom_it_is_makes_no_other_request_of_it() -> None:
+    assert request.digest({"topic": "a", "safety_identifier": "x"}) == request.digest({"topic": "a", "safety_identifier": "y"})
+
+
+@pytest.mark.parametrize("value", ["", " ", "x" * 65, 7, "ada\x00example", ["x"]])
+def test_a_safety_identifier_that_is_none_is_refused_and_not_shown(value: object) -> None:
+    with pytest.raises(InputError, match=r"safety_identifier.*1 to 64") as caught:
+        parse({"safety_identifier": value})
+    assert "ada" not in str(caught.value)
+    assert parse({"safety_identifier": "x" * 64}).safety_identifier == "x" * 64

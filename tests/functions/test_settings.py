@@ -24,6 +24,14 @@ def test_reads_typed_values() -> None:
     assert (read.tolerated_failure_percentage, read.max_batch_lines) == (2.5, 100_000)
 
 
+def test_a_workload_identity_stands_in_the_secret_s_place() -> None:
+    keyless = {name: value for name, value in COMPLETE.items() if name != settings.SECRET} | {settings.WORKLOAD_IDENTITY: "idp_1/sa_2"}
+    read = settings.read(keyless)
+    assert read.secret is None
+    assert read.workload_identity == settings.WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=None)
+    assert settings.read(COMPLETE).workload_identity is None
+
+
 def test_no_images_per_minute_leaves_the_pace_to_openai() -> None:
     assert settings.read(COMPLETE | {settings.IMAGES_PER_MINUTE: settings.NO_LIMIT}).images_per_minute is None
 

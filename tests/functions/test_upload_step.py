@@ -27,7 +27,8 @@ class Step:
 
     def __init__(self, book: Records, store: ObjectStore) -> None:
         self.book, self.store = book, store
-        book.keep_prompt(prompt_record(), paid=None)
+        said = prompt_record().choices | {"moderation": "low", "safety_identifier": "5e1f"}
+        book.keep_prompt(prompt_record(choices=said), paid=None)
 
     def staged(self, data: bytes, n: int = 1, run_id: str = "run-1") -> StagedImage:
         key, sha256 = keys.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
@@ -62,6 +63,7 @@ def test_stores_the_picture_with_thumbnail_and_sidecar(step: Step, s3: Any) -> N
     assert (small.format, small.size) == ("WEBP", (320, 240))
     sidecar = json.loads(s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png.json")["Body"].read())
     assert (sidecar["prompt"], sidecar["model"], sidecar["cost_usd"]) == ("A kite", "gpt-image-2.6-flare", 0.013)
+    assert (sidecar["moderation"], "safety_identifier" in sidecar) == ("low", False)
     assert (sidecar["width"], sidecar["height"], sidecar["usage"]) == (640, 480, {"output_tokens": 430})
 
 

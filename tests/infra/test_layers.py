@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from infra import ROOT, layers
-from infra.layers import HERE, LAMBDA, NAMES, PINS, SERVICES
+from infra.layers import HERE, LAMBDA, MIRROR_NAMES, NAMES, PINS, SERVICES
 from local.deploy import zipped
-from tests.infra.conftest import FUNCTIONS, Template, in_asset
+from tests.infra.conftest import FUNCTIONS, Synth, Template, in_asset
 
 PINNED = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", flags=re.MULTILINE)
 
@@ -33,7 +33,7 @@ def _layer(template: Template, layer: dict[str, Any]) -> Path:
     return template.folder / f"asset.{layer['Properties']['Content']['S3Key'].removesuffix('.zip')}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MIRROR_NAMES)
 def test_a_layer_holds_the_versions_that_run_on_this_machine(name: str) -> None:
     here = dict(PINNED.findall((ROOT / "constraints.txt").read_text()))
     in_layer = dict(PINNED.findall((PINS / f"{name}.txt").read_text()))
@@ -62,7 +62,7 @@ def test_a_layer_has_only_the_services_that_the_functions_call() -> None:
 
 
 def test_layers_hold_nothing_that_is_not_run() -> None:
-    files = [file.relative_to(folder) for folder in map(layers.build, NAMES) for file in folder.rglob("*") if file.is_file()]
+    files = [file.relative_to(folder) for folder in map(layers.build, MIRROR_NAMES) for file in folder.rglob("*") if file.is_file()]
     assert len(files) > 1000
     assert not [file for file in files if file.suffix in {".pyi", ".typed", ".lock"} or {"tests", "bin"} & set(file.parts)]
 
@@ -97,6 +97,20 @@ MADE = {
 
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_a_function_starts_from_its_asset_and_its_layers_alone_and_is_ready_for_its_first_call(template: Template, step: str) -> None:
+    made = started(template, step)
+    assert MADE[step] <= made
+    assert "identity_token" not in made
+
+
+@pytest.mark.parametrize("step", ["image", "economy"])
+def test_without_a_key_a_function_is_as_ready_and_has_no_client_for_secrets(synth: Synth, step: str) -> None:
+    made = started(synth("openai_workload_identity=idp_1/sa_2"), step)
+    assert MADE[step] - {"api_key"} | {"identity_token"} <= made
+    assert "api_key" not in made
+
+
+def started(template: Template, step: str) -> set[str]:
+    """What a function makes before its first call: on Lambda, with nothing but its asset and its layers."""
     stack = template.function(step)
     environment = {name: value if isinstance(value, str) else "set" for name, value in stack["Environment"]["Variables"].items()}
     environment |= {"AWS_LAMBDA_FUNCTION_NAME": step, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
@@ -112,9 +126,9 @@ print(json.dumps([sorted(name for name, one in cached.items() if one.cache_info(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made, collects, frozen = json.loads(done.stdout)
-    assert MADE[step] <= set(made)
     assert collects
     assert frozen > 10_000
+    return set(made)
 
 
 def _here(template: Template, function: dict[str, Any]) -> list[Path]:

@@ -41,6 +41,8 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("retain_images", "maybe"), ("public_page", "perhaps"), ("customer_key", "arn:aws:kms:x"),
         ("bucket_name", "A_b"), ("alarm_email", "nobody"), ("schedule_alarm_days", "8"), ("schedule_alarm_days", "-1"),
         ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
+        ("openai_workload_identity", "idp"),
+        ("mirror", "gs://"), ("mirror", "http://bucket"), ("mirror", "s3://bucket/../x"), ("mirror", "s3://bucket/a//b"), ("mirror", "az://Box"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
@@ -48,6 +50,14 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) ->
     with pytest.raises(config.SettingError, match="allowed") as caught:
         config.read(context.get)
     assert ("bucket_name" if name == "existing_bucket" else name) in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://llm.example.org/v1", "http://api.openai.com/v1", "https://api.openai.com.example.org/v1"])
+def test_a_token_for_openai_is_never_shown_to_another_server(url: str) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"openai_workload_identity": "idp_1/sa_2"}
+    assert config.read((context | {"openai_base_url": "https://eu.api.openai.com/v1"}).get).openai_workload_identity == "idp_1/sa_2"
+    with pytest.raises(config.SettingError, match="openai_base_url"):
+        config.read((context | {"openai_base_url": url}).get)
 
 
 @pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])

@@ -142,6 +142,31 @@ def test_each_function_may_do_exactly_what_it_does(template: Template, step: str
     assert granted == EVERY_STEP | RIGHTS[step]
 
 
+KEYLESS = ("layers=false", "openai_workload_identity=idp_1/sa_2")
+
+
+@pytest.mark.parametrize("step", FUNCTIONS)
+def test_with_a_workload_identity_there_is_no_secret_and_who_calls_openai_may_prove_who_it_is_to_openai_alone(
+    synth: Synth, step: str
+) -> None:
+    keyless = synth(*KEYLESS)
+    condition = {
+        "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.openai.com/v1"},
+        "NumericLessThanEquals": {"sts:DurationSeconds": 300},
+    }
+    proves = ("sts:GetWebIdentityToken", f"* if {json.dumps(condition)}")
+    with_key = {right for right in RIGHTS[step] if right[0] == "secretsmanager:GetSecretValue"}
+    signers = {signer(keyless, name): name for name in SIGNERS}
+    granted = {(action, signers.get(on, on)) for action, on in keyless.rights(keyless.role(step))}
+    assert granted == (EVERY_STEP | RIGHTS[step]) - with_key | ({proves} if with_key else set())
+    assert not keyless.of("AWS::SecretsManager::Secret")
+    assert "secretsmanager" not in json.dumps(keyless.body)
+    variables = keyless.function(step)["Environment"]["Variables"]
+    assert variables[settings.WORKLOAD_IDENTITY] == "idp_1/sa_2"
+    assert settings.SECRET not in variables
+    assert "OpenAIKeySecret" not in keyless.body["Outputs"]
+
+
 # Whoever signs links: the reader for finished pictures, the uploader for manifests, of which none starts a batch by itself.
 SIGNERS = {
     "Reader": {("s3:GetObject", "bucket/*"), ("not s3:GetObject", "bucket/staging/*"), ("not s3:GetObject", "bucket/batches/*")},

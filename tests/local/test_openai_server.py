@@ -279,3 +279,13 @@ def test_pictures_are_written_into_an_answer_as_they_are() -> None:
     said = {"data": [{"b64_json": "Zmlyc3Q="}, {"b64_json": "c2Vjb25k"}], "said": 'a "quoted" word', "usage": None}
     assert json.loads(written(answer)) == said
     assert json.loads(written(said)) == said
+
+
+@pytest.mark.parametrize("user", ["", "x" * 65])
+def test_a_user_who_is_none_is_refused_as_at_the_real_api(account: Account, user: str) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        account.api.images.generate(model="gpt-image-2.6-flare", prompt="A kite", extra_body={"safety_identifier": user})
+    assert refused.value.param == "safety_identifier"
+    with pytest.raises(openai.BadRequestError):
+        account.api.chat.completions.create(model="gpt-6-luna", messages=[{"role": "user", "content": "x"}], safety_identifier=user)
+    assert account.charged()["images"] == account.charged()["chat"] == 0

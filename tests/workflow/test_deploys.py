@@ -17,6 +17,8 @@ from local.deploy import ROOT, DeployError
 from local.emulator import process
 from local.stack import Local
 from tests.local_stack import LocalStack, free_port, own_environment
+from tests.operate.test_commands import operate
+from tests.workflow.test_batches import run, upload
 
 SMALL = {"size": "256x256", "quality": "low"}
 
@@ -176,3 +178,15 @@ def test_a_missing_key_is_named_with_how_to_set_it(local: Local, emulator: Calla
     assert ended["error"] == "ConfigError"
     assert "make secret" in ended["cause"]
     assert secret["Name"] in ended["cause"] or secret["ARN"] in ended["cause"]
+
+
+def test_a_stack_without_a_key_makes_pictures_alone_and_in_economy_and_has_no_secret_to_set(local: Local, tmp_path: Path) -> None:
+    quick = {**local.environment, "SFN_WAIT_SCALE": "0.02"}
+    aws = LocalStack(stack.up(replace(local, settings=("openai_workload_identity=idp_1/sa_2",), environment=quick)))
+    assert not aws.client("secretsmanager").list_secrets()["SecretList"]
+    assert aws.run({"folder_name": "keyless", **SMALL})["report"]["stored"] == 1
+    upload(aws, {"description": "A lamp.", "folder_name": "keyless"}, key="batches/keyless.jsonl")
+    assert run(aws, manifest="batches/keyless.jsonl", economy=True)["report"]["stored"] == 1
+    asked = operate(aws, tmp_path, "secret", text="sk-any\n")
+    assert (asked.returncode, asked.stderr.count("\n")) == (1, 1)
+    assert "no key" in asked.stderr

@@ -5,6 +5,8 @@ from typing import Any
 from tests.local_stack import LocalStack
 from tests.workflow.test_batches import pictures, read, run, start, upload
 
+USER, OTHER = "5e1f" * 16, "0a0a" * 16
+
 
 def ledger(aws: LocalStack) -> tuple[int, int]:
     """Pictures that were charged, and batches that were created."""
@@ -72,3 +74,12 @@ def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order
     report = run(aws, manifest="batches/economy-e.jsonl", economy=True)["report"]
     assert (report["stored"], report["failed"]) == (4, 0)
     assert ledger(aws) == (4, 1)
+
+
+def test_openai_is_told_whom_each_call_is_for(aws: LocalStack) -> None:
+    aws.run({"topic": "Sport", "folder_name": "told", "size": "256x256", "quality": "low", "moderation": "low", "safety_identifier": USER})
+    assert aws.charged()["users"] == {USER: 2}  # the chat call and the picture
+    report = make(aws, "economy-told", lines=2, safety_identifier=OTHER)["report"]
+    assert report["stored"] == 2
+    assert aws.charged()["users"] == {USER: 2, OTHER: 4}
+    assert not [line for line in aws.log_lines() if USER in line or OTHER in line]

@@ -1,0 +1,279 @@
+"""The mirror step, and its adapter against a store in memory and servers on loopback that play S3, Google and Microsoft."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import obstore
+import pytest
+from obstore import exceptions
+from obstore.store import MemoryStore
+
+from functions.adapters import mirror_store
+from functions.adapters.claims import CLAIMED
+from functions.adapters.mirror_store import MirrorStore, connect, read_config, translate
+from functions.adapters.object_store import ObjectStore
+from functions.adapters.records import ImageRecord, Records
+from functions.contract import StoredImage
+from functions.errors import (
+    ConfigError,
+    ConflictError,
+    EaselError,
+    FinalError,
+    RetryableError,
+    StorageBusyError,
+    StorageDeniedError,
+    leaves,
+)
+from functions.mirror import handler as mirror
+from tests.functions.conftest import REGION, make_settings, png
+
+KEY = "my_s3_folder/a kite.png"
+THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
+STORED = StoredImage(run_id="run-1", n=1, status="stored", key=KEY)
+KEYS = {"access_key_id": "key", "secret_access_key": "secret"}
+
+
+@dataclass
+class Server:
+    """A store that answers by its list of statuses, the last again and again, and keeps what was put and how it was asked."""
+
+    url: str
+    statuses: list[int] = field(default_factory=lambda: [200])
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            served.asked.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+            status = served.statuses.pop(0) if len(served.statuses) > 1 else served.statuses[0]
+            body = served.body if self.command == "GET" and status == 200 else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"e"')
+            self.send_header("Last-Modified", "Tue, 24 Nov 2026 03:15:02 GMT")
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_GET = answer  # noqa: N815 - the standard library's names
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = Server(url=f"http://127.0.0.1:{listening.server_port}")
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror_store, "PATIENCE", {"max_retries": 0})
+    monkeypatch.setattr(mirror_store, "settings", make_settings)
+
+
+@pytest.fixture
+def pictures(store: ObjectStore, book: Records) -> ObjectStore:
+    """The bucket with one picture in it, and its record."""
+    claim = ImageRecord(
+        run_id="run-1", n=1, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+    )
+    book.claims.take(claim, after=None)
+    for key, body in THOSE.items():
+        store.put(key, body, content_type="any")
+    return store
+
+
+def there(other: Any) -> dict[str, bytes]:
+    return {one["path"]: bytes(obstore.get(other, one["path"]).bytes()) for one in obstore.list(other).collect()}
+
+
+Run = Callable[..., StoredImage]
+
+
+@pytest.fixture
+def run(book: Records) -> Run:
+    def made(pictures: ObjectStore, other: Any, stored: StoredImage = STORED) -> StoredImage:
+        return mirror.run(stored, book=book, store=pictures, mirror=MirrorStore(lambda: other, url="gs://bucket/copies/"))
+
+    return made
+
+
+def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(
+    run: Run, pictures: ObjectStore, book: Records
+) -> None:
+    other = MemoryStore()
+    assert run(pictures, other).mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
+    assert there(other) == THOSE
+    record = book.image("run-1", 1)
+    assert record
+    assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
+    stored = replace(record, status="stored")
+    assert [stored.is_missed(mirror) for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)] == [False, True, False]
+
+
+def test_each_copy_is_of_the_kind_that_it_is(run: Run, pictures: ObjectStore) -> None:
+    other = MemoryStore()
+    run(pictures, other)
+    kinds = {key: obstore.get(other, key).attributes["Content-Type"] for key in THOSE}
+    assert list(kinds.values()) == ["image/png", "application/json", "image/webp"]
+
+
+def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: ObjectStore) -> None:
+    other = MemoryStore()
+    first = run(pictures, other)
+    written = [obstore.head(other, key)["e_tag"] for key in THOSE]  # another at each write
+    assert run(pictures, other) == first
+    assert [obstore.head(other, key)["e_tag"] for key in THOSE] == written
+
+
+def test_what_broke_off_is_completed(run: Run, pictures: ObjectStore) -> None:
+    other = MemoryStore()
+    obstore.put(other, f"{KEY}.json", THOSE[f"{KEY}.json"])
+    run(pictures, other)
+    assert there(other) == THOSE
+
+
+def test_what_is_something_else_is_never_overwritten(run: Run, pictures: ObjectStore) -> None:
+    other = MemoryStore()
+    obstore.put(other, KEY, b"theirs")
+    with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*redrive"):
+        run(pictures, other)
+    assert there(other)[KEY] == b"theirs"
+
+
+@pytest.mark.parametrize("status", ["refused", "deleted"])
+def test_what_is_not_stored_is_passed_on(run: Run, pictures: ObjectStore, status: str) -> None:
+    other = MemoryStore()
+    nothing = StoredImage(run_id="run-1", n=1, status=status, key=KEY)
+    assert run(pictures, other, nothing) == nothing
+    assert there(other) == {}
+
+
+def test_a_picture_that_was_deleted_meanwhile_is_passed_on(run: Run, store: ObjectStore) -> None:
+    assert run(store, MemoryStore()).mirrored is None
+
+
+def s3(server: Server, **more: Any) -> MirrorStore:
+    return MirrorStore(lambda: connect("s3://bucket/a/b", KEYS | {"endpoint": server.url} | more), url="s3://bucket/a/b")
+
+
+def put(mirror: MirrorStore) -> None:
+    mirror.copy("k.png", b"hello", content_type="image/png")
+
+
+def test_a_foreign_s3_is_written_to_only_where_nothing_is_and_never_shown_this_function_s_own_token(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "own-role")
+    put(s3(server))
+    put(s3(server, AWS_SESSION_TOKEN="theirs", AWS_REGION="eu-west-3"))
+    (method, path, first), (_, _, second) = server.asked
+    assert (method, path, first["if-none-match"]) == ("PUT", "/bucket/a/b/k.png", "*")
+    assert f"Credential=key/{first['x-amz-date'][:8]}/{REGION}/" in first["authorization"]
+    assert "/eu-west-3/" in second["authorization"]
+    assert "own-role" not in str(server.asked)
+    assert second["x-amz-security-token"] == "theirs"
+
+
+def test_an_endpoint_of_somebody_s_is_not_shown_this_function_s_own_role(server: Server) -> None:
+    with pytest.raises(ConfigError, match="access_key_id"):
+        connect("s3://bucket", {"endpoint": server.url})
+    assert not server.asked
+
+
+def test_an_own_bucket_needs_no_secret(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "own-role")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    put(MirrorStore(lambda: connect("s3://bucket/a", {}), url="s3://bucket/a"))
+    ((_, path, headers),) = server.asked
+    assert (path, headers["x-amz-security-token"]) == ("/bucket/a/k.png", "own-role")
+    assert f"/{REGION}/" in headers["authorization"]
+
+
+def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Server) -> None:
+    key = {"gcs_base_url": server.url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    put(MirrorStore(lambda: connect("gs://bucket/a", {"service_account_key": key}), url="gs://bucket/a"))
+    config = {"account_name": "account", "account_key": "aGVsbG8=", "endpoint": server.url}
+    put(MirrorStore(lambda: connect("az://container/a", config), url="az://container/a"))
+    (_, google, asked), (_, microsoft, told) = server.asked
+    assert (google, asked["x-goog-if-generation-match"]) == ("/bucket/a%2Fk%2Epng", "0")
+    assert (microsoft, told["if-none-match"], told["x-ms-blob-content-type"]) == ("/container/a/k.png", "*", "image/png")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error"),
+    [
+        ([401], StorageDeniedError), ([403], StorageDeniedError), ([404], ConfigError), ([429], StorageBusyError),
+        ([500], StorageBusyError), ([503], StorageBusyError), ([301], StorageBusyError),
+        ([412, 200], ConflictError), ([409, 404], StorageBusyError), ([412, 403], StorageDeniedError),
+    ],
+)  # fmt: skip
+def test_each_refusal_has_its_name_and_says_where_without_what_is_secret(
+    server: Server, statuses: list[int], error: type[EaselError]
+) -> None:
+    server.statuses, server.body = statuses, b"theirs"
+    with pytest.raises(EaselError, match=r"s3://bucket/a/b/k\.png") as caught:
+        put(s3(server))
+    assert type(caught.value) is error
+    assert not caught.value.possibly_paid
+    assert "127.0.0.1" not in str(caught.value)
+
+
+def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
+    server.statuses = [403, 200]
+    tries: list[dict[str, str]] = [KEYS | {"access_key_id": "new"}, KEYS | {"access_key_id": "old"}]
+    store = MirrorStore(lambda: connect("s3://bucket", tries.pop() | {"endpoint": server.url}), url="s3://bucket")
+    with pytest.raises(StorageDeniedError):
+        put(store)
+    put(store)
+    assert "Credential=new/" in server.asked[1][2]["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("url", "config"),
+    [
+        ("gs://bucket", {}), ("az://container", {}), ("az://container", {"account_key": "c2VjcmV0"}),
+        ("s3://bucket", KEYS | {"nonsense": "s3cret"}),
+        ("gs://bucket", {"service_account_key": "s3cret"}), ("gs://bucket", {"service_account_key": {"client_email": "s3cret"}}),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_store_are_named_and_not_shown(url: str, config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=url) as caught:
+        connect(url, config)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_secret_is_read_strictly_and_may_have_no_value(aws: Any) -> None:
+    aws.secretsmanager.create_secret(Name="mirror")
+    assert read_config(aws.secretsmanager, "mirror") == {}
+    aws.secretsmanager.put_secret_value(SecretId="mirror", SecretString=json.dumps(KEYS))
+    assert read_config(aws.secretsmanager, "mirror") == KEYS
+    aws.secretsmanager.put_secret_value(SecretId="mirror", SecretString=" ")
+    assert read_config(aws.secretsmanager, "mirror") == {}
+    for wrong in ("s3cret", '["s3cret"]'):
+        aws.secretsmanager.put_secret_value(SecretId="mirror", SecretString=wrong)
+        with pytest.raises(ConfigError) as caught:
+            read_config(aws.secretsmanager, "mirror")
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(exceptions) if name.endswith("Error")])
+def test_every_error_of_obstore_has_a_name_of_ours(name: str) -> None:
+    found = translate(getattr(exceptions, name)("token=s3cret"), "mirroring")
+    assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
+    assert "s3cret" not in str(found)

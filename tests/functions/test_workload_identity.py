@@ -1,0 +1,205 @@
+"""OpenAI without a key: a server on loopback plays STS, OpenAI's token exchange and its API."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import signature
+from typing import Any
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from botocore.config import Config
+from openai.auth import WorkloadIdentityAuth
+
+from functions.adapters import openai_client, workload_identity
+from functions.adapters.openai_api import OpenAIApi
+from functions.adapters.workload_identity import IdentityToken, identity_token
+from functions.errors import AuthError, ConfigError, EaselError, StorageBusyError, StorageDeniedError, TransientError
+from functions.settings import WorkloadIdentity
+from tests.functions.conftest import REGION, make_settings
+from tests.local_stack import free_port
+
+SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>
+<WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
+</GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"""
+REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>{}</Code>
+<Message>no</Message></Error></ErrorResponse>"""
+PICTURE = {"data": [{"b64_json": "aGVsbG8="}]}
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Servers:
+    """What each path answers, in order, the last one again and again; and what it was asked."""
+
+    url: str
+    answers: dict[str, list[Answer]]
+    asked: dict[str, list[Any]] = field(default_factory=lambda: {"sts": [], "token": [], "image": []})
+    shown: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            path = {"/": "sts", "/oauth/token": "token", "/v1/images/generations": "image"}[self.path]
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            served.asked[path].append(parse_qs(body.decode()) if path == "sts" else json.loads(body))
+            if path == "image":
+                served.shown.append(self.headers["Authorization"])
+            replies = served.answers[path]
+            status, said = replies.pop(0) if len(replies) > 1 else replies[0]
+            content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/xml" if path == "sts" else "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    tokens: list[Answer] = [(200, {"access_token": name, "expires_in": 3600}) for name in ("first", "second")]
+    served = Servers(
+        url=f"http://127.0.0.1:{listening.server_port}",
+        answers={"sts": [(200, SIGNED)], "token": tokens, "image": [(200, PICTURE)]},
+    )
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def api(servers: Servers, *, token_url: str | None = None) -> OpenAIApi:
+    sts = boto3.client(
+        "sts",
+        region_name=REGION,
+        endpoint_url=servers.url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    known = WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=token_url or f"{servers.url}/oauth/token")
+    return OpenAIApi(IdentityToken(sts, known), base_url=f"{servers.url}/v1")
+
+
+def image(api: OpenAIApi) -> Any:
+    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=5, slow_down=lambda _: None)
+
+
+def failed(servers: Servers, **how: Any) -> EaselError:
+    with pytest.raises(EaselError) as caught:
+        image(api(servers, **how))
+    assert not caught.value.possibly_paid
+    assert not servers.asked["image"]
+    return caught.value
+
+
+def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Servers) -> None:
+    assert image(api(servers)).base64 == "aGVsbG8="
+    (asked,) = servers.asked["sts"]
+    assert (asked["Action"], asked["Audience.member.1"]) == (["GetWebIdentityToken"], ["https://api.openai.com/v1"])
+    assert (asked["DurationSeconds"], asked["SigningAlgorithm"]) == (["300"], ["ES384"])
+    (exchanged,) = servers.asked["token"]
+    assert (exchanged["subject_token"], exchanged["identity_provider_id"], exchanged["service_account_id"]) == (
+        "signed.by.aws", "idp_1", "sa_2",
+    )  # fmt: skip
+    assert servers.shown == ["Bearer first"]
+
+
+def test_nothing_is_asked_before_the_first_call_and_the_token_is_kept_for_the_next(servers: Servers) -> None:
+    kept = api(servers)
+    assert not servers.asked["sts"]
+    image(kept)
+    image(kept)
+    assert (len(servers.asked["sts"]), servers.shown) == (1, ["Bearer first", "Bearer first"])
+
+
+def test_a_token_that_ended_is_fetched_anew(servers: Servers) -> None:
+    servers.answers["token"].insert(0, (200, {"access_token": "short", "expires_in": 0.2}))
+    kept = api(servers)
+    image(kept)
+    threading.Event().wait(0.3)
+    image(kept)
+    assert servers.shown == ["Bearer short", "Bearer first"]
+
+
+def test_a_token_that_openai_refuses_is_exchanged_anew_once(servers: Servers) -> None:
+    servers.answers["image"].insert(0, (401, {"error": {"code": "invalid_api_key"}}))
+    assert image(api(servers)).base64
+    assert servers.shown == ["Bearer first", "Bearer second"]
+
+
+def test_a_token_that_stays_refused_is_final(servers: Servers) -> None:
+    servers.answers["image"] = [(401, {"error": {"code": "invalid_api_key"}})]
+    with pytest.raises(AuthError, match="mapped"):
+        image(api(servers))
+    assert len(servers.shown) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(servers: Servers, status: int) -> None:
+    servers.answers["token"] = [(status, {"error": "invalid_subject_token", "error_description": "secret signed.by.aws"})]
+    found = failed(servers)
+    assert type(found) is AuthError
+    assert "invalid_subject_token" in str(found)
+    assert "openai_workload_identity" in str(found)
+    assert "signed.by.aws" not in str(found)
+    assert len(servers.asked["token"]) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (503, ""), (429, {}), (200, ""), (200, "<html>"), (200, []), (200, {}), (200, {"access_token": "x"}),
+        (200, {"access_token": "x", "expires_in": 0}),
+    ],
+)  # fmt: skip
+def test_an_exchange_that_gives_no_token_passes_and_cost_nothing(servers: Servers, answer: Answer) -> None:
+    servers.answers["token"] = [answer]
+    assert type(failed(servers)) is TransientError
+
+
+def test_an_exchange_that_nobody_answers_passes_and_cost_nothing(servers: Servers) -> None:
+    assert type(failed(servers, token_url=f"http://127.0.0.1:{free_port()}/oauth/token")) is TransientError
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "said"),
+    [
+        (403, "OutboundWebIdentityFederationDisabledException", ConfigError, "enable-outbound-web-identity-federation"),
+        (403, "AccessDenied", StorageDeniedError, "GetWebIdentityToken"),
+        (400, "Throttling", StorageBusyError, "GetWebIdentityToken"),
+        (503, "ServiceUnavailable", StorageBusyError, "GetWebIdentityToken"),
+        (400, "ValidationError", ConfigError, "GetWebIdentityToken"),
+    ],
+)
+def test_a_refusal_of_sts_has_its_name(servers: Servers, status: int, code: str, error: type[EaselError], said: str) -> None:
+    servers.answers["sts"] = [(status, REFUSED.format(code))]
+    found = failed(servers)
+    assert type(found) is error
+    assert said in str(found)
+    assert not servers.asked["token"]
+
+
+def test_a_deployment_has_a_key_or_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=None)
+    for name, value in (("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(name, value)
+    for module in (openai_client, workload_identity):
+        monkeypatch.setattr(module, "settings", lambda: make_settings(secret=None, workload_identity=known))
+    identity_token.cache_clear()
+    try:
+        made = openai_client.credential()
+    finally:
+        identity_token.cache_clear()
+    assert isinstance(made, IdentityToken)
+    # STS's global address gives no such token; and where nothing else is said, OpenAI's own exchange is asked.
+    assert made._sts.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+    assert made._auth.token_exchange_url == signature(WorkloadIdentityAuth).parameters["token_exchange_url"].default

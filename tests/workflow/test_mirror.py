@@ -1,0 +1,91 @@
+"""A mirror on the local stack: what is stored is in another bucket, too, and a mirror that fails costs no second picture."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local import stack
+from local.stack import Local
+from tests.local_stack import LocalStack, free_port, own_environment
+from tests.workflow.test_batches import run, upload
+
+SMALL = {"size": "256x256", "quality": "low"}
+COPIES = "copies-of-mine"
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack with a mirror whose bucket is not there yet."""
+    environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
+    folder = tmp_path_factory.mktemp("mirrored")
+    local = Local(folder=folder, port=free_port(), settings=(f"mirror=s3://{COPIES}/a",), environment=environment)
+    try:
+        yield LocalStack(stack.up(local))
+    finally:
+        stack.down(local, keep=False)
+
+
+def copies(aws: LocalStack) -> dict[str, tuple[bytes, str]]:
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=COPIES)
+    there = [one["Key"] for page in pages for one in page.get("Contents", [])]
+    return {key: bytes_of(aws, COPIES, key) for key in there}
+
+
+def bytes_of(aws: LocalStack, bucket: str, key: str) -> tuple[bytes, str]:
+    answer: Any = aws.s3.get_object(Bucket=bucket, Key=key)
+    return answer["Body"].read(), answer["ContentType"]
+
+
+def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_and_pays_nothing(mirrored: LocalStack) -> None:
+    arn = mirrored.start({"folder_name": "late", "count": 2, **SMALL})
+    ended = mirrored.ended(arn)
+    assert (ended["status"], ended["error"]) == ("FAILED", "ConfigError")
+    assert f"s3://{COPIES}/a/" in ended["cause"]
+    charged = mirrored.charged()
+    mirrored.s3.create_bucket(Bucket=COPIES, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
+    mirrored.states.redrive_execution(executionArn=arn)
+    again = mirrored.ended(arn)
+    assert again["status"] == "SUCCEEDED", again.get("cause")
+    assert mirrored.charged()["chat"] == charged["chat"] == 1
+    assert mirrored.charged()["images"] == again["report"]["stored"] == 2
+    pictures = [key for key in mirrored.keys("late/") + mirrored.keys("thumbnails/late/") if not key.endswith("/")]
+    assert len(pictures) == 6
+    assert copies(mirrored) == {f"a/{key}": bytes_of(mirrored, mirrored.bucket, key) for key in pictures}
+
+
+def test_a_batch_and_its_economy_are_mirrored_too(mirrored: LocalStack) -> None:
+    for name, economy in (("dear", False), ("cheap", True)):
+        upload(mirrored, {"description": f"A {name} lamp.", "folder_name": name, **SMALL}, key=f"batches/{name}.jsonl")
+        report = run(mirrored, manifest=f"batches/{name}.jsonl", economy=economy)["report"]
+        assert report["stored"] == 1
+        (picture,) = (key for key in mirrored.keys(f"{name}/") if key.endswith(".png"))
+        assert copies(mirrored)[f"a/{picture}"] == bytes_of(mirrored, mirrored.bucket, picture)
+
+
+@pytest.mark.parametrize("economy", [False, True])
+def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mends_it_for_nothing(
+    mirrored: LocalStack, economy: bool
+) -> None:
+    name = f"taken-{economy}".lower()
+    line = {"prompt": "A lamp.", "folder_name": name, "file_name": "lamp", **SMALL}
+    upload(mirrored, line, key=f"batches/{name}.jsonl")
+    mirrored.s3.put_object(Bucket=COPIES, Key=f"a/{name}/lamp.png", Body=b"theirs")
+    mirrored.forget()
+    asked: dict[str, Any] = {"manifest": f"batches/{name}.jsonl", "economy": economy, "tolerated_failure_percentage": 100}
+    report = run(mirrored, **asked)["report"]
+    assert (report["stored"], report["failed"], report["reasons"]) == (1, 1, {"ConflictError": 1})
+    mirrored.s3.delete_object(Bucket=COPIES, Key=f"a/{name}/lamp.png")
+    again = run(mirrored, **asked | {"manifest": report["failed_key"]})["report"]
+    assert (again["stored"], again["failed"]) == (1, 0)
+    assert copies(mirrored)[f"a/{name}/lamp.png"] == bytes_of(mirrored, mirrored.bucket, f"{name}/lamp.png")
+    assert mirrored.charged()["images"] == 1
+
+
+def test_a_restart_finds_its_copies_and_a_delete_leaves_them(mirrored: LocalStack) -> None:
+    first = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
+    before = copies(mirrored)
+    again = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
+    assert again["report"]["pictures"] == first["report"]["pictures"]
+    assert mirrored.run({"action": "delete_folder", "folder_name": "twice", "confirm": True})["status"] == "SUCCEEDED"
+    assert copies(mirrored) == before
