@@ -91,9 +91,6 @@ class EaselStack(Stack):
         api = self._api(http_api, workflow, batches)
         named = vars(steps) | vars(of_batches) | {"events": events.function, "api": api}
         functions = {name: step for name, step in named.items() if step}
-            "events": events.function,
-            "api": api,
-        }
         self._watch(workflow, batches, functions, queues=queues, api_id=http_api.api_id)
         self._warn()
         self._output(workflow, batches)
