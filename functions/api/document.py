@@ -125,6 +125,9 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, scope: str) 
         fields = request_shape()["properties"].items()
         parameters += [{"name": name, "in": "query", "required": False, "schema": shape, "explode": False} for name, shape in fields]
     for parameter in parameters:
+        # Left out is all the null that a query has.
+        there = [shape for shape in parameter["schema"].pop("anyOf", []) if shape != {"type": "null"}]
+        parameter["schema"] |= there[0] if len(there) == 1 else {"anyOf": there} if there else {}
         if path.startswith("/images/") and parameter["in"] == "path":
             parameter["schema"] |= {"pattern": f"^{PICTURE_ID.pattern}$"}
         if path.startswith("/batches/") and parameter["in"] == "path":
