@@ -75,7 +75,7 @@ class BatchWorkflow(Construct):
             .otherwise(lines.next(report))
         )
         said = "Easel: a batch, each line a run"
-        calls = (steps.prompt, steps.image, steps.upload, steps.cleanup, batch.batch, batch.economy)
+        calls = (*steps.all, batch.batch, batch.economy)
         self.state_machine = machine(self, check.next(choice), comment=said, timeout=BATCH_TIMEOUT, calls=calls, customer_key=customer_key)
         if customer_key:
             customer_key.allow(self.state_machine.role, reads=("s3",), writes=("s3",))

@@ -75,6 +75,11 @@ class Steps:
     cleanup: StepFunction
     mirror: StepFunction | None = None
 
+    @property
+    def all(self) -> tuple[StepFunction, ...]:
+        """Those that there are."""
+        return tuple(step for step in (self.prompt, self.image, self.upload, self.mirror, self.cleanup) if step)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSteps:
@@ -101,7 +106,7 @@ class Workflow(Construct):
             .otherwise(run_chain(self, steps, payload=START, at_once=max_parallel_images))
         )
         comment = "Easel: a prompt, then each picture bought, staged, verified and stored"
-        calls = (steps.prompt, steps.image, steps.upload, steps.cleanup)
+        calls = steps.all
         self.state_machine = machine(self, chain, comment=comment, timeout=RUN_TIMEOUT, calls=calls, customer_key=customer_key)
 
 

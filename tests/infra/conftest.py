@@ -22,6 +22,8 @@ EVERYTHING = (
 )  # fmt: skip
 SHAPES = ((), EVERYTHING)
 EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
+# And what comes only by a name at somebody else's.
+ELSEWHERE = ("layers=false", "customer_key=true", "mirror=s3://copies/easel", "openai_workload_identity=idp_1/sa_1")
 PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # and those of the two buckets
 # What a reference to a resource is read as; a state machine's is its ARN, out of which those of its executions are made.
 KINDS = {

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import BATCHES, EXISTING, FUNCTIONS, RUNS, SHAPES, Synth, Template
+from tests.infra.conftest import BATCHES, ELSEWHERE, EXISTING, FUNCTIONS, RUNS, SHAPES, Synth, Template
 
 # The actions that AWS gives on no resource of its own, by what for.
+IDENTITY = "a function's own identity, for OpenAI's audience alone"
 ON_EVERYTHING = {
     "traces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"},
+    IDENTITY: {"sts:GetWebIdentityToken"},
     "a state machine's logs": {
         "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries",
         "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
@@ -27,7 +29,7 @@ GUARDED = {
 }
 
 
-@pytest.fixture(params=[*SHAPES, EXISTING], ids=lambda settings: "+".join(settings[1:]) or "defaults")
+@pytest.fixture(params=[*SHAPES, EXISTING, ELSEWHERE], ids=lambda settings: "+".join(settings[1:]) or "defaults")
 def made(synth: Synth, request: pytest.FixtureRequest) -> Template:
     return synth(*request.param)
 
@@ -195,7 +197,7 @@ def plain(made: Template, role: str) -> set[tuple[str, str]]:
 
 
 # What machines do besides calling functions, and to whom they may be started; functions and signers stand in test_template.py.
-TRACED_AND_LOGGED = {(action, "*") for actions in ON_EVERYTHING.values() for action in actions}
+TRACED_AND_LOGGED = {(action, "*") for what, actions in ON_EVERYTHING.items() for action in actions if what != IDENTITY}
 OF_A_BATCH = {
     *((f"s3:{action}", "arn:AWS::Partition:s3:::bucket/*") for action in ("GetObject", "PutObject", "AbortMultipartUpload")),
     ("s3:ListMultipartUploadParts", "arn:AWS::Partition:s3:::bucket/*"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra import ROOT
-from tests.infra.conftest import EXISTING, SHAPES
+from tests.infra.conftest import ELSEWHERE, EXISTING, SHAPES
 
 Report = dict[str, Any]
 ACKNOWLEDGED = "aws:cdk:acknowledged-rules"
@@ -51,12 +51,12 @@ def found(reports: list[Report]) -> list[tuple[str, str]]:
     return sorted((rule["ruleName"], where["constructPath"]) for rule in rules for where in rule["violatingConstructs"])
 
 
-@pytest.mark.parametrize("settings", [*SHAPES, EXISTING])
+@pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
 def test_nothing_is_found_that_is_not_acknowledged(checked: Checked, settings: tuple[str, ...]) -> None:
     assert found(checked(settings)[1]) == []
 
 
-@pytest.mark.parametrize("settings", [*SHAPES, EXISTING])
+@pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
 def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(checked: Checked, settings: tuple[str, ...]) -> None:
     passed = [one for report in checked(settings)[1] for one in report["suppressedViolations"]]
     assert passed
@@ -66,7 +66,7 @@ def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(checke
         assert len(one["reason"].split()) >= 5, one
 
 
-@pytest.mark.parametrize("settings", [*SHAPES, EXISTING])
+@pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
 def test_no_acknowledgement_outlives_what_it_was_for(checked: Checked, settings: tuple[str, ...]) -> None:
     folder, reports = checked(settings)
     metadata = json.loads((folder / "Easel.metadata.json").read_text())
