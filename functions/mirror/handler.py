@@ -15,7 +15,7 @@ from functions.adapters.records import Records
 from functions.adapters.table import table
 from functions.contract import StoredImage
 from functions.settings import settings
-from functions.telemetry import logger, step
+from functions.telemetry import say, step
 
 CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".json": "application/json"}
 MAX_BYTES = 64 * 1024 * 1024  # as much as the upload step takes
@@ -37,10 +37,10 @@ def run(stored: StoredImage, *, book: Records, store: ObjectStore, mirror: Mirro
         body = store.get(key, limit=MAX_BYTES)
         if body is None:
             # Deleted since it was stored; the mirror takes no part in deletes.
-            logger.warning("nothing to mirror", key=ascii(key))
+            say("nothing to mirror", key=ascii(key))
             return stored
         mirror.copy(key, body, content_type=CONTENT_TYPES[PurePosixPath(key).suffix])
-    logger.info("picture mirrored", key=ascii(stored.key))
+    say("picture mirrored", key=ascii(stored.key))
     url = mirror.address(stored.key)
     book.note_mirrored(stored.run_id, stored.n, url=url)
     return replace(stored, mirrored=url)
