@@ -31,7 +31,7 @@ from functions.settings import mirror_settings, settings
 DENIED = (PermissionDeniedError, UnauthenticatedError)
 WRONG = (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError)
 ABSENT = (NotFoundError, FileNotFoundError)  # the package raises Python's own where there is no such object or bucket
-HOW = "set its value, a JSON object, as the README says under “A mirror”"
+HOW = "set its value, a JSON object, as docs/mirror.md says"
 # Far below the function's own time, three times over.
 PATIENCE: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 TIMEOUTS: dict[str, Any] = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=5)}
