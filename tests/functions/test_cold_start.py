@@ -22,7 +22,7 @@ except Exception as error:
 
 def test_each_handler_makes_ready_at_its_end() -> None:
     handlers = list((ROOT / "functions").glob("*/handler.py"))
-    assert len(handlers) == 9
+    assert len(handlers) == 10
     for handler in handlers:
         assert handler.read_text().splitlines()[-1].startswith("cold_start.ready("), handler
 

@@ -16,14 +16,20 @@ COPIES = "copies-of-mine"
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack with a mirror whose bucket is not there yet."""
+    """A stack with a mirror in a bucket that is there."""
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     folder = tmp_path_factory.mktemp("mirrored")
     local = Local(folder=folder, port=free_port(), settings=(f"mirror=s3://{COPIES}/a",), environment=environment)
     try:
-        yield LocalStack(stack.up(local))
+        aws = LocalStack(stack.up(local))
+        make_bucket(aws)
+        yield aws
     finally:
         stack.down(local, keep=False)
+
+
+def make_bucket(aws: LocalStack) -> None:
+    aws.s3.create_bucket(Bucket=COPIES, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
 
 
 def copies(aws: LocalStack) -> dict[str, tuple[bytes, str]]:
@@ -38,12 +44,16 @@ def bytes_of(aws: LocalStack, bucket: str, key: str) -> tuple[bytes, str]:
 
 
 def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_and_pays_nothing(mirrored: LocalStack) -> None:
+    for key in copies(mirrored):
+        mirrored.s3.delete_object(Bucket=COPIES, Key=key)
+    mirrored.s3.delete_bucket(Bucket=COPIES)
+    mirrored.forget()
     arn = mirrored.start({"folder_name": "late", "count": 2, **SMALL})
     ended = mirrored.ended(arn)
     assert (ended["status"], ended["error"]) == ("FAILED", "ConfigError")
     assert f"s3://{COPIES}/a/" in ended["cause"]
     charged = mirrored.charged()
-    mirrored.s3.create_bucket(Bucket=COPIES, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
+    make_bucket(mirrored)
     mirrored.states.redrive_execution(executionArn=arn)
     again = mirrored.ended(arn)
     assert again["status"] == "SUCCEEDED", again.get("cause")
