@@ -14,8 +14,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.errors import EaselError, RetryableError
-from functions.signals import COST_UNKNOWN, FAILED, NAMESPACE, SERVICE, SPEND_USD
+from functions.errors import BudgetExceededError, EaselError, RetryableError
+from functions.signals import BUDGET_REFUSED, COST_UNKNOWN, FAILED, NAMESPACE, SERVICE, SPEND_USD
 
 logger = Logger(service=SERVICE, log_uncaught_exceptions=False, location=None)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
@@ -67,6 +67,8 @@ def failed(error: Exception) -> None:
     say(said, error=type(error).__name__, possibly_paid=possibly_paid)
     _facts["level"] = logger.warning if isinstance(error, RetryableError) else logger.error
     _facts[FAILED] = 1
+    if isinstance(error, BudgetExceededError):
+        count(BUDGET_REFUSED)
 
 
 def count(name: str, value: float = 1) -> None:

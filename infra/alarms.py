@@ -19,7 +19,7 @@ from constructs import Construct
 from functions import signals
 from infra.acknowledged import acknowledge
 
-SOON, DAY = Duration.minutes(5), Duration.days(1)
+SOON, HOUR, DAY = Duration.minutes(5), Duration.hours(1), Duration.days(1)
 BUDGET_PERCENT = 80
 RETIRING_DAYS = 30
 API_FAILURES = 5  # in five minutes: one alone is one caller's bad luck
@@ -58,7 +58,14 @@ class Alarms(Construct):
         self._add("PossiblyPaid", easel(signals.POSSIBLY_PAID), says="OpenAI may have charged for a call whose answer never came")
         self._add("PictureLost", easel(signals.LOST), says="A paid picture is lost: S3 did not take it until the function's end")
         used = easel(signals.BUDGET_USED_PERCENT, statistic="Maximum")
-        self._add("BudgetNearlyUsed", used, threshold=BUDGET_PERCENT, says=f"{BUDGET_PERCENT} % of the month's budget is reserved or spent")
+        # Told with each claim: until the next, it stays as it is.
+        self._add(
+            "BudgetNearlyUsed",
+            used,
+            threshold=BUDGET_PERCENT,
+            missing=cloudwatch.TreatMissingData.IGNORE,
+            says=f"{BUDGET_PERCENT} % of the month's budget is reserved or spent",
+        )
         self._add(
             "BudgetUsedUp",
             easel(signals.BUDGET_REFUSED),
@@ -70,6 +77,7 @@ class Alarms(Construct):
             left,
             threshold=RETIRING_DAYS,
             operator=cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.IGNORE,
             says=f"A model that runs use is shut down within {RETIRING_DAYS} days",
         )
 
@@ -80,11 +88,12 @@ class Alarms(Construct):
 
     def watch_schedule(self, days: int) -> None:
         """An alarm when so many days went by without a picture from the schedule."""
-        stored = easel(signals.STORED_BY_SCHEDULE, period=DAY)
+        stored = easel(signals.STORED_BY_SCHEDULE, period=HOUR)
         self._add(
             "NoPictureFromSchedule",
             stored,
-            periods=days,
+            # With some slack, for a run that takes longer than yesterday's; a week is the most that CloudWatch looks back.
+            periods=min(24 * days + 2, 7 * 24),
             operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
             says=f"The schedule has stored no picture for {days} day{'s' if days > 1 else ''}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -13,6 +13,7 @@ from infra.function import StepFunction
 
 WIDTH, HEIGHT = 24, 6
 HOUR = Duration.hours(1)
+PICTURES = (signals.STORED, signals.REFUSED, signals.LOST, signals.BATCH_LINES_FAILED)
 # The first thing to look at when an alarm rings: the newest failures with their run, their class, their words and OpenAI's request id.
 FAILURES = (
     "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, possibly_paid, @message",
@@ -30,7 +31,7 @@ PAID_CALLS = (
 
 
 class Dashboard(Construct):
-    """One dashboard named Easel."""
+    """One dashboard, Easel-{region}."""
 
     def __init__(
         self,
@@ -47,15 +48,16 @@ class Dashboard(Construct):
         self.dashboard = cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name="Easel",
+            # With the region in it: dashboards are the account's, whatever region they are made in.
+            dashboard_name=f"Easel-{Aws.REGION}",
             default_interval=Duration.days(1),
             widgets=[
                 [_heading("Is it working?")],
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=WIDTH, height=3)],
                 [
                     _graph("Runs", [m for name, machine in machines.items() for m in _ends(name, machine)]),
-                    _graph("Pictures", [easel(name, period=HOUR) for name in (signals.STORED, signals.REFUSED, signals.LOST)]),
-                    _graph("Calls of a step that failed (most are tried again)", [_errors(name, step) for name, step in steps.items()]),
+                    _graph("Pictures, and lines of batches that failed", [easel(name, period=HOUR) for name in PICTURES]),
+                    _graph("Calls of a step that failed (most are tried again)", _failures(steps)),
                 ],
                 [_heading("What does it cost?")],
                 [
@@ -70,7 +72,7 @@ class Dashboard(Construct):
                 [
                     _graph("A step's call, half of them end within", [_duration(name, step, "p50") for name, step in steps.items()]),
                     _graph("A step's call, 95 % end within", [_duration(name, step, "p95") for name, step in steps.items()]),
-                    _graph("Held up", [easel(signals.RATE_LIMITED, period=HOUR), *_held_up(steps, api_id)]),
+                    _graph("Held up", [easel(signals.RATE_LIMITED, period=HOUR), *_throttled(steps)], right=[_latency(api_id)]),
                 ],
                 [_heading("What failed, and why")],
                 [_query("Failures", FAILURES, groups)],
@@ -87,8 +89,8 @@ def _query(title: str, lines: Sequence[str], groups: Sequence[str]) -> cloudwatc
     return cloudwatch.LogQueryWidget(title=title, log_group_names=list(groups), query_lines=list(lines), width=WIDTH, height=8)
 
 
-def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=WIDTH // 3, height=HEIGHT)
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric], right: Sequence[cloudwatch.IMetric] = ()) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), right=list(right), width=WIDTH // 3, height=HEIGHT)
 
 
 def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
@@ -99,17 +101,21 @@ def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
     ]
 
 
-def _errors(name: str, step: StepFunction) -> cloudwatch.IMetric:
-    return step.function.metric_errors(label=name, period=HOUR)
+def _failures(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
+    # Our own count has what the API answered with 5xx, too.
+    return [easel(signals.FAILED, period=HOUR), *(step.function.metric_errors(label=name, period=HOUR) for name, step in steps.items())]
 
 
 def _duration(name: str, step: StepFunction, statistic: str) -> cloudwatch.IMetric:
     return step.function.metric_duration(label=name, period=HOUR, statistic=statistic)
 
 
-def _held_up(steps: Mapping[str, StepFunction], api_id: str) -> list[cloudwatch.IMetric]:
+def _latency(api_id: str) -> cloudwatch.IMetric:
     where = {"ApiId": api_id}
-    latency = cloudwatch.Metric(
+    return cloudwatch.Metric(
         namespace="AWS/ApiGateway", metric_name="Latency", dimensions_map=where, period=HOUR, statistic="p95", label="API, 95 % within, ms"
     )
-    return [latency, *(step.function.metric_throttles(label=f"{name}: no Lambda free", period=HOUR) for name, step in steps.items())]
+
+
+def _throttled(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
+    return [step.function.metric_throttles(label=f"{name}: no Lambda free", period=HOUR) for name, step in steps.items()]

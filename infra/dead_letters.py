@@ -7,6 +7,8 @@ from constructs import Construct
 
 from infra.acknowledged import acknowledge
 
+MOST_RETRIES = 185  # that EventBridge takes: the age of the event is the bound
+
 
 def dead_letters(scope: Construct, key: kms.IKey | None, *, of_function: bool = False) -> sqs.Queue:
     """The dead-letter queue of the rule in this construct: what it holds is looked at by a person, within two weeks.

@@ -25,7 +25,7 @@ from constructs import Construct
 
 from infra.function import StepFunction
 from infra.lines import EachLine
-from infra.workflow import ENDS_ONE, INPUT, PART_OF_LINE, Steps, no_picture, prompt_task, report_task, stored, task, upload_task
+from infra.workflow import ENDS_ONE, INPUT, PART_OF_LINE, Steps, mirror_task, no_picture, prompt_task, report_task, task, upload_task
 
 # Small orders come soon, and a look costs little; in the end one every five minutes.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
@@ -115,7 +115,7 @@ class Economy(Construct):
             max_concurrency=1,
             outputs=INPUT,
         )
-        pictures.item_processor(stored(self, steps, upload, name="Mirror the staged picture"))
+        pictures.item_processor(upload.next(mirror_task(self, steps.mirror, name="Mirror the staged picture")) if steps.mirror else upload)
         return pictures.next(report_task(self, steps, name="Clean up the line"))
 
     def _task(

@@ -85,9 +85,10 @@ class CustomerKey(Construct):
             if through:
                 self._grant(role, [action], {"StringEquals": {"kms:ViaService": through}})
 
-    def allow_step(self, step: str, role: iam.IRole) -> None:
-        """Let a function have what its rights need of the key."""
-        self.allow(role, reads=READS[step], writes=WRITES.get(step, ()))
+    def allow_step(self, step: str, role: iam.IRole, *, keyless: bool) -> None:
+        """Let a function have what its rights need of the key; `keyless` is a stack that has no secret of OpenAI's."""
+        reads = tuple(one for one in READS[step] if not (keyless and step != "mirror" and one == "secretsmanager"))
+        self.allow(role, reads=reads, writes=WRITES.get(step, ()))
 
     def encrypt(self, machine: sfn.StateMachine) -> None:
         """Encrypt a machine's definition and executions. CDK's own property takes only a machine whose name is known before it is made."""

@@ -20,7 +20,7 @@ from constructs import Construct
 
 from functions.signals import SOURCE
 from infra.acknowledged import acknowledge_wildcard
-from infra.dead_letters import dead_letters
+from infra.dead_letters import MOST_RETRIES, dead_letters
 from infra.function import StepFunction
 
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
@@ -57,7 +57,7 @@ class Events(Construct):
             ),
             targets=[
                 targets.LambdaFunction(
-                    function.function, retry_attempts=10, max_event_age=Duration.hours(2), dead_letter_queue=self.dead_letters
+                    function.function, retry_attempts=MOST_RETRIES, max_event_age=Duration.hours(2), dead_letter_queue=self.dead_letters
                 )
             ],
         )
@@ -76,7 +76,7 @@ class Events(Construct):
             batch_size=AT_ONCE,
             max_batching_window=Duration.seconds(1),
             bisect_batch_on_error=True,
-            retry_attempts=10,
+            # However often that is within the time: the stream goes no further meanwhile.
             max_record_age=Duration.hours(2),
             filters=[
                 {

@@ -9,7 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.keys import INBOX
-from infra.dead_letters import dead_letters
+from infra.dead_letters import MOST_RETRIES, dead_letters
 
 
 class BatchInbox(Construct):
@@ -38,7 +38,7 @@ class BatchInbox(Construct):
                 targets.SfnStateMachine(
                     state_machine,
                     input=events.RuleTargetInput.from_object(manifest),
-                    retry_attempts=10,
+                    retry_attempts=MOST_RETRIES,
                     max_event_age=Duration.hours(2),
                     dead_letter_queue=self.dead_letters,
                 )

@@ -8,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from functions.keys import SCHEDULED
-from infra.dead_letters import dead_letters
+from infra.dead_letters import MOST_RETRIES, dead_letters
 
 
 class RunSchedule(Construct):
@@ -28,7 +28,7 @@ class RunSchedule(Construct):
                 targets.SfnStateMachine(
                     state_machine,
                     input=events.RuleTargetInput.from_object({"request_id": f"{SCHEDULED}{events.EventField.event_id}"}),
-                    retry_attempts=10,
+                    retry_attempts=MOST_RETRIES,
                     max_event_age=Duration.hours(2),
                     dead_letter_queue=self.dead_letters,
                 )

@@ -121,7 +121,9 @@ class EaselStack(Stack):
         if self._config.schedule and self._config.schedule_alarm_days:
             alarms.watch_schedule(self._config.schedule_alarm_days)
         Dashboard(self, "Dashboard", alarms=alarms.made, machines=machines, steps=functions, api_id=api_id)
-        dashboard = f"https://{Aws.REGION}.console.aws.amazon.com/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/Easel"
+        dashboard = (
+            f"https://{Aws.REGION}.console.aws.amazon.com/cloudwatch/home?region={Aws.REGION}#dashboards/dashboard/Easel-{Aws.REGION}"
+        )
         CfnOutput(self, "DashboardHere", value=dashboard, description="Is it working, what does it cost, what is slow")
         CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Where alarms go; subscribe whoever is on call")
 
@@ -204,7 +206,7 @@ class EaselStack(Stack):
             key=self._encryption,
         )
         if self._customer_key:
-            self._customer_key.allow_step(name.lower(), made.role)
+            self._customer_key.allow_step(name.lower(), made.role, keyless=bool(self._config.openai_workload_identity))
         return made
 
     def _environment(self) -> dict[str, str]:

@@ -10,9 +10,10 @@ Errors: the class names of functions/errors.py. What ends one picture and not it
 others the last step makes the run red. Everything else stays uncaught, so that the run is red under the error's own name and
 Redrive resumes at that very step.
 
-With a mirror, Store the image is followed by Mirror the image.
+With a mirror, For each variation is followed by For each stored image, and in it Mirror the image.
 
-Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation, three with a mirror.
+Transitions: Which action?, Write the prompt, For each variation, Clean up and report, and two for each variation; with a mirror
+one more, and one for each picture.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # for the log: which try
 ENDS_ONE = [error.__name__ for error in ONE_PICTURE]
 # A picture of a large batch waits for its turn as long as it takes: by 100 times it has waited for hours.
 TURNS = 100
+WITH_STORED = "{% $merge([$states.input, {'stored': [$states.result[status = 'stored']]}]) %}"
 START = {
     "request": INPUT,
     "execution_name": "{% $states.context.Execution.Name %}",
@@ -153,7 +155,10 @@ def machine(
 
 def run_chain(scope: Construct, steps: Steps, *, payload: dict[str, Any], at_once: int) -> sfn.Chain:
     """One run, from its request to its report; `payload` makes the first step's Start."""
-    return prompt_task(scope, steps, payload=payload).next(_variations(scope, steps, at_once)).next(report_task(scope, steps))
+    chain = prompt_task(scope, steps, payload=payload).next(_variations(scope, steps, at_once))
+    if steps.mirror:
+        chain = chain.next(_copies(scope, steps.mirror, at_once))
+    return chain.next(report_task(scope, steps))
 
 
 def prompt_task(scope: Construct, steps: Steps, *, payload: dict[str, Any], name: str = "Write the prompt") -> tasks.LambdaInvoke:
@@ -167,13 +172,9 @@ def upload_task(scope: Construct, steps: Steps, *, name: str = "Store the image"
     return task(scope, name, steps.upload, comment="Verifies, copies to the final key, writes thumbnail and sidecar")
 
 
-def stored(scope: Construct, steps: Steps, upload: tasks.LambdaInvoke, *, name: str = "Mirror the image") -> sfn.Chain:
-    """Storing, and the copy in the mirror where there is one."""
-    chain = sfn.Chain.start(upload)
-    if steps.mirror is None:
-        return chain
-    # Its failure ends no picture, but makes the run red; Redrive goes on here, and nothing is paid again.
-    return chain.next(task(scope, name, steps.mirror, comment="Copies picture, thumbnail and sidecar to the second store"))
+def mirror_task(scope: Construct, mirror: StepFunction, *, name: str = "Mirror the image") -> tasks.LambdaInvoke:
+    """What copies a stored picture. Its failure makes the run red; Redrive goes on here, and nothing is paid again."""
+    return task(scope, name, mirror, comment="Copies picture, thumbnail and sidecar to the second store")
 
 
 def report_task(scope: Construct, steps: Steps, *, name: str = "Clean up and report") -> tasks.LambdaInvoke:
@@ -201,10 +202,24 @@ def _variations(scope: Construct, steps: Steps, at_once: int) -> sfn.Map:
         items=sfn.ProvideItems.jsonata("{% $states.input.variations %}"),
         item_selector={"run_id": "{% $states.input.run_id %}", "n": "{% $states.context.Map.Item.Value %}"},
         max_concurrency=min(at_once, MAX_COUNT),
+        outputs=WITH_STORED if steps.mirror else INPUT,
+    )
+    variations.item_processor(image.next(upload))
+    return variations
+
+
+def _copies(scope: Construct, mirror: StepFunction, at_once: int) -> sfn.Map:
+    """After all pictures are stored: a second store that is down keeps none of them from being made."""
+    copies = sfn.Map.jsonata(
+        scope,
+        "For each stored image",
+        comment="A copy each in the second store",
+        items=sfn.ProvideItems.jsonata("{% $states.input.stored %}"),
+        max_concurrency=min(at_once, MAX_COUNT),
         outputs=INPUT,
     )
-    variations.item_processor(image.next(stored(scope, steps, upload)))
-    return variations
+    copies.item_processor(mirror_task(scope, mirror))
+    return copies
 
 
 def no_picture(scope: Construct, *, name: str = "No picture") -> sfn.Pass:

@@ -7,10 +7,8 @@ with another setting sets it anew.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from functions import signals
 from functions.adapters.table import Item, Table
 from functions.errors import BudgetExceededError, StorageBusyError
-from functions.telemetry import count
 
 SK = "budget"
 SET_BY_HAND = ("budget", "cap")
@@ -79,7 +77,6 @@ class Budget:
         """Raise BudgetExceededError unless an upper-bound estimate fits."""
         if state.fits(estimate):
             return
-        count(signals.BUDGET_REFUSED)
         needed = "an unknown price" if estimate is None else f"up to {usd(estimate)}"
         reserved = state.committed - state.spent
         raise BudgetExceededError(

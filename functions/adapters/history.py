@@ -57,7 +57,8 @@ def read_history(events: Iterable[dict[str, Any]]) -> Progress:
         if state:
             name = STEP_OF.get(state["name"])
         elif event["type"] == "MapStateStarted":
-            progress.wanted = event["mapStateStartedEventDetails"]["length"]
+            # Of the first Map: another copies what that has made.
+            progress.wanted = progress.wanted if progress.varied else event["mapStateStartedEventDetails"]["length"]
         elif event["type"] == "MapStateSucceeded":
             progress.varied = True
         elif event["type"] == "ExecutionRedriven":

@@ -40,6 +40,7 @@ def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> Easel
         note(openai_request_id=error.request_id)
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
+        note(openai_request_id=None)  # that of an earlier try would lead astray
         url, cause = error.request.url, error.__cause__ or error
         said = f"{doing}: no answer from {url.scheme}://{url.netloc.decode()} ({type(cause).__name__})"
         if isinstance(cause, httpx2.UnsupportedProtocol):

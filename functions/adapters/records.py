@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from functions import keys
 from functions.adapters import shelves
@@ -86,7 +87,7 @@ class ImageRecord(Claim):
 
     def is_missed(self, mirror: str | None) -> bool:
         """Whether it is stored, and not yet in the mirror that there is now."""
-        return bool(mirror) and self.status == STORED and not (self.mirrored or "").startswith(f"{mirror}/")
+        return bool(mirror) and self.status == STORED and self.mirrored != f"{mirror}/{quote(self.key or '')}"
 
     @property
     def sk(self) -> str:

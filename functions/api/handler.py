@@ -12,7 +12,7 @@ from functions.api import batches, estimates, files, folders, images, problems, 
 from functions.api.outside import Outside, deployed
 from functions.api.problems import Refusal
 from functions.errors import MISSING, EaselError, InputError
-from functions.telemetry import say, step
+from functions.telemetry import note, say, step
 
 
 def app() -> APIGatewayHttpResolver:
@@ -34,7 +34,9 @@ def answer(event: dict[str, Any], context: LambdaContext, *, resolver: APIGatewa
     answered = resolver.resolve(event, context)
     # The gateway's access log has every call; what changes something stands here, too.
     if event["requestContext"]["http"]["method"] != "GET":
-        say(event["routeKey"], status=answered["statusCode"])
+        note(route=event["routeKey"], status=answered["statusCode"])
+        if answered["statusCode"] < 500:  # else the line tells why
+            say(event["routeKey"])
     # Files say themselves how long they may be kept; what has prompts and links in it, never.
     answered["headers"] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} | answered["headers"]
     return answered

@@ -32,14 +32,15 @@ def run(stored: StoredImage, *, book: Records, store: ObjectStore, mirror: Mirro
     """Make sure that a picture is in the mirror. Free, and safe to run again: what is there already stays as it is."""
     if stored.status != records.STORED or stored.key is None:
         return stored
-    # The picture last: where it is, the rest is, too.
+    if store.head(stored.key) is None:
+        # Deleted since it was stored; the mirror takes no part in deletes.
+        say("nothing to mirror", key=ascii(stored.key))
+        return stored
+    # The picture last: where it is, the rest is, too, as far as there is one.
     for key in (keys.thumbnail(stored.key), keys.sidecar(stored.key), stored.key):
         body = store.get(key, limit=MAX_BYTES)
-        if body is None:
-            # Deleted since it was stored; the mirror takes no part in deletes.
-            say("nothing to mirror", key=ascii(key))
-            return stored
-        mirror.copy(key, body, content_type=CONTENT_TYPES[PurePosixPath(key).suffix])
+        if body is not None:
+            mirror.copy(key, body, content_type=CONTENT_TYPES[PurePosixPath(key).suffix])
     say("picture mirrored", key=ascii(stored.key))
     url = mirror.address(stored.key)
     book.note_mirrored(stored.run_id, stored.n, url=url)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from functions.adapters.executions import Executions
 from functions.api.outside import Outside
+from functions.errors import ConfigError
 from functions.telemetry import logger
 from tests.api.conftest import MACHINE, Api, keep_prompt, store_picture
 
@@ -234,6 +236,21 @@ def test_what_nobody_foresaw_is_told_without_its_words(api: Api, monkeypatch: py
     assert (answer.status, answer.json["title"]) == (500, "UnexpectedError")
     assert json.loads(log.getvalue())["error"] == "RuntimeError"
     assert "a prompt" not in answer.text + log.getvalue()
+
+
+def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ConfigError("the machine is not there")
+
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    outside = Outside(**{**vars(api.outside), "executions": SimpleNamespace(start=broken)})
+    assert api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, outside=outside).status == 500
+    (line,) = map(json.loads, log.getvalue().splitlines())
+    assert (line["message"], line["error"], line["level"]) == ("the machine is not there", "ConfigError", "ERROR")
+    assert (line["route"], line["status"]) == ("POST /runs", 500)
+    assert api("POST", "/estimate", {}).status == 200
+    assert json.loads(log.getvalue().splitlines()[-1])["message"] == "POST /estimate"
 
 
 def test_a_line_of_a_batch_in_economy_is_told_to_be_one(api: Api) -> None:

@@ -110,6 +110,14 @@ def run(book: Records) -> Run:
     return made
 
 
+def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(run: Run, pictures: ObjectStore, s3: Any) -> None:
+    gone = keys.thumbnail(str(STORED.key))
+    s3.delete_object(Bucket=BUCKET, Key=gone)
+    other = MemoryStore()
+    assert run(pictures, other).mirrored
+    assert set(there(other)) == set(THOSE) - {gone}
+
+
 def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(
     run: Run, pictures: ObjectStore, book: Records
 ) -> None:
@@ -119,7 +127,7 @@ def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_m
     record = book.image("run-1", 1)
     assert record
     assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
-    stored = replace(record, status="stored")
+    stored = replace(record, status="stored", key=STORED.key)
     assert [stored.is_missed(mirror) for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)] == [False, True, False]
 
 

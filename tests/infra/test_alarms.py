@@ -66,7 +66,7 @@ def test_the_topic_takes_alarms_of_this_account_and_mails_them_where_an_address_
 
 def test_alarms_and_dashboard_name_only_metrics_that_the_functions_send(scheduled: Template) -> None:
     code = "\n".join(file.read_text() for file in (ROOT / "functions").rglob("*.py") if file.name != "signals.py")
-    sent = {value for name, value in vars(signals).items() if re.search(rf"\b(signals\.)?{name}\b", code)}
+    sent = {value for name, value in vars(signals).items() if re.search(rf"(count|gauge|add_metric)\((name=)?(signals\.)?{name}\b", code)}
     asked = {one["MetricName"] for one in alarms(scheduled).values() if one.get("Namespace") == "Easel"}
     asked |= {metric[1] for metric in shown(scheduled) if metric[0] == "Easel"}
     assert asked <= sent
@@ -103,7 +103,8 @@ def test_a_schedule_that_is_rarer_than_daily_says_so(synth: Synth, days: str, th
     assert ("Easel-NoPictureFromSchedule" in found) is there
     if there:
         alarm = found["Easel-NoPictureFromSchedule"]
-        assert (alarm["EvaluationPeriods"], alarm["Period"], alarm["TreatMissingData"]) == (3, 86_400, "breaching")
+        assert (alarm["EvaluationPeriods"], alarm["Period"], alarm["TreatMissingData"]) == (74, 3_600, "breaching")
+        assert alarm["EvaluationPeriods"] * alarm["Period"] <= 7 * 86_400
 
 
 def test_only_new_ends_of_pictures_come_from_the_stream_and_what_can_t_be_sent_is_kept(template: Template) -> None:
@@ -115,7 +116,7 @@ def test_only_new_ends_of_pictures_come_from_the_stream_and_what_can_t_be_sent_i
     assert mapping["BatchSize"] == 10
     (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith("Announcements"))
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": [queue, "Arn"]}
-    assert mapping["MaximumRetryAttempts"] > 0
+    assert mapping["MaximumRecordAgeInSeconds"] == 7_200
 
 
 def test_failures_of_both_machines_are_told(template: Template) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import BATCHES, FUNCTIONS, PICTURES, RUNS, Synth, Template
+from tests.infra.conftest import BATCHES, ELSEWHERE, FUNCTIONS, PICTURES, RUNS, Synth, Template
 
 KEYED = ("layers=false", "schedule=rate(1 day)", "public_page=true", "customer_key=true")
 THEIRS = ("layers=false", "customer_key=true", "existing_bucket=true", "bucket_name=mine")
@@ -139,6 +139,13 @@ def test_the_key_s_policy_lets_in_the_account_s_administrators_and_four_services
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_each_function_may_use_the_key_for_exactly_what_it_does(keyed: Template, step: str) -> None:
     assert key_rights(keyed, keyed.role(step)) == RIGHTS[step]
+
+
+def test_without_a_key_of_openai_s_and_with_a_mirror_the_rights_are_as_exact(synth: Synth) -> None:
+    made = synth(*ELSEWHERE)
+    for step in FUNCTIONS:
+        assert key_rights(made, made.role(step)) == RIGHTS[step] - {(READ, "secretsmanager")}
+    assert key_rights(made, made.role("mirror")) == {(READ, "dynamodb"), (READ, "s3"), (READ, "secretsmanager")}
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)

@@ -26,7 +26,8 @@ def commands() -> list[str]:
     """Every line of a block of commands, page by page."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     blocks = (block for page in pages for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL))
-    return [line for block in blocks for line in block.splitlines() if not line.startswith("#")]
+    # One that begins with a variable goes on with it.
+    return [one for block in blocks for one in ([block] if block.startswith("API=") else block.splitlines())]
 
 
 class Workplace:
@@ -52,6 +53,11 @@ class Workplace:
     def runs(self, run_id: str) -> int:
         (self.folder / "asked.json").write_text(json.dumps({"request_id": run_id, "size": "256x256"}))
         return self.types("make run INPUT=asked.json").returncode
+
+    def api_url(self) -> str:
+        """Where the API is, while the stack is up."""
+        outputs = self.folder / ".local" / "outputs.json"
+        return str(json.loads(outputs.read_text())["api_url"]) if outputs.is_file() else ""
 
     def failed_run(self) -> str:
         """The id of a new run that failed, since the budget was closed."""
@@ -79,7 +85,10 @@ def test_every_command_block_that_can_run_here_runs(workplace: Workplace) -> Non
         if "name-of-the-run" in command:
             assert workplace.runs("name-of-the-run") == 0
         named = command.replace("name-or-request_id", workplace.failed_run()) if "name-or-request_id" in command else command
+        named = re.sub(r"^API=\S+", f"API='{workplace.api_url()}'", named)
         done = workplace.types(named)
         assert done.returncode == 0, f"{named}\n{done.stdout}\n{done.stderr}"
+        if "curl" in command:
+            assert '"status":"RUNNING"' in done.stdout.replace(" ", ""), done.stdout
         if "USD=0" in command:
             assert workplace.types("make budget USD=25").returncode == 0

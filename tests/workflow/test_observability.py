@@ -57,7 +57,7 @@ def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
 def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
     """What the dashboard's own query finds, newest first."""
     logs = aws.client("logs")
-    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName="Easel")["DashboardBody"])
+    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=f"Easel-{aws.outputs['region']}")["DashboardBody"])
     asked = next(one["properties"]["query"] for one in body["widgets"] if one["properties"].get("title") == "Failures")
     groups = re.findall(r"SOURCE '(.*?)'", asked)
     query = asked.rpartition("SOURCE")[2].partition(" | ")[2]
