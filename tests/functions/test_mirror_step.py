@@ -12,6 +12,7 @@ import pytest
 from obstore import exceptions
 from obstore.store import MemoryStore
 
+from functions import keys
 from functions.adapters import mirror_store
 from functions.adapters.claims import CLAIMED
 from functions.adapters.mirror_store import MirrorStore, connect, read_config, translate
@@ -29,7 +30,7 @@ from functions.errors import (
     leaves,
 )
 from functions.mirror import handler as mirror
-from tests.functions.conftest import REGION, make_settings, png
+from tests.functions.conftest import BUCKET, REGION, make_settings, png
 
 KEY = "my_s3_folder/a kite.png"
 THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
