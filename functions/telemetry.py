@@ -2,7 +2,8 @@
 
 Each call of a step logs one line at its end: `step`, `run_id`, `n`, `attempt`, `ms` (milliseconds), `openai_request_id`, `usd` (dollars
 that it spent), `error` (the class) and `possibly_paid`, as far as they apply, and what its own work adds. Two things get a line of their
-own, since they are about money that nobody sees: a call that may have been paid, and a picture that is lost.
+own, since they are about money that nobody sees: a call that may have been paid, and a picture that is lost. So does a run that failed:
+the events' function tells it, for a run itself runs no more.
 """
 
 import time

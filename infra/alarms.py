@@ -81,10 +81,10 @@ class Alarms(Construct):
             says=f"A model that runs use is shut down within {RETIRING_DAYS} days",
         )
 
-    def watch_queue(self, name: str, queue: sqs.IQueue) -> None:
+    def watch_queue(self, name: str, queue: sqs.IQueue, *, what: str) -> None:
         """An alarm as long as something lies in a dead-letter queue."""
         waiting = queue.metric_approximate_number_of_messages_visible(period=SOON, statistic="Maximum")
-        self._add(f"{name}NotDelivered", waiting, says=f"An event of {name} could not be delivered, and waits in its dead-letter queue")
+        self._add(f"{name}NotDelivered", waiting, says=f"{what}, and the event waits in its dead-letter queue")
 
     def watch_schedule(self, days: int) -> None:
         """An alarm when so many days went by without a picture from the schedule."""

@@ -31,6 +31,11 @@ from infra.uploader import Uploader
 from infra.workflow import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
+NOT_DELIVERED = {
+    "Inbox": "A manifest came into batches/inbox/ and its batch was not started",
+    "Schedule": "The schedule's run was not started",
+    "Events": "Others were not told what became of a picture or a run",
+}
 
 
 class EaselStack(Stack):
@@ -116,7 +121,7 @@ class EaselStack(Stack):
         machines = {"Run": workflow.state_machine, "Batch": batches.state_machine}
         alarms = Alarms(self, "Alarms", email=self._config.alarm_email, key=self._encryption, machines=machines)
         for name, queue in queues.items():
-            alarms.watch_queue(name, queue)
+            alarms.watch_queue(name, queue, what=NOT_DELIVERED[name])
         alarms.watch_api(api_id)
         if self._config.schedule and self._config.schedule_alarm_days:
             alarms.watch_schedule(self._config.schedule_alarm_days)

@@ -106,7 +106,7 @@ def show_budget(month: MonthBudget, console: Console) -> None:
 
 def _states(started: Sequence[Run]) -> Table:
     table = Table(box=None, padding=(0, 2))
-    table.add_column("run", no_wrap=True)
+    table.add_column("run", no_wrap=True, max_width=16)  # a longer name stands whole above
     for step in STEPS:
         table.add_column(step)
     table.add_column("status")

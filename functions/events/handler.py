@@ -9,7 +9,7 @@ from functions.adapters.bus import Bus, bus
 from functions.adapters.table import plain
 from functions.events.telling import of_failure, of_picture
 from functions.settings import batch_state_machine, settings
-from functions.telemetry import say, step
+from functions.telemetry import logger, note, say, step
 
 
 @step("events")
@@ -23,10 +23,17 @@ def run(event: dict[str, Any], *, bucket: str, batch_machine: str, bus: Bus) -> 
     if "Records" in event:
         found = (of_picture(plain(record["dynamodb"]["NewImage"]), bucket=bucket) for record in event["Records"])
         told = [one for one in found if one]
+        bus.send(told)
+        say("events sent", events=[one.name for one in told])
     else:
         told = [of_failure(event["detail"], batch_machine=batch_machine)]
-    bus.send(told)
-    say("events sent", events=[one.name for one in told])
+        failure = told[0].detail
+        why = failure["error"] or failure["status"]
+        # Also where no function of the run had a chance to say so itself; and first, since sending may fail, too.
+        said = f"{failure['kind']} failed: {failure['message'] or why}"
+        logger.error(said, run_id=failure["run_id"], error=why, execution=failure["execution"])
+        bus.send(told)
+        note(events=[one.name for one in told])
     return {"sent": len(told)}
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from functions.adapters.bus import Bus, Event
 from functions.adapters.table import _typed
 from functions.errors import StorageBusyError, StorageDeniedError
 from functions.events.handler import run
+from functions.telemetry import logger
 from tests.functions.conftest import BUCKET
 
 MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
@@ -79,6 +81,15 @@ def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(said: str 
     ((name, detail),) = sent(failure(input=said, error="QuotaExhaustedError", cause=cause))
     assert name == "RunFailed"
     assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == ("run", run_id, "QuotaExhaustedError", "no credit")
+
+
+def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    sent(failure(error="Lambda.ResourceNotFoundException", cause="no such function", input='{"request_id": "mine"}'))
+    line = json.loads(log.getvalue())
+    assert (line["level"], line["run_id"], line["error"]) == ("ERROR", "mine", "Lambda.ResourceNotFoundException")
+    assert line["message"] == "run failed: no such function"
 
 
 def test_what_ends_without_a_word_is_told_by_its_status() -> None:

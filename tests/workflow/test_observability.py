@@ -70,10 +70,11 @@ def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) 
     aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9})
     begun = time.time()
     ended = aws.run({"folder_name": "cause", **SMALL})
-    first = next(row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"])
+    first = next(row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"] and row["step"] == "image")
     assert (first["level"], first["step"], first["error"]) == ("ERROR", "image", "QuotaExhaustedError")
     assert "the account has no credit left" in first["message"]
     assert first["openai_request_id"]
+    aws.until(lambda: any(row["run_id"] == ended["name"] and row["step"] == "events" for row in failures(aws, since=begun - 1)))
     print(f"from the fault to its cause in the dashboard's query: {time.time() - begun:.1f} s")
 
 
