@@ -16,6 +16,7 @@ states_timing       no pause before an execution; MaxDelaySeconds and JitterStra
 states_map          a failed iteration ends its Map and aborts the others; a stopped execution stays stopped
 states_distributed  a Distributed Map in JSONata, with result files, whose tolerance and stop count at once
 states_history      events of the states inside a Map's iterations, with the event that led to each
+states_metrics      executions that end are counted, and alarms look at them
 states_redrive      RedriveExecution; state is saved also while executions run
 
 `process` starts it, with the environment that it needs, and ends it.

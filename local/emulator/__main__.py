@@ -17,6 +17,7 @@ from local.emulator import (
     states_distributed,
     states_history,
     states_map,
+    states_metrics,
     states_redrive,
     states_timing,
 )
@@ -34,6 +35,7 @@ def _patch() -> None:
     object_copies.apply()
     object_events.apply()
     states_timing.apply()
+    states_metrics.apply()
     states_map.apply()
     states_distributed.apply()
     states_redrive.apply()

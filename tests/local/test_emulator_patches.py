@@ -542,3 +542,18 @@ def test_a_log_query_knows_the_fields_of_a_line_that_is_json(plain: Emulator, pa
 
     assert found(plain) == "", CLOSED
     assert found(patched) == "InputError"
+
+
+def test_an_execution_that_fails_is_counted_and_rings_an_alarm(plain: Emulator, patched: Emulator) -> None:
+    def rings(emulator: Emulator) -> bool:
+        cloudwatch, name = emulator.client("cloudwatch"), f"A{uuid4().hex[:8]}"
+        machine = emulator.create_machine("Fail", {"Fail": {"Type": "Fail", "Error": "E"}})
+        cloudwatch.put_metric_alarm(
+            AlarmName=name, Namespace="AWS/States", MetricName="ExecutionsFailed", Statistic="Sum", Period=60, EvaluationPeriods=1,
+            Dimensions=[{"Name": "StateMachineArn", "Value": machine}], Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )  # fmt: skip
+        assert emulator.ended(emulator.begin(machine))["status"] == "FAILED"
+        return happens_within(1, lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
+
+    assert not rings(plain), CLOSED
+    assert rings(patched)

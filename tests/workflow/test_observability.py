@@ -78,20 +78,33 @@ def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) 
     print(f"from the fault to its cause in the dashboard's query: {time.time() - begun:.1f} s")
 
 
-def test_an_alarm_rings_at_the_topic_and_the_query_says_which_call_may_have_been_paid(aws: LocalStack) -> None:
+@pytest.fixture
+def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
+    """Waits for an alarm to come through the topic; an earlier test may have rung it, so it is set back first."""
     url, arn, messages = queue(aws)
     topic = next(one["TopicArn"] for one in aws.client("sns").list_topics()["Topics"] if "Alarms" in one["TopicArn"])
     subscribed = aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
-    # An earlier test may have rung it.
-    aws.client("cloudwatch").set_alarm_state(AlarmName="Easel-PossiblyPaid", StateValue="OK", StateReason="test")
+    for name in ("Easel-PossiblyPaid", "Easel-RunFailed"):
+        aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+    yield lambda name: aws.until(lambda: any(name in one["Message"] for one in messages()))
+    aws.client("sns").unsubscribe(SubscriptionArn=subscribed)
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_which(aws: LocalStack, rung: Callable[[str], None]) -> None:
     aws.script({"path": IMAGES, "cut": True, "times": 1})
     begun = time.time()
     ended = aws.run({"folder_name": "rings", **SMALL})
-    aws.until(lambda: any("Easel-PossiblyPaid" in one["Message"] for one in messages()))
+    rung("Easel-PossiblyPaid")
     (row,) = [row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"] and row["message"] == "possibly paid"]
     assert (row["step"], row["level"]) == ("image", "WARNING")
-    aws.client("sns").unsubscribe(SubscriptionArn=subscribed)
-    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_an_alarm_rings_for_a_run_that_failed(aws: LocalStack, rung: Callable[[str], None]) -> None:
+    begun = time.time()
+    aws.run({"folder_name": "../elsewhere"})
+    rung("Easel-RunFailed")
+    print(f"from the fault to its alarm at the topic: {time.time() - begun:.1f} s")
 
 
 def test_a_stored_picture_is_told_to_others_with_what_they_need_to_use_it(
