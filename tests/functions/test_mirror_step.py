@@ -1,10 +1,8 @@
 """The mirror step, and its adapter against a store in memory and servers on loopback that play S3, Google and Microsoft."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import obstore
@@ -31,6 +29,7 @@ from functions.errors import (
 )
 from functions.mirror import handler as mirror
 from tests.functions.conftest import BUCKET, REGION, make_settings, png
+from tests.loopback import Quiet, serving
 
 KEY = "my_s3_folder/a kite.png"
 THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
@@ -50,7 +49,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             served.asked.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
@@ -65,17 +64,9 @@ def server() -> Iterator[Server]:
 
         do_PUT = do_GET = answer  # noqa: N815 - the standard library's names
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = Server(url=f"http://127.0.0.1:{listening.server_port}")
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with serving(Handler) as url:
+        served = Server(url=url)
+        yield served
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 import httpx2
@@ -32,6 +31,7 @@ from functions.errors import (
     leaves,
 )
 from tests.local_stack import free_port
+from tests.loopback import Quiet, serving
 
 E = TypeVar("E", bound=Exception)
 
@@ -91,8 +91,8 @@ class Key:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - the standard library's name
             served.times.append(time.monotonic())
             served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
             served.encodings.append(self.headers["Accept-Encoding"])
@@ -127,18 +127,10 @@ def server() -> Iterator[Server]:
             while reply.endless and not served.over.is_set():
                 served.sent += self.wfile.write(b" " * 1_000_000)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = Server(url=f"http://127.0.0.1:{listening.server_port}/v1")
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    served.over.set()
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with serving(Handler) as url:
+        served = Server(url=f"{url}/v1")
+        yield served
+        served.over.set()
 
 
 def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import signature
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +20,7 @@ from functions.errors import AuthError, ConfigError, EaselError, StorageBusyErro
 from functions.settings import WorkloadIdentity
 from tests.functions.conftest import REGION, make_settings
 from tests.local_stack import free_port
+from tests.loopback import Quiet, serving
 
 SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>
 <WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
@@ -43,8 +43,8 @@ class Servers:
 
 @pytest.fixture
 def servers() -> Iterator[Servers]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(Quiet):
+        def do_POST(self) -> None:  # noqa: N802 - the standard library's name
             path = {"/": "sts", "/oauth/token": "token", "/v1/images/generations": "image"}[self.path]
             body = self.rfile.read(int(self.headers["Content-Length"]))
             served.asked[path].append(parse_qs(body.decode()) if path == "sts" else json.loads(body))
@@ -59,21 +59,10 @@ def servers() -> Iterator[Servers]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     tokens: list[Answer] = [(200, {"access_token": name, "expires_in": 3600}) for name in ("first", "second")]
-    served = Servers(
-        url=f"http://127.0.0.1:{listening.server_port}",
-        answers={"sts": [(200, SIGNED)], "token": tokens, "image": [(200, PICTURE)]},
-    )
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with serving(Handler) as url:
+        served = Servers(url=url, answers={"sts": [(200, SIGNED)], "token": tokens, "image": [(200, PICTURE)]})
+        yield served
 
 
 def api(servers: Servers, *, token_url: str | None = None) -> OpenAIApi:
