@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -101,9 +102,21 @@ def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_wh
 
 
 def test_an_alarm_rings_for_a_run_that_failed(aws: LocalStack, rung: Callable[[str], None]) -> None:
-    begun = time.time()
+    cloudwatch = aws.client("cloudwatch")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["Easel-RunFailed"])["MetricAlarms"]
+    asked = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {"Period": 3600, "Statistics": ["Sum"]}
+
+    def counted() -> float:
+        now = datetime.now(UTC)
+        points = cloudwatch.get_metric_statistics(**asked, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=2))[
+            "Datapoints"
+        ]
+        return float(sum(point["Sum"] for point in points))
+
+    before, begun = counted(), time.time()
     aws.run({"folder_name": "../elsewhere"})
     rung("Easel-RunFailed")
+    aws.until(lambda: counted() == before + 1)  # by the very metric that the alarm looks at
     print(f"from the fault to its alarm at the topic: {time.time() - begun:.1f} s")
 
 
