@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra import ROOT
-from tests.infra.conftest import BATCHES, RUNS, SHAPES, Synth, Template
+from tests.infra.conftest import BATCHES, ELSEWHERE, RUNS, SHAPES, Synth, Template
 
 Break = Callable[[dict[str, Any]], None]
 # What cfn-lint says that is meant, each with its reason.
@@ -60,7 +60,7 @@ def _is_jsonata_number(rule: str, where: str, words: str) -> bool:
     return rule == "E3601" and where.rpartition("/")[2] in JSONATA_NUMBERS and words.startswith("'{%")
 
 
-@pytest.mark.parametrize("settings", SHAPES)
+@pytest.mark.parametrize("settings", [*SHAPES, ELSEWHERE])
 def test_cfn_lint_finds_nothing(synth: Synth, tmp_path: Path, settings: tuple[str, ...]) -> None:
     assert lint(with_definitions(synth(*settings)), tmp_path) == []
 
@@ -96,9 +96,10 @@ def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProc
     return done
 
 
+@pytest.mark.parametrize("settings", [(), ELSEWHERE])
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_asl_validator_finds_nothing(template: Template, tmp_path: Path, machine: str) -> None:
-    done = validate(template.machine(machine), tmp_path)
+def test_asl_validator_finds_nothing(synth: Synth, tmp_path: Path, machine: str, settings: tuple[str, ...]) -> None:
+    done = validate(synth(*settings).machine(machine), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is valid" in done.stdout
 

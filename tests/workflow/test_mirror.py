@@ -9,6 +9,7 @@ from local import stack
 from local.stack import Local
 from tests.local_stack import LocalStack, free_port, own_environment
 from tests.workflow.test_batches import run, upload
+from tests.workflow.test_trouble import IMAGES, openai_error
 
 SMALL = {"size": "256x256", "quality": "low"}
 COPIES = "copies-of-mine"
@@ -90,6 +91,18 @@ def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mend
     assert (again["stored"], again["failed"]) == (1, 0)
     assert copies(mirrored)[f"a/{name}/lamp.png"] == bytes_of(mirrored, mirrored.bucket, f"{name}/lamp.png")
     assert mirrored.charged()["images"] == 1
+
+
+@pytest.mark.parametrize(("count", "refused"), [(3, 1), (2, 1), (1, 1)])
+def test_what_is_refused_has_no_copy_and_the_others_have_theirs(mirrored: LocalStack, count: int, refused: int) -> None:
+    mirrored.forget()
+    mirrored.script({"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": refused})
+    folder = f"refused-{count}"
+    ended = mirrored.run({"folder_name": folder, "count": count, **SMALL})
+    assert (ended["status"], ended["report"]["stored"], ended["report"]["refused"]) == ("SUCCEEDED", count - refused, refused)
+    pictures = {f"a/{picture['key']}" for picture in ended["report"]["pictures"] if picture["key"]}
+    assert {key for key in copies(mirrored) if key.startswith(f"a/{folder}/") and key.endswith(".png")} == pictures
+    assert len(pictures) == count - refused
 
 
 def test_a_restart_finds_its_copies_and_a_delete_leaves_them(mirrored: LocalStack) -> None:
