@@ -11,7 +11,7 @@ from infra import ROOT  # first: it points jsii at the environment's own Node
 from aws_cdk import App  # isort: skip
 
 from infra.config import SettingError, read
-from infra.layers import LayerError
+from infra.functions.layers import LayerError
 from infra.stack import EaselStack
 
 STACK = "Easel"

@@ -24,7 +24,8 @@ from rich.markdown import Markdown
 
 from bench import cold, frame, gallery, n8n, painters, runs, sink
 from bench.runs import Runs
-from infra import ROOT, layers
+from infra import ROOT
+from infra.functions import layers
 from local.deploy import zipped
 
 ROUNDS = 7

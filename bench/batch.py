@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 MANIFEST, FOLDER = "batches/bench.jsonl", "bench"
 SMALL = {"size": "256x256", "quality": "low", "folder_name": FOLDER}

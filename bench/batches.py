@@ -21,7 +21,7 @@ from bench.batch import BenchBatch, print_rows
 from bench.memory import Memory, Sample
 from local import deploy, stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 SETTINGS = ("monthly_budget_usd=100000", "max_parallel_images=8")
 TENTHS = 10

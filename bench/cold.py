@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
-from functions import settings
-from infra import ROOT, layers
+from easel.contract import settings
+from infra import ROOT
+from infra.functions import layers
 from local.deploy import zipped
 
 STEPS = ("image", "prompt", "upload", "cleanup", "batch", "economy", "api")

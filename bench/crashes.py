@@ -13,9 +13,9 @@ from typing import Any
 
 from bench.batch import MANIFEST, BenchBatch, print_rows
 from local import stack
-from local.emulator.process_table import living
+from local.ministack.process_table import living
 from local.stack import Local
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 KINDS = ("functions", "down", "power")
 # Of the functions that claim, as infra/stack.py has them: a claim that ends later is one of a function that began after the crash.

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from local import stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 FUNCTION = "EconomyFunction"
 

@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from functions.adapters import shelves
-from functions.adapters.records import STORED
-from functions.adapters.shelves import Spot
-from functions.adapters.table import Table
+from easel.ledger import gallery
+from easel.ledger.records import STORED
+from easel.ledger.gallery import Spot
+from easel.aws.table import Table
 from local import stack
 from local.stack import Local
-from operate.target import Target
-from tests.local_stack import free_port, own_environment
+from cli.target import Target
+from tests.support.local_stack import free_port, own_environment
 
 FEW, MANY = 100, 10_000
 WARM, CALLS = 5, 40
@@ -54,9 +54,9 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
 
 def page() -> tuple[float, float]:
     """The first page once: milliseconds of the function's own and of the table."""
-    from functions.adapters.table import table
+    from easel.aws.table import table
     from functions.api import handler
-    from functions.api.outside import deployed
+    from functions.api.services import deployed
 
     waited, began = [0.0], [0.0]
 
@@ -85,7 +85,7 @@ def fill(table: Table, numbers: range) -> None:
     for number in numbers:
         run_id, at = f"run-{number}", f"2026-11-{1 + number % 24:02}T{number % 24:02}:00:00.{number:06}Z"
         spot = Spot(status=STORED, folder=f"folder-{number % 10}", topic="Sport", at=at, run_id=run_id, n=1)
-        shelf = {name.removeprefix(":"): value for name, value in shelves.values(spot).items()}
+        shelf = {name.removeprefix(":"): value for name, value in gallery.values(spot).items()}
         table.write(table.put(picture(run_id, at) | shelf), table.put(prompt(run_id, at)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local.emulator.process_table import living
+from local.ministack.process_table import living
 
 EVERY_SECONDS = 0.2  # looking costs some 5 ms
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")

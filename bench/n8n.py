@@ -32,9 +32,9 @@ from bench.memory import Memory
 from infra import NODE
 from local import interruption, stack
 from local.deploy import ROOT
-from local.emulator.process_table import living
+from local.ministack.process_table import living
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 VERSION = "2.41.1"
 INSTALLED = ROOT / ".local" / "n8n"

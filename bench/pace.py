@@ -24,14 +24,14 @@ from moto import mock_aws
 from rich.console import Console
 from rich.table import Table as Grid
 
-from functions import keys
-from functions.adapters import openai_api
-from functions.adapters.openai_api import OpenAIApi
-from functions.adapters.pace import Pace
-from functions.adapters.table import Table
-from functions.errors import RateLimitedError
-from functions.image.handler import STAGING_SECONDS, TURN_SECONDS
-from local.openai_limits import SlidingWindow
+from easel.contract import naming
+from easel.openai_client import calls
+from easel.openai_client.calls import OpenAIApi
+from easel.ledger.rate_limit import Pace
+from easel.aws.table import Table
+from easel.contract.errors import RateLimitedError
+from functions.image import STAGING_SECONDS, TURN_SECONDS
+from local.fake_openai.limits import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
@@ -227,7 +227,7 @@ def simulate(
         end, doing = clock.now + FUNCTION_SECONDS, f"call {number}"
         arrived, has_turn = clock.now, False
         try:
-            with pace.turn(f"{keys.picture_id(f'bench-{number}', 1)}-1", until=end, patience=TURN_SECONDS):
+            with pace.turn(f"{naming.picture_id(f'bench-{number}', 1)}-1", until=end, patience=TURN_SECONDS):
                 has_turn, waits[0] = True, max(waits[0], clock.now - arrived)
                 api._called(lambda _: account.paint(), end=end - STAGING_SECONDS, doing=doing, slow_down=pace.slow_down)
         except RateLimitedError:
@@ -246,7 +246,7 @@ def simulate(
                     comings[0] = max(comings[0], coming + 1)
                     break
 
-    with patch.object(openai_api, "time", clock):
+    with patch.object(calls, "time", clock):
         clock.run(work, threads=workers)
     return Outcome(
         setting=setting,
@@ -293,8 +293,8 @@ class _Aws:
     def __enter__(self) -> Any:
         self._mock = mock_aws()
         self._mock.start()
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        client: Any = boto3.client("dynamodb", region_name=REGION, **keys)  # type: ignore[call-overload]
+        naming = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        client: Any = boto3.client("dynamodb", region_name=REGION, **naming)  # type: ignore[call-overload]
         client.create_table(
             TableName=TABLE,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from local import stack
 from local.stack import Local
-from operate import runs
-from operate.target import local as local_target
-from tests.doors.browser import BROWSERS
-from tests.local_stack import free_port, own_environment
+from cli import runs
+from cli.target import local as local_target
+from tests.support.browser import BROWSERS
+from tests.support.local_stack import free_port, own_environment
 
 LIGHTHOUSE = "lighthouse@13.5.0"
 PICTURES = 8

@@ -16,11 +16,12 @@ USUAL = 1_500_000  # bytes of a picture
 
 def easel() -> Paint:
     """What ships, with all clients that the image step makes: its own adapters, as the step puts them together."""
-    from functions import purchase
-    from functions.adapters import object_store, openai_api
-    from functions.image import handler  # noqa: F401 - on Lambda, the import makes the clients
+    from easel.ledger import purchase
+    from easel.aws import bucket
+    from easel.openai_client import calls
+    from functions import image  # noqa: F401 - on Lambda, the import makes the clients
 
-    api, store = openai_api.api(), object_store.staging_store()
+    api, store = calls.api(), bucket.staging_store()
 
     def paint(size: int) -> None:
         answer = api.image(timeout=60, slow_down=lambda _: None, model=MODEL, prompt=str(size), size="1024x1024", quality="medium")
@@ -81,7 +82,7 @@ def naive() -> Paint:
         return {"bytes": len(data)}
 
     def paint(size: int) -> None:
-        handler({"size": size}, None)
+        image({"size": size}, None)
 
     return paint
 

@@ -19,9 +19,9 @@ from bench.batch import MANIFEST, BenchBatch, print_rows
 from bench.cold import ENVIRONMENT
 from infra import ROOT
 from local import stack
-from local.emulator.process_table import living
+from local.ministack.process_table import living
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 USUAL: dict[str, Any] = {"folder_name": "resident", "size": "1536x1024", "count": 4}
 LINES = 50_000

@@ -23,9 +23,9 @@ from openai import OpenAI
 from bench.memory import Memory, cpu_seconds
 from local import stack
 from local.stack import Local
-from operate import target
-from operate.target import Target
-from tests.local_stack import free_port, own_environment
+from cli import target
+from cli.target import Target
+from tests.support.local_stack import free_port, own_environment
 
 SIZE = "1536x1024"  # in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
 ALONE, POLL_SECONDS = 40, 0.005

@@ -13,12 +13,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from functions.errors import EaselError
-from operate import batch_screen, batches, records, runs, screen, sign_in, unfinished
-from operate.batches import BatchError
-from operate.runs import NoExecutionError, Run
-from operate.sign_in import SignInError
-from operate.target import ROOT, Target, TargetError, named
+from easel.contract.errors import EaselError
+from cli import batch_screen, batches, records, runs, screen, sign_in, unfinished
+from cli.batches import BatchError
+from cli.runs import NoExecutionError, Run
+from cli.sign_in import SignInError
+from cli.target import ROOT, Target, TargetError, named
 
 MOST_USD = 1_000_000_000
 PICTURES = ROOT / ".local" / "pictures"

@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from functions.adapters.map_runs import LineCounts
-from operate import batches
-from operate.batches import Started
-from operate.runs import dollars
-from operate.target import Target
+from easel.runs.executions import LineCounts
+from cli import batches
+from cli.batches import Started
+from cli.runs import dollars
+from cli.target import Target
 
 UNFINISHED = ("NotStarted", "Stopped")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from functions import keys
-from functions.adapters import history
-from functions.adapters.executions import RUNNING, Execution, Executions
-from functions.adapters.map_runs import LineCounts, MapRuns
-from functions.errors import BatchFailedError, InputError
-from operate.target import Target
+from easel.contract import naming
+from easel.runs import history
+from easel.runs.executions import RUNNING, Execution, Executions
+from easel.runs.executions import LineCounts, MapRuns
+from easel.contract.errors import BatchFailedError, InputError
+from cli.target import Target
 
 POLL_SECONDS = 1.0
 ENDINGS = (".jsonl", ".csv")
@@ -41,12 +41,12 @@ class Started:
 
 def name_of(file: Path, name: str | None) -> str:
     """The name of a file's batch: the one that is given, or else the file's own. Raises BatchError."""
-    if name is None and not file.exists() and keys.MANIFEST.fullmatch(file.as_posix()):
-        return keys.batch_name(file.as_posix())
+    if name is None and not file.exists() and naming.MANIFEST.fullmatch(file.as_posix()):
+        return naming.batch_name(file.as_posix())
     if file.suffix not in ENDINGS:
         raise BatchError(f"{file} is no manifest: a file of requests ends in {' or '.join(ENDINGS)}")
     try:
-        return keys.check_batch_name(file.stem if name is None else name, field="the batch's name")
+        return naming.check_batch_name(file.stem if name is None else name, field="the batch's name")
     except InputError as error:
         raise BatchError(f"{error}; NAME=… gives the batch another name than the file's") from error
 
@@ -54,13 +54,13 @@ def name_of(file: Path, name: str | None) -> str:
 def start(target: Target, file: Path, *, name: str, **asked: Any) -> Started:
     """Put the file into the bucket and start its batch in that version; one that is there already is started as it is."""
     manifest, version = file.as_posix(), None
-    if file.exists() or not keys.MANIFEST.fullmatch(manifest):
-        manifest = keys.batch_manifest(name, file.suffix.removeprefix("."))
+    if file.exists() or not naming.MANIFEST.fullmatch(manifest):
+        manifest = naming.batch_manifest(name, file.suffix.removeprefix("."))
         with file.open("rb") as body:
             version = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)["VersionId"]
     known = _executions(target)
     wanted = {"manifest": manifest, "version_id": version} | {field: value for field, value in asked.items() if value is not None}
-    execution = known.start(wanted, name=keys.batch_execution(name, at=datetime.now(UTC), chance=token_hex(2)))
+    execution = known.start(wanted, name=naming.batch_execution(name, at=datetime.now(UTC), chance=token_hex(2)))
     return Started(name=name, execution=known.begun(str(execution)))
 
 
@@ -80,7 +80,7 @@ def follow(target: Target, started: Started) -> Iterator[Started]:
 def report_of(target: Target, started: Started) -> dict[str, Any] | None:
     """The report of a batch that has ended, also of one of whose lines too many failed; None where nothing was made."""
     if started.execution.error == BatchFailedError.__name__:
-        body = target.client("s3").get_object(Bucket=target.bucket, Key=keys.batch_file(started.name, "report.json"))["Body"].read()
+        body = target.client("s3").get_object(Bucket=target.bucket, Key=naming.batch_file(started.name, "report.json"))["Body"].read()
         found: dict[str, Any] = json.loads(body)
         return found
     output = started.execution.output

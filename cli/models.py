@@ -9,7 +9,7 @@ from openai.types.shared.chat_model import ChatModel
 from rich.console import Console
 from rich.table import Table
 
-from functions import models
+from easel.request import models
 
 SOON_DAYS = 90
 

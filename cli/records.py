@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from functions.adapters.budget import Budget, MonthBudget, month_of
-from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord, Records
-from functions.adapters.table import Table
-from operate.target import Target
+from easel.ledger.budget import Budget, MonthBudget, month_of
+from easel.ledger.records import ChatRecord, ImageRecord, PromptRecord, Records
+from easel.aws.table import Table
+from cli.target import Target
 
 MICRO = 1_000_000
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from functions.adapters import history
-from functions.adapters.executions import RUNNING, Execution, Executions
-from functions.adapters.history import Progress
-from functions.errors import ConflictError
-from operate import records
-from operate.target import Target
+from easel.runs import history
+from easel.runs.executions import RUNNING, Execution, Executions
+from easel.runs.history import Progress
+from easel.contract.errors import ConflictError
+from cli import records
+from cli.target import Target
 
 POLL_SECONDS = 0.25
 SEARCHED = 100  # executions that are looked through for a request_id

@@ -9,11 +9,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from functions.adapters.budget import MonthBudget, usd
-from functions.adapters.history import STEPS
-from operate import runs, unfinished
-from operate.runs import Run, dollars
-from operate.target import Target
+from easel.ledger.budget import MonthBudget, usd
+from easel.runs.history import STEPS
+from cli import runs, unfinished
+from cli.runs import Run, dollars
+from cli.target import Target
 
 WIDE = 100
 

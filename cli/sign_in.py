@@ -11,7 +11,7 @@ from http import HTTPMethod
 from typing import Any
 
 from functions.api import routes
-from operate.target import Target
+from cli.target import Target
 
 SCOPES = {"read": routes.READ, "write": routes.WRITE}
 TOKEN_SECONDS = 20

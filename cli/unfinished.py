@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from functions.adapters.records import BAD, DELETED, LOST, REFUSED, STAGED, STORED, WRITTEN, ImageRecord, PromptRecord
-from functions.errors import ONE_PICTURE, ConflictError
-from operate import records, runs
-from operate.runs import Run
-from operate.target import Target
+from easel.ledger.records import BAD, DELETED, LOST, REFUSED, STAGED, STORED, WRITTEN, ImageRecord, PromptRecord
+from easel.contract.errors import ONE_PICTURE, ConflictError
+from cli import records, runs
+from cli.runs import Run
+from cli.target import Target
 
 # What a record's status means to the one who paid.
 WORDS = {STAGED: "bought, not stored yet", LOST: "paid, and S3 did not take it", BAD: "paid, no picture"}

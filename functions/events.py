@@ -1,40 +1,144 @@
-"""Tells EventBridge what became of pictures and runs, from the table's stream and from Step Functions' own events."""
+"""Sends events about images and failed runs to EventBridge.
 
+They come from the table's stream, and from Step Functions' own events. An event that fails is sent
+again, so that others may see one twice, and none is lost.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start
-from functions.adapters.bus import Bus, bus
-from functions.adapters.table import plain
-from functions.events.telling import of_failure, of_picture
-from functions.settings import batch_state_machine, settings
-from functions.telemetry import logger, note, say, step
+from easel.aws.client import refusal, translate_errors
+from easel.aws.lambda_runtime import prepare
+from easel.aws.observability import logger, note, report, step
+from easel.aws.table import Item, plain
+from easel.contract import naming
+from easel.contract.errors import cause_message
+from easel.contract.metric_names import IMAGE_REFUSED, IMAGE_STORED, RUN_FAILED, SOURCE
+from easel.contract.money import dollars
+from easel.contract.settings import EventSettings
+from easel.contract.status import Status
+from easel.services import SERVICES
+
+AT_ONCE = 10  # that PutEvents takes
+OF_STORED = (
+    "key",
+    "folder",
+    "topic",
+    "title",
+    "alt_text",
+    "model",
+    "width",
+    "height",
+    "bytes",
+    "sha256",
+    "stored_at",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What has happened, by its name (EventBridge's detail-type), and what is known of it."""
+
+    name: str
+    detail: dict[str, Any]
+
+
+class Bus:
+    """EventBridge's default bus of the account."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Send all events. Raises StorageBusyError or another error if one is refused."""
+        for begin in range(0, len(events), AT_ONCE):
+            some = events[begin : begin + AT_ONCE]
+            doing = f"sending {len(some)} events"
+            entries = [
+                {"Source": SOURCE, "DetailType": one.name, "Detail": json.dumps(one.detail)}
+                for one in some
+            ]
+            with translate_errors(doing):
+                answer = self._client.put_events(Entries=entries)
+            codes = [entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry]
+            if codes:
+                raise refusal(codes, doing)
 
 
 @step("events")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
-    """Entry point: records of the table's stream, or a change of an execution's status."""
-    return run(event, bucket=settings().bucket, batch_machine=batch_state_machine(), bus=bus())
+    """Take records of the table's stream, or a change of an execution's status."""
+    settings = EventSettings.read(SERVICES.environment)
+    bus, bucket = Bus(SERVICES.eventbridge), SERVICES.storage.bucket
+    return run(event, bucket=bucket, batch_machine=settings.batch_state_machine, bus=bus)
 
 
 def run(event: dict[str, Any], *, bucket: str, batch_machine: str, bus: Bus) -> dict[str, Any]:
-    """Send the event, or one for each record. Sent again after a failure, so that others may see one twice, and none is lost."""
+    """Send the event, or one for each record."""
     if "Records" in event:
-        found = (of_picture(plain(record["dynamodb"]["NewImage"]), bucket=bucket) for record in event["Records"])
-        told = [one for one in found if one]
-        bus.send(told)
-        say("events sent", events=[one.name for one in told])
+        items = (plain(record["dynamodb"]["NewImage"]) for record in event["Records"])
+        events = [one for item in items if (one := of_image(item, bucket=bucket))]
+        bus.send(events)
+        report("events sent", events=[one.name for one in events])
     else:
-        told = [of_failure(event["detail"], batch_machine=batch_machine)]
-        failure = told[0].detail
-        why = failure["error"] or failure["status"]
-        # Also where no function of the run had a chance to say so itself; and first, since sending may fail, too.
-        said = f"{failure['kind']} failed: {failure['message'] or why}"
-        logger.error(said, run_id=failure["run_id"], error=why, execution=failure["execution"])
-        bus.send(told)
-        note(events=[one.name for one in told])
-    return {"sent": len(told)}
+        events = [of_failure(event["detail"], batch_machine=batch_machine)]
+        _log(events[0].detail)
+        bus.send(events)
+        note(events=[one.name for one in events])
+    return {"sent": len(events)}
 
 
-cold_start.ready(bus)
+def of_image(record: Item, *, bucket: str) -> Event | None:
+    """Return the event for an image's record as it is now, or None."""
+    run_id, n = record["run_id"], record["n"]
+    known = {"id": naming.image_id(run_id, n), "run_id": run_id, "n": n}
+    if record["status"] == Status.REFUSED:
+        return Event(name=IMAGE_REFUSED, detail=known | {"refusal": record.get("refusal")})
+    if record["status"] != Status.STORED:
+        return None
+    more = {
+        "bucket": bucket,
+        "cost_usd": dollars(record.get("cost_micro_usd")),
+        "possibly_paid": record["possibly_paid"],
+    }
+    kept = {name: record.get(name) for name in OF_STORED}
+    return Event(name=IMAGE_STORED, detail=known | kept | more)
+
+
+def of_failure(change: dict[str, Any], *, batch_machine: str) -> Event:
+    """Return the event for a failed execution; `change` is the detail of Step Functions' event."""
+    is_batch = change["stateMachineArn"] == batch_machine
+    detail = {
+        "kind": "batch" if is_batch else "run",
+        "run_id": None if is_batch else _run_id(change),
+        "execution": change["executionArn"],
+        "status": change["status"],
+        "error": change.get("error"),
+        "message": cause_message(change.get("cause")),
+    }
+    return Event(name=RUN_FAILED, detail=detail)
+
+
+def _run_id(change: dict[str, Any]) -> str:
+    """Return the id by which the run is resumed: the caller's, else the execution's name."""
+    try:
+        request = json.loads(change.get("input") or "{}")
+    except ValueError:
+        request = {}
+    given = request.get("request_id") if isinstance(request, dict) else None
+    return given if isinstance(given, str) and given else str(change["name"])
+
+
+def _log(failure: dict[str, Any]) -> None:
+    """Log a failed run, even if none of its functions could, and before sending may fail."""
+    why = failure["error"] or failure["status"]
+    message = f"{failure['kind']} failed: {failure['message'] or why}"
+    run_id, execution = failure["run_id"], failure["execution"]
+    logger.error(message, run_id=run_id, error=why, execution=execution)
+
+
+prepare(lambda: SERVICES.eventbridge)

@@ -1,178 +1,186 @@
 """Checks the whole request, then writes and keeps the image prompt."""
 
-from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys, models, request, signals
-from functions.adapters import openai_api
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.claims import CLAIMED, check_purchases
-from functions.adapters.object_store import ObjectStore, store
-from functions.adapters.openai_api import ChatAnswer
-from functions.adapters.records import ChatRecord, PromptRecord, Records
-from functions.adapters.table import table
-from functions.contract import Prompt, Start
-from functions.deadline import Deadline
-from functions.errors import ClaimHeldError, ConfigError, ConflictError, EaselError, TransientError
-from functions.prompt import pricing, writing
-from functions.prompt.pricing import Question
-from functions.request import Request
-from functions.settings import Settings, settings
-from functions.telemetry import gauge, logger, say, spend, step
+from easel.aws.lambda_runtime import Deadline, prepare
+from easel.aws.observability import gauge, logger, report, spend, step
+from easel.contract import metric_names, naming
+from easel.contract.errors import (
+    ClaimHeldError,
+    ConfigError,
+    ConflictError,
+    EaselError,
+    TransientError,
+)
+from easel.contract.messages import RunPlan, StartRun
+from easel.ledger.budget import month_of
+from easel.ledger.claims import check_purchases
+from easel.ledger.purchase import Purchases
+from easel.ledger.records import ChatRecord, PromptRecord
+from easel.openai_client.chat import ChatCall, ChatModel
+from easel.request import models, prompt_text, request
+from easel.request.estimate import Question, Quote, quote
+from easel.request.names import check_run_id
+from easel.request.prompt_text import Written
+from easel.services import SERVICES, Services
 
 CHAT_SECONDS, MARGIN_SECONDS = 60.0, 10.0
 LEAST_CALL_SECONDS = 5.0
-# What later steps need of the request, fixed by the run's first execution.
-CHOICES = (
-    "folder_name", "file_name", "style", "count", "model", "size", "quality", "output_format", "output_compression", "background",
-    "moderation", "safety_identifier",
-)  # fmt: skip
 
 
-class Chat(Protocol):
-    """What this step needs of OpenAI."""
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A run whose prompt is not written yet."""
 
-    def chat(
-        self, *, model: str, system: str, user: str, schema: dict[str, Any], safety_identifier: str | None, timeout: float
-    ) -> ChatAnswer:
-        """One answer."""
+    start: StartRun
+    run_id: str
+    topic: str
+    quote: Quote
 
 
 @step("prompt")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Entry point of the prompt step: Start in, Prompt out."""
-    budget = Budget(table(), setting=settings().monthly_budget_micro_usd)
-    outside: dict[str, Any] = {"chat": openai_api.api(), "book": Records(table(), budget), "budget": budget, "store": store()}
-    return run(Start.from_state(event), settings=settings(), now=datetime.now(UTC), deadline=Deadline(context), **outside).to_state()
+    """Take a StartRun, return a RunPlan."""
+    return run(StartRun.from_state(event), SERVICES, Deadline(context)).to_state()
 
 
-def run(
-    start: Start,
-    *,
-    settings: Settings,
-    now: datetime,
-    deadline: Deadline,
-    chat: Chat,
-    book: Records,
-    budget: Budget,
-    store: ObjectStore,
-) -> Prompt:
-    """Make sure that the run's prompt record stands, at the price of at most one chat call."""
-    wanted = request.parse(start.request, request.defaults(settings), today=now.date())
+def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
+    """Make sure that the run has a prompt record, at the price of at most one chat call."""
+    today, ledger = services.now().date(), services.ledger
+    wanted = request.parse(start.request, services.requests, today=today)
     if wanted.action != "create":
-        raise ConfigError(f"a {wanted.action} request came to the prompt step; is the state machine older than the functions?")
-    run_id = wanted.request_id or keys.check_run_id(start.execution_name, field="the execution's name")
+        raise ConfigError(
+            f"a {wanted.action} request came to the prompt step; is the state machine older than "
+            "the functions?"
+        )
+    run_id = wanted.request_id or check_run_id(start.execution_name, "the execution's name")
     logger.append_keys(run_id=run_id)
-    _tell_days_left(wanted, settings, today=now.date())
+    _report_days_left(wanted.model, services)
     # The chat call first: once it is written, the prompt is there, too.
-    earlier, known = book.chat(run_id), book.prompt(run_id)
+    earlier, known = ledger.chat(run_id), ledger.prompt(run_id)
     if known is None:
-        topic = writing.pick_topic(wanted, run_id=run_id)
-        question = pricing.question(wanted, topic, settings, today=now.date())
-        estimate = pricing.estimate(wanted, question)
+        topic = wanted.pick_topic(run_id)
+        quoted = quote(wanted, topic, services.requests, today=today)
         if wanted.dry_run:
-            return Prompt(run_id=run_id, variations=(), dry_run=True, estimate_micro_usd=estimate)
-        if earlier:
-            # Waited for while it lasts; of an unknown outcome, it is made again once.
-            earlier = book.claims.outlived(earlier)
-            check_purchases(earlier)
-        # The marker proves the bucket and the rights before anything is paid.
-        store.put_if_absent(keys.folder_marker(wanted.folder_name), b"", content_type="application/x-directory")
-        budget.check(budget.read(month_of(now)), estimate, purpose=f"run {run_id}")
-        known = _written(start, wanted, question, earlier, run_id=run_id, topic=topic, now=now, deadline=deadline, chat=chat, book=book)
+            return _plan(run_id, 0, quoted.total(), dry_run=True)
+        draft = Draft(start=start, run_id=run_id, topic=topic, quote=quoted)
+        known = _write(draft, earlier, services, deadline)
     if known.digest != request.digest(start.request):
-        raise ConflictError(f"run id {run_id} belongs to another request; use another request_id, or the first request unchanged")
-    if known.execution != start.found_by and not wanted.dry_run:
-        book.note_execution(known, start.found_by)
-    variations = () if wanted.dry_run else tuple(range(1, wanted.count + 1))
-    return Prompt(run_id=run_id, variations=variations, dry_run=wanted.dry_run, estimate_micro_usd=known.estimate_micro_usd)
+        raise ConflictError(
+            f"run id {run_id} belongs to another request; use another request_id, or the first "
+            "request unchanged"
+        )
+    if known.execution != start.execution_id and not wanted.dry_run:
+        ledger.note_execution(known, start.execution_id)
+    count = 0 if wanted.dry_run else wanted.count
+    return _plan(run_id, count, known.estimate_micro_usd, dry_run=wanted.dry_run)
 
 
-def _tell_days_left(wanted: Request, settings: Settings, *, today: date) -> None:
-    """How long the models of this run are still there, as far as an end is known."""
-    ends = [end for model in (wanted.model, settings.chat_model) if (end := models.shutdown(model))]
+def _plan(run_id: str, count: int, estimate: int | None, *, dry_run: bool) -> RunPlan:
+    numbers = tuple(range(1, count + 1))
+    return RunPlan(run_id=run_id, variations=numbers, dry_run=dry_run, estimate_micro_usd=estimate)
+
+
+def _report_days_left(image_model: str, services: Services) -> None:
+    """Report how long the models of this run are still available, if an end is known."""
+    used = (image_model, services.requests.chat_model)
+    ends = [end for model in used if (end := models.shutdown(model))]
     if ends:
-        gauge(signals.MODEL_DAYS_LEFT, min((day - today).days for day, _ in ends))
+        today = services.now().date()
+        left = min((day - today).days for day, _ in ends)
+        gauge(metric_names.MODEL_DAYS_LEFT, left)
 
 
-def _written(
-    start: Start,
-    wanted: Request,
-    question: Question | None,
-    earlier: ChatRecord | None,
-    *,
-    run_id: str,
-    topic: str,
-    now: datetime,
-    deadline: Deadline,
-    chat: Chat,
-    book: Records,
+def _write(
+    draft: Draft, earlier: ChatRecord | None, services: Services, deadline: Deadline
 ) -> PromptRecord:
-    """The run's prompt record as it stands now: ours, or that of another execution that was first."""
-    claim, written, cost = None, writing.as_given(wanted.prompt or ""), None if question else 0
-    if question:
-        claim = _claim(run_id, question, earlier, now=now, deadline=deadline, book=book)
-        timeout = min(CHAT_SECONDS, deadline.seconds() - MARGIN_SECONDS)
-        written, cost = _ask(question, claim, user=wanted.safety_identifier, timeout=timeout, chat=chat, book=book)
-    record = PromptRecord(
-        run_id=run_id,
-        digest=request.digest(start.request),
-        started=start.started,
+    """Write the prompt and keep its record, or return that of an execution that was first."""
+    purchases, ledger = services.purchases(deadline), services.ledger
+    wanted, question = draft.quote.request, draft.quote.question
+    if earlier:
+        # A running call is waited for; one with an unknown outcome is made once more.
+        earlier = ledger.claims.expire(earlier)
+        check_purchases(earlier)
+    # The marker proves the bucket and the permissions before anything is paid.
+    marker = naming.folder_marker(wanted.folder_name)
+    services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
+    month = ledger.budget.read(month_of(services.now()))
+    month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
+    if question is None:
+        record = _record(draft, prompt_text.as_given(wanted.prompt or ""), chat_cost=0)
+        kept = ledger.keep_prompt(record, paid=None)
+    else:
+        wanted_call = earlier or ChatRecord(run_id=draft.run_id)
+        purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, wanted_call.what)
+        claim = purchases.claim(wanted_call, bound=question.estimate_micro_usd)
+        call = _call(question, wanted.safety_identifier)
+        written, chat_cost = _ask(call, claim, services.chat_model, purchases)
+        record = _record(draft, written, chat_cost=chat_cost)
+        kept = ledger.keep_prompt(record, paid=claim)
+    if kept:
+        return record
+    first = ledger.prompt(draft.run_id)
+    if first is None:
+        raise ClaimHeldError(
+            f"the prompt of run {draft.run_id} was taken over by another execution"
+        )
+    return first
+
+
+def _ask(
+    call: ChatCall, claim: ChatRecord, chat_model: ChatModel, purchases: Purchases
+) -> tuple[Written, int | None]:
+    """Make one chat call, and return what it wrote and its cost in micro-dollars.
+
+    The cost is settled with the record.
+    """
+    timeout = min(CHAT_SECONDS, purchases.deadline.seconds() - MARGIN_SECONDS)
+    try:
+        answer = chat_model.write(call, timeout=timeout)
+        written = prompt_text.read_answer(answer.text)
+        if written is None:
+            empty = f"{call.model} wrote an empty prompt (request {answer.request_id})"
+            raise TransientError(empty, possibly_paid=True)
+    except EaselError as error:
+        purchases.give_up(claim, error)
+        raise
+    cost = models.chat_cost(call.model, answer.usage)
+    spend(cost)
+    report("prompt written", model=call.model)
+    return written, cost
+
+
+def _call(question: Question, safety_identifier: str | None) -> ChatCall:
+    return ChatCall(
+        model=question.model,
+        system=prompt_text.SYSTEM,
+        user=question.user,
+        schema=prompt_text.SCHEMA,
+        max_tokens=models.MAX_CHAT_TOKENS,
+        safety_identifier=safety_identifier,
+    )
+
+
+def _record(draft: Draft, written: Written, *, chat_cost: int | None) -> PromptRecord:
+    wanted, question = draft.quote.request, draft.quote.question
+    return PromptRecord(
+        run_id=draft.run_id,
+        digest=request.digest(draft.start.request),
+        started=draft.start.started,
         text=written.prompt,
         title=written.title,
         alt_text=written.alt_text,
         tags=written.tags,
-        topic=topic,
-        choices={name: getattr(wanted, name) for name in CHOICES},
-        estimate_micro_usd=pricing.estimate(wanted, question, text=written.prompt),
+        topic=draft.topic,
+        choices=request.choices(wanted),
+        estimate_micro_usd=draft.quote.with_prompt(written.prompt).total(),
         chat_model=question.model if question else None,
-        chat_cost_micro_usd=cost,
-        execution=start.found_by,
+        chat_cost_micro_usd=chat_cost,
+        execution=draft.start.execution_id,
     )
-    if book.keep_prompt(record, paid=claim):
-        return record
-    kept = book.prompt(run_id)
-    if kept is None:
-        raise ClaimHeldError(f"the prompt of run {run_id} was taken over by another execution")
-    return kept
 
 
-def _claim(run_id: str, question: Question, earlier: ChatRecord | None, *, now: datetime, deadline: Deadline, book: Records) -> ChatRecord:
-    """The claim of the chat call, taken; `earlier` is one whose outcome is unknown."""
-    if deadline.seconds() < LEAST_CALL_SECONDS + MARGIN_SECONDS:
-        raise TransientError(f"the prompt of run {run_id}: {deadline.seconds():.0f} s are too few to ask for it; a new try has more")
-    claim = ChatRecord(
-        run_id=run_id,
-        status=CLAIMED,
-        purchase=earlier.purchase + 1 if earlier else 1,
-        possibly_paid=earlier.possibly_paid if earlier else 0,
-        lease_until=deadline.epoch(),
-        month=month_of(now),
-        reserved_micro_usd=question.estimate_micro_usd,
-    )
-    book.claims.take(claim, after=earlier)
-    return claim
-
-
-def _ask(
-    question: Question, claim: ChatRecord, *, user: str | None, timeout: float, chat: Chat, book: Records
-) -> tuple[writing.Written, int | None]:
-    """One chat call: what it wrote and its cost in micro-dollars, which is settled with the record."""
-    asked: dict[str, Any] = {"system": writing.SYSTEM, "user": question.user, "schema": writing.SCHEMA}
-    try:
-        answer = chat.chat(model=question.model, **asked, safety_identifier=user, timeout=timeout)
-        written = writing.read_answer(answer.text)
-        if written is None:
-            raise TransientError(f"{question.model} wrote an empty prompt (request {answer.request_id})", possibly_paid=True)
-    except EaselError as error:
-        book.claims.give_up(claim, error)
-        raise
-    cost = models.chat_cost(question.model, answer.usage)
-    spend(cost)
-    say("prompt written", model=question.model)
-    return written, cost
-
-
-cold_start.ready(openai_api.api, store, table)
+prepare(lambda: SERVICES.chat_model, lambda: SERVICES.bucket, lambda: SERVICES.ledger)

@@ -1,52 +1,146 @@
-"""Verifies a staged picture and copies it to its final key, with a thumbnail and a sidecar. Nothing is overwritten."""
+"""Verifies a staged image and copies it to its final key, with a thumbnail and a sidecar.
 
+Nothing is overwritten.
+"""
+
+import hashlib
+import io
 import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from PIL import Image
 
-from functions import cold_start, keys, owing, signals
-from functions.adapters import object_store, records
-from functions.adapters.budget import Budget
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ImageRecord, PromptRecord, Records
-from functions.adapters.table import table
-from functions.contract import StagedImage, StoredImage
-from functions.errors import BadImageError, ConfigError, ConflictError
-from functions.settings import settings
-from functions.telemetry import count, say, step
-from functions.upload.verification import MAX_BYTES, Verified, verify
+from easel.aws.lambda_runtime import prepare
+from easel.aws.observability import count, report, step
+from easel.contract import metric_names, naming
+from easel.contract.errors import BadImageError, ConfigError, ConflictError
+from easel.contract.messages import StagedImage, StoredImage
+from easel.contract.money import dollars
+from easel.contract.status import Status
+from easel.ledger.ledger import Ledger
+from easel.ledger.purchase import mention_unfinished
+from easel.ledger.records import ImageRecord, PromptRecord
+from easel.services import SERVICES, Services
 
+FORMATS = {
+    "PNG": ("png", "image/png"),
+    "JPEG": ("jpg", "image/jpeg"),
+    "WEBP": ("webp", "image/webp"),
+}
+# Pillow's name for a JPEG with several images: it is read as JPEG, and stored as it is.
+NAMED = FORMATS | {"MPO": FORMATS["JPEG"]}
+MAX_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 50_000_000  # six times a model's largest image; decoded at most 200 MB
+THUMBNAIL_EDGE = 320
 MAX_NAME_ATTEMPTS = 99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """An image that was decoded whole; sizes in pixels, the thumbnail as WebP."""
+
+    extension: str
+    content_type: str
+    width: int
+    height: int
+    thumbnail: bytes
 
 
 @step("upload")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
-    """Entry point of the upload step: StagedImage in, StoredImage out."""
-    book = Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd))
+    """Take a StagedImage, return a StoredImage."""
     staged = StagedImage.from_state(event)
-    with owing.told(staged.run_id, book=book):
-        return run(staged, now=datetime.now(UTC), book=book, store=object_store.store()).to_state()
+    with mention_unfinished(staged.run_id, SERVICES.ledger):
+        return run(staged, SERVICES).to_state()
 
 
-def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore) -> StoredImage:
-    """Make sure that this picture is stored under a key of its own. Free, and safe to run again."""
-    prompt = book.prompt(staged.run_id)
-    record = book.image(staged.run_id, staged.n)
-    if prompt is None or record is None:
-        raise ConfigError(f"picture {staged.n} of run {staged.run_id} has no record; start the run again with its request_id")
-    if record.status != records.STAGED:
-        return _done(record)
+def run(staged: StagedImage, services: Services) -> StoredImage:
+    """Make sure that this image is stored under a key of its own. Free, and safe to run again."""
+    ledger, bucket = services.ledger, services.bucket
+    prompt, image = ledger.prompt(staged.run_id), ledger.image(staged.run_id, staged.n)
+    if prompt is None or image is None:
+        raise ConfigError(
+            f"picture {staged.n} of run {staged.run_id} has no record; start the run again with "
+            "its request_id"
+        )
+    if image.status != Status.STAGED:
+        return _stored(image)
     try:
-        data = store.get(staged.key, limit=MAX_BYTES)
+        data = bucket.get(staged.key, limit=MAX_BYTES)
         if data is None:
-            return _gone(staged, book)
-        picture = verify(data, sha256=staged.sha256, where=staged.key)
+            return _stored_elsewhere(staged, ledger)
+        verified = verify(data, sha256=staged.sha256, where=staged.key)
     except BadImageError as error:
-        book.spoil(record, problem=str(error))
+        ledger.mark_bad(image, problem=str(error))
         raise
-    base = keys.image_base(
+    try:
+        key = _copy(staged, verified, _base(prompt, staged), services)
+    except LookupError:
+        return _stored_elsewhere(staged, ledger)
+    stored_at = f"{services.now():%Y-%m-%dT%H:%M:%S.%fZ}"
+    sidecar = _sidecar(prompt, image, verified, key=key, stored_at=stored_at)
+    bucket.put_if_absent(naming.thumbnail(key), verified.thumbnail, content_type="image/webp")
+    bucket.put_if_absent(naming.sidecar(key), sidecar, content_type="application/json")
+    size = (verified.width, verified.height)
+    if ledger.mark_stored(image, key=key, size=size, prompt=prompt, stored_at=stored_at):
+        count(metric_names.STORED)
+        if naming.is_scheduled(staged.run_id):
+            count(metric_names.STORED_BY_SCHEDULE)
+    report("picture stored", key=ascii(key), bytes=len(data))
+    return StoredImage(run_id=staged.run_id, n=staged.n, status=Status.STORED, key=key)
+
+
+def verify(data: bytes, *, sha256: str, where: str) -> Verified:
+    """Decode an image whole, by its bytes alone, never by what was asked for.
+
+    Raises BadImageError, which names where the bytes stay.
+    """
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise BadImageError(f"{where} is not what was staged: its sha256 differs; it stays there")
+    try:
+        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width}x{image.height}"
+                raise BadImageError(
+                    f"{where} has {size} pixels, more than {MAX_PIXELS:,}; it stays there"
+                )
+            extension, content_type = NAMED[str(image.format)]
+            image.verify()
+        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
+            image.load()
+            width, height = image.size
+            return Verified(
+                extension=extension,
+                content_type=content_type,
+                width=width,
+                height=height,
+                thumbnail=_thumbnail(image),
+            )
+    except BadImageError:
+        raise
+    # Pillow's decoders raise whatever a damaged file makes them stumble over: OSError,
+    # SyntaxError, ValueError, IndexError …
+    except Exception as error:
+        found = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
+        raise BadImageError(
+            f"{where} is no whole PNG, JPEG or WebP ({found}); it stays there"
+        ) from error
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    """Return a small WebP. The image itself may be shrunk."""
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    small = image if image.mode == mode else image.convert(mode)
+    small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80)
+    return out.getvalue()
+
+
+def _base(prompt: PromptRecord, staged: StagedImage) -> str:
+    return naming.image_base(
         prompt.choices["folder_name"],
         prompt.choices["file_name"],
         started=prompt.started,
@@ -54,53 +148,50 @@ def run(staged: StagedImage, *, now: datetime, book: Records, store: ObjectStore
         n=staged.n,
         topic=prompt.topic,
     )
-    try:
-        key = _copy(staged, picture, base, store=store)
-    except LookupError:
-        return _gone(staged, book)
-    stored_at = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
-    store.put_if_absent(keys.thumbnail(key), picture.thumbnail, content_type="image/webp")
-    store.put_if_absent(keys.sidecar(key), _sidecar(prompt, record, picture, key, stored_at), content_type="application/json")
-    if book.finish(record, key=key, size=(picture.width, picture.height), prompt=prompt, stored_at=stored_at):
-        count(signals.STORED)
-        if keys.is_scheduled(staged.run_id):
-            count(signals.STORED_BY_SCHEDULE)
-    say("picture stored", key=ascii(key), bytes=len(data))
-    return StoredImage(run_id=staged.run_id, n=staged.n, status=records.STORED, key=key)
 
 
-def _copy(staged: StagedImage, picture: Verified, base: str, *, store: ObjectStore) -> str:
-    """Copy under the first free name: a taken one with this very picture in it is an earlier try of ours."""
+def _copy(staged: StagedImage, verified: Verified, base: str, services: Services) -> str:
+    """Copy to the first free name; a taken one with this very image is an earlier try of ours."""
+    bucket = services.bucket
     own = {"sha256": staged.sha256, "run-id": staged.run_id, "n": str(staged.n)}
     for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
-        key = keys.image(base, picture.extension, attempt=attempt)
-        if store.copy_if_absent(staged.key, key, content_type=picture.content_type, metadata=own):
+        key = naming.image(base, verified.extension, attempt=attempt)
+        content_type = verified.content_type
+        if bucket.copy_if_absent(staged.key, key, content_type=content_type, metadata=own):
             return key
-        there = store.head(key)
+        there = bucket.head(key)
         if there and {name: there.metadata.get(name) for name in own} == own:
             return key
-    raise ConflictError(f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are taken; put {{run8}} and {{n}} into file_name")
+    raise ConflictError(
+        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are taken; put {{run8}} and {{n}} into "
+        "file_name"
+    )
 
 
-def _gone(staged: StagedImage, book: Records) -> StoredImage:
-    """Another execution may have stored it and emptied staging since the record was read."""
-    record = book.image(staged.run_id, staged.n)
-    if record is None or record.status == records.STAGED:
-        raise ConfigError(f"staged image gone: {staged.key} is not there any more; staging keeps 30 days; start a new run to buy another")
-    return _done(record)
+def _stored_elsewhere(staged: StagedImage, ledger: Ledger) -> StoredImage:
+    """Return the image if another execution has stored it and emptied staging meanwhile."""
+    image = ledger.image(staged.run_id, staged.n)
+    if image is None or image.status == Status.STAGED:
+        raise ConfigError(
+            f"staged image gone: {staged.key} is not there any more; staging keeps 30 days; start "
+            "a new run to buy another"
+        )
+    return _stored(image)
 
 
-def _done(record: ImageRecord) -> StoredImage:
-    if record.status == records.BAD:
-        raise BadImageError(str(record.problem))
-    return StoredImage(run_id=record.run_id, n=record.n, status=record.status, key=record.key)
+def _stored(image: ImageRecord) -> StoredImage:
+    if image.status == Status.BAD:
+        raise BadImageError(str(image.problem))
+    return StoredImage(run_id=image.run_id, n=image.n, status=image.status, key=image.key)
 
 
-def _sidecar(prompt: PromptRecord, record: ImageRecord, picture: Verified, key: str, stored_at: str) -> bytes:
+def _sidecar(
+    prompt: PromptRecord, image: ImageRecord, verified: Verified, *, key: str, stored_at: str
+) -> bytes:
     lineage = {
-        "id": keys.picture_id(record.run_id, record.n),
-        "run_id": record.run_id,
-        "n": record.n,
+        "id": naming.image_id(image.run_id, image.n),
+        "run_id": image.run_id,
+        "n": image.n,
         "key": key,
         "title": prompt.title,
         "alt_text": prompt.alt_text,
@@ -115,23 +206,19 @@ def _sidecar(prompt: PromptRecord, record: ImageRecord, picture: Verified, key: 
         "background": prompt.choices["background"],
         "output_compression": prompt.choices["output_compression"],
         "moderation": prompt.choices["moderation"],
-        "width": picture.width,
-        "height": picture.height,
-        "content_type": picture.content_type,
-        "bytes": record.bytes,
-        "sha256": record.sha256,
-        "usage": record.usage,
-        "cost_usd": _usd(record.cost_micro_usd),
-        "chat_cost_usd": _usd(prompt.chat_cost_micro_usd),
-        "possibly_paid": record.possibly_paid,
+        "width": verified.width,
+        "height": verified.height,
+        "content_type": verified.content_type,
+        "bytes": image.bytes,
+        "sha256": image.sha256,
+        "usage": image.usage,
+        "cost_usd": dollars(image.cost_micro_usd),
+        "chat_cost_usd": dollars(prompt.chat_cost_micro_usd),
+        "possibly_paid": image.possibly_paid,
         "run_started": prompt.started,
         "stored_at": stored_at,
     }
     return json.dumps(lineage, indent=2, ensure_ascii=False).encode()
 
 
-def _usd(micro: int | None) -> float | None:
-    return None if micro is None else micro / 1_000_000
-
-
-cold_start.ready(object_store.store, table)
+prepare(lambda: SERVICES.bucket, lambda: SERVICES.ledger)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from functions import keys
-from functions.errors import InputError
+from easel.contract import naming
+from easel.contract.errors import InputError
 
 # The calls that go on stand in one item of the table (functions/adapters/pace.py), which takes 1,000 units a second: with more, its size
 # would use them up.
@@ -125,7 +125,7 @@ def _whole(get: Callable[[str], Any], name: str, least: int, most: int) -> int:
 
 def _folder(value: object) -> str:
     try:
-        return keys.check_folder(value)
+        return naming.check_folder(value)
     except InputError as error:
         raise SettingError("folder_name", value, error.allowed) from error
 

@@ -7,28 +7,29 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions import models, settings
-from infra import rights
-from infra.alarms import Alarms
-from infra.batch import BatchWorkflow
+from easel.request import models
+from easel.contract import settings
+from infra.functions import permissions
+from infra.operations.alarms import Alarms
+from infra.workflows.batch import BatchWorkflow
 from infra.config import Config
-from infra.dashboard import Dashboard
-from infra.encryption import CustomerKey
-from infra.events import Events
-from infra.existing_bucket import ExistingBucketCheck
-from infra.function import StepFunction
-from infra.http_api import HttpApi
-from infra.image_store import DELETED_DAYS, ImageStore
-from infra.inbox import BatchInbox
-from infra.layers import MIRROR_NAMES, NAMES, Layers
-from infra.mirror import Mirror
-from infra.openai_key import OpenAIIdentity, OpenAIKey
-from infra.reader import Reader
-from infra.records import RecordsTable
-from infra.schedule import RunSchedule
-from infra.sign_in import SignIn
-from infra.uploader import Uploader
-from infra.workflow import BatchSteps, Steps, Workflow
+from infra.operations.dashboard import Dashboard
+from infra.data.encryption import CustomerKey
+from infra.operations.events import Events
+from infra.data.existing_bucket import ExistingBucketCheck
+from infra.functions.function import StepFunction
+from infra.api.http_api import HttpApi
+from infra.data.images import DELETED_DAYS, ImageStore
+from infra.triggers.inbox import BatchInbox
+from infra.functions.layers import MIRROR_NAMES, NAMES, Layers
+from infra.data.mirror import Mirror
+from infra.data.openai_key import OpenAIIdentity, OpenAIKey
+from infra.api.reader import Reader
+from infra.data.records import RecordsTable
+from infra.triggers.schedule import RunSchedule
+from infra.api.sign_in import SignIn
+from infra.api.uploader import Uploader
+from infra.workflows.run import BatchSteps, Steps, Workflow
 
 OWN_URL = "own"
 NOT_DELIVERED = {
@@ -70,13 +71,13 @@ class EaselStack(Stack):
             cleanup=self._step("Cleanup", timeout=Duration.minutes(15), memory_mb=256),
             mirror=self._mirror(config.mirror) if config.mirror else None,
         )
-        rights.of_steps(steps, bucket=self._images.bucket, table=self._records.table, account=self._account)
+        permissions.of_steps(steps, bucket=self._images.bucket, table=self._records.table, account=self._account)
         workflow = Workflow(self, "Workflow", steps=steps, max_parallel_images=config.max_parallel_images, customer_key=self._customer_key)
         of_batches = BatchSteps(
             batch=self._step("Batch", timeout=Duration.minutes(15), memory_mb=1024),
             economy=self._step("Economy", timeout=Duration.minutes(15), memory_mb=512, layers=("openai", "pydantic", "pybase64")),
         )
-        rights.of_batch_steps(of_batches, bucket=self._images.bucket, table=self._records.table, account=self._account)
+        permissions.of_batch_steps(of_batches, bucket=self._images.bucket, table=self._records.table, account=self._account)
         if config.mirror:
             for told in (of_batches.batch, of_batches.economy):
                 told.function.add_environment(settings.MIRROR, config.mirror)
@@ -155,7 +156,7 @@ class EaselStack(Stack):
             (settings.SIGN_IN_URL, sign_in.url),
         ):
             api.function.add_environment(name, value)
-        rights.of_api(api, runs=workflow.state_machine, batches=batches.state_machine, table=self._records.table)
+        permissions.of_api(api, runs=workflow.state_machine, batches=batches.state_machine, table=self._records.table)
         clients = [client.user_pool_client_id for client in (page, machines) if client]
         http_api.add_routes(api.function, issuer=sign_in.issuer, clients=clients, page=self._config.public_page)
         outputs = {
@@ -174,7 +175,7 @@ class EaselStack(Stack):
         """The step that copies what is stored to a second store."""
         step = self._step("Mirror", timeout=Duration.minutes(5), memory_mb=512, layers=("obstore",))
         mirror = Mirror(self, "MirrorStore", url=url, step=step, pictures=self._images.bucket, key=self._encryption)
-        rights.allow(step, ["dynamodb:UpdateItem"], self._records.table.table_arn)
+        permissions.allow(step, ["dynamodb:UpdateItem"], self._records.table.table_arn)
         CfnOutput(self, "MirrorSecret", value=mirror.secret.ref, description=f"How {url} is reached; set its value by hand")
         return step
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from local import demo, stack
 from local.deploy import ROOT, DeployError
-from local.emulator.process import EmulatorError
+from local.ministack.process import EmulatorError
 from local.stack import Local, StackError
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from local.deploy import ROOT
 from local.stack import Local, paid_server
-from operate import runs, screen, target
-from operate.target import Target
+from cli import runs, screen, target
+from cli.target import Target
 
 EXAMPLES = ("default", "described", "jpeg_by_style")
 

@@ -15,9 +15,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from functions import settings
+from easel.contract import settings
 from local import deploy, interruption, users
-from local.emulator import process
+from local.ministack import process
 
 ACCOUNT = "000000000000"
 REAL_OPENAI = "https://api.openai.com/v1"

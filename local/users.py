@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operate.sign_in import random_password
+from cli.sign_in import random_password
 
 EMAIL = "you@easel.example"
 

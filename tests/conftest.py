@@ -7,7 +7,7 @@ import pytest
 
 from local import stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 
 def pytest_configure() -> None:

@@ -1,26 +1,39 @@
-"""Files with a JSON value a line, written and read in bounded memory."""
+"""Files with a JSON value per line, written and read in bounded memory."""
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from functions.adapters.object_store import ObjectStore
-from functions.errors import ConfigError
+from easel.aws.bucket import Bucket
+from easel.contract.errors import ConfigError
 
 CONTENT_TYPE = "application/jsonl"
 
 
 def write(file: IO[bytes], item: Any) -> None:
     """Add a line to a file."""
-    # Lone surrogates, which no JSON in UTF-8 can hold, are escaped.
-    file.write(json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+    # Lone surrogates, which JSON in UTF-8 cannot hold, are escaped.
+    line = json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace")
+    file.write(line + b"\n")
 
 
-def read(key: str, store: ObjectStore) -> Iterator[Any]:
-    """The lines of a file in the bucket. Raises ConfigError where it is gone."""
+def to_bytes(items: Iterable[Any]) -> bytes:
+    """Return a short file of these items."""
+    file = io.BytesIO()
+    for item in items:
+        write(file, item)
+    return file.getvalue()
+
+
+def read(key: str, bucket: Bucket) -> Iterator[Any]:
+    """Yield the lines of a file in the bucket. Raises ConfigError if it is gone."""
     with TemporaryFile() as file:
-        if store.fetch(key, file) is None:
-            raise ConfigError(f"{key} is not there any more; start the batch again, it pays only for what is missing")
+        if bucket.fetch(key, file) is None:
+            raise ConfigError(
+                f"{key} is not there any more; start the batch again, it pays only for what is "
+                "missing"
+            )
         file.seek(0)
         yield from map(json.loads, file)

@@ -1,23 +1,48 @@
-"""What a function makes once, before its first call: Lambda gives it a whole core for that, whatever its memory."""
+"""The life of a function's process: its cold start, and the time that a call has left."""
 
 import gc
+import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from functions import ON_LAMBDA
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+ON_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
-def ready(*resources: Callable[[], object]) -> None:
-    """The last line of a handler's module: on Lambda, call these functions, which keep what they make, before any call does.
+def prepare(*resources: Callable[[], object]) -> None:
+    """Call these functions, which keep what they make, before the first call of the function does.
 
-    Elsewhere nothing is made: an import needs neither environment nor credentials.
+    It is the last statement of a handler's module: Lambda gives a whole core for it, whatever the
+    function's memory. Elsewhere nothing is made: an import needs no environment, no credentials.
     """
     if not ON_LAMBDA:
         return
     for resource in resources:
-        # What can't be made is asked for again by the call, which tells why.
+        # The call asks again for what cannot be made, and its error says why.
         with suppress(Exception):
             resource()
-    # What is there by now stays: the collector, off until here, is on again and never walks through it.
+    # functions/__init__.py turned the collector off. It is on again, and never walks through what
+    # exists by now.
     gc.freeze()
     gc.enable()
+
+
+class Deadline:
+    """The end of this invocation, when Lambda kills it."""
+
+    def __init__(self, context: LambdaContext) -> None:
+        self._context = context
+
+    def seconds(self) -> float:
+        """Return the seconds left."""
+        return self._context.get_remaining_time_in_millis() / 1000
+
+    def epoch(self) -> int:
+        """Return the moment of the end, in epoch seconds."""
+        return int(time.time() + self.seconds()) + 1
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

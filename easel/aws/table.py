@@ -1,44 +1,61 @@
-"""DynamoDB as this project uses it: plain Python values in and out, and writes that outlast a passing conflict."""
+"""One DynamoDB table: plain Python values in and out, and writes that outlast a conflict.
+
+In every expression `#name` stands for the attribute `name`.
+"""
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from functions.adapters import aws
-from functions.errors import StorageBusyError
-from functions.settings import settings
+from easel.aws.client import error_code, translate_errors
+from easel.contract.errors import StorageBusyError
 
 Item = dict[str, Any]
-CONFLICT_TRIES = 8
-PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+Key = tuple[str, str]  # pk and sk
+MAX_TRIES = 8
+MAX_BATCH = 100  # items that DynamoDB returns for one batched read
+TRANSIENT = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+CONDITION_FAILED = "ConditionalCheckFailed"
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
-class Table:
-    """One table. `sleep` is the clock's, but for tests."""
+class Index(NamedTuple):
+    """The items of a secondary index whose attribute `key` has this value."""
 
-    def __init__(self, client: Any, *, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    name: str
+    key: str
+    value: str
+
+
+class Table:
+    """One table. `sleep` is the clock's, except in tests."""
+
+    def __init__(
+        self, client: Any, *, name: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
         self._name = name
         self._sleep = sleep
 
     def get(self, pk: str, sk: str) -> Item | None:
-        """One item as it stands now."""
-        with aws.named(f"reading the record {pk} {sk}"):
-            answer = self._client.get_item(TableName=self._name, Key=_typed({"pk": pk, "sk": sk}), ConsistentRead=True)
+        """Return an item as it is now, or None."""
+        with translate_errors(f"reading the record {pk} {sk}"):
+            answer = self._client.get_item(
+                TableName=self._name, Key=_key((pk, sk)), ConsistentRead=True
+            )
         return plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str) -> list[Item]:
-        """All items of a partition as they stand now, by their sort key."""
-        with aws.named(f"reading the records of {pk}"):
+        """Return all items of a partition as they are now, sorted by their sort key."""
+        with translate_errors(f"reading the records of {pk}"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._name,
                 KeyConditionExpression="pk = :pk",
@@ -47,21 +64,24 @@ class Table:
             )
             return [plain(item) for page in pages for item in page["Items"]]
 
-    def page(self, index: str, key: str, value: str, *, since: str | None, start: Item | None, limit: int) -> tuple[list[Item], bool]:
-        """At most `limit` items of an index with `key` = `value`, newest first, and whether there are more.
+    def page(
+        self, index: Index, *, since: str | None, start: Item | None, limit: int
+    ) -> tuple[list[Item], bool]:
+        """Return at most `limit` items of an index, newest first, and whether there are more.
 
-        `since` is the lowest `at_id` that is wanted, `start` the keys of the item after which the page begins. An index lags by moments.
+        `since` is the lowest `at_id`, `start` the keys of the item after which the page begins.
+        An index lags by moments.
         """
-        condition, values = "#key = :value", {":value": value}
+        condition, values = "#key = :value", {":value": index.value}
         if since:
             condition, values = f"{condition} AND at_id > :since", values | {":since": since}
-        begin = {"ExclusiveStartKey": _typed(start | {key: value})} if start else {}
-        with aws.named(f"reading the index {index}"):
+        begin = {"ExclusiveStartKey": _typed(start | {index.key: index.value})} if start else {}
+        with translate_errors(f"reading the index {index.name}"):
             answer = self._client.query(
                 TableName=self._name,
-                IndexName=index,
+                IndexName=index.name,
                 KeyConditionExpression=condition,
-                ExpressionAttributeNames={"#key": key},
+                ExpressionAttributeNames={"#key": index.key},
                 ExpressionAttributeValues=_typed(values),
                 ScanIndexForward=False,
                 Limit=limit,
@@ -69,13 +89,17 @@ class Table:
             )
         return [plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
-    def get_many(self, these: Sequence[tuple[str, str]]) -> list[Item]:
-        """Up to 100 items as they stand now, in no order; those that are not there are left out. Raises StorageBusyError."""
-        wanted: list[Any] = [_typed({"pk": pk, "sk": sk}) for pk, sk in these]
+    def get_many(self, keys: Sequence[Key]) -> list[Item]:
+        """Return up to 100 items as they are now, in no order; missing ones are left out.
+
+        Raises StorageBusyError.
+        """
+        wanted: list[Any] = [_key(key) for key in keys]
         found: list[Item] = []
-        for attempt in range(CONFLICT_TRIES if wanted else 0):
-            with aws.named(f"reading {len(wanted)} records"):
-                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}})
+        for attempt in range(MAX_TRIES if wanted else 0):
+            with translate_errors(f"reading {len(wanted)} records"):
+                request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+                answer = self._client.batch_get_item(RequestItems=request)
             found += [plain(item) for item in answer["Responses"].get(self._name, [])]
             # What did not fit into one answer, or was throttled.
             wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
@@ -83,123 +107,137 @@ class Table:
                 break
             self._sleep(_jitter(attempt))
         if wanted:
-            raise StorageBusyError(f"reading records: {len(wanted)} of {len(these)} were not read in {CONFLICT_TRIES} tries")
+            unread = f"{len(wanted)} of {len(keys)} were not read in {MAX_TRIES} tries"
+            raise StorageBusyError(f"reading records: {unread}")
         return found
 
     def write(self, *actions: Item) -> list[bool]:
-        """Do all actions or none. Gives for each whether its condition held: all true means that it is done.
+        """Do all actions or none, and return for each whether its condition held.
 
-        Raises StorageBusyError when other transactions keep getting in the way: botocore retries none of those.
+        If all are true, the actions are done. Raises StorageBusyError if other transactions keep
+        getting in the way: botocore retries none of those.
         """
-        for attempt in range(CONFLICT_TRIES):
-            with aws.named("writing a record"):
+        for attempt in range(MAX_TRIES):
+            with translate_errors("writing a record"):
                 try:
-                    # The client request token that botocore adds makes its own resends harmless.
+                    # botocore adds a client request token, which makes its own resends harmless.
                     self._client.transact_write_items(TransactItems=list(actions))
                     return [True] * len(actions)
                 except ClientError as error:
-                    reasons = _cancelled(error, len(actions))
+                    reasons = _cancellation_reasons(error, len(actions))
                     if reasons is None:
                         raise
-            if "ConditionalCheckFailed" in reasons:
-                return [reason != "ConditionalCheckFailed" for reason in reasons]
+            if CONDITION_FAILED in reasons:
+                return [reason != CONDITION_FAILED for reason in reasons]
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"writing a record: {CONFLICT_TRIES} tries met other writers")
+        raise StorageBusyError(f"writing a record: {MAX_TRIES} tries met other writers")
 
     def change(
-        self, pk: str, sk: str, expression: str, *, condition: str, names: Mapping[str, str], values: Mapping[str, Any]
+        self,
+        key: Key,
+        expression: str,
+        *,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
     ) -> Item | None:
-        """Change one item by itself and give it as it is then; None where the condition did not hold."""
-        for attempt in range(CONFLICT_TRIES):
-            with aws.named(f"changing the record {pk} {sk}"):
+        """Change one item and return it as it is then, or None if the condition did not hold.
+
+        `names` are attributes whose names are not words.
+        """
+        doing = f"changing the record {key[0]} {key[1]}"
+        call = self._expressions(expression, condition, values, names)
+        for attempt in range(MAX_TRIES):
+            with translate_errors(doing):
                 try:
                     answer = self._client.update_item(
-                        TableName=self._name,
-                        Key=_typed({"pk": pk, "sk": sk}),
-                        UpdateExpression=expression,
-                        ConditionExpression=condition,
-                        ExpressionAttributeNames=dict(names),
-                        ReturnValues="ALL_NEW",
-                        **({"ExpressionAttributeValues": _typed(values)} if values else {}),
+                        TableName=self._name, Key=_key(key), ReturnValues="ALL_NEW", **call
                     )
                     return plain(answer.get("Attributes", {}))
                 except ClientError as error:
-                    code = error.response.get("Error", {}).get("Code")
-                    if code == "ConditionalCheckFailedException":
+                    if error_code(error) == f"{CONDITION_FAILED}Exception":
                         return None
-                    if code != "TransactionConflictException":
+                    if error_code(error) != "TransactionConflictException":
                         raise
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"changing the record {pk} {sk}: {CONFLICT_TRIES} tries met other writers")
+        raise StorageBusyError(f"{doing}: {MAX_TRIES} tries met other writers")
 
     def put(self, item: Item) -> Item:
-        """An action that writes an item, whatever stands there."""
+        """Return the action that writes an item, whatever is there."""
         return {"Put": {"TableName": self._name, "Item": _typed(item)}}
 
     def put_if_absent(self, item: Item) -> Item:
-        """An action that writes a new item."""
-        return {"Put": {"TableName": self._name, "Item": _typed(item), "ConditionExpression": "attribute_not_exists(pk)"}}
+        """Return the action that writes a new item."""
+        absent = "attribute_not_exists(pk)"
+        return {
+            "Put": {"TableName": self._name, "Item": _typed(item), "ConditionExpression": absent}
+        }
 
-    def update(self, pk: str, sk: str, expression: str, *, condition: str | None = None, values: Mapping[str, Any]) -> Item:
-        """An action that changes an item. Attribute names in expressions stand as `#name`."""
-        names = {word for word in (expression + " " + (condition or "")).replace(",", " ").replace("(", " ").split() if word[0] == "#"}
-        action: Item = {
-            "TableName": self._name,
-            "Key": _typed({"pk": pk, "sk": sk}),
-            "UpdateExpression": expression,
+    def update(
+        self, key: Key, expression: str, *, condition: str | None = None, values: Mapping[str, Any]
+    ) -> Item:
+        """Return the action that changes an item."""
+        call = self._expressions(expression, condition, values)
+        return {"Update": {"TableName": self._name, "Key": _key(key), **call}}
+
+    def delete(self, key: Key, *, condition: str, values: Mapping[str, Any]) -> Item:
+        """Return the action that removes an item."""
+        call = self._expressions(None, condition, values)
+        return {"Delete": {"TableName": self._name, "Key": _key(key), **call}}
+
+    def _expressions(
+        self,
+        update: str | None,
+        condition: str | None,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> Item:
+        words = re.findall(r"#\w+", f"{update or ''} {condition or ''}")
+        named = {word: word[1:] for word in words} | dict(names or {})
+        parts = {
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": named,
             "ExpressionAttributeValues": _typed(values),
         }
-        if names:
-            action["ExpressionAttributeNames"] = {name.rstrip(")"): name.rstrip(")")[1:] for name in names}
-        if condition:
-            action["ConditionExpression"] = condition
-        return {"Update": action}
+        return {name: part for name, part in parts.items() if part}
 
-    def delete(self, pk: str, sk: str, *, condition: str, names: Mapping[str, str], values: Mapping[str, Any]) -> Item:
-        """An action that removes an item."""
-        return {
-            "Delete": {
-                "TableName": self._name,
-                "Key": _typed({"pk": pk, "sk": sk}),
-                "ConditionExpression": condition,
-                "ExpressionAttributeNames": dict(names),
-                "ExpressionAttributeValues": _typed(values),
-            }
-        }
+
+def plain(item: Mapping[str, Any]) -> Item:
+    """Return an item as DynamoDB sends it in plain values."""
+    return {name: _number(_deserialize(value)) for name, value in item.items()}
 
 
 def _jitter(attempt: int) -> float:
-    return random.uniform(0.02, min(0.5, 0.02 * 2**attempt) + 0.001)  # noqa: S311 - jitter, no secret
+    longest = min(0.5, 0.02 * 2**attempt)
+    return random.uniform(0.02, longest + 0.001)  # noqa: S311 - not a secret
 
 
-def _cancelled(error: ClientError, actions: int) -> list[str] | None:
-    """Why each action of a transaction was cancelled; None where the error is another, or no condition and no passing trouble."""
-    code = error.response.get("Error", {}).get("Code")
+def _cancellation_reasons(error: ClientError, actions: int) -> list[str] | None:
+    """Return the cancellation reason of each action, or None if the error is something else.
+
+    It is something else if neither a condition nor anything transient cancelled the transaction.
+    """
+    code = error_code(error)
     if code == "TransactionConflictException":
         return ["TransactionConflict"] * actions
     if code != "TransactionCanceledException":
         return None
-    reasons = [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
-    return reasons if PASSING.intersection(reasons) or "ConditionalCheckFailed" in reasons else None
+    given = error.response.get("CancellationReasons", [])
+    reasons = [str(reason.get("Code", "None")) for reason in given]
+    return reasons if TRANSIENT.intersection(reasons) or CONDITION_FAILED in reasons else None
+
+
+def _key(key: Key) -> Item:
+    return _typed({"pk": key[0], "sk": key[1]})
 
 
 def _typed(item: Mapping[str, Any]) -> Item:
     return {name: _serialize(value) for name, value in item.items()}
 
 
-def plain(item: Mapping[str, Any]) -> Item:
-    """An item as DynamoDB sends it, in plain values."""
-    return {name: _number(_deserialize(value)) for name, value in item.items()}
-
-
 def _number(value: Any) -> Any:
-    # Money is whole micro-dollars, and time whole microseconds, so no number in the table has a fraction.
+    # Money is whole micro-dollars and time whole microseconds: no number has a fraction.
     if isinstance(value, dict):
         return {name: _number(inner) for name, inner in value.items()}
     return int(value) if isinstance(value, Decimal) else value
-
-
-@cache
-def table() -> Table:
-    """This stack's table."""
-    return Table(aws.client("dynamodb"), name=settings().table)

@@ -2,21 +2,21 @@
 
 EaselError
 ├─ RetryableError
-│  ├─ TransientError        the other side failed in passing: try again
+│  ├─ TransientError        the other side failed temporarily: try again
 │  ├─ RateLimitedError      OpenAI asks to slow down
 │  ├─ StorageBusyError      S3, DynamoDB or Secrets Manager is throttling or failing
-│  └─ ClaimHeldError        another execution is buying this picture or prompt: wait for it
+│  └─ ClaimHeldError        another execution is buying this image or prompt: wait for it
 └─ FinalError
    ├─ InputError            the request is wrong: names the field, the value and what is allowed
    ├─ ContentRefusedError   OpenAI refuses the content
    ├─ AuthError             OpenAI refuses the key
    ├─ QuotaExhaustedError   the OpenAI account has no credit left
    ├─ BudgetExceededError   the estimate does not fit under the monthly cap
-   ├─ BadImageError         what arrived is no picture that can be stored
-   ├─ OutcomeUnknownError   paid, and nobody knows for what: a person decides
+   ├─ BadImageError         the bytes that arrived are not an image that can be stored
+   ├─ OutcomeUnknownError   paid, but the result is unknown: someone has to decide
    ├─ StorageDeniedError    the role or the bucket's policy refuses
-   ├─ ConflictError         this run id belongs to another request; or what is asked for does not fit its state
-   ├─ NotFoundError         there is no such run, batch, picture or folder
+   ├─ ConflictError         another request has this run id, or the action does not fit its state
+   ├─ NotFoundError         there is no such run, batch, image or folder
    ├─ BatchFailedError      more lines of a batch failed than it tolerates
    ├─ ConfigError           the deployment is set up wrong
    └─ ModelRetiredError     the model is shut down: names its successor
@@ -24,31 +24,31 @@ EaselError
 
 import json
 
-MISSING = object()  # the value of a field that is needed and not there
+MISSING = object()  # the value of a required field that was not given
 
 
 class EaselError(Exception):
     """What failed, on which input, and what to do next.
 
-    `possibly_paid` is true where OpenAI may have charged for a call whose answer never came.
+    `possibly_paid` is true if OpenAI may have charged for a call whose answer never came.
     """
 
     def __init__(self, message: str, *, possibly_paid: bool = False) -> None:
         super().__init__(message)
         self.possibly_paid = possibly_paid
 
-    def add(self, said: str | None) -> None:
-        """Say more in the message."""
-        if said:
-            self.args = (f"{self}; {said}",)
+    def add(self, more: str | None) -> None:
+        """Append to the message."""
+        if more:
+            self.args = (f"{self}; {more}",)
 
 
 class RetryableError(EaselError):
-    """Passes by itself: Step Functions tries the step again."""
+    """Transient: Step Functions tries the step again."""
 
 
 class TransientError(RetryableError):
-    """The other side failed in passing."""
+    """The other side failed temporarily."""
 
 
 class RateLimitedError(RetryableError):
@@ -56,27 +56,28 @@ class RateLimitedError(RetryableError):
 
 
 class StorageBusyError(RetryableError):
-    """S3, DynamoDB or Secrets Manager is throttling or failing in passing."""
+    """S3, DynamoDB or Secrets Manager is throttling or failing temporarily."""
 
 
 class ClaimHeldError(RetryableError):
-    """Another execution is buying this picture or prompt."""
+    """Another execution is buying this image or prompt."""
 
 
 class FinalError(EaselError):
-    """Stays until a person changes something: never retried."""
+    """Stays until someone changes something: never retried."""
 
 
 class InputError(FinalError):
     """The request is wrong."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f"{field} is {'missing' if value is MISSING else _shown(value)}; allowed: {allowed}")
+        shown = "missing" if value is MISSING else _show(value)
+        super().__init__(f"{field} is {shown}; allowed: {allowed}")
         self.field, self.allowed = field, allowed
 
 
 class ContentRefusedError(FinalError):
-    """OpenAI refuses the content; `category` is OpenAI's own word for why."""
+    """OpenAI refuses the content; `category` is OpenAI's own word for the reason."""
 
     def __init__(self, message: str, *, category: str, possibly_paid: bool = False) -> None:
         super().__init__(message, possibly_paid=possibly_paid)
@@ -96,11 +97,11 @@ class BudgetExceededError(FinalError):
 
 
 class BadImageError(FinalError):
-    """What arrived is no picture that can be stored; it stays in staging."""
+    """The bytes that arrived are not an image that can be stored; they stay in staging."""
 
 
 class OutcomeUnknownError(FinalError):
-    """Bought twice and no answer came either time; or S3 refused a paid picture to the end."""
+    """Bought twice with no answer either time, or S3 refused a paid image until the deadline."""
 
 
 class StorageDeniedError(FinalError):
@@ -108,15 +109,15 @@ class StorageDeniedError(FinalError):
 
 
 class ConflictError(FinalError):
-    """This run id belongs to another request; or what is asked for does not fit the state that a run is in."""
+    """This run id belongs to another request, or the action does not fit the run's state."""
 
 
 class NotFoundError(FinalError):
-    """There is no such run, batch, picture or folder."""
+    """There is no such run, batch, image or folder."""
 
 
 class BatchFailedError(FinalError):
-    """More lines of a batch failed than it tolerates; its report says which and why."""
+    """More lines of a batch failed than it tolerates; its report lists them with reasons."""
 
 
 class ConfigError(FinalError):
@@ -127,21 +128,34 @@ class ModelRetiredError(FinalError):
     """The model is shut down."""
 
 
-# They end one picture and not its run: the others go on, and the cleanup step says at the end what became of it.
-ONE_PICTURE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
+# These end one image and not its run: the others continue, and the cleanup step reports all.
+ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
 
 
-def _shown(value: object) -> str:
-    """A value as JSON has it, on one line, at most 200 characters; what can't be printed, as control and bidi characters, escaped."""
+def cause_message(cause: str | None) -> str:
+    """Return the message in an execution's cause: the function's own if it has one."""
+    try:
+        return str(json.loads(cause or "")["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause or ""
+
+
+def leaves(base: type[EaselError]) -> list[type[EaselError]]:
+    """Return the classes below `base` that are raised, in the order of their definition."""
+    found = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
+    return found or [base]
+
+
+def _show(value: object) -> str:
+    """Return a value as one line of JSON of at most 200 characters.
+
+    Characters that cannot be printed, such as control and bidi characters, are escaped.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
     except RecursionError:
         return "nested too deep to be shown"
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200])
+    printable = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200]
+    )
     return printable if len(text) <= 200 else f"{printable}… ({len(text)} characters)"
-
-
-def leaves(base: type[EaselError]) -> list[type[EaselError]]:
-    """The classes below `base` that are raised, in the order of their definition."""
-    found = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
-    return found or [base]

@@ -1,43 +1,71 @@
-"""The messages between the states. They carry references, never bytes and never long text.
+"""The messages between the states of a run. They carry references, never bytes, never long text.
 
-Start ─► prompt ─► Prompt ─► [ Variation ─► image ─► StagedImage ─► upload ─► StoredImage ─► (mirror) ] × count
-Prompt ─► cleanup ─► Report           Start (a request to delete or restore) ─► cleanup ─► Removal or Restoration
-Start (of a batch) ─► batch ─► Batch ─► [ Start ─► … as above … ─► Report ] × lines;  Batch ─► batch ─► BatchReport
+StartRun ─► prompt ─► RunPlan ─► [ ImageTask ─► image ─► StagedImage ─► upload ─► StoredImage ] × n
+RunPlan ─► cleanup ─► Report
+StartRun (a request to delete or restore) ─► cleanup ─► Removal or Restoration
+
+With a mirror, StoredImage passes through the mirror step, too. batch_messages.py has the others.
 """
 
-from dataclasses import MISSING as NEEDED
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self, get_origin
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Self, get_args, get_origin
 
-from functions.errors import ConfigError
+from easel.contract.errors import ConfigError
 
 
 class Message:
-    """What every message can do: be read from a state strictly, and be written to one."""
+    """Read a message from a state, and write it to one."""
 
     @classmethod
     def from_state(cls, state: Any) -> Self:
-        """Read what this message needs; unknown keys are ignored, since an older run can meet a newer function."""
+        """Read the fields of this message; other keys are ignored.
+
+        An execution that was started by an older template can meet newer functions. Raises
+        ConfigError for a state that lacks a field.
+        """
         if not isinstance(state, dict):
-            raise ConfigError(f"{cls.__name__} must be an object, got {ascii(state)[:200]}; is the state machine older?")
-        missing = [field.name for field in fields(cls) if field.name not in state and field.default is NEEDED]  # type: ignore[arg-type]
+            got = ascii(state)[:200]
+            raise ConfigError(f"{cls.__name__} must be an object, got {got}; {_OLDER}")
+        known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+        missing = [
+            name for name, field in known.items() if name not in state and field.default is MISSING
+        ]
         if missing:
-            raise ConfigError(f"{cls.__name__} lacks {', '.join(missing)}, got {sorted(state)}; is the state machine older?")
-        given = {field.name: (field.type, state[field.name]) for field in fields(cls) if field.name in state}  # type: ignore[arg-type]
-        return cls(**{name: tuple(value) if get_origin(kind) is tuple else value for name, (kind, value) in given.items()})
+            lacking = ", ".join(missing)
+            raise ConfigError(f"{cls.__name__} lacks {lacking}, got {sorted(state)}; {_OLDER}")
+        return cls(
+            **{
+                name: _read(field.type, state[name])
+                for name, field in known.items()
+                if name in state
+            }
+        )
 
     def to_state(self) -> dict[str, Any]:
-        """This message as JSON can carry it."""
+        """Return this message as JSON can carry it."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Start(Message):
-    """Written by the state machine; read by prompt, by cleanup for a request to delete or restore, and by batch.
+_OLDER = "is the state machine older than the functions?"
 
-    `request` is the execution's input, whatever it is; `started` the execution's start, ISO 8601 in UTC. For a batch's line,
-    `execution_name` is the line's run id, and `execution` the ARN of its own execution,
-    None where that is only a part of the run, and for a single run, which is found by its name.
+
+def _read(kind: Any, value: Any) -> Any:
+    """Return a state's value as a field's type has it: lists as tuples, objects as messages."""
+    if get_origin(kind) is not tuple:
+        return value
+    item = get_args(kind)[0]
+    if isinstance(item, type) and issubclass(item, Message):
+        return tuple(item.from_state(one) for one in value)
+    return tuple(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRun(Message):
+    """Written by the state machine; read by prompt, batch, and cleanup (to delete or restore).
+
+    `request` is the execution's input, `started` its start (ISO 8601, UTC). For a line of a batch,
+    `execution_name` is the line's run id, and `execution` the ARN of the line's own execution, or
+    None if that execution makes only a part of the run.
     """
 
     request: Any
@@ -46,16 +74,17 @@ class Start(Message):
     execution: str | None = None
 
     @property
-    def found_by(self) -> str:
-        """The name or ARN of the execution that makes the run."""
+    def execution_id(self) -> str:
+        """Return the name or ARN of the execution that makes the run."""
         return self.execution or self.execution_name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(Message):
-    """Written by prompt; read by the Map and by cleanup. The text itself stays in the prompt record.
+class RunPlan(Message):
+    """Written by prompt; read by the Map and by cleanup. The prompt's text stays in its record.
 
-    A dry run has no variations. `estimate_micro_usd` is the upper bound of the run, None where a price is unknown.
+    A dry run has no variations. `estimate_micro_usd` is the upper bound of the run, or None if a
+    price is unknown.
     """
 
     run_id: str
@@ -65,7 +94,7 @@ class Prompt(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variation(Message):
+class ImageTask(Message):
     """Written by the Map; read by image. `n` counts from 1."""
 
     run_id: str
@@ -74,20 +103,20 @@ class Variation(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class StagedImage(Message):
-    """Written by image; read by upload. A picture that was paid and lies at `key` in staging."""
+    """Written by image and economy; read by upload: a paid image whose bytes are at `key`."""
 
     run_id: str
     n: int
     key: str
-    bytes: int
     sha256: str
-    usage: dict[str, Any] | None
-    cost_micro_usd: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage(Message):
-    """Written by upload, and by mirror where there is one; shown in the execution. A picture at its final key, and where its copy is."""
+    """Written by upload, and by mirror if there is one: an image at its final key.
+
+    `mirrored` is the address of its copy.
+    """
 
     run_id: str
     n: int
@@ -97,8 +126,8 @@ class StoredImage(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture(Message):
-    """One line of the report."""
+class ReportedImage(Message):
+    """One image of the report."""
 
     n: int
     id: str
@@ -113,13 +142,13 @@ class Picture(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Message):
-    """Written by cleanup: the output of an execution that made pictures. Money in dollars, None where unknown."""
+    """Written by cleanup: the output of a run. Money in dollars, None if unknown."""
 
     run_id: str
     dry_run: bool
     topic: str | None
     title: str | None
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ReportedImage, ...]
     stored: int
     refused: int
     possibly_paid: int
@@ -131,10 +160,11 @@ class Report(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Message):
-    """Written by cleanup: the output of an execution that deleted. Versions stay, so it can be undone; but after a purge, for good.
+    """Written by cleanup: the output of a delete. Without `purge` it can be undone.
 
-    `objects` is how many were found (in a purge: versions), `bytes` their size; a dry run deletes none of them. After a retry they are
-    those of the last try. `recoverable_days` is 0 after a purge, None in an existing bucket: its owner's lifecycle decides.
+    `objects` counts the objects found (the versions, in a purge), `bytes` their size; a dry run
+    deletes none of them. After a retry, both are those of the last attempt. `recoverable_days` is
+    0 after a purge, and None in an existing bucket, whose owner's lifecycle decides.
     """
 
     action: str
@@ -149,10 +179,10 @@ class Removal(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration(Message):
-    """Written by cleanup: the output of an execution that undid a delete.
+    """Written by cleanup: the output of a restore.
 
-    `objects` is how many deleted ones can be had back, `bytes` their size; a dry run restores none of them. After a retry they are
-    those of the last try.
+    `objects` counts the deleted objects that can be restored, `bytes` their size; a dry run
+    restores none of them. After a retry, both are those of the last attempt.
     """
 
     action: str
@@ -161,101 +191,3 @@ class Restoration(Message):
     objects: int
     restored: int
     bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem(Message):
-    """What is wrong with one line of a manifest: the field, where it is one, and the error by name and in words."""
-
-    line: int
-    field: str | None
-    error: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch(Message):
-    """Written by batch once the manifest is checked; read by the Map over its lines, by economy, and by batch at the end. Money in dollars.
-
-    `lines` are those that can be made, of which `todo` are not finished yet and `postponed` are left out for want of budget; `bad` are
-    those that can't. The estimate is the upper bound of what is missing of them all, None where a price is unknown. Of a dry run,
-    `refusal` says why a start would be refused, if it would. `work` is where the files of this start are. `ended_by` is the error that
-    ended a Map, if one did.
-    """
-
-    batch: str
-    manifest: str
-    version_id: str
-    execution: str
-    started: str
-    dry_run: bool
-    economy: bool
-    lines: int
-    pictures: int
-    todo: int
-    postponed: int
-    bad: int
-    problems: tuple[dict[str, Any], ...]
-    problems_key: str | None
-    estimate_usd: float | None
-    budget_left_usd: float
-    fits: bool
-    refusal: str | None
-    work: str
-    lines_key: str
-    todo_key: str
-    results_prefix: str
-    max_parallel_images: int
-    tolerated_failure_percentage: float
-    ended_by: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order(Message):
-    """Written by economy's plan; read by it to place. Up to 200 pictures, each by run_id and n, that are ordered together."""
-
-    order: str
-    pictures: tuple[dict[str, Any], ...]
-    work: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlacedOrder(Message):
-    """Written by economy once an order is placed, and by its `looks` at it; `batch` is None where nothing was left to order."""
-
-    order: str
-    pictures: tuple[dict[str, Any], ...]
-    work: str
-    batch: str | None
-    done: bool
-    looks: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchReport(Message):
-    """Written by batch: the output of an execution that made a batch, and its report.json. Money in dollars, None where unknown.
-
-    `stored`, `refused`, `deleted` and `possibly_paid` count pictures, `lines`, `failed` and `not_started` lines; `failures` are the first
-    of the failed, `reasons` count all of them by error. With `unknown_costs`, `cost_usd`
-    is unknown, too. `failed_key` is where the lines stand that are not finished, if there are any.
-    """
-
-    batch: str
-    manifest: str
-    version_id: str
-    lines: int
-    stored: int
-    refused: int
-    deleted: int
-    failed: int
-    not_started: int
-    possibly_paid: int
-    reasons: dict[str, int]
-    failures: tuple[dict[str, Any], ...]
-    cost_usd: float | None
-    known_cost_usd: float
-    unknown_costs: int
-    estimate_usd: float | None
-    seconds: float
-    report_key: str
-    failed_key: str | None

@@ -1,30 +1,34 @@
-"""The environment of the functions, read here only. The stack writes the names that stand here."""
+"""The environment of the functions: each class is a group of variables that a function declares.
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+The stack sets exactly the variables of the groups in a function's row of the catalogue
+(infra/functions/catalogue.py), and services.py reads a group when something needs it.
+"""
 
-from functions.errors import ConfigError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from easel.contract.errors import ConfigError
+from easel.contract.money import micro_dollars
 
 BUCKET = "EASEL_BUCKET"
 BUCKET_OWNER = "EASEL_BUCKET_OWNER"
 TABLE = "EASEL_TABLE"
-SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
-# In the secret's place, where the stack has no key.
-WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"
+MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
+RECOVERABLE_DAYS = "EASEL_RECOVERABLE_DAYS"
 FOLDER = "EASEL_FOLDER_NAME"
 TOPICS = "EASEL_TOPICS"
 CHAT_MODEL = "EASEL_CHAT_MODEL"
 IMAGE_MODEL = "EASEL_IMAGE_MODEL"
-MONTHLY_BUDGET = "EASEL_MONTHLY_BUDGET_USD"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
-RECOVERABLE_DAYS = "EASEL_RECOVERABLE_DAYS"
+SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of the variable with the secret's name
+WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"  # instead of SECRET, if there is no key
+# The openai package's own name, so that one variable serves the stack and a machine at home.
+OPENAI_BASE_URL = "OPENAI_BASE_URL"
 IMAGES_PER_MINUTE = "EASEL_IMAGES_PER_MINUTE"
 MAX_PARALLEL_IMAGES = "EASEL_MAX_PARALLEL_IMAGES"
 TOLERATED_FAILURES = "EASEL_TOLERATED_FAILURE_PERCENTAGE"
 MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
-# What the API needs on top.
 STATE_MACHINE = "EASEL_STATE_MACHINE"
 BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
 PAGE_URL = "EASEL_PAGE_URL"
@@ -33,189 +37,164 @@ UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
-# What the mirror needs, and those who tell what it still lacks, the first.
 MIRROR = "EASEL_MIRROR"
-MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of a variable that holds the secret's name, no secret
-REGION = "AWS_REGION"  # Lambda sets it
-# Set by the local stack alone: there the sign-in is at the emulator.
+MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of the variable
+REGION = "AWS_REGION"  # set by Lambda
+# Set by the local stack alone: its sign-in and its token exchange are on this machine.
 LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
-# And there the stand-in for OpenAI gives the tokens, too.
 LOCAL_TOKEN_URL = "EASEL_LOCAL_TOKEN_URL"  # noqa: S105 - an address
-# Read by the openai package's own name, so that one variable serves the stack and a machine at home.
-OPENAI_BASE_URL = "OPENAI_BASE_URL"
 
-STACK_SETS = (
-    BUCKET,
-    BUCKET_OWNER,
-    TABLE,
-    SECRET,
-    FOLDER,
-    TOPICS,
-    CHAT_MODEL,
-    IMAGE_MODEL,
-    MONTHLY_BUDGET,
-    UNPRICED_MODELS,
-    RECOVERABLE_DAYS,
-    IMAGES_PER_MINUTE,
-    MAX_PARALLEL_IMAGES,
-    TOLERATED_FAILURES,
-    MAX_BATCH_LINES,
-)
-API_SETS = (STATE_MACHINE, BATCH_STATE_MACHINE, PAGE_URL, READER_ROLE, UPLOADER_ROLE, USER_POOL, PAGE_CLIENT, SIGN_IN_URL)
-EVENTS_SETS = (BATCH_STATE_MACHINE,)  # what the events need on top
-MIRROR_SETS = (MIRROR, MIRROR_SECRET)
 TOPIC_SEPARATOR = "\n"
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
 NO_LIMIT = "none"
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkloadIdentity:
-    """What OpenAI knows this deployment by, without a key. `token_url` is None for OpenAI's own."""
+def _variable(name: str, read: Callable[[str], Any] = str, *, optional: bool = False) -> Any:
+    """Return the field of one variable; an optional one is None if it is missing or empty."""
+    return field(metadata={"variable": name, "read": read, "optional": optional})
 
-    provider: str
-    service_account: str
-    token_url: str | None
+
+def _unless(word: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a reader that gives None for a word."""
+    return lambda text: None if text == word else read(text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The stack's settings; money in micro-dollars.
+    """A group of environment variables, typed."""
 
-    `recoverable_days` is how long a delete can be undone, None where the bucket's owner decides that. `images_per_minute` is None where
-    OpenAI's own limit alone holds. Of `secret` and `workload_identity` one is there.
-    """
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Read the group. Raises ConfigError, which names every variable missing or wrong."""
+        missing = [name for name in cls.variables(REGION) if not environment.get(name)]
+        if missing:
+            lacking = ", ".join(missing)
+            raise ConfigError(f"environment lacks {lacking}; deploy the stack again, it sets them")
+        values: dict[str, Any] = {}
+        for one in fields(cls):
+            text = environment.get(one.metadata["variable"])
+            try:
+                values[one.name] = one.metadata["read"](text) if text else None
+            except ValueError:
+                name = one.metadata["variable"]
+                raise ConfigError(f"{name} is {text!r}, not a number") from None
+        return cls(**values)
 
-    bucket: str
-    bucket_owner: str
-    table: str
-    secret: str | None
-    workload_identity: WorkloadIdentity | None
-    folder_name: str
-    topics: tuple[str, ...]
-    chat_model: str
-    image_model: str
-    monthly_budget_micro_usd: int
-    unpriced_models_allowed: bool
-    recoverable_days: int | None
-    images_per_minute: int | None
-    max_parallel_images: int
-    tolerated_failure_percentage: float
-    max_batch_lines: int
-    region: str
-    openai_base_url: str | None
-    mirror: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApiSettings:
-    """What the API alone needs: ARNs, and the addresses of the page (it ends in a slash) and of the sign-in (it does not).
-
-    `page_client` is None where the stack has no page.
-    """
-
-    state_machine: str
-    batch_state_machine: str
-    page_url: str
-    reader_role: str
-    uploader_role: str
-    user_pool: str
-    page_client: str | None
-    sign_in_url: str
+    @classmethod
+    def variables(cls, *more: str) -> tuple[str, ...]:
+        """Return the variables that the stack has to set; `more` are those that Lambda sets."""
+        return tuple(
+            one.metadata["variable"]
+            for one in fields(cls)
+            if not one.metadata["optional"] and one.metadata["variable"] not in {REGION} - {*more}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class MirrorSettings:
-    """The second store, such as `gs://bucket/prefix`, and the secret that holds how it is reached."""
+class StorageSettings(Settings):
+    """Where images and records are, and the month's money in micro-dollars.
 
-    url: str
-    secret: str
+    `recoverable_days` is how long a delete can be undone, or None if the bucket's owner decides.
+    """
 
-
-def read(environment: Mapping[str, str]) -> Settings:
-    """The settings in an environment; ConfigError names every variable that is missing or wrong."""
-    identity = environment.get(WORKLOAD_IDENTITY)
-    _check(environment, (*(name for name in STACK_SETS if not (identity and name == SECRET)), REGION))
-    try:
-        budget = float(environment[MONTHLY_BUDGET])
-    except ValueError:
-        raise ConfigError(f"{MONTHLY_BUDGET} is {environment[MONTHLY_BUDGET]!r}, not a number of dollars") from None
-    return Settings(
-        bucket=environment[BUCKET],
-        bucket_owner=environment[BUCKET_OWNER],
-        table=environment[TABLE],
-        secret=None if identity else environment[SECRET],
-        workload_identity=_workload_identity(identity, environment.get(LOCAL_TOKEN_URL)) if identity else None,
-        folder_name=environment[FOLDER],
-        topics=tuple(environment[TOPICS].split(TOPIC_SEPARATOR)),
-        chat_model=environment[CHAT_MODEL],
-        image_model=environment[IMAGE_MODEL],
-        monthly_budget_micro_usd=round(budget * 1_000_000),
-        unpriced_models_allowed=environment[UNPRICED_MODELS] == "allow",
-        recoverable_days=None if environment[RECOVERABLE_DAYS] == OWNER_DECIDES else int(environment[RECOVERABLE_DAYS]),
-        images_per_minute=None if environment[IMAGES_PER_MINUTE] == NO_LIMIT else int(environment[IMAGES_PER_MINUTE]),
-        max_parallel_images=int(environment[MAX_PARALLEL_IMAGES]),
-        tolerated_failure_percentage=float(environment[TOLERATED_FAILURES]),
-        max_batch_lines=int(environment[MAX_BATCH_LINES]),
-        region=environment[REGION],
-        openai_base_url=environment.get(OPENAI_BASE_URL) or None,
-        mirror=environment.get(MIRROR) or None,
+    bucket: str = _variable(BUCKET)
+    bucket_owner: str = _variable(BUCKET_OWNER)
+    table: str = _variable(TABLE)
+    region: str = _variable(REGION)
+    monthly_budget_micro_usd: int = _variable(
+        MONTHLY_BUDGET, lambda text: micro_dollars(float(text))
     )
+    recoverable_days: int | None = _variable(RECOVERABLE_DAYS, _unless(OWNER_DECIDES, int))
 
 
-def read_api(environment: Mapping[str, str]) -> ApiSettings:
-    """The API's own settings in an environment; ConfigError names every variable that is missing."""
-    _check(environment, API_SETS)
-    return ApiSettings(
-        state_machine=environment[STATE_MACHINE],
-        batch_state_machine=environment[BATCH_STATE_MACHINE],
-        page_url=environment[PAGE_URL],
-        reader_role=environment[READER_ROLE],
-        uploader_role=environment[UPLOADER_ROLE],
-        user_pool=environment[USER_POOL],
-        page_client=None if environment[PAGE_CLIENT] == NO_PAGE else environment[PAGE_CLIENT],
-        sign_in_url=environment.get(LOCAL_SIGN_IN_URL) or environment[SIGN_IN_URL],
-    )
+@dataclass(frozen=True, kw_only=True)
+class RequestSettings(Settings):
+    """What a request gets for the fields that its caller leaves out, and the chat model."""
+
+    folder_name: str = _variable(FOLDER)
+    topics: tuple[str, ...] = _variable(TOPICS, lambda text: tuple(text.split(TOPIC_SEPARATOR)))
+    chat_model: str = _variable(CHAT_MODEL)
+    image_model: str = _variable(IMAGE_MODEL)
+    unpriced_models_allowed: bool = _variable(UNPRICED_MODELS, lambda text: text == "allow")
+    region: str = _variable(REGION)
 
 
-def read_mirror(environment: Mapping[str, str]) -> MirrorSettings:
-    """The mirror's own settings in an environment; ConfigError names every variable that is missing."""
-    _check(environment, MIRROR_SETS)
-    return MirrorSettings(url=environment[MIRROR], secret=environment[MIRROR_SECRET])
+@dataclass(frozen=True, kw_only=True)
+class OpenAISettings(Settings):
+    """How OpenAI is reached: with the key in a secret, or without one by a workload identity.
+
+    `workload_identity` is an identity provider's id, a slash, and a service account's id.
+    `token_url` is None for OpenAI's own token exchange.
+    """
+
+    secret: str | None = _variable(SECRET, optional=True)
+    workload_identity: str | None = _variable(WORKLOAD_IDENTITY, optional=True)
+    base_url: str | None = _variable(OPENAI_BASE_URL, optional=True)
+    token_url: str | None = _variable(LOCAL_TOKEN_URL, optional=True)
+
+    def __post_init__(self) -> None:
+        if not self.secret and not self.workload_identity:
+            raise ConfigError(f"environment lacks {SECRET}; deploy the stack again, it sets it")
 
 
-def _workload_identity(said: str, token_url: str | None) -> WorkloadIdentity:
-    provider, _, account = said.partition("/")
-    return WorkloadIdentity(provider=provider, service_account=account, token_url=token_url or None)
+@dataclass(frozen=True, kw_only=True)
+class RateSettings(Settings):
+    """How many image calls may begin a minute (None: OpenAI's limit alone), and run at once."""
+
+    images_per_minute: int | None = _variable(IMAGES_PER_MINUTE, _unless(NO_LIMIT, int))
+    max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
 
 
-def _check(environment: Mapping[str, str], names: tuple[str, ...]) -> None:
-    missing = [name for name in names if not environment.get(name)]
-    if missing:
-        raise ConfigError(f"environment lacks {', '.join(missing)}; deploy the stack again, it sets them")
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(Settings):
+    """What bounds a batch, unless its start asks for less."""
+
+    max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
+    tolerated_failure_percentage: float = _variable(TOLERATED_FAILURES, float)
+    max_batch_lines: int = _variable(MAX_BATCH_LINES, int)
 
 
-@cache
-def settings() -> Settings:
-    """This process's settings, read once."""
-    return read(os.environ)
+@dataclass(frozen=True, kw_only=True)
+class MirrorSettings(Settings):
+    """The second store, such as `gs://bucket/prefix`, and the secret with its credentials."""
+
+    url: str = _variable(MIRROR)
+    secret: str = _variable(MIRROR_SECRET)
 
 
-@cache
-def batch_state_machine() -> str:
-    """The ARN of the machine of batches."""
-    _check(os.environ, EVENTS_SETS)
-    return os.environ[BATCH_STATE_MACHINE]
+@dataclass(frozen=True, kw_only=True)
+class MirroredSettings(Settings):
+    """The second store, for functions that report which images it lacks; None without one."""
+
+    mirror: str | None = _variable(MIRROR, optional=True)
 
 
-@cache
-def api_settings() -> ApiSettings:
-    """This process's settings of the API, read once."""
-    return read_api(os.environ)
+@dataclass(frozen=True, kw_only=True)
+class EventSettings(Settings):
+    """What tells a batch's failure from a run's."""
+
+    batch_state_machine: str = _variable(BATCH_STATE_MACHINE)
 
 
-@cache
-def mirror_settings() -> MirrorSettings:
-    """This process's settings of the mirror, read once."""
-    return read_mirror(os.environ)
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Settings):
+    """What the API alone needs. The page's address ends in a slash, the sign-in's does not.
+
+    `page_client` is None if the stack has no page.
+    """
+
+    state_machine: str = _variable(STATE_MACHINE)
+    batch_state_machine: str = _variable(BATCH_STATE_MACHINE)
+    page_url: str = _variable(PAGE_URL)
+    reader_role: str = _variable(READER_ROLE)
+    uploader_role: str = _variable(UPLOADER_ROLE)
+    user_pool: str = _variable(USER_POOL)
+    page_client: str | None = _variable(PAGE_CLIENT, _unless(NO_PAGE, str))
+    deployed_sign_in_url: str = _variable(SIGN_IN_URL)
+    local_sign_in_url: str | None = _variable(LOCAL_SIGN_IN_URL, optional=True)
+
+    @property
+    def sign_in_url(self) -> str:
+        """Return where people sign in."""
+        return self.local_sign_in_url or self.deployed_sign_in_url

@@ -1,26 +1,57 @@
-"""The orders at OpenAI's Batch API: up to 200 pictures each, created once.
+"""The starts of batches, and the orders at OpenAI's Batch API.
 
-An order's key is made of its pictures, so whoever orders the same ones meets the same order. It is held while it is being placed: who
-dies of that leaves it held until his function would have ended, and the next one first looks whether OpenAI has it already.
+An order is up to 200 images. Its key is made of its images, so whoever orders the same ones meets
+the same order. It is locked while it is placed. If the function dies, the lock expires at the
+function's timeout, and the next attempt first checks whether OpenAI already has the order.
 """
 
 import hashlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 
-from functions.adapters.table import Table
-from functions.errors import ClaimHeldError
-
-SK = "order"
+from easel.aws.table import Key, Table
+from easel.contract.errors import ClaimHeldError
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOrder:
-    """An order that is held by us: when it was begun, whether somebody else began it, and the batch's id once that is known.
+class BatchStart:
+    """One start of a batch: its execution, the manifest with its version, and when (ISO, UTC)."""
 
-    `mark` is what OpenAI knows it under: where nothing came of an order, the same pictures are another batch the next time.
+    name: str
+    execution: str
+    manifest: str
+    version_id: str
+    started: str
+
+
+class BatchStarts:
+    """The latest start of each batch."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def latest(self, name: str) -> BatchStart | None:
+        """Return a batch's latest start, or None if there was none."""
+        item = self._table.get(f"batch#{name}", "batch")
+        return (
+            BatchStart(**{one.name: item[one.name] for one in fields(BatchStart)}) if item else None
+        )
+
+    def note(self, start: BatchStart) -> None:
+        """Keep a start as the batch's latest."""
+        item = {"pk": f"batch#{start.name}", "sk": "batch"} | asdict(start)
+        self._table.write(self._table.put(item))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedOrder:
+    """An order that this function has locked.
+
+    `began` is when it was first locked, `again` whether another function locked it before, and
+    `batch` OpenAI's id of it, once known. `mark` is what OpenAI knows it by: if an order produced
+    nothing, the next order for the same images gets a new number.
     """
 
     mark: str
@@ -30,44 +61,71 @@ class HeldOrder:
 
 
 def order_key(custom_ids: Iterable[str]) -> str:
-    """The key of an order of these pictures."""
+    """Return the key of an order of these images."""
     return hashlib.sha256("\n".join(sorted(custom_ids)).encode()).hexdigest()[:32]
 
 
-class Orders:
-    """All orders."""
+class BatchOrders:
+    """The orders of all batches."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def hold(self, key: str, *, until: int) -> HeldOrder:
-        """Take an order in hand until a moment in epoch seconds. Raises ClaimHeldError while somebody else has it."""
+    def lock(self, order: str, *, until: int) -> LockedOrder:
+        """Lock an order until a moment in epoch seconds.
+
+        Raises ClaimHeldError while another function has it.
+        """
+        pk, sk = _key(order)
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
-        if all(self._table.write(self._table.put_if_absent({"pk": f"order#{key}", "sk": SK, "began": now, "held_until": until}))):
-            return HeldOrder(mark=f"{key}-1", began=datetime.fromisoformat(now), again=False, batch=None)
-        item = self._table.get(f"order#{key}", SK) or {}
-        mark = f"{key}-{item.get('ended', 0) + 1}"
-        known = HeldOrder(mark=mark, began=datetime.fromisoformat(item["began"]), again=True, batch=item.get("batch"))
+        new = {"pk": pk, "sk": sk, "began": now, "held_until": until}
+        if all(self._table.write(self._table.put_if_absent(new))):
+            began = datetime.fromisoformat(now)
+            return LockedOrder(mark=f"{order}-1", began=began, again=False, batch=None)
+        item = self._table.get(pk, sk) or {}
+        known = LockedOrder(
+            mark=f"{order}-{item.get('ended', 0) + 1}",
+            began=datetime.fromisoformat(item["began"]),
+            again=True,
+            batch=item.get("batch"),
+        )
         if known.batch:
             return known
-        values = {":now": int(time.time()), ":until": until}
-        taken = self._table.update(f"order#{key}", SK, "SET #held_until = :until", condition="#held_until <= :now", values=values)
-        if not all(self._table.write(taken)):
-            raise ClaimHeldError(f"order {key} is being placed by another execution, or its function died: this waits for its end")
+        lock = self._table.update(
+            (pk, sk),
+            "SET #held_until = :until",
+            condition="#held_until <= :now",
+            values={":now": int(time.time()), ":until": until},
+        )
+        if not all(self._table.write(lock)):
+            raise ClaimHeldError(
+                f"order {order} is being placed by another execution, or its function died: this "
+                "waits for its end"
+            )
         return known
 
-    def placed(self, key: str, *, batch: str) -> None:
-        """Keep the id of the order's batch; it need not be held any longer."""
+    def mark_placed(self, order: str, *, batch: str) -> None:
+        """Keep OpenAI's id of the order, and unlock it."""
+        expression = "SET #batch = :batch, #held_until = :over"
         values = {":batch": batch, ":over": 0}
-        self._table.write(self._table.update(f"order#{key}", SK, "SET #batch = :batch, #held_until = :over", values=values))
+        self._table.write(self._table.update(_key(order), expression, values=values))
 
-    def ended(self, key: str, *, batch: str) -> None:
-        """Close an order of which nothing more comes, unless that was done already."""
+    def mark_ended(self, order: str, *, batch: str) -> None:
+        """Close an order of which nothing more comes, unless that was done before."""
         change = self._table.update(
-            f"order#{key}", SK, "REMOVE #batch ADD #ended :one", condition="#batch = :batch", values={":batch": batch, ":one": 1}
+            _key(order),
+            "REMOVE #batch ADD #ended :one",
+            condition="#batch = :batch",
+            values={":batch": batch, ":one": 1},
         )
         self._table.write(change)
 
-    def let_go(self, key: str, *, after: float) -> None:
-        """Hold an order no longer than so many seconds, for who comes next."""
-        self._table.write(self._table.update(f"order#{key}", SK, "SET #held_until = :end", values={":end": int(time.time() + after)}))
+    def unlock(self, order: str, *, after: float) -> None:
+        """Unlock an order in so many seconds."""
+        values = {":end": int(time.time() + after)}
+        change = self._table.update(_key(order), "SET #held_until = :end", values=values)
+        self._table.write(change)
+
+
+def _key(order: str) -> Key:
+    return f"order#{order}", "order"

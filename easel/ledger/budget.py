@@ -1,107 +1,138 @@
-"""The monthly cap, one item a month: `committed` (reserved and spent), `spent` and `cap`, in micro-dollars.
+"""The monthly cap: one item per month with `committed` (reserved and spent), `spent` and `cap`.
 
-A cap that was set while the stack runs stands in an item of its own, too, for the months to come. The last word wins: a deployment
-with another setting sets it anew.
+All are micro-dollars. A cap that was set while the stack runs is in an item of its own as well,
+for the months to come. The last change wins: a deployment with another setting sets the cap again.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from functions.adapters.table import Item, Table
-from functions.errors import BudgetExceededError, StorageBusyError
+from easel.aws.table import Item, Key, Table
+from easel.contract.errors import BudgetExceededError, StorageBusyError
+from easel.contract.money import show
 
-SK = "budget"
 SET_BY_HAND = ("budget", "cap")
-CHANGED_TRIES = 20
+MAX_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonthBudget:
-    """A month's state; micro-dollars."""
+    """A month's state in micro-dollars."""
 
     month: str
     committed: int
     spent: int
     cap: int
 
-    def fits(self, estimate: int | None) -> bool:
-        """Whether an upper-bound estimate fits; with a cap of 0 nothing does, not even an unknown price."""
-        return self.cap > 0 and (estimate is None or self.committed + estimate <= self.cap)
+    @property
+    def reserved(self) -> int:
+        """Return what is reserved and not spent yet."""
+        return self.committed - self.spent
 
-    def used_percent(self, estimate: int | None) -> float:
-        """How much of the cap is reserved or spent once this estimate is, too."""
-        return round(100 * (self.committed + (estimate or 0)) / self.cap, 2) if self.cap else 100.0
+    @property
+    def left(self) -> int:
+        """Return what can still be reserved."""
+        return max(0, self.cap - self.committed)
+
+    def fits(self, bound: int | None) -> bool:
+        """Return whether an upper bound fits; with a cap of 0 not even an unknown price does."""
+        return self.cap > 0 and (bound is None or self.committed + bound <= self.cap)
+
+    def used_percent(self, bound: int | None) -> float:
+        """Return how much of the cap is reserved or spent, once this bound is."""
+        return round(100 * (self.committed + (bound or 0)) / self.cap, 2) if self.cap else 100.0
+
+    def check(self, bound: int | None, *, purpose: str) -> None:
+        """Raise BudgetExceededError unless an upper bound fits."""
+        if self.fits(bound):
+            return
+        needed = "an unknown price" if bound is None else f"up to {show(bound)}"
+        raise BudgetExceededError(
+            f"{purpose} needs {needed}; {self.month} has {show(self.spent)} spent and "
+            f"{show(self.reserved)} reserved of a cap of {show(self.cap)}; raise it at once with "
+            "`make budget USD=…` (on AWS with TARGET=aws), or monthly_budget_usd at a deploy, or "
+            "wait for the next month"
+        )
 
 
 def month_of(moment: datetime) -> str:
-    """The budget's month, in UTC."""
+    """Return the budget's month, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m}"
 
 
 class Budget:
-    """The cap of every month. `setting` is what the deployment says, in micro-dollars."""
+    """The cap of every month. `setting` is the deployment's, in micro-dollars."""
 
     def __init__(self, table: Table, *, setting: int) -> None:
         self._table = table
         self._setting = setting
 
     def read(self, month: str) -> MonthBudget:
-        """A month's state; the first reader of a month, or after the setting was changed, writes the cap."""
-        for _ in range(CHANGED_TRIES):
-            item = self._table.get(f"budget#{month}", SK)
+        """Return a month's state.
+
+        The first reader of a month, or after a change of the setting, writes the cap.
+        """
+        for _ in range(MAX_TRIES):
+            item = self._table.get(*_key(month))
             if item and item["setting"] == self._setting:
-                return MonthBudget(month=month, committed=item["committed"], spent=item["spent"], cap=item["cap"])
-            if item is None:
-                money = {"committed": 0, "spent": 0, "cap": self._first_cap(), "setting": self._setting}
-                self._table.write(self._table.put_if_absent({"pk": f"budget#{month}", "sk": SK} | money))
-            else:
-                change = "SET #cap = :new, #setting = :new"
-                values = {":new": self._setting, ":old": item["setting"]}
-                self._table.write(self._table.update(f"budget#{month}", SK, change, condition="#setting = :old", values=values))
-        raise StorageBusyError(f"the budget of {month} keeps changing: two deployments with different settings?")
+                return MonthBudget(
+                    month=month, committed=item["committed"], spent=item["spent"], cap=item["cap"]
+                )
+            self._table.write(self._opened(month) if item is None else self._reset(month, item))
+        raise StorageBusyError(
+            f"the budget of {month} keeps changing: two deployments with different settings?"
+        )
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:
-        """Change the cap from now on, without a deployment: 0 stops all spending. Gives the month's state then."""
+        """Change the cap from now on, without a deployment: 0 stops all spending.
+
+        Return the month's state then.
+        """
         pk, sk = SET_BY_HAND
         # First for the months to come: a month that begins meanwhile has it.
-        self._table.write(self._table.put({"pk": pk, "sk": sk, "cap": cap, "setting": self._setting}))
+        self._table.write(
+            self._table.put({"pk": pk, "sk": sk, "cap": cap, "setting": self._setting})
+        )
         self.read(month)
-        self._table.write(self._table.update(f"budget#{month}", SK, "SET #cap = :cap", values={":cap": cap}))
+        self._table.write(self._table.update(_key(month), "SET #cap = :cap", values={":cap": cap}))
         return self.read(month)
 
-    def _first_cap(self) -> int:
-        by_hand = self._table.get(*SET_BY_HAND)
-        return int(by_hand["cap"]) if by_hand and by_hand["setting"] == self._setting else self._setting
+    def reservation(self, state: MonthBudget, bound: int | None) -> Item:
+        """Return the action that reserves.
 
-    def check(self, state: MonthBudget, estimate: int | None, *, purpose: str) -> None:
-        """Raise BudgetExceededError unless an upper-bound estimate fits."""
-        if state.fits(estimate):
-            return
-        needed = "an unknown price" if estimate is None else f"up to {usd(estimate)}"
-        reserved = state.committed - state.spent
-        raise BudgetExceededError(
-            f"{purpose} needs {needed}; {state.month} has {usd(state.spent)} spent and {usd(reserved)} reserved of a cap of "
-            f"{usd(state.cap)}; raise it at once with `make budget USD=…` (on AWS with TARGET=aws), "
-            "or monthly_budget_usd at a deploy, or wait for the next month"
-        )
-
-    def reservation(self, state: MonthBudget, estimate: int | None) -> Item:
-        """An action that reserves: it holds only while the cap is the one that was read and the estimate still fits."""
-        # Conditions cannot add, so the sum is turned round: committed <= cap - estimate.
-        return self._table.update(
-            f"budget#{state.month}",
-            SK,
-            "ADD #committed :estimate",
-            condition="#cap = :cap" if estimate is None else "#cap = :cap AND #committed <= :room",
-            values={":estimate": estimate or 0, ":cap": state.cap} | ({} if estimate is None else {":room": state.cap - estimate}),
-        )
+        It holds only while the cap is the one that was read and the bound still fits.
+        """
+        values = {":bound": bound or 0, ":cap": state.cap}
+        condition = "#cap = :cap"
+        if bound is not None:
+            # Conditions cannot add, so the sum is turned round: committed <= cap - bound.
+            values[":room"] = state.cap - bound
+            condition += " AND #committed <= :room"
+        key = _key(state.month)
+        return self._table.update(key, "ADD #committed :bound", condition=condition, values=values)
 
     def change(self, month: str, *, committed: int, spent: int) -> Item:
-        """An action that settles or releases what was reserved in that month."""
+        """Return the action that settles or releases what was reserved in that month."""
+        expression = "ADD #committed :committed, #spent :spent"
         values = {":committed": committed, ":spent": spent}
-        return self._table.update(f"budget#{month}", SK, "ADD #committed :committed, #spent :spent", values=values)
+        return self._table.update(_key(month), expression, values=values)
+
+    def _opened(self, month: str) -> Item:
+        by_hand = self._table.get(*SET_BY_HAND)
+        holds = by_hand is not None and by_hand["setting"] == self._setting
+        cap = int(by_hand["cap"]) if by_hand and holds else self._setting
+        pk, sk = _key(month)
+        money = {"committed": 0, "spent": 0, "cap": cap, "setting": self._setting}
+        return self._table.put_if_absent({"pk": pk, "sk": sk} | money)
+
+    def _reset(self, month: str, item: Item) -> Item:
+        return self._table.update(
+            _key(month),
+            "SET #cap = :new, #setting = :new",
+            condition="#setting = :old",
+            values={":new": self._setting, ":old": item["setting"]},
+        )
 
 
-def usd(micro: int) -> str:
-    """Micro-dollars for a person."""
-    return f"${micro / 1_000_000:.4f}"
+def _key(month: str) -> Key:
+    return f"budget#{month}", "budget"

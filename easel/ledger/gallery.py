@@ -1,4 +1,8 @@
-"""The gallery as it is read: pictures newest first, one picture by its id, the folders with their counts, the runs' prompts."""
+"""The gallery: stored and deleted images, newest first, by time, folder and topic.
+
+Stored images are sorted by when they were stored, deleted ones by when they were deleted. The
+index keys of an image and the counts of its folder change in the same transaction as its record.
+"""
 
 import binascii
 import re
@@ -8,23 +12,73 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from functions import keys
-from functions.adapters import shelves
-from functions.adapters.records import PromptRecord, read
-from functions.adapters.table import Item, Table
-from functions.errors import ConflictError, InputError, NotFoundError
+from easel.aws.table import Index, Item, Table
+from easel.contract import naming
+from easel.contract.errors import ConflictError, InputError, NotFoundError
+from easel.contract.status import Status
+from easel.ledger.records import PromptRecord, from_item, run_key
 
 POSITION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)#([A-Za-z0-9_.-]{1,80})#([1-9]\d?)")
-PICTURE_ID = re.compile(r"[0-9a-f]{8}-([1-9]|10)")
+IMAGE_ID = re.compile(r"[0-9a-f]{8}-([1-9]|10)")
+INDEX_KEYS = ("shelf", "shelf_folder", "shelf_topic", "shelf_folder_topic", "at_id")
+SET_INDEX_KEYS = ", ".join(f"#{name} = :{name}" for name in INDEX_KEYS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shelved:
-    """A picture that is in the gallery, or was deleted from it. Money in micro-dollars, times ISO 8601 in UTC."""
+class Place:
+    """Where an image is in the gallery; `at` is an ISO 8601 time."""
+
+    status: Status
+    folder: str
+    topic: str
+    at: str
+    run_id: str
+    n: int
+
+    def index_values(self) -> dict[str, Any]:
+        """Return the values for SET_INDEX_KEYS."""
+        return {
+            ":shelf": self.status,
+            ":shelf_folder": _in_folder(self.status, self.folder),
+            ":shelf_topic": _on_topic(self.status, self.topic),
+            ":shelf_folder_topic": _in_folder_on_topic(self.status, self.folder, self.topic),
+            ":at_id": f"{self.at}#{self.run_id}#{self.n}",
+        }
+
+    def count(self, table: Table, *, images: int, size: int) -> Item:
+        """Return the action that adds to its folder's count of stored images and of their bytes.
+
+        Both are negative if an image leaves. A folder has sixteen counters, chosen by the image,
+        because the many images that arrive or leave at once would otherwise wait for each other.
+        """
+        counter = naming.run8(naming.image_id(self.run_id, self.n))[0]
+        return table.update(
+            ("folders", f"{self.folder}#{counter}"),
+            "ADD #pictures :pictures, #bytes :bytes",
+            values={":pictures": images, ":bytes": size},
+        )
+
+
+def _in_folder(status: str, folder: str) -> str:
+    return f"{status}#{folder}"
+
+
+def _on_topic(status: str, topic: str) -> str:
+    return f"{status}#{topic}"
+
+
+def _in_folder_on_topic(status: str, folder: str, topic: str) -> str:
+    # No folder's name has a line break.
+    return f"{status}#{folder}\n{topic}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryImage:
+    """An image in the gallery, or deleted from it. Micro-dollars; times ISO 8601 in UTC."""
 
     run_id: str
     n: int
-    status: str
+    status: Status
     key: str
     folder: str
     topic: str
@@ -43,90 +97,116 @@ class Shelved:
 
     @property
     def id(self) -> str:
-        """The picture's public id."""
-        return keys.picture_id(self.run_id, self.n)
+        """Return the image's public id."""
+        return naming.image_id(self.run_id, self.n)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """How many stored pictures a folder holds, and their bytes."""
+    """How many stored images a folder holds, and their bytes."""
 
     name: str
-    pictures: int
+    images: int
     bytes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which images are wanted; `since` is the oldest time."""
+
+    status: Status
+    folder: str | None = None
+    topic: str | None = None
+    since: str | None = None
+
+    @property
+    def index(self) -> Index:
+        """Return the index, with the value that just these images have."""
+        status, folder, topic = self.status, self.folder, self.topic
+        if folder is not None and topic is not None:
+            value = _in_folder_on_topic(status, folder, topic)
+            return Index("by_folder_topic", "shelf_folder_topic", value)
+        if folder is not None:
+            return Index("by_folder", "shelf_folder", _in_folder(status, folder))
+        if topic is not None:
+            return Index("by_topic", "shelf_topic", _on_topic(status, topic))
+        return Index("by_time", "shelf", status)
+
+
 class Gallery:
-    """What the table's indexes, made by Records, tell."""
+    """The gallery, read from the table's indexes."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def page(
-        self, *, status: str, folder: str | None, topic: str | None, after: str | None, since: str | None, limit: int
-    ) -> tuple[list[Shelved], str | None]:
-        """At most `limit` pictures of a shelf, newest first, and the cursor of the next page, None after the last.
+        self, wanted: Filter, *, after: str | None, limit: int
+    ) -> tuple[list[GalleryImage], str | None]:
+        """Return at most `limit` images, newest first, and the cursor of the next page, if any.
 
-        `after` is a cursor of an earlier page, `since` the oldest time that is wanted. Raises InputError for a cursor that is none.
+        `after` is the cursor of an earlier page. Raises InputError for an unknown cursor.
         """
-        index, key, value = _shelf(status, folder, topic)
         start = self._position(after) if after else None
-        if start and since and start["at_id"] <= since:
+        if start and wanted.since and start["at_id"] <= wanted.since:
             return [], None
-        items, more = self._table.page(index, key, value, since=since, start=start, limit=limit)
-        return [read(Shelved, item) for item in items], _cursor(items[-1]["at_id"]) if more else None
+        items, more = self._table.page(wanted.index, since=wanted.since, start=start, limit=limit)
+        images = [from_item(GalleryImage, item) for item in items]
+        return images, _cursor(items[-1]["at_id"]) if more else None
 
     def _position(self, cursor: str) -> Item:
-        """Where a page begins: after a picture that there is."""
+        """Return the keys of an image that exists, after which a page begins."""
         wrong = InputError("cursor", cursor, "the cursor of an earlier answer, unchanged")
         try:
             at_id = urlsafe_b64decode(cursor.encode()).decode()
         except (ValueError, binascii.Error):
             raise wrong from None
-        found = POSITION.fullmatch(at_id)
-        if not found or _cursor(at_id) != cursor:
+        match = POSITION.fullmatch(at_id)
+        if not match or _cursor(at_id) != cursor:
             raise wrong
-        start = {"pk": f"run#{found[2]}", "sk": f"image#{found[3]}"}
-        if self._table.get(start["pk"], start["sk"]) is None:
+        pk, sk = run_key(match[2], f"image#{match[3]}")
+        if self._table.get(pk, sk) is None:
             raise wrong
-        return start | {"at_id": at_id}
+        return {"pk": pk, "sk": sk, "at_id": at_id}
 
-    def find(self, picture_id: str) -> Shelved:
-        """One picture. Raises NotFoundError; and ConflictError where two runs have the same eight characters."""
-        found = self._table.query(f"picture#{picture_id}") if PICTURE_ID.fullmatch(picture_id) else []
+    def find(self, image_id: str) -> GalleryImage:
+        """Return one image.
+
+        Raises NotFoundError, and ConflictError if two runs share the id's eight characters.
+        """
+        matches = IMAGE_ID.fullmatch(image_id)
+        found = self._table.query(f"picture#{image_id}") if matches else []
         if len(found) > 1:
             runs = ", ".join(item["sk"] for item in found)
-            raise ConflictError(f"{picture_id} stands for pictures of several runs ({runs}): name the one you mean by image_key, in a run")
-        item = self._table.get(f"run#{found[0]['sk']}", f"image#{found[0]['n']}") if found else None
+            raise ConflictError(
+                f"{image_id} stands for pictures of several runs ({runs}): name the one you mean "
+                "by image_key, in a run"
+            )
+        key = run_key(found[0]["sk"], f"image#{found[0]['n']}") if found else None
+        item = self._table.get(*key) if key else None
         if item is None:
-            raise NotFoundError(f"there is no picture {picture_id!a}: ids look like 1f0c9a2e-1, as GET /images gives them")
-        return read(Shelved, item)
+            looks = "ids look like 1f0c9a2e-1, as GET /images gives them"
+            raise NotFoundError(f"there is no picture {image_id!a}: {looks}")
+        return from_item(GalleryImage, item)
 
     def folders(self) -> list[Folder]:
-        """All folders that hold pictures, by name."""
-        pictures: Counter[str] = Counter()
+        """Return all folders that hold images, by name."""
+        images: Counter[str] = Counter()
         size: Counter[str] = Counter()
         for item in self._table.query("folders"):
             name = item["sk"].rpartition("#")[0]
-            pictures[name] += item["pictures"]
+            images[name] += item["pictures"]
             size[name] += item["bytes"]
-        return [Folder(name=name, pictures=count, bytes=size[name]) for name, count in sorted(pictures.items()) if count > 0]
+        return [
+            Folder(name=name, images=count, bytes=size[name])
+            for name, count in sorted(images.items())
+            if count > 0
+        ]
 
     def prompts(self, run_ids: Iterable[str]) -> dict[str, PromptRecord]:
-        """The prompt records of up to 100 runs."""
-        items = self._table.get_many([(f"run#{run_id}", "prompt") for run_id in dict.fromkeys(run_ids)])
-        return {item["run_id"]: read(PromptRecord, item) for item in items}
-
-
-def _shelf(status: str, folder: str | None, topic: str | None) -> tuple[str, str, str]:
-    """The index, the name of its key and the value that just these pictures have."""
-    if folder is not None and topic is not None:
-        return "by_folder_topic", "shelf_folder_topic", shelves.of_folder_topic(status, folder, topic)
-    if folder is not None:
-        return "by_folder", "shelf_folder", shelves.of_folder(status, folder)
-    if topic is not None:
-        return "by_topic", "shelf_topic", shelves.of_topic(status, topic)
-    return "by_time", "shelf", status
+        """Return the prompt records of up to 100 runs."""
+        keys = [run_key(run_id, "prompt") for run_id in dict.fromkeys(run_ids)]
+        items = self._table.get_many(keys)
+        return {item["run_id"]: from_item(PromptRecord, item) for item in items}
 
 
 def _cursor(at_id: str) -> str:

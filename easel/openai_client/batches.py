@@ -1,24 +1,25 @@
-"""OpenAI's Batch API: a file of requests goes up, within a day a file of answers can be had, at half the price."""
+"""OpenAI's Batch API: a file of requests goes up, and within a day there is a file of answers.
+
+It takes half the price.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import IO, Any, Literal, TypeVar
 
 import httpx2
 import openai
 from openai import OpenAI
 
-from functions.adapters.openai_answers import MAX_BYTES, MAX_SILENCE_SECONDS
-from functions.adapters.openai_client import Account, Credential, credential
-from functions.adapters.openai_errors import translate
-from functions.errors import TransientError
-from functions.settings import settings
+from easel.contract.errors import TransientError
+from easel.openai_client.answers import MAX_BYTES, MAX_SILENCE_SECONDS
+from easel.openai_client.client import Account
+from easel.openai_client.errors import translate
 
 ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
-MAX_PICTURES = 200  # that one batch may hold
+MAX_IMAGES = 200  # that one batch may hold
 ENDED = ("completed", "failed", "expired", "cancelled")
 ORDER = "easel_order"  # the metadata by which a batch is found again
 CALL_SECONDS = 60.0
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedBatch:
-    """A batch at OpenAI as it stands; the files are None where there is none (yet)."""
+    """A batch at OpenAI as it is now; the files are None if there are none (yet)."""
 
     id: str
     status: str
@@ -37,71 +38,85 @@ class PlacedBatch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes."""
+        """Return whether nothing more comes."""
         return self.status in ENDED
 
 
 class OpenAIBatches:
-    """The batches of one account at one base URL."""
+    """The batches of one account."""
 
-    def __init__(self, credential: Credential, *, base_url: str | None) -> None:
-        self._account = Account(credential, base_url=base_url)
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def find(self, order: str, *, since: datetime) -> PlacedBatch | None:
-        """The batch that was created for an order, None where there is none. Looks at the account's batches back to `since`."""
+        """Return the batch that was created for an order, or None.
+
+        Looks at the account's batches back to `since`.
+        """
 
         def search(client: OpenAI) -> Any:
-            for batch in client.batches.list(limit=100, timeout=CALL_SECONDS):  # newest first, page by page
+            # Newest first, page by page.
+            for batch in client.batches.list(limit=100, timeout=CALL_SECONDS):
                 if (batch.metadata or {}).get(ORDER) == order:
                     return batch
                 if batch.created_at < since.timestamp():
                     return None
             return None
 
-        found = self._called(f"looking for the batch of order {order}", search)
+        found = self._call(f"looking for the batch of order {order}", search)
         return found and _placed(found)
 
     def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
-        """Upload the requests and have them done: this costs money, and more where it is done twice."""
+        """Upload the requests and have them done: this costs money, and again if done twice."""
         doing = f"creating the batch of order {order}"
 
         def upload(client: OpenAI) -> str:
             requests.seek(0)
-            return client.files.create(file=(f"{order}.jsonl", requests), purpose="batch", timeout=UPLOAD_SECONDS).id
+            file = (f"{order}.jsonl", requests)
+            return client.files.create(file=file, purpose="batch", timeout=UPLOAD_SECONDS).id
 
-        file = self._called(doing, upload)
+        file = self._call(doing, upload)
 
         def create(client: OpenAI) -> Any:
-            known = {ORDER: order}
             return client.batches.create(
-                input_file_id=file, endpoint=ENDPOINT, completion_window="24h", metadata=known, timeout=CALL_SECONDS
+                input_file_id=file,
+                endpoint=ENDPOINT,
+                completion_window="24h",
+                metadata={ORDER: order},
+                timeout=CALL_SECONDS,
             )
 
-        return _placed(self._called(doing, create))
+        return _placed(self._call(doing, create))
 
     def look(self, batch: str) -> PlacedBatch:
-        """A batch as it stands."""
-        return _placed(self._called(f"looking at batch {batch}", lambda client: client.batches.retrieve(batch, timeout=CALL_SECONDS)))
+        """Return a batch as it is now."""
+
+        def retrieve(client: OpenAI) -> Any:
+            return client.batches.retrieve(batch, timeout=CALL_SECONDS)
+
+        return _placed(self._call(f"looking at batch {batch}", retrieve))
 
     def lines(self, file: str) -> Iterator[bytes]:
-        """The lines of a file, one at a time as they arrive: it can be gigabytes long. Raises TransientError where it breaks off."""
-        doing = f"reading file {file}"
-        with _named(doing):
-            answer = self._account.call(
-                lambda client: client.files.with_streaming_response.content(
-                    file, timeout=httpx2.Timeout(CALL_SECONDS, read=MAX_SILENCE_SECONDS)
-                )
-            )
-            with answer as content:
-                yield from _split(content.iter_bytes(), doing=doing)
+        """Yield the lines of a file one at a time as they arrive: it can be gigabytes long.
 
-    def _called(self, doing: str, call: Callable[[OpenAI], T]) -> T:
-        with _named(doing):
+        Raises TransientError if it breaks off.
+        """
+        doing = f"reading file {file}"
+        timeout = httpx2.Timeout(CALL_SECONDS, read=MAX_SILENCE_SECONDS)
+
+        def download(client: OpenAI) -> Any:
+            return client.files.with_streaming_response.content(file, timeout=timeout)
+
+        with _translated(doing), self._account.call(download) as content:
+            yield from _split(content.iter_bytes(), doing=doing)
+
+    def _call(self, doing: str, call: Callable[[OpenAI], T]) -> T:
+        with _translated(doing):
             return self._account.call(call)
 
 
 @contextmanager
-def _named(doing: str) -> Iterator[None]:
+def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except (openai.OpenAIError, httpx2.HTTPError) as error:
@@ -109,7 +124,7 @@ def _named(doing: str) -> Iterator[None]:
 
 
 def _split(chunks: Iterator[bytes], *, doing: str) -> Iterator[bytes]:
-    """Bytes as they come, cut at line ends."""
+    """Yield bytes as they come, cut at line ends."""
     rest = bytearray()
     for chunk in chunks:
         start = len(rest)
@@ -125,10 +140,6 @@ def _split(chunks: Iterator[bytes], *, doing: str) -> Iterator[bytes]:
 
 
 def _placed(batch: Any) -> PlacedBatch:
-    return PlacedBatch(id=batch.id, status=batch.status, answers=batch.output_file_id, errors=batch.error_file_id)
-
-
-@cache
-def openai_batches() -> OpenAIBatches:
-    """Those of this stack's OpenAI account."""
-    return OpenAIBatches(credential(), base_url=settings().openai_base_url)
+    return PlacedBatch(
+        id=batch.id, status=batch.status, answers=batch.output_file_id, errors=batch.error_file_id
+    )

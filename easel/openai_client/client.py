@@ -1,26 +1,19 @@
-"""The openai package's client with this stack's credential as it stands now. It never retries by itself: Step Functions owns that."""
+"""One OpenAI account. The SDK never retries, but a short wait that OpenAI asks for is honoured."""
 
+import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+import httpx2
 import openai
 from openai import OpenAI
 
-from functions.adapters.api_key import api_key
-from functions.adapters.workload_identity import identity_token
-from functions.settings import settings
+from easel.contract.errors import RateLimitedError, RetryableError
+from easel.openai_client.credentials import Credential
+from easel.openai_client.errors import retry_after, translate
 
+MAX_WAITS = 3
 T = TypeVar("T")
-
-
-class Credential(Protocol):
-    """What OpenAI takes for the account: the key of a secret, or a token for a workload identity."""
-
-    def value(self) -> str:
-        """The credential as it is known. Raises EaselError."""
-
-    def refresh(self) -> str:
-        """The credential, fetched anew. Raises EaselError."""
 
 
 class Account:
@@ -31,15 +24,44 @@ class Account:
         self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
 
     def call(self, call: Callable[[OpenAI], T]) -> T:
-        """Call with the credential; where OpenAI refuses it, once more with a fresh one."""
+        """Call with the credential; if OpenAI refuses it, once more with a fresh one."""
         known = self._credential.value()
         try:
             return call(self._client.with_options(api_key=known))
         except openai.AuthenticationError:
-            # It may have been rotated, or withdrawn, since it was read: once with a fresh one, then it is final.
+            # It may have been rotated or withdrawn since it was read; the second refusal is final.
             return call(self._client.with_options(api_key=self._credential.refresh()))
 
+    def call_within(
+        self,
+        call: Callable[[OpenAI], T],
+        *,
+        end: float,
+        doing: str,
+        slow_down: Callable[[float | None], None] | None = None,
+    ) -> T:
+        """Call, and call again after a wait that OpenAI asks for, if the first was not paid.
 
-def credential() -> Credential:
-    """This stack's."""
-    return identity_token() if settings().workload_identity else api_key()
+        Half of the time until `end` (monotonic clock) stays for the call. `slow_down` is called
+        each time that OpenAI refuses the call for its rate, with the seconds to wait, if given.
+        Raises EaselError.
+        """
+        half, waits = (end - time.monotonic()) / 2, 0
+        while True:
+            try:
+                return self.call(call)
+            except (openai.OpenAIError, httpx2.HTTPError) as error:
+                translated, wait = translate(error, doing), retry_after(error)
+                if slow_down and isinstance(translated, RateLimitedError):
+                    slow_down(wait)
+                unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
+                fits = wait is not None and wait <= end - time.monotonic() - half
+                if waits == MAX_WAITS or not unpaid or wait is None or not fits:
+                    raise translated from error
+                waits += 1
+                time.sleep(wait)
+
+
+def seconds_until(end: float) -> float:
+    """Return the timeout of a call that ends at a moment of the monotonic clock."""
+    return max(1.0, end - time.monotonic())

@@ -1,4 +1,4 @@
-"""Every error of the openai package, named by type and code, never by its message; and whether it may have cost money."""
+"""openai's errors as Easel's, by type and code, never by message; and whether a call was paid."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -7,8 +7,9 @@ from typing import Any
 import httpx2
 import openai
 
-from functions import signals
-from functions.errors import (
+from easel.aws.observability import count, note
+from easel.contract import metric_names
+from easel.contract.errors import (
     AuthError,
     ConfigError,
     ContentRefusedError,
@@ -18,11 +19,11 @@ from functions.errors import (
     RateLimitedError,
     TransientError,
 )
-from functions.telemetry import count, note
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-# Says of itself that it failed or was never begun. 502, 504, 408 and 409 can hide a call that went through.
+# The service itself reports that it failed or never began. 502, 504, 408 and 409 can hide a call
+# that went through.
 CERTAINLY_UNPAID = frozenset({500, 503, 529})
 # These break before the request has left.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -30,93 +31,116 @@ MAPPED = "at OpenAI see that the service account is mapped to this function's ro
 
 
 def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
-    """The error of the tree that an error of openai, or of its transport while a body is read, stands for.
+    """Return Easel's error for one of openai, or of its transport while a body is read.
 
-    The call's line gets OpenAI's id of the request; refusals for the pace are counted.
+    The call's log line gets OpenAI's request id; refusals for the rate are counted.
     """
+    name = type(error).__name__
     if isinstance(error, httpx2.HTTPError):
-        return TransientError(f"{doing}: the answer broke off ({type(error).__name__})", possibly_paid=True)
+        return TransientError(f"{doing}: the answer broke off ({name})", possibly_paid=True)
     if isinstance(error, openai.APIStatusError):
         note(openai_request_id=error.request_id)
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
-        note(openai_request_id=None)  # that of an earlier try would lead astray
-        url, cause = error.request.url, error.__cause__ or error
-        said = f"{doing}: no answer from {url.scheme}://{url.netloc.decode()} ({type(cause).__name__})"
-        if isinstance(cause, httpx2.UnsupportedProtocol):
-            return ConfigError(f"{said}; openai_base_url has to begin with http:// or https://")
-        return TransientError(said, possibly_paid=not isinstance(cause, NOT_SENT))
+        return _by_connection(error, doing)
     if isinstance(error, openai.APIError):
-        return TransientError(f"{doing}: the answer makes no sense ({type(error).__name__})", possibly_paid=True)
-    return ConfigError(f"{doing}: the openai package refused the call ({type(error).__name__})")
+        return TransientError(f"{doing}: the answer makes no sense ({name})", possibly_paid=True)
+    return ConfigError(f"{doing}: the openai package refused the call ({name})")
 
 
 def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeError) -> EaselError:
-    """The error of the tree for one of the token exchange: a call that comes after it never left, so nothing was paid."""
-    said = "exchanging this function's identity for a token at OpenAI"
+    """Return Easel's error for the token exchange: the paid call after it never left."""
+    doing = "exchanging this function's identity for a token at OpenAI"
     if isinstance(error, openai.OAuthError):
+        answered = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
         return AuthError(
-            f"{said}: it answered {error.status_code} {_word(error.error) or ''}".rstrip()
-            + f"; {MAPPED}, and that openai_workload_identity names provider and account, then redrive"
+            f"{doing}: {answered}; {MAPPED}, and that openai_workload_identity names provider and "
+            "account, then redrive"
         )
-    # Of another answer than a token or a refusal the package tells no status: most are a server that is busy or down.
-    return TransientError(f"{said}: no token came ({type(error).__name__})")
+    # For any other answer the package reports no status: most are a server that is busy or down.
+    return TransientError(f"{doing}: no token came ({type(error).__name__})")
 
 
 def retry_after(error: Exception) -> float | None:
-    """The seconds that OpenAI asks to wait, None where it does not say: a number or a date (RFC 9110, 10.2.3)."""
-    said = error.response.headers.get("retry-after") if isinstance(error, openai.APIStatusError) else None
-    if said is None:
+    """Return the seconds that OpenAI asks to wait, or None (RFC 9110, 10.2.3)."""
+    if not isinstance(error, openai.APIStatusError):
         return None
-    if said.strip().isdecimal():
-        return float(said)
+    value = error.response.headers.get("retry-after")
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return None
 
 
 def may_mean_no_schema(error: openai.APIStatusError) -> bool:
-    """Whether a refused chat call may pass without `response_format`: compatible servers that lack it seldom name the field."""
-    param = _word(error.param) or ""
-    return _word(error.code) not in REFUSALS and (not param or param.startswith("response_format"))
+    """Return whether a refused chat call may pass without `response_format`.
+
+    Compatible servers that lack it seldom name the field.
+    """
+    param = _text(error.param) or ""
+    unnamed = not param or param.startswith("response_format")
+    return _text(error.code) not in REFUSALS and unnamed
+
+
+def _by_connection(error: openai.APIConnectionError, doing: str) -> EaselError:
+    note(openai_request_id=None)  # the id of an earlier try would lead astray
+    url, cause = error.request.url, error.__cause__ or error
+    where = f"{url.scheme}://{url.netloc.decode()}"
+    failed = f"{doing}: no answer from {where} ({type(cause).__name__})"
+    if isinstance(cause, httpx2.UnsupportedProtocol):
+        return ConfigError(f"{failed}; openai_base_url has to begin with http:// or https://")
+    return TransientError(failed, possibly_paid=not isinstance(cause, NOT_SENT))
 
 
 def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
-    code, status = _word(error.code), error.status_code
-    said = f"{doing}: OpenAI answered {status} {code or ''}".rstrip() + f" (request {error.request_id})"
+    code, status = _text(error.code), error.status_code
+    failed = f"{doing}: OpenAI answered {status} {code or ''}".rstrip()
+    failed += f" (request {error.request_id})"
     answer: EaselError
     if code in REFUSALS:
-        answer = ContentRefusedError(f"{said}; change the prompt", category=_category(error))
+        answer = ContentRefusedError(f"{failed}; change the prompt", category=_category(error))
     elif code in NO_CREDIT:
         answer = QuotaExhaustedError(
-            f"{said}: the account has no credit left; add some, then run again with the same request_id or redrive"
+            f"{failed}: the account has no credit left; add some, then run again with the same "
+            "request_id or redrive"
         )
     elif status == 401:
-        answer = AuthError(f"{said}: the key is not valid; set a new one with `make secret` (without a key: {MAPPED}), then redrive")
+        answer = AuthError(
+            f"{failed}: the key is not valid; set a new one with `make secret` (without a key: "
+            f"{MAPPED}), then redrive"
+        )
     elif status in (403, 404):
-        answer = ConfigError(f"{said}: the account may not use this model, or there is none of that name")
+        answer = ConfigError(
+            f"{failed}: the account may not use this model, or there is none of that name"
+        )
     elif status == 429:
         wait = retry_after(error)
-        count(signals.RATE_LIMITED)
-        answer = RateLimitedError(said if wait is None else f"{said}; it asks to wait {wait:g} s")
-    elif status in (408, 409) or status >= 500:
-        answer = TransientError(said, possibly_paid=status not in CERTAINLY_UNPAID)
-    else:
-        answer = InputError(
-            _word(error.param) or "the request", code or status, "what this model takes, see its page in OpenAI's documentation"
+        count(metric_names.RATE_LIMITED)
+        answer = RateLimitedError(
+            failed if wait is None else f"{failed}; it asks to wait {wait:g} s"
         )
+    elif status in (408, 409) or status >= 500:
+        answer = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
+    else:
+        allowed = "what this model takes, see its page in OpenAI's documentation"
+        answer = InputError(_text(error.param) or "the request", code or status, allowed)
     return answer
 
 
-def _word(said: object) -> str | None:
-    """A field of an error, where it is a text: servers differ."""
-    return said if isinstance(said, str) else None
+def _text(value: object) -> str | None:
+    """Return a field of an error if it is text: servers differ."""
+    return value if isinstance(value, str) else None
 
 
 def _category(error: openai.APIStatusError) -> str:
-    """OpenAI's own word for why: the first moderation category where it names one, else the code."""
+    """Return OpenAI's own word for the reason: the first moderation category, else the code."""
     body: Any = error.body if isinstance(error.body, dict) else {}
     details = body.get("moderation_details") or body.get("details")
     categories = details.get("categories") if isinstance(details, dict) else None
-    return str(categories[0]) if isinstance(categories, list) and categories else str(_word(error.code))
+    if isinstance(categories, list) and categories:
+        return str(categories[0])
+    return str(_text(error.code))

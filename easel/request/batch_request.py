@@ -1,65 +1,78 @@
-"""What a caller may say of a batch. The manifest is needed, all else is optional; anything wrong is an InputError."""
+"""What a caller may ask of a batch: one table. The manifest is required, all else optional."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
 
-from functions import keys
-from functions.errors import InputError
-from functions.request import check_fields, flag, safety_identifier, whole
-from functions.settings import Settings
+from easel.contract.errors import InputError
+from easel.contract.settings import BatchSettings
+from easel.request import names
+from easel.request.fields import (
+    Checked,
+    Flag,
+    Number,
+    Whole,
+    check_fields,
+    column,
+    drop_nulls,
+    table_of,
+)
+from easel.request.request import SAFETY_IDENTIFIER
+
+MOST_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class BatchRequest:
     """A checked start of a batch, complete with its defaults.
 
-    `version_id` is the manifest's version, None for the one that stands there now; `max_parallel_images` how many lines go on at once;
-    `economy` buys through OpenAI's Batch API, at half the price and within a day; `safety_identifier` is that of lines that say none.
+    `version_id` is None for the manifest's current version, `max_parallel_images` how many lines
+    run at once, `safety_identifier` that of the lines that have none.
     """
 
-    manifest: str
-    version_id: str | None
-    dry_run: bool
-    allow_partial: bool
-    economy: bool
-    max_parallel_images: int
-    tolerated_failure_percentage: float
-    safety_identifier: str | None
+    manifest: str = column(Checked(names.check_manifest, {}), "the key of a manifest")
+    version_id: str | None = column(
+        Checked(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),
+        "the manifest's version; else the latest",
+    )
+    dry_run: bool = column(Flag(), "check and price it, make nothing", default=False)
+    allow_partial: bool = column(
+        Flag(), "make as many lines as fit into the month's budget", default=False
+    )
+    economy: bool = column(Flag(), "at half the price, within a day", default=False)
+    max_parallel_images: int = column(
+        Whole(1, MOST_AT_ONCE), "at most the deployment's own", setting="max_parallel_images"
+    )
+    tolerated_failure_percentage: float = column(
+        Number(0, 100),
+        "how many lines may fail before the batch stops",
+        setting="tolerated_failure_percentage",
+    )
+    safety_identifier: str | None = column(SAFETY_IDENTIFIER, "whom the lines are for")
 
     @property
     def name(self) -> str:
-        """The batch's name."""
-        return keys.batch_name(self.manifest)
+        """Return the batch's name."""
+        return names.batch_name(self.manifest)
+
+    def of_manifest(self, key: str) -> "BatchRequest":
+        """Return the same request for the manifest that was found."""
+        return replace(self, manifest=key)
 
 
-FIELDS = tuple(field.name for field in fields(Asked))
+TABLE = table_of(BatchRequest)
+FIELDS = tuple(TABLE)
 
 
-def parse(raw: object, settings: Settings) -> Asked:
+def parse(raw: object, settings: BatchSettings) -> BatchRequest:
     """Check the input of a batch whole. Raises InputError."""
     if not isinstance(raw, dict):
-        raise InputError("the batch", raw, 'a JSON object, for example {"manifest": "batches/spring.jsonl"}')
+        example = 'a JSON object, for example {"manifest": "batches/spring.jsonl"}'
+        raise InputError("the batch", raw, example)
     check_fields(raw, FIELDS)
-    given = {name: value for name, value in raw.items() if value is not None}
-    keys.batch_name(given.get("manifest"))
-    version_id = given.get("version_id")
-    if version_id is not None and not (isinstance(version_id, str) and version_id):
-        raise InputError("version_id", version_id, "the id of one of the manifest's versions")
+    given = drop_nulls(raw)
+    names.check_manifest(given.get("manifest"))
+    values = {name: field.read(given, settings) for name, field in TABLE.items()}
     most = settings.max_parallel_images
-    return Asked(
-        manifest=given["manifest"],
-        version_id=version_id,
-        dry_run=flag(given, "dry_run"),
-        allow_partial=flag(given, "allow_partial"),
-        economy=flag(given, "economy"),
-        max_parallel_images=whole(given, "max_parallel_images", 1, most) or most,
-        tolerated_failure_percentage=_percentage(given, settings.tolerated_failure_percentage),
-        safety_identifier=safety_identifier(given),
-    )
-
-
-def _percentage(given: dict[str, Any], default: float) -> float:
-    value = given.get("tolerated_failure_percentage", default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise InputError("tolerated_failure_percentage", value, "a number from 0 to 100")
-    return float(value)
+    if values["max_parallel_images"] > most:
+        allowed = f"a whole number from 1 to {most}"
+        raise InputError("max_parallel_images", values["max_parallel_images"], allowed)
+    return BatchRequest(**values)

@@ -1,49 +1,81 @@
-"""What a request costs at most, before any of it is bought: the chat call, if there is one, and the pictures."""
+"""The upper bound of a run, before any of it is bought: the chat call, if any, and the images."""
 
 from dataclasses import dataclass
 from datetime import date
 
-from functions import models
-from functions.errors import ConfigError
-from functions.prompt import writing
-from functions.request import Request
-from functions.settings import Settings
+from easel.contract.errors import ConfigError
+from easel.contract.settings import RequestSettings
+from easel.request import models, prompt_text
+from easel.request.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the chat model is asked, and the upper bound of that call; micro-dollars, None where its price is unknown."""
+    """What the chat model is asked, and the upper bound of that call (None: price unknown)."""
 
     model: str
     user: str
     estimate_micro_usd: int | None
 
 
-def question(wanted: Request, topic: str, settings: Settings, *, today: date) -> Question | None:
-    """The question to the chat model, None where the caller gives the prompt. Raises ModelRetiredError or ConfigError (no known price)."""
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What a request buys: the question to the chat model, unless the prompt is given, and images.
+
+    Of the images, `prompt` is the text they are painted from, or None if it is not written yet.
+    """
+
+    request: Request
+    question: Question | None
+    prompt: str | None
+
+    def total(self, *, images: int | None = None, economy: bool = False) -> int | None:
+        """Return the upper bound in micro-dollars, or None if a price is unknown.
+
+        `images` is how many have to be bought, if it is not the request's count.
+        """
+        wanted = self.request
+        each = models.estimate_image(
+            wanted.model,
+            prompt=self.prompt,
+            size=wanted.size,
+            quality=wanted.quality,
+            economy=economy,
+        )
+        chat = self.question.estimate_micro_usd if self.question else 0
+        if each is None or chat is None:
+            return None
+        return chat + (wanted.count if images is None else images) * each
+
+    def with_prompt(self, text: str) -> "Quote":
+        """Return the quote once the prompt is written."""
+        return Quote(request=self.request, question=self.question, prompt=text)
+
+    def without_question(self, text: str) -> "Quote":
+        """Return the quote of the images alone, once the prompt is written and paid."""
+        return Quote(request=self.request, question=None, prompt=text)
+
+
+def quote(wanted: Request, topic: str, settings: RequestSettings, *, today: date) -> Quote:
+    """Return what a request buys.
+
+    Raises ModelRetiredError, or ConfigError for a chat model without a known price.
+    """
     if wanted.prompt:
-        return None
+        return Quote(request=wanted, question=None, prompt=wanted.prompt)
     model = settings.chat_model
     models.check_not_retired(model, today=today)
-    user = writing.user_message(wanted, topic=topic)
-    bound = models.estimate_chat(model, messages=writing.SYSTEM + user)
+    user = wanted.user_message(topic)
+    bound = models.estimate_chat(model, messages=prompt_text.SYSTEM + user)
     if bound is None and not settings.unpriced_models_allowed:
-        raise ConfigError(f"chat model {model!r} has no known price; set chat_model to another, or unpriced_models to allow")
-    return Question(model=model, user=user, estimate_micro_usd=bound)
-
-
-def estimate(
-    wanted: Request, question: Question | None, *, text: str | None = None, pictures: int | None = None, economy: bool = False
-) -> int | None:
-    """Upper bound of the run in micro-dollars, None where a price is unknown; `text` is the prompt, once it is written.
-
-    `pictures` is how many have to be bought, where that is not the request's count.
-    """
-    picture = models.estimate_image(wanted.model, prompt=text or wanted.prompt, size=wanted.size, quality=wanted.quality, economy=economy)
-    chat = question.estimate_micro_usd if question else 0
-    return None if picture is None or chat is None else chat + (wanted.count if pictures is None else pictures) * picture
+        raise ConfigError(
+            f"chat model {model!r} has no known price; set chat_model to another, or "
+            "unpriced_models to allow"
+        )
+    question = Question(model=model, user=user, estimate_micro_usd=bound)
+    return Quote(request=wanted, question=question, prompt=None)
 
 
 def dearest_topic(wanted: Request) -> str:
-    """The topic that makes the longest question, where the run's id has yet to choose."""
-    return max(writing.topics_of(wanted), key=lambda topic: len(writing.user_message(wanted, topic=topic).encode()))
+    """Return the topic that makes the longest question, for a run whose topic is not chosen yet."""
+    return max(wanted.possible_topics, key=lambda topic: len(wanted.user_message(topic).encode()))

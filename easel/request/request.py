@@ -1,252 +1,266 @@
-"""What a caller may say. Everything is optional, `{}` is a complete request; anything wrong is an InputError before a cent is spent."""
+"""What a caller may ask of a run: one table. `{}` is a complete request.
 
-import difflib
+Anything wrong is an InputError before a cent is spent.
+"""
+
 import hashlib
 import json
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import random
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from functions import keys, models
-from functions.errors import MISSING, ConfigError, InputError
-from functions.settings import Settings
+from easel.contract import naming
+from easel.contract.errors import MISSING, ConfigError, InputError
+from easel.contract.settings import RequestSettings
+from easel.request import models, names
+from easel.request.fields import (
+    Checked,
+    Choice,
+    Flag,
+    Text,
+    Texts,
+    Whole,
+    check_fields,
+    column,
+    describe,
+    drop_nulls,
+    table_of,
+)
 
+CREATE = ("create",)
 REMOVALS = ("delete_image", "delete_folder")
 RESTORES = ("restore_image", "restore_folder")
 BY_CLEANUP = (*REMOVALS, *RESTORES)
-ACTIONS = ("create", *BY_CLEANUP)
-OUTPUT_FORMATS = ("png", "jpeg", "webp")
-BACKGROUNDS = ("auto", "opaque", "transparent")
-MODERATIONS = ("auto", "low")
-TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # bidi embeddings, overrides and isolates
-MAX_TOPIC, MAX_STYLE, MAX_DESCRIPTION, MAX_PROMPT = 200, 200, 4_000, 32_000
-OWN_IDEA = "own idea"  # the topic of a picture whose caller gives a description or a prompt, and no topic
-MAX_SHOWN = 20
-MAX_TOPICS, MAX_COUNT, MAX_COMPRESSION = 100, 10, 100
-MAX_SAFETY_IDENTIFIER = 64  # OpenAI's own limit
-UNTOLD = ("request_id", "dry_run", "safety_identifier")  # what makes no other request of it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    """What the stack's settings say where the caller says nothing."""
-
-    folder_name: str
-    topics: tuple[str, ...]
-    model: str
-    region: str
-    unpriced_models_allowed: bool
+ACTIONS = (*CREATE, *BY_CLEANUP)
+ON_IMAGES = ("delete_image", "restore_image")
+IN_FOLDERS = (*CREATE, "delete_folder", "restore_folder")
+MAX_COUNT = 10
+OWN_IDEA = "own idea"  # the topic of an image with a description or a prompt, and no topic
+# These do not make it a different request.
+NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier")
+CHOICES = (
+    "folder_name",
+    "file_name",
+    "style",
+    "count",
+    "model",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "safety_identifier",
+)
+TOPIC = Text(200)
+SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A checked request, complete with its defaults. Of topic, description and prompt each may be absent."""
+    """A checked request, complete with its defaults."""
 
-    action: str
-    request_id: str | None
-    folder_name: str
-    topic: str | None
-    topics: tuple[str, ...]
-    description: str | None
-    prompt: str | None
-    style: str | None
-    count: int
-    model: str
-    size: str
-    quality: str
-    output_format: str
-    output_compression: int | None
-    background: str
-    moderation: str
-    safety_identifier: str | None
-    file_name: str
-    dry_run: bool
-    aws_region: str
-    image_key: str | None
-    confirm: bool
-    purge: bool
+    action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
+    request_id: str | None = column(
+        Checked(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
+        "the run's id, by default the execution's name; the same id again finishes that run and "
+        "pays only for what is missing",
+    )
+    folder_name: str = column(
+        Checked(
+            names.check_folder,
+            {"minLength": 1, "maxLength": 1024, "examples": ["campaign/spring"]},
+        ),
+        "the folder in the bucket, such as `campaign/spring`",
+        setting="folder_name",
+        actions=IN_FOLDERS,
+    )
+    topic: str | None = column(
+        TOPIC,
+        "what the image is about; by default one of `topics`, chosen randomly, and again the same "
+        "one in a retry",
+        actions=CREATE,
+    )
+    topics: tuple[str, ...] = column(
+        Texts(TOPIC, 100), "the list to choose a topic from", setting="topics", actions=CREATE
+    )
+    description: str | None = column(
+        Text(4_000), "your own idea; the chat model refines it", actions=CREATE
+    )
+    prompt: str | None = column(
+        Text(32_000),
+        "a finished prompt: painted as it is, with no chat call; not with description or style",
+        actions=CREATE,
+    )
+    style: str | None = column(Text(200), "a style for the chat model", actions=CREATE)
+    count: int = column(
+        Whole(1, MAX_COUNT),
+        "how many variations; each is an image with a price of its own",
+        default=1,
+        actions=CREATE,
+    )
+    model: str = column(Text(100), "an image model", setting="image_model", actions=CREATE)
+    size: str = column(
+        Checked(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
+        "`auto`, or width x height: divisible by 16, within 1:3 and 3:1, at most 3840x2160",
+        default="1024x1024",
+        actions=CREATE,
+    )
+    quality: str = column(
+        Choice(("auto", *models.QUALITIES)),
+        "`xhigh` and `max` only if the model has them",
+        default="medium",
+        actions=CREATE,
+    )
+    output_format: str = column(
+        Choice(("png", "jpeg", "webp")), "the image's format", default="png", actions=CREATE
+    )
+    output_compression: int | None = column(
+        Whole(0, 100), "with jpeg and webp; by default OpenAI's own", actions=CREATE
+    )
+    background: str = column(
+        Choice(("auto", "opaque", "transparent")),
+        "`transparent` with png and webp",
+        default="auto",
+        actions=CREATE,
+    )
+    moderation: str = column(
+        Choice(("auto", "low")), "how strictly OpenAI moderates", default="auto", actions=CREATE
+    )
+    safety_identifier: str | None = column(
+        SAFETY_IDENTIFIER,
+        "who the image is for, hashed by you: OpenAI gets it, so that one user's misuse is not "
+        "yours; the API and the page set it to whoever signed in",
+        actions=CREATE,
+    )
+    file_name: str = column(
+        Checked(names.check_file_name, {"minLength": 1, "maxLength": 1024}),
+        "a template of `{date} {time} {run8} {n} {topic}`",
+        default=names.DEFAULT_FILE_NAME,
+        actions=CREATE,
+    )
+    dry_run: bool = column(Flag(), "check and estimate, buy nothing", default=False, in_batch=False)
+    aws_region: str = column(Text(100), "only the stack's own", setting="region")
+    image_key: str | None = column(
+        Checked(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
+        "the image's key",
+        actions=ON_IMAGES,
+        in_batch=False,
+    )
+    confirm: bool = column(
+        Flag(), "with a delete: has to be true", default=False, actions=BY_CLEANUP, in_batch=False
+    )
+    purge: bool = column(
+        Flag(), "remove every version, for good", default=False, actions=REMOVALS, in_batch=False
+    )
 
     @property
     def target(self) -> str:
-        """What a delete or a restore is about: an image's key or a folder."""
+        """Return what a delete or a restore is about: an image's key or a folder."""
         return self.image_key or self.folder_name
 
+    @property
+    def possible_topics(self) -> tuple[str, ...]:
+        """Return the topics that a run may get: the caller's own, else those of the list."""
+        if self.topic:
+            return (self.topic,)
+        return (OWN_IDEA,) if self.description or self.prompt else self.topics
 
-def defaults(settings: Settings) -> Defaults:
-    """The stack's settings as a request's defaults."""
-    return Defaults(
-        folder_name=settings.folder_name,
-        topics=settings.topics,
-        model=settings.image_model,
-        region=settings.region,
-        unpriced_models_allowed=settings.unpriced_models_allowed,
-    )
+    def pick_topic(self, run_id: str) -> str:
+        """Choose a topic; the run id is the seed, so that a retry chooses the same."""
+        topics = self.possible_topics
+        return random.Random(run_id).choice(topics)  # noqa: S311 - not a secret
+
+    def user_message(self, topic: str) -> str:
+        """Return the request as the chat model sees it: data, never an instruction."""
+        wanted = {
+            "topic": None if topic == OWN_IDEA else topic,
+            "description": self.description,
+            "style": self.style,
+        }
+        given = {name: text for name, text in wanted.items() if text}
+        return json.dumps(given, ensure_ascii=False)
 
 
-FIELDS = tuple(field.name for field in fields(Request))
+TABLE = table_of(Request)
+FIELDS = tuple(TABLE)
 
 
-def parse(raw: object, defaults: Defaults, *, today: date) -> Request:
-    """Check a caller's input whole. Raises InputError, ModelRetiredError or ConfigError (a model with no known price)."""
+def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
+    """Check a caller's input whole.
+
+    Raises InputError, ModelRetiredError, or ConfigError for a model without a known price.
+    """
     if not isinstance(raw, dict):
-        raise InputError("the request", raw, 'a JSON object, for example {} or {"topic": "Sport"}')
+        example = 'a JSON object, for example {} or {"topic": "Sport"}'
+        raise InputError("the request", raw, example)
     check_fields(raw, FIELDS)
-    given = {name: value for name, value in raw.items() if value is not None}
-    action = _choice(given, "action", ACTIONS, "create")
-    if action == "create":
-        for name, actions in (("image_key", ("delete_image", "restore_image")), ("confirm", REMOVALS), ("purge", REMOVALS)):
-            if name in given:
-                raise InputError(name, described(given[name]), f"only with action {' or '.join(actions)}")
-        for name in ("description", "style"):
-            if name in given and "prompt" in given:
-                raise InputError(name, described(given[name]), "not together with prompt, which is painted as it is")
-    else:
-        _check_upkeep(given, action)
-    model = _text(given, "model", 100) or defaults.model
-    topics = _topics(given) or defaults.topics
-    topic = _text(given, "topic", MAX_TOPIC)
-    folder = keys.check_folder(given.get("folder_name", defaults.folder_name))
-    request = Request(
-        action=action,
-        request_id=keys.check_run_id(given["request_id"], field="request_id") if "request_id" in given else None,
-        folder_name=folder,
-        topic=topic,
-        topics=topics,
-        description=_text(given, "description", MAX_DESCRIPTION),
-        prompt=_text(given, "prompt", MAX_PROMPT),
-        style=_text(given, "style", MAX_STYLE),
-        count=whole(given, "count", 1, MAX_COUNT) or 1,
-        model=model,
-        size=models.check_size(given.get("size", "1024x1024")),
-        quality=_choice(given, "quality", ("auto", *models.QUALITIES), "medium"),
-        output_format=_choice(given, "output_format", OUTPUT_FORMATS, "png"),
-        output_compression=whole(given, "output_compression", 0, MAX_COMPRESSION),
-        background=_choice(given, "background", BACKGROUNDS, "auto"),
-        moderation=_choice(given, "moderation", MODERATIONS, "auto"),
-        safety_identifier=safety_identifier(given),
-        file_name=keys.check_file_name(
-            given.get("file_name", keys.DEFAULT_FILE_NAME), folder=folder, topics=(topic,) if topic else (*topics, OWN_IDEA)
-        ),
-        dry_run=flag(given, "dry_run"),
-        aws_region=_choice(given, "aws_region", (defaults.region,), defaults.region),
-        image_key=keys.check_image_key(given["image_key"]) if "image_key" in given else None,
-        confirm=flag(given, "confirm"),
-        purge=flag(given, "purge"),
-    )
-    if action == "create":
-        _check_model(request, defaults, today=today)
+    given = drop_nulls(raw)
+    _check_action(given, TABLE["action"].read(given, settings))
+    request = Request(**{name: field.read(given, settings) for name, field in TABLE.items()})
+    if request.aws_region != settings.region:
+        allowed = f"{settings.region} (bucket and stack live in one region)"
+        raise InputError("aws_region", request.aws_region, allowed)
+    topics = (request.topic,) if request.topic else (*request.topics, OWN_IDEA)
+    names.check_key_length(request.folder_name, request.file_name, topics=topics)
+    if request.action == "create":
+        _check_model(request, settings, today=today)
     return request
 
 
-def check_fields(raw: dict[str, Any], known: Sequence[str]) -> None:
-    """Raise InputError for a field that there is not, with the one that may be meant."""
-    for name, value in raw.items():
-        if name not in known:
-            near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(str(name), known, 1))
-            raise InputError(str(name), described(value), f"no such field, only {', '.join(known)}{near}")
-
-
 def digest(raw: dict[str, Any]) -> str:
-    """What tells two requests apart under one run id: everything that the caller said but the id itself, `dry_run` and for whom."""
-    said = {name: value for name, value in raw.items() if name not in UNTOLD and value is not None}
+    """Return what tells two requests under one run id apart.
+
+    It covers all fields but the id itself, `dry_run`, and whom the image is for.
+    """
+    said = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _check_upkeep(given: dict[str, Any], action: str) -> None:
-    needed = "image_key" if action.endswith("_image") else "folder_name"
-    if needed not in given:
-        raise InputError(needed, MISSING, f"{action} needs it")
-    allowed = ("action", "request_id", "aws_region", "dry_run", "confirm", needed, *(("purge",) if action in REMOVALS else ()))
+def choices(request: Request) -> dict[str, Any]:
+    """Return what later steps need of a request: the run's first execution fixes it."""
+    return {name: getattr(request, name) for name in CHOICES}
+
+
+def _check_action(given: dict[str, Any], action: str) -> None:
+    """Raise InputError for a field that the action does not take, or needs and does not have."""
+    if action != "create":
+        needed = "image_key" if action in ON_IMAGES else "folder_name"
+        if needed not in given:
+            raise InputError(needed, MISSING, f"{action} needs it")
     for name, value in given.items():
-        if name not in allowed:
-            raise InputError(name, described(value), f"not with action {action}")
+        takes = TABLE[name].actions
+        if takes and action not in takes:
+            only = f"only with action {' or '.join(takes)}"
+            allowed = only if action == "create" else f"not with action {action}"
+            raise InputError(name, describe(value), allowed)
+    if "prompt" in given:
+        for name in ("description", "style"):
+            if name in given:
+                allowed = "not together with prompt, which is painted as it is"
+                raise InputError(name, describe(given[name]), allowed)
     # A restore takes nothing away, so it needs no confirmation.
-    if action in REMOVALS and given.get("confirm") is not True and given.get("dry_run") is not True:
-        raise InputError(
-            "confirm", given.get("confirm", MISSING), f"true, since {action} takes pictures away; or dry_run: true to see what would go"
-        )
+    sure = given.get("confirm") is True or given.get("dry_run") is True
+    if action in REMOVALS and not sure:
+        allowed = f"true, since {action} takes pictures away; or dry_run: true to see what would go"
+        raise InputError("confirm", given.get("confirm", MISSING), allowed)
 
 
-def _check_model(request: Request, defaults: Defaults, *, today: date) -> None:
+def _check_model(request: Request, settings: RequestSettings, *, today: date) -> None:
     models.check_not_retired(request.model, today=today)
     price = models.image_price(request.model)
-    if price is None and not defaults.unpriced_models_allowed:
+    if price is None and not settings.unpriced_models_allowed:
         raise ConfigError(
-            f"model {request.model!r} has no known price, so the monthly cap cannot hold; use another model, "
-            "or deploy with -c unpriced_models=allow, which lifts the cap for it"
+            f"model {request.model!r} has no known price, so the monthly cap cannot hold; use "
+            "another model, or deploy with -c unpriced_models=allow, which lifts the cap for it"
         )
     if price and request.quality != "auto" and request.quality not in price.effort:
-        raise InputError("quality", request.quality, f"{request.model} makes auto, {', '.join(price.effort)}")
+        allowed = f"{request.model} makes auto, {', '.join(price.effort)}"
+        raise InputError("quality", request.quality, allowed)
     if request.background == "transparent" and request.output_format == "jpeg":
-        raise InputError("background", "transparent", "auto or opaque with output_format jpeg, which has no transparency")
+        allowed = "auto or opaque with output_format jpeg, which has no transparency"
+        raise InputError("background", "transparent", allowed)
     if request.output_compression is not None and request.output_format == "png":
-        raise InputError("output_compression", request.output_compression, "only with output_format jpeg or webp: a png loses nothing")
-
-
-def _text(given: dict[str, Any], name: str, limit: int) -> str | None:
-    if name not in given:
-        return None
-    value = given[name]
-    if not isinstance(value, str) or not value.strip() or len(value) > limit or not _is_clean(value):
-        raise InputError(name, described(value), f"text of 1 to {limit:,} characters, not blank, without control or bidi characters")
-    return value.strip()
-
-
-def safety_identifier(given: dict[str, Any]) -> str | None:
-    """What stands for the end user, None where it is not given. Raises InputError, which does not show it."""
-    try:
-        return _text(given, "safety_identifier", MAX_SAFETY_IDENTIFIER)
-    except InputError:
-        allowed = f"1 to {MAX_SAFETY_IDENTIFIER} characters that stand for the end user, hashed"
-        raise InputError("safety_identifier", "something else", allowed) from None
-
-
-def _topics(given: dict[str, Any]) -> tuple[str, ...]:
-    if "topics" not in given:
-        return ()
-    value = given["topics"]
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_TOPICS:
-        raise InputError("topics", value, f"a list of 1 to {MAX_TOPICS} topics")
-    return tuple(str(_text({"topics": topic if topic is not None else ""}, "topics", MAX_TOPIC)) for topic in value)
-
-
-def whole(given: dict[str, Any], name: str, least: int, most: int) -> int | None:
-    """A whole number of a caller's, None where it is not given. Raises InputError."""
-    if name not in given:
-        return None
-    value = given[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(name, value, f"a whole number from {least} to {most}")
-    return value
-
-
-def _choice(given: dict[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
-    value = given.get(name, default)
-    if not isinstance(value, str) or value not in allowed:
-        only = " (bucket and stack live in one region)" if name == "aws_region" else ""
-        raise InputError(name, value, " | ".join(allowed) + only)
-    return value
-
-
-def flag(given: dict[str, Any], name: str) -> bool:
-    """A caller's yes or no; no where it is not given. Raises InputError."""
-    value = given.get(name, False)
-    if not isinstance(value, bool):
-        raise InputError(name, value, "true or false")
-    return value
-
-
-def described(value: object) -> object:
-    """A caller's value for an error, which ends up in logs: longer words of his own stay out of it, but for what is wrong in them."""
-    if not isinstance(value, str) or len(value) <= MAX_SHOWN:
-        return value
-    odd = sorted({f"U+{ord(c):04X}" for c in value if not _is_clean(c)})
-    return f"a text of {len(value):,} characters" + (f" with {', '.join(odd)}" if odd else "")
-
-
-def _is_clean(text: str) -> bool:
-    # Line breaks and tabs are a caller's own, as are joiners and direction marks; other control characters, lone surrogates, and what
-    # turns the direction of the text after it, are somebody's accident or trick.
-    return not any((unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in TURNING for c in text)
+        allowed = "only with output_format jpeg or webp: a png loses nothing"
+        raise InputError("output_compression", request.output_compression, allowed)

@@ -1,5 +1,13 @@
-"""The HTTP API and the page. It reads, and starts the state machine; it pays for nothing and touches no picture itself.
+"""The HTTP API and the page. It reads, and starts the state machines; it buys and deletes nothing.
 
-routes     every route with its scope         runs, batches, images, folders, estimates   what answers them
-answers    the shapes of the answers          problems   the shape of the errors  files   the page and the description
+routes    every route with its scope
+runs, batches, images, folders, estimates   what answers them
+views     how executions and records are shown
+schemas   the shapes of the answers
+problems  errors, as the API returns them
+page      the page's files, its settings, and the API's description
+openapi   the description itself
+caller    who calls, and the body of the call
+links     presigned links to images and for manifests
+services  what the routes talk to
 """

@@ -1,4 +1,7 @@
-"""Folders: what they hold, delete and undo. Their names go by query or body, since a slash in a path would route elsewhere."""
+"""Folders: what they hold, delete and undo.
+
+Their names are in the query or the body, since a slash in a path would route elsewhere.
+"""
 
 from typing import Annotated
 
@@ -6,46 +9,60 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions import keys
-from functions.api import answers, incoming
-from functions.api.outside import given
+from easel.contract.errors import MISSING, InputError, NotFoundError
+from easel.request.names import check_folder
+from functions.api import schemas
+from functions.api.caller import check_parameters, read_body
 from functions.api.runs import begin
-from functions.errors import MISSING, InputError, NotFoundError
+from functions.api.services import services_of
 
 router = APIGatewayHttpRouter()
 
 
 @router.get("/folders")
-def list_folders() -> answers.Folders:
+def list_folders() -> schemas.Folders:
     """All folders that hold pictures, with their count and bytes."""
-    outside = given(router)
-    incoming.check_parameters(router.current_event)
-    found = [answers.Folder(name=folder.name, count=folder.pictures, bytes=folder.bytes) for folder in outside.gallery.folders()]
-    return answers.Folders(folders=found)
+    services = services_of(router)
+    check_parameters(router.current_event)
+    folders = [
+        schemas.Folder(name=folder.name, count=folder.images, bytes=folder.bytes)
+        for folder in services.gallery.folders()
+    ]
+    return schemas.Folders(folders=folders)
 
 
 @router.delete("/folders")
 def delete_folder(
     name: Annotated[str, Query(min_length=1, max_length=1024)],
-    confirm: Annotated[str | None, Query(description="has to be true, since a whole folder goes")] = None,
-) -> Response[answers.Run]:
-    """Delete the pictures of a folder and of those below it, which can be undone. The run that does it is the answer."""
-    incoming.check_parameters(router.current_event, "name", "confirm")
-    folder = keys.check_folder(name, field="name")
+    confirm: Annotated[
+        str | None, Query(description="has to be true, since a whole folder goes")
+    ] = None,
+) -> Response[schemas.Run]:
+    """Delete the pictures of a folder and of those below it. The run that does it is the answer.
+
+    It can be undone.
+    """
+    services = services_of(router)
+    check_parameters(router.current_event, "name", "confirm")
+    folder = check_folder(name, "name")
     if confirm != "true":
-        raise InputError("confirm", MISSING if confirm is None else confirm, "true, since all pictures in the folder go")
-    outside = given(router)
-    if not any(known.name == folder or known.name.startswith(f"{folder}/") for known in outside.gallery.folders()):
-        raise NotFoundError(f"there is no folder {folder!a} with pictures in it: GET /folders gives their names")
-    return begin({"action": "delete_folder", "folder_name": folder, "confirm": True}, outside)
+        given = MISSING if confirm is None else confirm
+        raise InputError("confirm", given, "true, since all pictures in the folder go")
+    names = [known.name for known in services.gallery.folders()]
+    if not any(known == folder or known.startswith(f"{folder}/") for known in names):
+        raise NotFoundError(
+            f"there is no folder {folder!a} with pictures in it: GET /folders gives their names"
+        )
+    wanted = {"action": "delete_folder", "folder_name": folder, "confirm": True}
+    return begin(wanted, services)
 
 
 @router.post("/folders/restore")
-def restore_folder() -> Response[answers.Run]:
+def restore_folder() -> Response[schemas.Run]:
     """Undo the delete of a folder that has ended. The run that does it is the answer."""
-    asked = incoming.body(router.current_event)
-    for name, value in asked.items():
+    body = read_body(router.current_event)
+    for name, value in body.items():
         if name != "name":
             raise InputError(name, value, "no such field, only name")
-    folder = keys.check_folder(asked.get("name", MISSING), field="name")
-    return begin({"action": "restore_folder", "folder_name": folder}, given(router))
+    folder = check_folder(body.get("name", MISSING), "name")
+    return begin({"action": "restore_folder", "folder_name": folder}, services_of(router))

@@ -1,63 +1,169 @@
-"""Links to pictures, which need no sign-in and die at a told time. They are signed as the reader, who may read pictures alone."""
+"""Presigned links, which need no sign-in and expire at a known time.
+
+They are signed with the credentials of a role of its own, whose session has a known end. The
+credentials of a function in Lambda may expire at any time, and a link expires with the credentials
+that signed it.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from functions import keys
-from functions.adapters import aws
-from functions.adapters.signing import Signer
-from functions.settings import api_settings, settings
+import boto3
+from botocore.config import Config
 
-LINK_SECONDS = 30 * 60
+from easel.aws.client import translate_errors
+from easel.contract import naming
+from easel.contract.batch_messages import described
+
+SESSION_SECONDS = 60 * 60  # the longest that a role may have which another role assumes
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html
+MAX_LINK_SECONDS = 7 * 24 * 60 * 60
+READ_SECONDS = 30 * 60
+UPLOAD_SECONDS = 15 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureLinks:
-    """Links to a picture, to its thumbnail, and to the picture as a file to keep; all die at `expires_at` (ISO 8601 in UTC)."""
+class Links:
+    """Links that need no sign-in. They expire at expires_at."""
 
     picture: str
     thumbnail: str
-    download: str
-    expires_at: str
+    download: str = described("the picture as a file to keep")
+    expires_at: datetime
 
 
-class Links:
-    """Links to the pictures of one bucket."""
+@dataclass(frozen=True, kw_only=True)
+class UploadLink:
+    """Where a manifest is put by HTTP's PUT, until it expires."""
+
+    key: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """Whose links these are: the role that signs, its session's name, and a bucket's region."""
+
+    role: str
+    session: str
+    bucket: str
+    region: str
+
+
+class Signer:
+    """Signs links to one bucket.
+
+    The role's session is renewed before a link of so many `seconds` could outlive it.
+    """
 
     def __init__(
-        self,
-        sts: Any,
-        *,
-        role: str,
-        bucket: str,
-        region: str,
-        seconds: int = LINK_SECONDS,
-        clock: Callable[[], float] = time.time,
+        self, sts: Any, signing: Signing, *, seconds: int, clock: Callable[[], float] = time.time
     ) -> None:
-        self._signer = Signer(sts, role=role, session="links", bucket=bucket, region=region, seconds=seconds, clock=clock)
+        self._sts = sts
+        self._signing = signing
+        self._seconds = min(seconds, SESSION_SECONDS, MAX_LINK_SECONDS)
+        self._clock = clock
+        self._client: Any = None
+        self._session_end = 0.0
 
-    def of(self, key: str) -> PictureLinks:
-        """The links of a stored picture. Raises StorageBusyError or StorageDeniedError where no session can be had."""
+    def lifetime(self) -> tuple[int, datetime]:
+        """Return how many seconds a link lives that is signed now, and when it expires.
+
+        Raises StorageBusyError or StorageDeniedError if there is no session.
+        """
+        now = self._clock()
+        if self._client is None or self._session_end - now < self._seconds:
+            self._renew()
+        seconds = min(self._seconds, int(self._session_end - now))
+        return seconds, datetime.fromtimestamp(int(now) + seconds, UTC)
+
+    def sign(self, call: str, key: str, seconds: int, **more: str) -> str:
+        """Return a link for one call of S3 on one key, once the lifetime is known."""
+        return self._sign(self._client, call, {"Key": key, **more}, seconds)
+
+    @cached_property
+    def origin(self) -> str:
+        """Return where all links lead: scheme, host and port. Calls nobody."""
+        nobody = self._s3("none", "none", "none")
+        address = urlsplit(self._sign(nobody, "get_object", {"Key": "any"}, 1))
+        return f"{address.scheme}://{address.netloc}"
+
+    def _sign(self, client: Any, call: str, parameters: dict[str, str], seconds: int) -> str:
+        parameters = {"Bucket": self._signing.bucket, **parameters}
+        with translate_errors("signing a link"):
+            url = client.generate_presigned_url(call, Params=parameters, ExpiresIn=seconds)
+        return str(url)
+
+    def _renew(self) -> None:
+        session = self._signing.session
+        with translate_errors(f"taking on the role for {session}"):
+            answer = self._sts.assume_role(
+                RoleArn=self._signing.role,
+                RoleSessionName=session,
+                DurationSeconds=SESSION_SECONDS,
+            )
+        given = answer["Credentials"]
+        self._client = self._s3(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        )
+        self._session_end = given["Expiration"].timestamp()
+
+    def _s3(self, access_key: str, secret_key: str, token: str) -> Any:
+        # Links lead straight to the bucket in its own region: from elsewhere S3 redirects at
+        # first, and the signature would not fit.
+        options: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+        return boto3.client(
+            "s3",
+            region_name=self._signing.region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=token,
+            config=Config(signature_version="s3v4", s3=options),
+        )
+
+
+class ImageLinks:
+    """Links to the images of one bucket, signed by a role that may only read images."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    def of(self, key: str) -> Links:
+        """Return the links of a stored image. Raises StorageBusyError or StorageDeniedError."""
         seconds, expires_at = self._signer.lifetime()
-        name, sign = quote(key.rpartition("/")[2]), self._signer.sign
-        return PictureLinks(
+        sign, name = self._signer.sign, quote(key.rpartition("/")[2])
+        as_file = f"attachment; filename*=UTF-8''{name}"
+        return Links(
             picture=sign("get_object", key, seconds),
-            thumbnail=sign("get_object", keys.thumbnail(key), seconds),
-            download=sign("get_object", key, seconds, ResponseContentDisposition=f"attachment; filename*=UTF-8''{name}"),
+            thumbnail=sign("get_object", naming.thumbnail(key), seconds),
+            download=sign("get_object", key, seconds, ResponseContentDisposition=as_file),
             expires_at=expires_at,
         )
 
     @property
     def origin(self) -> str:
-        """Where all links lead, for the page's content policy: scheme, host and port. Asks nobody."""
+        """Return where all links lead, for the page's content policy."""
         return self._signer.origin
 
 
-@cache
-def links() -> Links:
-    """Those of this stack's bucket."""
-    return Links(aws.client("sts"), role=api_settings().reader_role, bucket=settings().bucket, region=settings().region)
+class UploadLinks:
+    """Links to which manifests are put, signed by a role that may only put manifests."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    def of(self, name: str, ending: str) -> UploadLink:
+        """Return the link for one batch's manifest, for that key alone.
+
+        Raises StorageBusyError or StorageDeniedError.
+        """
+        key = naming.batch_manifest(name, ending)
+        seconds, expires_at = self._signer.lifetime()
+        url = self._signer.sign("put_object", key, seconds)
+        return UploadLink(key=key, url=url, expires_at=expires_at)

@@ -1,4 +1,7 @@
-"""What is read in a browser: the page, its settings, and the API's description. Public, and nothing in it is secret."""
+"""What a browser reads: the page, its settings, and the API's description.
+
+It is public, and nothing in it is secret.
+"""
 
 import gzip
 import hashlib
@@ -14,19 +17,36 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.api import document
-from functions.api.outside import Outside, given
+from easel.contract.errors import NotFoundError
+from easel.request.request import TABLE
+from functions.api import openapi
 from functions.api.routes import READ, WRITE
-from functions.errors import NotFoundError
+from functions.api.runs import BODY_FIELDS
+from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
-# Files are no part of the description.
+# Files are not part of the description.
 PLAIN: dict[str, Any] = {"include_in_schema": False, "enable_validation": False}
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).resolve().parents[2] / "web"
 VIEWER = Path(swagger_ui.__file__).parent
-DOCS = {file.name: file for file in (WEB / "docs" / "start.js", VIEWER / "swagger-ui-bundle.min.js", VIEWER / "swagger-ui.min.css")}
+DOCS = {
+    file.name: file
+    for file in (
+        WEB / "docs" / "start.js",
+        VIEWER / "swagger-ui-bundle.min.js",
+        VIEWER / "swagger-ui.min.css",
+    )
+}
 TEXT = ("text/", "application/json", "image/svg+xml")
 YEAR = 365 * 24 * 3600
+# The limits of a field as the page names them, by their names in JSON Schema.
+LIMITS = {
+    "maxLength": "max_length",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "enum": "choices",
+    "default": "default",
+}
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -40,7 +60,7 @@ mimetypes.add_type("image/svg+xml", ".svg")
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file as it goes over the wire: compressed where that helps."""
+    """A file as it goes over the wire: compressed if that helps."""
 
     content_type: str
     plain: bytes
@@ -50,56 +70,68 @@ class File:
 
 @router.get("/", **PLAIN)
 def index() -> Response[str]:
-    """The page."""
-    return _sent(_file(WEB / "index.html"), policy=_page_policy(given(router)))
+    """Return the page."""
+    services = services_of(router)
+    policy = _policy(
+        script="'self'",
+        style="'self'",
+        img=f"'self' {services.image_links.origin}",
+        connect=f"'self' {services.api.sign_in_url}",
+    )
+    return _send(_file(WEB / "index.html"), policy=policy)
 
 
 @router.get("/web/.+", **PLAIN)
 def web_file() -> Response[str]:
-    """The page's scripts, styles and pictures."""
+    """Return one of the page's scripts, styles and pictures."""
     file = router.current_event.path.removeprefix("/web/")
     if file not in _names():
         raise NotFoundError(f"there is no file web/{file!a}")
     # A vendored file has its version in its path.
-    return _sent(_file(WEB / file), seconds=YEAR if file.startswith("vendor/") else 0)
+    return _send(_file(WEB / file), seconds=YEAR if file.startswith("vendor/") else 0)
 
 
 @router.get("/config.json", **PLAIN)
 def config() -> Response[str]:
-    """What the page has to know before anybody has signed in."""
-    return _sent(_packed(json.dumps(page_config(given(router))).encode(), "application/json"))
+    """Return what the page has to know before anybody has signed in."""
+    body = json.dumps(page_config(services_of(router))).encode()
+    return _send(_pack(body, "application/json"))
 
 
 @router.get("/openapi.json", **PLAIN)
-def openapi() -> Response[str]:
-    """The API's description."""
-    return _sent(_description(router.api_resolver))
+def description() -> Response[str]:
+    """Return the API's description."""
+    return _send(_description(router.api_resolver))
 
 
 @router.get("/docs", **PLAIN)
 def docs() -> Response[str]:
-    """The description for people."""
+    """Return the page that shows the description."""
     # The viewer sets styles from its scripts, and has its icons in its stylesheet.
-    policy = _policy(script="'self'", style="'self' 'unsafe-inline'", img="'self' data:", connect="'self'")
-    return _sent(_file(WEB / "docs" / "index.html"), policy=policy)
+    style = "'self' 'unsafe-inline'"
+    policy = _policy(script="'self'", style=style, img="'self' data:", connect="'self'")
+    return _send(_file(WEB / "docs" / "index.html"), policy=policy)
 
 
 @router.get("/docs/<file>", **PLAIN)
 def docs_file(file: str) -> Response[str]:
-    """The viewer's own files, which Powertools brings."""
+    """Return one of the viewer's own files, which Powertools brings."""
     if file not in DOCS:
         raise NotFoundError(f"there is no file docs/{file!a}")
-    return _sent(_file(DOCS[file]), seconds=3600)
+    return _send(_file(DOCS[file]), seconds=3600)
 
 
-def page_config(outside: Outside) -> dict[str, Any]:
-    """Where to sign in, and whence pictures come. The sign-in's addresses stand here, since its discovery document names AWS's own."""
-    region, sign_in = outside.settings.region, outside.api.sign_in_url
-    issuer = f"https://cognito-idp.{region}.amazonaws.com/{outside.api.user_pool}"
+def page_config(services: ApiServices) -> dict[str, Any]:
+    """Return where to sign in, where images come from, and the limits of a request's fields.
+
+    The sign-in's addresses are here because its discovery document names AWS's own.
+    """
+    region, sign_in = services.storage.region, services.api.sign_in_url
+    issuer = f"https://cognito-idp.{region}.amazonaws.com/{services.api.user_pool}"
     return {
         "sign_in": {
             "authority": issuer,
-            "client_id": outside.api.page_client,
+            "client_id": services.api.page_client,
             "scope": f"openid {READ} {WRITE}",
             "metadata": {
                 "issuer": issuer,
@@ -110,25 +142,26 @@ def page_config(outside: Outside) -> dict[str, Any]:
                 "jwks_uri": f"{issuer}/.well-known/jwks.json",
             },
         },
-        "page_url": outside.api.page_url,
-        "images_origin": outside.links.origin,
+        "page_url": services.api.page_url,
+        "images_origin": services.image_links.origin,
         "sign_in_origin": sign_in,
         "region": region,
+        "request": {name: _limits(TABLE[name].schema()) for name in BODY_FIELDS},
     }
 
 
-def _page_policy(outside: Outside) -> str:
-    known = page_config(outside)
-    return _policy(script="'self'", style="'self'", img=f"'self' {known['images_origin']}", connect=f"'self' {known['sign_in_origin']}")
+def _limits(schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: schema[key] for key, name in LIMITS.items() if key in schema}
 
 
 def _policy(**sources: str) -> str:
     allowed = "; ".join(f"{kind}-src {where}" for kind, where in sources.items())
-    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    rest = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return f"default-src 'none'; {allowed}; {rest}"
 
 
-def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Response[str]:
-    """A file, or 304 where the browser has it already."""
+def _send(file: File, *, seconds: int = 0, policy: str | None = None) -> Response[str]:
+    """Return a file, or 304 if the browser has it already."""
     headers: dict[str, str | list[str]] = {
         **SAFE,
         "ETag": file.etag,
@@ -136,12 +169,12 @@ def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": policy or "default-src 'none'; frame-ancestors 'none'",
     }
-    asked = router.current_event.headers
-    if file.etag in asked.get("if-none-match", ""):
+    given = router.current_event.headers
+    if file.etag in given.get("if-none-match", ""):
         return Response(status_code=304, body="", headers=headers)
-    packed = file.packed if "gzip" in asked.get("accept-encoding", "") else None
+    packed = file.packed if "gzip" in given.get("accept-encoding", "") else None
     headers |= {"Content-Encoding": "gzip"} if packed else {}
-    # As bytes, Powertools would put what says that it is JSON into JSON once more.
+    # Powertools would encode bytes that claim to be JSON as JSON once more.
     body = b64encode(packed or file.plain).decode()
     answer = Response(status_code=200, content_type=file.content_type, body=body, headers=headers)
     answer.base64_encoded = True
@@ -150,20 +183,22 @@ def _sent(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file())
+    files = (path for path in WEB.rglob("*") if path.is_file())
+    return frozenset(path.relative_to(WEB).as_posix() for path in files)
 
 
 @cache
 def _file(path: Path) -> File:
-    return _packed(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return _pack(path.read_bytes(), content_type)
 
 
 @cache
 def _description(resolver: Any) -> File:
-    return _packed(json.dumps(document.described(resolver)).encode(), "application/json")
+    return _pack(json.dumps(openapi.describe(resolver)).encode(), "application/json")
 
 
-def _packed(plain: bytes, content_type: str) -> File:
+def _pack(plain: bytes, content_type: str) -> File:
     packs = content_type.startswith(TEXT)
     return File(
         content_type=f"{content_type}; charset=utf-8" if packs else content_type,

@@ -1,4 +1,4 @@
-"""Every route of the API, in one place: the stack makes the gateway's routes from it, the handler answers them."""
+"""Every route of the API: the stack makes the gateway's routes from them."""
 
 READ, WRITE = "easel/read", "easel/write"
 
@@ -24,5 +24,5 @@ DATA = (
 )
 # Without a token: what the API is, which is no secret.
 DESCRIPTION = (("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{file}"))
-# Without a token, and deployed only with the setting public_page: the page that signs its reader in.
+# Without a token, with the setting public_page alone: the page that signs its reader in.
 PAGE = (("GET", "/"), ("GET", "/config.json"), ("GET", "/web/{file+}"))

@@ -1,16 +1,26 @@
-"""The shapes of the answers, from which the API's description is made. Money in dollars, null where unknown; times ISO 8601 in UTC."""
+"""The shapes of the answers, from which the API's description is made.
 
+Money in dollars, null if unknown; times ISO 8601 in UTC. What a message or a client has already is
+answered as it is: BatchReport, CheckedManifest, LineCounts, Links.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from easel.contract.batch_messages import BatchReport, CheckedManifest, described
+from easel.contract.states import Step
+from easel.contract.status import Status
+from easel.request.request import ACTIONS
+from easel.runs.executions import LineCounts
+from functions.api.links import Links
 
-from functions.request import ACTIONS
+ExecutionStatus = Literal["running", "succeeded", "failed", "timed_out", "aborted"]
+StepStatus = Literal["waiting", "running", "retrying", "succeeded", "failed", "stopped"]
 
-RUN_STATUSES = Literal["running", "succeeded", "failed", "timed_out", "aborted"]
 
-
-class Problem(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Problem:
     """An error: its class name, what is wrong, and what to do."""
 
     type: str
@@ -18,57 +28,53 @@ class Problem(BaseModel):
     status: int
     detail: str
     what_to_do: str
-    field: str | None = Field(default=None, description="the field, parameter or header that is wrong")
-    allowed: str | None = Field(default=None, description="what it may be")
+    field: str | None = None
+    allowed: str | None = None
 
 
-class GatewayMessage(BaseModel):
-    """The gateway's own answer: no valid token (401), a token without the scope (403), too many requests (429)."""
+@dataclass(frozen=True, kw_only=True)
+class GatewayMessage:
+    """The gateway's own answer: no valid token (401), no scope (403), too many requests (429)."""
 
     message: str
 
 
-class Links(BaseModel):
-    """Links that need no sign-in. They die at expires_at."""
-
-    picture: str
-    thumbnail: str
-    download: str = Field(description="the picture as a file to keep")
-    expires_at: datetime
-
-
-class Failure(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Failure:
     """Why a call of a step failed."""
 
     error: str
     message: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class RunFailure(Failure):
     """Why a run failed, and what to do."""
 
     what_to_do: str
 
 
-class Step(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class RunStep:
     """One step of a run; `done` of `of` variations are through."""
 
-    step: Literal["prompt", "image", "upload", "cleanup"]
-    status: Literal["waiting", "running", "retrying", "succeeded", "failed", "stopped"]
+    step: Step
+    status: StepStatus
     started: datetime | None
     ended: datetime | None
-    attempts: int = Field(description="calls of the function; more than `of` means that some were repeated")
+    attempts: int = described("calls of the function; more than `of` means that some were repeated")
     done: int
     of: int
-    error: Failure | None = Field(description="of the latest failed call, while the step has not succeeded")
+    error: Failure | None = described("of the latest failed call, while the step has not succeeded")
 
 
-class RunPicture(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class RunPicture:
     """One picture of a run."""
 
     n: int
     id: str
-    status: Literal["claimed", "staged", "stored", "refused", "lost", "bad", "deleted"]
+    status: Status
     key: str | None
     alt_text: str
     width: int | None
@@ -80,147 +86,96 @@ class RunPicture(BaseModel):
     links: Links | None
 
 
-class ListedRun(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ListedRun:
     """A run in the list. The title is that of its pictures; a delete and a restore have none."""
 
     id: str
     title: str | None
-    status: RUN_STATUSES
+    status: ExecutionStatus
     started: datetime
     ended: datetime | None
     url: str
     console_url: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class Run(ListedRun):
-    """A run as it stands."""
+    """A run as it is now."""
 
-    run_id: str = Field(description="what its pictures stand under; mostly the id")
-    action: str = Field(description=" | ".join(ACTIONS))
+    run_id: str = described("the id of its pictures' records; mostly the same as id")
+    action: str = described(" | ".join(ACTIONS))
     dry_run: bool
     topic: str | None
-    prompt: str | None = Field(description="its first 1,000 characters")
-    count: int | None = Field(description="how many pictures are wanted, once the prompt is written")
-    steps: list[Step]
+    prompt: str | None = described("its first 1,000 characters")
+    count: int | None = described("how many pictures are wanted, once the prompt is written")
+    steps: list[RunStep]
     error: RunFailure | None
     pictures: list[RunPicture]
-    cost_usd: float | None = Field(description="so far; null where a part of it is unknown")
+    cost_usd: float | None = described("so far; null where a part of it is unknown")
     estimate_usd: float | None
     possibly_paid: int
-    objects: int | None = Field(description="of a delete or a restore that has ended: how many objects it found")
+    objects: int | None = described(
+        "of a delete or a restore that has ended: how many objects it found"
+    )
     can_redrive: bool
     can_stop: bool
 
 
-class Runs(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Runs:
     """A page of runs, newest first."""
 
     runs: list[ListedRun]
     cursor: str | None
 
 
-class Upload(BaseModel):
-    """Where a manifest is put, as the request's body; it needs no sign-in, and dies at expires_at."""
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """Where a manifest is put, as the request's body; it needs no sign-in, and expires."""
 
     method: Literal["PUT"]
     url: str
     expires_at: datetime
 
 
-class NewBatch(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class NewBatch:
     """A batch whose manifest can be put now."""
 
     name: str
-    manifest: str = Field(description="its key in the bucket")
+    manifest: str = described("its key in the bucket")
     upload: Upload
-    start: str = Field(description="where the batch is started by POST, once the manifest is there")
+    start: str = described("where the batch is started by POST, once the manifest is there")
 
 
-class LineCounts(BaseModel):
-    """The lines of a batch by what becomes of them."""
-
-    total: int
-    pending: int
-    running: int
-    succeeded: int
-    failed: int
-    aborted: int
-
-
-class LineProblem(BaseModel):
-    """What is wrong with one line of a manifest."""
-
-    line: int
-    field: str | None
-    error: str
-    message: str
-
-
-class Checked(BaseModel):
-    """What the check of a manifest found, before anything was paid."""
-
-    lines: int = Field(description="those that can be made")
-    pictures: int
-    todo: int = Field(description="the lines that were not finished yet")
-    postponed: int = Field(description="the lines that are left out for want of budget")
-    bad: int = Field(description="the lines that can't be made")
-    problems: list[LineProblem] = Field(description="of the first of the bad lines")
-    problems_key: str | None = Field(description="the file in the bucket that has all of them")
-    estimate_usd: float | None = Field(description="of what is missing, at most")
-    budget_left_usd: float
-    fits: bool = Field(description="whether the estimate fits under what is left of the month's budget")
-    refusal: str | None = Field(description="of a dry run: why a start would be refused, if it would")
-
-
-class BatchReport(BaseModel):
-    """What became of a batch. Pictures are counted in stored, refused, deleted and possibly_paid, lines in the others."""
-
-    batch: str
-    manifest: str
-    version_id: str
-    lines: int
-    stored: int
-    refused: int
-    deleted: int
-    failed: int
-    not_started: int
-    possibly_paid: int
-    reasons: dict[str, int] = Field(description="how many lines failed of which error")
-    failures: list[LineProblem] = Field(description="the first of the failed lines")
-    cost_usd: float | None = Field(description="over all starts; null where a part of it is unknown")
-    known_cost_usd: float
-    unknown_costs: int = Field(description="how many pictures and prompts came without a word of what they cost")
-    estimate_usd: float | None
-    seconds: float
-    report_key: str
-    failed_key: str | None = Field(description="the file in the bucket with the lines that are not finished: a manifest itself")
-
-
-class Batch(BaseModel):
-    """A batch as its latest execution stands."""
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A batch as its latest execution is now."""
 
     name: str
-    status: RUN_STATUSES
+    status: ExecutionStatus
     execution: str
     manifest: str | None
     started: datetime
     ended: datetime | None
-    seconds: float = Field(description="so far, where it has not ended")
+    seconds: float = described("so far, where it has not ended")
     url: str
     console_url: str
-    lines: LineCounts | None = Field(description="null until the manifest is checked")
-    checked: Checked | None = Field(description="null until the manifest is checked")
-    report: BatchReport | None = Field(description="once it has succeeded; a dry run has none")
+    lines: LineCounts | None = described("null until the manifest is checked")
+    checked: CheckedManifest | None = described("null until the manifest is checked")
+    report: BatchReport | None = described("once it has succeeded; a dry run has none")
     error: RunFailure | None
 
 
-class Image(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Image:
     """A picture in the gallery."""
 
     id: str
     run_id: str
     n: int
-    status: Literal["stored", "deleted"]
+    status: Status
     key: str
     folder: str
     topic: str
@@ -235,12 +190,13 @@ class Image(BaseModel):
     deleted_at: datetime | None
     recoverable_until: datetime | None
     prompt: str
-    prompt_cut: bool = Field(description="whether the prompt was cut to 1,000 characters")
+    prompt_cut: bool = described("whether the prompt was cut to 1,000 characters")
     run_url: str
     console_url: str | None
     links: Links | None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lineage(Image):
     """A picture with all that is known of it."""
 
@@ -258,14 +214,16 @@ class Lineage(Image):
     run_started: datetime
 
 
-class Images(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Images:
     """A page of the gallery."""
 
     images: list[Image]
     cursor: str | None
 
 
-class Folder(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Folder:
     """A folder: how many stored pictures it holds, and their bytes."""
 
     name: str
@@ -273,13 +231,15 @@ class Folder(BaseModel):
     bytes: int
 
 
-class Folders(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Folders:
     """All folders that hold pictures, by name."""
 
     folders: list[Folder]
 
 
-class Budget(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Budget:
     """The month's money."""
 
     month: str
@@ -289,18 +249,20 @@ class Budget(BaseModel):
     left_usd: float
 
 
-class Model(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Model:
     """An image model whose price is known."""
 
     name: str
     qualities: list[str]
 
 
-class Estimate(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
     """What a request would cost at most."""
 
     estimate_usd: float | None
-    fits: bool = Field(description="whether it fits under what is left of the month's budget")
+    fits: bool = described("whether it fits under what is left of the month's budget")
     budget: Budget
-    request: dict[str, Any] = Field(description="the request, complete with its defaults")
+    request: dict[str, Any] = described("the request, complete with its defaults")
     models: list[Model]

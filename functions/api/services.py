@@ -1,79 +1,88 @@
-"""What the routes talk to. Made once per cold start; tests hand in another one."""
+"""What the routes talk to, built once per cold start; tests hand in their own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import os
+from functools import cached_property
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.adapters.batches import Batches
-from functions.adapters.budget import Budget
-from functions.adapters.executions import Executions, batch_executions, executions
-from functions.adapters.gallery import Gallery
-from functions.adapters.links import Links, links
-from functions.adapters.map_runs import MapRuns, map_runs
-from functions.adapters.records import Records
-from functions.adapters.table import table
-from functions.adapters.uploads import Uploads, uploads
-from functions.settings import ApiSettings, Settings, api_settings, settings
+from easel.aws.client import client
+from easel.contract.settings import ApiSettings
+from easel.ledger.gallery import Gallery
+from easel.runs.executions import Executions
+from easel.runs.runs import Runs
+from easel.services import Services
+from functions.api.links import (
+    READ_SECONDS,
+    UPLOAD_SECONDS,
+    ImageLinks,
+    Signer,
+    Signing,
+    UploadLinks,
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """Settings, clock and adapters of the API."""
+class ApiServices(Services):
+    """The collaborators of the API."""
 
-    settings: Settings
-    api: ApiSettings
-    executions: Executions
-    batch_executions: Executions
-    map_runs: MapRuns
-    batches: Batches
-    uploads: Uploads
-    book: Records
-    budget: Budget
-    gallery: Gallery
-    links: Links
-    now: Callable[[], datetime]
+    @cached_property
+    def api(self) -> ApiSettings:
+        """Return the API's own settings."""
+        return ApiSettings.read(self.environment)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """Return the executions of the run machine."""
+        return Executions(client("stepfunctions"), machine=self.api.state_machine)
+
+    @cached_property
+    def batch_executions(self) -> Executions:
+        """Return the executions of the batch machine."""
+        return Executions(client("stepfunctions"), machine=self.api.batch_state_machine)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Return the runs."""
+        return Runs(self.executions, self.ledger)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Return the gallery."""
+        return Gallery(self.table)
+
+    @cached_property
+    def image_links(self) -> ImageLinks:
+        """Return links to images."""
+        return ImageLinks(self._signer(self.api.reader_role, "links", READ_SECONDS))
+
+    @cached_property
+    def upload_links(self) -> UploadLinks:
+        """Return links for manifests."""
+        return UploadLinks(self._signer(self.api.uploader_role, "uploads", UPLOAD_SECONDS))
 
     def run_url(self, name: str) -> str:
-        """Where a run is told."""
+        """Return where a run is shown."""
         return f"{self.api.page_url}runs/{name}"
 
     def batch_url(self, name: str) -> str:
-        """Where a batch is told."""
+        """Return where a batch is shown."""
         return f"{self.api.page_url}batches/{name}"
 
-    def console_graph(self, arn: str) -> str:
-        """The graph of any execution in the Step Functions console."""
-        region = self.settings.region
-        return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{arn}"
+    def console_url(self, arn: str) -> str:
+        """Return the graph of an execution in the Step Functions console."""
+        region = self.storage.region
+        console = f"https://{region}.console.aws.amazon.com/states/home"
+        return f"{console}?region={region}#/v2/executions/details/{arn}"
+
+    def _signer(self, role: str, session: str, seconds: int) -> Signer:
+        storage = self.storage
+        signing = Signing(role=role, session=session, bucket=storage.bucket, region=storage.region)
+        return Signer(client("sts"), signing, seconds=seconds)
 
 
-def given(router: APIGatewayHttpRouter) -> Outside:
-    """That which the handler gave to this call."""
-    outside: Outside = router.context["outside"]
-    return outside
+API_SERVICES = ApiServices(os.environ)
 
 
-def deployed() -> Outside:
-    """That of this deployment."""
-    budget = Budget(table(), setting=settings().monthly_budget_micro_usd)
-    return Outside(
-        settings=settings(),
-        api=api_settings(),
-        executions=executions(),
-        batch_executions=batch_executions(),
-        map_runs=map_runs(),
-        batches=Batches(table()),
-        uploads=uploads(),
-        book=Records(table(), budget),
-        budget=budget,
-        gallery=Gallery(table()),
-        links=links(),
-        now=lambda: datetime.now(UTC),
-    )
-
-
-def usd(micro: int | None) -> float | None:
-    """Micro-dollars in dollars."""
-    return None if micro is None else micro / 1_000_000
+def services_of(router: APIGatewayHttpRouter) -> ApiServices:
+    """Return what the handler gave to this call."""
+    services: ApiServices = router.context["services"]
+    return services

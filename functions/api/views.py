@@ -1,94 +1,145 @@
-"""A run as the API tells it: from its execution, the execution's history, and its records."""
+"""Runs and batches as the API shows them: from executions, their histories, and records."""
 
 from collections.abc import Sequence
 
-from functions import keys
-from functions.adapters import records
-from functions.adapters.claims import CLAIMED
-from functions.adapters.executions import RUNNING, STOPPED, SUCCEEDED, Execution, Listed
-from functions.adapters.history import STEPS, Progress, Step, message
-from functions.adapters.records import ChatRecord, ImageRecord, PromptRecord
-from functions.api import answers, pictures
-from functions.api.outside import Outside, usd
+from easel.contract import naming
+from easel.contract.batch_messages import BatchReport, CheckedManifest
+from easel.contract.errors import ConflictError, InputError, cause_message
+from easel.contract.money import add, dollars
+from easel.contract.states import Step
+from easel.contract.status import Status
+from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
+from easel.runs.executions import RUNNING, STOPPED, SUCCEEDED, Execution, Listed
+from easel.runs.history import Progress, StepProgress
+from functions.api import schemas
 from functions.api.problems import what_to_do
-from functions.errors import ConflictError, InputError
+from functions.api.services import ApiServices
 
-NEVER = (InputError.__name__, ConflictError.__name__)  # they would only end the same way again
+PROMPT_SHOWN = 1_000
+# A run that failed with one of these would only end the same way again.
+NEVER_RESUMED = (InputError.__name__, ConflictError.__name__)
 
 
-def listed(run: Listed | Execution, prompt: PromptRecord | None, outside: Outside) -> answers.ListedRun:
-    """A run in a list."""
-    return answers.ListedRun(
+def list_run(
+    run: Listed | Execution, prompt: PromptRecord | None, services: ApiServices
+) -> schemas.ListedRun:
+    """Return a run in a list."""
+    return schemas.ListedRun(
         id=run.name,
         title=prompt.title if prompt else None,
-        status=run.status.lower(),  # type: ignore[arg-type] # Step Functions' words are those of the answer
+        status=_status(run),
         started=run.started,
         ended=run.ended,
-        url=outside.run_url(run.name),
-        console_url=outside.console_graph(run.arn),
+        url=services.run_url(run.name),
+        console_url=services.console_url(run.arn),
     )
 
 
-def shown(run: Execution, outside: Outside) -> answers.Run:
-    """A run with its steps, pictures, cost, and what went wrong."""
-    progress = outside.executions.progress(run)
-    # After a conflict, the records under its id are those of another request.
-    known = run.makes_pictures and run.error != ConflictError.__name__
-    prompt, chat, images = outside.book.run(run.run_id) if known else (None, None, [])
-    report = run.output or {}
+def show_run(run: Execution, services: ApiServices) -> schemas.Run:
+    """Return a run with its steps, pictures and cost, and what went wrong."""
+    progress = services.executions.progress(run)
+    # After a conflict, the records under its id are another request's.
+    has_records = run.makes_images and run.error != ConflictError.__name__
+    records = services.ledger.run(run.run_id) if has_records else RunRecords()
+    prompt, output = records.prompt, run.output or {}
     wanted = prompt.choices["count"] if prompt else progress.wanted
-    return answers.Run(
-        **listed(run, prompt, outside).model_dump(),
+    steps = tuple(Step) if run.makes_images else (Step.CLEANUP,)
+    estimate = dollars(prompt.estimate_micro_usd) if prompt else output.get("estimate_usd")
+    return schemas.Run(
+        **vars(list_run(run, prompt, services)),
         run_id=run.run_id,
         action=run.action,
         dry_run=isinstance(run.input, dict) and run.input.get("dry_run") is True,
         topic=prompt.topic if prompt else None,
-        prompt=pictures.cut(prompt)[0] if prompt else None,
+        prompt=cut_prompt(prompt)[0] if prompt else None,
         count=wanted,
-        steps=[_step(name, run, progress, of=wanted) for name in (STEPS if run.makes_pictures else ("cleanup",))],
-        error=failure(run),
-        pictures=[_picture(image, prompt, outside) for image in images],
-        cost_usd=_cost(prompt, chat, images, running=run.status == RUNNING),
-        estimate_usd=report.get("estimate_usd") if prompt is None else usd(prompt.estimate_micro_usd),
-        possibly_paid=sum(image.possibly_paid for image in images) + (chat.possibly_paid if chat else 0),
-        objects=report.get("objects"),
-        can_redrive=_can_redrive(run),
+        steps=[_show_step(step, run, progress, of=wanted) for step in steps],
+        error=failure_of(run),
+        pictures=[_show_image(image, prompt, services) for image in records.images],
+        cost_usd=_cost(records, is_running=run.status == RUNNING),
+        estimate_usd=estimate,
+        possibly_paid=records.possibly_paid,
+        objects=output.get("objects"),
+        can_redrive=_can_resume(run),
         can_stop=run.status == RUNNING,
     )
 
 
-def _can_redrive(run: Execution) -> bool:
-    if run.status in (RUNNING, SUCCEEDED) or run.error in NEVER or not isinstance(run.input, dict):
-        return False
-    return run.makes_pictures or (run.redrivable and run.input.get("purge") is not True)
-
-
-def failure(run: Execution) -> answers.RunFailure | None:
-    """Why an execution has failed, None where it has not."""
-    if run.status in (RUNNING, SUCCEEDED):
-        return None
-    name = run.error or run.status.lower()
-    return answers.RunFailure(error=name, message=message(run.cause), what_to_do=what_to_do(name))
-
-
-def _step(name: str, run: Execution, progress: Progress, *, of: int | None) -> answers.Step:
-    step = progress.steps[name]
-    varies = name in ("image", "upload")
-    wanted = (1 if of is None else of) if varies else 1
-    through = run.status == SUCCEEDED or (progress.varied if varies else step.left > 0)
-    return answers.Step(
-        step=name,  # type: ignore[arg-type] # STEPS are those of the answer
-        status=_status(step, run, through=through),  # type: ignore[arg-type] # its words are
-        started=step.started,
-        ended=(step.ended or (run.ended if step.entered else None)) if through or run.status != RUNNING else None,
-        attempts=step.attempts,
-        done=min(step.left, wanted),
-        of=wanted,
-        error=None if through or step.failure is None else answers.Failure(error=step.failure[0], message=step.failure[1]),
+def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batch:
+    """Return a batch with its lines so far, its check, its report, and what went wrong."""
+    executions = services.batch_executions
+    manifest = run.input.get("manifest") if isinstance(run.input, dict) else None
+    checked = executions.checked_manifest(run)
+    counts = executions.line_counts(run) if checked else None
+    report = run.output if run.output and "report_key" in run.output else None
+    seconds = ((run.ended or services.now()) - run.started).total_seconds()
+    return schemas.Batch(
+        name=name,
+        status=_status(run),
+        execution=run.name,
+        manifest=manifest if isinstance(manifest, str) else None,
+        started=run.started,
+        ended=run.ended,
+        seconds=round(max(0.0, seconds), 1),
+        url=services.batch_url(name),
+        console_url=services.console_url(run.arn),
+        lines=counts,
+        checked=CheckedManifest.from_state(checked) if checked else None,
+        report=BatchReport.from_state(report) if report else None,
+        error=failure_of(run),
     )
 
 
-def _status(step: Step, run: Execution, *, through: bool) -> str:
+def cut_prompt(prompt: PromptRecord | None) -> tuple[str, bool]:
+    """Return the beginning of a prompt, and whether there is more of it."""
+    text = prompt.text if prompt else ""
+    return text[:PROMPT_SHOWN], len(text) > PROMPT_SHOWN
+
+
+def failure_of(run: Execution) -> schemas.RunFailure | None:
+    """Return why an execution has failed, or None if it has not."""
+    if run.is_open:
+        return None
+    name = run.error or run.status.lower()
+    message = cause_message(run.cause)
+    return schemas.RunFailure(error=name, message=message, what_to_do=what_to_do(name))
+
+
+def _status(run: Listed | Execution) -> schemas.ExecutionStatus:
+    # Step Functions' words are those of the answer.
+    return run.status.lower()  # type: ignore[return-value]
+
+
+def _can_resume(run: Execution) -> bool:
+    if run.is_open or run.error in NEVER_RESUMED or not isinstance(run.input, dict):
+        return False
+    return run.makes_images or (run.redrivable and run.input.get("purge") is not True)
+
+
+def _show_step(
+    name: Step, run: Execution, progress: Progress, *, of: int | None
+) -> schemas.RunStep:
+    step = progress.steps[name]
+    varies = name in (Step.IMAGE, Step.UPLOAD)
+    wanted = (1 if of is None else of) if varies else 1
+    through = run.status == SUCCEEDED or (progress.varied if varies else step.left > 0)
+    ended = step.ended or (run.ended if step.entered else None)
+    failure = None
+    if step.failure and not through:
+        failure = schemas.Failure(error=step.failure[0], message=step.failure[1])
+    return schemas.RunStep(
+        step=name,
+        status=_step_status(step, run, through=through),
+        started=step.started,
+        ended=ended if through or run.status != RUNNING else None,
+        attempts=step.attempts,
+        done=min(step.left, wanted),
+        of=wanted,
+        error=failure,
+    )
+
+
+def _step_status(step: StepProgress, run: Execution, *, through: bool) -> schemas.StepStatus:
     if through:
         return "succeeded"
     if step.entered == 0:
@@ -100,27 +151,36 @@ def _status(step: Step, run: Execution, *, through: bool) -> str:
     return "failed" if step.failure or step.entered > step.left else "waiting"
 
 
-def _picture(image: ImageRecord, prompt: PromptRecord | None, outside: Outside) -> answers.RunPicture:
-    return answers.RunPicture(
+def _show_image(
+    image: ImageRecord, prompt: PromptRecord | None, services: ApiServices
+) -> schemas.RunPicture:
+    is_stored = image.status == Status.STORED
+    is_refused = image.status == Status.REFUSED
+    return schemas.RunPicture(
         n=image.n,
-        id=keys.picture_id(image.run_id, image.n),
-        status=image.status,  # type: ignore[arg-type] # the records' words are those of the answer
+        id=naming.image_id(image.run_id, image.n),
+        status=image.status,
         key=image.key,
         alt_text=prompt.alt_text if prompt else "",
         width=image.width,
         height=image.height,
-        cost_usd=0.0 if image.status == records.REFUSED else usd(image.cost_micro_usd),
+        cost_usd=0.0 if is_refused else dollars(image.cost_micro_usd),
         possibly_paid=image.possibly_paid,
         refusal=image.refusal,
         problem=image.problem,
-        links=pictures.links(image.key, outside) if image.key and image.status == records.STORED else None,
+        links=services.image_links.of(image.key) if image.key and is_stored else None,
     )
 
 
-def _cost(prompt: PromptRecord | None, chat: ChatRecord | None, images: Sequence[ImageRecord], *, running: bool) -> float | None:
-    """What the run has cost so far; while it runs, a picture that is being bought has no cost yet."""
-    if prompt is None:
-        return None if chat and chat.possibly_paid else 0.0
-    bought = [image for image in images if image.status != records.REFUSED and not (running and image.status == CLAIMED)]
-    costs = [prompt.chat_cost_micro_usd, *(image.cost_micro_usd for image in bought)]
-    return None if None in costs else usd(sum(cost for cost in costs if cost is not None))
+def _cost(records: RunRecords, *, is_running: bool) -> float | None:
+    """Return what the run has cost so far.
+
+    While it runs, an image that is being bought has no cost yet.
+    """
+    if records.prompt is None:
+        return None if records.chat and records.chat.possibly_paid else 0.0
+    costs: Sequence[int | None] = records.image_costs
+    if is_running:
+        skipped = (Status.REFUSED, Status.CLAIMED)
+        costs = [one.cost_micro_usd for one in records.images if one.status not in skipped]
+    return dollars(add([records.prompt.chat_cost_micro_usd, *costs]))

@@ -1,4 +1,7 @@
-"""Reads a manifest line by line, in bounded memory: JSON Lines or CSV, in UTF-8. What is wrong with a line is told of that line alone."""
+"""Reads a manifest line by line in bounded memory: JSON Lines or CSV, in UTF-8.
+
+What is wrong with a line is an error of that line alone.
+"""
 
 import csv
 import io
@@ -7,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from functions.errors import EaselError, InputError
-from functions.request import FIELDS, check_fields
+from easel.contract.errors import EaselError, InputError
+from easel.request.fields import check_fields, from_texts
+from easel.request.request import TABLE
 
 MAX_BYTES = 100_000_000
 SHOWN = 200  # bytes of a line that is too long
-MAX_LINE = 200_000  # bytes in JSON Lines, characters in CSV: with it, an item stays below the 256 KiB that Step Functions takes
-NUMBERS, FLAGS = ("count", "output_compression"), ("dry_run", "confirm", "purge")
-# A batch makes pictures, and is tried without buying as a whole.
-COLUMNS = tuple(name for name in FIELDS if name not in ("action", "dry_run", "confirm", "purge", "image_key"))
+# Bytes in JSON Lines, characters in CSV: an item stays below the 256 KiB of Step Functions.
+MAX_LINE = 200_000
+COLUMNS = tuple(name for name, field in TABLE.items() if field.in_batch)
 FOREIGN = {
     b"\x1f\x8b": "gzip",
     b"PK": "zip (a spreadsheet?)",
@@ -26,23 +29,27 @@ FOREIGN = {
 }
 BOM = b"\xef\xbb\xbf"
 ALLOWED = "JSON Lines (one JSON object a line) or CSV with a header, in UTF-8"
+EXAMPLE = 'a JSON object, for example {"topic": "Sport"}'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that is not blank: what it says, or the error that it is. `number` counts from 1.
+    """One line that is not blank: the request in it, or what is wrong with it.
 
-    `raw` is the line as it came, of CSV as JSON Lines would have it.
+    `number` counts from 1. `raw` is the line as it came, from CSV as JSON Lines would have it.
     """
 
     number: int
     raw: str
-    said: dict[str, Any] | None
+    given: dict[str, Any] | None
     error: EaselError | None = None
 
 
-def lines(file: IO[bytes], *, key: str) -> Iterator[Line]:
-    """The lines of a manifest; its key tells which kind it is. Raises InputError where it is none at all."""
+def read_lines(file: IO[bytes], *, key: str) -> Iterator[Line]:
+    """Yield the lines of a manifest; its key decides which kind it is.
+
+    Raises InputError if the file is not a manifest at all.
+    """
     file.seek(0)
     start = file.read(4)
     for magic, kind in FOREIGN.items():
@@ -61,30 +68,30 @@ def _json_lines(file: IO[bytes]) -> Iterator[Line]:
                 if rest.endswith(b"\n"):
                     break
             start = piece[:SHOWN].decode(errors="replace") + "…"
-            yield Line(number=number, raw=start, said=None, error=_wrong("of more bytes", f"at most {MAX_LINE:,} bytes"))
+            yield _bad(number, start, "of more bytes", f"at most {MAX_LINE:,} bytes")
         elif piece.strip():
             yield _json_line(number, piece)
 
 
 def _json_line(number: int, piece: bytes) -> Line:
-    example = 'a JSON object, for example {"topic": "Sport"}'
     try:
         raw = piece.decode().strip()
     except UnicodeDecodeError:
-        return Line(number=number, raw=piece.decode(errors="replace").strip(), said=None, error=_wrong("no UTF-8", ALLOWED))
+        raw = piece.decode(errors="replace").strip()
+        return _bad(number, raw, "no UTF-8", ALLOWED)
     try:
-        said = json.loads(raw, parse_constant=_no_number)
+        given = json.loads(raw, parse_constant=_refuse_constant)
     except RecursionError:
-        return Line(number=number, raw=raw, said=None, error=_wrong("nested too deep", example))
+        return _bad(number, raw, "nested too deep", EXAMPLE)
     except ValueError as error:
-        return Line(number=number, raw=raw, said=None, error=_wrong(f"no JSON ({error})", example))
-    if not isinstance(said, dict):
-        return Line(number=number, raw=raw, said=None, error=_wrong(f"a JSON {type(said).__name__}", example))
-    return Line(number=number, raw=raw, said=said)
+        return _bad(number, raw, f"no JSON ({error})", EXAMPLE)
+    if not isinstance(given, dict):
+        return _bad(number, raw, f"a JSON {type(given).__name__}", EXAMPLE)
+    return Line(number=number, raw=raw, given=given)
 
 
 def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
-    # Bytes that are no UTF-8 become lone surrogates, which every field refuses.
+    # Bytes that are not UTF-8 become lone surrogates, which every field refuses.
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     reader = csv.reader(text, strict=True)
     csv.field_size_limit(MAX_LINE)
@@ -96,8 +103,9 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                wrong = _wrong(f"no CSV ({error})", "cells with commas between, quotes doubled")
-                yield Line(number=number, raw=f"line {number} of {key}: no CSV", said=None, error=wrong)
+                allowed = "cells with commas between, quotes doubled"
+                raw = f"line {number} of {key}: no CSV"
+                yield _bad(number, raw, f"no CSV ({error})", allowed)
                 continue
             if cells is None:
                 return
@@ -111,44 +119,41 @@ def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:
     try:
         return [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
-        raise InputError(f"line 1 of {key}", f"no CSV ({error})", "the names of the columns, with commas between") from error
+        allowed = "the names of the columns, with commas between"
+        raise InputError(f"line 1 of {key}", f"no CSV ({error})", allowed) from error
 
 
 def _check_header(header: list[str], *, key: str) -> None:
     if not any(header):
         raise InputError(key, "a file with no header", ALLOWED)
+    where, shown = f"line 1 of {key}", ",".join(header)[:100]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InputError(f"line 1 of {key}", header[0][:100], "columns with commas between; save it as CSV with commas")
+        raise InputError(where, shown, "columns with commas between; save it as CSV with commas")
     try:
         check_fields(dict.fromkeys(header, ""), COLUMNS)
     except InputError as error:
-        raise InputError(f"column {error.field!a} in line 1 of {key}", ",".join(header)[:100], error.allowed) from error
+        column = f"column {error.field!a} in {where}"
+        raise InputError(column, shown, error.allowed) from error
     if len(set(header)) < len(header):
-        raise InputError(f"line 1 of {key}", ",".join(header)[:100], "each column once")
+        raise InputError(where, shown, "each column once")
 
 
 def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
-    said = {name: _typed(name, cell.strip()) for name, cell in zip(header, cells, strict=False) if cell.strip()}
-    raw = json.dumps(said)
+    pairs = zip(header, cells, strict=False)
+    given = from_texts(TABLE, ((name, cell.strip()) for name, cell in pairs if cell.strip()))
+    raw = json.dumps(given)
     if len(cells) > len(header):
-        return Line(number=number, raw=raw, said=None, error=_wrong(f"of {len(cells)} cells", f"the {len(header)} columns of the header"))
+        allowed = f"the {len(header)} columns of the header"
+        return _bad(number, raw, f"of {len(cells)} cells", allowed)
     if sum(len(cell) for cell in cells) > MAX_LINE:
-        return Line(number=number, raw=raw, said=None, error=_wrong("longer", f"at most {MAX_LINE:,} characters"))
-    return Line(number=number, raw=raw, said=said)
+        return _bad(number, raw, "longer", f"at most {MAX_LINE:,} characters")
+    return Line(number=number, raw=raw, given=given)
 
 
-def _typed(name: str, cell: str) -> Any:
-    """A cell as the field takes it; what does not fit stays a text, which the field refuses by name."""
-    if name in NUMBERS and cell.isascii() and cell.isdecimal() and len(cell) < 10:
-        return int(cell)
-    if name in FLAGS:
-        return {"true": True, "false": False}.get(cell.lower(), cell)
-    return [topic.strip() for topic in cell.split(",")] if name == "topics" else cell
+def _bad(number: int, raw: str, value: str, allowed: str) -> Line:
+    error = InputError("the line", value, allowed)
+    return Line(number=number, raw=raw, given=None, error=error)
 
 
-def _no_number(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number in JSON")
-
-
-def _wrong(value: str, allowed: str) -> InputError:
-    return InputError("the line", value, allowed)

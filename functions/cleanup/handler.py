@@ -1,49 +1,49 @@
-"""Empties the staging of finished pictures and reports the run; or deletes or restores an image or a folder on request."""
+"""Empties the staging of finished images and reports the run; or deletes or restores on request."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions import cold_start, keys
-from functions.adapters import object_store, records
-from functions.adapters.budget import Budget
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
-from functions.adapters.table import table
-from functions.cleanup.fulfilment import fulfil
-from functions.cleanup.reporting import fail, report
-from functions.contract import Prompt, Report, Start
-from functions.deadline import Deadline
-from functions.settings import Settings, settings
-from functions.telemetry import say, step
-
-FINISHED = (records.STORED, records.DELETED, records.REFUSED)
+from easel.aws.lambda_runtime import Deadline, prepare
+from easel.aws.observability import report, step
+from easel.contract import naming
+from easel.contract.messages import Report, RunPlan, StartRun
+from easel.ledger.records import RunRecords
+from easel.services import SERVICES, Services
+from functions.cleanup.deletes import delete_or_restore
+from functions.cleanup.report import check_images, make_report
 
 
 @step("cleanup")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Entry point of the cleanup step: Prompt in, Report out; or Start with another request in, Removal or Restoration out."""
-    outside: dict[str, Any] = {
-        "settings": settings(),
-        "book": Records(table(), Budget(table(), setting=settings().monthly_budget_micro_usd)),
-        "store": object_store.store(),
-    }
+    """Take a RunPlan, return a Report.
+
+    Or take a StartRun with a request to delete or restore, and return a Removal or Restoration.
+    """
     if isinstance(event, dict) and "request" in event:
-        return fulfil(Start.from_state(event), now=datetime.now(UTC), deadline=Deadline(context), **outside).to_state()
-    return finish(Prompt.from_state(event), **outside).to_state()
+        start = StartRun.from_state(event)
+        return delete_or_restore(start, SERVICES, Deadline(context)).to_state()
+    return finish(RunPlan.from_state(event), SERVICES).to_state()
 
 
-def finish(message: Prompt, *, settings: Settings, book: Records, store: ObjectStore) -> Report:
-    """Remove what finished pictures left in staging, and report; or fail for the pictures that can't be had."""
-    prompt, chat, images = (None, None, []) if message.dry_run else book.run(message.run_id)
-    finished = tuple(keys.staging_prefix(image.run_id, image.n) for image in images if image.status in FINISHED)
+def finish(plan: RunPlan, services: Services) -> Report:
+    """Remove what finished images left in staging, and report.
+
+    Raises BadImageError or OutcomeUnknownError for images that cannot be made.
+    """
+    records = RunRecords() if plan.dry_run else services.ledger.run(plan.run_id)
+    finished = tuple(
+        naming.staging_prefix(image.run_id, image.n)
+        for image in records.images
+        if image.status.is_finished
+    )
     if finished:
-        store.delete([found.key for found in store.objects(f"staging/{message.run_id}/") if found.key.startswith(finished)])
-    made = report(message, prompt, chat, images, bucket=settings.bucket, region=settings.region)
-    fail(images)
-    say("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
+        staged = services.bucket.objects(f"staging/{plan.run_id}/")
+        services.bucket.delete([found.key for found in staged if found.key.startswith(finished)])
+    made = make_report(plan, records, services.storage)
+    check_images(records)
+    report("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
     return made
 
 
-cold_start.ready(object_store.store, table)
+prepare(lambda: SERVICES.bucket, lambda: SERVICES.ledger)

@@ -1,4 +1,4 @@
-"""Takes objects, versions or delete markers away, batch by batch, and has the pictures' records follow.
+"""Removes objects, versions or delete markers batch by batch, and keeps the records in step.
 
 It can be stopped after every line and run again: what is gone is not listed again.
 """
@@ -10,30 +10,31 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from functions.adapters import aws
-from functions.adapters.object_store import Kept, ObjectStore
-from functions.deadline import Deadline
-from functions.errors import FinalError, TransientError
+from easel.aws.bucket import Bucket, Kept
+from easel.aws.client import refusal
+from easel.aws.lambda_runtime import Deadline
+from easel.contract.errors import FinalError, TransientError
 
 AT_ONCE = 16
 LAST_SECONDS = 30  # no batch starts that late; one takes a few
 NAMED = 5
 
-Place = tuple[str, str | None]  # a key, and the version or None for the current object
+Place = tuple[str, str | None]  # a key, and the version, or None for the current object
 
 
-class Follow(Protocol):
-    """Changes the record of the picture at a key: Records.mark_deleted or Records.mark_restored."""
+class Mark(Protocol):
+    """Changes the record of the image at a key: Ledger.mark_deleted or mark_restored."""
 
     def __call__(self, run_id: str, n: int, *, key: str) -> bool:
-        """False where there is nothing to change."""
+        """Return False if there is nothing to change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing to take away: a version or delete marker, or with no `version_id` a current object, which gets a delete marker.
+    """A version or delete marker to remove, or a current object, which gets a delete marker.
 
-    `objects` and `bytes` are what it counts in the answer. `lineage` is where the metadata stand that name the record of its picture.
+    `objects` and `bytes` are what it counts in the answer. `lineage` is the place of the metadata
+    that name its image's record.
     """
 
     key: str
@@ -45,69 +46,96 @@ class Entry:
 
 @dataclass(kw_only=True)
 class Swept:
-    """What went, or in a dry run would go; and what S3 kept, by code, with the first few by name."""
+    """What was removed, or would be in a dry run; and what S3 kept, by code and by name."""
 
     objects: int = 0
     bytes: int = 0
     kept: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
 
+    def add(self, entry: Entry) -> None:
+        """Count an entry as removed."""
+        self.objects, self.bytes = self.objects + entry.objects, self.bytes + entry.bytes
 
-def counted(entries: Iterator[Entry]) -> Swept:
-    """What would go."""
+
+def count_entries(entries: Iterator[Entry]) -> Swept:
+    """Return what would be removed."""
     swept = Swept()
     for entry in entries:
-        swept.objects, swept.bytes = swept.objects + entry.objects, swept.bytes + entry.bytes
+        swept.add(entry)
     return swept
 
 
-def sweep(entries: Iterator[Entry], *, follow: Follow, back: Follow, store: ObjectStore, deadline: Deadline) -> Swept:
-    """Take the entries away. `follow` changes a picture's record before its entry goes, `back` undoes it where S3 keeps the entry.
+@dataclass(frozen=True, kw_only=True)
+class Sweeper:
+    """Removes entries from a bucket.
 
-    Raises TransientError shortly before the deadline; and at the end, where S3 kept something, what its codes stand for.
+    `mark` changes an image's record before its entry goes, `unmark` undoes that if S3 keeps the
+    entry.
     """
-    swept = Swept()
-    while batch := list(islice(entries, store.page)):
-        if deadline.seconds() < LAST_SECONDS:
-            raise TransientError(
-                f"{swept.objects:,} objects are done, {swept.kept.total():,} were kept by S3, and this function's time is up; it goes on "
-                "by itself, and should the run fail all the same, Redrive continues it"
+
+    bucket: Bucket
+    deadline: Deadline
+    mark: Mark
+    unmark: Mark
+
+    def sweep(self, entries: Iterator[Entry]) -> Swept:
+        """Remove the entries.
+
+        Raises TransientError shortly before the deadline, and at the end, if S3 kept something,
+        the error for its codes.
+        """
+        swept = Swept()
+        while batch := list(islice(entries, self.bucket.page)):
+            if self.deadline.seconds() < LAST_SECONDS:
+                raise TransientError(
+                    f"{swept.objects:,} objects are done, {swept.kept.total():,} were kept by S3, "
+                    "and this function's time is up; it goes on by itself, and should the run fail "
+                    "all the same, Redrive continues it"
+                )
+            kept = self._remove(batch)
+            for entry in batch:
+                if (entry.key, entry.version_id) not in kept:
+                    swept.add(entry)
+            swept.kept.update(one.code for one in kept.values())
+            names = [f"{one.key!a} ({one.code})" for one in kept.values()]
+            swept.named += names[: NAMED - len(swept.named)]
+        if swept.kept:
+            doing = (
+                f"{swept.kept.total():,} objects stay, {swept.objects:,} are done; the first that "
+                f"stay: {', '.join(swept.named)}"
             )
-        kept = _take(batch, follow=follow, back=back, store=store)
-        for entry in batch:
-            if (entry.key, entry.version_id) not in kept:
-                swept.objects, swept.bytes = swept.objects + entry.objects, swept.bytes + entry.bytes
-        swept.kept.update(one.code for one in kept.values())
-        swept.named += [f"{one.key!a} ({one.code})" for one in kept.values()][: NAMED - len(swept.named)]
-    if swept.kept:
-        said = f"{swept.kept.total():,} objects stay, {swept.objects:,} are done; the first that stay: {', '.join(swept.named)}"
-        raise aws.refused(swept.kept, said)
-    return swept
+            raise refusal(swept.kept, doing)
+        return swept
 
+    def _remove(self, batch: list[Entry]) -> Mapping[Place, Kept]:
+        # Records first: the next listing finds again what a crash leaves marked and not removed;
+        # the other way round it never would.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            marked = [one for one in pool.map(self._mark, batch) if one]
 
-def _take(batch: list[Entry], *, follow: Follow, back: Follow, store: ObjectStore) -> Mapping[Place, Kept]:
-    # Records first: what a crash leaves marked and not yet taken away is found again by the next listing, the other way round never.
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        followed = [one for one in pool.map(lambda entry: _followed(entry, follow, store), batch) if one]
+            def undo(those: Callable[[Place], bool]) -> None:
+                stay = [one for one in marked if those((one[0].key, one[0].version_id))]
+                list(pool.map(lambda one: self.unmark(one[1], one[2], key=one[0].key), stay))
 
-        def undo(those: Callable[[Place], bool]) -> None:
-            stay = [one for one in followed if those((one[0].key, one[0].version_id))]
-            list(pool.map(lambda one: back(one[1], one[2], key=one[0].key), stay))
+            places = [(entry.key, entry.version_id) for entry in batch]
+            try:
+                kept = {(one.key, one.version_id): one for one in self.bucket.remove(places)}
+            except FinalError:  # refused as a whole
+                undo(lambda _: True)
+                raise
+            undo(kept.__contains__)
+        return kept
 
-        try:
-            kept = {(one.key, one.version_id): one for one in store.remove([(entry.key, entry.version_id) for entry in batch])}
-        except FinalError:  # refused as a whole
-            undo(lambda _: True)
-            raise
-        undo(kept.__contains__)
-    return kept
+    def _mark(self, entry: Entry) -> tuple[Entry, str, int] | None:
+        """Return the entry with run id and number of its image, if it has a record.
 
-
-def _followed(entry: Entry, follow: Follow, store: ObjectStore) -> tuple[Entry, str, int] | None:
-    """The entry with run id and number of its picture, whose record has followed now, or in an earlier try."""
-    found = store.head(*entry.lineage) if entry.lineage else None
-    if found is None or not found.metadata.get("run-id") or not found.metadata.get("n", "").isdecimal():
-        return None
-    run_id, n = found.metadata["run-id"], int(found.metadata["n"])
-    follow(run_id, n, key=entry.key)
-    return entry, run_id, n
+        The record was marked now, or in an earlier try.
+        """
+        found = self.bucket.head(*entry.lineage) if entry.lineage else None
+        run_id = found.metadata.get("run-id") if found else None
+        n = found.metadata.get("n", "") if found else ""
+        if not run_id or not n.isdecimal():
+            return None
+        self.mark(run_id, int(n), key=entry.key)
+        return entry, run_id, int(n)

@@ -1,135 +1,135 @@
-"""Places an order at OpenAI: its pictures are claimed, then their requests go up, once. Safe to die at any line, and to run twice."""
+"""Places an order at OpenAI: its images are claimed, then their requests go up, once.
+
+Safe to die at any line, and to run twice.
+"""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from tempfile import TemporaryFile
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
-from functions import json_lines, models, purchase
-from functions.adapters.budget import month_of
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.openai_batches import ENDPOINT, PlacedBatch
-from functions.adapters.orders import Orders
-from functions.adapters.records import ImageRecord, PromptRecord, Records
-from functions.contract import Order, PlacedOrder
-from functions.deadline import Deadline
-from functions.economy.planning import Picture, custom_id, told, unmade
-from functions.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
-from functions.telemetry import say
+from easel.aws import json_lines
+from easel.aws.lambda_runtime import Deadline
+from easel.aws.observability import report
+from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
+from easel.contract.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
+from easel.ledger.ledger import Ledger
+from easel.ledger.purchase import Purchases
+from easel.ledger.records import ImageRecord, PromptRecord
+from easel.openai_client.batches import ENDPOINT
+from easel.services import Services
+from functions.economy.plan import custom_id, describe_unmade
 
 # OpenAI ends a batch within a day; then what came is collected.
 CLAIM_SECONDS = 26 * 60 * 60
-SEEN_SECONDS = 15.0  # until a batch that was created is surely in the list
-CLOCKS = timedelta(hours=1)  # by which ours and OpenAI's may differ
+VISIBLE_SECONDS = 15.0  # until a batch that was created is surely in the list
+CLOCKS = timedelta(hours=1)  # by which our clock and OpenAI's may differ
 
 
-class Factory(Protocol):
-    """What this needs of OpenAI."""
+def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
+    """Make sure that this order has one batch at OpenAI.
 
-    def find(self, order: str, *, since: datetime) -> PlacedBatch | None:
-        """The batch of an order."""
-
-    def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
-        """Have the requests done: this costs money."""
-
-
-def place(message: Order, *, deadline: Deadline, factory: Factory, orders: Orders, book: Records, store: ObjectStore) -> PlacedOrder:
-    """Make sure that this order has one batch at OpenAI. Raises BudgetExceededError where there is room for none of its pictures."""
-    held = orders.hold(message.order, until=deadline.epoch())
-    batch = held.batch
-    if batch is None and held.again:
-        # Who held it before may have got as far as that; nothing is claimed in addition to what that batch has in it.
-        found = factory.find(held.mark, since=held.began - CLOCKS)
+    Raises BudgetExceededError if there is room for none of its images.
+    """
+    orders, name = services.batch_orders, order.order
+    lock = orders.lock(name, until=deadline.epoch())
+    batch = lock.batch
+    if batch is None and lock.again:
+        # Whoever locked it before may have placed it; nothing is claimed in addition to that.
+        found = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
         batch = found.id if found else None
     if batch is None:
         try:
-            batch = _ordered(message, held.mark, factory=factory, book=book, store=store)
-        except FinalError as error:
-            if not error.possibly_paid:
-                _release(message, book=book)
-            orders.let_go(message.order, after=SEEN_SECONDS)
-            raise
-        except EaselError:
-            # OpenAI may have it all the same, whatever it said: the next one looks for it, once it can be seen there.
-            orders.let_go(message.order, after=SEEN_SECONDS)
+            batch = _order(order, lock.mark, services, services.purchases(deadline))
+        except EaselError as error:
+            if isinstance(error, FinalError) and not error.possibly_paid:
+                _release(order, services.ledger)
+            # OpenAI may have accepted the order despite the error. The next attempt searches for
+            # it once it is visible.
+            orders.unlock(name, after=VISIBLE_SECONDS)
             raise
     if batch:
-        orders.placed(message.order, batch=batch)
-    return PlacedOrder(order=message.order, pictures=message.pictures, work=message.work, batch=batch, done=batch is None, looks=0)
+        orders.mark_placed(name, batch=batch)
+    return PlacedOrder(
+        order=name,
+        pictures=order.pictures,
+        work=order.work,
+        batch=batch,
+        done=batch is None,
+        looks=0,
+    )
 
 
-def _ordered(message: Order, mark: str, *, factory: Factory, book: Records, store: ObjectStore) -> str | None:
-    """The id of a new batch, None where nothing is left to be ordered."""
+def _order(order: Order, mark: str, services: Services, purchases: Purchases) -> str | None:
+    """Return the id of a new batch, or None if nothing is left to be ordered."""
+    name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, short = _claim(message, requests, book=book)
+        count, short = _claim(order, requests, purchases)
         if short:
-            store.put(f"{message.work}unmade/{message.order}.short.jsonl", told(short), content_type=json_lines.CONTENT_TYPE)
-        # Proves bucket and rights before anything is paid, and tells later what was.
-        store.put_file(f"{message.work}requests/{message.order}.jsonl", requests, content_type=json_lines.CONTENT_TYPE)
+            body = json_lines.to_bytes(short)
+            bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
+        # Proves bucket and permissions before anything is paid, and shows later what was.
+        key = f"{order.work}requests/{name}.jsonl"
+        bucket.put_file(key, requests, content_type=content_type)
         if not count:
             return None
-        batch = factory.create(mark, requests).id
-    say("order placed", order=message.order, pictures=count, batch=batch)
+        batch = services.openai_batches.create(mark, requests).id
+    report("order placed", order=name, pictures=count, batch=batch)
     return batch
 
 
-def _release(message: Order, *, book: Records) -> None:
+def _release(order: Order, ledger: Ledger) -> None:
     """Undo the claims of an order that OpenAI refused."""
-    for picture in message.pictures:
-        record = book.image(picture["run_id"], picture["n"])
-        if record and record.is_ordered(message.order):
-            book.claims.release(record)
+    for ref in order.pictures:
+        image = ledger.image(ref["run_id"], ref["n"])
+        if image and image.is_ordered(order.order):
+            ledger.claims.release(image)
 
 
-def _claim(message: Order, requests: IO[bytes], *, book: Records) -> tuple[int, list[dict[str, Any]]]:
-    """Claim the order's pictures as far as the budget goes, and write their requests.
+def _claim(
+    order: Order, requests: IO[bytes], purchases: Purchases
+) -> tuple[int, list[dict[str, Any]]]:
+    """Claim the order's images as far as the budget goes, and write their requests.
 
-    Gives how many those are, and of the others what the budget said. Raises BudgetExceededError where it has room for none.
+    Return how many those are, and the budget's refusal of each of the others. Raises
+    BudgetExceededError if it has room for none.
     """
-    count, refused = 0, None
+    count, refusal = 0, None
     short: list[dict[str, Any]] = []
-    prompts = {run_id: prompt for run_id, (prompt, _, _) in book.runs({p["run_id"]: 0 for p in message.pictures}).items()}
-    for picture in message.pictures:
-        prompt = prompts[picture["run_id"]]
-        record = book.image(picture["run_id"], picture["n"])
-        if prompt is None or (record and not record.is_ordered(message.order)):
+    known = purchases.ledger.runs({ref["run_id"]: 0 for ref in order.pictures})
+    for ref in order.pictures:
+        prompt = known[ref["run_id"]].prompt
+        try:
+            if prompt is None or not _claim_one(order.order, ref, prompt, purchases):
+                continue
+        except BudgetExceededError as error:
+            refusal = error
+            name = type(error).__name__
+            short.append(describe_unmade(ref["run_id"], ref["n"], name, str(error)))
             continue
-        if record:
-            # Claimed by a try that came no further; OpenAI's day begins now.
-            if not book.claims.renew(record, until=int(time.time()) + CLAIM_SECONDS):
-                continue
-        else:
-            try:
-                _take(message.order, picture, prompt, book=book)
-            except ClaimHeldError:
-                continue  # bought elsewhere since the plan was made
-            except BudgetExceededError as error:
-                refused = error
-                short.append(unmade(picture["run_id"], picture["n"], type(error).__name__, str(error)))
-                continue
-        body = purchase.parameters(prompt) | {"n": 1}
-        request = {"custom_id": custom_id(picture), "method": "POST", "url": ENDPOINT, "body": body}
-        json_lines.write(requests, request)
+        json_lines.write(requests, _request(ref, prompt))
         count += 1
-    if refused and not count:
-        raise refused
+    if refusal and not count:
+        raise refusal
     return count, short
 
 
-def _take(order: str, picture: Picture, prompt: PromptRecord, *, book: Records) -> None:
-    choices = prompt.choices
-    models.check_not_retired(choices["model"], today=datetime.now(UTC).date())
-    estimate = models.estimate_image(choices["model"], prompt=prompt.text, size=choices["size"], quality=choices["quality"], economy=True)
-    claim = ImageRecord(
-        run_id=picture["run_id"],
-        n=picture["n"],
-        status=CLAIMED,
-        purchase=1,
-        possibly_paid=0,
-        lease_until=int(time.time()) + CLAIM_SECONDS,
-        month=month_of(datetime.now(UTC)),
-        reserved_micro_usd=estimate,
-        order=order,
-    )
-    book.claims.take(claim, after=None)
+def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purchases) -> bool:
+    """Claim an image for an order. Return False if it is not to be ordered (any more)."""
+    image = purchases.ledger.image(ref["run_id"], ref["n"])
+    until = int(time.time()) + CLAIM_SECONDS
+    if image:
+        # Claimed by an attempt that came no further; OpenAI's day begins now.
+        return image.is_ordered(order) and purchases.ledger.claims.renew(image, until=until)
+    purchases.check_model(prompt)
+    wanted = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
+    try:
+        purchases.claim(wanted, bound=prompt.image_bound(economy=True), until=until)
+    except ClaimHeldError:
+        return False  # bought elsewhere since the plan was made
+    return True
+
+
+def _request(ref: ImageRef, prompt: PromptRecord) -> dict[str, Any]:
+    body = prompt.image_call() | {"n": 1}
+    return {"custom_id": custom_id(ref), "method": "POST", "url": ENDPOINT, "body": body}

@@ -1,99 +1,97 @@
-"""Which pictures are ordered together, and which of those that came go on to be stored."""
+"""Which images are ordered together, and which of those that came are stored next."""
 
-import io
 from collections import defaultdict
+from collections.abc import Iterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from functions import json_lines
-from functions.adapters import records
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.openai_batches import MAX_PICTURES
-from functions.adapters.orders import order_key
-from functions.adapters.records import ImageRecord, Records
-from functions.contract import Batch, Order, Prompt, StagedImage
-
-Picture = dict[str, Any]  # its run_id and n
-
-
-def custom_id(picture: Picture) -> str:
-    """What OpenAI calls a picture of an order."""
-    return f"{picture['run_id']}#{picture['n']}"
+from easel.aws import json_lines
+from easel.contract.batch_messages import BatchPlan, ImageRef, Order
+from easel.contract.messages import RunPlan, StagedImage
+from easel.contract.status import Status
+from easel.ledger.batches import order_key
+from easel.ledger.records import ImageRecord
+from easel.openai_client.batches import MAX_IMAGES
+from easel.services import Services
 
 
-def unmade(run_id: str, n: int, error: str, said: str) -> dict[str, Any]:
-    """What the batch's report tells of a picture that was ordered and is not made."""
-    return {"run_id": run_id, "n": n, "error": error, "message": said}
+def custom_id(image: ImageRef) -> str:
+    """Return OpenAI's name for an image of an order."""
+    return f"{image['run_id']}#{image['n']}"
 
 
-def told(these: list[dict[str, Any]]) -> bytes:
-    """Such words as a file of lines."""
-    file = io.BytesIO()
-    for one in these:
-        json_lines.write(file, one)
-    return file.getvalue()
+def describe_unmade(run_id: str, n: int, error: str, message: str) -> dict[str, Any]:
+    """Return what the batch's report needs of an image that was ordered and is not made."""
+    return {"run_id": run_id, "n": n, "error": error, "message": message}
 
 
-def plan(batch: Batch, *, store: ObjectStore, book: Records) -> dict[str, int]:
-    """Write down the orders of a batch, and give their number.
+def plan(batch: BatchPlan, services: Services) -> dict[str, int]:
+    """Write down the orders of a batch, and return their number.
 
-    Pictures that were ordered before, by a start that ended since, keep their order; what is bought already is in none.
+    Images that an earlier start has ordered keep their order; what is bought already is in none.
     """
-    orders: dict[str, list[Picture]] = defaultdict(list)
-    waiting: dict[str, list[Picture]] = defaultdict(list)  # by model, since one order has one
     count = 0
-
     with TemporaryFile() as file:
-
-        def close(key: str, pictures: list[Picture]) -> None:
-            nonlocal count
+        for key, images in _orders(batch, services):
+            order = Order(order=key, pictures=tuple(images), work=batch.work)
+            json_lines.write(file, order.to_state())
             count += 1
-            json_lines.write(file, Order(order=key, pictures=tuple(pictures), work=batch.work).to_state())
-
-        for item, (prompt, _, images) in book.of_lines(json_lines.read(batch.todo_key, store)):
-            if prompt is None:
-                continue  # its prompt could not be written; that line is told of as failed
-            known = {image.n: image for image in images}
-            for n in range(1, item["pictures"] + 1):
-                picture, record = {"run_id": item["run_id"], "n": n}, known.get(n)
-                if record and record.order and record.is_ordered(record.order):
-                    orders[record.order].append(picture)
-                elif record is None:
-                    model = prompt.choices["model"]
-                    waiting[model].append(picture)
-                    if len(waiting[model]) == MAX_PICTURES:
-                        full = waiting.pop(model)
-                        close(order_key(map(custom_id, full)), full)
-        for pictures in waiting.values():
-            close(order_key(map(custom_id, pictures)), pictures)
-        for key, pictures in orders.items():
-            close(key, pictures)
-        store.put_file(f"{batch.work}orders.jsonl", file, content_type=json_lines.CONTENT_TYPE)
+        key = f"{batch.work}orders.jsonl"
+        services.bucket.put_file(key, file, content_type=json_lines.CONTENT_TYPE)
     return {"orders": count}
 
 
-def came(batch: Batch, *, store: ObjectStore, book: Records, mirror: str | None) -> dict[str, int]:
-    """Write down the lines of which a picture has come and is not stored yet, or not mirrored, and give their number."""
-    count = 0
+def _orders(batch: BatchPlan, services: Services) -> Iterator[tuple[str, list[ImageRef]]]:
+    """Yield the key and the images of each order."""
+    earlier: dict[str, list[ImageRef]] = defaultdict(list)
+    waiting: dict[str, list[ImageRef]] = defaultdict(list)  # by model, since an order has one
+    lines = json_lines.read(batch.todo_key, services.bucket)
+    for item, records in services.ledger.of_lines(lines):
+        if records.prompt is None:
+            continue  # its prompt could not be written; that line is reported as failed
+        known = {image.n: image for image in records.images}
+        model = records.prompt.choices["model"]
+        for n in range(1, item["pictures"] + 1):
+            image, record = {"run_id": item["run_id"], "n": n}, known.get(n)
+            if record and record.order and record.is_ordered(record.order):
+                earlier[record.order].append(image)
+            elif record is None:
+                waiting[model].append(image)
+                if len(waiting[model]) == MAX_IMAGES:
+                    full = waiting.pop(model)
+                    yield order_key(map(custom_id, full)), full
+    for images in waiting.values():
+        yield order_key(map(custom_id, images)), images
+    yield from earlier.items()
+
+
+def list_staged(batch: BatchPlan, services: Services) -> dict[str, int]:
+    """Write down the lines with an image that is not stored or not mirrored yet; count them."""
+    count, mirror = 0, services.mirror_url
     with TemporaryFile() as file:
-        for item, (prompt, _, images) in book.of_lines(json_lines.read(batch.todo_key, store)):
-            staged = [_staged(image).to_state() for image in images if image.status == records.STAGED or image.is_missed(mirror)]
-            if prompt and staged:
+        lines = json_lines.read(batch.todo_key, services.bucket)
+        for item, records in services.ledger.of_lines(lines):
+            staged = [
+                _staged(image).to_state()
+                for image in records.images
+                if image.status == Status.STAGED or image.is_missing_from(mirror)
+            ]
+            if records.prompt and staged:
                 count += 1
-                numbers = tuple(range(1, item["pictures"] + 1))
-                message = Prompt(run_id=item["run_id"], variations=numbers, dry_run=False, estimate_micro_usd=prompt.estimate_micro_usd)
-                json_lines.write(file, message.to_state() | {"execution_name": item["run_id"], "staged": staged})
-        store.put_file(f"{batch.work}came.jsonl", file, content_type=json_lines.CONTENT_TYPE)
+                run = RunPlan(
+                    run_id=item["run_id"],
+                    variations=tuple(range(1, item["pictures"] + 1)),
+                    dry_run=False,
+                    estimate_micro_usd=records.prompt.estimate_micro_usd,
+                )
+                more = {"execution_name": item["run_id"], "staged": staged}
+                json_lines.write(file, run.to_state() | more)
+        key = f"{batch.work}came.jsonl"
+        services.bucket.put_file(key, file, content_type=json_lines.CONTENT_TYPE)
     return {"came": count}
 
 
 def _staged(image: ImageRecord) -> StagedImage:
     return StagedImage(
-        run_id=image.run_id,
-        n=image.n,
-        key=image.staged_key or "",
-        bytes=image.bytes or 0,
-        sha256=image.sha256 or "",
-        usage=image.usage,
-        cost_micro_usd=image.cost_micro_usd,
+        run_id=image.run_id, n=image.n, key=image.staged_key or "", sha256=image.sha256 or ""
     )

@@ -1,4 +1,4 @@
-"""A second store for pictures, at Google, at Microsoft or in another S3: what is there is never overwritten, and never deleted."""
+"""A second store, at Google, at Microsoft or in another S3. Nothing there is overwritten."""
 
 import hashlib
 import json
@@ -24,37 +24,62 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from functions.adapters import aws
-from functions.errors import ConfigError, ConflictError, EaselError, StorageBusyError, StorageDeniedError
-from functions.settings import mirror_settings, settings
+from easel.aws.client import client, error_code, translate_errors
+from easel.contract.errors import (
+    ConfigError,
+    ConflictError,
+    EaselError,
+    StorageBusyError,
+    StorageDeniedError,
+)
+from easel.contract.settings import MirrorSettings
+from easel.services import SERVICES
 
 DENIED = (PermissionDeniedError, UnauthenticatedError)
 WRONG = (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError)
-ABSENT = (NotFoundError, FileNotFoundError)  # the package raises Python's own where there is no such object or bucket
+# The package raises Python's own error if there is no such object or bucket.
+ABSENT = (NotFoundError, FileNotFoundError)
 HOW = "set its value, a JSON object, as docs/mirror.md says"
 # Far below the function's own time, three times over.
-PATIENCE: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
-TIMEOUTS: dict[str, Any] = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=5)}
+RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
+TIMEOUTS: dict[str, Any] = {
+    "timeout": timedelta(seconds=60),
+    "connect_timeout": timedelta(seconds=5),
+}
 
 
 class MirrorStore:
-    """One store at `url`, such as `gs://bucket/prefix`; `connect` makes its client at the first call, and after a refusal anew."""
+    """One store at `url`, such as `gs://bucket/prefix`.
+
+    `connect` makes its client at the first call, and again after a refusal.
+    """
 
     def __init__(self, connect: Callable[[], Any], *, url: str) -> None:
         self._connect, self._url = connect, url.rstrip("/")
         self._store: Any = None
 
     def address(self, key: str) -> str:
-        """Where a copy is; the address has no credentials in it."""
+        """Return where a copy is; the address has no credentials in it."""
         return f"{self._url}/{quote(key)}"
 
     def copy(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Write an object unless these very bytes are there already. Raises ConflictError where others are."""
-        with self._named(f"mirroring to {self.address(key)!a}"):
+        """Write an object unless these very bytes are there already.
+
+        Raises ConflictError if others are.
+        """
+        with self._translated(f"mirroring to {self.address(key)!a}"):
             self._store = self._store or self._connect()
+            attributes: Any = {"Content-Type": content_type}
             try:
                 # In one request, since only that can be made conditional.
-                obstore.put(self._store, key, body, attributes={"Content-Type": content_type}, mode="create", use_multipart=False)
+                obstore.put(
+                    self._store,
+                    key,
+                    body,
+                    attributes=attributes,
+                    mode="create",
+                    use_multipart=False,
+                )
             except AlreadyExistsError:
                 self._check_same(key, body)
 
@@ -65,17 +90,22 @@ class MirrorStore:
                 there.update(chunk)
                 length += len(chunk)
         except ABSENT as error:
-            # S3 says the same while another writes there.
-            raise StorageBusyError(f"mirroring to {self.address(key)!a}: another was writing there") from error
+            # S3 answers the same while another writes there.
+            raise StorageBusyError(
+                f"mirroring to {self.address(key)!a}: another was writing there"
+            ) from error
         if there.digest() != hashlib.sha256(body).digest():
             raise ConflictError(
-                f"{self.address(key)!a} is taken by something else ({length:,} bytes), which is left as it is: "
-                "move it away or mirror to another prefix, then redrive"
+                f"{self.address(key)!a} is taken by something else ({length:,} bytes), which is "
+                "left as it is: move it away or mirror to another prefix, then redrive"
             )
 
     @contextmanager
-    def _named(self, doing: str) -> Iterator[None]:
-        """Turn the package's errors into Easel's, by their types: their words can hold an address with a signature."""
+    def _translated(self, doing: str) -> Iterator[None]:
+        """Turn the package's errors into Easel's, by their types.
+
+        Their words can hold an address with a signature.
+        """
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
@@ -85,77 +115,102 @@ class MirrorStore:
 
 
 def translate(error: BaseError | FileNotFoundError, doing: str) -> EaselError:
-    """The error of the tree that an error of obstore stands for."""
-    said = f"{doing}: {type(error).__name__}"
+    """Return Easel's error for one of obstore."""
+    failed = f"{doing}: {type(error).__name__}"
     if isinstance(error, DENIED):
-        return StorageDeniedError(f"{said}; check the mirror's credentials and what they may do there, then redrive")
+        return StorageDeniedError(
+            f"{failed}; check the mirror's credentials and what they may do there, then redrive"
+        )
     if isinstance(error, ABSENT):
-        return ConfigError(f"{said}; is there a bucket or container of that name?")
+        return ConfigError(f"{failed}; is there a bucket or container of that name?")
     if isinstance(error, WRONG):
-        return ConfigError(f"{said}; check the setting mirror and the secret's value")
-    return StorageBusyError(said)
+        return ConfigError(f"{failed}; check the setting mirror and the secret's value")
+    return StorageBusyError(failed)
 
 
 def connect(url: str, config: Mapping[str, Any]) -> Any:
-    """A client for a store, by the settings that obstore knows for its kind. Raises ConfigError; nothing is sent yet."""
+    """Return a client for a store, by the settings that obstore knows for its kind.
+
+    Nothing is sent yet. Raises ConfigError.
+    """
     kind, _, place = url.partition("://")
     bucket, _, prefix = place.partition("/")
-    where: dict[str, Any] = {"prefix": prefix or None, "retry_config": PATIENCE}
+    where: dict[str, Any] = {"prefix": prefix or None, "retry_config": RETRIES}
     try:
         if kind == "s3":
-            return _s3(bucket, {name.lower().removeprefix("aws_"): value for name, value in config.items()}, where)
+            names = {name.lower().removeprefix("aws_"): value for name, value in config.items()}
+            return _s3(bucket, names, where)
         if not config:
             raise ConfigError(f"the mirror {url} has no credentials: {HOW}")
         make = GCSStore if kind == "gs" else AzureStore
         return make(bucket, config=_texts(config), client_options=_client(config), **where)
     except (BaseError, TypeError, ValueError) as error:
         # Not its words, which may show what the secret holds.
-        raise ConfigError(f"the mirror {url} can't be used with these settings ({type(error).__name__}): {HOW}") from None
+        reason = type(error).__name__
+        raise ConfigError(
+            f"the mirror {url} can't be used with these settings ({reason}): {HOW}"
+        ) from None
 
 
 def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
     own = "access_key_id" not in config
     if own and "endpoint" in config:
         # Whoever serves that address would be shown the token of this function's own role.
-        raise ConfigError(f"the mirror s3://{bucket} has an endpoint, and no access_key_id and secret_access_key for it: {HOW}")
+        raise ConfigError(
+            f"the mirror s3://{bucket} has an endpoint, and no access_key_id and "
+            f"secret_access_key for it: {HOW}"
+        )
     if own:
         # A bucket that this function's role may write to; on the local stack, at the emulator.
-        endpoint = aws.client("s3").meta.endpoint_url
+        endpoint = client("s3").meta.endpoint_url
         config |= {"endpoint": endpoint} if endpoint.startswith("http://") else {}
         credentials: Callable[[], Any] = Boto3CredentialProvider()
     else:
-        # Never as a part of the settings alone: obstore would add the session token of this function's own role.
-        keys = {"access_key_id": config.pop("access_key_id"), "secret_access_key": config.pop("secret_access_key", "")}
-        keys |= {"token": config.pop("session_token", config.pop("token", None)), "expires_at": None}
-        credentials = lambda: keys  # noqa: E731
+        # Never as a part of the settings alone: obstore would add the session token of this
+        # function's own role.
+        given = {
+            "access_key_id": config.pop("access_key_id"),
+            "secret_access_key": config.pop("secret_access_key", ""),
+            "token": config.pop("session_token", config.pop("token", None)),
+            "expires_at": None,
+        }
+        credentials = lambda: given  # noqa: E731
     if "region" not in config:
-        config["region"] = settings().region
-    return S3Store(bucket, config=_texts(config), client_options=_client(config), credential_provider=credentials, **where)
+        config["region"] = SERVICES.storage.region
+    options: dict[str, Any] = {"client_options": _client(config), **where}
+    return S3Store(bucket, config=_texts(config), credential_provider=credentials, **options)
 
 
 def _texts(config: Mapping[str, Any]) -> Any:
-    """A key file may stand in the secret as the object that it is."""
-    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in config.items()}
+    """Return the settings as text; a key file may be in the secret as an object."""
+    return {
+        name: json.dumps(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+    }
 
 
 def _client(config: Mapping[str, Any]) -> Any:
-    """How long to wait; and no TLS where an address without it was named, as that of an emulator."""
+    """Return the timeouts, and allow an address without TLS if one was named."""
     return TIMEOUTS | {"allow_http": "http://" in json.dumps(config)}
 
 
-def read_config(client: Any, secret: str) -> dict[str, Any]:
-    """The settings in a secret, {} where it has no value. Raises ConfigError, which never shows it."""
-    with aws.named(f"reading the secret {secret}"):
+def read_config(secrets: Any, secret: str) -> dict[str, Any]:
+    """Return the settings in a secret, {} if it has no value.
+
+    Raises ConfigError, which never shows the value.
+    """
+    with translate_errors(f"reading the secret {secret}"):
         try:
-            said = str(client.get_secret_value(SecretId=secret).get("SecretString") or "").strip()
+            answer = secrets.get_secret_value(SecretId=secret)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+            if error_code(error) == "ResourceNotFoundException":
                 return {}
             raise
-    if not said:
+    text = str(answer.get("SecretString") or "").strip()
+    if not text:
         return {}
     try:
-        config = json.loads(said)
+        config = json.loads(text)
     except ValueError:
         config = None
     if not isinstance(config, dict):
@@ -165,6 +220,10 @@ def read_config(client: Any, secret: str) -> dict[str, Any]:
 
 @cache
 def mirror_store() -> MirrorStore:
-    """This stack's mirror."""
-    mirror, secrets = mirror_settings(), aws.client("secretsmanager")
-    return MirrorStore(lambda: connect(mirror.url, read_config(secrets, mirror.secret)), url=mirror.url)
+    """Return this stack's mirror."""
+    settings, secrets = MirrorSettings.read(SERVICES.environment), client("secretsmanager")
+
+    def open_store() -> Any:
+        return connect(settings.url, read_config(secrets, settings.secret))
+
+    return MirrorStore(open_store, url=settings.url)

@@ -14,7 +14,7 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from functions.api import routes
-from infra.acknowledged import acknowledge
+from infra.nag import acknowledge
 
 # For each route. A page that follows a run asks every second or so; it keeps a script that runs away from taking all of the account's
 # Lambda concurrency, of which the steps need theirs. Step Functions' own limit for looking at runs is lower, and answers as busy.

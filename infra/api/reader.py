@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.acknowledged import acknowledge_wildcard
+from infra.nag import acknowledge_wildcard
 
 SESSION = Duration.hours(1)  # the most that a role gives which is assumed by another
 UNFINISHED = ("staging/*", "batches/*")

@@ -5,7 +5,7 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from functions.api import routes
-from infra.acknowledged import acknowledge
+from infra.nag import acknowledge
 
 PASSWORD_LENGTH = 12
 ONE_FACTOR = (

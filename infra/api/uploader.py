@@ -7,8 +7,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.acknowledged import acknowledge_wildcard
-from infra.reader import SESSION
+from infra.nag import acknowledge_wildcard
+from infra.api.reader import SESSION
 
 MANIFESTS = ("batches/*.jsonl", "batches/*.csv")
 BELOW = "batches/*/*"  # IAM's asterisk takes slashes, too

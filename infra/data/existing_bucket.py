@@ -6,7 +6,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.function import StepFunction
+from infra.functions.function import StepFunction
 
 
 class ExistingBucketCheck(Construct):

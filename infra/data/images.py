@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.access_log import AccessLog
+from infra.data.access_log import AccessLog
 
 STAGING_DAYS = 30  # longer than Step Functions' redrive window of 14 days, which begins when a run ends
 DELETED_DAYS = 30

@@ -7,9 +7,9 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from functions import settings
-from infra.acknowledged import acknowledge, acknowledge_wildcard
-from infra.function import StepFunction
+from easel.contract import settings
+from infra.nag import acknowledge, acknowledge_wildcard
+from infra.functions.function import StepFunction
 
 
 class Mirror(Construct):

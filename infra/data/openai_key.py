@@ -7,8 +7,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from functions import settings
-from infra.acknowledged import acknowledge
+from easel.contract import settings
+from infra.nag import acknowledge
 
 # As https://developers.openai.com/api/docs/guides/workload-identity-federation/aws has it.
 AUDIENCE, TOKEN_SECONDS = "https://api.openai.com/v1", 300

@@ -12,7 +12,7 @@ from aws_cdk.aws_lambda import Architecture, Runtime
 from constructs import Construct
 
 from infra import ROOT
-from infra.acknowledged import acknowledge, acknowledge_wildcard
+from infra.nag import acknowledge, acknowledge_wildcard
 
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64

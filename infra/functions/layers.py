@@ -20,7 +20,7 @@ from constructs import Construct
 from uv import find_uv_bin
 
 from infra import ROOT
-from infra.function import ARCHITECTURE, RUNTIME
+from infra.functions.function import ARCHITECTURE, RUNTIME
 
 PINS = Path(__file__).parent / "layer_pins"
 BUILT = ROOT / ".layers"

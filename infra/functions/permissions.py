@@ -8,12 +8,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.acknowledged import acknowledge_wildcard
-from infra.batch import WORK
-from infra.function import StepFunction
-from infra.openai_key import OpenAIIdentity, OpenAIKey
-from infra.records import INDEXES
-from infra.workflow import BatchSteps, Steps
+from infra.nag import acknowledge_wildcard
+from infra.workflows.batch import WORK
+from infra.functions.function import StepFunction
+from infra.data.openai_key import OpenAIIdentity, OpenAIKey
+from infra.data.records import INDEXES
+from infra.workflows.run import BatchSteps, Steps
 
 STAGED = "What is staged stands under the run's id, which comes as the run starts"
 EXECUTIONS = "Executions of this one machine, whose names come as they start"

@@ -16,8 +16,8 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from functions import signals
-from infra.acknowledged import acknowledge
+from easel.contract import metric_names
+from infra.nag import acknowledge
 
 SOON, HOUR, DAY = Duration.minutes(5), Duration.hours(1), Duration.days(1)
 BUDGET_PERCENT = 80
@@ -55,9 +55,9 @@ class Alarms(Construct):
             self._add(
                 f"{name}TimedOut", late, says=f"A {name.lower()} was not through in its time; pictures that are paid may wait in staging"
             )
-        self._add("PossiblyPaid", easel(signals.POSSIBLY_PAID), says="OpenAI may have charged for a call whose answer never came")
-        self._add("PictureLost", easel(signals.LOST), says="A paid picture is lost: S3 did not take it until the function's end")
-        used = easel(signals.BUDGET_USED_PERCENT, statistic="Maximum")
+        self._add("PossiblyPaid", easel(metric_names.POSSIBLY_PAID), says="OpenAI may have charged for a call whose answer never came")
+        self._add("PictureLost", easel(metric_names.LOST), says="A paid picture is lost: S3 did not take it until the function's end")
+        used = easel(metric_names.BUDGET_USED_PERCENT, statistic="Maximum")
         # Told with each claim: until the next, it stays as it is.
         self._add(
             "BudgetNearlyUsed",
@@ -68,10 +68,10 @@ class Alarms(Construct):
         )
         self._add(
             "BudgetUsedUp",
-            easel(signals.BUDGET_REFUSED),
+            easel(metric_names.BUDGET_REFUSED),
             says="A paid call was refused: it did not fit into what is left of the budget",
         )
-        left = easel(signals.MODEL_DAYS_LEFT, statistic="Minimum", period=DAY)
+        left = easel(metric_names.MODEL_DAYS_LEFT, statistic="Minimum", period=DAY)
         self._add(
             "ModelRetiring",
             left,
@@ -88,7 +88,7 @@ class Alarms(Construct):
 
     def watch_schedule(self, days: int) -> None:
         """An alarm when so many days went by without a picture from the schedule."""
-        stored = easel(signals.STORED_BY_SCHEDULE, period=HOUR)
+        stored = easel(metric_names.STORED_BY_SCHEDULE, period=HOUR)
         self._add(
             "NoPictureFromSchedule",
             stored,
@@ -137,5 +137,5 @@ class Alarms(Construct):
 def easel(name: str, *, statistic: str = "Sum", period: Duration = SOON) -> cloudwatch.Metric:
     """One of Easel's own metrics."""
     return cloudwatch.Metric(
-        namespace=signals.NAMESPACE, metric_name=name, dimensions_map={"service": signals.SERVICE}, period=period, statistic=statistic
+        namespace=metric_names.NAMESPACE, metric_name=name, dimensions_map={"service": metric_names.SERVICE}, period=period, statistic=statistic
     )

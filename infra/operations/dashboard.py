@@ -7,13 +7,13 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from functions import signals
-from infra.alarms import easel
-from infra.function import StepFunction
+from easel.contract import metric_names
+from infra.operations.alarms import easel
+from infra.functions.function import StepFunction
 
 WIDTH, HEIGHT = 24, 6
 HOUR = Duration.hours(1)
-PICTURES = (signals.STORED, signals.REFUSED, signals.LOST, signals.BATCH_LINES_FAILED)
+PICTURES = (metric_names.STORED, metric_names.REFUSED, metric_names.LOST, metric_names.BATCH_LINES_FAILED)
 # The first thing to look at when an alarm rings: the newest failures with their run, their class, their words and OpenAI's request id.
 FAILURES = (
     "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, possibly_paid, @message",
@@ -61,18 +61,18 @@ class Dashboard(Construct):
                 ],
                 [_heading("What does it cost?")],
                 [
-                    _graph("Dollars spent", [easel(signals.SPEND_USD, period=HOUR)]),
-                    _graph("Budget reserved or spent, %", [easel(signals.BUDGET_USED_PERCENT, statistic="Maximum", period=HOUR)]),
+                    _graph("Dollars spent", [easel(metric_names.SPEND_USD, period=HOUR)]),
+                    _graph("Budget reserved or spent, %", [easel(metric_names.BUDGET_USED_PERCENT, statistic="Maximum", period=HOUR)]),
                     _graph(
                         "What nobody knows for sure",
-                        [easel(name, period=HOUR) for name in (signals.POSSIBLY_PAID, signals.COST_UNKNOWN, signals.BUDGET_REFUSED)],
+                        [easel(name, period=HOUR) for name in (metric_names.POSSIBLY_PAID, metric_names.COST_UNKNOWN, metric_names.BUDGET_REFUSED)],
                     ),
                 ],
                 [_heading("What is slow?")],
                 [
                     _graph("A step's call, half of them end within", [_duration(name, step, "p50") for name, step in steps.items()]),
                     _graph("A step's call, 95 % end within", [_duration(name, step, "p95") for name, step in steps.items()]),
-                    _graph("Held up", [easel(signals.RATE_LIMITED, period=HOUR), *_throttled(steps)], right=[_latency(api_id)]),
+                    _graph("Held up", [easel(metric_names.RATE_LIMITED, period=HOUR), *_throttled(steps)], right=[_latency(api_id)]),
                 ],
                 [_heading("What failed, and why")],
                 [_query("Failures", FAILURES, groups)],
@@ -103,7 +103,7 @@ def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
 
 def _failures(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
     # Our own count has what the API answered with 5xx, too.
-    return [easel(signals.FAILED, period=HOUR), *(step.function.metric_errors(label=name, period=HOUR) for name, step in steps.items())]
+    return [easel(metric_names.FAILED, period=HOUR), *(step.function.metric_errors(label=name, period=HOUR) for name, step in steps.items())]
 
 
 def _duration(name: str, step: StepFunction, statistic: str) -> cloudwatch.IMetric:

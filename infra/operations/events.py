@@ -18,10 +18,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from functions.signals import SOURCE
-from infra.acknowledged import acknowledge_wildcard
-from infra.dead_letters import MOST_RETRIES, dead_letters
-from infra.function import StepFunction
+from easel.contract.metric_names import SOURCE
+from infra.nag import acknowledge_wildcard
+from infra.triggers.dead_letters import MOST_RETRIES, dead_letters
+from infra.functions.function import StepFunction
 
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 AT_ONCE = 10  # as many as EventBridge takes in one call

@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from functions.keys import INBOX
-from infra.dead_letters import MOST_RETRIES, dead_letters
+from easel.contract.naming import INBOX
+from infra.triggers.dead_letters import MOST_RETRIES, dead_letters
 
 
 class BatchInbox(Construct):

@@ -7,8 +7,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from functions.keys import SCHEDULED
-from infra.dead_letters import MOST_RETRIES, dead_letters
+from easel.contract.naming import SCHEDULED
+from infra.triggers.dead_letters import MOST_RETRIES, dead_letters
 
 
 class RunSchedule(Construct):

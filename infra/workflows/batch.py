@@ -22,11 +22,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.acknowledged import acknowledge_wildcard
-from infra.economy import Economy
-from infra.encryption import CustomerKey
-from infra.lines import EachLine
-from infra.workflow import LINE, START, BatchSteps, Steps, machine, run_chain, task
+from infra.nag import acknowledge_wildcard
+from infra.workflows.economy import Economy
+from infra.data.encryption import CustomerKey
+from infra.workflows.each_line import EachLine
+from infra.workflows.run import LINE, START, BatchSteps, Steps, machine, run_chain, task
 
 BATCH_TIMEOUT = Duration.days(14)
 # What one start works on, and its results: no run's own staging begins so.

@@ -6,7 +6,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.workflow import INPUT
+from infra.workflows.run import INPUT
 
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
 

@@ -23,9 +23,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.function import StepFunction
-from infra.lines import EachLine
-from infra.workflow import ENDS_ONE, INPUT, PART_OF_LINE, Steps, mirror_task, no_picture, prompt_task, report_task, task, upload_task
+from infra.functions.function import StepFunction
+from infra.workflows.each_line import EachLine
+from infra.workflows.run import ENDS_ONE, INPUT, PART_OF_LINE, Steps, mirror_task, no_picture, prompt_task, report_task, task, upload_task
 
 # Small orders come soon, and a look costs little; in the end one every five minutes.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"

@@ -27,11 +27,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from functions.errors import ONE_PICTURE, ClaimHeldError, RateLimitedError, RetryableError, leaves
-from functions.request import BY_CLEANUP, MAX_COUNT
-from infra.acknowledged import acknowledge_wildcard
-from infra.encryption import CustomerKey
-from infra.function import StepFunction
+from easel.contract.errors import ONE_PICTURE, ClaimHeldError, RateLimitedError, RetryableError, leaves
+from easel.request.request import BY_CLEANUP, MAX_COUNT
+from infra.nag import acknowledge_wildcard
+from infra.data.encryption import CustomerKey
+from infra.functions.function import StepFunction
 
 # What AWS itself answers when it, not our code, failed; and how a function dies.
 SERVICE_ERRORS = [

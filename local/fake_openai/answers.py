@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from local.openai_faults import Rule
+from local.fake_openai.faults import Rule
 
 _PLACE = uuid4().hex  # where a picture goes; nobody's text holds it
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.openai_answers import new_id
-from local.openai_batch_input import Line
+from local.fake_openai.answers import new_id
+from local.fake_openai.batch_input import Line
 
 STATUSES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 ENDED = ("completed", "failed", "expired", "cancelled")

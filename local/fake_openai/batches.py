@@ -9,15 +9,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.openai_answers import answer, error_body, is_done, is_replaced, refusal, written
-from local.openai_batch import ENDED, Batch, Outcome, unordered
-from local.openai_batch_input import Line, read
-from local.openai_faults import Faults
-from local.openai_files import File, Files
-from local.openai_ledger import Ledger
-from local.openai_pages import page
-from local.openai_pictures import Painter, usage
-from local.openai_requests import RefusedError, check_batch, check_image
+from local.fake_openai.answers import answer, error_body, is_done, is_replaced, refusal, written
+from local.fake_openai.batch import ENDED, Batch, Outcome, unordered
+from local.fake_openai.batch_input import Line, read
+from local.fake_openai.faults import Faults
+from local.fake_openai.files import File, Files
+from local.fake_openai.ledger import Ledger
+from local.fake_openai.pages import page
+from local.fake_openai.pictures import Painter, usage
+from local.fake_openai.requests import RefusedError, check_batch, check_image
 
 EXPIRE = "/v1/batches/expire"  # what a rule calls the end of the next batch's time; its answer is a number of pictures
 # The shares of a batch's time at which it has been validated and at which all its requests are done.

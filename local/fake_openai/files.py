@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from local.openai_answers import answer, error, is_done, is_replaced, new_id, refusal
-from local.openai_faults import Faults
-from local.openai_pages import page
+from local.fake_openai.answers import answer, error, is_done, is_replaced, new_id, refusal
+from local.fake_openai.faults import Faults
+from local.fake_openai.pages import page
 
 MAX_BYTES = 200_000_000  # of a batch's input
 KEPT_SECONDS = 30 * 24 * 3600  # how long the real API keeps a batch's files

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.openai_answers import refusal
+from local.fake_openai.answers import refusal
 
 
 def page(items: Sequence[dict[str, Any]], request: Request, *, usual: int, most: int) -> Response:

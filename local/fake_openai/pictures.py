@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from local.openai_requests import check_image, output_tokens
-from local.painting import paint
+from local.fake_openai.requests import check_image, output_tokens
+from local.fake_openai.painting import paint
 
 
 class Painter:

@@ -23,15 +23,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from local.openai_answers import answer, error, is_done, is_replaced, refusal
-from local.openai_batches import Batches
-from local.openai_faults import Faults, RuleError
-from local.openai_files import Files
-from local.openai_ledger import Ledger
-from local.openai_limits import SlidingWindow
-from local.openai_pictures import Painter
-from local.openai_requests import RefusedError, check_image, check_user
-from local.openai_tokens import exchange
+from local.fake_openai.answers import answer, error, is_done, is_replaced, refusal
+from local.fake_openai.batches import Batches
+from local.fake_openai.faults import Faults, RuleError
+from local.fake_openai.files import Files
+from local.fake_openai.ledger import Ledger
+from local.fake_openai.limits import SlidingWindow
+from local.fake_openai.pictures import Painter
+from local.fake_openai.requests import RefusedError, check_image, check_user
+from local.fake_openai.tokens import exchange
 
 LIGHT = ("soft morning light", "low golden sun", "cool overcast light", "warm lamplight", "a bright noon sky", "blue dusk")
 VIEW = ("a wide view", "a close-up", "seen from above", "framed by a doorway", "at eye level", "a long perspective")

@@ -4,47 +4,34 @@ import logging
 import os
 import sys
 
-from local.emulator import (
-    api_failures,
-    lambda_errors,
-    lambda_logs,
-    lambda_metrics,
-    lambda_workers,
-    logs_fields,
-    object_bodies,
-    object_copies,
-    object_events,
-    states_distributed,
-    states_history,
-    states_map,
-    states_metrics,
-    states_redrive,
-    states_timing,
-)
-from local.emulator.edits import PatchError
+from local.ministack import api_failures, logs_fields
+from local.ministack.awslambda import errors, logs, metrics, workers
+from local.ministack.s3 import bodies, copies, events
+from local.ministack.stepfunctions import distributed, history, inline_map, metrics, redrive, timing
+from local.ministack.edits import PatchError
 
 
 def _patch() -> None:
     api_failures.apply()
-    lambda_errors.apply()
-    lambda_logs.apply()
-    lambda_metrics.apply()
-    lambda_workers.apply(_workers())
+    errors.apply()
+    logs.apply()
+    metrics.apply()
+    workers.apply(_workers())
     logs_fields.apply()
-    object_bodies.apply()
-    object_copies.apply()
-    object_events.apply()
-    states_timing.apply()
-    states_metrics.apply()
-    states_map.apply()
-    states_distributed.apply()
-    states_redrive.apply()
+    bodies.apply()
+    copies.apply()
+    events.apply()
+    timing.apply()
+    metrics.apply()
+    inline_map.apply()
+    distributed.apply()
+    redrive.apply()
     # The last, since it numbers the events: whether an event still counts is decided under its lock.
-    states_history.apply()
+    history.apply()
 
 
 def _workers() -> int:
-    given = os.environ.get("EASEL_LOCAL_WORKERS") or str(lambda_workers.AT_MOST)
+    given = os.environ.get("EASEL_LOCAL_WORKERS") or str(workers.AT_MOST)
     if not given.isdecimal() or int(given) == 0:
         sys.exit(f"EASEL_LOCAL_WORKERS is {given!r}: give the number of processes a function may have, 1 or more")
     return int(given)
@@ -61,7 +48,7 @@ def main() -> None:
     try:
         app.main()
     finally:
-        lambda_workers.end_all()
+        workers.end_all()
         logging.shutdown()
     # Threads of executions still under way would hold the process for as long as their retries last.
     os._exit(0)

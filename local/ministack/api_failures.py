@@ -2,7 +2,7 @@
 
 from ministack.services import apigateway
 
-from local.emulator.edits import edit
+from local.ministack.edits import edit
 
 _ANSWERED = "    lambda_response, _ = lambda_svc.lambda_execute_result_to_api_proxy_response(result)\n"
 _HIDDEN = """    if result.get("error"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.services import cloudwatch_logs
 
-from local.emulator.edits import replace
+from local.ministack.edits import replace
 
 
 def apply() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local import interruption
-from local.emulator.process_table import living
+from local.ministack.process_table import living
 
 _ROOT = Path(__file__).parents[2]
 _LOG_LINES_SHOWN = 20

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.doors.caller import Caller, machine
-from tests.local_stack import LocalStack
+from tests.support.api_caller import Caller, machine
+from tests.support.local_stack import LocalStack
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser
 from local import stack
 from local.deploy import ROOT
 from local.stack import Local
-from tests.doors.browser import chromium, visit
-from tests.doors.caller import Caller, machine
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.browser import chromium, visit
+from tests.support.api_caller import Caller, machine
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 IMAGES = ROOT / "docs" / "images"
 QUALITY = 82

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.doors.browser import Visit, chromium, visit
-from tests.doors.caller import Caller, fetch
-from tests.local_stack import LocalStack
+from tests.support.browser import Visit, chromium, visit
+from tests.support.api_caller import Caller, fetch
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 IMAGES = "/v1/images/generations"
@@ -154,8 +154,8 @@ def test_a_wrong_field_is_marked_and_nothing_can_be_bought(visitor: Visit) -> No
 def test_what_does_not_fit_under_the_budget_can_not_be_bought(browser: Browser, aws: LocalStack, caller: Caller) -> None:
     from datetime import UTC, datetime
 
-    from functions.adapters.budget import Budget, month_of
-    from functions.adapters.table import Table
+    from easel.ledger.budget import Budget, month_of
+    from easel.aws.table import Table
 
     budget, month = Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000), month_of(datetime.now(UTC))
     budget.set_cap(month, 0)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 

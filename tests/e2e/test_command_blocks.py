@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from local.deploy import ROOT
-from tests.local_stack import free_port, own_environment
+from tests.support.local_stack import free_port, own_environment
 
 # What can't run in a test: an account is needed, or it would run itself.
 NOT_HERE = ("make bootstrap", "make deploy", "make destroy", "make test", "make check")

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from functions import request
+from easel.request import request
 from functions.batch import manifest
 from local.deploy import ROOT
-from operate import runs
-from operate.target import Target, local
-from tests.functions.conftest import NOW, make_settings
-from tests.local_stack import LocalStack, free_port
+from cli import runs
+from cli.target import Target, local
+from tests.unit.conftest import NOW, make_settings
+from tests.support.local_stack import LocalStack, free_port
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 MANIFESTS = ("campaign.jsonl", "catalogue.csv")

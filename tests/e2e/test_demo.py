@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from local.deploy import ROOT
-from tests.local_stack import free_port, own_environment
+from tests.support.local_stack import free_port, own_environment
 
 DEADLINE_SECONDS = 60
 Demo = Callable[..., "subprocess.Popen[str]"]

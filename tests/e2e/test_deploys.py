@@ -14,11 +14,11 @@ import pytest
 
 from local import stack
 from local.deploy import ROOT, DeployError
-from local.emulator import process
+from local.ministack import process
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
-from tests.operate.test_commands import operate
-from tests.workflow.test_batches import run, upload
+from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.e2e.test_commands import operate
+from tests.e2e.test_batches import run, upload
 
 SMALL = {"size": "256x256", "quality": "low"}
 

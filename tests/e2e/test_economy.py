@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.local_stack import LocalStack
-from tests.workflow.test_batches import pictures, read, run, start, upload
+from tests.support.local_stack import LocalStack
+from tests.e2e.test_batches import pictures, read, run, start, upload
 
 USER, OTHER = "5e1f" * 16, "0a0a" * 16
 

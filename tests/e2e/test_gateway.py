@@ -10,8 +10,8 @@ import pytest
 
 from functions.api.routes import DATA, WRITE
 from local.deploy import ROOT
-from tests.doors.caller import Caller, fetch, machine, target
-from tests.local_stack import LocalStack
+from tests.support.api_caller import Caller, fetch, machine, target
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from functions.adapters.links import Links
-from tests.doors.caller import Caller, fetch
-from tests.local_stack import LocalStack
+from functions.api.links import Links
+from tests.support.api_caller import Caller, fetch
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 RUNS = 100
 

@@ -7,9 +7,9 @@ import pytest
 
 from local import stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
-from tests.workflow.test_batches import run, upload
-from tests.workflow.test_trouble import IMAGES, openai_error
+from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.e2e.test_batches import run, upload
+from tests.e2e.test_trouble import IMAGES, openai_error
 
 SMALL = {"size": "256x256", "quality": "low"}
 COPIES = "copies-of-mine"

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.local_stack import LocalStack
-from tests.workflow.test_trouble import IMAGES, SMALL, openai_error
+from tests.support.local_stack import LocalStack
+from tests.e2e.test_trouble import IMAGES, SMALL, openai_error
 
 Messages = Callable[[], list[dict[str, Any]]]
 

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from functions import keys
-from tests.local_stack import LocalStack
-from tests.workflow.test_batches import run, upload
+from easel.contract import naming
+from tests.support.local_stack import LocalStack
+from tests.e2e.test_batches import run, upload
 
 IMAGES = "/v1/images/generations"
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -118,10 +118,10 @@ def test_a_thumbnail_is_no_original_and_carries_no_manifest(aws: LocalStack, sig
     picture = sign("webp")  # thumbnails are WebP, too
     paints(aws, picture)
     key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})["report"]["pictures"][0]["key"]
-    small, content_type = stored(aws, keys.thumbnail(key))
+    small, content_type = stored(aws, naming.thumbnail(key))
     with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
         provenance(small, content_type)
-    sidecar = json.loads(stored(aws, keys.sidecar(key))[0])
+    sidecar = json.loads(stored(aws, naming.sidecar(key))[0])
     assert sidecar["sha256"] == hashlib.sha256(picture).hexdigest() != hashlib.sha256(small).hexdigest()
 
 

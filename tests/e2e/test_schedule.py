@@ -9,7 +9,7 @@ import pytest
 
 from local import stack
 from local.stack import Local
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 # A minute until the cron expression is due, and the run itself.
 DEADLINE_SECONDS = 120

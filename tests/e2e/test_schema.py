@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.table import Table
+from easel.ledger.budget import Budget, month_of
+from easel.aws.table import Table
 from local.deploy import ROOT
-from tests.doors.caller import Caller
-from tests.local_stack import LocalStack
+from tests.support.api_caller import Caller
+from tests.support.local_stack import LocalStack
 
 CHECKS = (
     not_a_server_error,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
 IMAGES, CHAT = "/v1/images/generations", "/v1/chat/completions"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from operate import sign_in
-from operate.target import Target
-from tests.local_stack import LocalStack, free_port
-from tests.operate.test_commands import operate
+from cli import sign_in
+from cli.target import Target
+from tests.support.local_stack import LocalStack, free_port
+from tests.e2e.test_commands import operate
 
 NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 

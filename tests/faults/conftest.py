@@ -12,8 +12,8 @@ import pytest
 from local import deploy, stack
 from local.stack import Local
 from tests.faults.proxy import Proxy
-from tests.faults.storm import Storm
-from tests.local_stack import free_port, own_environment
+from tests.faults.faulty_stack import Storm
+from tests.support.local_stack import free_port, own_environment
 
 READY_SECONDS = 30
 SETTINGS = ("monthly_budget_usd=100000",)

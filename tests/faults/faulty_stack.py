@@ -9,10 +9,10 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.table import Table
+from easel.ledger.budget import Budget, month_of
+from easel.aws.table import Table
 from tests.faults.proxy import Call, Proxy
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize

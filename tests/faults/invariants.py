@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions import keys
-from tests.faults.storm import Storm
+from easel.contract import naming
+from tests.faults.faulty_stack import Storm
 
 # Where a person has to decide: bought as often as may be, or paid and refused by S3 to the end.
 GIVEN_UP = ("claimed", "lost", "bad")
@@ -65,7 +65,7 @@ def check_whole(storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: s
     found = storm.keys(prefix)
     outside = [key for key in found if not key.startswith(allowed)]
     tally.holds("objects outside of the folders", prefix, not outside, outside)
-    pictures = [key for key in found if key.endswith(keys.PICTURES)]
+    pictures = [key for key in found if key.endswith(naming.PICTURES)]
     tally.holds("bucket and table differ", prefix, len(pictures) == tally.stored, (len(pictures), tally.stored))
     versions = Counter(version["Key"] for version in [*storm.versions(prefix), *storm.versions(f"thumbnails/{prefix}")])
     again = {key: number for key, number in versions.items() if number > 1 and not key.endswith("/")}
@@ -80,7 +80,7 @@ def _check_picture(storm: Storm, tally: Tally, run_id: str, image: dict[str, Any
     tally.holds("a picture is outside of its folder", run_id, key.startswith(f"{folder}/"), key)
     body = storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read()
     tally.holds("the stored bytes are not the paid ones", run_id, hashlib.sha256(body).hexdigest() == image["sha256"], key)
-    for beside in (keys.sidecar(key), keys.thumbnail(key)):
+    for beside in (naming.sidecar(key), naming.thumbnail(key)):
         tally.holds("a companion is missing", run_id, storm.keys(beside) == [beside], beside)
 
 

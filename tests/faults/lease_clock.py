@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from tests.faults.proxy import Call
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 _CLAIMED = re.compile(r"(?:Put|Update) (run#(\S+) (?:image#\d+|chat)),")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from functions import keys
+from easel.contract import naming
 from tests.faults.invariants import Tally, check_run, check_whole
-from tests.faults.leases import run_out_after_kills
-from tests.faults.storm import Storm
-from tests.faults.weather import draw
+from tests.faults.lease_clock import run_out_after_kills
+from tests.faults.faulty_stack import Storm
+from tests.faults.fault_menu import draw
 
 AT_ONCE = 6
 TRIES = 12  # how often a person goes on with a run; each fault strikes a few times at most
@@ -90,7 +90,7 @@ def _plan(seed: str, number: int) -> Plan:
 
 def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
     """Take a run to its end, as a person would who finds it red: Redrive, or start it again. Gives the stand-in's rules, and the end."""
-    faults = [draw(plan.rng, run_id=plan.run_id, name=f"_{keys.run8(plan.run_id)}_") for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))]
+    faults = [draw(plan.rng, run_id=plan.run_id, name=f"_{naming.run8(plan.run_id)}_") for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))]
     storm.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
     storm.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
     storm.script(*[fault.stand_in for fault in faults if fault.stand_in])

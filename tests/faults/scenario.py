@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.faults.rule import Rule
-from tests.faults.storm import Storm
-from tests.faults.weather import CHAT, IMAGES
+from tests.faults.faulty_stack import Storm
+from tests.faults.fault_menu import CHAT, IMAGES
 
 SMALL = {"size": "256x256", "quality": "low"}
 Also = Callable[[Storm, dict[str, Any]], None]

@@ -5,10 +5,10 @@ from typing import Any, Literal
 import pytest
 
 from tests.faults.invariants import Tally, check_run, check_whole
-from tests.faults.leases import run_out_after_kills
+from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 # What each function calls for one picture, in order, as a warm process; the test below keeps it true.
 CALLS = {

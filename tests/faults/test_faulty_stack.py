@@ -4,7 +4,7 @@ import time
 
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 SMALL = {"size": "256x256", "quality": "low"}
 

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from functions import keys
-from tests.faults.leases import run_out_after_kills
+from easel.contract import naming
+from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, refused
-from tests.faults.storm import Storm
-from tests.faults.weather import IMAGES
-from tests.operate.test_commands import operate
+from tests.faults.faulty_stack import Storm
+from tests.faults.fault_menu import IMAGES
+from tests.e2e.test_commands import operate
 
 GoOn = Callable[[Storm, dict[str, Any]], dict[str, Any]]
 
@@ -67,7 +67,7 @@ def test_a_run_that_failed_goes_on_for_what_is_missing(
     charged = stormy.charged()
     assert (charged["chat"], charged["images"]) == (1, 2)
     assert stormy.staged(run_id) == []
-    pictures = [key for key in stormy.keys("goes-on/") if keys.run8(run_id) in key and key.endswith(".png")]
+    pictures = [key for key in stormy.keys("goes-on/") if naming.run8(run_id) in key and key.endswith(".png")]
     assert len(pictures) == 2
     assert all(len([version for version in stormy.versions(key) if version["Key"] == key]) == 1 for key in pictures)
 
@@ -107,7 +107,7 @@ def test_89_a_run_that_is_stopped_in_the_middle_of_its_picture_stores_nothing_an
     stormy.states.stop_execution(executionArn=arn)
     assert stormy.ended(arn)["status"] == "ABORTED"
     stormy.until(lambda: "staging/stopped/1/1.bytes" in stormy.staged("stopped"))
-    assert [key for key in stormy.keys("goes-on/") if keys.run8("stopped") in key] == []
+    assert [key for key in stormy.keys("goes-on/") if naming.run8("stopped") in key] == []
     ended = stormy.run(request("stopped", 1))
     assert (ended["report"]["stored"], stormy.charged()["images"]) == (1, 1)
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from functions import keys
+from easel.contract import naming
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, Scenario, answered, play, refused, rows, wrote
-from tests.faults.storm import Storm
-from tests.faults.weather import CHAT, IMAGES
+from tests.faults.faulty_stack import Storm
+from tests.faults.fault_menu import CHAT, IMAGES
 
 TRIES = 7  # of one step: the first, and six retries
 
@@ -109,7 +109,7 @@ def stays_in_staging(storm: Storm, ended: dict[str, Any]) -> None:
     key = f"staging/{ended['name']}/1/1.bytes"
     assert key in json.loads(ended["cause"])["errorMessage"]
     assert key in storm.staged(ended["name"])
-    assert [key for key in storm.keys("catalogue/") if keys.run8(ended["name"]) in key] == []
+    assert [key for key in storm.keys("catalogue/") if naming.run8(ended["name"]) in key] == []
     assert next(item for item in storm.records(ended["name"]) if item["sk"] == "image#1")["cost_micro_usd"] > 0
 
 

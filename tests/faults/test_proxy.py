@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 PUT = "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2], Body=b'there')"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 DELETE: dict[str, Any] = {"action": "delete_folder", "confirm": True}
 

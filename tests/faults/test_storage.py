@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, Scenario, play, refused, rows
-from tests.faults.storm import Storm
+from tests.faults.faulty_stack import Storm
 
 BYTES, NOTE = "/1/1.bytes", "/1/1.json"
 # Functions keep the key in memory; a 401 has them fetch it.

@@ -2,8 +2,8 @@
 
 import os
 
-from tests.faults.storm import Storm
-from tests.faults.walk import walk
+from tests.faults.faulty_stack import Storm
+from tests.faults.random_walk import walk
 
 RUNS = int(os.environ.get("EASEL_WALK_RUNS", "150"))
 SEED = os.environ.get("EASEL_WALK_SEED", "1")

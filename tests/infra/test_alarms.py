@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions import signals
+from easel.contract import metric_names
 from infra import ROOT
 from tests.infra.conftest import FUNCTIONS, Synth, Template
 
@@ -66,13 +66,13 @@ def test_the_topic_takes_alarms_of_this_account_and_mails_them_where_an_address_
 
 def test_alarms_and_dashboard_name_only_metrics_that_the_functions_send(scheduled: Template) -> None:
     code = "\n".join(file.read_text() for file in (ROOT / "functions").rglob("*.py") if file.name != "signals.py")
-    sent = {value for name, value in vars(signals).items() if re.search(rf"(count|gauge|add_metric)\((name=)?(signals\.)?{name}\b", code)}
+    sent = {value for name, value in vars(metric_names).items() if re.search(rf"(count|gauge|add_metric)\((name=)?(signals\.)?{name}\b", code)}
     asked = {one["MetricName"] for one in alarms(scheduled).values() if one.get("Namespace") == "Easel"}
     asked |= {metric[1] for metric in shown(scheduled) if metric[0] == "Easel"}
     assert asked <= sent
     assert {one["MetricName"] for one in alarms(scheduled).values() if one.get("Namespace") == "Easel"} == {
-        signals.POSSIBLY_PAID, signals.LOST, signals.BUDGET_USED_PERCENT, signals.BUDGET_REFUSED, signals.MODEL_DAYS_LEFT,
-        signals.STORED_BY_SCHEDULE,
+        metric_names.POSSIBLY_PAID, metric_names.LOST, metric_names.BUDGET_USED_PERCENT, metric_names.BUDGET_REFUSED, metric_names.MODEL_DAYS_LEFT,
+        metric_names.STORED_BY_SCHEDULE,
     }  # fmt: skip
     dimensions = [one["Dimensions"] for one in alarms(scheduled).values() if one.get("Namespace") == "Easel"]
     assert dimensions == [[{"Name": "service", "Value": "easel"}]] * len(dimensions)
@@ -94,7 +94,7 @@ def test_the_dashboard_answers_the_three_questions_and_shows_every_step(template
     lasted = {metric[3] for metric in shown(template) if metric[1] == "Duration"}
     assert len(lasted) == len(FUNCTIONS)
     told = {metric[1] for metric in shown(template)}
-    assert {signals.STORED, signals.REFUSED, signals.POSSIBLY_PAID, signals.SPEND_USD, signals.RATE_LIMITED, "ExecutionsFailed"} <= told
+    assert {metric_names.STORED, metric_names.REFUSED, metric_names.POSSIBLY_PAID, metric_names.SPEND_USD, metric_names.RATE_LIMITED, "ExecutionsFailed"} <= told
 
 
 @pytest.mark.parametrize(("days", "there"), [("0", False), ("3", True)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions import settings
+from easel.contract import settings
 from functions.api import routes
 from infra import ROOT
 from infra.stack import OWN_URL

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from infra import ROOT, layers
-from infra.layers import HERE, LAMBDA, MIRROR_NAMES, NAMES, PINS, SERVICES
+from infra import ROOT
+from infra.functions import layers
+from infra.functions.layers import HERE, LAMBDA, MIRROR_NAMES, NAMES, PINS, SERVICES
 from local.deploy import zipped
 from tests.infra.conftest import FUNCTIONS, Synth, Template, in_asset
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from functions import request
-from functions.adapters.openai_batches import MAX_PICTURES
+from easel.request import request
+from easel.openai_client.batches import MAX_PICTURES
 from functions.batch.manifest import MAX_LINE
-from functions.contract import Start
-from functions.economy.planning import custom_id
-from functions.request import MAX_COUNT, MAX_DESCRIPTION, MAX_PROMPT, MAX_STYLE, MAX_TOPIC, MAX_TOPICS
-from infra.economy import UNTIL_NEXT_LOOK
+from easel.contract.messages import Start
+from functions.economy.plan import custom_id
+from easel.request.request import MAX_COUNT, MAX_DESCRIPTION, MAX_PROMPT, MAX_STYLE, MAX_TOPIC, MAX_TOPICS
+from infra.workflows.economy import UNTIL_NEXT_LOOK
 from tests.infra.conftest import BATCHES, RUNS, Template
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from functions import settings
-from functions.errors import ClaimHeldError, RetryableError, leaves
-from infra import layers
-from infra.layers import HERE, MIRROR_NAMES, NAMES
-from infra.workflow import SERVICE_ERRORS, THROTTLED
+from easel.contract import settings
+from easel.contract.errors import ClaimHeldError, RetryableError, leaves
+from infra.functions import layers
+from infra.functions.layers import HERE, MIRROR_NAMES, NAMES
+from infra.workflows.run import SERVICE_ERRORS, THROTTLED
 from local.deploy import zipped
 from tests.infra.conftest import BATCHES, RUNS, Synth, Template, in_asset
 from tests.infra.test_template import EVERY_STEP

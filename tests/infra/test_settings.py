@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from functions import settings
+from easel.contract import settings
 from infra import ROOT, config
 from tests.infra.conftest import PICTURES, Synth, Template, run_app
 

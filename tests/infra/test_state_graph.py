@@ -3,7 +3,7 @@
 import pytest
 
 from infra import ROOT
-from infra.state_graph import PLACES, machine_of, mermaid, written
+from infra.workflows.state_graph import PLACES, machine_of, mermaid, written
 from tests.infra.conftest import Template
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from functions import settings
-from functions.adapters.claims import MAX_PURCHASES
-from functions.adapters.executions import CHECK
-from functions.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
-from infra import ROOT, layers
-from infra.function import FILES
-from infra.workflow import SERVICE_ERRORS, THROTTLED
+from easel.contract import settings
+from easel.ledger.claims import MAX_PURCHASES
+from easel.runs.executions import CHECK
+from easel.contract.errors import ClaimHeldError, FinalError, RateLimitedError, RetryableError, leaves
+from infra import ROOT
+from infra.functions import layers
+from infra.functions.function import FILES
+from infra.workflows.run import SERVICE_ERRORS, THROTTLED
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS, zipped
 from tests.infra.conftest import BATCHES, FUNCTIONS, PICTURES, RUNS, Synth, Template, in_asset
 
@@ -265,7 +266,7 @@ def test_the_api_reads_what_a_manifest_s_check_found_by_a_state_that_there_is(te
 
 
 def test_the_flow_drawn_at_the_top_of_the_batches_names_every_state_of_their_own(template: Template) -> None:
-    from infra import batch
+    from infra.workflows import batch
 
     drawn = (batch.__doc__ or "").split("Input:")[0]
     # It may say in which other module a part of it is drawn.
@@ -274,11 +275,11 @@ def test_the_flow_drawn_at_the_top_of_the_batches_names_every_state_of_their_own
 
 
 def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: Template) -> None:
-    from infra import workflow
+    from infra.workflows import run
 
     states = template.machine()["States"]
     names = {*states, *states["For each variation"]["ItemProcessor"]["States"]}
-    drawn = (workflow.__doc__ or "").split("Input:")[0]
+    drawn = (run.__doc__ or "").split("Input:")[0]
     assert not [name for name in names if name not in drawn]
 
 

@@ -15,8 +15,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local.emulator import process
-from tests.local_stack import free_port
+from local.ministack import process
+from tests.support.local_stack import free_port
 
 REGION = "ap-southeast-1"
 ROLE = "arn:aws:iam::000000000000:role/any"

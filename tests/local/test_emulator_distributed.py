@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ministack.services import stepfunctions
 
-from local.emulator import states_distributed
+from local.ministack.stepfunctions import distributed
 from tests.local.conftest import REGION, Emulator, until
 
 CLOSED = "plain MiniStack now does as AWS does: delete the patch"
@@ -339,7 +339,7 @@ def test_a_map_run_that_the_emulators_end_cut_off_has_failed() -> None:
         "over": {"status": "SUCCEEDED"},
     }
     try:
-        states_distributed._with_map_runs(stepfunctions._map_runs.update)(runs)
+        distributed._with_map_runs(stepfunctions._map_runs.update)(runs)
         assert runs["cut off"]["status"] == "FAILED"
         assert runs["cut off"]["itemCounts"] == {"running": 0, "failed": 3}
         assert runs["over"] == {"status": "SUCCEEDED"}

@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from local.emulator import lambda_errors, states_timing
-from local.emulator.edits import PatchError, edit, edit_text, replace
-from local.emulator.lambda_workers import PATIENCE_S, START_S, Pool
+from local.ministack.awslambda import errors
+from local.ministack.stepfunctions import timing
+from local.ministack.edits import PatchError, edit, edit_text, replace
+from local.ministack.awslambda.workers import PATIENCE_S, START_S, Pool
 from tests.local.conftest import REGION, Emulator, happens_within, until
 
 CLOSED = "plain MiniStack now does as AWS does: delete the patch"
@@ -383,8 +384,8 @@ def test_a_retry_waits_no_longer_than_its_longest_delay(plain: Emulator, patched
 
 def test_full_jitter_waits_up_to_the_delay() -> None:
     retry = {"IntervalSeconds": 4, "BackoffRate": 2, "MaxDelaySeconds": 10}
-    assert [states_timing.retry_delay(retry, retries) for retries in range(3)] == [4, 8, 10]
-    delays = [states_timing.retry_delay({**retry, "JitterStrategy": "FULL"}, 5) for _ in range(100)]
+    assert [timing.retry_delay(retry, retries) for retries in range(3)] == [4, 8, 10]
+    delays = [timing.retry_delay({**retry, "JitterStrategy": "FULL"}, 5) for _ in range(100)]
     assert 0 <= min(delays) < 5 < max(delays) <= 10
 
 
@@ -503,11 +504,11 @@ def test_a_distributed_map_still_counts_its_failures(patched: Emulator, steps: A
 
 def test_a_patch_that_no_longer_fits_says_so_in_one_line() -> None:
     with pytest.raises(PatchError, match=r"^MiniStack \S+: \S+\._REPORTED no longer contains 'not there' exactly once\..*$"):
-        edit_text(lambda_errors, "_REPORTED", [("not there", "")])
+        edit_text(errors, "_REPORTED", [("not there", "")])
     with pytest.raises(PatchError, match=r"lambda_errors\.nowhere is gone"):
-        edit(lambda_errors, "nowhere", [])
+        edit(errors, "nowhere", [])
     with pytest.raises(PatchError, match=r"lambda_errors\.nowhere is gone"):
-        replace(lambda_errors, "nowhere", lambda original: original)
+        replace(errors, "nowhere", lambda original: original)
 
 
 def metric_line(name: str, values: list[float]) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.emulator import process, process_table
+from local.ministack import process, process_table
 from tests.local.conftest import REGION, Emulator, until
-from tests.local_stack import free_port
+from tests.support.local_stack import free_port
 
 STEP = """
 import json, os, pathlib, time

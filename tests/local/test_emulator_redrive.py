@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.emulator import states_redrive
+from local.ministack.stepfunctions import redrive
 from tests.local.conftest import Emulator, until
 
 STEP = """
@@ -213,4 +213,4 @@ def test_what_is_saved_at_the_end_is_whole_although_executions_run() -> None:
             raise answer
         return answer
 
-    assert states_redrive._while_executions_run(get_state)() == {"executions": {}}
+    assert redrive._while_executions_run(get_state)() == {"executions": {}}

@@ -14,10 +14,10 @@ import openai
 import pytest
 
 from local import deploy
-from local.openai_answers import written
-from local.openai_limits import SlidingWindow
+from local.fake_openai.answers import written
+from local.fake_openai.limits import SlidingWindow
 from tests.local.conftest import until
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 SMALL = {"model": "gpt-image-2.5", "size": "64x48", "quality": "low"}
 PROMPTS = [f"a lighthouse, number {number}" for number in range(6)]

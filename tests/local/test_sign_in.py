@@ -21,8 +21,8 @@ import pytest
 from local import stack
 from local.deploy import ROOT
 from local.stack import Local
-from tests.doors.caller import Caller
-from tests.local_stack import LocalStack, free_port, own_environment
+from tests.support.api_caller import Caller
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):

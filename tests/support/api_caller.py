@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from operate import sign_in
-from operate.target import Target
-from tests.local_stack import LocalStack
+from cli import sign_in
+from cli.target import Target
+from tests.support.local_stack import LocalStack
 
 NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 ENDED = ("succeeded", "failed", "timed_out", "aborted")

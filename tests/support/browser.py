@@ -9,7 +9,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.local_stack import LocalStack
+from tests.support.local_stack import LocalStack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # axe looks for what the accessibility guidelines demand, and for good practice.

@@ -13,15 +13,15 @@ from moto import mock_aws
 from moto.backends import get_backend
 from PIL import Image
 
-from functions.adapters.budget import Budget
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.openai_api import ChatAnswer, ImageAnswer
-from functions.adapters.records import ChatRecord, Records
-from functions.adapters.table import Table
-from functions.deadline import Deadline
-from functions.errors import EaselError
-from functions.settings import Settings
+from easel.ledger.budget import Budget
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import ObjectStore
+from easel.openai_client.calls import ChatAnswer, ImageAnswer
+from easel.ledger.records import ChatRecord, Records
+from easel.aws.table import Table
+from easel.aws.lambda_runtime import Deadline
+from easel.contract.errors import EaselError
+from easel.contract.settings import Settings
 
 REGION = "ap-southeast-1"
 NOW = datetime(2026, 11, 24, 3, 15, 2, tzinfo=UTC)

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from functions.adapters.api_key import ApiKey
-from functions.errors import ConfigError
+from easel.openai_client.credentials import ApiKey
+from easel.contract.errors import ConfigError
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import botocore.exceptions
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from functions.adapters import aws
-from functions.adapters.budget import Budget
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
-from functions.adapters.table import CONFLICT_TRIES, Table
-from functions.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
-from tests.functions.conftest import reserve
+from easel.aws import client
+from easel.ledger.budget import Budget
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import Records
+from easel.aws.table import CONFLICT_TRIES, Table
+from easel.contract.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
+from tests.unit.conftest import reserve
 
 BOTOCORE = sorted(
     {kind for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass) if issubclass(kind, BotoCoreError)},
@@ -27,12 +27,12 @@ def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
 @pytest.mark.parametrize("kind", BOTOCORE, ids=lambda kind: kind.__name__)
 def test_every_error_of_botocore_has_a_place_in_the_tree(kind: type[BotoCoreError]) -> None:
     bare = kind.__new__(kind)
-    assert type(aws.translate(bare, "doing")) in (StorageBusyError, ConfigError)
+    assert type(client.translate(bare, "doing")) in (StorageBusyError, ConfigError)
 
 
 @pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectTimeoutError, EndpointConnectionError])
 def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
-    assert isinstance(aws.translate(kind(endpoint_url="http://x"), "doing"), StorageBusyError)
+    assert isinstance(client.translate(kind(endpoint_url="http://x"), "doing"), StorageBusyError)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
     ],
 )  # fmt: skip
 def test_a_code_decides_whether_it_passes(code: str, status: int, expected: type[EaselError]) -> None:
-    error = aws.translate(client_error(code, status), "writing 'f/a.png'")
+    error = client.translate(client_error(code, status), "writing 'f/a.png'")
     assert type(error) is expected
     assert "writing 'f/a.png'" in str(error)
 
@@ -102,7 +102,7 @@ def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(monkeypat
         sent.append(request)
         raise Sent
 
-    client = aws.client("s3", tries=1)
+    client = client.client("s3", tries=1)
     client.meta.events.register("before-send.s3", see)
     with pytest.raises(Sent):
         ObjectStore(client, bucket="bucket", owner="1" * 12).put("key", b"bytes", content_type="image/png", sha256="00" * 32)

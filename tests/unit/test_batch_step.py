@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from functions import models, request
-from functions.adapters import records
-from functions.adapters.batches import Batches
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ImageRecord, PromptRecord, Records
-from functions.adapters.table import Table
-from functions.batch.checking import check
-from functions.batch.reporting import report
-from functions.contract import Batch, BatchReport, Start
-from functions.errors import BatchFailedError, BudgetExceededError, InputError
-from functions.settings import Settings
-from tests.functions.conftest import BUCKET, CAP, NOW, keys_in, make_settings
+from easel.request import models, request
+from easel.ledger import records
+from easel.ledger.batches import Batches
+from easel.ledger.budget import Budget, month_of
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import ImageRecord, PromptRecord, Records
+from easel.aws.table import Table
+from functions.batch.check import check
+from functions.batch.report import report
+from easel.contract.messages import Batch, BatchReport, Start
+from easel.contract.errors import BatchFailedError, BudgetExceededError, InputError
+from easel.contract.settings import Settings
+from tests.unit.conftest import BUCKET, CAP, NOW, keys_in, make_settings
 
 MANIFEST = "batches/spring.jsonl"
 PAINTED = {"prompt": "A kite", "quality": "low"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.bucket_check import handler as bucket_check
-from functions.errors import ConfigError
-from tests.functions.conftest import BUCKET, REGION
+from functions import bucket_check as bucket_check
+from easel.contract.errors import ConfigError
+from tests.unit.conftest import BUCKET, REGION
 
 OWNER = "123456789012"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from functions.adapters.budget import Budget
-from functions.adapters.records import Records
-from functions.adapters.table import Table
-from functions.errors import BudgetExceededError
-from tests.functions.conftest import CAP, reserve
+from easel.ledger.budget import Budget
+from easel.ledger.records import Records
+from easel.aws.table import Table
+from easel.contract.errors import BudgetExceededError
+from tests.unit.conftest import CAP, reserve
 
 
 def test_a_month_begins_with_the_deployment_s_cap(budget: Budget) -> None:

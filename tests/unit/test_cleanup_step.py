@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ImageRecord, Records
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import ImageRecord, Records
 from functions.cleanup import handler as cleanup
-from functions.cleanup.fulfilment import fulfil
-from functions.contract import Prompt, Removal, Report, Restoration, Start
-from functions.errors import BadImageError, ConfigError, EaselError, OutcomeUnknownError, StorageBusyError, StorageDeniedError
-from tests.functions.conftest import NOW, FakeDeadline, keys_in, make_settings, png
-from tests.functions.test_upload_step import Step as UploadStep
+from functions.cleanup.deletes import fulfil
+from easel.contract.messages import Prompt, Removal, Report, Restoration, Start
+from easel.contract.errors import BadImageError, ConfigError, EaselError, OutcomeUnknownError, StorageBusyError, StorageDeniedError
+from tests.unit.conftest import NOW, FakeDeadline, keys_in, make_settings, png
+from tests.unit.test_upload_step import Step as UploadStep
 
 LATER = "2999-01-01T00:00:00Z"  # what a test has stored is older than an execution that starts then
 

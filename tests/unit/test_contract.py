@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from functions.contract import Picture, Report, StagedImage, Start, Variation
-from functions.errors import ConfigError
+from easel.contract.messages import Picture, Report, StagedImage, Start, Variation
+from easel.contract.errors import ConfigError
 
 STATE_LIMIT = 262_144  # bytes, https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 

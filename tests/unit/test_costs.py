@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from functions import models
+from easel.request import models
 from local.deploy import ROOT
 
 PAGE = (ROOT / "docs" / "cost.md").read_text()

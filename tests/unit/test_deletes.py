@@ -8,12 +8,12 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
-from functions.adapters import records
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
-from functions.errors import ConfigError, InputError, StorageBusyError, StorageDeniedError, TransientError
-from tests.functions.conftest import BUCKET, FakeDeadline, Refusing, keys_in, make_settings, versions_in
-from tests.functions.test_cleanup_step import Step
+from easel.ledger import records
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import Records
+from easel.contract.errors import ConfigError, InputError, StorageBusyError, StorageDeniedError, TransientError
+from tests.unit.conftest import BUCKET, FakeDeadline, Refusing, keys_in, make_settings, versions_in
+from tests.unit.test_cleanup_step import Step
 
 FOLDER = {"action": "delete_folder", "folder_name": "my_s3_folder", "confirm": True}
 PURGE = FOLDER | {"purge": True}

@@ -11,24 +11,24 @@ from typing import IO, Any
 
 import pytest
 
-from functions import models
-from functions.adapters import records
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.openai_batches import MAX_PICTURES, PlacedBatch
-from functions.adapters.orders import Orders, order_key
-from functions.adapters.pace import Pace
-from functions.adapters.records import ImageRecord, PromptRecord, Records
-from functions.adapters.table import Table
-from functions.batch.asked import parse
-from functions.contract import Batch, Order, PlacedOrder, Variation
-from functions.economy.collecting import collect
-from functions.economy.placing import place
-from functions.economy.planning import came, plan
-from functions.errors import AuthError, BudgetExceededError, ClaimHeldError, QuotaExhaustedError, TransientError
-from functions.image import handler as image
-from tests.functions.conftest import BUCKET, CAP, FakeDeadline, FakePainter, make_settings, png, reserve
+from easel.request import models
+from easel.ledger import records
+from easel.ledger.budget import Budget, month_of
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import ObjectStore
+from easel.openai_client.batches import MAX_PICTURES, PlacedBatch
+from easel.ledger.batches import Orders, order_key
+from easel.ledger.rate_limit import Pace
+from easel.ledger.records import ImageRecord, PromptRecord, Records
+from easel.aws.table import Table
+from easel.request.batch_request import parse
+from easel.contract.messages import Batch, Order, PlacedOrder, Variation
+from functions.economy.collect import collect
+from functions.economy.place import place
+from functions.economy.plan import came, plan
+from easel.contract.errors import AuthError, BudgetExceededError, ClaimHeldError, QuotaExhaustedError, TransientError
+from functions import image as image
+from tests.unit.conftest import BUCKET, CAP, FakeDeadline, FakePainter, make_settings, png, reserve
 
 ENCODED = base64.b64encode(png()).decode()
 USAGE = {"input_tokens": 20, "output_tokens": 430}

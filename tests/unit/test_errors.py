@@ -1,5 +1,5 @@
-from functions import errors
-from functions.errors import EaselError, InputError
+from easel.contract import errors
+from easel.contract.errors import EaselError, InputError
 
 
 def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:

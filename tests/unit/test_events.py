@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from functions.adapters.bus import Bus, Event
-from functions.adapters.table import _typed
-from functions.errors import StorageBusyError, StorageDeniedError
-from functions.events.handler import run
-from functions.telemetry import logger
-from tests.functions.conftest import BUCKET
+from functions.events import Bus, Event
+from easel.aws.table import _typed
+from easel.contract.errors import StorageBusyError, StorageDeniedError
+from functions.events import run
+from easel.aws.observability import logger
+from tests.unit.conftest import BUCKET
 
 MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
 STORED = {

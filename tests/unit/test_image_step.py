@@ -7,30 +7,20 @@ from typing import Any
 
 import pytest
 
-from functions import keys, purchase
-from functions.adapters import records
-from functions.adapters.budget import Budget, month_of
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import STAGING_PUT_SECONDS, ObjectStore
-from functions.adapters.openai_api import ImageAnswer
-from functions.adapters.pace import Pace
-from functions.adapters.records import PromptRecord, Records
-from functions.adapters.table import Table
-from functions.contract import StagedImage, Variation
-from functions.errors import (
-    BadImageError,
-    BudgetExceededError,
-    ClaimHeldError,
-    ConfigError,
-    ContentRefusedError,
-    OutcomeUnknownError,
-    RateLimitedError,
-    StorageBusyError,
-    StorageDeniedError,
-    TransientError,
-)  # fmt: skip
-from functions.image import handler as image
-from tests.functions.conftest import CAP, FakeDeadline, FakePainter, keys_in, png, reserve
+from easel.contract import naming
+from easel.ledger import purchase
+from easel.ledger import records
+from easel.ledger.budget import Budget, month_of
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import STAGING_PUT_SECONDS, ObjectStore
+from easel.openai_client.calls import ImageAnswer
+from easel.ledger.rate_limit import Pace
+from easel.ledger.records import PromptRecord, Records
+from easel.aws.table import Table
+from easel.contract.messages import StagedImage, Variation
+from easel.contract.errors import BadImageError, BudgetExceededError, ClaimHeldError, ConfigError, ContentRefusedError, OutcomeUnknownError, RateLimitedError, StorageBusyError, StorageDeniedError, TransientError  # fmt: skip
+from functions import image as image
+from tests.unit.conftest import CAP, FakeDeadline, FakePainter, keys_in, png, reserve
 
 COST = 20 * 5 + 430 * 30
 
@@ -41,7 +31,7 @@ def this_month() -> str:
 
 def prompt_record(**changes: Any) -> PromptRecord:
     choices = {
-        "folder_name": "my_s3_folder", "file_name": keys.DEFAULT_FILE_NAME, "style": None, "count": 1, "model": "gpt-image-2.6-flare",
+        "folder_name": "my_s3_folder", "file_name": naming.DEFAULT_FILE_NAME, "style": None, "count": 1, "model": "gpt-image-2.6-flare",
         "size": "1024x1024", "quality": "medium", "output_format": "png", "output_compression": None, "background": "auto",
         "moderation": "auto",
     }  # fmt: skip

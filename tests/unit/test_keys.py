@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from functions import keys
-from functions.errors import InputError
+from easel.contract import naming
+from easel.contract.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -15,40 +15,40 @@ from functions.errors import InputError
 )  # fmt: skip
 def test_refuses_a_folder_that_could_reach_outside_or_hide_something(folder: object) -> None:
     with pytest.raises(InputError, match="folder_name"):
-        keys.check_folder(folder)
+        naming.check_folder(folder)
 
 
 @pytest.mark.parametrize("folder", ["a", "my_s3_folder", "campaign/spring 2026", "günther/ß", "日本/写真", "stagings", "a.b", "..."])
 def test_takes_a_folder_that_people_use(folder: str) -> None:
-    assert keys.check_folder(folder) == folder
+    assert naming.check_folder(folder) == folder
 
 
 def test_a_folder_means_the_same_in_both_unicode_forms() -> None:
-    assert keys.check_folder("cafe\u0301") == keys.check_folder("café")
+    assert naming.check_folder("cafe\u0301") == naming.check_folder("café")
 
 
 def test_refuses_a_huge_folder_at_once() -> None:
     start = time.perf_counter()
     for folder in ("/" * 100_000, "x" * 64_000):
         with pytest.raises(InputError):
-            keys.check_folder(folder)
+            naming.check_folder(folder)
     assert time.perf_counter() - start < 0.1
 
 
 def test_refuses_a_key_of_more_than_1024_bytes_though_the_characters_are_fewer() -> None:
     with pytest.raises(InputError, match="1024 bytes"):
-        keys.check_file_name(keys.DEFAULT_FILE_NAME, folder="写" * 330, topics=["Sport"])
+        naming.check_file_name(naming.DEFAULT_FILE_NAME, folder="写" * 330, topics=["Sport"])
 
 
 def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() -> None:
     folder = "a" * 900
     for length in range(1, 140):
         try:
-            template = keys.check_file_name("b" * length + "{n}", folder=folder, topics=["Sport"])
+            template = naming.check_file_name("b" * length + "{n}", folder=folder, topics=["Sport"])
         except InputError:
             break
-        base = keys.image_base(folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport")
-        assert len(keys.thumbnail(keys.image(base, "jpeg", attempt=99)).encode()) <= 1024
+        base = naming.image_base(folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport")
+        assert len(naming.thumbnail(naming.image(base, "jpeg", attempt=99)).encode()) <= 1024
     else:
         pytest.fail("no length was refused")
 
@@ -58,23 +58,23 @@ def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() ->
 )
 def test_refuses_a_file_name_template_that_is_none(template: object) -> None:
     with pytest.raises(InputError, match="file_name"):
-        keys.check_file_name(template, folder="f", topics=["Sport"])
+        naming.check_file_name(template, folder="f", topics=["Sport"])
 
 
 def test_names_the_picture_by_the_first_start_of_the_run() -> None:
-    base = keys.image_base("my_s3_folder", keys.DEFAULT_FILE_NAME, started="2026-11-24T03:15:02.123Z", run_id="abc", n=1, topic="Sport")
-    assert base == f"my_s3_folder/image_2026-11-24_031502_{keys.run8('abc')}_1"
+    base = naming.image_base("my_s3_folder", naming.DEFAULT_FILE_NAME, started="2026-11-24T03:15:02.123Z", run_id="abc", n=1, topic="Sport")
+    assert base == f"my_s3_folder/image_2026-11-24_031502_{naming.run8('abc')}_1"
 
 
 def test_a_topic_in_a_file_name_cannot_leave_the_folder() -> None:
-    base = keys.image_base("f", "{topic}_{n}", started="2026-11-24T03:15:02Z", run_id="abc", n=1, topic="../../etc/{run8} <b>")
+    base = naming.image_base("f", "{topic}_{n}", started="2026-11-24T03:15:02Z", run_id="abc", n=1, topic="../../etc/{run8} <b>")
     assert base == "f/etc-run8-b_1"
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a b", "a/b", "x" * 81, "ü", "a\n", None])
 def test_refuses_a_run_id_that_is_not_safe_in_a_key(run_id: object) -> None:
     with pytest.raises(InputError, match="request_id"):
-        keys.check_run_id(run_id, field="request_id")
+        naming.check_run_id(run_id, field="request_id")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_refuses_a_run_id_that_is_not_safe_in_a_key(run_id: object) -> None:
 )
 def test_refuses_an_image_key_outside_a_callers_folder(key: object) -> None:
     with pytest.raises(InputError, match="image_key"):
-        keys.check_image_key(key)
+        naming.check_image_key(key)
 
 
 def test_no_two_pictures_share_a_sidecar_or_a_thumbnail() -> None:
-    assert keys.sidecar("f/a.png") != keys.sidecar("f/a.jpg")
-    assert keys.thumbnail("f/a.png") != keys.thumbnail("f/a.jpg")
+    assert naming.sidecar("f/a.png") != naming.sidecar("f/a.jpg")
+    assert naming.thumbnail("f/a.png") != naming.thumbnail("f/a.jpg")

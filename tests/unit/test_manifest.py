@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.batch.manifest import MAX_LINE, Line, lines
-from functions.errors import InputError
+from easel.contract.errors import InputError
 
 
 def read(body: bytes, key: str = "batches/a.jsonl") -> list[Line]:

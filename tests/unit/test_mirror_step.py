@@ -10,26 +10,17 @@ import pytest
 from obstore import exceptions
 from obstore.store import MemoryStore
 
-from functions import keys
-from functions.adapters import mirror_store
-from functions.adapters.claims import CLAIMED
-from functions.adapters.mirror_store import MirrorStore, connect, read_config, translate
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ImageRecord, Records
-from functions.contract import StoredImage
-from functions.errors import (
-    ConfigError,
-    ConflictError,
-    EaselError,
-    FinalError,
-    RetryableError,
-    StorageBusyError,
-    StorageDeniedError,
-    leaves,
-)
+from easel.contract import naming
+from functions.mirror import store
+from easel.ledger.claims import CLAIMED
+from functions.mirror.store import MirrorStore, connect, read_config, translate
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import ImageRecord, Records
+from easel.contract.messages import StoredImage
+from easel.contract.errors import ConfigError, ConflictError, EaselError, FinalError, RetryableError, StorageBusyError, StorageDeniedError, leaves
 from functions.mirror import handler as mirror
-from tests.functions.conftest import BUCKET, REGION, make_settings, png
-from tests.loopback import Quiet, serving
+from tests.unit.conftest import BUCKET, REGION, make_settings, png
+from tests.support.loopback import Quiet, serving
 
 KEY = "my_s3_folder/a kite.png"
 THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
@@ -71,8 +62,8 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror_store, "PATIENCE", {"max_retries": 0})
-    monkeypatch.setattr(mirror_store, "settings", make_settings)
+    monkeypatch.setattr(store, "PATIENCE", {"max_retries": 0})
+    monkeypatch.setattr(store, "settings", make_settings)
 
 
 @pytest.fixture
@@ -103,7 +94,7 @@ def run(book: Records) -> Run:
 
 
 def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(run: Run, pictures: ObjectStore, s3: Any) -> None:
-    gone = keys.thumbnail(str(STORED.key))
+    gone = naming.thumbnail(str(STORED.key))
     s3.delete_object(Bucket=BUCKET, Key=gone)
     other = MemoryStore()
     assert run(pictures, other).mirrored

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from functions import models
-from functions.errors import ModelRetiredError
-from local.openai_requests import output_tokens
+from easel.request import models
+from easel.contract.errors import ModelRetiredError
+from local.fake_openai.requests import output_tokens
 
 
 @pytest.mark.parametrize(

@@ -14,24 +14,12 @@ import httpx2
 import openai
 import pytest
 
-from functions.adapters import openai_errors
-from functions.adapters.openai_answers import MAX_BYTES
-from functions.adapters.openai_api import OpenAIApi
-from functions.errors import (
-    AuthError,
-    ConfigError,
-    ContentRefusedError,
-    EaselError,
-    FinalError,
-    InputError,
-    QuotaExhaustedError,
-    RateLimitedError,
-    RetryableError,
-    TransientError,
-    leaves,
-)
-from tests.local_stack import free_port
-from tests.loopback import Quiet, serving
+from easel.openai_client import errors
+from easel.openai_client.answers import MAX_BYTES
+from easel.openai_client.calls import OpenAIApi
+from easel.contract.errors import AuthError, ConfigError, ContentRefusedError, EaselError, FinalError, InputError, QuotaExhaustedError, RateLimitedError, RetryableError, TransientError, leaves
+from tests.support.local_stack import free_port
+from tests.support.loopback import Quiet, serving
 
 E = TypeVar("E", bound=Exception)
 
@@ -410,15 +398,15 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
     vars(error).update(error=None)
     ours = {*leaves(RetryableError), *leaves(FinalError)}
-    assert type(openai_errors.translate(error, "the call")) in ours
-    exchange = openai_errors.translate_exchange(error)
+    assert type(errors.translate(error, "the call")) in ours
+    exchange = errors.translate_exchange(error)
     assert type(exchange) in ours
     assert not exchange.possibly_paid
 
 
 @pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)
 def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(kind: type[httpx2.HTTPError]) -> None:
-    assert openai_errors.translate(kind.__new__(kind), "the call").possibly_paid
+    assert errors.translate(kind.__new__(kind), "the call").possibly_paid
 
 
 def test_each_refusal_for_the_pace_is_told_to_who_keeps_it(server: Server) -> None:

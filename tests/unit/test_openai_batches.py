@@ -2,9 +2,9 @@
 
 import pytest
 
-from functions.adapters import openai_batches
-from functions.adapters.openai_batches import _split
-from functions.errors import TransientError
+from easel.openai_client import batches
+from easel.openai_client.batches import _split
+from easel.contract.errors import TransientError
 
 TEXT = b'{"a": 1}\n\n{"b": "\xc3\xa4"}\n{"c": 3}'
 
@@ -29,6 +29,6 @@ def test_a_line_is_given_before_the_next_piece_is_asked_for() -> None:
 
 
 def test_a_line_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_batches, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(batches, "MAX_BYTES", 1_000)
     with pytest.raises(TransientError, match="larger than 1,000 bytes"):
         list(_split((b"x" * 300 for _ in range(9)), doing="reading"))

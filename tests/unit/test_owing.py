@@ -2,19 +2,11 @@
 
 import pytest
 
-from functions import owing
-from functions.adapters.claims import CLAIMED
-from functions.adapters.records import ImageRecord, Records
-from functions.adapters.table import Table
-from functions.errors import (
-    AuthError,
-    BadImageError,
-    ClaimHeldError,
-    ContentRefusedError,
-    EaselError,
-    OutcomeUnknownError,
-    StorageBusyError,
-)
+from easel.ledger import purchase
+from easel.ledger.claims import CLAIMED
+from easel.ledger.records import ImageRecord, Records
+from easel.aws.table import Table
+from easel.contract.errors import AuthError, BadImageError, ClaimHeldError, ContentRefusedError, EaselError, OutcomeUnknownError, StorageBusyError
 
 
 def claimed(book: Records, n: int) -> ImageRecord:
@@ -26,7 +18,7 @@ def claimed(book: Records, n: int) -> ImageRecord:
 
 
 def told(book: Records, error: EaselError) -> str:
-    with pytest.raises(type(error)) as caught, owing.told("run-1", book=book):
+    with pytest.raises(type(error)) as caught, purchase.told("run-1", book=book):
         raise error
     return str(caught.value)
 

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from functions.adapters.pace import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Pace
-from functions.adapters.table import Table
-from functions.errors import RateLimitedError
+from easel.ledger.rate_limit import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Pace
+from easel.aws.table import Table
+from easel.contract.errors import RateLimitedError
 
 
 class Clock:

@@ -1,9 +1,9 @@
 """The pace of image calls as many functions keep it at the same time, in virtual time; `python -m bench.pace` simulates 10,000."""
 
 from bench.pace import TABLE, simulate
-from functions.adapters.table import Table
-from tests.functions import conftest
-from tests.functions.conftest import Clients
+from easel.aws.table import Table
+from tests.unit import conftest
+from tests.unit.conftest import Clients
 
 FEW, BRIEF = 15, (0.5, 3.0)
 

@@ -4,26 +4,16 @@ from typing import Any
 
 import pytest
 
-from functions import models
-from functions.adapters.budget import Budget
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.openai_api import ChatAnswer
-from functions.adapters.records import WRITTEN, ChatRecord, Records
-from functions.contract import Prompt, Start
-from functions.errors import (
-    BudgetExceededError,
-    ClaimHeldError,
-    ConfigError,
-    ConflictError,
-    ContentRefusedError,
-    InputError,
-    ModelRetiredError,
-    OutcomeUnknownError,
-    TransientError,
-)
-from functions.prompt import handler as prompt
-from functions.settings import Settings
-from tests.functions.conftest import CAP, NOW, FakeChat, FakeDeadline, keys_in, make_settings, reserve
+from easel.request import models
+from easel.ledger.budget import Budget
+from easel.aws.bucket import ObjectStore
+from easel.openai_client.calls import ChatAnswer
+from easel.ledger.records import WRITTEN, ChatRecord, Records
+from easel.contract.messages import Prompt, Start
+from easel.contract.errors import BudgetExceededError, ClaimHeldError, ConfigError, ConflictError, ContentRefusedError, InputError, ModelRetiredError, OutcomeUnknownError, TransientError
+from functions import prompt as prompt
+from easel.contract.settings import Settings
+from tests.unit.conftest import CAP, NOW, FakeChat, FakeDeadline, keys_in, make_settings, reserve
 
 MONTH = "2026-11"
 

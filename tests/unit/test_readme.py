@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from functions import request
+from easel.request import request
 from functions.api.routes import DATA, DESCRIPTION
-from functions.contract import Picture, Report
+from easel.contract.messages import Picture, Report
 from local.deploy import ROOT
-from tests.functions.conftest import NOW, make_settings
+from tests.unit.conftest import NOW, make_settings
 
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from functions import request
-from functions.errors import ConfigError, InputError, ModelRetiredError
-from functions.request import Request
-from tests.functions.conftest import make_settings
+from easel.request import request
+from easel.contract.errors import ConfigError, InputError, ModelRetiredError
+from easel.request.request import Request
+from tests.unit.conftest import make_settings
 
 TODAY = date(2026, 11, 24)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from functions.adapters import records
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import Records
-from functions.errors import StorageDeniedError, TransientError
-from tests.functions.conftest import BUCKET, FakeDeadline, Refusing, keys_in, png, versions_in
-from tests.functions.test_cleanup_step import Step
+from easel.ledger import records
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import Records
+from easel.contract.errors import StorageDeniedError, TransientError
+from tests.unit.conftest import BUCKET, FakeDeadline, Refusing, keys_in, png, versions_in
+from tests.unit.test_cleanup_step import Step
 
 FOLDER = {"action": "restore_folder", "folder_name": "my_s3_folder"}
 DELETE = {"action": "delete_folder", "folder_name": "my_s3_folder", "confirm": True}

@@ -1,7 +1,7 @@
 import pytest
 
-from functions import settings
-from functions.errors import ConfigError
+from easel.contract import settings
+from easel.contract.errors import ConfigError
 
 COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {
     settings.MONTHLY_BUDGET: "12.5",

@@ -9,18 +9,20 @@ from typing import Any
 
 import pytest
 
-from functions import models, signals, telemetry
-from functions.adapters.budget import Budget
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.pace import Pace
-from functions.adapters.records import Records
-from functions.adapters.table import Table
-from functions.errors import BudgetExceededError, ContentRefusedError, EaselError, TransientError
-from tests.functions import test_image_step, test_prompt_step, test_upload_step
-from tests.functions.conftest import CAP, NOW, make_settings, png
-from tests.functions.test_image_step import prompt_record, this_month
-from tests.functions.test_openai_api import Reply, Server, server  # noqa: F401 - a fixture
-from tests.functions.test_openai_api import image as paint
+from easel.request import models
+from easel.contract import metric_names
+from easel.aws import observability
+from easel.ledger.budget import Budget
+from easel.aws.bucket import ObjectStore
+from easel.ledger.rate_limit import Pace
+from easel.ledger.records import Records
+from easel.aws.table import Table
+from easel.contract.errors import BudgetExceededError, ContentRefusedError, EaselError, TransientError
+from tests.unit import test_image_step, test_prompt_step, test_upload_step
+from tests.unit.conftest import CAP, NOW, make_settings, png
+from tests.unit.test_image_step import prompt_record, this_month
+from tests.unit.test_openai_api import Reply, Server, server  # noqa: F401 - a fixture
+from tests.unit.test_openai_api import image as paint
 
 Measured = Callable[[Callable[[], Any]], dict[str, list[float]]]
 
@@ -30,19 +32,19 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
     """Does something as a step's call, and gives the metrics that CloudWatch would read from its log."""
 
     def measure(does: Callable[[], Any]) -> dict[str, list[float]]:
-        @telemetry.step("any")
+        @observability.step("any")
         def handler(_event: Any, _context: Any) -> dict[str, Any]:
             does()
             return {}
 
-        telemetry.metrics.clear_metrics()  # what tests counted that went in below the frame
+        observability.metrics.clear_metrics()  # what tests counted that went in below the frame
         named = dict.fromkeys(("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "any")
         with suppress(EaselError):
             handler({}, SimpleNamespace(**named))  # type: ignore[arg-type]
         told = json.loads(next(line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line))
-        assert told["service"] == signals.SERVICE
+        assert told["service"] == metric_names.SERVICE
         (part,) = told["_aws"]["CloudWatchMetrics"]
-        assert (part["Namespace"], part["Dimensions"]) == (signals.NAMESPACE, [["service"]])
+        assert (part["Namespace"], part["Dimensions"]) == (metric_names.NAMESPACE, [["service"]])
         return {metric["Name"]: told[metric["Name"]] for metric in part["Metrics"]}
 
     return measure
@@ -55,29 +57,29 @@ def image(table: Table, book: Records, budget: Budget, store: ObjectStore) -> te
 
 def test_a_bought_picture_is_dollars_spent_and_a_share_of_the_budget_once(measured: Measured, image: test_image_step.Step) -> None:
     first = measured(image.run)
-    assert first[signals.SPEND_USD] == [test_image_step.COST / 1_000_000]
+    assert first[metric_names.SPEND_USD] == [test_image_step.COST / 1_000_000]
     reserved = models.estimate_image("gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium")
-    assert first[signals.BUDGET_USED_PERCENT] == [pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)]
+    assert first[metric_names.BUDGET_USED_PERCENT] == [pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)]
     again = measured(image.run)
-    assert signals.SPEND_USD not in again
+    assert metric_names.SPEND_USD not in again
 
 
 def test_a_refused_picture_is_counted_once(measured: Measured, image: test_image_step.Step) -> None:
     image.painter.error = ContentRefusedError("no", category="moderation_blocked")
-    assert measured(image.run)[signals.REFUSED] == [1.0]
-    assert signals.REFUSED not in measured(image.run)
+    assert measured(image.run)[metric_names.REFUSED] == [1.0]
+    assert metric_names.REFUSED not in measured(image.run)
 
 
 def test_a_call_of_unknown_outcome_is_counted_as_possibly_paid(measured: Measured, image: test_image_step.Step) -> None:
     image.painter.error = TransientError("no answer", possibly_paid=True)
-    assert measured(image.run)[signals.POSSIBLY_PAID] == [1.0]
+    assert measured(image.run)[metric_names.POSSIBLY_PAID] == [1.0]
 
 
 def test_a_call_that_does_not_fit_is_counted_and_buys_nothing(measured: Measured, image: test_image_step.Step, budget: Budget) -> None:
     budget.set_cap(this_month(), 1_000)
     told = measured(image.run)
-    assert told[signals.BUDGET_REFUSED] == [1.0]
-    assert signals.SPEND_USD not in told
+    assert told[metric_names.BUDGET_REFUSED] == [1.0]
+    assert metric_names.SPEND_USD not in told
 
 
 def test_a_cap_of_nothing_is_used_up(budget: Budget) -> None:
@@ -94,9 +96,9 @@ def test_a_stored_picture_is_counted_once_and_the_schedule_s_for_themselves(
     book.keep_prompt(prompt_record(run_id=run_id), paid=None)
     staged = step.staged(png(), run_id=run_id)
     first = measured(lambda: step.run(staged))
-    assert first[signals.STORED] == [1.0]
-    assert (signals.STORED_BY_SCHEDULE in first) is by_schedule
-    assert signals.STORED not in measured(lambda: step.run(staged))
+    assert first[metric_names.STORED] == [1.0]
+    assert (metric_names.STORED_BY_SCHEDULE in first) is by_schedule
+    assert metric_names.STORED not in measured(lambda: step.run(staged))
 
 
 @pytest.mark.parametrize(("model", "left"), [("gpt-image-1.5", 7), ("gpt-image-2.6-flare", None)])
@@ -106,9 +108,9 @@ def test_the_days_that_a_run_s_model_has_left_are_told(
     step = test_prompt_step.Step(book, budget, store)
     step.settings = make_settings(unpriced_models_allowed=True)
     told = measured(lambda: step.run({"model": model, "dry_run": True}))
-    assert told.get(signals.MODEL_DAYS_LEFT) == (None if left is None else [left])
+    assert told.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
     assert NOW.date() + timedelta(days=7) == models.shutdown("gpt-image-1.5")[0]  # type: ignore[index]
 
 
 def test_each_refusal_for_the_pace_is_counted(measured: Measured, server: Server) -> None:  # noqa: F811
-    assert measured(lambda: paint(server, Reply({}, 429)))[signals.RATE_LIMITED] == [1.0]
+    assert measured(lambda: paint(server, Reply({}, 429)))[metric_names.RATE_LIMITED] == [1.0]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from functions.adapters.table import Table
-from functions.errors import StorageBusyError
+from easel.aws.table import Table
+from easel.contract.errors import StorageBusyError
 
 
 class Slow:

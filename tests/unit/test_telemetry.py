@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions import telemetry
-from functions.errors import ConfigError, TransientError
+from easel.aws import observability
+from easel.contract.errors import ConfigError, TransientError
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Context:
 def called(does: Callable[[], None]) -> dict[str, Any]:
     """Call a framed handler that does this."""
 
-    @telemetry.step("image")
+    @observability.step("image")
     def handler(_event: Any, _context: Any) -> dict[str, Any]:
         does()
         return {"key": "k"}
@@ -44,7 +44,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """The log lines and the metrics that were printed."""
     # The logger keeps the stdout that it was made with, which was pytest's own.
     log = io.StringIO()
-    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
 
     def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         return [json.loads(line) for line in log.getvalue().splitlines()], json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -53,7 +53,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_success_is_one_line_and_counted_as_no_failure(printed: Printed) -> None:
-    assert called(lambda: telemetry.say("picture bought", bytes=7)) == {"key": "k"}
+    assert called(lambda: observability.say("picture bought", bytes=7)) == {"key": "k"}
     (line,), metrics = printed()
     assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
     assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
@@ -71,9 +71,9 @@ def test_a_call_that_has_nothing_to_say_logs_nothing(printed: Printed) -> None:
 def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Printed) -> None:
     def buys_twice() -> None:
         for micro_usd in (13_290, 52):
-            telemetry.spend(micro_usd)
-        telemetry.note(openai_request_id="req_1")
-        telemetry.say("bought")
+            observability.spend(micro_usd)
+        observability.note(openai_request_id="req_1")
+        observability.say("bought")
 
     called(buys_twice)
     (line,), metrics = printed()
@@ -82,7 +82,7 @@ def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Pri
 
 
 def test_a_cost_that_nobody_knows_is_counted_and_is_no_zero(printed: Printed) -> None:
-    called(lambda: telemetry.spend(None))
+    called(lambda: observability.spend(None))
     _, metrics = printed()
     assert metrics["CostUnknown"] == [1.0]
     assert "SpendUSD" not in metrics
@@ -90,7 +90,7 @@ def test_a_cost_that_nobody_knows_is_counted_and_is_no_zero(printed: Printed) ->
 
 def test_a_failure_is_one_line_with_what_was_known_before_it(printed: Printed) -> None:
     def fails() -> None:
-        telemetry.note(openai_request_id="req_1")
+        observability.note(openai_request_id="req_1")
         raise ConfigError("no such model (request req_1)")
 
     with pytest.raises(ConfigError):
@@ -114,7 +114,7 @@ def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(p
 def test_a_call_says_nothing_of_the_one_before(printed: Printed) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer")))
-    called(lambda: telemetry.say("fine"))
+    called(lambda: observability.say("fine"))
     lines = printed()[0]
     assert lines[-1]["message"] == "fine"
     assert "error" not in lines[-1]

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from functions import keys
-from functions.adapters import records
-from functions.adapters.claims import CLAIMED
-from functions.adapters.object_store import ObjectStore
-from functions.adapters.records import ImageRecord, Records
-from functions.contract import StagedImage, StoredImage
-from functions.errors import BadImageError, ConfigError
-from functions.upload import handler as upload
-from functions.upload.verification import MAX_PIXELS, verify
-from tests.functions.conftest import BUCKET, NOW, encoded, keys_in, png
-from tests.functions.test_image_step import prompt_record
+from easel.contract import naming
+from easel.ledger import records
+from easel.ledger.claims import CLAIMED
+from easel.aws.bucket import ObjectStore
+from easel.ledger.records import ImageRecord, Records
+from easel.contract.messages import StagedImage, StoredImage
+from easel.contract.errors import BadImageError, ConfigError
+from functions import upload as upload
+from functions.upload import MAX_PIXELS, verify
+from tests.unit.conftest import BUCKET, NOW, encoded, keys_in, png
+from tests.unit.test_image_step import prompt_record
 
-BASE = f"my_s3_folder/image_2026-11-24_031502_{keys.run8('run-1')}"
+BASE = f"my_s3_folder/image_2026-11-24_031502_{naming.run8('run-1')}"
 
 
 class Step:
@@ -31,7 +31,7 @@ class Step:
         book.keep_prompt(prompt_record(choices=said), paid=None)
 
     def staged(self, data: bytes, n: int = 1, run_id: str = "run-1") -> StagedImage:
-        key, sha256 = keys.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
+        key, sha256 = naming.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
         self.store.put(key, data, content_type="application/octet-stream")
         claim = ImageRecord(
             run_id=run_id, n=n, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9

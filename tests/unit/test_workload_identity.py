@@ -13,14 +13,14 @@ import pytest
 from botocore.config import Config
 from openai.auth import WorkloadIdentityAuth
 
-from functions.adapters import openai_client, workload_identity
-from functions.adapters.openai_api import OpenAIApi
-from functions.adapters.workload_identity import IdentityToken, identity_token
-from functions.errors import AuthError, ConfigError, EaselError, StorageBusyError, StorageDeniedError, TransientError
-from functions.settings import WorkloadIdentity
-from tests.functions.conftest import REGION, make_settings
-from tests.local_stack import free_port
-from tests.loopback import Quiet, serving
+from easel.openai_client import client, credentials
+from easel.openai_client.calls import OpenAIApi
+from easel.openai_client.credentials import IdentityToken, identity_token
+from easel.contract.errors import AuthError, ConfigError, EaselError, StorageBusyError, StorageDeniedError, TransientError
+from easel.contract.settings import WorkloadIdentity
+from tests.unit.conftest import REGION, make_settings
+from tests.support.local_stack import free_port
+from tests.support.loopback import Quiet, serving
 
 SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>
 <WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
@@ -181,11 +181,11 @@ def test_a_deployment_has_a_key_or_an_identity(monkeypatch: pytest.MonkeyPatch) 
     known = WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=None)
     for name, value in (("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
         monkeypatch.setenv(name, value)
-    for module in (openai_client, workload_identity):
+    for module in (client, credentials):
         monkeypatch.setattr(module, "settings", lambda: make_settings(secret=None, workload_identity=known))
     identity_token.cache_clear()
     try:
-        made = openai_client.credential()
+        made = client.credential()
     finally:
         identity_token.cache_clear()
     assert isinstance(made, IdentityToken)

@@ -6,7 +6,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from local.emulator.edits import edit_text, replace
+from local.ministack.edits import edit_text, replace
 
 _REPORTED = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
 # MiniStack kills a worker that answers "error"; one whose handler raised is as healthy as on AWS, so it answers "ok".

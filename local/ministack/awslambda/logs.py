@@ -7,7 +7,7 @@ from typing import Any
 
 from ministack.core import lambda_runtime
 
-from local.emulator.edits import edit_text, replace
+from local.ministack.edits import edit_text, replace
 
 _END = "\x1eend of invocation\x1e"
 _LONGEST_WAIT_S = 0.25

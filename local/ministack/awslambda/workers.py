@@ -16,7 +16,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from local.emulator.edits import replace
+from local.ministack.edits import replace
 
 AT_MOST = 4
 PATIENCE_S, START_S = 0.5, 2.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import s3
 
-from local.emulator.edits import replace
+from local.ministack.edits import replace
 
 
 def apply() -> None:

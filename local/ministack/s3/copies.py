@@ -2,7 +2,7 @@
 
 from ministack.services import s3
 
-from local.emulator.edits import edit
+from local.ministack.edits import edit
 
 _FOUND = '    dest_prior_obj = dest_bucket["objects"].get(dest_key)\n'
 _CHECKED = f"""{_FOUND}    refused = _check_put_preconditions(headers, dest_prior_obj)

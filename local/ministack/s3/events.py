@@ -2,7 +2,7 @@
 
 from ministack.services import s3
 
-from local.emulator.edits import edit
+from local.ministack.edits import edit
 
 _OBJECT = '"etag": clean_etag, "sequencer": sequencer or "0"},'
 _WITH_VERSION = '"etag": clean_etag, "sequencer": sequencer or "0", **({"version-id": version_id} if version_id else {})},'

@@ -12,10 +12,10 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import s3, stepfunctions
 
-from local.emulator.edits import edit, replace
-from local.emulator.states_map_child import ChildMachine
-from local.emulator.states_map_results import ResultFiles, results
-from local.emulator.states_map_run import MapRun, Tolerance, abort_map_runs_of, live
+from local.ministack.edits import edit, replace
+from local.ministack.stepfunctions.map_child import ChildMachine
+from local.ministack.stepfunctions.map_results import ResultFiles, results
+from local.ministack.stepfunctions.map_run import MapRun, Tolerance, abort_map_runs_of, live
 
 _ANY_LINE_BREAK = "text.splitlines()"
 _NEWLINE = 'text.split("\\n")'

@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
-from local.emulator.edits import edit, replace
+from local.ministack.edits import edit, replace
 
 # A branch or iteration runs in a copy of its parent's context, so each sees its own line of events.
 _latest: ContextVar[tuple[str, int]] = ContextVar("latest_event", default=("", 0))

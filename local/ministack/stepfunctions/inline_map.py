@@ -10,7 +10,7 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
-from local.emulator.edits import edit, replace
+from local.ministack.edits import edit, replace
 
 # Set once a Map has failed: that of this thread's own Map, and of each Map around it.
 _failed_maps: ContextVar[tuple[threading.Event, ...]] = ContextVar("failed_maps", default=())

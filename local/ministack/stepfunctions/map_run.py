@@ -11,9 +11,9 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions
 
-from local.emulator import states_map_child
-from local.emulator.states_map_child import ChildMachine
-from local.emulator.states_map_results import element
+from local.ministack.stepfunctions import map_child
+from local.ministack.stepfunctions.map_child import ChildMachine
+from local.ministack.stepfunctions.map_results import element
 
 _AT_ONCE = 64
 _COUNTED = ("pending", "running", "succeeded", "failed", "timedOut", "aborted", "total", "resultsWritten")
@@ -170,7 +170,7 @@ class MapRun:
 
     def _close_child(self, index: int, status: str, **outcome: str) -> None:
         child = self._running.pop(index)
-        states_map_child.end(child, status, **outcome)
+        map_child.end(child, status, **outcome)
         self.ended[index] = element(child)
         self.count(running=-1, **{child["status"].lower(): 1})
         abort_map_runs_of(child["executionArn"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.services import cloudwatch, stepfunctions
 
-from local.emulator.edits import replace
+from local.ministack.edits import replace
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 METRICS = {

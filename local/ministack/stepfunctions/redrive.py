@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core.responses import error_response_json, json_response, now_iso
 from ministack.services import stepfunctions
 
-from local.emulator.edits import edit, replace
+from local.ministack.edits import edit, replace
 
 # In an execution's record: path of a branch -> {"state", "input", "variables"} or {"output"}; the second is what a
 # redrive has to start from. The top level's path is "".

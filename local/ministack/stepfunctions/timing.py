@@ -5,7 +5,7 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
-from local.emulator.edits import edit
+from local.ministack.edits import edit
 
 # MiniStack's own cap, kept for a Retry that names none (AWS has none).
 _LONGEST_DELAY_S = 60

@@ -12,21 +12,21 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions import telemetry
-from functions.adapters.batches import Batches
-from functions.adapters.budget import Budget
-from functions.adapters.claims import CLAIMED
-from functions.adapters.executions import Executions
-from functions.adapters.gallery import Gallery
-from functions.adapters.links import Links
-from functions.adapters.map_runs import MapRuns
-from functions.adapters.records import STAGED, ImageRecord, PromptRecord, Records
-from functions.adapters.table import Table
-from functions.adapters.uploads import Uploads
+from easel.aws import observability
+from easel.ledger.batches import Batches
+from easel.ledger.budget import Budget
+from easel.ledger.claims import CLAIMED
+from easel.runs.executions import Executions
+from easel.ledger.gallery import Gallery
+from functions.api.links import Links
+from easel.runs.executions import MapRuns
+from easel.ledger.records import STAGED, ImageRecord, PromptRecord, Records
+from easel.aws.table import Table
+from functions.api.links import Uploads
 from functions.api import handler
-from functions.api.outside import Outside
-from functions.settings import ApiSettings
-from tests.functions.conftest import BUCKET, CAP, NOW, REGION, make_settings
+from functions.api.services import Outside
+from easel.contract.settings import ApiSettings
+from tests.unit.conftest import BUCKET, CAP, NOW, REGION, make_settings
 
 TABLE = "shelves"  # the memory is that of tests/functions, too
 ACCOUNT = "123456789012"
@@ -108,7 +108,7 @@ class Api:
         event |= {"body": text} if text is not None else {}
         event |= {"queryStringParameters": dict(query)} if query else {}
 
-        @telemetry.step("api")
+        @observability.step("api")
         def answered(event: Any, context: Any) -> dict[str, Any]:
             return handler.answer(event, context, resolver=handler.RESOLVER, outside=outside or self.outside)
 

@@ -11,16 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.adapters.batches import BatchStart
-from functions.adapters.executions import CHECK, Executions
-from functions.adapters.map_runs import MapRuns
-from functions.api import answers
+from easel.ledger.batches import BatchStart
+from easel.runs.executions import CHECK, Executions
+from easel.runs.executions import MapRuns
+from functions.api import schemas
 from functions.api.batches import START_FIELDS
-from functions.api.document import start_shape
-from functions.contract import Batch, BatchReport
-from functions.telemetry import logger
-from tests.api.conftest import BATCH_MACHINE, Answer, Api
-from tests.functions.conftest import NOW
+from functions.api.openapi import start_shape
+from easel.contract.messages import Batch, BatchReport
+from easel.aws.observability import logger
+from tests.unit.api.conftest import BATCH_MACHINE, Answer, Api
+from tests.unit.conftest import NOW
 
 BEGAN = NOW - timedelta(seconds=90)
 CHECKED: dict[str, Any] = {
@@ -214,5 +214,5 @@ def test_every_field_of_a_start_is_described() -> None:
 
 
 def test_the_answers_have_the_fields_of_the_messages() -> None:
-    assert list(answers.BatchReport.model_fields) == [field.name for field in fields(BatchReport)]
-    assert set(answers.Checked.model_fields) <= {field.name for field in fields(Batch)}
+    assert list(schemas.BatchReport.model_fields) == [field.name for field in fields(BatchReport)]
+    assert set(schemas.Checked.model_fields) <= {field.name for field in fields(Batch)}

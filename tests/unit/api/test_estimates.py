@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from functions import request
-from functions.prompt import pricing, writing
-from tests.api.conftest import Api
-from tests.functions.conftest import make_settings, reserve
+from easel.request import request
+from easel.request import estimate, prompt_text
+from tests.unit.api.conftest import Api
+from tests.unit.conftest import make_settings, reserve
 
 REQUESTS: list[dict[str, Any]] = [
     {},
@@ -26,9 +26,9 @@ def test_is_never_below_what_the_run_reserves(api: Api, asked: dict[str, Any]) -
     wanted = request.parse(asked, request.defaults(settings), today=date(2026, 11, 24))
     estimate = api("POST", "/estimate", asked).json["estimate_usd"]
     for seed in range(20):
-        topic = writing.pick_topic(wanted, run_id=str(seed))
-        question = pricing.question(wanted, topic, settings, today=date(2026, 11, 24))
-        reserved = pricing.estimate(wanted, question)
+        topic = prompt_text.pick_topic(wanted, run_id=str(seed))
+        question = estimate.question(wanted, topic, settings, today=date(2026, 11, 24))
+        reserved = estimate.estimate(wanted, question)
         assert reserved is not None
         assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
 

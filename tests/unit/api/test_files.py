@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.api.files import WEB
-from tests.api.conftest import Answer, Api
+from functions.api.page import WEB
+from tests.unit.api.conftest import Answer, Api
 
 ROOT = Path(__file__).parent.parent.parent
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}

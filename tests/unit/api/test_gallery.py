@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from functions.keys import picture_id
-from tests.api.conftest import Api, keep_prompt, store_picture
-from tests.functions.conftest import NOW
+from easel.contract.naming import picture_id
+from tests.unit.api.conftest import Api, keep_prompt, store_picture
+from tests.unit.conftest import NOW
 
 
 def fill(api: Api, count: int) -> list[str]:

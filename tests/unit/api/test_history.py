@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from functions.adapters.history import STEP_OF, read_history
+from easel.runs.history import STEP_OF, read_history
 
 STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
 

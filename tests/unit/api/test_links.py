@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from functions.adapters.links import Links
-from functions.adapters.signing import MAX_LINK_SECONDS
-from tests.functions.conftest import BUCKET, REGION
+from functions.api.links import Links
+from functions.api.links import MAX_LINK_SECONDS
+from tests.unit.conftest import BUCKET, REGION
 
 
 class Sessions:

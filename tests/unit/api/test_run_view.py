@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.adapters.claims import CLAIMED
-from functions.adapters.executions import Executions
-from functions.adapters.records import ChatRecord, ImageRecord
-from functions.api.outside import Outside
-from tests.api.conftest import MACHINE, Answer, Api, keep_prompt, store_picture
-from tests.api.test_history import History
+from easel.ledger.claims import CLAIMED
+from easel.runs.executions import Executions
+from easel.ledger.records import ChatRecord, ImageRecord
+from functions.api.services import Outside
+from tests.unit.api.conftest import MACHINE, Answer, Api, keep_prompt, store_picture
+from tests.unit.api.test_history import History
 
 TERMS: dict[str, Any] = {"month": "2026-11", "reserved_micro_usd": 14_000, "lease_until": 1, "purchase": 1, "possibly_paid": 0}
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.adapters.executions import Executions
-from functions.api.outside import Outside
-from functions.errors import ConfigError
-from functions.telemetry import logger
-from tests.api.conftest import MACHINE, Api, keep_prompt, store_picture
+from easel.runs.executions import Executions
+from functions.api.services import Outside
+from easel.contract.errors import ConfigError
+from easel.aws.observability import logger
+from tests.unit.api.conftest import MACHINE, Api, keep_prompt, store_picture
 
 
 def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api: Api) -> None:

@@ -1,0 +1,127 @@
+"""The messages between the states of a batch.
+
+StartRun ─► batch ─► BatchPlan ─► [ StartRun ─► … a run … ─► Report ] × lines
+BatchPlan ─► batch ─► BatchReport
+BatchPlan ─► economy ─► [ Order ─► economy ─► PlacedOrder ] × orders
+
+BatchPlan and BatchReport are answers of the API as well: their descriptions are shown there.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from easel.contract.messages import Message
+
+ImageRef = dict[str, Any]  # the run_id and n of an image in an order
+
+
+def described(text: str) -> Any:
+    """Return a required field with a description for the API."""
+    return field(metadata={"description": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineProblem(Message):
+    """What is wrong with one line of a manifest."""
+
+    line: int
+    field: str | None
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedManifest(Message):
+    """What the check of a manifest found, before anything was paid."""
+
+    lines: int = described("those that can be made")
+    pictures: int
+    todo: int = described("the lines that were not finished yet")
+    postponed: int = described("the lines that are left out for want of budget")
+    bad: int = described("the lines that can't be made")
+    problems: tuple[LineProblem, ...] = described("of the first of the bad lines")
+    problems_key: str | None = described("the file in the bucket that has all of them")
+    estimate_usd: float | None = described("of what is missing, at most")
+    budget_left_usd: float
+    fits: bool = described("whether the estimate fits under what is left of the month's budget")
+    refusal: str | None = described("of a dry run: why a start would be refused, if it would")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchPlan(CheckedManifest):
+    """Written by batch once the manifest is checked; read by the Map, by economy, and by batch.
+
+    `work` is the prefix of this start's files. `ended_by` is the error that ended a Map, if one
+    did. Money in dollars.
+    """
+
+    batch: str
+    manifest: str
+    version_id: str
+    execution: str
+    started: str
+    dry_run: bool
+    economy: bool
+    work: str
+    lines_key: str
+    todo_key: str
+    results_prefix: str
+    max_parallel_images: int
+    tolerated_failure_percentage: float
+    ended_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Message):
+    """Written by economy's plan; read to place it. Up to 200 images that are ordered together."""
+
+    order: str
+    pictures: tuple[ImageRef, ...]
+    work: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedOrder(Message):
+    """Written by economy once an order is placed, and each time that it looks at the order.
+
+    `batch` is OpenAI's id of the batch, or None if nothing was left to order.
+    """
+
+    order: str
+    pictures: tuple[ImageRef, ...]
+    work: str
+    batch: str | None
+    done: bool
+    looks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchReport(Message):
+    """What became of a batch.
+
+    Pictures are counted in stored, refused, deleted and possibly_paid, lines in the others.
+    """
+
+    batch: str
+    manifest: str
+    version_id: str
+    lines: int
+    stored: int
+    refused: int
+    deleted: int
+    failed: int
+    not_started: int
+    possibly_paid: int
+    reasons: dict[str, int] = described("how many lines failed of which error")
+    failures: tuple[LineProblem, ...] = described("the first of the failed lines")
+    cost_usd: float | None = described("over all starts; null where a part of it is unknown")
+    known_cost_usd: float
+    unknown_costs: int = described(
+        "how many pictures and prompts came without a word of what they cost"
+    )
+    estimate_usd: float | None
+    seconds: float
+    report_key: str
+    failed_key: str | None = described(
+        "the file in the bucket with the lines that are not finished: a manifest itself"
+    )

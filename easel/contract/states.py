@@ -1,0 +1,75 @@
+"""The names of the states and of the steps behind them.
+
+The stack draws the state machines with them; the API and the command line read them in an
+execution's history.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The states of both machines, those inside their Maps included."""
+
+    CHOOSE_ACTION = "Which action?"
+    WRITE_PROMPT = "Write the prompt"
+    EACH_VARIATION = "For each variation"
+    MAKE_IMAGE = "Make the image"
+    STORE_IMAGE = "Store the image"
+    NO_PICTURE = "No picture"
+    EACH_STORED = "For each stored image"
+    MIRROR_IMAGE = "Mirror the image"
+    REPORT = "Clean up and report"
+    UPKEEP = "Delete or restore"
+
+    CHECK_MANIFEST = "Check the manifest"
+    ANYTHING_TO_MAKE = "Anything to make?"
+    ONLY_CHECKED = "Only checked"
+    EACH_LINE = "For each line"
+    REPORT_BATCH = "Report the batch"
+
+    EACH_PROMPT = "Write each prompt"
+    WRITE_LINE_PROMPT = "Write the line's prompt"
+    PLAN_ORDERS = "Plan the orders"
+    ANYTHING_TO_ORDER = "Anything to order?"
+    EACH_ORDER = "For each order"
+    PLACE_ORDER = "Place the order"
+    WAIT_FOR_OPENAI = "Wait for OpenAI"
+    LOOK_AT_ORDER = "Look at the order"
+    IS_IT_DONE = "Is it done?"
+    COLLECT = "Collect the pictures"
+    LIST_STAGED = "List what came"
+    ANYTHING_TO_STORE = "Anything to store?"
+    STORE_EACH_LINE = "Store each line"
+    EACH_STAGED = "For each staged picture"
+    STORE_STAGED = "Store the staged picture"
+    NOT_STORED = "Not stored"
+    MIRROR_STAGED = "Mirror the staged picture"
+    REPORT_LINE = "Clean up the line"
+
+
+class Step(StrEnum):
+    """The steps of a run that are shown to its owner."""
+
+    PROMPT = "prompt"
+    IMAGE = "image"
+    UPLOAD = "upload"
+    CLEANUP = "cleanup"
+
+
+STEP_OF = {
+    State.WRITE_PROMPT: Step.PROMPT,
+    State.MAKE_IMAGE: Step.IMAGE,
+    State.STORE_IMAGE: Step.UPLOAD,
+    State.REPORT: Step.CLEANUP,
+    State.UPKEEP: Step.CLEANUP,
+}
+
+
+class Task(StrEnum):
+    """What a state asks of a function that does several things."""
+
+    PLAN = "plan"
+    PLACE = "place"
+    LOOK = "look"
+    COLLECT = "collect"
+    LIST_STAGED = "came"

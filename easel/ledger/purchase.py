@@ -1,0 +1,278 @@
+"""The life of a purchase: recover, claim, stage, settle, give up.
+
+A purchase is safe to die at any line, and to run twice:
+
+1. A note in staging proves bucket, permissions and key before anything is claimed or paid.
+2. One transaction claims the call and reserves its upper bound under the month's cap.
+3. The call is made once. Its bytes go to staging in the next statement.
+4. Settling replaces the reservation by what was spent.
+
+What died in between leaves a claim with a lease. The next attempt waits for its end, looks into
+staging, and buys again only if nothing is there, once, counted as possibly paid.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TypeVar
+
+from easel.aws.bucket import Bucket
+from easel.aws.lambda_runtime import Deadline
+from easel.aws.observability import count, logger, report, spend
+from easel.contract import metric_names, naming
+from easel.contract.errors import (
+    ONE_IMAGE,
+    ClaimHeldError,
+    ContentRefusedError,
+    EaselError,
+    OutcomeUnknownError,
+    TransientError,
+)
+from easel.contract.status import Status
+from easel.ledger.budget import month_of
+from easel.ledger.claims import check_purchases
+from easel.ledger.ledger import Ledger
+from easel.ledger.paid_image import PaidImage, StagedBytes, to_metadata, usage_in
+from easel.ledger.rate_limit import RateLimit
+from easel.ledger.records import Claim, ImageRecord, PromptRecord, RunRecords
+from easel.request.models import check_not_retired
+
+# The paid call leaves this much of the invocation for putting its bytes into staging.
+STAGING_SECONDS = 30
+LEAST_CALL_SECONDS = 30  # with less, an image would be ordered and not waited for
+# Waiting in the function for a slot is cheaper than coming again, but every second is billed.
+SLOT_SECONDS = 60.0
+PUT_CONNECT_SECONDS, PUT_READ_SECONDS = 2, 5
+# No put begins later: it may hang for as long as its timeouts allow, and then comes the record.
+LAST_SECONDS = 5 + PUT_CONNECT_SECONDS + PUT_READ_SECONDS
+PAUSE_SECONDS = 0.5
+C = TypeVar("C", bound=Claim)
+
+
+class Purchases:
+    """Buys images and prompts, each with one claim per paid call.
+
+    `bucket` holds the staging, `deadline` is the end of the function that buys.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        bucket: Bucket,
+        deadline: Deadline,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.ledger = ledger
+        self.deadline = deadline
+        self._bucket = bucket
+        self._now = now
+
+    def recover(self, image: ImageRecord, prompt: PromptRecord) -> ImageRecord:
+        """Return an image after an earlier purchase: staged, or with its claim expired.
+
+        Raises ClaimHeldError while the earlier function may live, and OutcomeUnknownError if the
+        image was bought as often as it may be.
+        """
+        # Staging first: what is there need not be waited for.
+        found = self._find_staged(image, image.purchase)
+        if found is None and image.status == Status.CLAIMED:
+            image = self.ledger.claims.expire(image)
+        for number in range(image.purchase - 1, 0, -1):
+            found = found or self._find_staged(image, number)
+        if found is None:
+            if image.status == Status.CLAIMED:
+                check_purchases(image)
+            return image
+        return self.settle(image, prompt, found)
+
+    def buy(
+        self,
+        image: ImageRecord,
+        prompt: PromptRecord,
+        call: Callable[[float], PaidImage],
+        *,
+        rate_limit: RateLimit,
+    ) -> ImageRecord:
+        """Buy one image by one call, which gets the seconds that it may take.
+
+        Raises ModelRetiredError, TransientError if too little time is left, and what the call
+        raises.
+        """
+        self.check_model(prompt)
+        self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.what)
+        self._put_note(image, prompt)
+        left = self.deadline.seconds()
+        patience = min(SLOT_SECONDS, left - LEAST_CALL_SECONDS - STAGING_SECONDS)
+        # Each invocation has a name of its own: two that meet at this image must not end each
+        # other's slot.
+        name = f"{naming.image_id(image.run_id, image.n)}-{token_hex(4)}"
+        with rate_limit.slot(name, until=self.deadline.epoch(), patience=patience):
+            claim = self.claim(image, bound=prompt.image_bound())
+            try:
+                paid = call(self.deadline.seconds() - STAGING_SECONDS)
+            except EaselError as error:
+                self.give_up(claim, error)
+                raise
+            staged = self._stage_only_copy(claim, paid)
+        image = self._settled(claim, prompt, staged, intact=paid.intact)
+        report("picture bought", model=prompt.choices["model"], bytes=image.bytes)
+        return image
+
+    def claim(self, wanted: C, *, bound: int | None, until: int | None = None) -> C:
+        """Claim a paid call and reserve its upper bound (micro-dollars), or neither.
+
+        `wanted` is a fresh record, or an expired claim that is bought once more. The lease ends
+        with this function, or at `until` (epoch seconds). Raises ClaimHeldError and
+        BudgetExceededError.
+        """
+        lease, month = until or self.deadline.epoch(), month_of(self._now())
+        claim = wanted.claimed(until=lease, month=month, bound=bound)
+        self.ledger.claims.take(claim, after=wanted if wanted.purchase else None)
+        return claim
+
+    def stage(self, claim: ImageRecord, prompt: PromptRecord, paid: PaidImage) -> ImageRecord:
+        """Put a paid image into staging and settle its claim, if the bytes can be had again."""
+        return self._settled(claim, prompt, self._put(claim, paid), intact=paid.intact)
+
+    def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
+        """End the claim of an image whose bytes are in staging, at what it cost.
+
+        Return the record, which is another execution's if that took the claim over. Raises
+        ClaimHeldError if it is being bought there.
+        """
+        cost = prompt.image_cost(staged.usage, economy=claim.order is not None)
+        image = replace(
+            claim,
+            status=Status.STAGED,
+            staged_key=staged.key,
+            bytes=staged.bytes,
+            sha256=staged.sha256,
+            usage=staged.usage,
+            cost_micro_usd=cost,
+        )
+        if self.ledger.mark_staged(claim, image):
+            spend(cost)
+            return image
+        now = self.ledger.image(claim.run_id, claim.n)
+        if now is None or now.status == Status.CLAIMED:
+            raise ClaimHeldError(f"{claim.what} was taken over by another execution")
+        return now
+
+    def give_up(self, claim: Claim, error: EaselError) -> None:
+        """End a claim whose call failed.
+
+        A refused image is marked, a call that may have been charged is counted, and any other
+        claim is undone.
+        """
+        if claim.lease_until == 0:
+            return  # counted as possibly paid already
+        if isinstance(error, ContentRefusedError) and isinstance(claim, ImageRecord):
+            if self.ledger.mark_refused(claim, category=error.category):
+                count(metric_names.REFUSED)
+        elif error.possibly_paid:
+            self.ledger.claims.mark_unknown(claim)
+        else:
+            self.ledger.claims.release(claim)
+
+    def check_model(self, prompt: PromptRecord) -> None:
+        """Raise ModelRetiredError if the run's image model is shut down by now."""
+        check_not_retired(prompt.choices["model"], today=self._now().date())
+
+    def require_seconds(self, needed: float, what: str) -> None:
+        """Raise TransientError unless enough time is left for a paid call."""
+        left = self.deadline.seconds()
+        if left < needed:
+            raise TransientError(
+                f"{what}: only {left:.0f} s left, not enough to buy it; the retry starts with a "
+                "fresh timeout"
+            )
+
+    def _put_note(self, image: ImageRecord, prompt: PromptRecord) -> None:
+        """Write what will be bought, so that nobody has to guess."""
+        number = image.purchase + 1
+        note = json.dumps({"purchase": number} | prompt.image_call(), ensure_ascii=False).encode()
+        key = naming.staged_call(image.run_id, image.n, number)
+        self._bucket.put(key, note, content_type="application/json")
+
+    def _put(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
+        key = naming.staged(claim.run_id, claim.n, claim.purchase)
+        self._bucket.put(
+            key,
+            paid.data,
+            content_type="application/octet-stream",
+            metadata=to_metadata(paid),
+            sha256=paid.sha256,
+        )
+        return StagedBytes(key=key, bytes=len(paid.data), sha256=paid.sha256, usage=paid.usage)
+
+    def _stage_only_copy(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
+        """Put bytes that exist nowhere else: whatever S3 answers, ask again until the deadline."""
+        while True:
+            try:
+                return self._put(claim, paid)
+            except EaselError as error:
+                if self.deadline.seconds() > LAST_SECONDS:
+                    self.deadline.sleep(PAUSE_SECONDS)
+                    continue
+                self.ledger.mark_lost(claim)
+                count(metric_names.LOST)
+                key = naming.staged(claim.run_id, claim.n, claim.purchase)
+                logger.error("a paid picture is lost", n=claim.n, key=key)
+                raise OutcomeUnknownError(
+                    f"{claim.what} was paid, but S3 did not take it until the deadline: {error}"
+                ) from error
+
+    def _settled(
+        self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes, *, intact: bool
+    ) -> ImageRecord:
+        image = self.settle(claim, prompt, staged)
+        if intact:
+            return image
+        problem = f"{claim.what} came as no valid base64; what came stays at {staged.key}"
+        self.ledger.mark_bad(image, problem=problem)
+        return self.ledger.image(claim.run_id, claim.n) or image
+
+    def _find_staged(self, image: ImageRecord, number: int) -> StagedBytes | None:
+        found = self._bucket.head(naming.staged(image.run_id, image.n, number))
+        if found is None:
+            return None
+        sha256, usage = found.metadata.get("sha256", ""), usage_in(found.metadata)
+        return StagedBytes(key=found.key, bytes=found.bytes, sha256=sha256, usage=usage)
+
+
+@contextmanager
+def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
+    """Add to an error that may end the run which of its images are paid and not stored yet.
+
+    An error that ends one image does not end the run.
+    """
+    try:
+        yield
+    except ONE_IMAGE:
+        raise
+    except EaselError as error:
+        with suppress(EaselError):  # the table may be what has failed
+            error.add(describe_unfinished(run_id, ledger.run(run_id)))
+        raise
+
+
+def describe_unfinished(run_id: str, records: RunRecords) -> str | None:
+    """Return one sentence about a run's unfinished images, or None if there are none."""
+    kinds = (
+        ("bought and not stored yet", Status.STAGED),
+        ("still being bought then", Status.CLAIMED),
+    )
+    numbers = [
+        (what, ", ".join(str(image.n) for image in records.images if image.status == status))
+        for what, status in kinds
+    ]
+    parts = "; ".join(f"{what}: picture {which}" for what, which in numbers if which)
+    how = (
+        f"`make redrive RUN={run_id}` (on AWS with TARGET=aws) goes on with it, paying only for "
+        "what is missing"
+    )
+    return f"run {run_id}, {parts}; {how}" if parts else None

@@ -1,0 +1,251 @@
+"""What the table knows of a run: its prompt, its chat call, its images.
+
+An image record is the claim, the lineage and the gallery's row at once. Status is explained in
+easel/contract/status.py.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+from easel.aws.table import Item, Key
+from easel.contract.status import ChatStatus, Status
+from easel.request import models
+
+R = TypeVar("R")
+
+
+def run_key(run_id: str, sk: str) -> Key:
+    """Return the key of one record of a run."""
+    return f"run#{run_id}", sk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim(ABC):
+    """One paid call. With `purchase` 0 it was never claimed.
+
+    `lease_until` (epoch seconds) is the end of the function that makes the call, and 0 once its
+    estimate counts as spent. `reserved_micro_usd` is that estimate, or None if the price is
+    unknown; `month` is the month of the budget in which it was reserved.
+    """
+
+    run_id: str
+    status: str = Status.CLAIMED
+    purchase: int = 0
+    possibly_paid: int = 0
+    lease_until: int = 0
+    month: str = ""
+    reserved_micro_usd: int | None = None
+    cost_micro_usd: int | None = None
+
+    @property
+    @abstractmethod
+    def sk(self) -> str:
+        """Return the sort key of the record."""
+
+    @property
+    @abstractmethod
+    def what(self) -> str:
+        """Return what is bought, for people."""
+
+    @property
+    def item_key(self) -> Key:
+        """Return the record's key in the table."""
+        return run_key(self.run_id, self.sk)
+
+    def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
+        """Return the claim of the next purchase, until the end of its lease."""
+        return replace(
+            self,
+            purchase=self.purchase + 1,
+            lease_until=until,
+            month=month,
+            reserved_micro_usd=bound,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRecord(Claim):
+    """The chat call of a run: claimed, then written."""
+
+    status: ChatStatus = ChatStatus.CLAIMED
+
+    @property
+    def sk(self) -> str:
+        """Return the sort key: one per run."""
+        return "chat"
+
+    @property
+    def what(self) -> str:
+        """Return what is bought, for people."""
+        return f"the prompt of run {self.run_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord(Claim):
+    """One image.
+
+    `order` is the order at OpenAI's Batch API that it was claimed in, or None if it is bought by a
+    call of its own.
+    """
+
+    status: Status = Status.CLAIMED
+    n: int
+    order: str | None = None
+    staged_key: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    usage: dict[str, Any] | None = None
+    refusal: str | None = None
+    problem: str | None = None
+    key: str | None = None
+    width: int | None = None
+    height: int | None = None
+    mirrored: str | None = None
+
+    @property
+    def sk(self) -> str:
+        """Return the sort key: one per variation."""
+        return f"image#{self.n}"
+
+    @property
+    def what(self) -> str:
+        """Return what is bought, for people."""
+        return f"picture {self.n} of run {self.run_id}"
+
+    def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
+        """Return the claim of the next purchase.
+
+        A second purchase is a call of its own, whatever order the first one was in.
+        """
+        claim = super().claimed(until=until, month=month, bound=bound)
+        return replace(claim, order=None) if self.purchase else claim
+
+    def is_ordered(self, order: str) -> bool:
+        """Return whether it is claimed in this order, and the claim has not been given up."""
+        return self.status == Status.CLAIMED and self.order == order and self.lease_until != 0
+
+    def is_missing_from(self, mirror: str | None) -> bool:
+        """Return whether it is stored, but not in this mirror."""
+        if not mirror or self.status != Status.STORED:
+            return False
+        return self.mirrored != f"{mirror}/{quote(self.key or '')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptRecord:
+    """What a run's first execution fixed for every later one.
+
+    `choices` are the request's checked fields. `estimate_micro_usd` is the upper bound of chat
+    call and images, or None if a price is unknown. `execution` is the latest one's name or ARN.
+    """
+
+    run_id: str
+    digest: str
+    started: str
+    text: str
+    title: str
+    alt_text: str
+    tags: list[str]
+    topic: str
+    choices: dict[str, Any]
+    estimate_micro_usd: int | None
+    chat_model: str | None
+    chat_cost_micro_usd: int | None
+    execution: str
+
+    def image_bound(self, *, economy: bool = False) -> int | None:
+        """Return the upper bound of one image in micro-dollars, or None if it is unknown."""
+        return models.estimate_image(
+            self.choices["model"],
+            prompt=self.text,
+            size=self.choices["size"],
+            quality=self.choices["quality"],
+            economy=economy,
+        )
+
+    def image_cost(self, usage: dict[str, Any] | None, *, economy: bool) -> int | None:
+        """Return what an image cost in micro-dollars, or None if it is unknown."""
+        return models.image_cost(self.choices["model"], usage, economy=economy)
+
+    def image_call(self) -> dict[str, Any]:
+        """Return the parameters of the image call; `auto` is left to OpenAI's own default."""
+        names = (
+            "model",
+            "size",
+            "quality",
+            "output_format",
+            "output_compression",
+            "background",
+            "moderation",
+            "safety_identifier",
+        )
+        # A run of an older version has no safety_identifier.
+        given = {name: self.choices.get(name) for name in names}
+        chosen = {name: value for name, value in given.items() if value not in ("auto", None)}
+        return {"prompt": self.text} | chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecords:
+    """All records of a run; images by number."""
+
+    prompt: PromptRecord | None = None
+    chat: ChatRecord | None = None
+    images: tuple[ImageRecord, ...] = ()
+
+    @classmethod
+    def of_items(cls, items: Iterable[Item]) -> "RunRecords":
+        """Read the records of one run."""
+        by_key = {item["sk"]: item for item in items}
+        prompt, chat = by_key.get("prompt"), by_key.get("chat")
+        images = [
+            from_item(ImageRecord, item) for sk, item in by_key.items() if sk.startswith("image#")
+        ]
+        return cls(
+            prompt=from_item(PromptRecord, prompt) if prompt else None,
+            chat=from_item(ChatRecord, chat) if chat else None,
+            images=tuple(sorted(images, key=lambda image: image.n)),
+        )
+
+    @property
+    def possibly_paid(self) -> int:
+        """Return how many calls may have been paid without a result."""
+        calls = (*self.images, *([self.chat] if self.chat else []))
+        return sum(call.possibly_paid for call in calls)
+
+    @property
+    def image_costs(self) -> list[int | None]:
+        """Return the cost of each image in micro-dollars; a refused one costs nothing."""
+        return [one.cost_micro_usd for one in self.images if one.status != Status.REFUSED]
+
+
+def to_item(record: Claim | PromptRecord) -> Item:
+    """Return a record as the table keeps it: without the fields that are None."""
+    values = {name: value for name, value in asdict(record).items() if value is not None}
+    if isinstance(record, PromptRecord):
+        key, values["choices"] = run_key(record.run_id, "prompt"), json.dumps(record.choices)
+    else:
+        key = record.item_key
+    return {"pk": key[0], "sk": key[1]} | values
+
+
+def from_item(kind: type[R], item: Item) -> R:
+    """Read the fields of a dataclass from an item; what the item lacks is None."""
+    return kind(
+        **{
+            one.name: _read(one.name, one.type, item.get(one.name))
+            for one in fields(kind)  # type: ignore[arg-type]
+        }
+    )
+
+
+def _read(name: str, kind: Any, value: Any) -> Any:
+    if name in ("usage", "choices") and value:
+        return json.loads(value)
+    is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
+    return kind(value) if is_enum else value

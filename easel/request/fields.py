@@ -1,0 +1,275 @@
+"""A table of fields is a dataclass whose fields say what they take.
+
+The same table checks a request, types the cells of a CSV file and of a query, and describes the
+fields in the API's OpenAPI document, to the page (/config.json) and in docs/reference.md.
+"""
+
+import dataclasses
+import difflib
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from easel.contract.errors import InputError
+
+# Bidi embeddings, overrides and isolates, which turn the direction of the text after them.
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+MAX_SHOWN = 20
+MAX_DIGITS = 9
+Schema = dict[str, Any]
+
+
+class Kind(ABC):
+    """What a field takes."""
+
+    @abstractmethod
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value as the request keeps it. Raises InputError."""
+
+    @abstractmethod
+    def schema(self) -> Schema:
+        """Return the kind as JSON Schema."""
+
+    def from_text(self, text: str) -> Any:
+        """Return a CSV cell or a query parameter as JSON would have it, for `check`."""
+        return text
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Text of 1 to `limit` characters; a `private` one is never repeated in an error."""
+
+    limit: int
+    private: bool = False
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the text without blanks around it."""
+        if not isinstance(value, str) or not value.strip() or len(value) > self.limit:
+            raise self._wrong(name, value)
+        if not is_clean(value):
+            raise self._wrong(name, value)
+        return value.strip()
+
+    def schema(self) -> Schema:
+        """Return the schema of a text that is not blank."""
+        return {"type": "string", "minLength": 1, "maxLength": self.limit, "pattern": r"\S"}
+
+    def _wrong(self, name: str, value: object) -> InputError:
+        if self.private:
+            allowed = f"1 to {self.limit} characters that stand for the end user, hashed"
+            return InputError(name, "something else", allowed)
+        size = f"text of 1 to {self.limit:,} characters"
+        allowed = f"{size}, not blank, without control or bidi characters"
+        return InputError(name, describe(value), allowed)
+
+
+@dataclass(frozen=True)
+class Texts(Kind):
+    """A list of 1 to `most` texts."""
+
+    each: Text
+    most: int
+
+    def check(self, name: str, value: Any) -> tuple[str, ...]:
+        """Return the texts."""
+        if not isinstance(value, list) or not 1 <= len(value) <= self.most:
+            raise InputError(name, value, f"a list of 1 to {self.most} {name}")
+        return tuple(self.each.check(name, "" if text is None else text) for text in value)
+
+    def schema(self) -> Schema:
+        """Return the schema of a list."""
+        items = self.each.schema()
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": self.most}
+
+    def from_text(self, text: str) -> list[str]:
+        """Split a cell at its commas."""
+        return [item.strip() for item in text.split(",")]
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of several words."""
+
+    options: tuple[str, ...]
+
+    def check(self, name: str, value: Any) -> str:
+        """Return the word."""
+        if not isinstance(value, str) or value not in self.options:
+            raise InputError(name, value, " | ".join(self.options))
+        return value
+
+    def schema(self) -> Schema:
+        """Return the schema of an enumeration."""
+        return {"type": "string", "enum": list(self.options)}
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number."""
+
+    least: int
+    most: int
+
+    def check(self, name: str, value: Any) -> int:
+        """Return the number."""
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not self.least <= value <= self.most:
+            raise InputError(name, value, f"a whole number from {self.least} to {self.most}")
+        return int(value)
+
+    def schema(self) -> Schema:
+        """Return the schema of an integer."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def from_text(self, text: str) -> Any:
+        """Return a number if the text is one."""
+        is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+        return int(text) if is_number else text
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A number."""
+
+    least: float
+    most: float
+
+    def check(self, name: str, value: Any) -> float:
+        """Return the number."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not self.least <= value <= self.most:
+            raise InputError(name, value, f"a number from {self.least:g} to {self.most:g}")
+        return float(value)
+
+    def schema(self) -> Schema:
+        """Return the schema of a number."""
+        return {"type": "number", "minimum": self.least, "maximum": self.most}
+
+
+class Flag(Kind):
+    """True or false."""
+
+    def check(self, name: str, value: Any) -> bool:
+        """Return the flag."""
+        if not isinstance(value, bool):
+            raise InputError(name, value, "true or false")
+        return value
+
+    def schema(self) -> Schema:
+        """Return the schema of a boolean."""
+        return {"type": "boolean"}
+
+    def from_text(self, text: str) -> Any:
+        """Return the flag if the text is one."""
+        return {"true": True, "false": False}.get(text.lower(), text)
+
+
+@dataclass(frozen=True)
+class Checked(Kind):
+    """Text that a function of names.py or models.py checks."""
+
+    function: Callable[[object, str], str]
+    described: Schema
+
+    def check(self, name: str, value: Any) -> str:
+        """Return what the function returns."""
+        return self.function(value, name)
+
+    def schema(self) -> Schema:
+        """Return the schema that belongs to the function."""
+        return {"type": "string", **self.described}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One row of a table.
+
+    `setting` names the deployment's setting that is the default; `actions` are those that take
+    the field, () for all; `in_batch` is false if a line of a batch may not have it.
+    """
+
+    name: str
+    kind: Kind
+    note: str
+    default: Any
+    setting: str | None
+    actions: tuple[str, ...]
+    in_batch: bool
+
+    def read(self, given: Mapping[str, Any], settings: object) -> Any:
+        """Return the checked value, or the default. Raises InputError."""
+        if self.name in given:
+            return self.kind.check(self.name, given[self.name])
+        return getattr(settings, self.setting) if self.setting else self.default
+
+    def schema(self) -> Schema:
+        """Return the field as JSON Schema, with its default and its note."""
+        default = {} if self.default is None else {"default": self.default}
+        return self.kind.schema() | default | {"description": self.note}
+
+
+def column(
+    kind: Kind,
+    note: str,
+    *,
+    default: Any = None,
+    setting: str | None = None,
+    actions: tuple[str, ...] = (),
+    in_batch: bool = True,
+) -> Any:
+    """Declare a field of a table: what it takes, and what it is, for people."""
+    facts = {"default": default, "setting": setting, "actions": actions, "in_batch": in_batch}
+    return dataclasses.field(metadata={"kind": kind, "note": note, **facts})
+
+
+def table_of(declared: type) -> dict[str, Field]:
+    """Return the rows of a dataclass whose fields are columns, by name."""
+    rows = dataclasses.fields(declared)
+    return {row.name: Field(name=row.name, **row.metadata) for row in rows}
+
+
+def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise InputError for an unknown field, with the one that may be meant."""
+    for name, value in raw.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            near = "".join(f"; did you mean {match}?" for match in close)
+            allowed = f"no such field, only {', '.join(known)}{near}"
+            raise InputError(str(name), describe(value), allowed)
+
+
+def drop_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that were given: null means the same as leaving a field out."""
+    return {name: value for name, value in raw.items() if value is not None}
+
+
+def from_texts(table: Mapping[str, Field], texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return cells or query parameters as JSON would have them, by the kinds of their fields.
+
+    Text that does not fit its field stays text, which the field then refuses by name.
+    """
+    return {name: table[name].kind.from_text(text) for name, text in texts}
+
+
+def describe(value: object) -> object:
+    """Redact a caller's value for an error, because errors are logged.
+
+    Longer text is summarised; characters that must not be in it are shown.
+    """
+    if not isinstance(value, str) or len(value) <= MAX_SHOWN:
+        return value
+    odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
+    return f"a text of {len(value):,} characters" + (f" with {', '.join(odd)}" if odd else "")
+
+
+def is_clean(text: str) -> bool:
+    """Return whether a text has neither control characters nor ones that turn its direction.
+
+    Line breaks and tabs are a caller's own, and so are joiners and direction marks.
+    """
+    return not any(
+        (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in TURNING
+        for c in text
+    )

@@ -1,0 +1,157 @@
+"""The names that callers choose: run ids, folders, file names, keys of images, batches."""
+
+import re
+import string
+import unicodedata
+from collections.abc import Iterable
+
+from easel.contract import naming
+from easel.contract.errors import InputError
+
+BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # with a line's number, it is a run id
+MAX_FAILED_NAME = 65
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+VERSION_ID = re.compile("[!-~]{1,1024}")
+MANIFEST = re.compile(
+    rf"batches/(?:inbox/)?({naming.RUN_ID_LETTER}+?)(?:\.(?:jsonl|csv))?"
+    rf"|batches/({naming.RUN_ID_LETTER}+)/failed\.jsonl"
+)
+FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
+DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
+# The longest text around a folder and a file name: the thumbnail's prefix and ending, a suffix.
+ROOM = len("thumbnails/" + "/" + "_12" + ".jpeg" + ".webp")
+# Control and bidi characters, line ends, and what no console can show.
+UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
+
+
+def check_run_id(run_id: object, field: str) -> str:
+    """Return a run id that is safe in a key: a URL library would fold `.` and `..`."""
+    if not isinstance(run_id, str) or not naming.RUN_ID.fullmatch(run_id) or not run_id.strip("."):
+        raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not dots alone")
+    return run_id
+
+
+def check_folder(folder: object, field: str = "folder_name") -> str:
+    """Return the folder in Unicode's composed form (NFC), without a slash at either end."""
+    allowed = (
+        "a path like campaign/spring: no empty, `.` or `..` segment, no slash at either end, "
+        "no backslash, no control or bidi characters"
+    )
+    if not isinstance(folder, str) or not folder:
+        raise InputError(field, folder, allowed)
+    if len(folder) > naming.MAX_KEY_BYTES:
+        most = f"at most {naming.MAX_KEY_BYTES} bytes in UTF-8, with the file name"
+        raise InputError(field, folder, most)
+    normal = unicodedata.normalize("NFC", folder)
+    segments = normal.split("/")
+    odd = any(not part.strip() or part in (".", "..") or part != part.strip() for part in segments)
+    if odd or "\\" in normal or not _is_printable(normal) or normal == "*":
+        raise InputError(field, folder, allowed)
+    if segments[0] in naming.RESERVED:
+        reserved = ", ".join(naming.RESERVED)
+        raise InputError(field, folder, f"any folder but {reserved}, which Easel uses itself")
+    return normal
+
+
+def check_file_name(template: object, field: str = "file_name") -> str:
+    """Return a template of `{date} {time} {run8} {n} {topic}`."""
+    placeholders = " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS)
+    allowed = (
+        f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, no dot first"
+    )
+    if not isinstance(template, str) or not template.strip():
+        raise InputError(field, template, allowed)
+    if len(template) > naming.MAX_KEY_BYTES:
+        raise InputError(field, template, allowed)
+    template = unicodedata.normalize("NFC", template)
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        raise InputError(field, template, allowed) from None
+    plain = all(
+        name is None or (name in FILE_NAME_FIELDS and not spec and not conversion)
+        for _, name, spec, conversion in parts
+    )
+    slashed = "/" in template or "\\" in template or template.startswith(".")
+    if not plain or slashed or not _is_printable(template):
+        raise InputError(field, template, allowed)
+    return template
+
+
+def check_key_length(folder: str, template: str, *, topics: Iterable[str]) -> None:
+    """Raise InputError if the key of an image would be too long for S3 with any of the topics."""
+    start = "2000-01-01T00:00:00Z"
+    bases = (
+        naming.image_base(folder, template, started=start, run_id="x", n=10, topic=topic)
+        for topic in topics
+    )
+    size = max(len(base.encode()) for base in bases) + ROOM
+    if size > naming.MAX_KEY_BYTES:
+        shown = f"{folder[:40]}…, {size} bytes with file name"
+        raise InputError("folder_name", shown, f"at most {naming.MAX_KEY_BYTES} bytes in UTF-8")
+
+
+def check_image_key(key: object, field: str = "image_key") -> str:
+    """Return the key of an image that a caller names: inside a folder, and in none of Easel's."""
+    allowed = (
+        "a stored picture's whole key, without s3:// and bucket, like my_s3_folder/image_….png; "
+        f"endings: {', '.join(naming.PICTURES)}"
+    )
+    if not isinstance(key, str) or "/" not in key:
+        raise InputError(field, key, allowed)
+    folder, _, name = key.rpartition("/")
+    try:
+        check_folder(folder)
+    except InputError as error:
+        raise InputError(field, key, f"{allowed}; its folder: {error.allowed}") from error
+    fits = len(key.encode()) <= naming.MAX_KEY_BYTES
+    if not name.endswith(naming.PICTURES) or not _is_printable(name) or not fits:
+        raise InputError(field, key, allowed)
+    return key
+
+
+def check_batch_name(name: object, field: str) -> str:
+    """Return a batch's name, which its files and the run ids of its lines begin with."""
+    matches = isinstance(name, str) and BATCH_NAME.fullmatch(name) and name.strip(".")
+    if not isinstance(name, str) or not matches or name == "inbox":
+        raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not dots alone, and not inbox")
+    return name
+
+
+def check_version_id(version_id: object, field: str = "version_id") -> str:
+    """Return the id of an object's version."""
+    if not isinstance(version_id, str) or not VERSION_ID.fullmatch(version_id):
+        allowed = "the id of one of the manifest's versions, as the answer to the PUT has it"
+        raise InputError(field, version_id, allowed)
+    return version_id
+
+
+def check_manifest(key: object, field: str = "manifest") -> str:
+    """Return the key of a manifest. Raises InputError if no batch can be named after it."""
+    batch_name(key, field)
+    return str(key)
+
+
+def batch_name(manifest: object, field: str = "manifest") -> str:
+    """Return the name of the batch whose manifest a caller names: the file's, without its ending.
+
+    Raises InputError.
+    """
+    match = MANIFEST.fullmatch(manifest) if isinstance(manifest, str) else None
+    if match is None:
+        letters = "a name of A-Z a-z 0-9 _ . - and no folder in it"
+        examples = "a key like batches/spring.jsonl or batches/spring.csv"
+        raise InputError(field, manifest, f"{examples}, {letters}; or a batch's failed.jsonl")
+    if not match[2]:
+        return check_batch_name(match[1], "the manifest's name")
+    # Its lines have run ids of their own, so the name may be longer; a line without one has room
+    # for seven digits.
+    check_batch_name(match[2][:60], "the manifest's name")
+    if len(match[2]) > MAX_FAILED_NAME:
+        allowed = f"at most {MAX_FAILED_NAME} characters: copy the file to another name"
+        raise InputError("the manifest's name", match[2], allowed)
+    return f"{match[2]}.failed"
+
+
+def _is_printable(text: str) -> bool:
+    return not any(unicodedata.category(c) in UNPRINTABLE for c in text)

@@ -1,0 +1,59 @@
+"""Finds and resumes runs, by Step Functions and by the records."""
+
+from easel.contract.errors import ConflictError
+from easel.ledger.ledger import Ledger
+from easel.runs.executions import Execution, Executions
+
+SEARCHED = 100  # executions that are looked through for a request_id
+
+
+class Runs:
+    """The runs of one state machine."""
+
+    def __init__(self, executions: Executions, ledger: Ledger) -> None:
+        self.executions = executions
+        self._ledger = ledger
+
+    def find(self, name: str) -> Execution | None:
+        """Return the execution of this name; if that is the run's id, the run's latest one."""
+        run = self.executions.get(name)
+        return self.latest(name, than=run) if run is None or run.name == run.run_id else run
+
+    def find_latest(self, name: str) -> Execution | None:
+        """Return a run's latest execution, by the name or ARN of any of them, or by the run's id.
+
+        Before its prompt is written, the table does not know a run: then the latest executions are
+        looked through.
+        """
+        run = self.executions.get(name)
+        # An execution that ended in a conflict was never one of this run.
+        if run is None or run.error != ConflictError.__name__:
+            run = self.latest(run.run_id if run else name, than=run)
+        return run or self._by_request_id(name)
+
+    def latest(self, run_id: str, *, than: Execution | None) -> Execution | None:
+        """Return the run's most recent accepted execution, unless `than` is more recent."""
+        prompt = self._ledger.prompt(run_id)
+        found = self.executions.get(prompt.execution) if prompt else None
+        return found if found and (than is None or found.started > than.started) else than
+
+    def resume(self, run: Execution) -> str:
+        """Resume a failed run: redrive it, else start it again with its input and run id.
+
+        Return the execution's name. Raises ConflictError if there is nothing to resume.
+        """
+        if run.is_open:
+            raise ConflictError(f"run {run.name} is {run.status}: there is nothing to go on with")
+        if run.redrivable and not run.ended_one_image:
+            self.executions.redrive(run)
+            return run.name
+        if not isinstance(run.input, dict) or not run.makes_images:
+            raise ConflictError(
+                f"run {run.name} can't be redriven any more, and starting it anew is yours to "
+                "decide: it makes no pictures"
+            )
+        return str(self.executions.start(run.input | {"request_id": run.run_id}))
+
+    def _by_request_id(self, request_id: str) -> Execution | None:
+        found = (self.executions.get(name) for name in self.executions.names(most=SEARCHED))
+        return next((run for run in found if run and run.run_id == request_id), None)

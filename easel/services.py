@@ -1,0 +1,160 @@
+"""The composition root: everything a function talks to, built on first use, once per cold start.
+
+Each function ships only the folders and layers that it uses, so a collaborator is imported where
+it is built. Tests replace a collaborator by assigning to its name.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from easel.aws.bucket import Bucket
+from easel.aws.client import client
+from easel.aws.lambda_runtime import Deadline
+from easel.aws.table import Table
+from easel.contract.settings import (
+    BatchSettings,
+    MirroredSettings,
+    OpenAISettings,
+    RateSettings,
+    RequestSettings,
+    StorageSettings,
+)
+from easel.ledger.batches import BatchOrders, BatchStarts
+from easel.ledger.budget import Budget
+from easel.ledger.ledger import Ledger
+from easel.ledger.purchase import PUT_CONNECT_SECONDS, PUT_READ_SECONDS, Purchases
+from easel.ledger.rate_limit import RateLimit
+
+if TYPE_CHECKING:
+    from easel.openai_client.batches import OpenAIBatches
+    from easel.openai_client.chat import ChatModel
+    from easel.openai_client.client import Account
+    from easel.openai_client.images import ImageModel
+
+
+class Services:
+    """The collaborators of one deployment, by its environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+
+    def now(self) -> datetime:
+        """Return the current time, in UTC."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def storage(self) -> StorageSettings:
+        """Return where images and records are."""
+        return StorageSettings.read(self.environment)
+
+    @cached_property
+    def requests(self) -> RequestSettings:
+        """Return the defaults of a request."""
+        return RequestSettings.read(self.environment)
+
+    @cached_property
+    def batching(self) -> BatchSettings:
+        """Return what bounds a batch."""
+        return BatchSettings.read(self.environment)
+
+    @cached_property
+    def mirror_url(self) -> str | None:
+        """Return the second store, or None without one."""
+        return MirroredSettings.read(self.environment).mirror
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """Return the stack's bucket."""
+        return Bucket(client("s3"), name=self.storage.bucket, owner=self.storage.bucket_owner)
+
+    @cached_property
+    def staging(self) -> Bucket:
+        """Return the bucket with short single tries, for bytes that exist nowhere else.
+
+        Whoever puts them asks again until the function's deadline.
+        """
+        s3 = client(
+            "s3", tries=1, connect_timeout=PUT_CONNECT_SECONDS, read_timeout=PUT_READ_SECONDS
+        )
+        return Bucket(s3, name=self.storage.bucket, owner=self.storage.bucket_owner)
+
+    @cached_property
+    def table(self) -> Table:
+        """Return the stack's table."""
+        return Table(client("dynamodb"), name=self.storage.table)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Return the records of all runs."""
+        budget = Budget(self.table, setting=self.storage.monthly_budget_micro_usd)
+        return Ledger(self.table, budget)
+
+    @cached_property
+    def rate_limit(self) -> RateLimit:
+        """Return the rate of image calls, for the whole stack."""
+        rate = RateSettings.read(self.environment)
+        return RateLimit(
+            self.table, per_minute=rate.images_per_minute, at_once=rate.max_parallel_images
+        )
+
+    @cached_property
+    def batch_starts(self) -> BatchStarts:
+        """Return the starts of batches."""
+        return BatchStarts(self.table)
+
+    @cached_property
+    def batch_orders(self) -> BatchOrders:
+        """Return the orders at OpenAI's Batch API."""
+        return BatchOrders(self.table)
+
+    def purchases(self, deadline: Deadline, *, staging: Bucket | None = None) -> Purchases:
+        """Return the purchases of one call; `staging` is the bucket that takes paid bytes."""
+        return Purchases(self.ledger, staging or self.bucket, deadline, now=self.now)
+
+    @cached_property
+    def eventbridge(self) -> Any:
+        """Return a client for EventBridge."""
+        return client("events")
+
+    @cached_property
+    def openai_account(self) -> "Account":
+        """Return the OpenAI account, with a key or by this function's identity."""
+        from easel.openai_client.client import Account
+        from easel.openai_client.credentials import ApiKey, Credential, IdentityToken
+
+        settings = OpenAISettings.read(self.environment)
+        credential: Credential
+        if settings.workload_identity:
+            credential = IdentityToken(
+                client("sts"), settings.workload_identity, token_url=settings.token_url
+            )
+        else:
+            credential = ApiKey(client("secretsmanager"), secret=str(settings.secret))
+        return Account(credential, base_url=settings.base_url)
+
+    @cached_property
+    def chat_model(self) -> "ChatModel":
+        """Return the chat models of the account."""
+        from easel.openai_client.chat import ChatModel
+
+        return ChatModel(self.openai_account)
+
+    @cached_property
+    def image_model(self) -> "ImageModel":
+        """Return the image models of the account."""
+        from easel.openai_client.images import ImageModel
+
+        return ImageModel(self.openai_account)
+
+    @cached_property
+    def openai_batches(self) -> "OpenAIBatches":
+        """Return the account's batches."""
+        from easel.openai_client.batches import OpenAIBatches
+
+        return OpenAIBatches(self.openai_account)
+
+
+SERVICES = Services(os.environ)

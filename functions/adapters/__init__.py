@@ -1,1 +1,0 @@
-"""The only code that talks to the outside: OpenAI, S3, DynamoDB, Secrets Manager."""

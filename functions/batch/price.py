@@ -1,0 +1,202 @@
+"""Reads the lines of a manifest as runs, and prices what is missing of each."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, Any
+
+from easel.aws import json_lines
+from easel.contract import naming
+from easel.contract.batch_messages import LineProblem
+from easel.contract.errors import ConflictError, EaselError, InputError
+from easel.contract.money import add
+from easel.contract.status import Status
+from easel.ledger.ledger import LINES_AT_ONCE
+from easel.ledger.records import RunRecords
+from easel.request import request
+from easel.request.batch_request import BatchRequest
+from easel.request.estimate import Quote, quote
+from easel.services import Services
+from functions.batch.manifest import Line
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One good line: its run id, its request as it came, and what it buys."""
+
+    line: int
+    run_id: str
+    raw: str
+    given: dict[str, Any]
+    quote: Quote
+
+    def to_item(self, *, user: str | None = None) -> dict[str, Any]:
+        """Return the line as it is written down.
+
+        A line to be made gets the batch's own `user` if it names none.
+        """
+        given = self.given
+        if user and not self.quote.request.safety_identifier:
+            given = given | {"safety_identifier": user}
+        count = self.quote.request.count
+        return {"line": self.line, "run_id": self.run_id, "pictures": count, "request": given}
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What has been found so far; micro-dollars, None once a price is unknown.
+
+    `room`, if there is one, says whether a sum still fits under the month's cap.
+    """
+
+    bad_file: IO[bytes]
+    room: Callable[[int], bool] | None
+    lines: int = 0
+    pictures: int = 0
+    todo: int = 0
+    postponed: int = 0
+    bad: int = 0
+    estimate: int | None = 0
+    taken: int = 0
+    problems: list[LineProblem] = field(default_factory=list)
+
+    def refuse(self, line: int, raw: str | None, error: EaselError) -> None:
+        """Count a bad line, and write it down; `raw` is None if there is nothing to fix in it."""
+        self.bad += 1
+        problem = LineProblem(
+            line=line,
+            field=error.field if isinstance(error, InputError) else None,
+            error=type(error).__name__,
+            message=str(error),
+        )
+        if len(self.problems) < SHOWN:
+            self.problems.append(problem)
+        json_lines.write(self.bad_file, problem.to_state() | {"raw": raw})
+
+    def take(self, cost: int | None, *, finished: bool, pictures: int) -> bool:
+        """Count a good line and return whether it is to be made.
+
+        It is unless it is finished, or its cost does not fit together with those before.
+        """
+        self.lines += 1
+        self.pictures += pictures
+        self.estimate = add([self.estimate, cost])
+        if finished:
+            return False
+        if self.room and cost and not self.room(self.taken + cost):
+            self.postponed += 1
+            return False
+        self.taken += cost or 0
+        self.todo += 1
+        return True
+
+
+class Pricing:
+    """Prices the lines of one manifest."""
+
+    def __init__(self, asked: BatchRequest, services: Services) -> None:
+        self._asked, self._services = asked, services
+
+    def jobs(self, lines: Iterable[Line], tally: Tally) -> Iterator[Job]:
+        """Yield the good lines; the others are counted and written down."""
+        first: dict[str, int] = {}  # the first line with an id, or with a request
+        most = self._services.batching.max_batch_lines
+        for count, line in enumerate(lines):
+            if count == most:
+                shown = f"{self._asked.manifest} with line {line.number:,}"
+                raise InputError("manifest", shown, f"at most {most:,} lines (max_batch_lines)")
+            try:
+                job = self._job(line)
+            except EaselError as error:
+                tally.refuse(line.number, line.raw, error)
+                continue
+            wanted = job.quote.request
+            # Two users may want the same.
+            same = request.digest(job.given) + (wanted.safety_identifier or "")
+            earlier = first.setdefault(wanted.request_id or same, line.number)
+            if earlier == line.number:
+                yield job
+            elif wanted.request_id:
+                allowed = f"one of its own; line {earlier} has this one"
+                taken = InputError("request_id", job.run_id, allowed)
+                tally.refuse(line.number, line.raw, taken)
+            else:
+                # A repeated line is usually a mistake and would be paid for twice.
+                allowed = "each request once: count makes variations of one"
+                twice = InputError("the line", f"the same as line {earlier}", allowed)
+                tally.refuse(line.number, None, twice)
+
+    def price(
+        self,
+        jobs: Iterator[Job],
+        tally: Tally,
+        files: tuple[IO[bytes], IO[bytes]],
+        *,
+        is_new: bool,
+    ) -> None:
+        """Price what is missing of each line, and write down all lines and those to be made."""
+        all_lines, todo = files
+        asked, ledger = self._asked, self._services.ledger
+        while group := list(islice(jobs, LINES_AT_ONCE)):
+            # The lines of a new batch have no records, unless they name a run.
+            wanted = {
+                job.run_id: job.quote.request.count
+                for job in group
+                if not is_new or job.quote.request.request_id
+            }
+            known = ledger.runs(wanted)
+            for job in group:
+                records = known.get(job.run_id, RunRecords())
+                try:
+                    _check_same(job, records)
+                except ConflictError as error:
+                    tally.refuse(job.line, job.raw, error)
+                    continue
+                json_lines.write(all_lines, job.to_item())
+                cost, finished = self._missing(job, records)
+                count = job.quote.request.count
+                if tally.take(cost, finished=finished, pictures=count):
+                    json_lines.write(todo, job.to_item(user=asked.safety_identifier))
+
+    def _job(self, line: Line) -> Job:
+        given = line.given
+        if line.error or given is None:
+            raise line.error or InputError("the line", line.raw, "a request")
+        for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
+            if given.get(name) not in (None, *allowed):
+                reason = "not in a line: a batch makes pictures, and dry_run is said of all of it"
+                raise InputError(name, given[name], reason)
+        settings, today = self._services.requests, self._services.now().date()
+        wanted = request.parse(given, settings, today=today)
+        run_id = wanted.request_id or naming.batch_line(self._asked.name, line.number)
+        topic = wanted.pick_topic(run_id)
+        quoted = quote(wanted, topic, settings, today=today)
+        return Job(line=line.number, run_id=run_id, raw=line.raw, given=given, quote=quoted)
+
+    def _missing(self, job: Job, records: RunRecords) -> tuple[int | None, bool]:
+        """Return the upper bound of what a line still costs, and whether it is finished."""
+        statuses = {image.n: image.status for image in records.images}
+        numbers = range(1, job.quote.request.count + 1)
+        # The money of images that are ordered at OpenAI's Batch API is reserved already.
+        ordered = {image.n for image in records.images if image.order}
+        claimed = Status.CLAIMED
+        missing = sum(statuses.get(n, claimed) == claimed and n not in ordered for n in numbers)
+        prompt = records.prompt
+        quoted = job.quote.without_question(prompt.text) if prompt else job.quote
+        cost = quoted.total(images=missing, economy=self._asked.economy)
+        mirror = self._services.mirror_url
+        unmirrored = any(image.is_missing_from(mirror) for image in records.images)
+        return cost, not unmirrored and all(statuses.get(n, claimed).is_finished for n in numbers)
+
+
+def _check_same(job: Job, records: RunRecords) -> None:
+    """Raise ConflictError if the line's run id belongs to another request already."""
+    prompt = records.prompt
+    if prompt and prompt.digest != request.digest(job.given):
+        raise ConflictError(
+            f"run {job.run_id} belongs to another request: put the line back as it was and a "
+            "changed one at the end, or give it a request_id that was never used, or the batch "
+            "another name"
+        )

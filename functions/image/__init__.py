@@ -1,1 +1,0 @@
-"""The image step: one picture is claimed, bought and staged."""
