@@ -1,24 +1,25 @@
 /** Starts the page: settings, sign-in, and the view that the address names. */
 
-import { makeApi, noAnswer } from "./api.js";
-import { el, fill, icon, set } from "./dom.js";
-import { say } from "./notices.js";
-import { makeSession } from "./sign_in.js";
-import { failed, loading, welcome } from "./states.js";
+import { makeApi, noAnswer } from "./client/api.js";
+import { Session } from "./client/sign_in.js";
+import { Icon, html, render } from "./parts/elements.js";
+import { say } from "./parts/notices.js";
+import { Failed, Loading } from "./parts/placeholders.js";
+import { Welcome } from "./views/welcome.js";
 
+/** Each view's title, its module, and the entry of the navigation that it belongs to. */
 const VIEWS = {
-  make: ["Make", () => import("./make.js")],
-  gallery: ["Gallery", () => import("./gallery.js")],
-  deleted: ["Recently deleted", () => import("./deleted.js")],
-  runs: ["Runs", () => import("./runs.js")],
-  run: ["Run", () => import("./watch.js")],
+  make: ["Make", () => import("./views/make.js"), "make"],
+  gallery: ["Gallery", () => import("./views/gallery.js"), "gallery"],
+  deleted: ["Recently deleted", () => import("./views/deleted.js"), "gallery"],
+  runs: ["Runs", () => import("./views/runs.js"), "runs"],
+  run: ["Run", () => import("./views/run.js"), "runs"],
 };
-const BELONGS_TO = { deleted: "gallery", run: "runs" };
 
 const main = document.getElementById("main");
 const controls = document.getElementById("signed-in");
 let leave = new AbortController(); // aborted when the view is left: ends its calls and timers
-let session, api;
+let session, api, config;
 
 start();
 
@@ -27,37 +28,48 @@ async function start() {
     event.preventDefault();
     main.focus();
   });
-  let config;
+  main.replaceChildren();
+  show(html`<h1>Easel</h1><${Loading}>Opening Easel…<//>`);
   try {
-    const answer = await fetch("config.json");
-    if (!answer.ok) throw noAnswer();
-    config = await answer.json();
+    config = await readConfig();
   } catch {
-    return fill(
-      main,
-      el("h1", {}, "Easel"),
-      failed(noAnswer(), () => location.reload()),
-    );
+    return showFailure("Easel", noAnswer(), () => location.reload());
   }
-  // Another name of the same host (localhost) would lose the sign-in on its way back.
-  if (new URL(config.page_url).origin !== location.origin) return location.replace(config.page_url + location.hash);
-  session = makeSession(config);
+  // Under another name of the same host (localhost), the sign-in would not find its way back.
+  if (new URL(config.page_url).origin !== location.origin)
+    return location.replace(config.page_url + location.hash);
+  session = new Session(config);
   api = makeApi(session, signedOut);
   const problem = await session.finish();
-  document.getElementById("sign-out").append(icon("leave"), el("span", {}, "Sign out"));
-  document.getElementById("sign-out").addEventListener("click", () => session.end());
+  const signOut = document.getElementById("sign-out");
+  render(html`<${Icon} name="leave" /><span>Sign out</span>`, signOut);
+  signOut.addEventListener("click", () => session.end());
   addEventListener("hashchange", () => route(true));
   await route(false, problem);
+}
+
+async function readConfig() {
+  const response = await fetch("config.json");
+  if (!response.ok) throw noAnswer();
+  return response.json();
+}
+
+function show(content) {
+  render(content, main);
+}
+
+function showFailure(title, error, onretry = () => route(true)) {
+  show(html`<h1 tabindex="-1">${title}</h1><${Failed} error=${error} onretry=${onretry} />`);
 }
 
 function showWelcome(problem) {
   leave.abort();
   controls.hidden = true;
   document.title = "Easel";
-  fill(main, welcome(begin, problem));
+  show(html`<${Welcome} onsignin=${beginSignIn} problem=${problem} />`);
 }
 
-async function begin() {
+async function beginSignIn() {
   try {
     await session.start();
   } catch {
@@ -72,45 +84,54 @@ async function begin() {
 async function signedOut() {
   if (controls.hidden) return;
   await session.forget();
-  showWelcome({ title: "Your sign-in has ended", message: "Sign in again and go on where you were." });
+  const message = "Sign in again and go on where you were.";
+  showWelcome({ title: "Your sign-in has ended", message });
   main.querySelector("h1").focus();
   say("Your sign-in has ended.");
 }
 
-async function route(moved, problem) {
-  const token = await session.token().catch((error) => error);
-  if (token instanceof Error)
-    return fill(
-      main,
-      el("h1", { tabindex: -1 }, "Easel"),
-      failed(token, () => route(true)),
-    );
+/** Shows the view that the address names. `isMove` is false for the first one. */
+async function route(isMove, problem) {
+  let token;
+  try {
+    token = await session.token();
+  } catch (error) {
+    return showFailure("Easel", error);
+  }
   if (!token) return showWelcome(problem);
   const [path, query] = location.hash.slice(1).split("?");
-  const [wanted, ...rest] = path.split("/");
-  const name = Object.hasOwn(VIEWS, wanted) ? wanted : "make";
-  const [title, load] = VIEWS[name];
+  const [name, ...rest] = path.split("/");
+  const [title, load, entry] = Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS.make;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
-  controls.hidden = false;
-  document.title = `${title} · Easel`;
-  for (const link of controls.querySelectorAll("nav a")) set(link, "aria-current", link.hash === `#${BELONGS_TO[name] ?? name}` && "page");
+  showNavigation(title, entry);
   try {
-    fill(main, el("h1", { tabindex: -1 }, title), loading("One moment…"));
-    const view = await load();
-    if (signal.aborted) return;
-    await view.show(main, { api, signal, id: decodeURIComponent(rest.join("/")), query: new URLSearchParams(query) });
+    show(html`<h1 tabindex="-1">${title}</h1><${Loading}>One moment…<//>`);
+    const id = decodeURIComponent(rest.join("/"));
+    await showView(await load(), { id, query: new URLSearchParams(query), signal });
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    fill(
-      main,
-      el("h1", { tabindex: -1 }, title),
-      failed(error instanceof TypeError ? noAnswer() : error, () => route(true)),
-    );
+    showFailure(title, error instanceof TypeError ? noAnswer() : error);
   }
-  if (moved && !signal.aborted) {
+  if (isMove && !signal.aborted) {
     scrollTo(0, 0);
     main.querySelector("h1")?.focus();
+  }
+}
+
+/** Shows a view once it has loaded what it starts with. */
+async function showView({ View, load }, place) {
+  const context = { api, limits: config.request, ...place };
+  const loaded = await load?.(context);
+  if (!place.signal.aborted) show(html`<${View} ...${context} loaded=${loaded} />`);
+}
+
+function showNavigation(title, entry) {
+  controls.hidden = false;
+  document.title = `${title} · Easel`;
+  for (const link of controls.querySelectorAll("nav a")) {
+    if (link.hash === `#${entry}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
 }

@@ -1,0 +1,97 @@
+/** The values of the form that makes images: their draft in this tab, and the request they make. */
+
+const DRAFT = "easel.draft";
+/** The sizes that the form offers by name, each with its label and its ratio. */
+export const NAMED_SIZES = [
+  ["1024x1024", "Square", 1],
+  ["1536x1024", "Landscape", 1.5],
+  ["1024x1536", "Portrait", 2 / 3],
+  ["2048x1152", "Wide", 16 / 9],
+  ["auto", "Auto", null],
+];
+/** The form's fields that can show a problem. */
+const FIELDS = [
+  "topic", "idea", "style", "size", "quality", "count", "folder_name", "model", "output_format",
+  "background",
+];
+/** The field that shows the problem of a request's field, if their names differ. */
+const SHOWN_AT = { description: "idea", prompt: "idea", topics: "topic" };
+
+/** Returns the form's field that an API error is about, or undefined. */
+export function fieldOf(error) {
+  const name = SHOWN_AT[error?.field] ?? error?.field;
+  return FIELDS.find((field) => field === name);
+}
+
+/** Returns whether the form offers the size by its name. */
+export const isNamedSize = (size) => NAMED_SIZES.some(([value]) => value === size);
+
+export const readDraft = () => JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
+
+/** Keeps the values while people look elsewhere, and over a reload. */
+export const keepDraft = (values) => sessionStorage.setItem(DRAFT, JSON.stringify(values));
+
+/** Keeps what an image was made of as the draft. `image` is the API's whole one. */
+export function keepImageAsDraft(image) {
+  keepDraft({
+    idea: image.prompt,
+    verbatim: true,
+    size: image.size ?? `${image.width}x${image.height}`,
+    quality: image.quality,
+    model: image.model,
+    folder_name: image.folder,
+    output_format: image.output_format,
+    background: image.background,
+  });
+}
+
+/** Returns the values that the form starts with, from the draft, the limits and the stack. */
+export function startValues({ draft, limits, stack, models }) {
+  const chosen = (name) => draft[name] ?? limits[name].default;
+  const model = draft.model ?? stack.model;
+  const values = {
+    topic: draft.topic ?? "",
+    idea: draft.idea ?? "",
+    verbatim: draft.verbatim ?? false,
+    style: draft.style ?? "",
+    size: chosen("size"),
+    quality: chosen("quality"),
+    count: String(chosen("count")),
+    folder_name: draft.folder_name ?? "",
+    model: models.some(({ name }) => name === model) ? model : (models[0]?.name ?? ""),
+    output_format: chosen("output_format"),
+    background: chosen("background"),
+  };
+  return withPossibleQuality(values, limits, models);
+}
+
+/** Returns the qualities that the chosen model makes. */
+export function qualitiesOf({ model }, limits, models) {
+  const makes = models.find(({ name }) => name === model)?.qualities;
+  const { choices } = limits.quality;
+  return makes ? choices.filter((name) => name === "auto" || makes.includes(name)) : choices;
+}
+
+/** Returns the values with the default quality, if the model does not make the chosen one. */
+export function withPossibleQuality(values, limits, models) {
+  const isPossible = qualitiesOf(values, limits, models).includes(values.quality);
+  return isPossible ? values : { ...values, quality: limits.quality.default };
+}
+
+/**
+ * Returns the API's request for the values.
+ *
+ * Empty values are left out, so the API takes its defaults. A size and a prompt that someone chose
+ * to give are sent even if they are empty: the API refuses them.
+ */
+export function requestOf({ idea, verbatim, count, ...values }) {
+  const words = idea.trim();
+  const style = verbatim ? "" : values.style;
+  const body = { ...values, [verbatim ? "prompt" : "description"]: words, style };
+  // Anything but a whole number is sent as it was typed: the API says what is wrong with it.
+  if (count) body.count = /^\d+$/.test(count) ? Number(count) : count;
+  const isSent = ([name, value]) =>
+    typeof value !== "string" || value.trim() || name === "size" || name === "prompt";
+  const trimmed = ([name, value]) => [name, typeof value === "string" ? value.trim() : value];
+  return Object.fromEntries(Object.entries(body).filter(isSent).map(trimmed));
+}

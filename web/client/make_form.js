@@ -1,0 +1,128 @@
+/** The state of the form that makes images: its values, their price, and the click that buys. */
+
+import {
+  fieldOf,
+  isNamedSize,
+  keepDraft,
+  readDraft,
+  requestOf,
+  startValues,
+  withPossibleQuality,
+} from "./form_values.js";
+import { left, upTo } from "./format.js";
+import { LivePrice, isDearer } from "./live_price.js";
+import { forgetClick, isFresh, newClick, openClick, send } from "./run_start.js";
+
+const FIX_FIRST = "Put right what is marked above; then the price shows.";
+const OVER_BUDGET = "Over this month's budget: make fewer, smaller or in lower quality.";
+
+/** `onchange` is called on every change, `onstart(run)` when a run has started. */
+export class MakeForm {
+  isBusy = false;
+  failure = null; // why the last click started no run, or got no response
+
+  /** `limits` are the request's limits of config.json; `offer` is the estimate of `{}`. */
+  constructor({ api, signal, limits, offer, onchange, onstart }) {
+    Object.assign(this, { api, signal, limits, onchange, onstart });
+    this.stack = offer.request;
+    this.models = offer.models;
+    const draft = readDraft();
+    this.values = startValues({ draft, limits, stack: this.stack, models: this.models });
+    this.isSizeTyped = !isNamedSize(this.values.size);
+    this.typedSize = this.isSizeTyped ? this.values.size : "";
+    const hasDraft = Object.keys(draft).length > 0;
+    const request = hasDraft ? undefined : this.request;
+    this.price = new LivePrice({ api, signal, estimate: offer, request, onchange });
+    if (hasDraft) this.price.update(this.request);
+  }
+
+  get request() {
+    return requestOf(this.values);
+  }
+
+  /** The API error to show at its field. */
+  get error() {
+    return (!openClick() && this.failure) || this.price.error;
+  }
+
+  /** Why nothing can be bought now, or null. */
+  get reason() {
+    const { error, estimate } = this.price;
+    if (error) return fieldOf(error) ? FIX_FIRST : error.message;
+    return estimate.fits ? null : OVER_BUDGET;
+  }
+
+  /** The click that has no response, unless it is being sent. */
+  get unansweredClick() {
+    return this.isBusy ? null : openClick();
+  }
+
+  change(values) {
+    this.values = withPossibleQuality({ ...this.values, ...values }, this.limits, this.models);
+    keepDraft(this.values);
+    if (fieldOf(this.failure)) this.failure = null;
+    this.price.update(this.request);
+    this.onchange();
+  }
+
+  typeSize(size) {
+    this.typedSize = size;
+    this.change({ size });
+  }
+
+  /** Takes a size that has a name, or with null the one that is typed. */
+  chooseSize(size) {
+    this.isSizeTyped = size === null;
+    this.change({ size: size ?? this.typedSize });
+  }
+
+  /** Buys what the form holds, or returns why it does not. */
+  async submit() {
+    if (this.isBusy || openClick()) return null;
+    const before = this.price.estimate;
+    this.#set({ isBusy: true }); // until the price of what was just typed is known
+    const estimate = await this.price.settle(() => this.request);
+    this.#set({ isBusy: false });
+    if (this.signal.aborted) return null;
+    if (this.reason) return this.reason;
+    if (isDearer(estimate, before)) {
+      const price = priceOf(estimate).join(" · ");
+      return `It costs more than what stood here. ${price}. Click again if that is right.`;
+    }
+    return this.send(newClick(this.request));
+  }
+
+  /** Sends a click. One that already reached the API is not paid again. */
+  async send(click) {
+    this.#set({ isBusy: true, failure: null });
+    try {
+      this.onstart(await send(this.api, click));
+    } catch (error) {
+      const isLeft = this.signal.aborted || error.name === "AbortError";
+      this.#set({ isBusy: false, failure: isLeft ? null : error });
+    }
+    return null;
+  }
+
+  /** Sends a click again that a reload interrupted. */
+  resume() {
+    const click = openClick();
+    if (click && isFresh(click)) this.send(click);
+  }
+
+  forgetClick() {
+    forgetClick();
+    this.#set({ failure: null });
+  }
+
+  #set(state) {
+    Object.assign(this, state);
+    this.onchange();
+  }
+}
+
+/** Returns an estimate as text, and what is left of the budget. */
+export function priceOf({ estimate_usd: usd, budget }) {
+  const price = usd == null ? "Price not known" : `Up to ${upTo(usd)}`;
+  return [price, `${left(budget.left_usd)} left this month`];
+}

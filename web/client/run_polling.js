@@ -1,0 +1,59 @@
+/** Reads a run again and again until it has ended. */
+
+import { sleep } from "./api.js";
+
+const SLOWEST_SECONDS = 3;
+const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
+
+/**
+ * Yields the run each time it was read, at growing intervals, and not while the page is hidden.
+ *
+ * `ontrouble` is called with each transient error, and with null once a read succeeds.
+ */
+export async function* follow(api, id, signal, ontrouble) {
+  for (let seconds = 1; ; seconds = slower(seconds)) {
+    try {
+      const run = await api.run(id, signal);
+      ontrouble(null);
+      yield run;
+      if (run.status !== "running") return;
+    } catch (error) {
+      if (signal.aborted || !error.isTransient) throw error;
+      ontrouble(error);
+    }
+    await sleep(seconds, signal);
+    await untilVisible(signal);
+  }
+}
+
+/** Returns the run once it has succeeded, or throws its error. It also works in a hidden page. */
+export async function ended(api, run) {
+  for (let seconds = 1; run.status === "running"; seconds = slower(seconds)) {
+    await sleep(seconds);
+    try {
+      run = await api.run(run.id);
+    } catch (error) {
+      if (!error.isTransient) throw error;
+    }
+  }
+  if (run.status === "succeeded") return run;
+  if (!run.error) throw new Error(`The run ${run.status.replace("_", " ")}.`);
+  throw new Error(`${run.error.message} ${run.error.what_to_do ?? ""}`);
+}
+
+function untilVisible(signal) {
+  return new Promise((resolve, reject) => {
+    if (!document.hidden) return resolve();
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    const stop = () => {
+      document.removeEventListener("visibilitychange", look);
+      reject(signal.reason);
+    };
+    document.addEventListener("visibilitychange", look);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}

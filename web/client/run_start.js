@@ -1,0 +1,39 @@
+/**
+ * Starts a run so that one click is paid once.
+ *
+ * The idempotency key and the request of a click are kept until the API has answered, over failures
+ * and reloads.
+ */
+
+const PLACE = "easel.purchase";
+// After these nothing was started. After any other response the outcome is unknown.
+const REFUSALS = [400, 403, 409, 413, 415];
+const FRESH_MS = 2 * 60_000;
+
+/** Returns the click that has no response yet, or null. */
+export const openClick = () => JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
+
+/** Returns whether a reload may send the click again. Later, someone should decide. */
+export const isFresh = (click) => Date.now() - click.at < FRESH_MS;
+
+/** Forgets the click. If it started a run, that run continues. */
+export const forgetClick = () => sessionStorage.removeItem(PLACE);
+
+/** Gives a click its idempotency key. */
+export function newClick(body) {
+  const click = { key: crypto.randomUUID(), body, at: Date.now() };
+  sessionStorage.setItem(PLACE, JSON.stringify(click));
+  return click;
+}
+
+/** Sends a click and returns its run. The click is kept while its outcome is unknown. */
+export async function send(api, { key, body }) {
+  try {
+    const run = await api.startRun(body, key);
+    forgetClick();
+    return run;
+  } catch (error) {
+    if (REFUSALS.includes(error.status)) forgetClick();
+    throw error;
+  }
+}

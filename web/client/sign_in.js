@@ -1,0 +1,113 @@
+/** Signs people in and out, and keeps their token in this tab only. The flow is code with PKCE. */
+
+/* global oidc */
+
+import { noAnswer } from "./api.js";
+import { forgetClick } from "./run_start.js";
+
+const WHO = "easel.who";
+const RETURN_TO = "easel.return-to";
+const SECONDS_BEFORE_END = 60;
+
+/** A sign-in from config.json. `start` leaves the page, `finish` is called on the return. */
+export class Session {
+  #provider;
+  #pageUrl;
+  #manager;
+  #renewal = null;
+
+  constructor({ sign_in: provider, page_url: pageUrl }) {
+    this.#provider = provider;
+    this.#pageUrl = pageUrl;
+    // The library keeps the state of a sign-in in localStorage by default, which outlives the tab.
+    const store = new oidc.WebStorageStateStore({ store: sessionStorage });
+    this.#manager = new oidc.UserManager({
+      authority: provider.authority,
+      metadata: provider.metadata,
+      client_id: provider.client_id,
+      scope: provider.scope,
+      response_type: "code",
+      redirect_uri: pageUrl,
+      userStore: store,
+      stateStore: store,
+      loadUserInfo: false,
+      // It would fall back on an iframe, which the content security policy forbids. token() renews.
+      automaticSilentRenew: false,
+    });
+  }
+
+  /** Returns the access token, renewed if it expires soon, or null when signed out. */
+  async token() {
+    const user = await this.#manager.getUser();
+    if (!user) return null;
+    if (user.expires_in > SECONDS_BEFORE_END) return user.access_token;
+    if (user.expired) return this.renew();
+    return (await this.renew().catch(() => null)) ?? user.access_token;
+  }
+
+  /** Returns a new access token by the refresh token, or null if only a new sign-in helps. */
+  renew() {
+    this.#renewal ??= this.#renewNow().finally(() => (this.#renewal = null));
+    return this.#renewal;
+  }
+
+  async #renewNow() {
+    const user = await this.#manager.getUser();
+    if (!user?.refresh_token) return null;
+    try {
+      return (await this.#manager.signinSilent())?.access_token ?? null;
+    } catch (error) {
+      // Only a refusal ends the session; a lost connection may come back.
+      if (!(error instanceof oidc.ErrorResponse)) throw noAnswer();
+      await this.#manager.removeUser();
+      return null;
+    }
+  }
+
+  async start() {
+    sessionStorage.setItem(RETURN_TO, location.hash);
+    await this.#manager.signinRedirect();
+  }
+
+  /** Completes a sign-in that came back with ?code or ?error. Returns its problem, or null. */
+  async finish() {
+    const query = new URLSearchParams(location.search);
+    if (!query.has("code") && !query.has("error")) return null;
+    const returned = location.href;
+    const hash = sessionStorage.getItem(RETURN_TO) ?? "";
+    history.replaceState(null, "", location.pathname + hash);
+    sessionStorage.removeItem(RETURN_TO);
+    try {
+      const { profile } = await this.#manager.signinRedirectCallback(returned);
+      // A click that someone else left without a response must not be sent again.
+      if (sessionStorage.getItem(WHO) !== profile.sub) forgetClick();
+      sessionStorage.setItem(WHO, profile.sub);
+      return null;
+    } catch (error) {
+      return {
+        title: "The sign-in did not work",
+        message:
+          error instanceof oidc.ErrorResponse
+            ? error.error_description || error.error
+            : "The answer from the sign-in page was not the one that was waited for.",
+        whatToDo: "Try once more. If it stays so, ask whoever runs this Easel.",
+      };
+    }
+  }
+
+  async end() {
+    // Best effort: without it the refresh token would stay valid for a day.
+    await this.#manager.revokeTokens(["refresh_token"]).catch(() => {});
+    await this.#manager.removeUser();
+    sessionStorage.clear();
+    const target = new URL(this.#provider.metadata.end_session_endpoint);
+    target.searchParams.set("client_id", this.#provider.client_id);
+    target.searchParams.set("logout_uri", this.#pageUrl);
+    location.assign(target);
+  }
+
+  /** Forgets a token that the API refuses. */
+  forget() {
+    return this.#manager.removeUser();
+  }
+}

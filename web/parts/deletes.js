@@ -1,0 +1,95 @@
+/** Deletes and restores images and folders, with notices that report the outcome and offer Undo. */
+
+import { ended } from "../client/run_polling.js";
+import { announceImagesChanged, note, say } from "./notices.js";
+
+const WAITING_SECONDS = 900; // longer than any delete or restore takes
+
+/**
+ * Deletes an image at once.
+ *
+ * `onDeleted(image)` takes it off the page and returns a function that finds the element to focus.
+ * `onRestored(image)` puts it back.
+ */
+export async function deleteImage(api, image, { onDeleted, onRestored }) {
+  const name = image.title ? `“${image.title}”` : "The picture";
+  const focusAfter = onDeleted(image);
+  const deletion = api
+    .deleteImage(image.id)
+    .then((run) => ended(api, run))
+    .then(announceImagesChanged);
+  const close = note(`${name} is deleted.`, {
+    action: "Undo",
+    onaction: undo,
+    focus: true,
+    focusAfter,
+  });
+  deletion.catch((error) => {
+    close();
+    onRestored(image);
+    report(`${name} could not be deleted.`, error);
+  });
+
+  async function undo() {
+    say("Bringing it back…");
+    try {
+      await deletion; // the restore may start only when the delete has ended
+    } catch {
+      return; // it is reported above, and the image is still there
+    }
+    try {
+      await restoreImage(api, image);
+      onRestored(image);
+      say(`${name} is back.`);
+    } catch (error) {
+      report(`${name} could not be brought back.`, error);
+    }
+  }
+}
+
+/** Restores a deleted image and waits until it is there. */
+export async function restoreImage(api, image) {
+  const run = await ended(api, await api.restoreImage(image.id));
+  if (!run.objects) throw new Error("Nothing of it is left, or its delete has not ended yet.");
+  announceImagesChanged();
+  // The old links name a version that is gone.
+  image.links = (await api.image(image.id)).links;
+}
+
+/** Deletes a folder's images. */
+export async function deleteFolder(api, name) {
+  const close = note(`Deleting the folder ${name}…`, { seconds: WAITING_SECONDS });
+  try {
+    await ended(api, await api.deleteFolder(name));
+  } catch (error) {
+    close();
+    return report(`The folder ${name} could not be deleted.`, error);
+  }
+  close();
+  announceImagesChanged();
+  note(`The folder ${name} is deleted.`, {
+    action: "Undo",
+    onaction: () => restoreFolder(api, name),
+    focus: true,
+  });
+}
+
+/** Restores a deleted folder's images. */
+export async function restoreFolder(api, name) {
+  const close = note(`Bringing back the folder ${name}…`, { seconds: WAITING_SECONDS });
+  try {
+    const run = await ended(api, await api.restoreFolder(name));
+    if (!run.objects) throw new Error("Nothing of it is left.");
+    close();
+    announceImagesChanged();
+    note(`The folder ${name} is back.`);
+  } catch (error) {
+    close();
+    report(`The folder ${name} could not be brought back.`, error);
+  }
+}
+
+/** Shows a failure of a delete or a restore for long enough to read it. */
+export function report(text, error) {
+  note(`${text} ${error.message} ${error.whatToDo ?? ""}`, { failed: true, seconds: 20 });
+}

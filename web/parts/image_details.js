@@ -1,0 +1,168 @@
+/** The lightbox's panel: an image's details, and what can be done with it. */
+
+import { keepImageAsDraft } from "../client/form_values.js";
+import { bytes, money, when } from "../client/format.js";
+import { Button, Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
+
+const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
+const COPIED_MS = 3000;
+
+/**
+ * Shows an image in the element `panel`.
+ *
+ * `readWhole(image)` reads it with its whole prompt, `onleave(go)` closes the lightbox and calls
+ * `go`, and `ondelete(image)` closes it and deletes the image.
+ */
+export function ImageDetails({ image, panel, readWhole, ...actions }) {
+  const [isOpen, setOpen] = useState(false);
+  const [whole, setWhole] = useState(null);
+  useLayoutEffect(() => void panel.classList.toggle("open", isOpen), [isOpen]);
+  useEffect(() => {
+    let isShown = true;
+    // If this fails, the list's version stays; its prompt may be cut.
+    readWhole(image).then((all) => isShown && setWhole(all), () => {});
+    return () => (isShown = false);
+  }, [image.id]);
+  const shown = whole?.id === image.id ? whole : image;
+  return html`
+    <header>
+      <h2>${image.title || "Untitled"}</h2>
+      <${Button}
+        onclick=${() => setOpen(!isOpen)}
+        class="quiet toggle"
+        icon="info"
+        aria-expanded=${String(isOpen)}
+      >
+        Details
+      <//>
+    </header>
+    <${Body} key=${image.id} image=${shown} listed=${image} readWhole=${readWhole} ...${actions} />
+  `;
+}
+
+function Body({ image, listed, api, readWhole, onleave, ondelete }) {
+  const [trouble, setTrouble] = useState(null);
+  async function reuse() {
+    try {
+      const whole = await readWhole(image);
+      onleave(() => {
+        keepImageAsDraft(whole);
+        location.hash = "#make";
+      });
+    } catch (error) {
+      setTrouble(error);
+    }
+  }
+  return html`
+    <div class="body" tabindex="0" role="region" aria-label="About the picture">
+      ${trouble && html`<p class="wrong" role="alert">${trouble.message}</p>`}
+      <div class="actions">
+        <${CopyButton} image=${image} readWhole=${readWhole} />
+        ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
+        <${Button} onclick=${reuse} icon="again" class="secondary whole">
+          Again with this prompt
+        <//>
+        <${Button}
+          onclick=${() => ondelete(listed)}
+          icon="bin"
+          class="secondary danger whole"
+        >
+          Delete
+        <//>
+      </div>
+      ${image.prompt && html`<${Prompt} image=${image} />`}
+      <${Facts} image=${image} onleave=${onleave} />
+    </div>
+  `;
+}
+
+function Prompt({ image }) {
+  return html`
+    <section>
+      <h3>Prompt</h3>
+      <p class="prompt">${image.prompt}${image.prompt_cut && "…"}</p>
+    </section>
+  `;
+}
+
+function CopyButton({ image, readWhole }) {
+  const [outcome, setOutcome] = useState("");
+  const timer = useRef();
+  useEffect(() => () => clearTimeout(timer.current), []);
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText((await readWhole(image)).prompt);
+      setOutcome("Prompt copied");
+    } catch {
+      setOutcome("It could not be copied");
+    }
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setOutcome(""), COPIED_MS);
+  }
+  return html`
+    <${Button} onclick=${copy} icon="copy" class="secondary">${outcome || "Copy prompt"}<//>
+    <p class="unseen" role="status">${outcome}</p>
+  `;
+}
+
+function DownloadLink({ image, api }) {
+  async function renew(event) {
+    if (new Date(image.links.expires_at) - Date.now() > RENEW_BEFORE_MS) return;
+    event.preventDefault();
+    image.links = (await api.image(image.id)).links;
+    location.assign(image.links.download);
+  }
+  return html`
+    <a
+      href=${image.links.download}
+      role="button"
+      class="secondary"
+      download=""
+      onclick=${renew}
+    >
+      <${Icon} name="down" /><span>Download</span>
+    </a>
+  `;
+}
+
+function Facts({ image, onleave }) {
+  const { topic, folder, quality } = image;
+  const link = (hash, words) => html`<${LeaveLink} hash=${hash} onleave=${onleave}>${words}<//>`;
+  const facts = [
+    ["Model", joined(image.model, quality && `${quality} quality`)],
+    ["Cost", money(image.cost_usd)],
+    ["Topic", topic && link(`#gallery?${new URLSearchParams({ topic })}`, topic)],
+    ["Folder", folder && link(`#gallery?${new URLSearchParams({ folder })}`, folder)],
+    ["Style", image.style],
+    [
+      "Size",
+      joined(
+        image.width && `${image.width} × ${image.height}`,
+        image.bytes && bytes(image.bytes),
+      ),
+    ],
+    ["Made", image.stored_at && when(image.stored_at)],
+    ["Run", image.run_url && link(`#run/${runIdOf(image)}`, "Watch how it was made")],
+  ];
+  return html`
+    <dl>
+      ${facts.map(
+        ([name, value]) => value && html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`,
+      )}
+    </dl>
+  `;
+}
+
+const joined = (...parts) => parts.filter(Boolean).join(", ");
+
+/** Returns the id as it is written in the page's addresses. */
+const runIdOf = ({ run_url: url }) => encodeURIComponent(decodeURIComponent(url.split("/").pop()));
+
+/** A link that closes the lightbox first. */
+function LeaveLink({ hash, onleave, children }) {
+  const leave = (event) => {
+    event.preventDefault();
+    onleave(() => (location.hash = hash));
+  };
+  return html`<a href=${hash} onclick=${leave}>${children}</a>`;
+}

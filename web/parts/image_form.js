@@ -1,0 +1,242 @@
+/** The fields of the form that makes images. */
+
+import { NAMED_SIZES, fieldOf, qualitiesOf } from "../client/form_values.js";
+import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
+import { Choices, Field, Select } from "./form_fields.js";
+
+const OTHER_SIZE = { value: "other", label: "Other", small: "your own" };
+const SIZE_OPTIONS = NAMED_SIZES.map(([value, label, ratio]) => ({
+  value, label, ratio, small: ratio ? value.replace("x", " × ") : "model decides",
+}));
+const STYLES = [
+  "Watercolour",
+  "Oil painting",
+  "Pencil sketch",
+  "Flat illustration",
+  "Paper cut",
+  "Photo, soft daylight",
+  "Isometric 3D",
+  "Linocut print",
+  "Children's book",
+];
+/** The labels of choices that are not just their name with a capital letter. */
+const LABELS = {
+  output_format: { png: "PNG", jpeg: "JPEG", webp: "WebP" },
+  background: { auto: "Automatic" },
+};
+const RARE_FIELDS = ["model", "output_format", "background"];
+
+/** Shows the fields of a MakeForm. Its error is shown at the field that it is about. */
+export function ImageFields({ form, folders }) {
+  const { values, limits, stack, error } = form;
+  const problemOf = (name) => (fieldOf(error) === name ? error.message : null);
+  const change = (name) => (value) => form.change({ [name]: value });
+  const shared = { form, change, problemOf };
+  return html`
+    <${Choices}
+      name="topic"
+      label="Topic"
+      options=${[{ value: "", label: "Any" }, ...stack.topics.map(plain)]}
+      chosen=${values.topic}
+      look="chips"
+      problem=${problemOf("topic")}
+      onchoose=${change("topic")}
+    />
+    <${Words} ...${shared} />
+    <${Size} ...${shared} />
+    <div class="pair">
+      <div>
+        <${Choices}
+          name="quality"
+          label="Quality"
+          options=${optionsOf("quality", qualitiesOf(values, limits, form.models))}
+          chosen=${values.quality}
+          look="segments"
+          problem=${problemOf("quality")}
+          onchoose=${change("quality")}
+        />
+      </div>
+      <${Count} ...${shared} />
+    </div>
+    <${Folder} ...${shared} folders=${folders} />
+    <${RareFields} ...${shared} />
+  `;
+}
+
+const plain = (name) => ({ value: name, label: name });
+
+const optionsOf = (field, names) =>
+  names.map((value) => ({
+    value,
+    label: LABELS[field]?.[value] ?? value[0].toUpperCase() + value.slice(1),
+  }));
+
+const typedInto = (change) => (event) => change(event.target.value);
+
+function Words({ form: { values, limits }, change, problemOf }) {
+  const idea = (attributes) => html`
+    <textarea
+      name="idea"
+      rows="4"
+      maxlength=${Math.max(limits.description.max_length, limits.prompt.max_length)}
+      placeholder="Our new teapot on a wooden table, morning light"
+      value=${values.idea}
+      oninput=${typedInto(change("idea"))}
+      ...${attributes}
+    ></textarea>
+  `;
+  const style = (attributes) => html`
+    <input
+      name="style"
+      list="styles"
+      maxlength=${limits.style.max_length}
+      placeholder="Any"
+      autocomplete="off"
+      disabled=${values.verbatim}
+      value=${values.style}
+      oninput=${typedInto(change("style"))}
+      ...${attributes}
+    />
+  `;
+  return html`
+    <${Field}
+      id="idea"
+      label="Your idea"
+      optional
+      hint="Leave it empty and Easel thinks of something."
+      problem=${problemOf("idea")}
+      control=${idea}
+    />
+    <label class="switch">
+      <input
+        type="checkbox"
+        role="switch"
+        name="verbatim"
+        checked=${values.verbatim}
+        onchange=${(event) => change("verbatim")(event.target.checked)}
+      />
+      <span>Paint my words as they are <small>no chat model refines them</small></span>
+    </label>
+    <${Field} id="style" label="Style" optional problem=${problemOf("style")} control=${style} />
+    <datalist id="styles">${STYLES.map((name) => html`<option value=${name} />`)}</datalist>
+  `;
+}
+
+function Size({ form, problemOf }) {
+  const { values, typedSize, isSizeTyped } = form;
+  const problem = problemOf("size");
+  const choose = (value) => form.chooseSize(value === OTHER_SIZE.value ? null : value);
+  const typed = (attributes) => html`
+    <input
+      name="own_size"
+      placeholder="1600x1200"
+      autocomplete="off"
+      value=${typedSize}
+      oninput=${typedInto((size) => form.typeSize(size))}
+      ...${attributes}
+    />
+  `;
+  return html`
+    <${Choices}
+      name="size"
+      label="Size"
+      options=${[...SIZE_OPTIONS, OTHER_SIZE]}
+      chosen=${isSizeTyped ? OTHER_SIZE.value : values.size}
+      look="shapes"
+      onchoose=${choose}
+    />
+    <${Field}
+      id="own-size"
+      label="Width x height"
+      hint="Divisible by 16, within 1:3 and 3:1, at most 3840x2160"
+      hidden=${!isSizeTyped && !problem}
+      problem=${problem}
+      control=${typed}
+    />
+  `;
+}
+
+function Count({ form: { values, limits }, change, problemOf }) {
+  const { minimum, maximum } = limits.count;
+  const step = (by) => () => {
+    const count = (Number(values.count) || minimum) + by;
+    change("count")(String(Math.min(maximum, Math.max(minimum, count))));
+  };
+  const stepper = (attributes) => html`
+    <div class="stepper">
+      <${Button} onclick=${step(-1)}>One fewer<//>
+      <input
+        type="number"
+        name="count"
+        min=${minimum}
+        max=${maximum}
+        inputmode="numeric"
+        value=${values.count}
+        oninput=${typedInto(change("count"))}
+        ...${attributes}
+      />
+      <${Button} onclick=${step(1)}>One more<//>
+    </div>
+  `;
+  return html`
+    <${Field} id="count" label="Pictures" problem=${problemOf("count")} control=${stepper} />
+  `;
+}
+
+function Folder({ form: { values, stack }, change, problemOf, folders }) {
+  const input = (attributes) => html`
+    <input
+      name="folder_name"
+      list="folders"
+      placeholder=${stack.folder_name}
+      autocomplete="off"
+      value=${values.folder_name}
+      oninput=${typedInto(change("folder_name"))}
+      ...${attributes}
+    />
+  `;
+  const id = "folder_name";
+  return html`
+    <${Field} id=${id} label="Folder" problem=${problemOf(id)} control=${input} />
+    <datalist id="folders">
+      ${folders.map(({ name }) => html`<option key=${name} value=${name} />`)}
+    </datalist>
+  `;
+}
+
+function RareFields({ form, change, problemOf }) {
+  const { limits, models, values, stack } = form;
+  const details = useRef();
+  const [startsOpen] = useState(values.model !== stack.model);
+  const hasProblem = RARE_FIELDS.some(problemOf);
+  useLayoutEffect(() => {
+    if (hasProblem) details.current.open = true;
+  }, [hasProblem]);
+  const select = (name, label, options) => html`
+    <${Field}
+      id=${name}
+      label=${label}
+      problem=${problemOf(name)}
+      control=${(attributes) => html`
+        <${Select}
+          name=${name}
+          options=${options}
+          chosen=${values[name]}
+          onchoose=${change(name)}
+          ...${attributes}
+        />
+      `}
+    />
+  `;
+  const choices = (name) => optionsOf(name, limits[name].choices);
+  return html`
+    <details ref=${details} open=${startsOpen}>
+      <summary>Model, format, background</summary>
+      <div class="trio">
+        ${select("model", "Model", models.map(({ name }) => plain(name)))}
+        ${select("output_format", "Format", choices("output_format"))}
+        ${select("background", "Background", choices("background"))}
+      </div>
+    </details>
+  `;
+}

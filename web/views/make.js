@@ -1,0 +1,197 @@
+/** The view that makes images: the form, the price before the click, and the newest images. */
+
+import { fieldOf } from "../client/form_values.js";
+import { many } from "../client/format.js";
+import { MakeForm, priceOf } from "../client/make_form.js";
+import {
+  Button,
+  Icon,
+  html,
+  useEffect,
+  useLayoutEffect,
+  useReducer,
+  useRef,
+  useState,
+} from "../parts/elements.js";
+import { ImageFields } from "../parts/image_form.js";
+import { ImageGrid } from "../parts/image_grid.js";
+import { usePagedList } from "../parts/list_end.js";
+import { say } from "../parts/notices.js";
+import { Empty, Failed, Loading } from "../parts/placeholders.js";
+
+const NEWEST = 12;
+
+/** Reads what the view starts with. */
+export async function load({ api, signal }) {
+  const noFolders = () => ({ folders: [] }); // they only help to type a name
+  const [offer, { folders }] = await Promise.all([
+    api.estimate({}, signal),
+    api.folders(signal).catch(noFolders),
+  ]);
+  return { offer, folders };
+}
+
+export function View({ api, signal, limits, loaded: { offer, folders } }) {
+  return html`
+    <h1 tabindex="-1">Make a picture</h1>
+    <div class="studio">
+      <${Composer} api=${api} signal=${signal} limits=${limits} offer=${offer} folders=${folders} />
+      <${Newest} api=${api} signal=${signal} />
+    </div>
+  `;
+}
+
+function Composer({ folders, ...services }) {
+  const [, redraw] = useReducer((number) => number + 1, 0);
+  const onstart = (run) => (location.hash = `#run/${encodeURIComponent(run.id)}`);
+  const [form] = useState(() => new MakeForm({ ...services, onchange: redraw, onstart }));
+  const element = useRef();
+  const focusProblem = () => element.current.querySelector("[aria-invalid]")?.focus();
+  useEffect(() => form.resume(), []);
+  useLayoutEffect(() => {
+    if (form.failure) focusProblem();
+  }, [form.failure]);
+
+  async function submit(event) {
+    event.preventDefault();
+    const reason = await form.submit();
+    if (!reason) return;
+    if (reason === form.reason) focusProblem();
+    say(reason);
+  }
+  return html`
+    <form
+      class="composer"
+      id="make"
+      novalidate
+      aria-label="A new picture"
+      ref=${element}
+      onsubmit=${submit}
+    >
+      <${ImageFields} form=${form} folders=${folders} />
+      <${Till} form=${form} />
+    </form>
+  `;
+}
+
+/** The price, the button that buys, and what went wrong with the last click. */
+function Till({ form }) {
+  const button = useRef();
+  function forget() {
+    form.forgetClick();
+    button.current.focus();
+  }
+  const { failure, unansweredClick, isBusy } = form;
+  const hasFailed = failure && !unansweredClick && !fieldOf(failure);
+  const isDisabled = isBusy || form.reason || unansweredClick;
+  return html`
+    <div class="till">
+      <div class="trouble">
+        ${unansweredClick &&
+        html`
+          <${UnansweredClick}
+            error=${failure} onretry=${() => form.send(unansweredClick)} onforget=${forget}
+          />
+        `}
+        ${hasFailed && html`<${Failed} error=${failure} />`}
+      </div>
+      <div><${Price} form=${form} /></div>
+      <button
+        type="submit"
+        class="big"
+        aria-describedby="price"
+        aria-disabled=${isDisabled ? "true" : null}
+        ref=${button}
+      >
+        <${ButtonWords} form=${form} />
+      </button>
+    </div>
+  `;
+}
+
+function ButtonWords({ form: { isBusy, values } }) {
+  const number = Number(values.count) || 1;
+  const hasIdea = values.idea.trim() || values.topic;
+  const surprise = number > 1 ? `Surprise me with ${number}` : "Surprise me";
+  const make = `Make ${number > 1 ? many(number, "picture") : "the picture"}`;
+  return html`
+    <${Icon} name=${hasIdea ? "brush" : "dice"} />
+    <span>${isBusy ? "Sending…" : hasIdea ? make : surprise}</span>
+  `;
+}
+
+function Price({ form: { price, reason } }) {
+  const { budget } = price.estimate;
+  const used = budget.cap_usd ? Math.min(1, 1 - budget.left_usd / budget.cap_usd) : 1;
+  const look = price.isAsking ? "old" : reason ? "wrong" : null;
+  return html`
+    <p id="price" role="status" class=${look}>
+      ${price.error
+        ? html`<${NoPrice} error=${price.error} reason=${reason} />`
+        : html`<${PriceOf} estimate=${price.estimate} reason=${reason} />`}
+    </p>
+    <span class="meter" aria-hidden="true" style=${{ "--used": used }}></span>
+  `;
+}
+
+function PriceOf({ estimate, reason }) {
+  const [amount, left] = priceOf(estimate);
+  return html`
+    <strong>${amount}</strong> · ${left}
+    ${reason && html`<span class="reason">${reason}</span>`}
+  `;
+}
+
+const NoPrice = ({ error, reason }) =>
+  fieldOf(error) ? reason : `${error.message} ${error.whatToDo ?? ""}`;
+
+/** A click without a response can be sent again, and is paid once. */
+function UnansweredClick({ error, onretry, onforget }) {
+  return html`
+    <div class="callout" role="alert">
+      <strong>${error ? error.title : "Your last click got no answer"}</strong>
+      <p>
+        ${error && error.message} Try again sends the same click: if it did arrive, nothing is paid
+        twice. Forgotten, it may have been paid all the same: Runs shows it then.
+      </p>
+      <div class="row">
+        <${Button} onclick=${onretry} icon="again">Try again<//>
+        <${Button} onclick=${onforget} class="quiet">Forget this click<//>
+      </div>
+    </div>
+  `;
+}
+
+function Newest({ api, signal }) {
+  const list = usePagedList(async (cursor, until) => {
+    const { images } = await api.images({ limit: NEWEST }, until);
+    return { items: images, cursor: null };
+  }, signal);
+  return html`
+    <section class="newest" aria-labelledby="newest">
+      <div class="heading">
+        <h2 id="newest">Newest pictures</h2>
+        <a href="#gallery">All in the gallery</a>
+      </div>
+      ${list.isReading && html`<${Loading}>Getting your pictures…<//>`}
+      ${list.error && html`<${Failed} error=${list.error} onretry=${() => list.readMore()} />`}
+      ${list.hasRead &&
+      html`
+        <${ImageGrid}
+          images=${list.items}
+          api=${api}
+          signal=${signal}
+          onremove=${(image) => list.remove(image)}
+          onputback=${(image) => list.putBack(image)}
+        />
+      `}
+      ${list.isEmpty &&
+      html`
+        <${Empty}
+          title="Your first picture will hang here"
+          text="One click on Surprise me is enough."
+        />
+      `}
+    </section>
+  `;
+}
