@@ -82,7 +82,7 @@ token: $(VENV)/.made ## Print an access token of the API for a program; SCOPE=re
 models: $(VENV)/.made ## Check the models' table against the openai package, and tell which models end within 90 days
 	@$(BIN)/python -m operate.models
 
-openapi: $(VENV)/.made ## Write docs/openapi.json anew, after a change of the API
+openapi: $(VENV)/.made ## Write docs/openapi.json again, after a change of the API
 	@$(BIN)/python -m functions.api.document > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 
 graphs: synth ## Draw the state machines in the docs anew, after a change of them

@@ -32,7 +32,16 @@ ROUNDS = 7
 RESULTS = Path(__file__).parent / "results.md"
 SIZES = {1_500_000: 15, 8_000_000: 5}  # bytes of a picture, and how many of them are one measure
 COLD = ("bare script", "naive handler", "the SDKs alone", *cold.STEPS)
-LIBRARIES = ("openai", "boto3", "aws-lambda-powertools", "pydantic", "jiter", "pybase64", "pillow", "ministack")
+LIBRARIES = (
+    "openai",
+    "boto3",
+    "aws-lambda-powertools",
+    "pydantic",
+    "jiter",
+    "pybase64",
+    "pillow",
+    "ministack",
+)
 MB, MIB = 1_000_000, 2**20
 T = TypeVar("T")
 Figures = list[tuple[str, str, str]]  # what, how much, and what it has to reach
@@ -45,7 +54,9 @@ def main() -> None:
     with_n8n = parser.parse_args().n8n
     if not Path("/proc/self/clear_refs").exists():
         raise SystemExit("the benchmark reads memory and CPU from /proc: it runs on Linux alone")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that all that was started ends
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # as Ctrl-C, so that all that was started ends
     if with_n8n:
         n8n.install()  # first, so that what it lacks is said before anything is measured
     try:
@@ -59,8 +70,23 @@ def _measure(with_n8n: bool) -> None:
     parts = [_paint(figures), _cold(figures), _zips(figures), _frame(figures), _sizes(figures)]
     print("Measuring the local stack …", file=sys.stderr)
     measured = runs.measure()
-    parts += [_runs(measured, figures), *([_n8n(measured, figures)] if with_n8n else []), _gallery(figures)]
-    text = "\n\n".join(["# Benchmark", _where(), "## Figures", _table(("figure", "measured", "reach"), figures), *parts]) + "\n"
+    parts += [
+        _runs(measured, figures),
+        *([_n8n(measured, figures)] if with_n8n else []),
+        _gallery(figures),
+    ]
+    text = (
+        "\n\n".join(
+            [
+                "# Benchmark",
+                _where(),
+                "## Figures",
+                _table(("figure", "measured", "reach"), figures),
+                *parts,
+            ]
+        )
+        + "\n"
+    )
     RESULTS.write_text(text)
     Console(highlight=False).print(Markdown(text))
     print(f"Written to {RESULTS.relative_to(ROOT)}")
@@ -71,10 +97,20 @@ def _paint(figures: Figures) -> str:
     rows: list[tuple[str, ...]] = []
     with sink.running() as where:
         for size, count in SIZES.items():
-            once = partial(painters.once, size=size, count=count, environment=os.environ | cold.ENVIRONMENT | cold.ON_LAMBDA | where)
+            once = partial(
+                painters.once,
+                size=size,
+                count=count,
+                environment=os.environ | cold.ENVIRONMENT | cold.ON_LAMBDA | where,
+            )
             told = _in_turns(tuple(painters.PAINTERS), once, f"pictures of {size:,} bytes")
             rows += _painted(
-                size, {name: {kind: min(one[kind] for one in all_) for kind in all_[0]} for name, all_ in told.items()}, figures
+                size,
+                {
+                    name: {kind: min(one[kind] for one in all_) for kind in all_[0]}
+                    for name, all_ in told.items()
+                },
+                figures,
             )
     head = ("picture", "way", "CPU ms", "/ bare", "/ floor", "peak bytes a byte", "resident MB")
     said = (
@@ -86,45 +122,109 @@ def _paint(figures: Figures) -> str:
     return f"## A picture's way\n\n{said}\n\n{_table(head, rows)}"
 
 
-def _painted(size: int, least: Mapping[str, Mapping[str, float]], figures: Figures) -> Iterator[tuple[str, ...]]:
+def _painted(
+    size: int, least: Mapping[str, Mapping[str, float]], figures: Figures
+) -> Iterator[tuple[str, ...]]:
     # The worse of two: a server need not say how long its answer is.
-    ours = {kind: max(least[name][kind] for name in ("Easel", "Easel, size untold")) for kind in least["Easel"]}
+    ours = {
+        kind: max(least[name][kind] for name in ("Easel", "Easel, size untold"))
+        for kind in least["Easel"]
+    }
     bare, floor = least["bare script"]["cpu_seconds"], least["floor"]["cpu_seconds"]
     mb = f"{size / MB:g} MB"
     if size == painters.USUAL:
-        figures.append((f"image step, CPU a picture of {mb} / bare script", f"{ours['cpu_seconds'] / bare:.2f}", "≤ 0.55"))
+        figures.append(
+            (
+                f"image step, CPU a picture of {mb} / bare script",
+                f"{ours['cpu_seconds'] / bare:.2f}",
+                "≤ 0.55",
+            )
+        )
     else:
-        figures.append((f"image step, peak bytes a byte of {mb}", f"{ours['peak_bytes'] / size:.2f}", "≤ 2.8"))
-        figures.append((f"image step, resident with a picture of {mb}", f"{ours['resident_bytes'] / MB:.0f} MB", "≤ 110 MB"))
-    figures.append((f"image step, CPU a picture of {mb} / floor", f"{ours['cpu_seconds'] / floor:.2f}", "≤ 3.0"))
+        figures.append(
+            (f"image step, peak bytes a byte of {mb}", f"{ours['peak_bytes'] / size:.2f}", "≤ 2.8")
+        )
+        figures.append(
+            (
+                f"image step, resident with a picture of {mb}",
+                f"{ours['resident_bytes'] / MB:.0f} MB",
+                "≤ 110 MB",
+            )
+        )
+    figures.append(
+        (
+            f"image step, CPU a picture of {mb} / floor",
+            f"{ours['cpu_seconds'] / floor:.2f}",
+            "≤ 3.0",
+        )
+    )
     for name, took in least.items():
         cpu, resident = took["cpu_seconds"], took["resident_bytes"] / MB
         # A picture as large as the one before finds its memory there already: that says nothing.
         peak = f"{took['peak_bytes'] / size:.2f}" if size != painters.USUAL else "–"
-        yield mb, name, f"{cpu * 1000:.1f}", f"{cpu / bare:.2f}", f"{cpu / floor:.2f}", peak, f"{resident:.0f}"
+        yield (
+            mb,
+            name,
+            f"{cpu * 1000:.1f}",
+            f"{cpu / bare:.2f}",
+            f"{cpu / floor:.2f}",
+            peak,
+            f"{resident:.0f}",
+        )
 
 
 def _cold(figures: Figures) -> str:
     told = _in_turns(COLD, cold.once, "cold starts")
-    cpu, memory = ({peer: min(one[part] for one in all_) for peer, all_ in told.items()} for part in (0, 1))
+    cpu, memory = (
+        {peer: min(one[part] for one in all_) for peer, all_ in told.items()} for part in (0, 1)
+    )
     bare = cpu["bare script"]
-    for step, reach in (("image", "1.10"), ("prompt", "1.05"), ("upload", "0.50"), ("cleanup", "0.45")):
-        figures.append((f"cold start of {step}, CPU / bare script", f"{cpu[step] / bare:.2f}", f"≤ {reach}"))
-    rows = [(peer, f"{cpu[peer] * 1000:.0f}", f"{cpu[peer] / bare:.2f}", f"{memory[peer] / MB:.0f}") for peer in COLD]
+    for step, reach in (
+        ("image", "1.10"),
+        ("prompt", "1.05"),
+        ("upload", "0.50"),
+        ("cleanup", "0.45"),
+    ):
+        figures.append(
+            (f"cold start of {step}, CPU / bare script", f"{cpu[step] / bare:.2f}", f"≤ {reach}")
+        )
+    rows = [
+        (peer, f"{cpu[peer] * 1000:.0f}", f"{cpu[peer] / bare:.2f}", f"{memory[peer] / MB:.0f}")
+        for peer in COLD
+    ]
     said = (
         "A new process until its first call can be served: imports, and the clients that the call needs. Bytecode is there. Easel's have "
         "the garbage collector off until then, which the others have not: so the image step can start sooner than its SDKs alone."
     )
-    return f"## Cold starts\n\n{said}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
+    return (
+        f"## Cold starts\n\n{said}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
+    )
 
 
 def _zips(figures: Figures) -> str:
     with cold.unpacked() as folder:
-        told = _in_turns(("installed", "shipped", "bare"), cold.Unpacked(Path(folder)).once, "imports from layers")
+        told = _in_turns(
+            ("installed", "shipped", "bare"),
+            cold.Unpacked(Path(folder)).once,
+            "imports from layers",
+        )
     least = {where: min(all_) for where, all_ in told.items()}
-    figures.append(("import from layer zips built for this Python / warm .pyc", f"{least['shipped'] / least['installed']:.2f}", "≤ 1.1"))
-    names = {"installed": "this environment, warm .pyc", "shipped": "layer zips with bytecode", "bare": "layer zips without"}
-    rows = [(name, f"{least[where] * 1000:.0f}", f"{least[where] / least['installed']:.2f}") for where, name in names.items()]
+    figures.append(
+        (
+            "import from layer zips built for this Python / warm .pyc",
+            f"{least['shipped'] / least['installed']:.2f}",
+            "≤ 1.1",
+        )
+    )
+    names = {
+        "installed": "this environment, warm .pyc",
+        "shipped": "layer zips with bytecode",
+        "bare": "layer zips without",
+    }
+    rows = [
+        (name, f"{least[where] * 1000:.0f}", f"{least[where] / least['installed']:.2f}")
+        for where, name in names.items()
+    ]
     said = "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are built for this one."
     return f"## The image step from its layers\n\n{said}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
 
@@ -132,27 +232,44 @@ def _zips(figures: Figures) -> str:
 def _frame(figures: Figures) -> str:
     told = _in_turns(tuple(frame.HANDLERS), frame.seconds, "the frame of a call")
     micro = {name: min(all_) * 1_000_000 for name, all_ in told.items()}
-    figures.append(("Powertools, an invocation", f"{micro['framed'] - micro['plain']:.0f} µs", "≤ 150 µs"))
+    figures.append(
+        ("Powertools, an invocation", f"{micro['framed'] - micro['plain']:.0f} µs", "≤ 150 µs")
+    )
     return f"## The frame of an invocation\n\n{_table(('handler', 'CPU µs'), [(name, f'{took:.1f}') for name, took in micro.items()])}"
 
 
 def _sizes(figures: Figures) -> str:
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"CDK_OUTDIR": folder}
-        subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, check=True
+        )
         template = json.loads((Path(folder) / "Easel.template.json").read_text())
         code = {
-            one["Properties"]["Description"].removeprefix("Easel: "): len(zipped(Path(folder) / f"asset.{hash_}"))
+            one["Properties"]["Description"].removeprefix("Easel: "): len(
+                zipped(Path(folder) / f"asset.{hash_}")
+            )
             for one in template["Resources"].values()
-            if one["Type"] == "AWS::Lambda::Function" and one["Properties"].get("Description", "").startswith("Easel: ")
+            if one["Type"] == "AWS::Lambda::Function"
+            and one["Properties"].get("Description", "").startswith("Easel: ")
             for hash_ in [one["Properties"]["Code"]["S3Key"].removesuffix(".zip")]
         }
     built = {name: len(zipped(layers.build(name))) for name in layers.NAMES}
     largest = max(size for name, size in code.items() if name != "api")
-    figures.append(("code of a function, zipped, the largest but the API", f"{largest / 1000:.0f} KB", "≤ 60 KB"))
-    figures.append(("code of the API with its page, zipped", f"{code['api'] / 1000:.0f} KB", "≤ 300 KB"))
+    figures.append(
+        (
+            "code of a function, zipped, the largest but the API",
+            f"{largest / 1000:.0f} KB",
+            "≤ 60 KB",
+        )
+    )
+    figures.append(
+        ("code of the API with its page, zipped", f"{code['api'] / 1000:.0f} KB", "≤ 300 KB")
+    )
     compiled = "with bytecode" if layers.LAMBDA.compiles else "without bytecode"
-    figures.append((f"all layers, zipped, {compiled}", f"{sum(built.values()) / MB:.1f} MB", "≤ 12 MB without"))
+    figures.append(
+        (f"all layers, zipped, {compiled}", f"{sum(built.values()) / MB:.1f} MB", "≤ 12 MB without")
+    )
     rows = [
         *((name, f"{size / 1000:,.0f}") for name, size in code.items()),
         *((f"layer {n}", f"{s / 1000:,.0f}") for n, s in built.items()),
@@ -162,7 +279,13 @@ def _sizes(figures: Figures) -> str:
 
 def _runs(found: Runs, figures: Figures) -> str:
     for count, reach in ((1, "6"), (3, "10")):
-        figures.append((f"state transitions (counted locally; AWS bills them) of a run of {count}", str(found.transitions[count]), reach))
+        figures.append(
+            (
+                f"state transitions (counted locally; AWS bills them) of a run of {count}",
+                str(found.transitions[count]),
+                reach,
+            )
+        )
     figures.append(("Lambda invocations of a run of 1", str(found.invocations[1]), "≤ 4"))
     rows = [
         (
@@ -174,7 +297,13 @@ def _runs(found: Runs, figures: Figures) -> str:
         )
         for load in found.loads
     ]
-    head = ("at once", "pictures/s", "bare script", *(f"{part}, CPU ms" for part in found.loads[0].cpu_seconds_per_picture), "peak MiB")
+    head = (
+        "at once",
+        "pictures/s",
+        "bare script",
+        *(f"{part}, CPU ms" for part in found.loads[0].cpu_seconds_per_picture),
+        "peak MiB",
+    )
     alone = f"{found.run_seconds * 1000:.0f} ms a run alone, the bare script {found.bare_seconds * 1000:.0f} ms."
     # The parts: the emulator of AWS, the functions' processes, the stand-in for OpenAI.
     said = f"Whole runs of one picture of {found.picture_bytes / MB:.2f} MB each, with an OpenAI that takes no time. {alone}"
@@ -186,7 +315,10 @@ def _n8n(found: Runs, figures: Figures) -> str:
     peer = n8n.measure([load.at_once for load in found.loads])
     rows = []
     for ours, theirs in zip(found.loads, peer, strict=True):
-        faster, smaller = ours.pictures_per_second / theirs.pictures_a_second, ours.peak_bytes / theirs.resident
+        faster, smaller = (
+            ours.pictures_per_second / theirs.pictures_a_second,
+            ours.peak_bytes / theirs.resident,
+        )
         rows.append(
             (
                 str(ours.at_once),
@@ -198,9 +330,19 @@ def _n8n(found: Runs, figures: Figures) -> str:
         )
         if ours.at_once > 1:
             figures.append(
-                (f"local pictures/s / n8n's, {ours.at_once} at once", f"{faster:.2f}", "≥ 2" if ours.at_once == 4 else "none set")
+                (
+                    f"local pictures/s / n8n's, {ours.at_once} at once",
+                    f"{faster:.2f}",
+                    "≥ 2" if ours.at_once == 4 else "none set",
+                )
             )
-            figures.append((f"memory of the local stack / n8n's, {ours.at_once} at once", f"{smaller:.2f}", "≤ 0.75"))
+            figures.append(
+                (
+                    f"memory of the local stack / n8n's, {ours.at_once} at once",
+                    f"{smaller:.2f}",
+                    "≤ 0.75",
+                )
+            )
     head = ("at once", "n8n, pictures/s", "Easel's / n8n's", "n8n, peak MiB", "Easel's / n8n's")
     return f"## n8n {n8n.VERSION}\n\nThe workflow that this project remakes, on the same stand-in and bucket.\n\n{_table(head, rows)}"
 
@@ -210,10 +352,19 @@ def _gallery(figures: Figures) -> str:
     own, tables = gallery.measure()
     few, many = sorted(own)
     figures.append(
-        (f"the gallery's first page of {many:,} pictures / of {few:,}, the function's own time", f"{own[many] / own[few]:.2f}", "flat")
+        (
+            f"the gallery's first page of {many:,} pictures / of {few:,}, the function's own time",
+            f"{own[many] / own[few]:.2f}",
+            "flat",
+        )
     )
-    rows = [(f"{pictures:,}", f"{own[pictures]:.1f}", f"{tables[pictures]:.1f}") for pictures in (few, many)]
-    return f"## Gallery\n\n{_table(('pictures', 'ms of the function', 'ms of the local table'), rows)}"
+    rows = [
+        (f"{pictures:,}", f"{own[pictures]:.1f}", f"{tables[pictures]:.1f}")
+        for pictures in (few, many)
+    ]
+    return (
+        f"## Gallery\n\n{_table(('pictures', 'ms of the function', 'ms of the local table'), rows)}"
+    )
 
 
 def _in_turns(names: Sequence[str], once: Callable[[str], T], doing: str) -> dict[str, list[T]]:
@@ -228,7 +379,14 @@ def _where() -> str:
 
 
 def _machine() -> Iterator[str]:
-    cpu = next((line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    cpu = next(
+        (
+            line.partition(": ")[2]
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "",
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()}, {memory:.0f} GiB, {platform.system()}"
     yield f"Python {platform.python_version()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}"

@@ -16,14 +16,38 @@ MANIFEST, FOLDER = "batches/bench.jsonl", "bench"
 SMALL = {"size": "256x256", "quality": "low", "folder_name": FOLDER}
 IMAGES = "/v1/images/generations"
 POLL_SECONDS = 0.25
-TOLD = ("lines", "stored", "refused", "failed", "not_started", "possibly_paid", "reasons", "cost_usd", "estimate_usd", "seconds")
+TOLD = (
+    "lines",
+    "stored",
+    "refused",
+    "failed",
+    "not_started",
+    "possibly_paid",
+    "reasons",
+    "cost_usd",
+    "estimate_usd",
+    "seconds",
+)
 EVERY = 20  # so many lines have one fault
 FAULTS: dict[str, dict[str, Any]] = {
     "500": {"status": 500, "body": {"error": {"message": "no", "type": "server_error"}}},
-    "429, wait 0 s": {"status": 429, "headers": {"Retry-After": "0"}, "body": {"error": {"message": "slow", "type": "requests"}}},
-    "429, wait 1 s": {"status": 429, "headers": {"Retry-After": "1"}, "body": {"error": {"message": "slow", "type": "requests"}}},
+    "429, wait 0 s": {
+        "status": 429,
+        "headers": {"Retry-After": "0"},
+        "body": {"error": {"message": "slow", "type": "requests"}},
+    },
+    "429, wait 1 s": {
+        "status": 429,
+        "headers": {"Retry-After": "1"},
+        "body": {"error": {"message": "slow", "type": "requests"}},
+    },
     "cut": {"cut": True},
-    "refusal": {"status": 400, "body": {"error": {"message": "no", "type": "x", "code": "moderation_blocked", "param": "prompt"}}},
+    "refusal": {
+        "status": 400,
+        "body": {
+            "error": {"message": "no", "type": "x", "code": "moderation_blocked", "param": "prompt"}
+        },
+    },
     "broken base64": {"answer": {"data": [{"b64_json": "no base64!"}]}, "charged": True},
 }
 
@@ -38,12 +62,16 @@ class Ended:
 
     def told(self) -> dict[str, str]:
         """The numbers of it."""
-        numbers = {f"report: {name}": str(self.report[name]) for name in TOLD if name in self.report}
+        numbers = {
+            f"report: {name}": str(self.report[name]) for name in TOLD if name in self.report
+        }
         return {"status": self.status, "seconds": f"{self.seconds:.0f}"} | numbers
 
     def account(self, charged: dict[str, Any], items: int, *, exact: bool = True) -> dict[str, str]:
         """Whether every picture is accounted for, and every payment; not `exact` where a function that died need not have paid yet."""
-        stored, refused, failed, possibly = (self.report.get(name, 0) for name in ("stored", "refused", "failed", "possibly_paid"))
+        stored, refused, failed, possibly = (
+            self.report.get(name, 0) for name in ("stored", "refused", "failed", "possibly_paid")
+        )
         broken = self.report.get("reasons", {}).get("BadImageError", 0)
         times = Counter(charged["images_by_prompt"].values())
         again = sum((bought - 1) * prompts for bought, prompts in times.items())
@@ -54,7 +82,9 @@ class Ended:
             f"charged {sign} stored + broken + possibly paid": f"{charged['images']} {sign} {stored} + {broken} + {possibly}: "
             + _holds(paid == possibly if exact else 0 <= paid <= possibly),
             f"bought again {sign} possibly paid, none 3 times": f"{again} {sign} {possibly}, {max(times, default=0)} at most: "
-            + _holds((again == possibly if exact else again <= possibly) and max(times, default=0) < 3),
+            + _holds(
+                (again == possibly if exact else again <= possibly) and max(times, default=0) < 3
+            ),
             "chat calls": f"{charged['chat']}",
         }
 
@@ -70,29 +100,53 @@ class BenchBatch:
     def upload(self) -> None:
         """Put the manifest into the bucket."""
         subject = "description" if self.chat else "prompt"
-        lines = (json.dumps(SMALL | {subject: f"A kite {_mark(number)} over a field."}) for number in range(self.items))
-        self.aws.s3.put_object(Bucket=self.aws.bucket, Key=MANIFEST, Body="".join(f"{line}\n" for line in lines).encode())
+        lines = (
+            json.dumps(SMALL | {subject: f"A kite {_mark(number)} over a field."})
+            for number in range(self.items)
+        )
+        self.aws.s3.put_object(
+            Bucket=self.aws.bucket,
+            Key=MANIFEST,
+            Body="".join(f"{line}\n" for line in lines).encode(),
+        )
 
     def script_faults(self) -> Counter[str]:
         """One fault for every so-manieth line, one kind after the other; gives how many of each."""
         names = list(FAULTS)
-        chosen = [(number, names[number // EVERY % len(names)]) for number in range(EVERY // 2, self.items, EVERY)]
-        self.aws.script(*({"path": IMAGES, "contains": _mark(number), **FAULTS[name]} for number, name in chosen))
+        chosen = [
+            (number, names[number // EVERY % len(names)])
+            for number in range(EVERY // 2, self.items, EVERY)
+        ]
+        self.aws.script(
+            *(
+                {"path": IMAGES, "contains": _mark(number), **FAULTS[name]}
+                for number, name in chosen
+            )
+        )
         return Counter(name for _, name in chosen)
 
     def start(self) -> str:
-        """Start it, or go on with it; gives the execution's ARN."""
-        call = {"stateMachineArn": self.aws.outputs["batch_state_machine_arn"], "input": json.dumps({"manifest": MANIFEST})}
+        """StartRun it, or go on with it; gives the execution's ARN."""
+        call = {
+            "stateMachineArn": self.aws.outputs["batch_state_machine_arn"],
+            "input": json.dumps({"manifest": MANIFEST}),
+        }
         return str(self.aws.states.start_execution(**call)["executionArn"])
 
     def wait(self, arn: str) -> Ended:
         """The end of a start, however long it takes."""
-        while (found := self.aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        while (found := self.aws.states.describe_execution(executionArn=arn))[
+            "status"
+        ] == "RUNNING":
             time.sleep(POLL_SECONDS)
         seconds = (found["stopDate"] - found["startDate"]).total_seconds()
         if found["status"] == "SUCCEEDED":
-            return Ended(status=found["status"], seconds=seconds, report=json.loads(found["output"]))
-        return Ended(status=f"{found['status']}: {found.get('error')}: {found.get('cause')}", seconds=seconds)
+            return Ended(
+                status=found["status"], seconds=seconds, report=json.loads(found["output"])
+            )
+        return Ended(
+            status=f"{found['status']}: {found.get('error')}: {found.get('cause')}", seconds=seconds
+        )
 
     def until_paid(self, pictures: float) -> None:
         """Wait until so many are paid."""
@@ -106,7 +160,11 @@ class BenchBatch:
             FilterExpression="attribute_exists(stored_at) AND begins_with(sk, :image)",
             ExpressionAttributeValues={":image": {"S": "image#"}},
         )
-        return sorted(datetime.fromisoformat(item["stored_at"]["S"]).timestamp() for page in pages for item in page["Items"])
+        return sorted(
+            datetime.fromisoformat(item["stored_at"]["S"]).timestamp()
+            for page in pages
+            for item in page["Items"]
+        )
 
     def pictures(self) -> int:
         """How many lie in the bucket."""

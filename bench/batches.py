@@ -34,25 +34,45 @@ def main() -> None:
     parser.add_argument("--chat", action="store_true", help="let the chat model write each prompt")
     trouble = parser.add_mutually_exclusive_group()
     trouble.add_argument("--faults", action="store_true", help="let every twentieth call fail")
-    trouble.add_argument("--kill", nargs="?", const="power", choices=crashes.KINDS, help="crash it; see bench/crashes.py")
+    trouble.add_argument(
+        "--kill",
+        nargs="?",
+        const="power",
+        choices=crashes.KINDS,
+        help="crash it; see bench/crashes.py",
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, _stand_in(Path(folder)) as (stand_in, base_url):
         # Hardly any waiting between retries.
         environment = own_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
-        local = Local(folder=Path(folder) / "local", port=free_port(), settings=SETTINGS, environment=environment)
+        local = Local(
+            folder=Path(folder) / "local",
+            port=free_port(),
+            settings=SETTINGS,
+            environment=environment,
+        )
         batch = BenchBatch(aws=LocalStack(stack.up(local)), items=given.items, chat=given.chat)
         try:
             if given.kill:
                 crashes.crash(given.kill, local, batch)
             else:
-                _measure(batch, emulator=stack._started(local)["emulator"], stand_in=stand_in, faults=given.faults)
+                _measure(
+                    batch,
+                    emulator=stack._started(local)["emulator"],
+                    stand_in=stand_in,
+                    faults=given.faults,
+                )
         finally:
             stack.down(local, keep=False)
 
 
 def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -> None:
     batch.upload()
-    scripted = {f"fault: {name}": f"{number}" for name, number in batch.script_faults().items()} if faults else {}
+    scripted = (
+        {f"fault: {name}": f"{number}" for name, number in batch.script_faults().items()}
+        if faults
+        else {}
+    )
     with Memory(emulator=emulator, stand_in=stand_in) as memory:
         ended = batch.wait(batch.start())
     stored_at = batch.stored_at()
@@ -64,7 +84,10 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         "memory at its peak": _megabytes(peak.total),
         **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
     }
-    print_rows(f"A batch of {batch.items:,} pictures of 256x256{', each with a chat call' if batch.chat else ''}", rows)
+    print_rows(
+        f"A batch of {batch.items:,} pictures of 256x256{', each with a chat call' if batch.chat else ''}",
+        rows,
+    )
     print_rows("What became of it", ended.told())
     print_rows("What was paid", scripted | ended.account(batch.aws.charged(), batch.items))
 
@@ -78,7 +101,12 @@ def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None
         first, last = tenth * each, min((tenth + 1) * each, len(stored_at) - 1)
         at_end = min(samples, key=lambda sample: abs(sample.at - stored_at[last]))
         paces.append((stored_at[last] - stored_at[first]) / (last - first))
-        table.add_row(f"{tenth + 1}", f"{paces[-1]:.3f}", *map(_megabytes, at_end.parts().values()), _megabytes(at_end.total))
+        table.add_row(
+            f"{tenth + 1}",
+            f"{paces[-1]:.3f}",
+            *map(_megabytes, at_end.parts().values()),
+            _megabytes(at_end.total),
+        )
     console = Console()
     console.print(table)
     ratios = f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest {max(paces) / min(paces):.2f} times the fastest"
@@ -93,7 +121,16 @@ def _megabytes(size: int) -> str:
 def _stand_in(folder: Path) -> Iterator[tuple[int, str]]:
     """Process id and base URL of a stand-in that outlives the stack."""
     ready = folder / "stand-in.url"
-    command = [sys.executable, "-m", "local.openai_server", "--port", "0", "--ready-file", str(ready), "--paint-once"]
+    command = [
+        sys.executable,
+        "-m",
+        "local.openai_server",
+        "--port",
+        "0",
+        "--ready-file",
+        str(ready),
+        "--paint-once",
+    ]
     with (folder / "stand-in.log").open("wb") as log:
         running = subprocess.Popen(command, cwd=deploy.ROOT, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own module
     try:

@@ -18,7 +18,8 @@ from local.deploy import zipped
 STEPS = ("image", "prompt", "upload", "cleanup", "batch", "economy", "api")
 SET = "set"  # what a setting is, where only its being there matters
 ENVIRONMENT = {
-    **dict.fromkeys((*settings.STACK_SETS, *settings.API_SETS), SET),
+    **{name: SET for group in settings.Settings.__subclasses__() for name in group.variables()},
+    settings.SECRET: SET,
     settings.MONTHLY_BUDGET: "25",
     settings.RECOVERABLE_DAYS: "30",
     settings.IMAGES_PER_MINUTE: settings.NO_LIMIT,
@@ -41,14 +42,24 @@ PEERS = {
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def module_of(step: str) -> str:
+    """Return the module of a step's handler: a folder has it in handler.py."""
+    folder = (ROOT / "functions" / step).is_dir()
+    return f"functions.{step}.handler" if folder else f"functions.{step}"
+
+
 def once(peer: str) -> tuple[float, int]:
     """CPU seconds from the process's start, and resident bytes, of a step or a peer in this environment with its bytecode."""
     environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
-    return _told([sys.executable, "-c", PEERS.get(peer, f"import functions.{peer}.handler") + TOLD], environment)
+    return _told(
+        [sys.executable, "-c", PEERS.get(peer, f"import {module_of(peer)}") + TOLD], environment
+    )
 
 
 def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
-    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    done = subprocess.run(
+        command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
+    )  # noqa: S603 - our own
     seconds, memory = json.loads(done.stdout)
     return float(seconds), int(memory.split()[1]) * PAGE
 
@@ -71,9 +82,11 @@ class Unpacked:
         libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
         if where != "installed":
             libraries = self._folder / where / "python"
-        path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image.handler"
+        path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image"
         # -S: without this environment's packages; -B: what is compiled is not kept.
-        return _told([sys.executable, "-I", "-S", "-B", "-c", path + TOLD], ENVIRONMENT | ON_LAMBDA)[0]
+        return _told(
+            [sys.executable, "-I", "-S", "-B", "-c", path + TOLD], ENVIRONMENT | ON_LAMBDA
+        )[0]
 
 
 def unpacked() -> "tempfile.TemporaryDirectory[str]":

@@ -91,16 +91,27 @@ def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
         if item.get("status") == {"S": "claimed"}:
             ends = [("SET #over = :over", "lease_until", item["lease_until"])]
         elif item["pk"] == {"S": "pace"}:
-            ends = [("REMOVE calls.#over", call, until) for call, until in item["calls"]["M"].items()]
+            ends = [
+                ("REMOVE calls.#over", call, until) for call, until in item["calls"]["M"].items()
+            ]
         for change, name, until in ends:
             if died < float(until["N"]) <= last:
                 path = change.split()[1]
                 values = {":was": until} | ({":over": {"N": "1"}} if ":over" in change else {})
-                found += _changed(aws, item, change, condition=f"{path} = :was", names={"#over": name}, values=values)
+                found += _changed(
+                    aws,
+                    item,
+                    change,
+                    condition=f"{path} = :was",
+                    names={"#over": name},
+                    values=values,
+                )
     return found
 
 
-def _changed(aws: LocalStack, item: dict[str, Any], change: str, *, condition: str, names: Any, values: Any) -> bool:
+def _changed(
+    aws: LocalStack, item: dict[str, Any], change: str, *, condition: str, names: Any, values: Any
+) -> bool:
     try:
         aws.dynamodb.update_item(
             TableName=aws.outputs["table"],

@@ -30,7 +30,13 @@ def main() -> None:
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     with tempfile.TemporaryDirectory() as folder:
         settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
-        local = Local(folder=Path(folder), port=free_port(), settings=settings, environment=environment, stand_in=("--paint-once",))
+        local = Local(
+            folder=Path(folder),
+            port=free_port(),
+            settings=settings,
+            environment=environment,
+            stand_in=("--paint-once",),
+        )
         outputs = stack.up(local)
         try:
             _measure(LocalStack(outputs), items=given.items, size=given.size)
@@ -39,11 +45,25 @@ def main() -> None:
 
 
 def _measure(aws: LocalStack, *, items: int, size: str) -> None:
-    lines = (json.dumps({"prompt": f"A kite numbered {n}.", "size": size, "quality": "low", "folder_name": "bench"}) for n in range(items))
-    aws.s3.put_object(Bucket=aws.bucket, Key="batches/economy.jsonl", Body="\n".join(lines).encode())
+    lines = (
+        json.dumps(
+            {
+                "prompt": f"A kite numbered {n}.",
+                "size": size,
+                "quality": "low",
+                "folder_name": "bench",
+            }
+        )
+        for n in range(items)
+    )
+    aws.s3.put_object(
+        Bucket=aws.bucket, Key="batches/economy.jsonl", Body="\n".join(lines).encode()
+    )
     asked = json.dumps({"manifest": "batches/economy.jsonl", "economy": True})
     began = time.monotonic()
-    arn = aws.states.start_execution(stateMachineArn=aws.outputs["batch_state_machine_arn"], input=asked)["executionArn"]
+    arn = aws.states.start_execution(
+        stateMachineArn=aws.outputs["batch_state_machine_arn"], input=asked
+    )["executionArn"]
     peak = 0
     while (found := aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
         peak = max(peak, _peak_kb())
@@ -56,7 +76,9 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
     per_order = min(items, 200) * picture * 4 / 3 / 1e6
     console = Console(highlight=False)
     stored, seconds = report["stored"], time.monotonic() - began
-    console.print(f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed {report['failed']}")
+    console.print(
+        f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed {report['failed']}"
+    )
     console.print(f"{aws.charged()['batches']} orders, a result file of up to {per_order:.0f} MB")
     console.print(f"highest resident memory of a collecting process: {peak / 1024:.0f} MB")
 
@@ -68,7 +90,16 @@ def _peak_kb() -> int:
         try:
             if FUNCTION.encode() in (process / "environ").read_bytes():
                 status = (process / "status").read_text()
-                peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
+                peak = max(
+                    [
+                        peak,
+                        *(
+                            int(line.split()[1])
+                            for line in status.splitlines()
+                            if line.startswith("VmHWM")
+                        ),
+                    ]
+                )
         except OSError:
             continue  # it has ended
     return peak

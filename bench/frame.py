@@ -13,7 +13,7 @@ HANDLERS = {"plain": "handler", "framed": "step('bench')(handler)"}
 CODE = """
 import sys, time
 from types import SimpleNamespace
-from functions.telemetry import step
+from easel.aws.observability import step
 def handler(event, context): return event
 called = {handler}
 context = SimpleNamespace(**dict.fromkeys(("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "some"))

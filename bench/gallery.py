@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from easel.ledger import gallery
-from easel.ledger.records import STORED
-from easel.ledger.gallery import Spot
+from cli.target import Target
 from easel.aws.table import Table
+from easel.contract.status import Status
+from easel.ledger.gallery import Place
 from local import stack
 from local.stack import Local
-from cli.target import Target
 from tests.support.local_stack import free_port, own_environment
 
 FEW, MANY = 100, 10_000
@@ -28,10 +27,22 @@ WARM, CALLS = 5, 40
 def measure() -> tuple[dict[int, float], dict[int, float]]:
     """Milliseconds of the function's own and of the table, by how many pictures there are; a stack is brought up for it."""
     with tempfile.TemporaryDirectory() as folder:
-        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        local = Local(
+            folder=Path(folder) / "local",
+            port=free_port(),
+            settings=(),
+            environment=own_environment(),
+        )
         outputs = stack.up(local)
         try:
-            return _measure(Target(**{name: outputs[name] for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")}))
+            return _measure(
+                Target(
+                    **{
+                        name: outputs[name]
+                        for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")
+                    }
+                )
+            )
         finally:
             stack.down(local, keep=False)
 
@@ -39,8 +50,16 @@ def measure() -> tuple[dict[int, float], dict[int, float]]:
 def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
     functions = target.client("lambda").list_functions()["Functions"]
     api = next(one for one in functions if one["Handler"] == "functions.api.handler.handler")
-    keys = {"AWS_ENDPOINT_URL": str(target.endpoint), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    os.environ.update(api["Environment"]["Variables"] | keys | {"AWS_REGION": target.region, "AWS_DEFAULT_REGION": target.region})
+    keys = {
+        "AWS_ENDPOINT_URL": str(target.endpoint),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    os.environ.update(
+        api["Environment"]["Variables"]
+        | keys
+        | {"AWS_REGION": target.region, "AWS_DEFAULT_REGION": target.region}
+    )
     table, written = Table(target.client("dynamodb"), name=target.table), 0
     own, tables = {}, {}
     for pictures in (FEW, MANY):
@@ -54,9 +73,8 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
 
 def page() -> tuple[float, float]:
     """The first page once: milliseconds of the function's own and of the table."""
-    from easel.aws.table import table
     from functions.api import handler
-    from functions.api.services import deployed
+    from functions.api.services import API_SERVICES
 
     waited, began = [0.0], [0.0]
 
@@ -66,12 +84,17 @@ def page() -> tuple[float, float]:
     def after(**_: Any) -> None:
         waited[0] += time.perf_counter() - began[0]
 
-    events = table()._client.meta.events
+    events = API_SERVICES.table._client.meta.events
     events.register_first("before-send.dynamodb", before, unique_id="bench-before")
     events.register_first("after-call.dynamodb", after, unique_id="bench-after")
-    event = {"version": "2.0", "rawPath": "/images", "headers": {}, "requestContext": {"http": {"method": "GET"}, "stage": "$default"}}
+    event = {
+        "version": "2.0",
+        "rawPath": "/images",
+        "headers": {},
+        "requestContext": {"http": {"method": "GET"}, "stage": "$default"},
+    }
     start = time.perf_counter()
-    answer = handler.answer(event, None, resolver=handler.RESOLVER, outside=deployed())  # type: ignore[arg-type]
+    answer = handler.answer(event, None, resolver=handler.RESOLVER, services=API_SERVICES)  # type: ignore[arg-type]
     total = time.perf_counter() - start
     events.unregister("before-send.dynamodb", unique_id="bench-before")
     events.unregister("after-call.dynamodb", unique_id="bench-after")
@@ -83,9 +106,19 @@ def page() -> tuple[float, float]:
 def fill(table: Table, numbers: range) -> None:
     """Write the records of stored pictures, one a run."""
     for number in numbers:
-        run_id, at = f"run-{number}", f"2026-11-{1 + number % 24:02}T{number % 24:02}:00:00.{number:06}Z"
-        spot = Spot(status=STORED, folder=f"folder-{number % 10}", topic="Sport", at=at, run_id=run_id, n=1)
-        shelf = {name.removeprefix(":"): value for name, value in gallery.values(spot).items()}
+        run_id, at = (
+            f"run-{number}",
+            f"2026-11-{1 + number % 24:02}T{number % 24:02}:00:00.{number:06}Z",
+        )
+        place = Place(
+            status=Status.STORED,
+            folder=f"folder-{number % 10}",
+            topic="Sport",
+            at=at,
+            run_id=run_id,
+            n=1,
+        )
+        shelf = {name.removeprefix(":"): value for name, value in place.index_values().items()}
         table.write(table.put(picture(run_id, at) | shelf), table.put(prompt(run_id, at)))
 
 
@@ -94,17 +127,43 @@ def picture(run_id: str, at: str) -> dict[str, Any]:
     known: dict[str, Any] = {
         "run_id": run_id,
         "n": 1,
-        "status": STORED,
+        "status": Status.STORED,
         "key": f"folder/{run_id}.png",
         "title": "A title",
         "bytes": 1_000_000,
     }
-    more = {"alt_text": "An alt text of one sentence.", "model": "gpt-image-2.6-flare", "folder": "folder", "topic": "Sport"}
-    sizes = {"width": 1024, "height": 1024, "sha256": "ab" * 32, "cost_micro_usd": 13_290, "possibly_paid": 0, "stored_at": at}
+    more = {
+        "alt_text": "An alt text of one sentence.",
+        "model": "gpt-image-2.6-flare",
+        "folder": "folder",
+        "topic": "Sport",
+    }
+    sizes = {
+        "width": 1024,
+        "height": 1024,
+        "sha256": "ab" * 32,
+        "cost_micro_usd": 13_290,
+        "possibly_paid": 0,
+        "stored_at": at,
+    }
     return {"pk": f"run#{run_id}", "sk": "image#1"} | known | more | sizes
 
 
 def prompt(run_id: str, at: str) -> dict[str, Any]:
     """A run's prompt record."""
-    said = {"text": "A vivid prompt. " * 40, "title": "A title", "alt_text": "An alt text.", "topic": "Sport", "tags": [], "choices": "{}"}
-    return {"pk": f"run#{run_id}", "sk": "prompt", "run_id": run_id, "digest": "d", "started": at, "execution": run_id} | said
+    said = {
+        "text": "A vivid prompt. " * 40,
+        "title": "A title",
+        "alt_text": "An alt text.",
+        "topic": "Sport",
+        "tags": [],
+        "choices": "{}",
+    }
+    return {
+        "pk": f"run#{run_id}",
+        "sk": "prompt",
+        "run_id": run_id,
+        "digest": "d",
+        "started": at,
+        "execution": run_id,
+    } | said

@@ -47,7 +47,12 @@ class Memory:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._thread.join()
 
@@ -58,8 +63,14 @@ class Memory:
 
     def _sample(self) -> None:
         while True:
-            functions = sum(_resident(pid) for pid in living(self._emulator) if pid != self._emulator)
-            own = {"emulator": _resident(self._emulator), "functions": functions, "stand_in": _resident(self._stand_in)}
+            functions = sum(
+                _resident(pid) for pid in living(self._emulator) if pid != self._emulator
+            )
+            own = {
+                "emulator": _resident(self._emulator),
+                "functions": functions,
+                "stand_in": _resident(self._stand_in),
+            }
             self.samples.append(Sample(at=time.time(), **own))
             if self._over.wait(EVERY_SECONDS):
                 return

@@ -39,12 +39,22 @@ from tests.support.local_stack import LocalStack, free_port, own_environment
 VERSION = "2.41.1"
 INSTALLED = ROOT / ".local" / "n8n"
 LOG = INSTALLED / "log"
-N8N, NPM = INSTALLED / "node_modules" / "n8n" / "bin" / "n8n", NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+N8N, NPM = (
+    INSTALLED / "node_modules" / "n8n" / "bin" / "n8n",
+    NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js",
+)
 WORKFLOW, WORKFLOW_ID = Path(__file__).parent / "n8n" / "workflow.json", "easelpeer"
 BUCKET = f"bucket.{WORKFLOW_ID}"
 # As in the workflow: of the sizes that n8n offers, the stand-in's PNG of this one is the nearest to 1.5 MB (1,442,037 bytes).
 SIZE: Final = "1536x1024"
-OFF = ("DIAGNOSTICS", "VERSION_NOTIFICATIONS", "TEMPLATES", "PERSONALIZATION", "DYNAMIC_BANNERS", "LICENSE_AUTO_RENEW")
+OFF = (
+    "DIAGNOSTICS",
+    "VERSION_NOTIFICATIONS",
+    "TEMPLATES",
+    "PERSONALIZATION",
+    "DYNAMIC_BANNERS",
+    "LICENSE_AUTO_RENEW",
+)
 START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
 
 
@@ -67,7 +77,13 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
     LOG.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        local = Local(folder=folder / "stack", port=free_port(), settings=(), environment=own_environment(), stand_in=("--paint-once",))
+        local = Local(
+            folder=folder / "stack",
+            port=free_port(),
+            settings=(),
+            environment=own_environment(),
+            stand_in=("--paint-once",),
+        )
         try:
             aws = LocalStack(stack.up(local))
             environment = _environment(folder / "n8n")
@@ -77,21 +93,31 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
             stack.down(local, keep=False)
 
 
-def _measured(environment: Mapping[str, str], aws: LocalStack, lanes: int, repetitions: int, runs: int) -> Measured:
+def _measured(
+    environment: Mapping[str, str], aws: LocalStack, lanes: int, repetitions: int, runs: int
+) -> Measured:
     url, rates = f"http://127.0.0.1:{environment['N8N_PORT']}/webhook/paint", []
     with _running([str(N8N), "start"], environment) as n8n, ThreadPoolExecutor(lanes) as pool:
         size = _checked(aws, _first_run(n8n, url))
         list(pool.map(_run, [url] * (runs // 2)))
         before = len(_stored(aws))
-        with Memory(emulator=n8n.pid, stand_in=0) as memory:  # it sums up a group of processes, n8n's here
+        with Memory(
+            emulator=n8n.pid, stand_in=0
+        ) as memory:  # it sums up a group of processes, n8n's here
             for _ in range(repetitions):
                 start = time.perf_counter()
                 list(pool.map(_run, [url] * runs))
                 rates.append(runs / (time.perf_counter() - start))
     stored = _stored(aws)
     if len(stored) - before != repetitions * runs or set(stored) != {size}:
-        raise SystemExit(f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all have {set(stored)} bytes")
-    return Measured(at_once=lanes, pictures_a_second=max(rates), resident=max(sample.total for sample in memory.samples))
+        raise SystemExit(
+            f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all have {set(stored)} bytes"
+        )
+    return Measured(
+        at_once=lanes,
+        pictures_a_second=max(rates),
+        resident=max(sample.total for sample in memory.samples),
+    )
 
 
 def _run(url: str) -> str:
@@ -116,7 +142,9 @@ def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
 def _checked(aws: LocalStack, key: str) -> int:
     """The size of a stored picture, which has to be the PNG that the stand-in gives everyone."""
     client = OpenAI(api_key="any", base_url=aws.outputs["openai_base_url"])
-    made = client.images.generate(model="gpt-image-2.6-flare", prompt="any", size=SIZE, quality="medium")
+    made = client.images.generate(
+        model="gpt-image-2.6-flare", prompt="any", size=SIZE, quality="medium"
+    )
     stored = aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     if not made.data or stored != b64decode(made.data[0].b64_json or ""):
         raise SystemExit(f"n8n stored {len(stored):,} bytes in {key} that are not the picture")
@@ -128,16 +156,36 @@ def _checked(aws: LocalStack, key: str) -> int:
 def _stored(aws: LocalStack) -> list[int]:
     """The sizes of the pictures in n8n's bucket."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    return [found["Size"] for page in pages for found in page["Contents"] if found["Key"].endswith(".png")]
+    return [
+        found["Size"]
+        for page in pages
+        for found in page["Contents"]
+        if found["Key"].endswith(".png")
+    ]
 
 
 def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
     """Give n8n its credentials and the workflow, and turn the workflow on."""
     keys = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
     credentials = [
-        {"id": "easelopenai", "name": "OpenAI", "type": "openAiApi", "data": {"apiKey": "any", "url": outputs["openai_base_url"]}},
-        {"id": "easelaws", "name": "AWS", "type": "aws", "data": keys | {"customEndpoints": True, "s3Endpoint": outputs["endpoint"]}},
-        {"id": "easels3", "name": "S3", "type": "s3", "data": keys | {"endpoint": outputs["endpoint"], "forcePathStyle": True}},
+        {
+            "id": "easelopenai",
+            "name": "OpenAI",
+            "type": "openAiApi",
+            "data": {"apiKey": "any", "url": outputs["openai_base_url"]},
+        },
+        {
+            "id": "easelaws",
+            "name": "AWS",
+            "type": "aws",
+            "data": keys | {"customEndpoints": True, "s3Endpoint": outputs["endpoint"]},
+        },
+        {
+            "id": "easels3",
+            "name": "S3",
+            "type": "s3",
+            "data": keys | {"endpoint": outputs["endpoint"], "forcePathStyle": True},
+        },
     ]
     given = Path(environment["HOME"]) / "credentials.json"
     given.write_text(json.dumps(credentials))
@@ -152,7 +200,11 @@ def _environment(home: Path) -> dict[str, str]:
     return {
         "PATH": f"{NODE.parent}{os.pathsep}{os.defpath}",
         **dict.fromkeys(("HOME", "TMPDIR", "N8N_USER_FOLDER"), str(home)),
-        **{"N8N_LISTEN_ADDRESS": "127.0.0.1", "N8N_PORT": str(free_port()), "N8N_RUNNERS_BROKER_PORT": str(free_port())},
+        **{
+            "N8N_LISTEN_ADDRESS": "127.0.0.1",
+            "N8N_PORT": str(free_port()),
+            "N8N_RUNNERS_BROKER_PORT": str(free_port()),
+        },
         **{f"N8N_{name}_ENABLED": "false" for name in OFF},
         "N8N_DISABLED_MODULES": "mcp-registry,community-packages",  # they ask for lists of what there is
     }
@@ -167,11 +219,18 @@ def install() -> None:
     if made.is_file() and made.read_text() == VERSION:
         return
     if not shutil.which("c++"):
-        raise SystemExit("n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++ make")
+        raise SystemExit(
+            "n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++ make"
+        )
     print(f"Installing n8n {VERSION}: minutes, once …", file=sys.stderr)
     INSTALLED.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, "npm_config_nodedir": str(NODE.parents[1]), "npm_config_build_from_source": "true"}
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "npm_config_nodedir": str(NODE.parents[1]),
+        "npm_config_build_from_source": "true",
+    }
     quiet = ["--prefix", str(INSTALLED), "--no-audit", "--no-fund"]
     _done([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
     _done([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
@@ -181,17 +240,26 @@ def install() -> None:
 def _done(script: Sequence[str], environment: Mapping[str, str]) -> None:
     with _running(script, environment) as process:
         if process.wait():
-            raise SystemExit(f"{' '.join(script[:2])} ended with status {process.returncode}; see {LOG}")
+            raise SystemExit(
+                f"{' '.join(script[:2])} ended with status {process.returncode}; see {LOG}"
+            )
 
 
 @contextmanager
-def _running(script: Sequence[str], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(
+    script: Sequence[str], environment: Mapping[str, str]
+) -> "Iterator[subprocess.Popen[bytes]]":
     """Node with a script, in a group of processes that ends with the block."""
     process: subprocess.Popen[bytes] | None = None
     try:
         with LOG.open("ab") as log, interruption.held():
             process = subprocess.Popen(  # noqa: S603 - our own arguments
-                [NODE, *script], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [NODE, *script],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         yield process
     finally:

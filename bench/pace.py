@@ -1,6 +1,6 @@
 """The pace of image calls in virtual time: many workers, one limit, and the code that ships: `python -m bench.pace`.
 
-Real are `Pace`, the calling and waiting of `OpenAIApi`, and the stand-in's limiter; DynamoDB is moto's. Only time is simulated: each worker
+Real are `RateLimit`, the calling and waiting of `Account`, and the stand-in's limiter; DynamoDB is moto's. Only time is simulated: each worker
 is a thread, one of them runs at a time, and the clock jumps to where the next one wakes. So are the seconds that calls, networks and
 DynamoDB take, and the Retry of the image step, which comes again after a refusal.
 """
@@ -24,13 +24,13 @@ from moto import mock_aws
 from rich.console import Console
 from rich.table import Table as Grid
 
-from easel.contract import naming
-from easel.openai_client import calls
-from easel.openai_client.calls import OpenAIApi
-from easel.ledger.rate_limit import Pace
 from easel.aws.table import Table
+from easel.contract import naming
 from easel.contract.errors import RateLimitedError
-from functions.image import STAGING_SECONDS, TURN_SECONDS
+from easel.ledger.purchase import SLOT_SECONDS, STAGING_SECONDS
+from easel.ledger.rate_limit import RateLimit
+from easel.openai_client import client as openai_client
+from easel.openai_client.client import Account
 from local.fake_openai.limits import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
@@ -114,7 +114,9 @@ class DynamoDB:
                 answer = getattr(self._client, name)(**parameters)
                 self._bytes = _size(answer.get("Attributes", {})) or self._bytes
             finally:
-                if name == "update_item":  # one that was refused costs as much: a unit for each KB of the item
+                if (
+                    name == "update_item"
+                ):  # one that was refused costs as much: a unit for each KB of the item
                     self.write_units += max(1, -(-self._bytes // 1024))
                 self._clock.sleep(seconds / 2)
             return answer
@@ -130,7 +132,7 @@ def _size(item: Any) -> int:
 
 
 @dataclass(kw_only=True)
-class Account:
+class Upstream:
     """OpenAI: a limit of images a minute, a way to it, and a while for each picture."""
 
     window: SlidingWindow
@@ -147,7 +149,9 @@ class Account:
         if wait:
             self.refused += 1
             headers = {"Retry-After": str(-int(-wait // 1))}
-            response = httpx2.Response(429, headers=headers, request=httpx2.Request("POST", "http://openai.invalid"))
+            response = httpx2.Response(
+                429, headers=headers, request=httpx2.Request("POST", "http://openai.invalid")
+            )
             raise openai.RateLimitError("slow down", response=response, body=None)
         self.accepted.append(self.clock.now)
         self.clock.sleep(self.rng.uniform(*self.painting))
@@ -209,17 +213,25 @@ def simulate(
     painting: tuple[float, float] = PAINTING,
     seed: int = 1,
 ) -> Outcome:
-    """Make so many pictures. `setting` is what Pace is told, `limit` what OpenAI keeps to; `client` has an empty table TABLE.
+    """Make so many pictures. `setting` is what RateLimit is told, `limit` what OpenAI keeps to; `client` has an empty table TABLE.
 
     Fewer workers whose pictures take less long meet the limit just so, and moto takes its time for each call that goes on.
     """
     rng = random.Random(seed)  # noqa: S311 - no secret
-    random.seed(seed)  # that of Pace
+    random.seed(seed)  # that of RateLimit
     clock = VirtualTime()
     dynamodb = DynamoDB(client, clock, rng)
-    pace = Pace(Table(dynamodb, name=TABLE, sleep=clock.sleep), per_minute=setting, at_once=at_once, clock=clock, sleep=clock.sleep)
-    account = Account(window=SlidingWindow(limit, 60, clock), painting=painting, clock=clock, rng=rng)
-    api = OpenAIApi(NoSecret(), base_url="http://openai.invalid")
+    rate_limit = RateLimit(
+        Table(dynamodb, name=TABLE, sleep=clock.sleep),
+        per_minute=setting,
+        at_once=at_once,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    upstream = Upstream(
+        window=SlidingWindow(limit, 60, clock), painting=painting, clock=clock, rng=rng
+    )
+    account = Account(NoSecret(), base_url="http://openai.invalid")
     numbers, counted, waits, comings = iter(range(items)), Counter[str](), [0.0], [0]
 
     def visit(number: int) -> None:
@@ -227,9 +239,16 @@ def simulate(
         end, doing = clock.now + FUNCTION_SECONDS, f"call {number}"
         arrived, has_turn = clock.now, False
         try:
-            with pace.turn(f"{naming.picture_id(f'bench-{number}', 1)}-1", until=end, patience=TURN_SECONDS):
+            with rate_limit.slot(
+                f"{naming.image_id(f'bench-{number}', 1)}-1", until=end, patience=SLOT_SECONDS
+            ):
                 has_turn, waits[0] = True, max(waits[0], clock.now - arrived)
-                api._called(lambda _: account.paint(), end=end - STAGING_SECONDS, doing=doing, slow_down=pace.slow_down)
+                account.call_within(
+                    lambda _: upstream.paint(),
+                    end=end - STAGING_SECONDS,
+                    doing=doing,
+                    slow_down=rate_limit.slow_down,
+                )
         except RateLimitedError:
             counted["came again" if has_turn else "no turn"] += 1
             raise
@@ -246,7 +265,7 @@ def simulate(
                     comings[0] = max(comings[0], coming + 1)
                     break
 
-    with patch.object(calls, "time", clock):
+    with patch.object(openai_client, "time", clock):
         clock.run(work, threads=workers)
     return Outcome(
         setting=setting,
@@ -254,8 +273,8 @@ def simulate(
         workers=workers,
         items=items,
         made=counted["made"],
-        accepted=account.accepted,
-        refused=account.refused,
+        accepted=upstream.accepted,
+        refused=upstream.refused,
         no_turn=counted["no turn"],
         came_again=counted["came again"],
         longest_wait=waits[0],
@@ -269,8 +288,15 @@ def main() -> None:
     """Print what comes of a setting that is right, and of one that is too high."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--workers", type=int, default=WORKERS, help="lines that go on at once, of all batches")
-    parser.add_argument("--at-once", type=int, default=WORKERS, help="calls at once that Pace allows: max_parallel_images")
+    parser.add_argument(
+        "--workers", type=int, default=WORKERS, help="lines that go on at once, of all batches"
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=WORKERS,
+        help="calls at once that RateLimit allows: max_parallel_images",
+    )
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     outcomes = []
@@ -278,9 +304,19 @@ def main() -> None:
         started = time.perf_counter()
         with aws() as client:
             outcomes.append(
-                simulate(client, items=given.items, workers=given.workers, at_once=given.at_once, setting=setting, seed=given.seed)
+                simulate(
+                    client,
+                    items=given.items,
+                    workers=given.workers,
+                    at_once=given.at_once,
+                    setting=setting,
+                    seed=given.seed,
+                )
             )
-        print(f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in {time.perf_counter() - started:.0f} s", flush=True)
+        print(
+            f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
     _print(outcomes)
 
 
@@ -297,8 +333,13 @@ class _Aws:
         client: Any = boto3.client("dynamodb", region_name=REGION, **naming)  # type: ignore[call-overload]
         client.create_table(
             TableName=TABLE,
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
         return client

@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local import stack
-from local.stack import Local
 from cli import runs
 from cli.target import local as local_target
+from local import stack
+from local.stack import Local
 from tests.support.browser import BROWSERS
 from tests.support.local_stack import free_port, own_environment
 
@@ -28,17 +28,42 @@ def main() -> None:
         sys.exit(f"no browser on the PATH: {', '.join(BROWSERS)}")
     modules = Path(sys.prefix) / "lighthouse"
     npm, node = (str(Path(sys.prefix) / "bin" / name) for name in ("npm", "node"))
-    subprocess.run([npm, "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(modules), LIGHTHOUSE], check=True)  # noqa: S603
+    subprocess.run(
+        [
+            npm,
+            "install",
+            "--silent",
+            "--no-fund",
+            "--no-audit",
+            "--prefix",
+            str(modules),
+            LIGHTHOUSE,
+        ],
+        check=True,
+    )  # noqa: S603
     with tempfile.TemporaryDirectory() as folder:
-        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        local = Local(
+            folder=Path(folder) / "local",
+            port=free_port(),
+            settings=(),
+            environment=own_environment(),
+        )
         outputs = stack.up(local)
         try:
             target = local_target(local.outputs_file)
             for _ in runs.follow(target, [runs.start(target, {"count": PICTURES}, label="bench")]):
                 pass
             script = str(Path(__file__).parent / "page_scores.mjs")
-            given = [str(modules / "node_modules"), browser, outputs["api_url"], outputs["user"], outputs["password"]]
-            done = subprocess.run([node, script, *given], check=False, capture_output=True, text=True)  # noqa: S603
+            given = [
+                str(modules / "node_modules"),
+                browser,
+                outputs["api_url"],
+                outputs["user"],
+                outputs["password"],
+            ]
+            done = subprocess.run(
+                [node, script, *given], check=False, capture_output=True, text=True
+            )  # noqa: S603
         finally:
             stack.down(local, keep=False)
     if done.returncode:

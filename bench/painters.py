@@ -16,19 +16,21 @@ USUAL = 1_500_000  # bytes of a picture
 
 def easel() -> Paint:
     """What ships, with all clients that the image step makes: its own adapters, as the step puts them together."""
-    from easel.ledger import purchase
-    from easel.aws import bucket
-    from easel.openai_client import calls
-    from functions import image  # noqa: F401 - on Lambda, the import makes the clients
+    from easel.ledger.paid_image import to_metadata
+    from functions.image import SERVICES  # on Lambda, the import makes the clients
 
-    api, store = calls.api(), bucket.staging_store()
+    model, bucket = SERVICES.image_model, SERVICES.staging
 
     def paint(size: int) -> None:
-        answer = api.image(timeout=60, slow_down=lambda _: None, model=MODEL, prompt=str(size), size="1024x1024", quality="medium")
-        arrived, usage = purchase.decode(answer.base64), answer.usage
-        del answer
-        metadata = purchase.to_metadata(arrived, usage)
-        store.put(f"staging/{size}", arrived.data, content_type="application/octet-stream", metadata=metadata, sha256=arrived.sha256)
+        call = {"model": MODEL, "prompt": str(size), "size": "1024x1024", "quality": "medium"}
+        paid = model.paint(call, timeout=60, slow_down=lambda _: None)
+        bucket.put(
+            f"staging/{size}",
+            paid.data,
+            content_type="application/octet-stream",
+            metadata=to_metadata(paid),
+            sha256=paid.sha256,
+        )
 
     return paint
 
@@ -49,9 +51,16 @@ def bare() -> Paint:
     client, s3 = OpenAI(api_key="any"), boto3.client("s3")
 
     def paint(size: int) -> None:
-        made = client.images.generate(model=MODEL, prompt=str(size), size="1024x1024", quality="medium")
+        made = client.images.generate(
+            model=MODEL, prompt=str(size), size="1024x1024", quality="medium"
+        )
         assert made.data  # noqa: S101 - for the type checker
-        s3.put_object(Bucket=BUCKET, Key=f"bare/{size}", Body=base64.b64decode(made.data[0].b64_json or ""), ContentType="image/png")
+        s3.put_object(
+            Bucket=BUCKET,
+            Key=f"bare/{size}",
+            Body=base64.b64decode(made.data[0].b64_json or ""),
+            ContentType="image/png",
+        )
 
     return paint
 
@@ -60,14 +69,20 @@ def naive() -> Paint:
     """A Lambda handler as the libraries' own pages show it: tracer, parser, a resource of boto3."""
     import base64
 
-    os.environ["POWERTOOLS_TRACE_DISABLED"] = "true"  # there is no daemon here; what the tracer costs to load stays
+    os.environ["POWERTOOLS_TRACE_DISABLED"] = (
+        "true"  # there is no daemon here; what the tracer costs to load stays
+    )
     import boto3
     from aws_lambda_powertools import Tracer
     from aws_lambda_powertools.utilities.parser import event_parser
     from openai import OpenAI
     from pydantic import BaseModel
 
-    tracer, client, bucket = Tracer(service="naive"), OpenAI(api_key="any"), boto3.resource("s3").Bucket(BUCKET)
+    tracer, client, bucket = (
+        Tracer(service="naive"),
+        OpenAI(api_key="any"),
+        boto3.resource("s3").Bucket(BUCKET),
+    )
 
     class Picture(BaseModel):
         size: int
@@ -75,7 +90,9 @@ def naive() -> Paint:
     @tracer.capture_lambda_handler
     @event_parser(model=Picture)
     def handler(event: Picture, _context: object) -> dict[str, int]:
-        made = client.images.generate(model=MODEL, prompt=str(event.size), size="1024x1024", quality="medium")
+        made = client.images.generate(
+            model=MODEL, prompt=str(event.size), size="1024x1024", quality="medium"
+        )
         assert made.data  # noqa: S101 - for the type checker
         data = base64.b64decode(made.data[0].b64_json or "")
         bucket.put_object(Key=f"naive/{event.size}", Body=data, ContentType="image/png")
@@ -100,17 +117,31 @@ def floor() -> Paint:
 
     url = os.environ["AWS_ENDPOINT_URL"]
     where, trust = urlsplit(url), ssl.create_default_context()
-    api, s3 = (http.client.HTTPSConnection(where.hostname or "", where.port, context=trust) for _ in range(2))
+    api, s3 = (
+        http.client.HTTPSConnection(where.hostname or "", where.port, context=trust)
+        for _ in range(2)
+    )
     signer = S3SigV4Auth(Credentials("test", "test"), "s3", "eu-west-1")
 
     def paint(size: int) -> None:
         ask = json.dumps({"model": MODEL, "prompt": str(size)})
-        api.request("POST", "/v1/images/generations", ask, {"Content-Type": "application/json", "Authorization": "Bearer any"})
+        api.request(
+            "POST",
+            "/v1/images/generations",
+            ask,
+            {"Content-Type": "application/json", "Authorization": "Bearer any"},
+        )
         content = api.getresponse().read()
         start = content.index(b'"b64_json": "') + 13
-        data = pybase64.b64decode(memoryview(content)[start : content.index(b'"', start)], validate=True)
+        data = pybase64.b64decode(
+            memoryview(content)[start : content.index(b'"', start)], validate=True
+        )
         del content
-        put = AWSRequest("PUT", f"{url}/{BUCKET}/floor/{size}", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+        put = AWSRequest(
+            "PUT",
+            f"{url}/{BUCKET}/floor/{size}",
+            headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"},
+        )
         signer.add_auth(put)
         s3.request("PUT", f"/{BUCKET}/floor/{size}", data, dict(put.headers.items()))
         answer = s3.getresponse()
@@ -120,13 +151,21 @@ def floor() -> Paint:
     return paint
 
 
-PAINTERS = {"Easel": easel, "Easel, size untold": easel_untold, "bare script": bare, "naive handler": naive, "floor": floor}
+PAINTERS = {
+    "Easel": easel,
+    "Easel, size untold": easel_untold,
+    "bare script": bare,
+    "naive handler": naive,
+    "floor": floor,
+}
 
 
 def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) -> dict[str, float]:
     """What one has taken, measured in a process of its own: `cpu_seconds` a picture, `peak_bytes` above what it had, `resident_bytes`."""
     command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
-    done = subprocess.run(command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
+    done = subprocess.run(
+        command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
+    )  # noqa: S603 - ourselves
     return dict(json.loads(done.stdout))
 
 

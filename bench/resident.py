@@ -1,6 +1,6 @@
 """What each function has resident at its most, usually and with the largest that it takes: `python -m bench.resident`.
 
-From this come the sizes in infra/stack.py; docs/decisions/0023-sizes.md says how. A function's process here is this Python's, on x86-64
+From this come the sizes in infra/functions/catalogue.py; docs/decisions/0023-sizes.md says how. A function's process here is this Python's, on x86-64
 or whatever this machine is: Lambda's own runtime adds some 30 MB.
 """
 
@@ -25,12 +25,14 @@ from tests.support.local_stack import LocalStack, free_port, own_environment
 
 USUAL: dict[str, Any] = {"folder_name": "resident", "size": "1536x1024", "count": 4}
 LINES = 50_000
-LARGEST_BYTES, LARGEST_EDGE = 64 * 1024 * 1024, 7071  # what the upload step takes: bytes, and pixels of a side of a square
+LARGEST_BYTES, LARGEST_EDGE = (
+    64 * 1024 * 1024,
+    7071,
+)  # what the upload step takes: bytes, and pixels of a side of a square
 MB = 1_000_000
 VERIFY = """
 import hashlib, pathlib, sys
-import functions.upload.handler
-from functions.upload.verification import verify
+from functions.upload import verify
 data = pathlib.Path(sys.argv[1]).read_bytes()
 verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here")
 status = pathlib.Path("/proc/self/status").read_text().splitlines()
@@ -42,21 +44,38 @@ def main() -> None:
     """Measure and print, in MB."""
     with tempfile.TemporaryDirectory() as folder:
         usual = _on_a_stack(Path(folder))
-        largest = {"image, 64 MiB": _largest_image(), "upload, 50 million pixels in 64 MiB": _largest_upload(Path(folder))}
-    print_rows("Resident at the most, MB", {name: f"{size / MB:.0f}" for name, size in (usual | largest).items()})
+        largest = {
+            "image, 64 MiB": _largest_image(),
+            "upload, 50 million pixels in 64 MiB": _largest_upload(Path(folder)),
+        }
+    print_rows(
+        "Resident at the most, MB",
+        {name: f"{size / MB:.0f}" for name, size in (usual | largest).items()},
+    )
 
 
 def _on_a_stack(folder: Path) -> dict[str, int]:
     """Runs of usual pictures; a check of many lines; an emptied folder."""
     settings = (f"max_batch_lines={LINES}", "monthly_budget_usd=100000")
-    local = Local(folder=folder / "local", port=free_port(), settings=settings, environment=own_environment(), stand_in=("--paint-once",))
+    local = Local(
+        folder=folder / "local",
+        port=free_port(),
+        settings=settings,
+        environment=own_environment(),
+        stand_in=("--paint-once",),
+    )
     aws = LocalStack(stack.up(local))
     try:
         for _ in range(5):
             aws.run(USUAL)
         BenchBatch(aws=aws, items=LINES, chat=False).upload()
-        call = {"stateMachineArn": aws.outputs["batch_state_machine_arn"], "input": json.dumps({"manifest": MANIFEST, "dry_run": True})}
-        assert aws.ended(aws.states.start_execution(**call)["executionArn"])["status"] == "SUCCEEDED"  # noqa: S101 - nothing was measured
+        call = {
+            "stateMachineArn": aws.outputs["batch_state_machine_arn"],
+            "input": json.dumps({"manifest": MANIFEST, "dry_run": True}),
+        }
+        assert (
+            aws.ended(aws.states.start_execution(**call)["executionArn"])["status"] == "SUCCEEDED"
+        )  # noqa: S101 - nothing was measured
         for number in range(3000):
             aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")
         aws.run({"action": "delete_folder", "folder_name": "resident", "confirm": True})
@@ -68,7 +87,10 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
 def _of_functions(emulator: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for pid in set(living(emulator)) - {emulator}:
-        variables = dict(pair.partition("=")[::2] for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+        variables = dict(
+            pair.partition("=")[::2]
+            for pair in Path(f"/proc/{pid}/environ").read_text().split("\0")
+        )
         name = variables.get("AWS_LAMBDA_FUNCTION_NAME", "?")
         found[name] = max(found.get(name, 0), painters.status("VmHWM", pid))
     return dict(sorted(found.items()))
@@ -76,14 +98,18 @@ def _of_functions(emulator: int) -> dict[str, int]:
 
 def _largest_image() -> int:
     with sink.running() as where:
-        took = painters.once("Easel", size=LARGEST_BYTES, count=1, environment=os.environ | ENVIRONMENT | where)
+        took = painters.once(
+            "Easel", size=LARGEST_BYTES, count=1, environment=os.environ | ENVIRONMENT | where
+        )
     return int(took["resident_bytes"])
 
 
 def _largest_upload(folder: Path) -> int:
     from PIL import Image
 
-    noise = Image.frombytes("RGBA", (LARGEST_EDGE, 2200), random.Random(1).randbytes(LARGEST_EDGE * 2200 * 4))  # noqa: S311 - no secret
+    noise = Image.frombytes(
+        "RGBA", (LARGEST_EDGE, 2200), random.Random(1).randbytes(LARGEST_EDGE * 2200 * 4)
+    )  # noqa: S311 - no secret
     picture, out = Image.new("RGBA", (LARGEST_EDGE, LARGEST_EDGE)), io.BytesIO()
     picture.paste(noise)
     picture.save(out, "PNG")

@@ -21,16 +21,19 @@ from uuid import uuid4
 from openai import OpenAI
 
 from bench.memory import Memory, cpu_seconds
-from local import stack
-from local.stack import Local
 from cli import target
 from cli.target import Target
+from local import stack
+from local.stack import Local
 from tests.support.local_stack import free_port, own_environment
 
 SIZE = "1536x1024"  # in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
 ALONE, POLL_SECONDS = 40, 0.005
 AT_ONCE = (1, 4, 16)
-ROUNDS, PICTURES = 3, 48  # so many times so many pictures; the best rate counts, since what disturbs only adds
+ROUNDS, PICTURES = (
+    3,
+    48,
+)  # so many times so many pictures; the best rate counts, since what disturbs only adds
 LOOK_SECONDS = 0.05  # looking costs some 4 ms
 
 
@@ -83,11 +86,22 @@ def measure() -> Runs:
 def _stack() -> Iterator["_Bench"]:
     """A stack from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        local = Local(folder=Path(folder), port=free_port(), settings=(), environment=own_environment(), stand_in=("--paint-once",))
+        local = Local(
+            folder=Path(folder),
+            port=free_port(),
+            settings=(),
+            environment=own_environment(),
+            stand_in=("--paint-once",),
+        )
         base_url = stack.up(local)["openai_base_url"]
         try:
             started = json.loads(local.processes_file.read_text())
-            yield _Bench(target.local(local.outputs_file), base_url, emulator=started["emulator"], stand_in=started["stand_in"])
+            yield _Bench(
+                target.local(local.outputs_file),
+                base_url,
+                emulator=started["emulator"],
+                stand_in=started["stand_in"],
+            )
         finally:
             stack.down(local, keep=False)
 
@@ -96,7 +110,11 @@ class _Bench:
     """A running stack and its two processes."""
 
     def __init__(self, deployed: Target, base_url: str, **processes: int) -> None:
-        self._machine, self._states, self._processes = deployed.state_machine_arn, deployed.client("stepfunctions"), processes
+        self._machine, self._states, self._processes = (
+            deployed.state_machine_arn,
+            deployed.client("stepfunctions"),
+            processes,
+        )
         self._bare = _bare_script(deployed, base_url)
 
     def alone(self) -> tuple[float, float]:
@@ -111,7 +129,9 @@ class _Bench:
         """So many runs at once."""
         self._runs_at_once(at_once, 4 * at_once)  # warm
         with ThreadPoolExecutor(at_once) as pool:
-            bare = min(_each(lambda: list(pool.map(lambda _: self._bare(), range(PICTURES))), ROUNDS))
+            bare = min(
+                _each(lambda: list(pool.map(lambda _: self._bare(), range(PICTURES))), ROUNDS)
+            )
         before = cpu_seconds(**self._processes)
         with Memory(**self._processes) as memory:
             seconds = min(_each(partial(self._runs_at_once, at_once, PICTURES), ROUNDS))
@@ -121,14 +141,20 @@ class _Bench:
             pictures=ROUNDS * PICTURES,
             pictures_per_second=PICTURES / seconds,
             bare_pictures_per_second=PICTURES / bare,
-            cpu_seconds_per_picture={part: (after[part] - before[part]) / ROUNDS / PICTURES for part in after},
+            cpu_seconds_per_picture={
+                part: (after[part] - before[part]) / ROUNDS / PICTURES for part in after
+            },
             peak_bytes=memory.peak.total,
             peak_parts=memory.peak.parts(),
         )
 
     def _start(self, count: int = 1) -> str:
         request = json.dumps({"folder_name": "bench", "size": SIZE, "count": count})
-        return str(self._states.start_execution(stateMachineArn=self._machine, input=request)["executionArn"])
+        return str(
+            self._states.start_execution(stateMachineArn=self._machine, input=request)[
+                "executionArn"
+            ]
+        )
 
     def run(self, count: int = 1) -> dict[str, Any]:
         """One run of so many pictures, once it has ended."""
@@ -151,14 +177,20 @@ class _Bench:
             raise SystemExit("a run of the benchmark failed")
 
     def _count(self, status: str) -> int:
-        return len(self._states.list_executions(stateMachineArn=self._machine, statusFilter=status, maxResults=100)["executions"])
+        return len(
+            self._states.list_executions(
+                stateMachineArn=self._machine, statusFilter=status, maxResults=100
+            )["executions"]
+        )
 
     def counted(self, count: int) -> tuple[int, int]:
         """State transitions and invocations of a run of so many pictures."""
         arn = self.run(count)["executionArn"]
         pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"]]
-        return sum("stateEnteredEventDetails" in event for event in events), sum(event["type"] == "TaskScheduled" for event in events)
+        return sum("stateEnteredEventDetails" in event for event in events), sum(
+            event["type"] == "TaskScheduled" for event in events
+        )
 
 
 def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
@@ -166,9 +198,17 @@ def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
     openai, s3 = OpenAI(api_key="any", base_url=base_url), deployed.client("s3")
 
     def script() -> None:
-        said = openai.chat.completions.create(model="gpt-6-luna", messages=[{"role": "user", "content": "Write an image prompt"}])
+        said = openai.chat.completions.create(
+            model="gpt-6-luna", messages=[{"role": "user", "content": "Write an image prompt"}]
+        )
         prompt = said.choices[0].message.content or ""
-        made = openai.images.generate(model="gpt-image-2.6-flare", prompt=prompt, size=SIZE, quality="medium", output_format="png")
+        made = openai.images.generate(
+            model="gpt-image-2.6-flare",
+            prompt=prompt,
+            size=SIZE,
+            quality="medium",
+            output_format="png",
+        )
         picture = base64.b64decode(made.data[0].b64_json or "") if made.data else b""
         s3.put_object(Bucket=deployed.bucket, Key=f"bare/{uuid4().hex}.png", Body=picture)
 

@@ -30,14 +30,22 @@ from starlette.routing import Route
 
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
-    """Start it, give the environment in which clients find and trust it, and end it."""
+    """StartRun it, give the environment in which clients find and trust it, and end it."""
     with TemporaryDirectory() as folder:
-        authority, trusted, own = trustme.CA(), Path(folder) / "authority.pem", Path(folder) / "own.pem"
+        authority, trusted, own = (
+            trustme.CA(),
+            Path(folder) / "authority.pem",
+            Path(folder) / "own.pem",
+        )
         authority.cert_pem.write_to_path(str(trusted))
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
         command = [sys.executable, "-m", "bench.sink", str(own)]
         # At its end it complains of connections that clients have just left.
-        quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        quiet: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.DEVNULL,
+            "text": True,
+        }
         with subprocess.Popen(command, **quiet) as server:  # noqa: S603 - ourselves
             try:
                 port = server.stdout.readline().strip() if server.stdout else ""
@@ -51,7 +59,13 @@ def running() -> Iterator[dict[str, str]]:
 @cache
 def _answer(size: int) -> bytes:
     picture = base64.b64encode(os.urandom(size)).decode()
-    return json.dumps({"created": 1, "data": [{"b64_json": picture}], "usage": {"input_tokens": 10, "output_tokens": 400}}).encode()
+    return json.dumps(
+        {
+            "created": 1,
+            "data": [{"b64_json": picture}],
+            "usage": {"input_tokens": 10, "output_tokens": 400},
+        }
+    ).encode()
 
 
 async def _paint(request: Request) -> Response:
@@ -80,7 +94,11 @@ async def _put(request: Request) -> Response:
 async def _serve(certificate: str) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     config, ended = Config(), asyncio.Event()
-    config.bind, config.certfile, config.keyfile = [f"fd://{listening.fileno()}"], certificate, certificate
+    config.bind, config.certfile, config.keyfile = (
+        [f"fd://{listening.fileno()}"],
+        certificate,
+        certificate,
+    )
     config.loglevel = "CRITICAL"
     config.alpn_protocols = ["http/1.1"]
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

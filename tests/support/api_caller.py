@@ -44,10 +44,23 @@ class Caller:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        where = self.aws.outputs["api_url"] + path.removeprefix("/") + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        sent = ({"Content-Type": "application/json"} if data is not None else {}) | dict(headers or {})
-        return fetch(where, method=method, data=data, headers=sent | ({"Authorization": f"Bearer {self.token}"} if self.token else {}))
+        where = (
+            self.aws.outputs["api_url"]
+            + path.removeprefix("/")
+            + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        )
+        data = (
+            body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        )
+        sent = ({"Content-Type": "application/json"} if data is not None else {}) | dict(
+            headers or {}
+        )
+        return fetch(
+            where,
+            method=method,
+            data=data,
+            headers=sent | ({"Authorization": f"Bearer {self.token}"} if self.token else {}),
+        )
 
     def run(self, body: Any, *, key: str) -> Answer:
         return self("POST", "/runs", body, headers={"Idempotency-Key": key})
@@ -64,7 +77,13 @@ class Caller:
         return seen
 
 
-def fetch(url: str, *, method: str = "GET", data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """One request over the wire."""
     request = urllib.request.Request(url, method=method, data=data, headers=dict(headers or {}))
     try:
@@ -72,7 +91,11 @@ def fetch(url: str, *, method: str = "GET", data: bytes | None = None, headers: 
     except urllib.error.HTTPError as error:
         answer = error
     with answer:
-        return Answer(status=answer.status, headers={k.lower(): v for k, v in answer.headers.items()}, body=answer.read())
+        return Answer(
+            status=answer.status,
+            headers={k.lower(): v for k, v in answer.headers.items()},
+            body=answer.read(),
+        )
 
 
 def target(aws: LocalStack) -> Target:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.support.local_stack import LocalStack
 
@@ -25,7 +32,9 @@ def chromium() -> Iterator[Browser]:
     assert found, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
     with sync_playwright() as playwright:
         # As root, Chromium has no sandbox.
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         try:
             yield browser
         finally:
@@ -59,11 +68,19 @@ class Visit:
     def violations(self) -> list[str]:
         """What axe finds on the page as it stands."""
         found: list[dict[str, Any]] = Axe().run(self.page, options=RULES).response["violations"]
-        return [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in found for node in one["nodes"]]
+        return [
+            f"{one['id']}: {node['target']} {node['html'][:160]}"
+            for one in found
+            for node in one["nodes"]
+        ]
 
     def fits(self) -> bool:
         """Whether nothing has to be scrolled sideways."""
-        return bool(self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+        return bool(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            )
+        )
 
 
 @contextmanager
@@ -76,7 +93,9 @@ def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
 
     def note(message: ConsoleMessage) -> None:
         # The sign-in's own page and answers are not the page's.
-        if message.type in ("error", "warning") and message.location["url"].startswith(aws.outputs["api_url"]):
+        if message.type in ("error", "warning") and message.location["url"].startswith(
+            aws.outputs["api_url"]
+        ):
             visiting.wrong.append(f"{message.text} {message.location['url']}")
 
     page.on("console", note)

@@ -21,7 +21,9 @@ class LocalStack:
     def __init__(self, outputs: dict[str, Any]) -> None:
         self.outputs = outputs
         self.bucket, self.machine = outputs["bucket"], outputs["state_machine_arn"]
-        self.s3, self.states, self.dynamodb = (self.client(name) for name in ("s3", "stepfunctions", "dynamodb"))
+        self.s3, self.states, self.dynamodb = (
+            self.client(name) for name in ("s3", "stepfunctions", "dynamodb")
+        )
 
     def client(self, service: str) -> Any:
         where = {"endpoint_url": self.outputs["endpoint"], "region_name": self.outputs["region"]}
@@ -29,7 +31,11 @@ class LocalStack:
         return boto3.client(service, **where, **keys, config=Config(max_pool_connections=64))  # type: ignore[call-overload]
 
     def start(self, request: Any, *, name: str | None = None) -> str:
-        call = {"stateMachineArn": self.machine, "name": name or uuid4().hex, "input": json.dumps(request)}
+        call = {
+            "stateMachineArn": self.machine,
+            "name": name or uuid4().hex,
+            "input": json.dumps(request),
+        }
         return str(self.states.start_execution(**call)["executionArn"])
 
     def ended(self, arn: str) -> dict[str, Any]:
@@ -38,7 +44,9 @@ class LocalStack:
         while (found := self.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{arn} is still running"
             time.sleep(0.05)
-        return dict(found) | {"report": json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None}
+        return dict(found) | {
+            "report": json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
+        }
 
     def until(self, happens: Callable[[], bool]) -> None:
         """Wait for a condition."""
@@ -56,7 +64,11 @@ class LocalStack:
 
     def entered(self, arn: str) -> list[str]:
         """The states that were entered, which is what Step Functions bills."""
-        return [event["stateEnteredEventDetails"]["name"] for event in self.history(arn) if "stateEnteredEventDetails" in event]
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.history(arn)
+            if "stateEnteredEventDetails" in event
+        ]
 
     def keys(self, prefix: str) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -64,14 +76,25 @@ class LocalStack:
 
     def versioned_keys(self, prefix: str) -> list[str]:
         """The keys under a prefix that have a version or a delete marker."""
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
-        return [found["Key"] for page in pages for kind in ("Versions", "DeleteMarkers") for found in page.get(kind, [])]
+        pages = self.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        )
+        return [
+            found["Key"]
+            for page in pages
+            for kind in ("Versions", "DeleteMarkers")
+            for found in page.get(kind, [])
+        ]
 
     def log_lines(self) -> list[str]:
         """What all functions have logged so far."""
         logs = self.client("logs")
         groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-        return [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+        return [
+            event["message"]
+            for group in groups
+            for event in logs.filter_log_events(logGroupName=group)["events"]
+        ]
 
     def charged(self) -> dict[str, Any]:
         return dict(self._openai("GET", "/_charged"))
@@ -87,14 +110,20 @@ class LocalStack:
 
     def _openai(self, method: str, path: str, body: Any = None) -> Any:
         url = self.outputs["openai_base_url"].removesuffix("/v1") + path
-        request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
+        request = urllib.request.Request(
+            url, method=method, data=None if body is None else json.dumps(body).encode()
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
 
 
 def own_environment() -> dict[str, str]:
     """This process's environment without what would lead to a real OpenAI or a real AWS."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AWS_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "AWS_"))
+    }
 
 
 def free_port() -> int:

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from easel.openai_client.credentials import ApiKey
 from easel.contract.errors import ConfigError
+from easel.openai_client.credentials import ApiKey
 
 
 @pytest.fixture
@@ -18,7 +18,9 @@ def test_strips_the_line_end_that_people_paste(secrets: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, " ", '{"key": "sk-abc"}', '"sk-abc"', "sk abc", "sk-äbc"])
-def test_a_secret_that_holds_no_key_is_named_with_how_to_set_it_and_never_shown(secrets: Any, value: str | None) -> None:
+def test_a_secret_that_holds_no_key_is_named_with_how_to_set_it_and_never_shown(
+    secrets: Any, value: str | None
+) -> None:
     if value is not None:
         secrets.put_secret_value(SecretId="the-secret", SecretString=value)
     with pytest.raises(ConfigError, match=r"the-secret.*make secret") as caught:

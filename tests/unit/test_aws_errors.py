@@ -3,24 +3,38 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from easel.aws import client
-from easel.ledger.budget import Budget
-from easel.aws.bucket import ObjectStore
-from easel.ledger.records import Records
-from easel.aws.table import CONFLICT_TRIES, Table
+from easel.aws.bucket import Bucket
+from easel.aws.table import MAX_TRIES as TABLE_TRIES
+from easel.aws.table import Table
 from easel.contract.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
-from tests.unit.conftest import reserve
+from easel.ledger.budget import Budget
+from easel.ledger.ledger import Ledger
+from tests.support.services import reserve
 
 BOTOCORE = sorted(
-    {kind for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass) if issubclass(kind, BotoCoreError)},
+    {
+        kind
+        for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass)
+        if issubclass(kind, BotoCoreError)
+    },
     key=lambda kind: kind.__name__,
 )
 
 
 def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    answer: Any = {
+        "Error": {"Code": code, "Message": "m"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     return ClientError(answer | more, "Op")
 
 
@@ -46,7 +60,9 @@ def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
         ("ValidationException", 400, ConfigError), ("Whatever", 502, StorageBusyError), ("", 0, ConfigError),
     ],
 )  # fmt: skip
-def test_a_code_decides_whether_it_passes(code: str, status: int, expected: type[EaselError]) -> None:
+def test_a_code_decides_whether_it_passes(
+    code: str, status: int, expected: type[EaselError]
+) -> None:
     error = client.translate(client_error(code, status), "writing 'f/a.png'")
     assert type(error) is expected
     assert "writing 'f/a.png'" in str(error)
@@ -55,13 +71,18 @@ def test_a_code_decides_whether_it_passes(code: str, status: int, expected: type
 class Conflicting:
     """A DynamoDB where other writers get in the way a number of times, in one of the two ways in which AWS says so."""
 
-    def __init__(self, client: Any, conflicts: int, code: str = "TransactionCanceledException") -> None:
+    def __init__(
+        self, client: Any, conflicts: int, code: str = "TransactionCanceledException"
+    ) -> None:
         self._client, self.left, self._code = client, conflicts, code
 
     def transact_write_items(self, **call: Any) -> Any:
         if self.left:
             self.left -= 1
-            reasons = [{"Code": "TransactionConflict"}, *[{"Code": "None"}] * (len(call["TransactItems"]) - 1)]
+            reasons = [
+                {"Code": "TransactionConflict"},
+                *[{"Code": "None"}] * (len(call["TransactItems"]) - 1),
+            ]
             raise client_error(self._code, CancellationReasons=reasons)
         return self._client.transact_write_items(**call)
 
@@ -72,8 +93,10 @@ class Conflicting:
 @pytest.mark.parametrize("code", ["TransactionCanceledException", "TransactionConflictException"])
 def test_a_conflict_with_other_writers_is_outlasted(table: Table, code: str) -> None:
     waits: list[float] = []
-    busy = Table(Conflicting(table._client, CONFLICT_TRIES - 1, code), name="records", sleep=waits.append)
-    reserve(Records(busy, Budget(busy, setting=100)), 10, month="2026-11")
+    busy = Table(
+        Conflicting(table._client, TABLE_TRIES - 1, code), name="records", sleep=waits.append
+    )
+    reserve(Ledger(busy, Budget(busy, setting=100)), 10, month="2026-11")
     assert Budget(table, setting=100).read("2026-11").committed == 10
     assert all(0.02 <= wait <= 0.501 for wait in waits)
 
@@ -86,12 +109,20 @@ def test_a_conflict_that_does_not_end_is_left_to_the_state_machine(table: Table)
 
 def test_a_condition_that_fails_beside_a_conflict_is_an_answer(table: Table) -> None:
     table.write(table.put_if_absent({"pk": "a", "sk": "b"}))
-    assert table.write(table.put_if_absent({"pk": "a", "sk": "b"}), table.put_if_absent({"pk": "c", "sk": "d"})) == [False, True]
+    assert table.write(
+        table.put_if_absent({"pk": "a", "sk": "b"}), table.put_if_absent({"pk": "c", "sk": "d"})
+    ) == [False, True]
     assert table.get("c", "d") is None
 
 
-def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_DEFAULT_REGION", "eu-west-1")):
+def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_SECRET_ACCESS_KEY", "b"),
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+    ):
         monkeypatch.setenv(name, value)
     sent: list[Any] = []
 
@@ -102,10 +133,15 @@ def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(monkeypat
         sent.append(request)
         raise Sent
 
-    client = client.client("s3", tries=1)
-    client.meta.events.register("before-send.s3", see)
+    s3 = client.client("s3", tries=1)
+    s3.meta.events.register("before-send.s3", see)
     with pytest.raises(Sent):
-        ObjectStore(client, bucket="bucket", owner="1" * 12).put("key", b"bytes", content_type="image/png", sha256="00" * 32)
-    headers = {name.lower(): value.decode() if isinstance(value, bytes) else value for name, value in sent[0].headers.items()}
+        Bucket(s3, name="bucket", owner="1" * 12).put(
+            "key", b"bytes", content_type="image/png", sha256="00" * 32
+        )
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else value
+        for name, value in sent[0].headers.items()
+    }
     assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
     assert "x-amz-checksum-sha256" in headers["authorization"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions import bucket_check as bucket_check
 from easel.contract.errors import ConfigError
-from tests.unit.conftest import BUCKET, REGION
+from functions import bucket_check
+from tests.support.services import BUCKET, REGION
 
 OWNER = "123456789012"
 
@@ -42,20 +42,26 @@ def event(url: str, kind: str = "Create", bucket: str = BUCKET) -> dict[str, Any
     return {"RequestType": kind, "ResponseURL": url, "ResourceProperties": properties} | ids
 
 
-def test_a_versioned_bucket_of_ours_is_taken(s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]) -> None:
+def test_a_versioned_bucket_of_ours_is_taken(
+    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
     url, arrived = cloudformation
     bucket_check.handler(event(url), None)
     assert (arrived[0]["Status"], arrived[0]["StackId"]) == ("SUCCESS", "s")
 
 
-def test_a_bucket_that_is_not_there_fails_the_deployment_with_the_reason(s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]) -> None:
+def test_a_bucket_that_is_not_there_fails_the_deployment_with_the_reason(
+    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
     url, arrived = cloudformation
     bucket_check.handler(event(url, bucket="none"), None)
     assert arrived[0]["Status"] == "FAILED"
     assert "none" in arrived[0]["Reason"]
 
 
-def test_taking_the_stack_down_needs_no_bucket(aws: Any, cloudformation: tuple[str, list[dict[str, Any]]]) -> None:
+def test_taking_the_stack_down_needs_no_bucket(
+    aws: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
     url, arrived = cloudformation
     bucket_check.handler(event(url, kind="Delete", bucket="none"), None)
     assert arrived[0]["Status"] == "SUCCESS"

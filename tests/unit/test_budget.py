@@ -2,19 +2,21 @@
 
 import pytest
 
-from easel.ledger.budget import Budget
-from easel.ledger.records import Records
 from easel.aws.table import Table
 from easel.contract.errors import BudgetExceededError
-from tests.unit.conftest import CAP, reserve
+from easel.ledger.budget import Budget
+from easel.ledger.ledger import Ledger
+from tests.support.services import CAP, reserve
 
 
 def test_a_month_begins_with_the_deployment_s_cap(budget: Budget) -> None:
     assert budget.read("2026-11").cap == CAP
 
 
-def test_a_cap_set_by_hand_holds_at_once_and_keeps_what_is_spent_and_reserved(budget: Budget, book: Records) -> None:
-    reserve(book, 700, month="2026-11")
+def test_a_cap_set_by_hand_holds_at_once_and_keeps_what_is_spent_and_reserved(
+    budget: Budget, ledger: Ledger
+) -> None:
+    reserve(ledger, 700, month="2026-11")
     state = budget.set_cap("2026-11", 500)
     assert (state.cap, state.committed, state.spent) == (500, 700, 0)
     assert budget.read("2026-11") == state
@@ -37,10 +39,10 @@ def test_a_deployment_with_another_setting_has_the_last_word(budget: Budget, tab
     assert (deployed.read("2026-11").cap, deployed.read("2026-12").cap) == (2 * CAP, 2 * CAP)
 
 
-def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, book: Records) -> None:
-    reserve(book, CAP - 10, month="2026-11")
+def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, ledger: Ledger) -> None:
+    reserve(ledger, CAP - 10, month="2026-11")
     with pytest.raises(BudgetExceededError) as caught:
-        budget.check(budget.read("2026-11"), 20, purpose="picture 1 of run r")
+        budget.read("2026-11").check(20, purpose="picture 1 of run r")
     said = str(caught.value)
     for part in (
         "picture 1 of run r",
@@ -54,7 +56,9 @@ def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, book
         assert part in said
 
 
-def test_of_two_that_have_read_the_same_state_only_one_takes_the_room(budget: Budget, table: Table) -> None:
+def test_of_two_that_have_read_the_same_state_only_one_takes_the_room(
+    budget: Budget, table: Table
+) -> None:
     stale = budget.read("2026-11")
     taken = [table.write(budget.reservation(stale, CAP * 2 // 3)) for _ in range(2)]
     assert taken == [[True], [False]]
@@ -63,4 +67,4 @@ def test_of_two_that_have_read_the_same_state_only_one_takes_the_room(budget: Bu
 
 def test_a_cap_of_zero_stops_also_what_has_no_price(budget: Budget) -> None:
     with pytest.raises(BudgetExceededError):
-        budget.check(budget.set_cap("2026-11", 0), None, purpose="the prompt of run r")
+        budget.set_cap("2026-11", 0).check(None, purpose="the prompt of run r")

@@ -2,26 +2,36 @@ import json
 
 import pytest
 
-from easel.contract.messages import Picture, Report, StagedImage, Start, Variation
 from easel.contract.errors import ConfigError
+from easel.contract.messages import ImageTask, Report, ReportedImage, StagedImage, StartRun
 
-STATE_LIMIT = 262_144  # bytes, https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+STATE_LIMIT = (
+    262_144  # bytes, https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+)
 
 
 def test_ignores_what_a_newer_function_added() -> None:
-    assert Variation.from_state({"run_id": "r", "n": 1, "new": True}) == Variation(run_id="r", n=1)
+    assert ImageTask.from_state({"run_id": "r", "n": 1, "new": True}) == ImageTask(run_id="r", n=1)
 
 
 @pytest.mark.parametrize("state", [None, [], {"run_id": "r"}])
 def test_names_what_is_missing(state: object) -> None:
-    with pytest.raises(ConfigError, match="Variation"):
-        Variation.from_state(state)
+    with pytest.raises(ConfigError, match="ImageTask"):
+        ImageTask.from_state(state)
 
 
 def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
     key = "写" * 341
-    picture = Picture(
-        n=10, id="x" * 11, status="stored", key=key, console_url="u" * 4_000, bytes=1, cost_usd=1.0, possibly_paid=2, refusal="r" * 100
+    picture = ReportedImage(
+        n=10,
+        id="x" * 11,
+        status="stored",
+        key=key,
+        console_url="u" * 4_000,
+        bytes=1,
+        cost_usd=1.0,
+        possibly_paid=2,
+        refusal="r" * 100,
     )
     report = Report(
         run_id="r" * 80, dry_run=False, topic="t" * 200, title="t" * 80, pictures=(picture,) * 10, stored=10, refused=0, possibly_paid=0,
@@ -31,11 +41,11 @@ def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
 
 
 def test_a_message_survives_the_way_through_a_state() -> None:
-    staged = StagedImage(run_id="r", n=1, key="k", bytes=3, sha256="s", usage={"a": {"b": 1}}, cost_micro_usd=None)
+    staged = StagedImage(run_id="r", n=1, key="k", sha256="s")
     assert StagedImage.from_state(json.loads(json.dumps(staged.to_state()))) == staged
 
 
 def test_a_machine_that_is_older_than_batches_starts_a_run_that_is_found_by_its_name() -> None:
     old = {"request": {}, "execution_name": "e-1", "started": "2026-11-24T03:15:02Z"}
-    assert Start.from_state(old).found_by == "e-1"
-    assert Start.from_state(old | {"execution": "arn:child"}).found_by == "arn:child"
+    assert StartRun.from_state(old).execution_id == "e-1"
+    assert StartRun.from_state(old | {"execution": "arn:child"}).execution_id == "arn:child"

@@ -8,66 +8,81 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
-from easel.ledger import records
-from easel.aws.bucket import ObjectStore
-from easel.ledger.records import Records
-from easel.contract.errors import ConfigError, InputError, StorageBusyError, StorageDeniedError, TransientError
-from tests.unit.conftest import BUCKET, FakeDeadline, Refusing, keys_in, make_settings, versions_in
-from tests.unit.test_cleanup_step import Step
+from easel.aws.bucket import Bucket
+from easel.contract.errors import (
+    ConfigError,
+    InputError,
+    StorageBusyError,
+    StorageDeniedError,
+    TransientError,
+)
+from easel.contract.status import Status
+from tests.support.memory_aws import Refusing, keys_in, versions_in
+from tests.support.services import BUCKET, FakeDeadline, FakeServices
+from tests.support.steps import CleanupStep
 
 FOLDER = {"action": "delete_folder", "folder_name": "my_s3_folder", "confirm": True}
 PURGE = FOLDER | {"purge": True}
-NEIGHBOURS = ("my_s3_folder2/a.png", "my_s3_folder", "a/my_s3_folder/a.png", "thumbnails/my_s3_folder2/a.png.webp")
+NEIGHBOURS = (
+    "my_s3_folder2/a.png",
+    "my_s3_folder",
+    "a/my_s3_folder/a.png",
+    "thumbnails/my_s3_folder2/a.png.webp",
+)
 
 
 @pytest.fixture
-def step(book: Records, store: ObjectStore) -> Step:
-    return Step(book, store)
+def step(services: FakeServices) -> CleanupStep:
+    return CleanupStep(services)
 
 
-def test_deletes_one_image_with_what_belongs_to_it(step: Step, s3: Any) -> None:
+def test_deletes_one_image_with_what_belongs_to_it(step: CleanupStep, s3: Any) -> None:
     key, other = step.stored(1), step.stored(2)
     assert step.delete(action="delete_image", image_key=key, confirm=True).deleted == 3
     assert not [found for found in keys_in(s3) if key in found]
     assert other in keys_in(s3)
 
 
-def test_a_deleted_picture_stays_known_as_deleted(step: Step) -> None:
+def test_a_deleted_picture_stays_known_as_deleted(step: CleanupStep) -> None:
     key = step.stored()
     step.delete(action="delete_image", image_key=key, confirm=True)
-    assert step.status() == records.DELETED
+    assert step.status() == Status.DELETED
     assert step.finish().pictures[0].status == "deleted"
 
 
-def test_deleting_what_is_not_there_is_no_error(step: Step) -> None:
+def test_deleting_what_is_not_there_is_no_error(step: CleanupStep) -> None:
     assert step.delete(action="delete_image", image_key="f/none.png", confirm=True).deleted == 0
     assert step.delete(action="delete_folder", folder_name="none", confirm=True).deleted == 0
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_folder_goes_and_never_its_neighbours(step: Step, s3: Any, purge: bool) -> None:
+def test_a_folder_goes_and_never_its_neighbours(step: CleanupStep, s3: Any, purge: bool) -> None:
     step.stored()
     for other in (*NEIGHBOURS, "my_s3_folder/sub/b.png"):
-        step.store.put(other, b"x", content_type="x/y")
+        step.bucket.put(other, b"x", content_type="x/y")
     removed = step.delete(**FOLDER, purge=purge)
     assert removed.deleted == 4
-    assert [found for found in keys_in(s3) if not found.startswith("staging/")] == sorted(NEIGHBOURS)
-    assert step.status() == records.DELETED
+    assert [found for found in keys_in(s3) if not found.startswith("staging/")] == sorted(
+        NEIGHBOURS
+    )
+    assert step.status() == Status.DELETED
 
 
-def test_a_dry_run_of_a_delete_counts_and_takes_nothing(step: Step, s3: Any) -> None:
+def test_a_dry_run_of_a_delete_counts_and_takes_nothing(step: CleanupStep, s3: Any) -> None:
     step.stored()
     before = versions_in(s3)
     removed = step.delete(action="delete_folder", folder_name="my_s3_folder", dry_run=True)
     assert (removed.dry_run, removed.objects, removed.deleted) == (True, 3, 0)
     assert removed.bytes > 0
     assert versions_in(s3) == before
-    assert step.status() == records.STORED
+    assert step.status() == Status.STORED
 
 
-def test_empties_a_folder_of_more_than_two_pages(step: Step, s3: Any) -> None:
+def test_empties_a_folder_of_more_than_two_pages(step: CleanupStep, s3: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100)))
+        list(
+            pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100))
+        )
     assert step.delete(action="delete_folder", folder_name="big", confirm=True).deleted == 2_100
     assert keys_in(s3) == []
 
@@ -82,56 +97,73 @@ def test_empties_a_folder_of_more_than_two_pages(step: Step, s3: Any) -> None:
         PURGE | {"confirm": False},
     ],
 )
-def test_deletes_nothing_without_a_confirmed_target(step: Step, s3: Any, request_: Any) -> None:
+def test_deletes_nothing_without_a_confirmed_target(
+    step: CleanupStep, s3: Any, request_: Any
+) -> None:
     step.stored()
     before = versions_in(s3)
     with pytest.raises((InputError, ConfigError)):
-        step.fulfil(request_)
+        step.do(request_)
     assert versions_in(s3) == before
 
 
-def test_the_days_of_recovery_are_those_of_the_stack_none_of_a_purge_and_unknown_in_a_bucket_of_the_owner_s(step: Step) -> None:
-    of_owner = make_settings(recoverable_days=None)
-    assert step.fulfil(FOLDER).to_state()["recoverable_days"] == 30
-    assert step.fulfil(PURGE).to_state()["recoverable_days"] == 0
-    assert step.fulfil(FOLDER, settings=of_owner).to_state()["recoverable_days"] is None
-    assert step.fulfil(PURGE, settings=of_owner).to_state()["recoverable_days"] == 0
+def test_the_days_of_recovery_are_those_of_the_stack_none_of_a_purge_and_unknown_in_a_bucket_of_the_owner_s(
+    step: CleanupStep,
+) -> None:
+    assert step.do(FOLDER).to_state()["recoverable_days"] == 30
+    assert step.do(PURGE).to_state()["recoverable_days"] == 0
+    step.services.configure(recoverable_days=None)
+    assert step.do(FOLDER).to_state()["recoverable_days"] is None
+    assert step.do(PURGE).to_state()["recoverable_days"] == 0
 
 
 # purge
 
 
-def test_a_purge_leaves_no_version_and_no_delete_marker_of_the_folder_and_all_of_its_neighbours(step: Step, s3: Any) -> None:
+def test_a_purge_leaves_no_version_and_no_delete_marker_of_the_folder_and_all_of_its_neighbours(
+    step: CleanupStep, s3: Any
+) -> None:
     step.stored()
     for other in NEIGHBOURS:
         for body in (b"old", b"new"):
-            step.store.put(other, body, content_type="x/y")
+            step.bucket.put(other, body, content_type="x/y")
         s3.delete_object(Bucket=BUCKET, Key=other)
     step.delete(**FOLDER)
     step.stored(2)
     removed = step.delete(**PURGE)
     assert (removed.purge, removed.deleted) == (True, 6)
     left = [(key, kind) for key, kind in versions_in(s3) if not key.startswith("staging/")]
-    assert left == sorted((key, kind) for key in NEIGHBOURS for kind in ("marker", "version", "version"))
+    assert left == sorted(
+        (key, kind) for key in NEIGHBOURS for kind in ("marker", "version", "version")
+    )
 
 
-def test_a_purge_takes_one_image_with_what_belongs_to_it_and_no_key_that_begins_alike(step: Step, s3: Any) -> None:
+def test_a_purge_takes_one_image_with_what_belongs_to_it_and_no_key_that_begins_alike(
+    step: CleanupStep, s3: Any
+) -> None:
     key = step.stored()
     alike = (f"{key}.webp", f"{key}2.png", f"{key}.json.png", f"thumbnails/{key}.webp.webp")
     for other in alike:
-        step.store.put(other, b"x", content_type="x/y")
+        step.bucket.put(other, b"x", content_type="x/y")
     assert step.delete(action="delete_image", image_key=key, confirm=True, purge=True).deleted == 3
-    assert sorted(found for found, _ in versions_in(s3) if not found.startswith("staging/")) == sorted(alike)
-    assert step.status() == records.DELETED
+    assert sorted(
+        found for found, _ in versions_in(s3) if not found.startswith("staging/")
+    ) == sorted(alike)
+    assert step.status() == Status.DELETED
 
 
-def test_a_purge_of_an_image_that_is_not_there_takes_no_key_that_begins_alike(step: Step, s3: Any) -> None:
-    step.store.put("f/a.png2.png", b"x", content_type="x/y")
-    assert step.delete(action="delete_image", image_key="f/a.png", confirm=True, purge=True).objects == 0
+def test_a_purge_of_an_image_that_is_not_there_takes_no_key_that_begins_alike(
+    step: CleanupStep, s3: Any
+) -> None:
+    step.bucket.put("f/a.png2.png", b"x", content_type="x/y")
+    assert (
+        step.delete(action="delete_image", image_key="f/a.png", confirm=True, purge=True).objects
+        == 0
+    )
     assert keys_in(s3) == ["f/a.png2.png"]
 
 
-def test_a_purge_works_on_what_was_deleted_before(step: Step, s3: Any) -> None:
+def test_a_purge_works_on_what_was_deleted_before(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**FOLDER)
     assert step.delete(**PURGE).deleted == 3
@@ -139,9 +171,9 @@ def test_a_purge_works_on_what_was_deleted_before(step: Step, s3: Any) -> None:
     assert step.delete(**PURGE).deleted == 0
 
 
-def test_a_dry_run_of_a_purge_counts_every_version(step: Step, s3: Any) -> None:
+def test_a_dry_run_of_a_purge_counts_every_version(step: CleanupStep, s3: Any) -> None:
     for body in (b"one", b"three"):
-        step.store.put("f/a.png", body, content_type="x/y")
+        step.bucket.put("f/a.png", body, content_type="x/y")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     before = versions_in(s3)
     planned = step.delete(action="delete_folder", folder_name="f", purge=True, dry_run=True)
@@ -150,13 +182,18 @@ def test_a_dry_run_of_a_purge_counts_every_version(step: Step, s3: Any) -> None:
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 5])
-def test_a_purge_misses_nothing_where_a_key_s_versions_straddle_pages(step: Step, s3: Any, page: int) -> None:
+def test_a_purge_misses_nothing_where_a_key_s_versions_straddle_pages(
+    step: CleanupStep, s3: Any, page: int
+) -> None:
     for key in "abcd":
         for body in (b"1", b"2", b"3"):
             s3.put_object(Bucket=BUCKET, Key=f"f/{key}.png", Body=body)
         s3.delete_object(Bucket=BUCKET, Key=f"f/{key}.png")
-    small = ObjectStore(s3, bucket=BUCKET, owner="123456789012", page=page)
-    done = step.fulfil({"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True}, store=small)
+    small = Bucket(s3, name=BUCKET, owner="123456789012", page=page)
+    done = step.do(
+        {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True},
+        bucket=small,
+    )
     assert done.objects == 12
     assert versions_in(s3) == []
 
@@ -167,19 +204,24 @@ def test_a_history_is_whole_and_in_order_however_pages_cut_it(s3: Any, page: int
         for body in (b"1", b"22"):
             s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         s3.delete_object(Bucket=BUCKET, Key=key)
-    found = list(ObjectStore(s3, bucket=BUCKET, owner="123456789012", page=page).histories(""))
+    found = list(Bucket(s3, name=BUCKET, owner="123456789012", page=page).histories(""))
     assert [history[0].key for history in found] == ["a", "b", "ü", "😀"]
     assert [[(v.marker, v.bytes, v.latest) for v in history] for history in found] == [
         [(False, 2, False), (False, 1, False), (True, 0, True)]
     ] * 4
 
 
-def test_a_purge_that_dies_midway_never_shows_a_deleted_picture_again(step: Step, s3: Any) -> None:
+def test_a_purge_that_dies_midway_never_shows_a_deleted_picture_again(
+    step: CleanupStep, s3: Any
+) -> None:
     s3.put_object(Bucket=BUCKET, Key="f/a.png", Body=b"x")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
-    dying = ObjectStore(Refusing(s3, {}, dies_at=2), bucket=BUCKET, owner="123456789012", page=1)
+    dying = Bucket(Refusing(s3, {}, dies_at=2), name=BUCKET, owner="123456789012", page=1)
     with pytest.raises(RuntimeError):
-        step.fulfil({"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True}, store=dying)
+        step.do(
+            {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True},
+            bucket=dying,
+        )
     assert versions_in(s3) == [("f/a.png", "marker")]
 
 
@@ -187,35 +229,52 @@ def test_a_purge_that_dies_midway_never_shows_a_deleted_picture_again(step: Step
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_pictures_that_arrive_during_a_delete_survive_it(step: Step, s3: Any, purge: bool) -> None:
+def test_pictures_that_arrive_during_a_delete_survive_it(
+    step: CleanupStep, s3: Any, purge: bool
+) -> None:
     old, new = step.stored(1), step.stored(2)
     aged(old, f"{old}.json", f"thumbnails/{old}.webp")
-    done = step.fulfil(FOLDER | {"purge": purge}, started="2026-01-02T00:00:00.500Z")
+    done = step.do(FOLDER | {"purge": purge}, started="2026-01-02T00:00:00.500Z")
     assert done.objects == 3
-    assert [found for found in keys_in(s3) if "staging/" not in found] == [new, f"{new}.json", f"thumbnails/{new}.webp"]
-    assert (step.status(1), step.status(2)) == (records.DELETED, records.STORED)
+    assert [found for found in keys_in(s3) if "staging/" not in found] == [
+        new,
+        f"{new}.json",
+        f"thumbnails/{new}.webp",
+    ]
+    assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
 
 
-def test_an_image_that_arrives_during_its_delete_survives_it(step: Step, s3: Any) -> None:
+def test_an_image_that_arrives_during_its_delete_survives_it(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
-    done = step.fulfil({"action": "delete_image", "image_key": key, "confirm": True}, started="2026-01-02T00:00:00Z")
+    done = step.do(
+        {"action": "delete_image", "image_key": key, "confirm": True},
+        started="2026-01-02T00:00:00Z",
+    )
     assert done.objects == 0
     assert key in keys_in(s3)
 
 
-def test_an_object_of_the_second_of_the_start_counts_as_before(step: Step, s3: Any) -> None:
+def test_an_object_of_the_second_of_the_start_counts_as_before(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     aged(key)
-    step.fulfil({"action": "delete_image", "image_key": key, "confirm": True}, started="2026-01-01T00:00:00.001Z")
+    step.do(
+        {"action": "delete_image", "image_key": key, "confirm": True},
+        started="2026-01-01T00:00:00.001Z",
+    )
     assert key not in keys_in(s3)
 
 
-def test_a_picture_whose_older_version_alone_is_purged_stays_stored(step: Step, s3: Any) -> None:
+def test_a_picture_whose_older_version_alone_is_purged_stays_stored(
+    step: CleanupStep, s3: Any
+) -> None:
     key = step.stored()
     aged(key)
     s3.copy_object(Bucket=BUCKET, Key=key, CopySource=f"{BUCKET}/{key}", StorageClass="STANDARD_IA")
-    done = step.fulfil({"action": "delete_image", "image_key": key, "confirm": True, "purge": True}, started="2026-01-02T00:00:00Z")
-    assert (done.objects, step.status()) == (1, records.STORED)
+    done = step.do(
+        {"action": "delete_image", "image_key": key, "confirm": True, "purge": True},
+        started="2026-01-02T00:00:00Z",
+    )
+    assert (done.objects, step.status()) == (1, Status.STORED)
     assert key in keys_in(s3)
 
 
@@ -232,92 +291,118 @@ def test_a_picture_whose_older_version_alone_is_purged_stays_stored(step: Step, 
     ],
 )
 def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
-    step: Step, s3: Any, codes: list[str], error: type[Exception]
+    step: CleanupStep, s3: Any, codes: list[str], error: type[Exception]
 ) -> None:
     for i in range(12):
-        step.store.put(f"f/{i:02}.png", b"x", content_type="x/y")
+        step.bucket.put(f"f/{i:02}.png", b"x", content_type="x/y")
     refusing = Refusing(s3, {f"f/{2 * i:02}.png": code for i, code in enumerate(codes)})
-    small = ObjectStore(refusing, bucket=BUCKET, owner="123456789012", page=2)
-    with pytest.raises(error, match=rf"^{len(codes)} objects stay, {12 - len(codes)} are done.*'f/00\.png' \({codes[0]}\)"):
-        step.fulfil({"action": "delete_folder", "folder_name": "f", "confirm": True}, store=small)
+    small = Bucket(refusing, name=BUCKET, owner="123456789012", page=2)
+    with pytest.raises(
+        error,
+        match=rf"^{len(codes)} objects stay, {12 - len(codes)} are done.*'f/00\.png' \({codes[0]}\)",
+    ):
+        step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=small)
     assert keys_in(s3) == [f"f/{2 * i:02}.png" for i in range(len(codes))]
 
 
-def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(step: Step, s3: Any) -> None:
+def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(
+    step: CleanupStep, s3: Any
+) -> None:
     names = [f"f/\u202e{i}.png" for i in range(9)]
     for name in names:
-        step.store.put(name, b"x", content_type="x/y")
-    refusing = ObjectStore(Refusing(s3, dict.fromkeys(names, "AccessDenied")), bucket=BUCKET, owner="123456789012", page=2)
+        step.bucket.put(name, b"x", content_type="x/y")
+    refusing = Bucket(
+        Refusing(s3, dict.fromkeys(names, "AccessDenied")),
+        name=BUCKET,
+        owner="123456789012",
+        page=2,
+    )
     with pytest.raises(StorageDeniedError) as caught:
-        step.fulfil({"action": "delete_folder", "folder_name": "f", "confirm": True}, store=refusing)
+        step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=refusing)
     assert str(caught.value).count(r"'f/\u202e") == 5
     assert "9 objects stay" in str(caught.value)
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_picture_that_s3_keeps_stays_stored(step: Step, s3: Any, purge: bool) -> None:
+def test_a_picture_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
     kept = step.stored(1)
     step.stored(2)
-    refusing = ObjectStore(Refusing(s3, {kept: "AccessDenied"}), bucket=BUCKET, owner="123456789012")
+    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
     with pytest.raises(StorageDeniedError):
-        step.fulfil(FOLDER | {"purge": purge}, store=refusing)
-    assert (step.status(1), step.status(2)) == (records.STORED, records.DELETED)
+        step.do(FOLDER | {"purge": purge}, bucket=refusing)
+    assert (step.status(1), step.status(2)) == (Status.STORED, Status.DELETED)
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_picture_that_s3_keeps_in_a_second_try_stays_stored_too(step: Step, s3: Any, purge: bool) -> None:
+def test_a_picture_that_s3_keeps_in_a_second_try_stays_stored_too(
+    step: CleanupStep, s3: Any, purge: bool
+) -> None:
     kept = step.stored(1)
     with pytest.raises(RuntimeError):
-        step.fulfil(FOLDER | {"purge": purge}, store=ObjectStore(Refusing(s3, {}, dies_at=1), bucket=BUCKET, owner="123456789012"))
-    refusing = ObjectStore(Refusing(s3, {kept: "AccessDenied"}), bucket=BUCKET, owner="123456789012")
+        step.do(
+            FOLDER | {"purge": purge},
+            bucket=Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012"),
+        )
+    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
     with pytest.raises(StorageDeniedError):
-        step.fulfil(FOLDER | {"purge": purge}, store=refusing)
-    assert (step.status(), kept in keys_in(s3)) == (records.STORED, True)
+        step.do(FOLDER | {"purge": purge}, bucket=refusing)
+    assert (step.status(), kept in keys_in(s3)) == (Status.STORED, True)
 
 
-def test_a_delete_that_s3_refuses_as_a_whole_leaves_everything_stored(step: Step, s3: Any) -> None:
+def test_a_delete_that_s3_refuses_as_a_whole_leaves_everything_stored(
+    step: CleanupStep, s3: Any
+) -> None:
     class Denied(Refusing):
         def delete_objects(self, **_: Any) -> Any:
-            answer: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            answer: Any = {
+                "Error": {"Code": "AccessDenied"},
+                "ResponseMetadata": {"HTTPStatusCode": 403},
+            }
             raise ClientError(answer, "DeleteObjects")
 
     key = step.stored()
     with pytest.raises(StorageDeniedError):
-        step.fulfil(FOLDER, store=ObjectStore(Denied(s3, {}), bucket=BUCKET, owner="123456789012"))
-    assert (step.status(), key in keys_in(s3)) == (records.STORED, True)
+        step.do(FOLDER, bucket=Bucket(Denied(s3, {}), name=BUCKET, owner="123456789012"))
+    assert (step.status(), key in keys_in(s3)) == (Status.STORED, True)
 
 
 # stopped and run again
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_delete_that_died_after_the_records_is_finished_by_the_next(step: Step, s3: Any, purge: bool) -> None:
+def test_a_delete_that_died_after_the_records_is_finished_by_the_next(
+    step: CleanupStep, s3: Any, purge: bool
+) -> None:
     key = step.stored()
-    dying = ObjectStore(Refusing(s3, {}, dies_at=1), bucket=BUCKET, owner="123456789012")
+    dying = Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012")
     with pytest.raises(RuntimeError):
-        step.fulfil(FOLDER | {"purge": purge}, store=dying)
-    assert (step.status(), key in keys_in(s3)) == (records.DELETED, True)
-    assert step.fulfil(FOLDER | {"purge": purge}).objects == 3
+        step.do(FOLDER | {"purge": purge}, bucket=dying)
+    assert (step.status(), key in keys_in(s3)) == (Status.DELETED, True)
+    assert step.do(FOLDER | {"purge": purge}).objects == 3
     assert key not in keys_in(s3)
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(step: Step, s3: Any, purge: bool) -> None:
+def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(
+    step: CleanupStep, s3: Any, purge: bool
+) -> None:
     for i in range(6):
-        step.store.put(f"f/{i}.png", b"x", content_type="x/y")
+        step.bucket.put(f"f/{i}.png", b"x", content_type="x/y")
     request = {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": purge}
     deadline = FakeDeadline(left=31)
-    small = ObjectStore(Refusing(s3, {}, takes=(deadline, 1.0)), bucket=BUCKET, owner="123456789012", page=2)
+    small = Bucket(
+        Refusing(s3, {}, takes=(deadline, 1.0)), name=BUCKET, owner="123456789012", page=2
+    )
     with pytest.raises(TransientError, match=r"^4 objects are done, .* goes on by itself"):
-        step.fulfil(request, store=small, deadline=deadline)
+        step.do(request, bucket=small, deadline=deadline)
     assert keys_in(s3) == ["f/4.png", "f/5.png"]
-    assert step.fulfil(request).objects == 2
+    assert step.do(request).objects == 2
     assert keys_in(s3) == []
 
 
-def test_a_create_request_is_none_of_cleanup_s(step: Step) -> None:
+def test_a_create_request_is_none_of_cleanup_s(step: CleanupStep) -> None:
     with pytest.raises(ConfigError, match="create"):
-        step.fulfil({})
+        step.do({})
 
 
 def aged(*keys: str) -> None:

@@ -3,8 +3,16 @@ from easel.contract.errors import EaselError, InputError
 
 
 def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:
-    drawn = [line.replace("│", " ").split("─ ")[-1].split()[0] for line in (errors.__doc__ or "").splitlines() if "─ " in line]
-    defined = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EaselError)]
+    drawn = [
+        line.replace("│", " ").split("─ ")[-1].split()[0]
+        for line in (errors.__doc__ or "").splitlines()
+        if "─ " in line
+    ]
+    defined = [
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, EaselError)
+    ]
     assert sorted([*drawn, "EaselError"]) == sorted(defined)
 
 

@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from functions.events import Bus, Event
+from easel.aws.observability import logger
 from easel.aws.table import _typed
 from easel.contract.errors import StorageBusyError, StorageDeniedError
-from functions.events import run
-from easel.aws.observability import logger
-from tests.unit.conftest import BUCKET
+from functions.events import Bus, Event, run
+from tests.support.services import BUCKET
 
 MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
 STORED = {
@@ -38,7 +37,11 @@ def sent(event: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """What is told of an event, by its name."""
     client = Client()
     run(event, bucket=BUCKET, batch_machine=f"{MACHINES}:batches", bus=Bus(client))
-    return [(entry["DetailType"], json.loads(entry["Detail"])) for entries in client.calls for entry in entries]
+    return [
+        (entry["DetailType"], json.loads(entry["Detail"]))
+        for entries in client.calls
+        for entry in entries
+    ]
 
 
 def change(**record: Any) -> dict[str, Any]:
@@ -46,25 +49,46 @@ def change(**record: Any) -> dict[str, Any]:
 
 
 def failure(**detail: Any) -> dict[str, Any]:
-    known = {"stateMachineArn": f"{MACHINES}:runs", "executionArn": "arn:e", "name": "e", "status": "FAILED", "input": "{}"}
+    known = {
+        "stateMachineArn": f"{MACHINES}:runs",
+        "executionArn": "arn:e",
+        "name": "e",
+        "status": "FAILED",
+        "input": "{}",
+    }
     return {"source": "aws.states", "detail": known | detail}
 
 
 def test_a_stored_picture_is_told_with_where_it_is_and_what_it_cost() -> None:
     ((name, detail),) = sent({"Records": [change(**STORED)]})
     assert name == "ImageStored"
-    assert (detail["bucket"], detail["key"], detail["cost_usd"], detail["possibly_paid"]) == (BUCKET, "my_s3_folder/a.png", 0.01329, 1)
+    assert (detail["bucket"], detail["key"], detail["cost_usd"], detail["possibly_paid"]) == (
+        BUCKET,
+        "my_s3_folder/a.png",
+        0.01329,
+        1,
+    )
     assert detail["id"].endswith("-2")
     assert "usage" not in detail
 
 
 def test_a_cost_that_nobody_knows_is_null() -> None:
-    ((_, detail),) = sent({"Records": [change(**{name: value for name, value in STORED.items() if name != "cost_micro_usd"})]})
+    ((_, detail),) = sent(
+        {
+            "Records": [
+                change(
+                    **{name: value for name, value in STORED.items() if name != "cost_micro_usd"}
+                )
+            ]
+        }
+    )
     assert detail["cost_usd"] is None
 
 
 def test_a_refused_picture_is_told_and_others_of_the_same_records_too() -> None:
-    refused = change(run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0)
+    refused = change(
+        run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0
+    )
     told = sent({"Records": [refused, change(**STORED), change(**STORED | {"status": "deleted"})]})
     assert [name for name, _ in told] == ["ImageRefused", "ImageStored"]
     assert told[0][1]["refusal"] == "moderation_blocked"
@@ -72,21 +96,47 @@ def test_a_refused_picture_is_told_and_others_of_the_same_records_too() -> None:
 
 @pytest.mark.parametrize(
     ("said", "run_id"),
-    [('{"request_id": "mine"}', "mine"), ("{}", "e"), (None, "e"), ('["no", "object"]', "e"), ("no JSON", "e"), ('{"request_id": 7}', "e")],
+    [
+        ('{"request_id": "mine"}', "mine"),
+        ("{}", "e"),
+        (None, "e"),
+        ('["no", "object"]', "e"),
+        ("no JSON", "e"),
+        ('{"request_id": 7}', "e"),
+    ],
 )
-def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(said: str | None, run_id: str) -> None:
+def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
+    said: str | None, run_id: str
+) -> None:
     cause = json.dumps({"errorMessage": "no credit", "errorType": "QuotaExhaustedError"})
     ((name, detail),) = sent(failure(input=said, error="QuotaExhaustedError", cause=cause))
     assert name == "RunFailed"
-    assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == ("run", run_id, "QuotaExhaustedError", "no credit")
+    assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == (
+        "run",
+        run_id,
+        "QuotaExhaustedError",
+        "no credit",
+    )
 
 
-def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
-    sent(failure(error="Lambda.ResourceNotFoundException", cause="no such function", input='{"request_id": "mine"}'))
+    sent(
+        failure(
+            error="Lambda.ResourceNotFoundException",
+            cause="no such function",
+            input='{"request_id": "mine"}',
+        )
+    )
     line = json.loads(log.getvalue())
-    assert (line["level"], line["run_id"], line["error"]) == ("ERROR", "mine", "Lambda.ResourceNotFoundException")
+    assert (line["level"], line["run_id"], line["error"]) == (
+        "ERROR",
+        "mine",
+        "Lambda.ResourceNotFoundException",
+    )
     assert line["message"] == "run failed: no such function"
 
 
@@ -96,7 +146,9 @@ def test_what_ends_without_a_word_is_told_by_its_status() -> None:
 
 
 def test_a_failed_batch_is_told_as_one() -> None:
-    ((_, detail),) = sent(failure(stateMachineArn=f"{MACHINES}:batches", input='{"manifest": "batches/spring.csv"}'))
+    ((_, detail),) = sent(
+        failure(stateMachineArn=f"{MACHINES}:batches", input='{"manifest": "batches/spring.csv"}')
+    )
     assert (detail["kind"], detail["run_id"]) == ("batch", None)
 
 
@@ -109,8 +161,14 @@ def test_more_events_than_one_call_takes_are_sent_in_several() -> None:
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [("ThrottlingException", StorageBusyError), ("InternalFailure", StorageBusyError), ("AccessDenied", StorageDeniedError)],
+    [
+        ("ThrottlingException", StorageBusyError),
+        ("InternalFailure", StorageBusyError),
+        ("AccessDenied", StorageDeniedError),
+    ],
 )
-def test_an_event_that_eventbridge_refuses_is_an_error_so_that_it_is_sent_again(code: str, error: type[Exception]) -> None:
+def test_an_event_that_eventbridge_refuses_is_an_error_so_that_it_is_sent_again(
+    code: str, error: type[Exception]
+) -> None:
     with pytest.raises(error, match="sending 1 events"):
         Bus(Client(code)).send([Event(name="ImageStored", detail={})])

@@ -4,6 +4,7 @@ import pytest
 
 from easel.contract import naming
 from easel.contract.errors import InputError
+from easel.request import names
 
 
 @pytest.mark.parametrize(
@@ -15,74 +16,130 @@ from easel.contract.errors import InputError
 )  # fmt: skip
 def test_refuses_a_folder_that_could_reach_outside_or_hide_something(folder: object) -> None:
     with pytest.raises(InputError, match="folder_name"):
-        naming.check_folder(folder)
+        names.check_folder(folder)
 
 
-@pytest.mark.parametrize("folder", ["a", "my_s3_folder", "campaign/spring 2026", "günther/ß", "日本/写真", "stagings", "a.b", "..."])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "a",
+        "my_s3_folder",
+        "campaign/spring 2026",
+        "günther/ß",
+        "日本/写真",
+        "stagings",
+        "a.b",
+        "...",
+    ],
+)
 def test_takes_a_folder_that_people_use(folder: str) -> None:
-    assert naming.check_folder(folder) == folder
+    assert names.check_folder(folder) == folder
 
 
 def test_a_folder_means_the_same_in_both_unicode_forms() -> None:
-    assert naming.check_folder("cafe\u0301") == naming.check_folder("café")
+    assert names.check_folder("cafe\u0301") == names.check_folder("café")
 
 
 def test_refuses_a_huge_folder_at_once() -> None:
     start = time.perf_counter()
     for folder in ("/" * 100_000, "x" * 64_000):
         with pytest.raises(InputError):
-            naming.check_folder(folder)
+            names.check_folder(folder)
     assert time.perf_counter() - start < 0.1
 
 
 def test_refuses_a_key_of_more_than_1024_bytes_though_the_characters_are_fewer() -> None:
     with pytest.raises(InputError, match="1024 bytes"):
-        naming.check_file_name(naming.DEFAULT_FILE_NAME, folder="写" * 330, topics=["Sport"])
+        names.check_key_length("写" * 330, names.DEFAULT_FILE_NAME, topics=["Sport"])
 
 
 def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() -> None:
     folder = "a" * 900
     for length in range(1, 140):
         try:
-            template = naming.check_file_name("b" * length + "{n}", folder=folder, topics=["Sport"])
+            template = names.check_file_name("b" * length + "{n}")
+            names.check_key_length(folder, template, topics=["Sport"])
         except InputError:
             break
-        base = naming.image_base(folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport")
+        base = naming.image_base(
+            folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport"
+        )
         assert len(naming.thumbnail(naming.image(base, "jpeg", attempt=99)).encode()) <= 1024
     else:
         pytest.fail("no length was refused")
 
 
 @pytest.mark.parametrize(
-    "template", ["", " ", "a/b", "../{n}", ".hidden", "{run_id}", "{n.__class__}", "{n:>9}", "{n!r}", "{", "{0}", "{}", 5, "a\nb"]
+    "template",
+    [
+        "",
+        " ",
+        "a/b",
+        "../{n}",
+        ".hidden",
+        "{run_id}",
+        "{n.__class__}",
+        "{n:>9}",
+        "{n!r}",
+        "{",
+        "{0}",
+        "{}",
+        5,
+        "a\nb",
+    ],
 )
 def test_refuses_a_file_name_template_that_is_none(template: object) -> None:
     with pytest.raises(InputError, match="file_name"):
-        naming.check_file_name(template, folder="f", topics=["Sport"])
+        names.check_file_name(template)
 
 
 def test_names_the_picture_by_the_first_start_of_the_run() -> None:
-    base = naming.image_base("my_s3_folder", naming.DEFAULT_FILE_NAME, started="2026-11-24T03:15:02.123Z", run_id="abc", n=1, topic="Sport")
+    base = naming.image_base(
+        "my_s3_folder",
+        names.DEFAULT_FILE_NAME,
+        started="2026-11-24T03:15:02.123Z",
+        run_id="abc",
+        n=1,
+        topic="Sport",
+    )
     assert base == f"my_s3_folder/image_2026-11-24_031502_{naming.run8('abc')}_1"
 
 
 def test_a_topic_in_a_file_name_cannot_leave_the_folder() -> None:
-    base = naming.image_base("f", "{topic}_{n}", started="2026-11-24T03:15:02Z", run_id="abc", n=1, topic="../../etc/{run8} <b>")
+    base = naming.image_base(
+        "f",
+        "{topic}_{n}",
+        started="2026-11-24T03:15:02Z",
+        run_id="abc",
+        n=1,
+        topic="../../etc/{run8} <b>",
+    )
     assert base == "f/etc-run8-b_1"
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a b", "a/b", "x" * 81, "ü", "a\n", None])
 def test_refuses_a_run_id_that_is_not_safe_in_a_key(run_id: object) -> None:
     with pytest.raises(InputError, match="request_id"):
-        naming.check_run_id(run_id, field="request_id")
+        names.check_run_id(run_id, "request_id")
 
 
 @pytest.mark.parametrize(
-    "key", ["image.png", "/a.png", "staging/x/1/1.bytes", "a/../b.png", "thumbnails/a/b.png", "", None, "a/", "a/b\x00.png"]
+    "key",
+    [
+        "image.png",
+        "/a.png",
+        "staging/x/1/1.bytes",
+        "a/../b.png",
+        "thumbnails/a/b.png",
+        "",
+        None,
+        "a/",
+        "a/b\x00.png",
+    ],
 )
 def test_refuses_an_image_key_outside_a_callers_folder(key: object) -> None:
     with pytest.raises(InputError, match="image_key"):
-        naming.check_image_key(key)
+        names.check_image_key(key)
 
 
 def test_no_two_pictures_share_a_sidecar_or_a_thumbnail() -> None:

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from functions.batch.manifest import MAX_LINE, Line, lines
 from easel.contract.errors import InputError
+from functions.batch.manifest import MAX_LINE, Line, read_lines
 
 
 def read(body: bytes, key: str = "batches/a.jsonl") -> list[Line]:
-    return list(lines(io.BytesIO(body), key=key))
+    return list(read_lines(io.BytesIO(body), key=key))
 
 
 def said(body: bytes, key: str = "batches/a.jsonl") -> list[tuple[int, Any]]:
-    return [(line.number, line.said) for line in read(body, key)]
+    return [(line.number, line.given) for line in read(body, key)]
 
 
 def test_reads_json_lines_with_a_byte_order_mark_windows_line_ends_and_blank_lines() -> None:
@@ -30,10 +30,12 @@ def test_reads_json_lines_with_a_byte_order_mark_windows_line_ends_and_blank_lin
         (b'{"count": NaN}', "no JSON"), (b"[" * 150_000, "nested too deep"), (b'{"prompt": "' + b"x" * 1_000_000 + b'"}', "of more bytes"),
     ],
 )  # fmt: skip
-def test_a_line_that_is_no_request_is_told_with_its_number_and_the_others_are_read(line: bytes, why: str) -> None:
+def test_a_line_that_is_no_request_is_told_with_its_number_and_the_others_are_read(
+    line: bytes, why: str
+) -> None:
     first, wrong, last = read(b'{"topic": "A"}\n' + line + b'\n{"topic": "B"}')
-    assert (first.said, last.said, last.number) == ({"topic": "A"}, {"topic": "B"}, 3)
-    assert wrong.said is None
+    assert (first.given, last.given, last.number) == ({"topic": "A"}, {"topic": "B"}, 3)
+    assert wrong.given is None
     assert wrong.number == 2
     assert why in str(wrong.error)
 
@@ -41,12 +43,18 @@ def test_a_line_that_is_no_request_is_told_with_its_number_and_the_others_are_re
 def test_the_longest_line_that_is_taken_fits_into_the_state_of_an_execution() -> None:
     longest = json.dumps({"prompt": "x" * (MAX_LINE - 20)}).encode()
     (line,) = read(longest)
-    assert line.said
+    assert line.given
     assert MAX_LINE < 256 * 1024 - 2_000
 
 
 @pytest.mark.parametrize(
-    ("start", "kind"), [(b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "zip"), (b"\xff\xfe{\x00", "UTF-16"), (b"%PDF-1.7", "PDF")]
+    ("start", "kind"),
+    [
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"PK\x03\x04", "zip"),
+        (b"\xff\xfe{\x00", "UTF-16"),
+        (b"%PDF-1.7", "PDF"),
+    ],
 )
 def test_a_file_of_another_kind_is_refused_by_its_name(start: bytes, kind: str) -> None:
     with pytest.raises(InputError, match=kind):
@@ -93,7 +101,7 @@ def test_a_header_that_can_not_be_is_named(header: str, why: str) -> None:
 def test_a_row_that_is_none_is_told_and_the_next_is_read(row: str, why: str) -> None:
     wrong, last = read(f"topic,style\n{row}\nSport,ink\n".encode(), CSV)
     assert why in str(wrong.error)
-    assert (wrong.number, last.number, last.said) == (2, 3, {"topic": "Sport", "style": "ink"})
+    assert (wrong.number, last.number, last.given) == (2, 3, {"topic": "Sport", "style": "ink"})
 
 
 def test_a_quote_that_never_ends_is_an_error_and_no_endless_row() -> None:
@@ -103,4 +111,4 @@ def test_a_quote_that_never_ends_is_an_error_and_no_endless_row() -> None:
 
 def test_bytes_that_are_no_utf8_reach_no_field_unseen() -> None:
     (line,) = read(b"topic\nSp\xffrt\n", CSV)
-    assert line.said == {"topic": "Sp\udcffrt"}  # a lone surrogate, which request.parse refuses
+    assert line.given == {"topic": "Sp\udcffrt"}  # a lone surrogate, which request.parse refuses

@@ -10,17 +10,28 @@ import pytest
 from obstore import exceptions
 from obstore.store import MemoryStore
 
+from easel.aws.bucket import Bucket
 from easel.contract import naming
-from functions.mirror import store
-from easel.ledger.claims import CLAIMED
-from functions.mirror.store import MirrorStore, connect, read_config, translate
-from easel.aws.bucket import ObjectStore
-from easel.ledger.records import ImageRecord, Records
+from easel.contract.errors import (
+    ConfigError,
+    ConflictError,
+    EaselError,
+    FinalError,
+    RetryableError,
+    StorageBusyError,
+    StorageDeniedError,
+    leaves,
+)
 from easel.contract.messages import StoredImage
-from easel.contract.errors import ConfigError, ConflictError, EaselError, FinalError, RetryableError, StorageBusyError, StorageDeniedError, leaves
+from easel.contract.status import Status
+from easel.ledger.ledger import Ledger
+from easel.ledger.records import ImageRecord
 from functions.mirror import handler as mirror
-from tests.unit.conftest import BUCKET, REGION, make_settings, png
+from functions.mirror import store
+from functions.mirror.store import MirrorStore, connect, read_config, translate
+from tests.support.images import png
 from tests.support.loopback import Quiet, serving
+from tests.support.services import BUCKET, REGION, FakeServices
 
 KEY = "my_s3_folder/a kite.png"
 THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
@@ -43,7 +54,13 @@ def server() -> Iterator[Server]:
     class Handler(Quiet):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            served.asked.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+            served.asked.append(
+                (
+                    self.command,
+                    self.path,
+                    {name.lower(): value for name, value in self.headers.items()},
+                )
+            )
             status = served.statuses.pop(0) if len(served.statuses) > 1 else served.statuses[0]
             body = served.body if self.command == "GET" and status == 200 else b""
             self.send_response(status)
@@ -62,38 +79,52 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PATIENCE", {"max_retries": 0})
-    monkeypatch.setattr(store, "settings", make_settings)
+    monkeypatch.setattr(store, "RETRIES", {"max_retries": 0})
+    monkeypatch.setattr(store, "SERVICES", FakeServices())
 
 
 @pytest.fixture
-def pictures(store: ObjectStore, book: Records) -> ObjectStore:
+def pictures(bucket: Bucket, ledger: Ledger) -> Bucket:
     """The bucket with one picture in it, and its record."""
     claim = ImageRecord(
-        run_id="run-1", n=1, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
+        run_id="run-1",
+        n=1,
+        status=Status.CLAIMED,
+        purchase=1,
+        possibly_paid=0,
+        lease_until=9,
+        month="2026-11",
+        reserved_micro_usd=9,
     )
-    book.claims.take(claim, after=None)
+    ledger.claims.take(claim, after=None)
     for key, body in THOSE.items():
-        store.put(key, body, content_type="any")
-    return store
+        bucket.put(key, body, content_type="any")
+    return bucket
 
 
 def there(other: Any) -> dict[str, bytes]:
-    return {one["path"]: bytes(obstore.get(other, one["path"]).bytes()) for one in obstore.list(other).collect()}
+    return {
+        one["path"]: bytes(obstore.get(other, one["path"]).bytes())
+        for one in obstore.list(other).collect()
+    }
 
 
 Run = Callable[..., StoredImage]
 
 
 @pytest.fixture
-def run(book: Records) -> Run:
-    def made(pictures: ObjectStore, other: Any, stored: StoredImage = STORED) -> StoredImage:
-        return mirror.run(stored, book=book, store=pictures, mirror=MirrorStore(lambda: other, url="gs://bucket/copies/"))
+def run(services: FakeServices) -> Run:
+    def made(pictures: Bucket, other: Any, stored: StoredImage = STORED) -> StoredImage:
+        services.bucket = pictures
+        copies = MirrorStore(lambda: other, url="gs://bucket/copies/")
+        return mirror.run(stored, services, copies)
 
     return made
 
 
-def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(run: Run, pictures: ObjectStore, s3: Any) -> None:
+def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(
+    run: Run, pictures: Bucket, s3: Any
+) -> None:
     gone = naming.thumbnail(str(STORED.key))
     s3.delete_object(Bucket=BUCKET, Key=gone)
     other = MemoryStore()
@@ -102,26 +133,29 @@ def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(run: Run, pict
 
 
 def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(
-    run: Run, pictures: ObjectStore, book: Records
+    run: Run, pictures: Bucket, ledger: Ledger
 ) -> None:
     other = MemoryStore()
     assert run(pictures, other).mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
     assert there(other) == THOSE
-    record = book.image("run-1", 1)
+    record = ledger.image("run-1", 1)
     assert record
     assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
     stored = replace(record, status="stored", key=STORED.key)
-    assert [stored.is_missed(mirror) for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)] == [False, True, False]
+    assert [
+        stored.is_missing_from(mirror)
+        for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)
+    ] == [False, True, False]
 
 
-def test_each_copy_is_of_the_kind_that_it_is(run: Run, pictures: ObjectStore) -> None:
+def test_each_copy_is_of_the_kind_that_it_is(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     run(pictures, other)
     kinds = {key: obstore.get(other, key).attributes["Content-Type"] for key in THOSE}
     assert list(kinds.values()) == ["image/png", "application/json", "image/webp"]
 
 
-def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: ObjectStore) -> None:
+def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     first = run(pictures, other)
     written = [obstore.head(other, key)["e_tag"] for key in THOSE]  # another at each write
@@ -129,14 +163,14 @@ def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: Obj
     assert [obstore.head(other, key)["e_tag"] for key in THOSE] == written
 
 
-def test_what_broke_off_is_completed(run: Run, pictures: ObjectStore) -> None:
+def test_what_broke_off_is_completed(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     obstore.put(other, f"{KEY}.json", THOSE[f"{KEY}.json"])
     run(pictures, other)
     assert there(other) == THOSE
 
 
-def test_what_is_something_else_is_never_overwritten(run: Run, pictures: ObjectStore) -> None:
+def test_what_is_something_else_is_never_overwritten(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     obstore.put(other, KEY, b"theirs")
     with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*redrive"):
@@ -145,19 +179,22 @@ def test_what_is_something_else_is_never_overwritten(run: Run, pictures: ObjectS
 
 
 @pytest.mark.parametrize("status", ["refused", "deleted"])
-def test_what_is_not_stored_is_passed_on(run: Run, pictures: ObjectStore, status: str) -> None:
+def test_what_is_not_stored_is_passed_on(run: Run, pictures: Bucket, status: str) -> None:
     other = MemoryStore()
     nothing = StoredImage(run_id="run-1", n=1, status=status, key=KEY)
     assert run(pictures, other, nothing) == nothing
     assert there(other) == {}
 
 
-def test_a_picture_that_was_deleted_meanwhile_is_passed_on(run: Run, store: ObjectStore) -> None:
-    assert run(store, MemoryStore()).mirrored is None
+def test_a_picture_that_was_deleted_meanwhile_is_passed_on(run: Run, bucket: Bucket) -> None:
+    assert run(bucket, MemoryStore()).mirrored is None
 
 
 def s3(server: Server, **more: Any) -> MirrorStore:
-    return MirrorStore(lambda: connect("s3://bucket/a/b", KEYS | {"endpoint": server.url} | more), url="s3://bucket/a/b")
+    return MirrorStore(
+        lambda: connect("s3://bucket/a/b", KEYS | {"endpoint": server.url} | more),
+        url="s3://bucket/a/b",
+    )
 
 
 def put(mirror: MirrorStore) -> None:
@@ -197,13 +234,27 @@ def test_an_own_bucket_needs_no_secret(server: Server, monkeypatch: pytest.Monke
 
 
 def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Server) -> None:
-    key = {"gcs_base_url": server.url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
-    put(MirrorStore(lambda: connect("gs://bucket/a", {"service_account_key": key}), url="gs://bucket/a"))
+    key = {
+        "gcs_base_url": server.url,
+        "disable_oauth": True,
+        "client_email": "",
+        "private_key": "",
+        "private_key_id": "",
+    }
+    put(
+        MirrorStore(
+            lambda: connect("gs://bucket/a", {"service_account_key": key}), url="gs://bucket/a"
+        )
+    )
     config = {"account_name": "account", "account_key": "aGVsbG8=", "endpoint": server.url}
     put(MirrorStore(lambda: connect("az://container/a", config), url="az://container/a"))
     (_, google, asked), (_, microsoft, told) = server.asked
     assert (google, asked["x-goog-if-generation-match"]) == ("/bucket/a%2Fk%2Epng", "0")
-    assert (microsoft, told["if-none-match"], told["x-ms-blob-content-type"]) == ("/container/a/k.png", "*", "image/png")
+    assert (microsoft, told["if-none-match"], told["x-ms-blob-content-type"]) == (
+        "/container/a/k.png",
+        "*",
+        "image/png",
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,7 +279,9 @@ def test_each_refusal_has_its_name_and_says_where_without_what_is_secret(
 def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
     server.statuses = [403, 200]
     tries: list[dict[str, str]] = [KEYS | {"access_key_id": "new"}, KEYS | {"access_key_id": "old"}]
-    store = MirrorStore(lambda: connect("s3://bucket", tries.pop() | {"endpoint": server.url}), url="s3://bucket")
+    store = MirrorStore(
+        lambda: connect("s3://bucket", tries.pop() | {"endpoint": server.url}), url="s3://bucket"
+    )
     with pytest.raises(StorageDeniedError):
         put(store)
     put(store)
@@ -243,7 +296,9 @@ def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
         ("gs://bucket", {"service_account_key": "s3cret"}), ("gs://bucket", {"service_account_key": {"client_email": "s3cret"}}),
     ],
 )  # fmt: skip
-def test_settings_that_make_no_store_are_named_and_not_shown(url: str, config: dict[str, Any]) -> None:
+def test_settings_that_make_no_store_are_named_and_not_shown(
+    url: str, config: dict[str, Any]
+) -> None:
     with pytest.raises(ConfigError, match=url) as caught:
         connect(url, config)
     assert "s3cret" not in str(caught.value)

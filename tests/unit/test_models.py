@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from easel.request import models
 from easel.contract.errors import ModelRetiredError
+from easel.request import models
 from local.fake_openai.requests import output_tokens
 
 
@@ -15,7 +15,9 @@ from local.fake_openai.requests import output_tokens
         ("gpt-image-2.5-flare", "low", 0.006), ("gpt-image-2.5-flare", "medium", 0.013), ("gpt-image-2.5-flare", "high", 0.053),
     ],
 )  # fmt: skip
-def test_the_estimate_bounds_the_published_price_closely(model: str, quality: str, published_usd: float) -> None:
+def test_the_estimate_bounds_the_published_price_closely(
+    model: str, quality: str, published_usd: float
+) -> None:
     estimate = models.estimate_image(model, prompt="", size="1024x1024", quality=quality)
     assert estimate is not None
     assert published_usd * 1_000_000 <= estimate <= 1.2 * published_usd * 1_000_000
@@ -35,7 +37,9 @@ def test_auto_counts_as_the_dearest_choice() -> None:
         for size in models.SIZES
         for quality in ("low", "medium", "high")
     ]
-    assert models.estimate_image("gpt-image-2.6-flare", prompt="p", size="auto", quality="auto") == max(every)
+    assert models.estimate_image(
+        "gpt-image-2.6-flare", prompt="p", size="auto", quality="auto"
+    ) == max(every)
 
 
 def test_what_is_not_known_is_unknown_and_never_zero() -> None:
@@ -57,7 +61,9 @@ def test_a_usage_that_says_nothing_of_use_is_an_unknown_cost(usage: Any) -> None
     assert models.chat_cost("gpt-6-luna", usage) is None
 
 
-@pytest.mark.parametrize("details", [None, [], {}, {"text_tokens": None, "image_tokens": None}, {"text_tokens": "10"}])
+@pytest.mark.parametrize(
+    "details", [None, [], {}, {"text_tokens": None, "image_tokens": None}, {"text_tokens": "10"}]
+)
 def test_odd_details_of_a_usage_leave_its_sum(details: Any) -> None:
     usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
     assert models.image_cost("gpt-image-2.6-flare", usage) == 10 * 5 + 100 * 30
@@ -65,7 +71,10 @@ def test_odd_details_of_a_usage_leave_its_sum(details: Any) -> None:
 
 
 def test_settles_from_usage_also_where_the_details_are_missing() -> None:
-    assert models.image_cost("gpt-image-2.6-flare", {"input_tokens": 10, "output_tokens": 100}) == 10 * 5 + 100 * 30
+    assert (
+        models.image_cost("gpt-image-2.6-flare", {"input_tokens": 10, "output_tokens": 100})
+        == 10 * 5 + 100 * 30
+    )
     details = {"text_tokens": 4, "image_tokens": 6}
     usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
     assert models.image_cost("gpt-image-2.6-flare", usage) == 4 * 5 + 6 * 8 + 100 * 30
@@ -80,7 +89,10 @@ def test_a_model_is_refused_from_its_last_day_on() -> None:
 
 def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
     """Over all sizes and qualities, half of the prompts written by the chat model and half given: the bill is that of OpenAI's formula."""
-    words = "A red kite over a school yard, a wide view, soft morning light, calm and clear, children running across the wet grass. " * 4
+    words = (
+        "A red kite over a school yard, a wide view, soft morning light, calm and clear, children running across the wet grass. "
+        * 4
+    )
     bounds = bills = 0
     for size in models.SIZES:
         for quality in ("low", "medium", "high"):
@@ -88,16 +100,27 @@ def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
             output = output_tokens(quality, width, height)
             usage = {"output_tokens": output, "input_tokens": len(words) // 4}
             bill = models.image_cost("gpt-image-2.6-flare", usage) or 0
-            chat = models.chat_cost("gpt-6-luna", {"prompt_tokens": 300, "completion_tokens": 200}) or 0
+            chat = (
+                models.chat_cost("gpt-6-luna", {"prompt_tokens": 300, "completion_tokens": 200})
+                or 0
+            )
             asked = models.estimate_chat("gpt-6-luna", messages="x" * 1_300) or 0
             for prompt, call, cost in ((words, 0, 0), (None, asked, chat)):
-                bound = (models.estimate_image("gpt-image-2.6-flare", prompt=prompt, size=size, quality=quality) or 0) + call
+                bound = (
+                    models.estimate_image(
+                        "gpt-image-2.6-flare", prompt=prompt, size=size, quality=quality
+                    )
+                    or 0
+                ) + call
                 assert bound >= bill + cost
                 bounds, bills = bounds + bound, bills + bill + cost
     assert bounds / bills <= 1.3
 
 
-@pytest.mark.parametrize("text", ["A red kite over a school yard.", "Ein Bär im Schnee", "日本の古い寺", "x" * 99, "", "{}[]()"])
+@pytest.mark.parametrize(
+    "text",
+    ["A red kite over a school yard.", "Ein Bär im Schnee", "日本の古い寺", "x" * 99, "", "{}[]()"],
+)
 def test_a_text_has_at_most_as_many_tokens_as_bytes_and_english_less(text: str) -> None:
     bound = sum(models.token_bounds(text)) / 10
     assert bound <= len(text.encode())
@@ -106,18 +129,24 @@ def test_a_text_has_at_most_as_many_tokens_as_bytes_and_english_less(text: str) 
 
 def test_economy_costs_half() -> None:
     whole, half = (
-        models.estimate_image("gpt-image-2.6-flare", prompt="p", size="1024x1024", quality="low", economy=economy)
+        models.estimate_image(
+            "gpt-image-2.6-flare", prompt="p", size="1024x1024", quality="low", economy=economy
+        )
         for economy in (False, True)
     )
     assert whole
     assert half
     assert half == pytest.approx(whole / 2, abs=1)
     usage = {"output_tokens": 196, "input_tokens": 20}
-    assert models.image_cost("gpt-image-2.6-flare", usage, economy=True) == (models.image_cost("gpt-image-2.6-flare", usage) or 0) / 2
+    assert (
+        models.image_cost("gpt-image-2.6-flare", usage, economy=True)
+        == (models.image_cost("gpt-image-2.6-flare", usage) or 0) / 2
+    )
 
 
 def test_the_models_that_retire_soon_are_told_and_those_that_are_gone_are_not() -> None:
     soon = models.retiring(today=date(2026, 11, 25), days=10)
     assert soon == {
-        name: (date(2026, 12, 1), "gpt-image-2.6-flare") for name in ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
+        name: (date(2026, 12, 1), "gpt-image-2.6-flare")
+        for name in ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
     }

@@ -1,11 +1,8 @@
 """OpenAI's adapter against a real server on loopback: what is sent, what each answer becomes, and whether it may have been charged."""
 
-import contextlib
-import json
-import threading
+import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, TypeVar
@@ -14,12 +11,23 @@ import httpx2
 import openai
 import pytest
 
+from easel.contract.errors import (
+    AuthError,
+    ConfigError,
+    ContentRefusedError,
+    EaselError,
+    FinalError,
+    InputError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    RetryableError,
+    TransientError,
+    leaves,
+)
 from easel.openai_client import errors
 from easel.openai_client.answers import MAX_BYTES
-from easel.openai_client.calls import OpenAIApi
-from easel.contract.errors import AuthError, ConfigError, ContentRefusedError, EaselError, FinalError, InputError, QuotaExhaustedError, RateLimitedError, RetryableError, TransientError, leaves
 from tests.support.local_stack import free_port
-from tests.support.loopback import Quiet, serving
+from tests.support.openai_server import Reply, Server, chat, image, openai_server
 
 E = TypeVar("E", bound=Exception)
 
@@ -30,107 +38,10 @@ GOOD_CHAT = {
 GOOD_IMAGE = {"data": [{"b64_json": "aGVsbG8="}], "usage": {"output_tokens": 430}}
 
 
-@dataclass(frozen=True)
-class Reply:
-    """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers, `late` by so many seconds.
-
-    `trickle` sends a byte each 50 ms, `endless` never ends the body, `untold` does not say its length; `retry_after` is that header.
-    """
-
-    body: Any = None
-    status: int = 200
-    cut: bool = False
-    stall: bool = False
-    hang: bool = False
-    late: float = 0
-    trickle: bool = False
-    endless: bool = False
-    untold: bool = False
-    retry_after: str | None = None
-
-
-@dataclass
-class Server:
-    """Answers by its list, the last one again and again, and keeps what it was asked."""
-
-    url: str
-    replies: list[Reply] = field(default_factory=list)
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    encodings: list[str] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    sent: int = 0
-    over: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass
-class Key:
-    """A key that was rotated: `refresh` finds the new one."""
-
-    now: str = "old"
-
-    def value(self) -> str:
-        return self.now
-
-    def refresh(self) -> str:
-        self.now = "new"
-        return self.now
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    class Handler(Quiet):
-        def do_POST(self) -> None:  # noqa: N802 - the standard library's name
-            served.times.append(time.monotonic())
-            served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
-            served.encodings.append(self.headers["Accept-Encoding"])
-            served.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
-            if reply.hang:
-                served.over.wait(30)
-                return
-            served.over.wait(reply.late)
-            body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
-            self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
-            if not (reply.endless or reply.untold):
-                self.send_header("Content-Length", str(len(body)))
-            if reply.retry_after is not None:
-                self.send_header("Retry-After", reply.retry_after)
-            self.send_header("x-request-id", "req_7")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            with contextlib.suppress(ConnectionError):  # the client hangs up on what is too much
-                self.send_body(reply, body)
-
-        def send_body(self, reply: Reply, body: bytes) -> None:
-            if reply.trickle:
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    served.over.wait(0.05)
-                return
-            self.wfile.write(body[: len(body) // 2] if reply.cut or reply.stall else body)
-            if reply.stall:
-                served.over.wait(30)
-            while reply.endless and not served.over.is_set():
-                served.sent += self.wfile.write(b" " * 1_000_000)
-
-    with serving(Handler) as url:
-        served = Server(url=f"{url}/v1")
-        yield served
-        served.over.set()
-
-
-def chat(server: Server, *replies: Reply, timeout: float = 5) -> Any:
-    server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)
-    return api.chat(model="gpt-6-luna", system="s", user="u", schema={"type": "object"}, timeout=timeout)
-
-
-def image(server: Server, *replies: Reply, timeout: float = 5, slowed: list[float | None] | None = None) -> Any:
-    server.replies = list(replies)
-    api = OpenAIApi(Key(), base_url=server.url)
-    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=timeout, slow_down=([] if slowed is None else slowed).append)
+    with openai_server() as server:
+        yield server
 
 
 def refusal(code: str | None = None, param: str | None = None, **more: Any) -> dict[str, Any]:
@@ -151,9 +62,8 @@ def test_a_chat_asks_for_the_schema_and_gives_text_usage_and_request_id(server: 
 
 def test_a_chat_says_whom_it_is_for_where_that_is_known(server: Server) -> None:
     server.replies = [Reply(GOOD_CHAT)]
-    asked: dict[str, Any] = {"model": "gpt-6-luna", "system": "s", "user": "u", "schema": {}, "timeout": 5}
-    OpenAIApi(Key(), base_url=server.url).chat(**asked, safety_identifier="5e1f")
-    OpenAIApi(Key(), base_url=server.url).chat(**asked)
+    chat(server, safety_identifier="5e1f")
+    chat(server)
     assert [call.get("safety_identifier") for call in server.asked] == ["5e1f", None]
 
 
@@ -174,22 +84,31 @@ def test_a_server_without_schemas_is_asked_again_without_one(server: Server, rep
 
 
 @pytest.mark.parametrize("odd", [{"code": ["x"]}, {"code": {"a": 1}, "param": 7}])
-def test_an_error_whose_fields_are_no_texts_is_named_all_the_same(server: Server, odd: dict[str, Any]) -> None:
+def test_an_error_whose_fields_are_no_texts_is_named_all_the_same(
+    server: Server, odd: dict[str, Any]
+) -> None:
     assert type(failed(image, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
     assert type(failed(chat, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
 
 
 @pytest.mark.parametrize(
     ("reply", "error"),
-    [(Reply(refusal(param="messages"), 400), InputError), (Reply(refusal("content_policy_violation"), 400), ContentRefusedError)],
+    [
+        (Reply(refusal(param="messages"), 400), InputError),
+        (Reply(refusal("content_policy_violation"), 400), ContentRefusedError),
+    ],
 )
-def test_what_is_refused_for_another_reason_is_not_asked_again(server: Server, reply: Reply, error: type[EaselError]) -> None:
+def test_what_is_refused_for_another_reason_is_not_asked_again(
+    server: Server, reply: Reply, error: type[EaselError]
+) -> None:
     assert type(failed(chat, server, reply)) is error
     assert len(server.asked) == 1
 
 
 def choice(content: Any, *, finish: str = "stop", refused: str | None = None) -> dict[str, Any]:
-    return {"choices": [{"finish_reason": finish, "message": {"content": content, "refusal": refused}}]}
+    return {
+        "choices": [{"finish_reason": finish, "message": {"content": content, "refusal": refused}}]
+    }
 
 
 @pytest.mark.parametrize(
@@ -202,7 +121,9 @@ def choice(content: Any, *, finish: str = "stop", refused: str | None = None) ->
         ("[" * 50_000, TransientError), ('{"choices": [', TransientError), ([], TransientError),
     ],
 )  # fmt: skip
-def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(server: Server, body: Any, error: type[EaselError]) -> None:
+def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(
+    server: Server, body: Any, error: type[EaselError]
+) -> None:
     found = failed(chat, server, Reply(body))
     assert type(found) is error
     assert found.possibly_paid
@@ -215,7 +136,9 @@ def test_a_chat_that_was_cut_short_is_used_as_far_as_it_came(server: Server) -> 
 
 def test_an_image_gives_its_base64_usage_and_request_id(server: Server) -> None:
     answer = image(server, Reply(GOOD_IMAGE))
-    assert (answer.base64, answer.usage, answer.request_id) == ("aGVsbG8=", {"output_tokens": 430}, "req_7")
+    assert (answer.data, answer.usage) == (b"hello", GOOD_IMAGE["usage"])
+    assert answer.sha256 == hashlib.sha256(b"hello").hexdigest()
+    assert answer.intact
     assert server.asked == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
 
 
@@ -225,12 +148,17 @@ def test_a_picture_comes_as_it_is_and_not_compressed_once_more(server: Server) -
 
 
 def test_an_answer_need_not_say_its_length(server: Server) -> None:
-    assert image(server, Reply(GOOD_IMAGE, untold=True)).base64 == "aGVsbG8="
+    assert image(server, Reply(GOOD_IMAGE, untold=True)).data == b"hello"
 
 
 @pytest.mark.parametrize("beside", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
 def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, beside: str) -> None:
-    assert image(server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {beside}}}]}}')).base64 == "aGVsbG8="
+    assert (
+        image(
+            server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {beside}}}]}}')
+        ).data
+        == b"hello"
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +168,9 @@ def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, be
         {"data": [{"b64_json": ""}]}, "<html></html>", '{"data": [', [],
     ],
 )  # fmt: skip
-def test_an_odd_success_of_an_image_is_passing_and_may_have_been_charged(server: Server, body: Any) -> None:
+def test_an_odd_success_of_an_image_is_passing_and_may_have_been_charged(
+    server: Server, body: Any
+) -> None:
     found = failed(image, server, Reply(body))
     assert type(found) is TransientError
     assert found.possibly_paid
@@ -281,7 +211,7 @@ def test_a_refusal_carries_openai_s_category(server: Server) -> None:
 
 
 def test_a_wrong_key_is_fetched_anew_once(server: Server) -> None:
-    assert image(server, Reply(refusal("invalid_api_key"), 401), Reply(GOOD_IMAGE)).base64
+    assert image(server, Reply(refusal("invalid_api_key"), 401), Reply(GOOD_IMAGE)).data
     assert server.keys == ["old", "new"]
 
 
@@ -292,16 +222,26 @@ def test_a_key_that_stays_wrong_is_final_after_two_requests(server: Server) -> N
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("reply", [Reply(GOOD_IMAGE, cut=True), Reply(hang=True)], ids=["cut", "hang"])
-def test_an_answer_that_never_came_whole_may_have_been_charged(server: Server, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply", [Reply(GOOD_IMAGE, cut=True), Reply(hang=True)], ids=["cut", "hang"]
+)
+def test_an_answer_that_never_came_whole_may_have_been_charged(
+    server: Server, reply: Reply
+) -> None:
     found = failed(image, server, reply, timeout=0.3)
     assert type(found) is TransientError
     assert found.possibly_paid
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("reply", [Reply("x" * 500, trickle=True), Reply(GOOD_IMAGE, stall=True)], ids=["trickles", "stalls"])
-def test_a_body_that_does_not_come_in_time_ends_the_call_and_may_have_been_charged(server: Server, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [Reply("x" * 500, trickle=True), Reply(GOOD_IMAGE, stall=True)],
+    ids=["trickles", "stalls"],
+)
+def test_a_body_that_does_not_come_in_time_ends_the_call_and_may_have_been_charged(
+    server: Server, reply: Reply
+) -> None:
     started = time.monotonic()
     found = failed(image, server, reply, timeout=1)
     assert time.monotonic() - started < 3
@@ -326,36 +266,55 @@ def test_an_answer_that_does_not_end_is_refused_while_it_is_read(server: Server)
 
 @pytest.mark.parametrize("call", [chat, image])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_short_wait_that_openai_asks_for_is_kept_in_the_function(server: Server, call: Callable[..., Any], status: int) -> None:
-    call(server, Reply(refusal(), status, retry_after="1"), Reply(GOOD_CHAT if call is chat else GOOD_IMAGE))
+def test_a_short_wait_that_openai_asks_for_is_kept_in_the_function(
+    server: Server, call: Callable[..., Any], status: int
+) -> None:
+    call(
+        server,
+        Reply(refusal(), status, retry_after="1"),
+        Reply(GOOD_CHAT if call is chat else GOOD_IMAGE),
+    )
     assert server.times[1] - server.times[0] >= 1
 
 
 def test_a_wait_until_a_date_is_kept(server: Server) -> None:
     until = datetime.now(UTC) + timedelta(seconds=2)
-    image(server, Reply(refusal(), 429, retry_after=format_datetime(until, usegmt=True)), Reply(GOOD_IMAGE))
+    image(
+        server,
+        Reply(refusal(), 429, retry_after=format_datetime(until, usegmt=True)),
+        Reply(GOOD_IMAGE),
+    )
     assert datetime.now(UTC) >= until.replace(microsecond=0)
 
 
 def test_waits_together_leave_half_of_the_time_for_the_call(server: Server) -> None:
-    assert type(failed(image, server, Reply(refusal(), 429, retry_after="1"), timeout=4)) is RateLimitedError
+    assert (
+        type(failed(image, server, Reply(refusal(), 429, retry_after="1"), timeout=4))
+        is RateLimitedError
+    )
     assert len(server.asked) == 1 + 1
 
 
 @pytest.mark.parametrize("asked", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])
-def test_a_wait_that_takes_more_than_half_of_the_time_is_left_to_the_state_machine(server: Server, asked: str) -> None:
+def test_a_wait_that_takes_more_than_half_of_the_time_is_left_to_the_state_machine(
+    server: Server, asked: str
+) -> None:
     found = failed(image, server, Reply(refusal(), 429, retry_after=asked), timeout=5)
     assert type(found) is RateLimitedError
     assert len(server.asked) == 1
 
 
-def test_a_server_that_always_asks_to_wait_is_left_to_the_state_machine_after_three_waits(server: Server) -> None:
+def test_a_server_that_always_asks_to_wait_is_left_to_the_state_machine_after_three_waits(
+    server: Server,
+) -> None:
     assert type(failed(image, server, Reply(refusal(), 429, retry_after="0"))) is RateLimitedError
     assert len(server.asked) == 4
 
 
 @pytest.mark.parametrize("status", [502, 504, 408])
-def test_what_may_have_been_charged_is_not_asked_again_in_the_function(server: Server, status: int) -> None:
+def test_what_may_have_been_charged_is_not_asked_again_in_the_function(
+    server: Server, status: int
+) -> None:
     assert failed(image, server, Reply(refusal(), status, retry_after="0")).possibly_paid
     assert len(server.asked) == 1
 
@@ -389,13 +348,24 @@ def every(kind: type[E]) -> Iterator[type[E]]:
         yield from every(below)
 
 
-@pytest.mark.parametrize("kind", sorted(set(every(openai.OpenAIError)), key=str), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", sorted(set(every(openai.OpenAIError)), key=str), ids=lambda kind: kind.__name__
+)
 def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError]) -> None:
     request = httpx2.Request("POST", "https://api.openai.com/v1/images/generations")
     response = httpx2.Response(418, request=request)
     error = kind.__new__(kind)
     # Each class has an __init__ of its own; the attributes are what translate looks at.
-    vars(error).update(request=request, response=response, status_code=418, code=None, param=None, body=None, request_id=None, message="m")
+    vars(error).update(
+        request=request,
+        response=response,
+        status_code=418,
+        code=None,
+        param=None,
+        body=None,
+        request_id=None,
+        message="m",
+    )
     vars(error).update(error=None)
     ours = {*leaves(RetryableError), *leaves(FinalError)}
     assert type(errors.translate(error, "the call")) in ours
@@ -404,15 +374,24 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     assert not exchange.possibly_paid
 
 
-@pytest.mark.parametrize("kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__)
-def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(kind: type[httpx2.HTTPError]) -> None:
+@pytest.mark.parametrize(
+    "kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__
+)
+def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(
+    kind: type[httpx2.HTTPError],
+) -> None:
     assert errors.translate(kind.__new__(kind), "the call").possibly_paid
 
 
 def test_each_refusal_for_the_pace_is_told_to_who_keeps_it(server: Server) -> None:
     slowed: list[float | None] = []
     with pytest.raises(RateLimitedError):
-        image(server, Reply(refusal(), 429, retry_after="0"), Reply(refusal(), 429, retry_after="3600"), slowed=slowed)
+        image(
+            server,
+            Reply(refusal(), 429, retry_after="0"),
+            Reply(refusal(), 429, retry_after="3600"),
+            slowed=slowed,
+        )
     with pytest.raises(RateLimitedError):
         image(server, Reply(refusal(), 429), slowed=slowed)
     with pytest.raises(TransientError):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from easel.contract.errors import TransientError
 from easel.openai_client import batches
 from easel.openai_client.batches import _split
-from easel.contract.errors import TransientError
 
 TEXT = b'{"a": 1}\n\n{"b": "\xc3\xa4"}\n{"c": 3}'
 

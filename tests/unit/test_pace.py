@@ -1,13 +1,13 @@
-"""The pace of image calls: evenly below the limit, so many at once, and slower for all after a 429."""
+"""The limit of image calls: evenly below the limit, so many at once, and slower for all after a 429."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
-from easel.ledger.rate_limit import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Pace
 from easel.aws.table import Table
 from easel.contract.errors import RateLimitedError
+from easel.ledger.rate_limit import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, RateLimit
 
 
 class Clock:
@@ -32,88 +32,98 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(table: Table, clock: Clock) -> Callable[..., Pace]:
-    def made(per_minute: int | None = None, at_once: int = 5) -> Pace:
-        return Pace(table, per_minute=per_minute, at_once=at_once, clock=clock, sleep=clock.sleep)
+def make(table: Table, clock: Clock) -> Callable[..., RateLimit]:
+    def made(per_minute: int | None = None, at_once: int = 5) -> RateLimit:
+        return RateLimit(
+            table, per_minute=per_minute, at_once=at_once, clock=clock, sleep=clock.sleep
+        )
 
     return made
 
 
-def begin(pace: Pace, clock: Clock, call: str = "a-1-1", *, patience: float = 60) -> float:
+def begin(limit: RateLimit, clock: Clock, call: str = "a-1-1", *, patience: float = 60) -> float:
     """The moment at which a call begins that takes no time."""
-    with pace.turn(call, until=clock.now + 300, patience=patience):
+    with limit.slot(call, until=clock.now + 300, patience=patience):
         return clock.now
 
 
-def test_with_no_limit_nobody_waits(make: Callable[..., Pace], clock: Clock) -> None:
-    pace, start = make(), clock.now
-    assert [begin(pace, clock, f"a-1-{n}") for n in range(20)] == [start] * 20
+def test_with_no_limit_nobody_waits(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit, start = make(), clock.now
+    assert [begin(limit, clock, f"a-1-{n}") for n in range(20)] == [start] * 20
 
 
 @pytest.mark.parametrize("per_minute", [5, 100])
 def test_no_minute_sees_more_calls_than_the_limit_not_even_after_an_idle_while(
-    make: Callable[..., Pace], clock: Clock, per_minute: int
+    make: Callable[..., RateLimit], clock: Clock, per_minute: int
 ) -> None:
-    pace = make(per_minute)
-    begins = [begin(pace, clock, f"a-1-{n}", patience=600) for n in range(3 * per_minute)]
+    limit = make(per_minute)
+    begins = [begin(limit, clock, f"a-1-{n}", patience=600) for n in range(3 * per_minute)]
     clock.now += 3_600
-    begins += [begin(pace, clock, f"b-1-{n}", patience=600) for n in range(per_minute)]
+    begins += [begin(limit, clock, f"b-1-{n}", patience=600) for n in range(per_minute)]
     for first in begins:
         assert sum(first <= other < first + 60 for other in begins) <= per_minute
     assert begins[3 * per_minute - 1] - begins[0] <= 3 * 60 / 0.95  # and hardly fewer
 
 
-def test_a_turn_that_comes_too_late_is_refused_and_takes_nothing(make: Callable[..., Pace], clock: Clock) -> None:
-    pace = make(5)
-    begin(pace, clock)
+def test_a_turn_that_comes_too_late_is_refused_and_takes_nothing(
+    make: Callable[..., RateLimit], clock: Clock
+) -> None:
+    limit = make(5)
+    begin(limit, clock)
     with pytest.raises(RateLimitedError, match="no turn"):
-        begin(pace, clock, "a-1-2", patience=5)
+        begin(limit, clock, "a-1-2", patience=5)
     start = clock.now
-    assert begin(pace, clock, "a-1-3") - start < 60 / 5 / 0.95
+    assert begin(limit, clock, "a-1-3") - start < 60 / 5 / 0.95
 
 
-def test_no_more_calls_go_on_at_once_than_may(make: Callable[..., Pace], clock: Clock) -> None:
-    pace = make(at_once=2)
+def test_no_more_calls_go_on_at_once_than_may(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit = make(at_once=2)
     with ExitStack() as going_on:
         for call in ("a-1-1", "a-2-1"):
-            going_on.enter_context(pace.turn(call, until=clock.now + 300, patience=0))
+            going_on.enter_context(limit.slot(call, until=clock.now + 300, patience=0))
         with pytest.raises(RateLimitedError, match="2 of 2 go on"):
-            begin(pace, clock, "a-3-1", patience=10)
+            begin(limit, clock, "a-3-1", patience=10)
         assert sum(clock.slept) == pytest.approx(10, abs=0.01)
-    begin(pace, clock, "a-3-1", patience=0)
+    begin(limit, clock, "a-3-1", patience=0)
 
 
-def test_a_place_is_free_again_when_its_function_has_died(make: Callable[..., Pace], clock: Clock) -> None:
-    pace = make(at_once=1)
-    pace._enter("a-1-1", until=round(clock.now) + 30, patience=0)
+def test_a_place_is_free_again_when_its_function_has_died(
+    make: Callable[..., RateLimit], clock: Clock
+) -> None:
+    limit = make(at_once=1)
+    limit._enter("a-1-1", until=round(clock.now) + 30, patience=0)
     with pytest.raises(RateLimitedError):
-        begin(pace, clock, "a-2-1", patience=20)
-    assert begin(pace, clock, "a-2-1", patience=20) == pytest.approx(clock.now)
+        begin(limit, clock, "a-2-1", patience=20)
+    assert begin(limit, clock, "a-2-1", patience=20) == pytest.approx(clock.now)
 
 
-def test_a_refusal_for_the_pace_slows_everybody_down(make: Callable[..., Pace], clock: Clock) -> None:
-    pace, other, start = make(), make(), clock.now
-    begin(pace, clock)
-    pace.slow_down(12)
+def test_a_refusal_for_the_pace_slows_everybody_down(
+    make: Callable[..., RateLimit], clock: Clock
+) -> None:
+    limit, other, start = make(), make(), clock.now
+    begin(limit, clock)
+    limit.slow_down(12)
     assert begin(other, clock, "b-1-1") == start + 12
     other.slow_down(None)
-    assert begin(pace, clock, "a-1-2") == start + 12 + PAUSE_SECONDS
-    pace.slow_down(3_600)
+    assert begin(limit, clock, "a-1-2") == start + 12 + PAUSE_SECONDS
+    limit.slow_down(3_600)
     with pytest.raises(RateLimitedError):
-        begin(pace, clock, "a-1-3", patience=LONGEST_PAUSE_SECONDS - 1)
+        begin(limit, clock, "a-1-3", patience=LONGEST_PAUSE_SECONDS - 1)
 
 
-def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(make: Callable[..., Pace], clock: Clock) -> None:
-    pace = make(50)
+def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(
+    make: Callable[..., RateLimit], clock: Clock
+) -> None:
+    limit = make(50)
     for n in range(3):
-        begin(pace, clock, f"a-1-{n}")
+        begin(limit, clock, f"a-1-{n}")
     interrupted: list[bool] = []
     real_sleep = clock.sleep
 
     def sleep(seconds: float) -> None:
         if not interrupted:
             interrupted.append(True)
-            pace.slow_down(20)
+            limit.slow_down(20)
         real_sleep(seconds)
 
     clock.sleep = sleep  # type: ignore[method-assign]
@@ -122,9 +132,14 @@ def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(make: Callab
     assert 20 <= begin(waiting, clock, "b-1-1") - start < 25
 
 
-def test_those_who_wait_at_the_same_time_wait_for_different_turns(table: Table, clock: Clock) -> None:
-    pace = Pace(table, per_minute=250, at_once=100, clock=clock, sleep=lambda _: None)
-    begin(pace, clock)
-    turns = [pace._taken(f"a-{n}-1", until=0, latest=round((clock.now + 600) * 1_000_000)) for n in range(60)]
+def test_those_who_wait_at_the_same_time_wait_for_different_turns(
+    table: Table, clock: Clock
+) -> None:
+    limit = RateLimit(table, per_minute=250, at_once=100, clock=clock, sleep=lambda _: None)
+    begin(limit, clock)
+    turns = [
+        limit._take(f"a-{n}-1", until=0, latest=round((clock.now + 600) * 1_000_000))
+        for n in range(60)
+    ]
     assert None not in turns
     assert len(set(turns)) == 60

@@ -2,8 +2,8 @@
 
 from bench.pace import TABLE, simulate
 from easel.aws.table import Table
-from tests.unit import conftest
-from tests.unit.conftest import Clients
+from tests.faults import conftest
+from tests.support.memory_aws import Clients
 
 FEW, BRIEF = 15, (0.5, 3.0)
 
@@ -16,8 +16,12 @@ def test_hardly_a_call_is_refused_and_hardly_a_turn_is_wasted(table: Table, aws:
     assert outcome.throughput_percentage > 95
 
 
-def test_a_setting_that_is_too_high_slows_everybody_down_and_all_is_made(table: Table, aws: Clients) -> None:
-    outcome = simulate(aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF)
+def test_a_setting_that_is_too_high_slows_everybody_down_and_all_is_made(
+    table: Table, aws: Clients
+) -> None:
+    outcome = simulate(
+        aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF
+    )
     assert outcome.made == len(outcome.accepted) == 150
     assert outcome.refused_percentage < 10
     assert outcome.throughput_percentage > 95

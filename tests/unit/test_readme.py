@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from easel.contract.messages import Report, ReportedImage
 from easel.request import request
 from functions.api.routes import DATA, DESCRIPTION
-from easel.contract.messages import Picture, Report
 from local.deploy import ROOT
-from tests.unit.conftest import NOW, make_settings
+from tests.support.services import NOW, request_settings
 
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -35,7 +35,12 @@ def rows(heading: str) -> set[str]:
 
 
 def test_every_command_is_a_target_and_its_files_are_there() -> None:
-    of_blocks = [line for block in blocks("sh") if not block.startswith("API=") for line in block.splitlines()]
+    of_blocks = [
+        line
+        for block in blocks("sh")
+        if not block.startswith("API=")
+        for line in block.splitlines()
+    ]
     commands = of_blocks + re.findall(r"`(make [a-z].*?)`", README)
     assert "make demo" in commands
     for command in commands:
@@ -48,7 +53,7 @@ def test_every_command_is_a_target_and_its_files_are_there() -> None:
 
 def test_the_request_that_it_shows_is_taken() -> None:
     shown = json.loads(blocks("json")[0])
-    assert request.parse(shown, request.defaults(make_settings()), today=NOW.date()).count == 3
+    assert request.parse(shown, request_settings(), today=NOW.date()).count == 3
 
 
 def test_every_field_of_a_request_stands_in_its_table() -> None:
@@ -57,7 +62,9 @@ def test_every_field_of_a_request_stands_in_its_table() -> None:
 
 def test_the_report_that_it_shows_has_today_s_fields_and_each_is_explained() -> None:
     shown = json.loads(blocks("json")[1])
-    report, picture = ({field.name for field in fields(message)} for message in (Report, Picture))
+    report, picture = (
+        {field.name for field in fields(message)} for message in (Report, ReportedImage)
+    )
     assert set(shown) == report
     assert set(shown["pictures"][0]) == picture
     assert rows("## What comes out") == report | picture
@@ -75,13 +82,21 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 
 
 def test_every_route_of_the_api_stands_in_its_table() -> None:
-    table = (ROOT / "docs" / "api.md").read_text().split("| route | what it does |", 1)[1].split("\n\n", 1)[0]
-    told = re.sub(r"`POST (/runs/\{id\})/redrive`, `/stop`", r"`POST \1/redrive`, `POST \1/stop`", table)
-    assert {f"{method} {path.partition('?')[0]}" for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", told)} == {
-        f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION) if "{file}" not in route[1]
-    }
+    table = (
+        (ROOT / "docs" / "api.md")
+        .read_text()
+        .split("| route | what it does |", 1)[1]
+        .split("\n\n", 1)[0]
+    )
+    told = re.sub(
+        r"`POST (/runs/\{id\})/redrive`, `/stop`", r"`POST \1/redrive`, `POST \1/stop`", table
+    )
+    assert {
+        f"{method} {path.partition('?')[0]}"
+        for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", told)
+    } == {f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION) if "{file}" not in route[1]}
 
 
 def test_the_request_that_it_sends_to_the_api_is_taken() -> None:
     (body,) = re.findall(r"-d '(.*?)'", README)
-    assert request.parse(json.loads(body), request.defaults(make_settings()), today=NOW.date()).count == 2
+    assert request.parse(json.loads(body), request_settings(), today=NOW.date()).count == 2

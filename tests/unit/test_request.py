@@ -7,21 +7,26 @@ from typing import Any
 
 import pytest
 
-from easel.request import request
 from easel.contract.errors import ConfigError, InputError, ModelRetiredError
+from easel.request import request
 from easel.request.request import Request
-from tests.unit.conftest import make_settings
+from tests.support.services import request_settings
 
 TODAY = date(2026, 11, 24)
 
 
 def parse(raw: object, **settings: Any) -> Request:
-    return request.parse(raw, request.defaults(make_settings(**settings)), today=TODAY)
+    return request.parse(raw, request_settings(**settings), today=TODAY)
 
 
 def test_an_empty_object_is_a_complete_request() -> None:
     made = parse({})
-    assert (made.action, made.folder_name, made.count, made.output_format) == ("create", "my_s3_folder", 1, "png")
+    assert (made.action, made.folder_name, made.count, made.output_format) == (
+        "create",
+        "my_s3_folder",
+        1,
+        "png",
+    )
 
 
 @pytest.mark.parametrize("raw", [None, [], "text", 7, True, [{"action": "delete_image"}]])
@@ -62,15 +67,21 @@ def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object)
         {"topics": ["the secret plan, " * 20]},
     ],
 )  # fmt: skip
-def test_a_caller_s_longer_words_are_described_and_not_repeated_since_errors_end_up_in_logs(given: dict[str, Any]) -> None:
+def test_a_caller_s_longer_words_are_described_and_not_repeated_since_errors_end_up_in_logs(
+    given: dict[str, Any],
+) -> None:
     with pytest.raises(InputError) as caught:
         parse(given)
     assert "secret" not in str(caught.value)
     assert re.search(r"text of [\d,]+ characters", str(caught.value))
 
 
-@pytest.mark.parametrize("wrap", [lambda deep: deep, lambda deep: {"topic": deep}, lambda deep: {"unknown": deep}])
-def test_refuses_what_is_nested_too_deep_by_its_name(wrap: Callable[[Any], Any], python_s_own_recursion_limit: None) -> None:
+@pytest.mark.parametrize(
+    "wrap", [lambda deep: deep, lambda deep: {"topic": deep}, lambda deep: {"unknown": deep}]
+)
+def test_refuses_what_is_nested_too_deep_by_its_name(
+    wrap: Callable[[Any], Any], python_s_own_recursion_limit: None
+) -> None:
     deep: list[Any] = []
     for _ in range(5_000):
         deep = [deep]
@@ -87,7 +98,9 @@ def python_s_own_recursion_limit() -> Iterator[None]:
     sys.setrecursionlimit(before)
 
 
-@pytest.mark.parametrize("field", ["topic", "style", "description", "prompt", "folder_name", "file_name"])
+@pytest.mark.parametrize(
+    "field", ["topic", "style", "description", "prompt", "folder_name", "file_name"]
+)
 def test_refuses_what_turns_the_text_around_and_shows_it_escaped(field: str) -> None:
     with pytest.raises(InputError, match=rf'{field} is "a\\u202eb"'):
         parse({field: "a\u202eb"})
@@ -98,7 +111,9 @@ def test_takes_the_marks_that_languages_and_pictures_need(text: str) -> None:
     assert parse({"description": text}).description == text
 
 
-@pytest.mark.parametrize("size", ["auto", "1024x1024", "3840x2160", "2160x3840", "1536x512", "1008x1008"])
+@pytest.mark.parametrize(
+    "size", ["auto", "1024x1024", "3840x2160", "2160x3840", "1536x512", "1008x1008"]
+)
 def test_takes_every_size_that_the_models_make(size: str) -> None:
     assert parse({"size": size}).size == size
 
@@ -116,7 +131,13 @@ def test_refuses_a_key_that_any_topic_would_make_too_long() -> None:
 
 
 def test_takes_every_parameter_of_a_picture() -> None:
-    said = {"output_format": "webp", "output_compression": 0, "background": "transparent", "moderation": "low", "quality": "high"}
+    said = {
+        "output_format": "webp",
+        "output_compression": 0,
+        "background": "transparent",
+        "moderation": "low",
+        "quality": "high",
+    }
     made = parse(said)
     assert {name: getattr(made, name) for name in said} == said
 
@@ -149,24 +170,74 @@ def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
     assert parse({"action": action, "confirm": True} | target).confirm
 
 
-@pytest.mark.parametrize("action", [{"action": "delete_folder"}, {"action": "delete_folder", "purge": True}, {"action": "restore_folder"}])
-@pytest.mark.parametrize("folder", ["", "/", "*", "f/", "/f", "staging", "staging/run-1", "thumbnails", "batches", "..", "f/..", None])
-def test_no_action_reaches_beyond_a_folder_of_pictures(action: dict[str, Any], folder: str | None) -> None:
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"action": "delete_folder"},
+        {"action": "delete_folder", "purge": True},
+        {"action": "restore_folder"},
+    ],
+)
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "",
+        "/",
+        "*",
+        "f/",
+        "/f",
+        "staging",
+        "staging/run-1",
+        "thumbnails",
+        "batches",
+        "..",
+        "f/..",
+        None,
+    ],
+)
+def test_no_action_reaches_beyond_a_folder_of_pictures(
+    action: dict[str, Any], folder: str | None
+) -> None:
     with pytest.raises(InputError, match="folder_name"):
         parse(action | {"folder_name": folder, "confirm": True})
 
 
-@pytest.mark.parametrize("action", [{"action": "delete_image"}, {"action": "delete_image", "purge": True}, {"action": "restore_image"}])
 @pytest.mark.parametrize(
-    "key", ["", "*", "a.png", "/a.png", "staging/a.png", "thumbnails/f/a.png.webp", "batches/a.png", "f/a.png.json", None]
+    "action",
+    [
+        {"action": "delete_image"},
+        {"action": "delete_image", "purge": True},
+        {"action": "restore_image"},
+    ],
 )
-def test_no_action_reaches_anything_but_a_picture_in_a_folder(action: dict[str, Any], key: str | None) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "*",
+        "a.png",
+        "/a.png",
+        "staging/a.png",
+        "thumbnails/f/a.png.webp",
+        "batches/a.png",
+        "f/a.png.json",
+        None,
+    ],
+)
+def test_no_action_reaches_anything_but_a_picture_in_a_folder(
+    action: dict[str, Any], key: str | None
+) -> None:
     with pytest.raises(InputError, match="image_key"):
         parse(action | {"image_key": key, "confirm": True})
 
 
-@pytest.mark.parametrize(("action", "target"), [("restore_image", {"image_key": "f/a.png"}), ("restore_folder", {"folder_name": "f"})])
-def test_a_restore_needs_its_target_and_no_confirmation(action: str, target: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("action", "target"),
+    [("restore_image", {"image_key": "f/a.png"}), ("restore_folder", {"folder_name": "f"})],
+)
+def test_a_restore_needs_its_target_and_no_confirmation(
+    action: str, target: dict[str, str]
+) -> None:
     assert parse({"action": action} | target).target in target.values()
     with pytest.raises(InputError, match="needs it"):
         parse({"action": action})
@@ -174,7 +245,12 @@ def test_a_restore_needs_its_target_and_no_confirmation(action: str, target: dic
 
 @pytest.mark.parametrize(
     "raw",
-    [{}, {"topic": "Sport"}, {"action": "restore_image", "image_key": "f/a.png"}, {"action": "restore_folder", "folder_name": "f"}],
+    [
+        {},
+        {"topic": "Sport"},
+        {"action": "restore_image", "image_key": "f/a.png"},
+        {"action": "restore_folder", "folder_name": "f"},
+    ],
 )
 def test_only_a_delete_can_purge(raw: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"^purge is true"):
@@ -196,12 +272,16 @@ def test_a_field_that_is_null_counts_as_not_given() -> None:
 
 
 def test_the_digest_ignores_the_id_and_nothing_else_that_shapes_the_picture() -> None:
-    assert request.digest({"topic": "a", "request_id": "1"}) == request.digest({"topic": "a", "request_id": "2"})
+    assert request.digest({"topic": "a", "request_id": "1"}) == request.digest(
+        {"topic": "a", "request_id": "2"}
+    )
     assert request.digest({"topic": "a"}) != request.digest({"topic": "b"})
 
 
 def test_for_whom_it_is_makes_no_other_request_of_it() -> None:
-    assert request.digest({"topic": "a", "safety_identifier": "x"}) == request.digest({"topic": "a", "safety_identifier": "y"})
+    assert request.digest({"topic": "a", "safety_identifier": "x"}) == request.digest(
+        {"topic": "a", "safety_identifier": "y"}
+    )
 
 
 @pytest.mark.parametrize("value", ["", " ", "x" * 65, 7, "ada\x00example", ["x"]])

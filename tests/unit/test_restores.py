@@ -4,35 +4,46 @@ from typing import Any
 
 import pytest
 
-from easel.ledger import records
-from easel.aws.bucket import ObjectStore
-from easel.ledger.records import Records
+from easel.aws.bucket import Bucket
 from easel.contract.errors import StorageDeniedError, TransientError
-from tests.unit.conftest import BUCKET, FakeDeadline, Refusing, keys_in, png, versions_in
-from tests.unit.test_cleanup_step import Step
+from easel.contract.status import Status
+from tests.support.images import png
+from tests.support.memory_aws import Refusing, keys_in, versions_in
+from tests.support.services import BUCKET, FakeDeadline, FakeServices
+from tests.support.steps import CleanupStep
 
 FOLDER = {"action": "restore_folder", "folder_name": "my_s3_folder"}
 DELETE = {"action": "delete_folder", "folder_name": "my_s3_folder", "confirm": True}
 
 
 @pytest.fixture
-def step(book: Records, store: ObjectStore) -> Step:
-    return Step(book, store)
+def step(services: FakeServices) -> CleanupStep:
+    return CleanupStep(services)
 
 
-def test_an_image_comes_back_with_what_belongs_to_it_and_no_other(step: Step, s3: Any) -> None:
+def test_an_image_comes_back_with_what_belongs_to_it_and_no_other(
+    step: CleanupStep, s3: Any
+) -> None:
     key, _ = step.stored(1), step.stored(2)
     step.delete(**DELETE)
     restored = step.restore(action="restore_image", image_key=key)
     assert (restored.target, restored.objects, restored.restored) == (key, 3, 3)
-    assert [found for found in keys_in(s3) if "staging/" not in found] == [key, f"{key}.json", f"thumbnails/{key}.webp"]
+    assert [found for found in keys_in(s3) if "staging/" not in found] == [
+        key,
+        f"{key}.json",
+        f"thumbnails/{key}.webp",
+    ]
     assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == png(colour="#000001")
-    assert (step.status(1), step.status(2)) == (records.STORED, records.DELETED)
+    assert (step.status(1), step.status(2)) == (Status.STORED, Status.DELETED)
 
 
-def test_a_restored_picture_is_stored_again_in_its_run_s_report_and_on_its_shelves(step: Step, aws: Any) -> None:
+def test_a_restored_picture_is_stored_again_in_its_run_s_report_and_on_its_shelves(
+    step: CleanupStep, aws: Any
+) -> None:
     def item() -> Any:
-        return aws.dynamodb.get_item(TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}})["Item"]
+        return aws.dynamodb.get_item(
+            TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}}
+        )["Item"]
 
     key = step.stored()
     before, reported = item(), step.finish().pictures
@@ -42,11 +53,11 @@ def test_a_restored_picture_is_stored_again_in_its_run_s_report_and_on_its_shelv
     assert step.finish().pictures == reported
 
 
-def test_a_folder_comes_back_and_its_neighbours_stay_deleted(step: Step, s3: Any) -> None:
+def test_a_folder_comes_back_and_its_neighbours_stay_deleted(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     neighbours = ("my_s3_folder2/a.png", "my_s3_folder", "thumbnails/my_s3_folder2/a.png.webp")
     for other in (*neighbours, "my_s3_folder/sub/b.png"):
-        step.store.put(other, b"x", content_type="x/y")
+        step.bucket.put(other, b"x", content_type="x/y")
     for other in neighbours:
         s3.delete_object(Bucket=BUCKET, Key=other)
     step.delete(**DELETE)
@@ -54,10 +65,10 @@ def test_a_folder_comes_back_and_its_neighbours_stay_deleted(step: Step, s3: Any
     assert [found for found in keys_in(s3) if "staging/" not in found] == sorted(
         [key, f"{key}.json", f"thumbnails/{key}.webp", "my_s3_folder/sub/b.png"]
     )
-    assert step.status() == records.STORED
+    assert step.status() == Status.STORED
 
 
-def test_restoring_again_is_success_with_nothing_to_do(step: Step) -> None:
+def test_restoring_again_is_success_with_nothing_to_do(step: CleanupStep) -> None:
     step.stored()
     step.delete(**DELETE)
     step.restore(**FOLDER)
@@ -65,35 +76,50 @@ def test_restoring_again_is_success_with_nothing_to_do(step: Step) -> None:
     assert (again.objects, again.restored, again.bytes) == (0, 0, 0)
 
 
-def test_what_was_purged_can_not_be_had_back(step: Step) -> None:
+def test_what_was_purged_can_not_be_had_back(step: CleanupStep) -> None:
     step.stored()
     step.delete(**DELETE, purge=True)
     assert step.restore(**FOLDER).restored == 0
-    assert step.status() == records.DELETED
+    assert step.status() == Status.DELETED
 
 
-def test_a_dry_run_of_a_restore_counts_and_changes_nothing(step: Step, s3: Any) -> None:
+def test_a_dry_run_of_a_restore_counts_and_changes_nothing(step: CleanupStep, s3: Any) -> None:
     step.stored()
     deleted = step.delete(**DELETE)
     before = versions_in(s3)
     planned = step.restore(**FOLDER, dry_run=True)
-    assert (planned.dry_run, planned.objects, planned.restored, planned.bytes) == (True, 3, 0, deleted.bytes)
+    assert (planned.dry_run, planned.objects, planned.restored, planned.bytes) == (
+        True,
+        3,
+        0,
+        deleted.bytes,
+    )
     assert versions_in(s3) == before
-    assert step.status() == records.DELETED
+    assert step.status() == Status.DELETED
 
 
-@pytest.mark.parametrize("action", [{"action": "restore_folder", "folder_name": "f"}, {"action": "restore_image", "image_key": "f/a.png"}])
-def test_a_name_that_another_picture_took_is_left_alone(step: Step, s3: Any, action: dict[str, Any]) -> None:
-    step.store.put("f/a.png", b"first", content_type="x/y")
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"action": "restore_folder", "folder_name": "f"},
+        {"action": "restore_image", "image_key": "f/a.png"},
+    ],
+)
+def test_a_name_that_another_picture_took_is_left_alone(
+    step: CleanupStep, s3: Any, action: dict[str, Any]
+) -> None:
+    step.bucket.put("f/a.png", b"first", content_type="x/y")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
-    step.store.put("f/a.png", b"second", content_type="x/y")
+    step.bucket.put("f/a.png", b"second", content_type="x/y")
     before = versions_in(s3)
     assert step.restore(**action).restored == 0
     assert versions_in(s3) == before
     assert s3.get_object(Bucket=BUCKET, Key="f/a.png")["Body"].read() == b"second"
 
 
-def test_a_key_with_nothing_below_its_delete_marker_is_left_alone(step: Step, s3: Any) -> None:
+def test_a_key_with_nothing_below_its_delete_marker_is_left_alone(
+    step: CleanupStep, s3: Any
+) -> None:
     stored = s3.put_object(Bucket=BUCKET, Key="f/a.png", Body=b"x")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png", VersionId=stored["VersionId"])
@@ -101,67 +127,86 @@ def test_a_key_with_nothing_below_its_delete_marker_is_left_alone(step: Step, s3
     assert versions_in(s3) == [("f/a.png", "marker")]
 
 
-def test_a_copy_that_comes_back_under_another_key_does_not_make_the_picture_stored(step: Step, s3: Any) -> None:
+def test_a_copy_that_comes_back_under_another_key_does_not_make_the_picture_stored(
+    step: CleanupStep, s3: Any
+) -> None:
     key = step.stored()
     s3.copy_object(Bucket=BUCKET, Key="copies/a.png", CopySource=f"{BUCKET}/{key}")
     step.delete(**DELETE)
     s3.delete_object(Bucket=BUCKET, Key="copies/a.png")
     assert step.restore(action="restore_image", image_key="copies/a.png").restored == 1
-    assert step.status() == records.DELETED
+    assert step.status() == Status.DELETED
 
 
-def test_of_two_pictures_that_had_one_name_in_turn_the_later_comes_back_and_its_record_alone(step: Step, s3: Any) -> None:
+def test_of_two_pictures_that_had_one_name_in_turn_the_later_comes_back_and_its_record_alone(
+    step: CleanupStep, s3: Any
+) -> None:
     key = step.stored(1)
     step.delete(action="delete_image", image_key=key, confirm=True)
     other = step.stored(2)
     later = {"run-id": "run-1", "n": "2"}
-    s3.copy_object(Bucket=BUCKET, Key=key, CopySource=f"{BUCKET}/{other}", MetadataDirective="REPLACE", Metadata=later | {"sha256": "x"})
-    table = step.book._table
-    table.write(table.update("run#run-1", "image#2", "SET #key = :key", values={":key": key}))
+    s3.copy_object(
+        Bucket=BUCKET,
+        Key=key,
+        CopySource=f"{BUCKET}/{other}",
+        MetadataDirective="REPLACE",
+        Metadata=later | {"sha256": "x"},
+    )
+    table = step.ledger._table
+    table.write(table.update(("run#run-1", "image#2"), "SET #key = :key", values={":key": key}))
     step.delete(action="delete_image", image_key=key, confirm=True)
-    assert (step.status(1), step.status(2)) == (records.DELETED, records.DELETED)
+    assert (step.status(1), step.status(2)) == (Status.DELETED, Status.DELETED)
     step.restore(action="restore_image", image_key=key)
-    assert (step.status(1), step.status(2)) == (records.DELETED, records.STORED)
+    assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
     assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == png(colour="#000002")
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
-def test_every_delete_marker_of_a_key_goes_also_where_they_straddle_pages(step: Step, s3: Any, page: int) -> None:
+def test_every_delete_marker_of_a_key_goes_also_where_they_straddle_pages(
+    step: CleanupStep, s3: Any, page: int
+) -> None:
     for key in ("f/a.png", "f/b.png", "f/c.png"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"old")
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"newer")
         for _ in range(3):
             s3.delete_object(Bucket=BUCKET, Key=key)
-    small = ObjectStore(s3, bucket=BUCKET, owner="123456789012", page=page)
-    done = step.fulfil({"action": "restore_folder", "folder_name": "f"}, store=small)
+    small = Bucket(s3, name=BUCKET, owner="123456789012", page=page)
+    done = step.do({"action": "restore_folder", "folder_name": "f"}, bucket=small)
     assert (done.objects, done.bytes) == (3, 15)
-    assert versions_in(s3) == [(key, "version") for key in ("f/a.png", "f/a.png", "f/b.png", "f/b.png", "f/c.png", "f/c.png")]
+    assert versions_in(s3) == [
+        (key, "version")
+        for key in ("f/a.png", "f/a.png", "f/b.png", "f/b.png", "f/c.png", "f/c.png")
+    ]
 
 
-def test_a_restore_that_died_after_the_records_is_finished_by_the_next(step: Step, s3: Any) -> None:
+def test_a_restore_that_died_after_the_records_is_finished_by_the_next(
+    step: CleanupStep, s3: Any
+) -> None:
     key = step.stored()
     step.delete(**DELETE)
-    dying = ObjectStore(Refusing(s3, {}, dies_at=1), bucket=BUCKET, owner="123456789012")
+    dying = Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012")
     with pytest.raises(RuntimeError):
-        step.fulfil(FOLDER, store=dying)
-    assert (step.status(), key in keys_in(s3)) == (records.STORED, False)
+        step.do(FOLDER, bucket=dying)
+    assert (step.status(), key in keys_in(s3)) == (Status.STORED, False)
     assert step.restore(**FOLDER).restored == 3
-    assert (step.status(), key in keys_in(s3)) == (records.STORED, True)
+    assert (step.status(), key in keys_in(s3)) == (Status.STORED, True)
 
 
-def test_a_picture_whose_delete_marker_s3_keeps_stays_deleted_and_the_others_come_back(step: Step, s3: Any) -> None:
+def test_a_picture_whose_delete_marker_s3_keeps_stays_deleted_and_the_others_come_back(
+    step: CleanupStep, s3: Any
+) -> None:
     kept, other = step.stored(1), step.stored(2)
     step.delete(**DELETE)
-    refusing = ObjectStore(Refusing(s3, {kept: "AccessDenied"}), bucket=BUCKET, owner="123456789012")
+    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
     with pytest.raises(StorageDeniedError, match=r"1 objects stay, 5 are done"):
-        step.fulfil(FOLDER, store=refusing)
-    assert (step.status(1), step.status(2)) == (records.DELETED, records.STORED)
+        step.do(FOLDER, bucket=refusing)
+    assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
     assert other in keys_in(s3)
 
 
-def test_a_restore_stops_before_its_deadline(step: Step, s3: Any) -> None:
+def test_a_restore_stops_before_its_deadline(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**DELETE)
     with pytest.raises(TransientError, match=r"^0 objects are done"):
-        step.fulfil(FOLDER, deadline=FakeDeadline(left=29))
+        step.do(FOLDER, deadline=FakeDeadline(left=29))
     assert step.restore(**FOLDER).restored == 3

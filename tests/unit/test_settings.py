@@ -1,51 +1,116 @@
+from dataclasses import fields
+
 import pytest
 
 from easel.contract import settings
 from easel.contract.errors import ConfigError
+from easel.contract.settings import (
+    ApiSettings,
+    BatchSettings,
+    OpenAISettings,
+    RateSettings,
+    RequestSettings,
+    Settings,
+    StorageSettings,
+)
 
-COMPLETE = dict.fromkeys((*settings.STACK_SETS, settings.REGION), "x") | {
+STORAGE = {
+    settings.BUCKET: "pictures",
+    settings.BUCKET_OWNER: "123456789012",
+    settings.TABLE: "records",
+    settings.REGION: "eu-west-1",
     settings.MONTHLY_BUDGET: "12.5",
     settings.RECOVERABLE_DAYS: "30",
-    settings.IMAGES_PER_MINUTE: "250",
-    settings.MAX_PARALLEL_IMAGES: "60",
-    settings.TOLERATED_FAILURES: "2.5",
-    settings.MAX_BATCH_LINES: "100000",
 }
 
 
 def test_reads_typed_values() -> None:
-    read = settings.read(COMPLETE | {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow"})
-    assert read.topics == ("a", "b")
-    assert read.monthly_budget_micro_usd == 12_500_000
-    assert read.unpriced_models_allowed
-    assert read.openai_base_url is None
-    assert read.recoverable_days == 30
-    assert (read.images_per_minute, read.max_parallel_images) == (250, 60)
-    assert (read.tolerated_failure_percentage, read.max_batch_lines) == (2.5, 100_000)
+    storage = StorageSettings.read(STORAGE)
+    rate = RateSettings.read(
+        {settings.IMAGES_PER_MINUTE: "250", settings.MAX_PARALLEL_IMAGES: "60"}
+    )
+    batching = BatchSettings.read(
+        {
+            settings.MAX_PARALLEL_IMAGES: "60",
+            settings.TOLERATED_FAILURES: "2.5",
+            settings.MAX_BATCH_LINES: "100000",
+        }
+    )
+
+    assert (storage.monthly_budget_micro_usd, storage.recoverable_days) == (12_500_000, 30)
+    assert (rate.images_per_minute, rate.max_parallel_images) == (250, 60)
+    assert (batching.tolerated_failure_percentage, batching.max_batch_lines) == (2.5, 100_000)
 
 
-def test_a_workload_identity_stands_in_the_secret_s_place() -> None:
-    keyless = {name: value for name, value in COMPLETE.items() if name != settings.SECRET} | {settings.WORKLOAD_IDENTITY: "idp_1/sa_2"}
-    read = settings.read(keyless)
-    assert read.secret is None
-    assert read.workload_identity == settings.WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=None)
-    assert settings.read(COMPLETE).workload_identity is None
+def test_topics_are_separated_by_line_ends() -> None:
+    names = RequestSettings.variables(settings.REGION)
+    more = {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow"}
+
+    requests = RequestSettings.read(dict.fromkeys(names, "x") | more)
+
+    assert requests.topics == ("a", "b")
+    assert requests.unpriced_models_allowed
 
 
-def test_no_images_per_minute_leaves_the_pace_to_openai() -> None:
-    assert settings.read(COMPLETE | {settings.IMAGES_PER_MINUTE: settings.NO_LIMIT}).images_per_minute is None
+def test_workload_identity_takes_the_place_of_the_secret() -> None:
+    keyless = OpenAISettings.read({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
+    with_key = OpenAISettings.read({settings.SECRET: "the-secret"})
+
+    assert (keyless.secret, keyless.workload_identity) == (None, "idp_1/sa_2")
+    assert (with_key.secret, with_key.workload_identity) == ("the-secret", None)
+    assert (with_key.base_url, with_key.token_url) == (None, None)
 
 
-def test_an_existing_bucket_s_owner_decides_how_long_a_delete_can_be_undone() -> None:
-    assert settings.read(COMPLETE | {settings.RECOVERABLE_DAYS: settings.OWNER_DECIDES}).recoverable_days is None
+def test_openai_needs_a_key_or_an_identity() -> None:
+    with pytest.raises(ConfigError, match=settings.SECRET):
+        OpenAISettings.read({})
 
 
-def test_names_every_variable_that_is_missing_in_one_error() -> None:
-    lacking = {name: value for name, value in COMPLETE.items() if name not in (settings.BUCKET, settings.TABLE)}
+def test_no_images_per_minute_leaves_the_rate_to_openai() -> None:
+    environment = {
+        settings.IMAGES_PER_MINUTE: settings.NO_LIMIT,
+        settings.MAX_PARALLEL_IMAGES: "5",
+    }
+
+    assert RateSettings.read(environment).images_per_minute is None
+
+
+def test_existing_bucket_leaves_recovery_to_its_owner() -> None:
+    environment = STORAGE | {settings.RECOVERABLE_DAYS: settings.OWNER_DECIDES}
+
+    assert StorageSettings.read(environment).recoverable_days is None
+
+
+def test_local_sign_in_replaces_the_deployed_one() -> None:
+    environment = dict.fromkeys(ApiSettings.variables(), "x")
+    local = environment | {settings.LOCAL_SIGN_IN_URL: "http://127.0.0.1"}
+
+    assert ApiSettings.read(environment).sign_in_url == "x"
+    assert ApiSettings.read(local).sign_in_url == "http://127.0.0.1"
+
+
+def test_missing_variables_are_named_in_one_error() -> None:
+    lacking = {
+        name: value
+        for name, value in STORAGE.items()
+        if name not in (settings.BUCKET, settings.TABLE)
+    }
+
     with pytest.raises(ConfigError, match=f"{settings.BUCKET}, {settings.TABLE}"):
-        settings.read(lacking)
+        StorageSettings.read(lacking)
 
 
-def test_a_budget_that_is_no_number_is_named() -> None:
-    with pytest.raises(ConfigError, match=settings.MONTHLY_BUDGET):
-        settings.read(COMPLETE | {settings.MONTHLY_BUDGET: "much"})
+@pytest.mark.parametrize("name", [settings.MONTHLY_BUDGET, settings.RECOVERABLE_DAYS])
+def test_value_that_is_not_a_number_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is 'much'"):
+        StorageSettings.read(STORAGE | {name: "much"})
+
+
+def test_every_variable_is_declared_by_its_group_alone() -> None:
+    shared = {settings.REGION, settings.MAX_PARALLEL_IMAGES, settings.MIRROR}
+    shared |= {settings.BATCH_STATE_MACHINE}
+    names = [
+        field.metadata["variable"] for group in Settings.__subclasses__() for field in fields(group)
+    ]
+
+    assert {name for name in names if names.count(name) > 1} == shared

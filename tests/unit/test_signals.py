@@ -1,29 +1,32 @@
 """What is measured: each metric is counted when its thing happens, and not when it is told again."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from easel.request import models
-from easel.contract import metric_names
 from easel.aws import observability
-from easel.ledger.budget import Budget
-from easel.aws.bucket import ObjectStore
-from easel.ledger.rate_limit import Pace
-from easel.ledger.records import Records
-from easel.aws.table import Table
-from easel.contract.errors import BudgetExceededError, ContentRefusedError, EaselError, TransientError
-from tests.unit import test_image_step, test_prompt_step, test_upload_step
-from tests.unit.conftest import CAP, NOW, make_settings, png
-from tests.unit.test_image_step import prompt_record, this_month
-from tests.unit.test_openai_api import Reply, Server, server  # noqa: F401 - a fixture
-from tests.unit.test_openai_api import image as paint
+from easel.contract import metric_names
+from easel.contract.errors import (
+    BudgetExceededError,
+    ContentRefusedError,
+    EaselError,
+    TransientError,
+)
+from easel.ledger.budget import Budget, month_of
+from easel.request import models
+from tests.support.images import png
+from tests.support.openai_server import Reply, Server, openai_server
+from tests.support.openai_server import image as paint
+from tests.support.records import prompt_record
+from tests.support.services import CAP, NOW, FakeServices
+from tests.support.steps import ImageStep, PromptStep, UploadStep
 
+COST = 20 * 5 + 430 * 30
 Measured = Callable[[Callable[[], Any]], dict[str, list[float]]]
 
 
@@ -38,10 +41,14 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
             return {}
 
         observability.metrics.clear_metrics()  # what tests counted that went in below the frame
-        named = dict.fromkeys(("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "any")
+        named = dict.fromkeys(
+            ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "any"
+        )
         with suppress(EaselError):
             handler({}, SimpleNamespace(**named))  # type: ignore[arg-type]
-        told = json.loads(next(line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line))
+        told = json.loads(
+            next(line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line)
+        )
         assert told["service"] == metric_names.SERVICE
         (part,) = told["_aws"]["CloudWatchMetrics"]
         assert (part["Namespace"], part["Dimensions"]) == (metric_names.NAMESPACE, [["service"]])
@@ -51,32 +58,48 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
 
 
 @pytest.fixture
-def image(table: Table, book: Records, budget: Budget, store: ObjectStore) -> test_image_step.Step:
-    return test_image_step.Step(book, budget, store, Pace(table, per_minute=None, at_once=5))
+def image(services: FakeServices) -> ImageStep:
+    return ImageStep(services)
 
 
-def test_a_bought_picture_is_dollars_spent_and_a_share_of_the_budget_once(measured: Measured, image: test_image_step.Step) -> None:
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with openai_server() as server:
+        yield server
+
+
+def test_a_bought_picture_is_dollars_spent_and_a_share_of_the_budget_once(
+    measured: Measured, image: ImageStep
+) -> None:
     first = measured(image.run)
-    assert first[metric_names.SPEND_USD] == [test_image_step.COST / 1_000_000]
-    reserved = models.estimate_image("gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium")
-    assert first[metric_names.BUDGET_USED_PERCENT] == [pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)]
+    assert first[metric_names.SPEND_USD] == [COST / 1_000_000]
+    reserved = models.estimate_image(
+        "gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium"
+    )
+    assert first[metric_names.BUDGET_USED_PERCENT] == [
+        pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)
+    ]
     again = measured(image.run)
     assert metric_names.SPEND_USD not in again
 
 
-def test_a_refused_picture_is_counted_once(measured: Measured, image: test_image_step.Step) -> None:
+def test_a_refused_picture_is_counted_once(measured: Measured, image: ImageStep) -> None:
     image.painter.error = ContentRefusedError("no", category="moderation_blocked")
     assert measured(image.run)[metric_names.REFUSED] == [1.0]
     assert metric_names.REFUSED not in measured(image.run)
 
 
-def test_a_call_of_unknown_outcome_is_counted_as_possibly_paid(measured: Measured, image: test_image_step.Step) -> None:
+def test_a_call_of_unknown_outcome_is_counted_as_possibly_paid(
+    measured: Measured, image: ImageStep
+) -> None:
     image.painter.error = TransientError("no answer", possibly_paid=True)
     assert measured(image.run)[metric_names.POSSIBLY_PAID] == [1.0]
 
 
-def test_a_call_that_does_not_fit_is_counted_and_buys_nothing(measured: Measured, image: test_image_step.Step, budget: Budget) -> None:
-    budget.set_cap(this_month(), 1_000)
+def test_a_call_that_does_not_fit_is_counted_and_buys_nothing(
+    measured: Measured, image: ImageStep, budget: Budget
+) -> None:
+    budget.set_cap(month_of(datetime.now(UTC)), 1_000)
     told = measured(image.run)
     assert told[metric_names.BUDGET_REFUSED] == [1.0]
     assert metric_names.SPEND_USD not in told
@@ -85,15 +108,15 @@ def test_a_call_that_does_not_fit_is_counted_and_buys_nothing(measured: Measured
 def test_a_cap_of_nothing_is_used_up(budget: Budget) -> None:
     assert budget.set_cap("2026-11", 0).used_percent(None) == 100.0
     with pytest.raises(BudgetExceededError):
-        budget.check(budget.read("2026-11"), 1, purpose="a test")
+        budget.read("2026-11").check(1, purpose="a test")
 
 
 @pytest.mark.parametrize(("run_id", "by_schedule"), [("run-1", False), ("schedule-1f0c9a2e", True)])
 def test_a_stored_picture_is_counted_once_and_the_schedule_s_for_themselves(
-    measured: Measured, book: Records, store: ObjectStore, run_id: str, by_schedule: bool
+    measured: Measured, services: FakeServices, run_id: str, by_schedule: bool
 ) -> None:
-    step = test_upload_step.Step(book, store)
-    book.keep_prompt(prompt_record(run_id=run_id), paid=None)
+    step = UploadStep(services)
+    step.ledger.keep_prompt(prompt_record(run_id=run_id), paid=None)
     staged = step.staged(png(), run_id=run_id)
     first = measured(lambda: step.run(staged))
     assert first[metric_names.STORED] == [1.0]
@@ -103,14 +126,14 @@ def test_a_stored_picture_is_counted_once_and_the_schedule_s_for_themselves(
 
 @pytest.mark.parametrize(("model", "left"), [("gpt-image-1.5", 7), ("gpt-image-2.6-flare", None)])
 def test_the_days_that_a_run_s_model_has_left_are_told(
-    measured: Measured, book: Records, budget: Budget, store: ObjectStore, model: str, left: int | None
+    measured: Measured, services: FakeServices, model: str, left: int | None
 ) -> None:
-    step = test_prompt_step.Step(book, budget, store)
-    step.settings = make_settings(unpriced_models_allowed=True)
+    step = PromptStep(services)
+    step.services.configure(unpriced_models_allowed=True)
     told = measured(lambda: step.run({"model": model, "dry_run": True}))
     assert told.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
     assert NOW.date() + timedelta(days=7) == models.shutdown("gpt-image-1.5")[0]  # type: ignore[index]
 
 
-def test_each_refusal_for_the_pace_is_counted(measured: Measured, server: Server) -> None:  # noqa: F811
+def test_each_refusal_for_the_pace_is_counted(measured: Measured, server: Server) -> None:
     assert measured(lambda: paint(server, Reply({}, 429)))[metric_names.RATE_LIMITED] == [1.0]

@@ -20,7 +20,10 @@ class Slow:
         first, *rest = asked["Keys"]
         if self.stuck:
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
-        return {"Responses": {name: [first]}, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}}
+        return {
+            "Responses": {name: [first]},
+            "UnprocessedKeys": {name: {"Keys": rest}} if rest else {},
+        }
 
 
 KEYS = [(f"run#{n}", "prompt") for n in range(5)]

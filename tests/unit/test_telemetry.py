@@ -47,13 +47,15 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
 
     def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        return [json.loads(line) for line in log.getvalue().splitlines()], json.loads(capsys.readouterr().out.splitlines()[-1])
+        return [json.loads(line) for line in log.getvalue().splitlines()], json.loads(
+            capsys.readouterr().out.splitlines()[-1]
+        )
 
     return read
 
 
 def test_a_success_is_one_line_and_counted_as_no_failure(printed: Printed) -> None:
-    assert called(lambda: observability.say("picture bought", bytes=7)) == {"key": "k"}
+    assert called(lambda: observability.report("picture bought", bytes=7)) == {"key": "k"}
     (line,), metrics = printed()
     assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
     assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
@@ -73,7 +75,7 @@ def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Pri
         for micro_usd in (13_290, 52):
             observability.spend(micro_usd)
         observability.note(openai_request_id="req_1")
-        observability.say("bought")
+        observability.report("bought")
 
     called(buys_twice)
     (line,), metrics = printed()
@@ -96,25 +98,35 @@ def test_a_failure_is_one_line_with_what_was_known_before_it(printed: Printed) -
     with pytest.raises(ConfigError):
         called(fails)
     (line,), metrics = printed()
-    assert (line["level"], line["error"], line["message"]) == ("ERROR", "ConfigError", "no such model (request req_1)")
+    assert (line["level"], line["error"], line["message"]) == (
+        "ERROR",
+        "ConfigError",
+        "no such model (request req_1)",
+    )
     assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
     assert (line["openai_request_id"], line["possibly_paid"]) == ("req_1", False)
     assert line["function_request_id"] == "request-1"
     assert metrics["Failed"] == [1.0]
 
 
-def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(printed: Printed) -> None:
+def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(
+    printed: Printed,
+) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer", possibly_paid=True)))
     (line,), metrics = printed()
-    assert (line["level"], line["error"], line["possibly_paid"]) == ("WARNING", "TransientError", True)
+    assert (line["level"], line["error"], line["possibly_paid"]) == (
+        "WARNING",
+        "TransientError",
+        True,
+    )
     assert metrics["Failed"] == [1.0]
 
 
 def test_a_call_says_nothing_of_the_one_before(printed: Printed) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer")))
-    called(lambda: observability.say("fine"))
+    called(lambda: observability.report("fine"))
     lines = printed()[0]
     assert lines[-1]["message"] == "fine"
     assert "error" not in lines[-1]

@@ -7,69 +7,54 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from easel.aws.bucket import Bucket
 from easel.contract import naming
-from easel.ledger import records
-from easel.ledger.claims import CLAIMED
-from easel.aws.bucket import ObjectStore
-from easel.ledger.records import ImageRecord, Records
-from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.errors import BadImageError, ConfigError
-from functions import upload as upload
+from easel.contract.status import Status
 from functions.upload import MAX_PIXELS, verify
-from tests.unit.conftest import BUCKET, NOW, encoded, keys_in, png
+from tests.support.images import encoded, png
+from tests.support.memory_aws import keys_in
+from tests.support.services import BUCKET, FakeServices
+from tests.support.steps import UploadStep
 from tests.unit.test_image_step import prompt_record
 
 BASE = f"my_s3_folder/image_2026-11-24_031502_{naming.run8('run-1')}"
 
 
-class Step:
-    """The upload step with a staged picture before it."""
-
-    def __init__(self, book: Records, store: ObjectStore) -> None:
-        self.book, self.store = book, store
-        said = prompt_record().choices | {"moderation": "low", "safety_identifier": "5e1f"}
-        book.keep_prompt(prompt_record(choices=said), paid=None)
-
-    def staged(self, data: bytes, n: int = 1, run_id: str = "run-1") -> StagedImage:
-        key, sha256 = naming.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
-        self.store.put(key, data, content_type="application/octet-stream")
-        claim = ImageRecord(
-            run_id=run_id, n=n, status=CLAIMED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9
-        )
-        self.book.claims.take(claim, after=None)
-        staged = ImageRecord(
-            run_id=run_id, n=n, status=records.STAGED, purchase=1, possibly_paid=0, lease_until=9, month="2026-11", reserved_micro_usd=9,
-            staged_key=key, bytes=len(data), sha256=sha256, usage={"output_tokens": 430}, cost_micro_usd=13_000,
-        )  # fmt: skip
-        self.book.stage(claim, staged)
-        return StagedImage(run_id=run_id, n=n, key=key, bytes=len(data), sha256=sha256, usage=None, cost_micro_usd=13_000)
-
-    def run(self, staged: StagedImage) -> StoredImage:
-        return upload.run(staged, now=NOW, book=self.book, store=self.store)
-
-
 @pytest.fixture
-def step(book: Records, store: ObjectStore) -> Step:
-    return Step(book, store)
+def step(services: FakeServices) -> UploadStep:
+    return UploadStep(services)
 
 
-def test_stores_the_picture_with_thumbnail_and_sidecar(step: Step, s3: Any) -> None:
+def test_stores_the_picture_with_thumbnail_and_sidecar(step: UploadStep, s3: Any) -> None:
     stored = step.run(step.staged(png(640, 480)))
     assert (stored.status, stored.key) == ("stored", f"{BASE}_1.png")
     there = s3.get_object(Bucket=BUCKET, Key=stored.key)
     assert there["Body"].read() == png(640, 480)
     assert there["ContentType"] == "image/png"
-    small = Image.open(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read()))
+    small = Image.open(
+        io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read())
+    )
     assert (small.format, small.size) == ("WEBP", (320, 240))
     sidecar = json.loads(s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png.json")["Body"].read())
-    assert (sidecar["prompt"], sidecar["model"], sidecar["cost_usd"]) == ("A kite", "gpt-image-2.6-flare", 0.013)
+    assert (sidecar["prompt"], sidecar["model"], sidecar["cost_usd"]) == (
+        "A kite",
+        "gpt-image-2.6-flare",
+        0.013,
+    )
     assert (sidecar["moderation"], "safety_identifier" in sidecar) == ("low", False)
-    assert (sidecar["width"], sidecar["height"], sidecar["usage"]) == (640, 480, {"output_tokens": 430})
+    assert (sidecar["width"], sidecar["height"], sidecar["usage"]) == (
+        640,
+        480,
+        {"output_tokens": 430},
+    )
 
 
-def test_puts_the_picture_on_the_shelves_of_the_gallery(step: Step, aws: Any) -> None:
+def test_puts_the_picture_on_the_shelves_of_the_gallery(step: UploadStep, aws: Any) -> None:
     step.run(step.staged(png()))
-    item = aws.dynamodb.get_item(TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}})["Item"]
+    item = aws.dynamodb.get_item(
+        TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}}
+    )["Item"]
     assert item["shelf"]["S"] == "stored"
     assert item["shelf_folder"]["S"] == "stored#my_s3_folder"
     assert item["shelf_topic"]["S"] == "stored#Sport"
@@ -77,10 +62,11 @@ def test_puts_the_picture_on_the_shelves_of_the_gallery(step: Step, aws: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "extension", "content_type"), [("PNG", "png", "image/png"), ("JPEG", "jpg", "image/jpeg"), ("WEBP", "webp", "image/webp")]
+    ("kind", "extension", "content_type"),
+    [("PNG", "png", "image/png"), ("JPEG", "jpg", "image/jpeg"), ("WEBP", "webp", "image/webp")],
 )
 def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
-    step: Step, s3: Any, kind: str, extension: str, content_type: str
+    step: UploadStep, s3: Any, kind: str, extension: str, content_type: str
 ) -> None:
     stored = step.run(step.staged(encoded(kind)))
     assert stored.key == f"{BASE}_1.{extension}"
@@ -93,18 +79,22 @@ def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
      png()[: len(png()) // 2],
      encoded("JPEG", 300, 300)[:-200], encoded("WEBP", 300, 300)[:-20], png()[:40] + b"\x00" + png()[41:], b"\x89PNG\r\n\x1a\n"],
 )  # fmt: skip
-def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(step: Step, s3: Any, data: bytes) -> None:
+def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(
+    step: UploadStep, s3: Any, data: bytes
+) -> None:
     staged = step.staged(data)
     for _ in range(2):
         with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
             step.run(staged)
     assert keys_in(s3) == ["staging/run-1/1/1.bytes"]
-    record = step.book.image("run-1", 1)
+    record = step.ledger.image("run-1", 1)
     assert record is not None
-    assert (record.status, record.cost_micro_usd) == (records.BAD, 13_000)
+    assert (record.status, record.cost_micro_usd) == (Status.BAD, 13_000)
 
 
-def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpacked(step: Step) -> None:
+def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpacked(
+    step: UploadStep,
+) -> None:
     out = io.BytesIO()
     edge = int(MAX_PIXELS**0.5) + 10
     Image.new("1", (edge, edge)).save(out, "PNG")
@@ -112,61 +102,69 @@ def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpac
         step.run(step.staged(out.getvalue()))
 
 
-def test_bytes_that_changed_on_the_way_are_refused(step: Step) -> None:
+def test_bytes_that_changed_on_the_way_are_refused(step: UploadStep) -> None:
     staged = step.staged(png())
-    step.store.put(staged.key, png(colour="red"), content_type="x/y")
+    step.bucket.put(staged.key, png(colour="red"), content_type="x/y")
     with pytest.raises(BadImageError, match="sha256"):
         step.run(staged)
 
 
-def test_running_twice_makes_one_object_of_each_kind(step: Step, s3: Any) -> None:
+def test_running_twice_makes_one_object_of_each_kind(step: UploadStep, s3: Any) -> None:
     staged = step.staged(png())
     assert step.run(staged) == step.run(staged)
     assert len(keys_in(s3)) == 4
     assert len(s3.list_object_versions(Bucket=BUCKET)["Versions"]) == 4
 
 
-def test_a_crash_before_the_record_was_written_leads_to_the_same_key(step: Step, s3: Any) -> None:
+def test_a_crash_before_the_record_was_written_leads_to_the_same_key(
+    step: UploadStep, s3: Any
+) -> None:
     staged = step.staged(png())
 
     class Dying:
         def __getattr__(self, name: str) -> Any:
-            if name == "finish":
+            if name == "mark_stored":
                 raise RuntimeError("killed")
-            return getattr(step.book, name)
+            return getattr(own, name)
 
+    own, step.services.ledger = step.ledger, Dying()  # type: ignore[assignment]
     with pytest.raises(RuntimeError):
-        upload.run(staged, now=NOW, book=Dying(), store=step.store)  # type: ignore[arg-type]
+        step.run(staged)
+    step.services.ledger = own
     assert step.run(staged).key == f"{BASE}_1.png"
     assert len(keys_in(s3)) == 4
 
 
-def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no_error(step: Step, s3: Any) -> None:
+def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no_error(
+    step: UploadStep, s3: Any
+) -> None:
     staged = step.staged(png())
-    mine, others = step.store, ObjectStore(step.store._client, bucket=BUCKET, owner="123456789012")
+    mine, others = step.bucket, Bucket(step.bucket._client, name=BUCKET, owner="123456789012")
 
     class Overtaken:
         def copy_if_absent(self, *_: Any, **__: Any) -> bool:
-            step.store = others
+            step.bucket = others
             step.run(staged)
             others.remove([(staged.key, None)])
-            raise LookupError("there is no such object")  # S3's order of checks is not documented: it may look at the source first
+            raise LookupError(
+                "there is no such object"
+            )  # S3's order of checks is not documented: it may look at the source first
 
         def __getattr__(self, name: str) -> Any:
             return getattr(mine, name)
 
-    step.store = Overtaken()  # type: ignore[assignment]
+    step.bucket = Overtaken()  # type: ignore[assignment]
     again = step.run(staged)
-    assert (again.status, again.key) == (records.STORED, f"{BASE}_1.png")
+    assert (again.status, again.key) == (Status.STORED, f"{BASE}_1.png")
     assert len([key for key in keys_in(s3) if key.endswith(".png")]) == 1
 
 
-def test_a_copy_without_a_source_is_told_apart(step: Step) -> None:
+def test_a_copy_without_a_source_is_told_apart(step: UploadStep) -> None:
     with pytest.raises(LookupError):
-        step.store.copy_if_absent("staging/none", "f/a.png", content_type="x/y", metadata={})
+        step.bucket.copy_if_absent("staging/none", "f/a.png", content_type="x/y", metadata={})
 
 
-def test_a_jpeg_that_holds_two_pictures_is_a_jpeg(step: Step) -> None:
+def test_a_jpeg_that_holds_two_pictures_is_a_jpeg(step: UploadStep) -> None:
     out = io.BytesIO()
     frames = [Image.new("RGB", (64, 48), colour) for colour in ("teal", "red")]
     frames[0].save(out, "MPO", save_all=True, append_images=frames[1:])
@@ -189,21 +187,23 @@ def test_whatever_pillow_stumbles_over_is_a_bad_image() -> None:
     assert len(causes) > 2
 
 
-def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: Step, s3: Any) -> None:
+def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: UploadStep, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"{BASE}_1.png", Body=b"somebody's own")
     assert step.run(step.staged(png())).key == f"{BASE}_1_2.png"
     assert s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png")["Body"].read() == b"somebody's own"
 
 
-def test_two_variations_that_look_alike_are_two_pictures(step: Step) -> None:
+def test_two_variations_that_look_alike_are_two_pictures(step: UploadStep) -> None:
     same = prompt_record(run_id="run-2", choices=prompt_record().choices | {"file_name": "same"})
-    step.book.keep_prompt(same, paid=None)
+    step.ledger.keep_prompt(same, paid=None)
     first = step.run(step.staged(png(), n=1))
     second = step.run(step.staged(png(), n=2))
     assert first.key != second.key
 
 
-def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(step: Step, s3: Any) -> None:
+def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(
+    step: UploadStep, s3: Any
+) -> None:
     staged = step.staged(png())
     s3.delete_object(Bucket=BUCKET, Key=staged.key)
     with pytest.raises(ConfigError, match="staged image gone"):
@@ -211,15 +211,20 @@ def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(step: Step, s
     assert keys_in(s3) == []
 
 
-def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: Step, s3: Any) -> None:
+def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: UploadStep, s3: Any) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (400, 400), (0, 0, 0, 0)).save(out, "PNG")
     step.run(step.staged(out.getvalue()))
-    small = Image.open(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read()))
+    small = Image.open(
+        io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read())
+    )
     assert small.mode == "RGBA"
 
 
-@pytest.mark.parametrize(("mode", "small"), [("P", "RGB"), ("L", "RGB"), ("LA", "RGBA"), ("RGB", "RGB"), ("RGBA", "RGBA")])
+@pytest.mark.parametrize(
+    ("mode", "small"),
+    [("P", "RGB"), ("L", "RGB"), ("LA", "RGBA"), ("RGB", "RGB"), ("RGBA", "RGBA")],
+)
 def test_a_picture_of_any_mode_has_its_size_and_a_thumbnail(mode: str, small: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (640, 480)).save(out, "PNG")

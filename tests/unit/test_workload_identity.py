@@ -13,14 +13,22 @@ import pytest
 from botocore.config import Config
 from openai.auth import WorkloadIdentityAuth
 
-from easel.openai_client import client, credentials
-from easel.openai_client.calls import OpenAIApi
-from easel.openai_client.credentials import IdentityToken, identity_token
-from easel.contract.errors import AuthError, ConfigError, EaselError, StorageBusyError, StorageDeniedError, TransientError
-from easel.contract.settings import WorkloadIdentity
-from tests.unit.conftest import REGION, make_settings
+from easel.contract import settings
+from easel.contract.errors import (
+    AuthError,
+    ConfigError,
+    EaselError,
+    StorageBusyError,
+    StorageDeniedError,
+    TransientError,
+)
+from easel.openai_client.client import Account
+from easel.openai_client.credentials import ApiKey, IdentityToken
+from easel.openai_client.images import ImageAnswer, ImageModel
+from easel.services import Services
 from tests.support.local_stack import free_port
 from tests.support.loopback import Quiet, serving
+from tests.support.services import REGION
 
 SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>
 <WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
@@ -37,7 +45,9 @@ class Servers:
 
     url: str
     answers: dict[str, list[Answer]]
-    asked: dict[str, list[Any]] = field(default_factory=lambda: {"sts": [], "token": [], "image": []})
+    asked: dict[str, list[Any]] = field(
+        default_factory=lambda: {"sts": [], "token": [], "image": []}
+    )
     shown: list[str] = field(default_factory=list)
 
 
@@ -45,9 +55,13 @@ class Servers:
 def servers() -> Iterator[Servers]:
     class Handler(Quiet):
         def do_POST(self) -> None:  # noqa: N802 - the standard library's name
-            path = {"/": "sts", "/oauth/token": "token", "/v1/images/generations": "image"}[self.path]
+            path = {"/": "sts", "/oauth/token": "token", "/v1/images/generations": "image"}[
+                self.path
+            ]
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            served.asked[path].append(parse_qs(body.decode()) if path == "sts" else json.loads(body))
+            served.asked[path].append(
+                parse_qs(body.decode()) if path == "sts" else json.loads(body)
+            )
             if path == "image":
                 served.shown.append(self.headers["Authorization"])
             replies = served.answers[path]
@@ -59,13 +73,17 @@ def servers() -> Iterator[Servers]:
             self.end_headers()
             self.wfile.write(content)
 
-    tokens: list[Answer] = [(200, {"access_token": name, "expires_in": 3600}) for name in ("first", "second")]
+    tokens: list[Answer] = [
+        (200, {"access_token": name, "expires_in": 3600}) for name in ("first", "second")
+    ]
     with serving(Handler) as url:
-        served = Servers(url=url, answers={"sts": [(200, SIGNED)], "token": tokens, "image": [(200, PICTURE)]})
+        served = Servers(
+            url=url, answers={"sts": [(200, SIGNED)], "token": tokens, "image": [(200, PICTURE)]}
+        )
         yield served
 
 
-def api(servers: Servers, *, token_url: str | None = None) -> OpenAIApi:
+def api(servers: Servers, *, token_url: str | None = None) -> ImageModel:
     sts = boto3.client(
         "sts",
         region_name=REGION,
@@ -74,12 +92,14 @@ def api(servers: Servers, *, token_url: str | None = None) -> OpenAIApi:
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
-    known = WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=token_url or f"{servers.url}/oauth/token")
-    return OpenAIApi(IdentityToken(sts, known), base_url=f"{servers.url}/v1")
+    exchange = token_url or f"{servers.url}/oauth/token"
+    credential = IdentityToken(sts, "idp_1/sa_2", token_url=exchange)
+    return ImageModel(Account(credential, base_url=f"{servers.url}/v1"))
 
 
-def image(api: OpenAIApi) -> Any:
-    return api.image(model="gpt-image-2.6-flare", prompt="A kite", timeout=5, slow_down=lambda _: None)
+def image(api: ImageModel) -> ImageAnswer:
+    parameters = {"model": "gpt-image-2.6-flare", "prompt": "A kite"}
+    return api.paint(parameters, timeout=5, slow_down=lambda _: None)
 
 
 def failed(servers: Servers, **how: Any) -> EaselError:
@@ -91,9 +111,12 @@ def failed(servers: Servers, **how: Any) -> EaselError:
 
 
 def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Servers) -> None:
-    assert image(api(servers)).base64 == "aGVsbG8="
+    assert image(api(servers)).data == b"hello"
     (asked,) = servers.asked["sts"]
-    assert (asked["Action"], asked["Audience.member.1"]) == (["GetWebIdentityToken"], ["https://api.openai.com/v1"])
+    assert (asked["Action"], asked["Audience.member.1"]) == (
+        ["GetWebIdentityToken"],
+        ["https://api.openai.com/v1"],
+    )
     assert (asked["DurationSeconds"], asked["SigningAlgorithm"]) == (["300"], ["ES384"])
     (exchanged,) = servers.asked["token"]
     assert (exchanged["subject_token"], exchanged["identity_provider_id"], exchanged["service_account_id"]) == (
@@ -102,7 +125,9 @@ def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Serve
     assert servers.shown == ["Bearer first"]
 
 
-def test_nothing_is_asked_before_the_first_call_and_the_token_is_kept_for_the_next(servers: Servers) -> None:
+def test_nothing_is_asked_before_the_first_call_and_the_token_is_kept_for_the_next(
+    servers: Servers,
+) -> None:
     kept = api(servers)
     assert not servers.asked["sts"]
     image(kept)
@@ -121,7 +146,7 @@ def test_a_token_that_ended_is_fetched_anew(servers: Servers) -> None:
 
 def test_a_token_that_openai_refuses_is_exchanged_anew_once(servers: Servers) -> None:
     servers.answers["image"].insert(0, (401, {"error": {"code": "invalid_api_key"}}))
-    assert image(api(servers)).base64
+    assert image(api(servers)).data
     assert servers.shown == ["Bearer first", "Bearer second"]
 
 
@@ -133,8 +158,12 @@ def test_a_token_that_stays_refused_is_final(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(servers: Servers, status: int) -> None:
-    servers.answers["token"] = [(status, {"error": "invalid_subject_token", "error_description": "secret signed.by.aws"})]
+def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(
+    servers: Servers, status: int
+) -> None:
+    servers.answers["token"] = [
+        (status, {"error": "invalid_subject_token", "error_description": "secret signed.by.aws"})
+    ]
     found = failed(servers)
     assert type(found) is AuthError
     assert "invalid_subject_token" in str(found)
@@ -150,26 +179,38 @@ def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(servers: 
         (200, {"access_token": "x", "expires_in": 0}),
     ],
 )  # fmt: skip
-def test_an_exchange_that_gives_no_token_passes_and_cost_nothing(servers: Servers, answer: Answer) -> None:
+def test_an_exchange_that_gives_no_token_passes_and_cost_nothing(
+    servers: Servers, answer: Answer
+) -> None:
     servers.answers["token"] = [answer]
     assert type(failed(servers)) is TransientError
 
 
 def test_an_exchange_that_nobody_answers_passes_and_cost_nothing(servers: Servers) -> None:
-    assert type(failed(servers, token_url=f"http://127.0.0.1:{free_port()}/oauth/token")) is TransientError
+    assert (
+        type(failed(servers, token_url=f"http://127.0.0.1:{free_port()}/oauth/token"))
+        is TransientError
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "code", "error", "said"),
     [
-        (403, "OutboundWebIdentityFederationDisabledException", ConfigError, "enable-outbound-web-identity-federation"),
+        (
+            403,
+            "OutboundWebIdentityFederationDisabledException",
+            ConfigError,
+            "enable-outbound-web-identity-federation",
+        ),
         (403, "AccessDenied", StorageDeniedError, "GetWebIdentityToken"),
         (400, "Throttling", StorageBusyError, "GetWebIdentityToken"),
         (503, "ServiceUnavailable", StorageBusyError, "GetWebIdentityToken"),
         (400, "ValidationError", ConfigError, "GetWebIdentityToken"),
     ],
 )
-def test_a_refusal_of_sts_has_its_name(servers: Servers, status: int, code: str, error: type[EaselError], said: str) -> None:
+def test_a_refusal_of_sts_has_its_name(
+    servers: Servers, status: int, code: str, error: type[EaselError], said: str
+) -> None:
     servers.answers["sts"] = [(status, REFUSED.format(code))]
     found = failed(servers)
     assert type(found) is error
@@ -178,17 +219,20 @@ def test_a_refusal_of_sts_has_its_name(servers: Servers, status: int, code: str,
 
 
 def test_a_deployment_has_a_key_or_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = WorkloadIdentity(provider="idp_1", service_account="sa_2", token_url=None)
-    for name, value in (("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
+    for name, value in (
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ):
         monkeypatch.setenv(name, value)
-    for module in (client, credentials):
-        monkeypatch.setattr(module, "settings", lambda: make_settings(secret=None, workload_identity=known))
-    identity_token.cache_clear()
-    try:
-        made = client.credential()
-    finally:
-        identity_token.cache_clear()
+
+    def credential(environment: dict[str, str]) -> Any:
+        return Services(environment).openai_account._credential
+
+    assert isinstance(credential({settings.SECRET: "the-secret"}), ApiKey)
+    made = credential({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
     assert isinstance(made, IdentityToken)
-    # STS's global address gives no such token; and where nothing else is said, OpenAI's own exchange is asked.
+    # STS's global address gives no such token; by default, OpenAI's own exchange is asked.
     assert made._sts.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
-    assert made._auth.token_exchange_url == signature(WorkloadIdentityAuth).parameters["token_exchange_url"].default
+    default = signature(WorkloadIdentityAuth).parameters["token_exchange_url"].default
+    assert made._auth.token_exchange_url == default

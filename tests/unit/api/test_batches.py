@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,16 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from easel.ledger.batches import BatchStart
-from easel.runs.executions import CHECK, Executions
-from easel.runs.executions import MapRuns
-from functions.api import schemas
-from functions.api.batches import START_FIELDS
-from functions.api.openapi import start_shape
-from easel.contract.messages import Batch, BatchReport
 from easel.aws.observability import logger
-from tests.unit.api.conftest import BATCH_MACHINE, Answer, Api
-from tests.unit.conftest import NOW
+from easel.contract.states import State
+from easel.ledger.batches import BatchStart
+from easel.openai_client.answers import Answer
+from easel.runs.executions import Executions
+from functions.api.batches import START_FIELDS
+from functions.api.openapi import start_schema
+from tests.support.api import BATCH_MACHINE, Api
+from tests.support.services import NOW
 
 BEGAN = NOW - timedelta(seconds=90)
 CHECKED: dict[str, Any] = {
@@ -36,7 +34,16 @@ REPORT: dict[str, Any] = {
     "known_cost_usd": 0.2, "unknown_costs": 0, "estimate_usd": 0.3,
     "seconds": 61.5, "report_key": "batches/spring/report.json", "failed_key": "batches/spring/failed.jsonl",
 }  # fmt: skip
-COUNTS = {"total": 12, "pending": 4, "running": 3, "succeeded": 2, "failed": 1, "timedOut": 1, "aborted": 1, "resultsWritten": 0}
+COUNTS = {
+    "total": 12,
+    "pending": 4,
+    "running": 3,
+    "succeeded": 2,
+    "failed": 1,
+    "timedOut": 1,
+    "aborted": 1,
+    "resultsWritten": 0,
+}
 
 
 class Told:
@@ -44,30 +51,48 @@ class Told:
 
     def __init__(self, *names: str, checked: Any = None, counts: Any = None, **said: Any) -> None:
         self.names, self.checked, self.counts = names, checked, counts
-        self.said: dict[str, Any] = {"status": "RUNNING", "input": '{"manifest": "batches/spring.jsonl"}'} | said
+        self.said: dict[str, Any] = {
+            "status": "RUNNING",
+            "input": '{"manifest": "batches/spring.jsonl"}',
+        } | said
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         name = executionArn.rpartition(":")[2]
         if name not in self.names:
-            raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution")
+            raise ClientError(
+                {"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution"
+            )
         started = BEGAN - timedelta(minutes=self.names.index(name))
         return self.said | {"executionArn": executionArn, "startDate": started}
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {
             "executions": [
-                {"executionArn": f"arn:aws:states:x:1:execution:batches:{name}", "name": name, "status": "RUNNING", "startDate": BEGAN}
+                {
+                    "executionArn": f"arn:aws:states:x:1:execution:batches:{name}",
+                    "name": name,
+                    "status": "RUNNING",
+                    "startDate": BEGAN,
+                }
                 for name in self.names
             ]
         }
 
     def get_execution_history(self, **asked: Any) -> dict[str, Any]:
         assert asked["includeExecutionData"]
-        left = {"stateExitedEventDetails": {"name": CHECK, "output": json.dumps(self.checked)}}
+        left = {
+            "stateExitedEventDetails": {
+                "name": State.CHECK_MANIFEST,
+                "output": json.dumps(self.checked),
+            }
+        }
         return {"events": [{"type": "ExecutionStarted"}, *([left] if self.checked else [])]}
 
     def list_map_runs(self, **_: Any) -> dict[str, Any]:
-        earlier, later = ({"mapRunArn": arn, "startDate": BEGAN + timedelta(seconds=n)} for n, arn in enumerate(("first", "second")))
+        earlier, later = (
+            {"mapRunArn": arn, "startDate": BEGAN + timedelta(seconds=n)}
+            for n, arn in enumerate(("first", "second"))
+        )
         return {"mapRuns": [later, earlier] if self.counts else []}
 
     def describe_map_run(self, *, mapRunArn: str) -> dict[str, Any]:  # noqa: N803
@@ -76,19 +101,29 @@ class Told:
 
 
 def show(api: Api, told: Told, name: str = "spring") -> Answer:
-    outside = replace(api.outside, batch_executions=Executions(told, machine=BATCH_MACHINE), map_runs=MapRuns(told))
-    return api("GET", f"/batches/{name}", outside=outside)
+    services = api.services.having(batch_executions=Executions(told, machine=BATCH_MACHINE))
+    return api("GET", f"/batches/{name}", services=services)
 
 
 def note(api: Api, execution: str) -> None:
     """Leave the record that the check of a manifest leaves."""
-    api.outside.batches.note(
-        BatchStart(name="spring", execution=execution, manifest="batches/spring.jsonl", version_id="v1", started="2026-11-24T03:13:32Z")
+    api.services.batch_starts.note(
+        BatchStart(
+            name="spring",
+            execution=execution,
+            manifest="batches/spring.jsonl",
+            version_id="v1",
+            started="2026-11-24T03:13:32Z",
+        )
     )
 
 
-@pytest.mark.parametrize(("said", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")])
-def test_a_new_batch_is_a_link_for_its_manifest_alone(api: Api, said: dict[str, Any], key: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")]
+)
+def test_a_new_batch_is_a_link_for_its_manifest_alone(
+    api: Api, said: dict[str, Any], key: str
+) -> None:
     made = api("POST", "/batches", {"name": "spring", **said})
     assert (made.status, made.json["manifest"]) == (201, key)
     assert made.json["start"] == "https://pictures.example/batches/spring/start"
@@ -128,11 +163,27 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
     (execution,) = api.executions(BATCH_MACHINE)
     assert execution["name"] == started.json["execution"]
     assert execution["name"].startswith(f"{name}.20261124031502-")
-    told = json.loads(api.states.describe_execution(executionArn=execution["executionArn"])["input"])
-    user = hashlib.sha256(f"{api.outside.api.user_pool}\nanna".encode()).hexdigest()
-    assert told == {"manifest": f"batches/{name}.csv", "dry_run": True, "max_parallel_images": 2, "safety_identifier": user}
-    assert started.headers["location"] == started.json["url"] == f"https://pictures.example/batches/{name}"
-    assert (started.json["status"], started.json["lines"], started.json["checked"], started.json["report"]) == ("running", None, None, None)
+    told = json.loads(
+        api.states.describe_execution(executionArn=execution["executionArn"])["input"]
+    )
+    user = hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest()
+    assert told == {
+        "manifest": f"batches/{name}.csv",
+        "dry_run": True,
+        "max_parallel_images": 2,
+        "safety_identifier": user,
+    }
+    assert (
+        started.headers["location"]
+        == started.json["url"]
+        == f"https://pictures.example/batches/{name}"
+    )
+    assert (
+        started.json["status"],
+        started.json["lines"],
+        started.json["checked"],
+        started.json["report"],
+    ) == ("running", None, None, None)
     assert ":execution:batches:" in started.json["console_url"]
     assert api("GET", f"/batches/{name}").json["execution"] == execution["name"]
 
@@ -146,7 +197,9 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
         ({"manifest": "batches/other.jsonl"}, "manifest"), ({"dry_rum": True}, "dry_rum"), ({"dry_rum": None}, "dry_rum"), ({"": None}, ""),
     ],
 )  # fmt: skip
-def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(api: Api, said: dict[str, Any], field: str) -> None:
+def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(
+    api: Api, said: dict[str, Any], field: str
+) -> None:
     refused = api("POST", "/batches/spring/start", said)
     assert (refused.status, refused.json["field"]) == (400, field)
     assert api.executions(BATCH_MACHINE) == []
@@ -160,15 +213,36 @@ def test_a_name_that_can_be_no_batch_s_starts_nothing(api: Api) -> None:
 def test_a_batch_that_goes_on_tells_its_lines_and_what_the_check_found(api: Api) -> None:
     note(api, "first")
     told = show(api, Told("first", checked=CHECKED, counts=COUNTS)).json
-    assert told["lines"] == {"total": 12, "pending": 4, "running": 3, "succeeded": 2, "failed": 2, "aborted": 1}
-    assert {**told["checked"], **{name: CHECKED[name] for name in ("batch", "manifest", "version_id")}} == CHECKED
-    assert (told["status"], told["seconds"], told["ended"], told["report"], told["error"]) == ("running", 90.0, None, None, None)
+    assert told["lines"] == {
+        "total": 12,
+        "pending": 4,
+        "running": 3,
+        "succeeded": 2,
+        "failed": 2,
+        "aborted": 1,
+    }
+    assert {
+        **told["checked"],
+        **{name: CHECKED[name] for name in ("batch", "manifest", "version_id")},
+    } == CHECKED
+    assert (told["status"], told["seconds"], told["ended"], told["report"], told["error"]) == (
+        "running",
+        90.0,
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_batch_that_has_ended_tells_its_report(api: Api) -> None:
     note(api, "first")
     ended = Told(
-        "first", checked=CHECKED, counts=COUNTS, status="SUCCEEDED", output=json.dumps(REPORT), stopDate=BEGAN + timedelta(seconds=61)
+        "first",
+        checked=CHECKED,
+        counts=COUNTS,
+        status="SUCCEEDED",
+        output=json.dumps(REPORT),
+        stopDate=BEGAN + timedelta(seconds=61),
     )
     told = show(api, ended).json
     assert (told["status"], told["seconds"], told["report"]) == ("succeeded", 61.0, REPORT)
@@ -176,15 +250,25 @@ def test_a_batch_that_has_ended_tells_its_report(api: Api) -> None:
 
 def test_a_dry_run_has_no_report(api: Api) -> None:
     note(api, "first")
-    told = show(api, Told("first", checked=CHECKED, status="SUCCEEDED", output=json.dumps(CHECKED), stopDate=NOW)).json
+    told = show(
+        api,
+        Told(
+            "first", checked=CHECKED, status="SUCCEEDED", output=json.dumps(CHECKED), stopDate=NOW
+        ),
+    ).json
     assert (told["report"], told["lines"], told["checked"]["estimate_usd"]) == (None, None, 0.3)
 
 
 def test_a_batch_that_failed_says_why_and_what_to_do(api: Api) -> None:
     note(api, "first")
     cause = json.dumps({"errorMessage": "11 of 12 lines failed"})
-    told = show(api, Told("first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW)).json
-    assert (told["error"]["error"], told["error"]["message"]) == ("BatchFailedError", "11 of 12 lines failed")
+    told = show(
+        api, Told("first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW)
+    ).json
+    assert (told["error"]["error"], told["error"]["message"]) == (
+        "BatchFailedError",
+        "11 of 12 lines failed",
+    )
     assert "start the batch again" in told["error"]["what_to_do"]
 
 
@@ -196,10 +280,16 @@ YOUNG = "spring.20261124031500-0a1b"
     [(None, "RUNNING", YOUNG), ("old", "FAILED", YOUNG), ("old", "RUNNING", "old")],
     ids=["none is noted yet", "another start is not noted yet", "the noted one goes on"],
 )
-def test_a_start_is_found_before_its_check_has_noted_it(api: Api, noted: str | None, status: str, told: str) -> None:
+def test_a_start_is_found_before_its_check_has_noted_it(
+    api: Api, noted: str | None, status: str, told: str
+) -> None:
     if noted:
         note(api, noted)
-    others = ("spring.b.20261124031501-0a1b", "f00d", "spring.20261124031501-0a1b.20261124031501-0a1b")
+    others = (
+        "spring.b.20261124031501-0a1b",
+        "f00d",
+        "spring.20261124031501-0a1b.20261124031501-0a1b",
+    )
     assert show(api, Told(*others, YOUNG, "old", status=status)).json["execution"] == told
 
 
@@ -210,9 +300,4 @@ def test_a_batch_that_was_never_started_is_not_found(api: Api, name: str) -> Non
 
 
 def test_every_field_of_a_start_is_described() -> None:
-    assert set(start_shape()["properties"]) == set(START_FIELDS)
-
-
-def test_the_answers_have_the_fields_of_the_messages() -> None:
-    assert list(schemas.BatchReport.model_fields) == [field.name for field in fields(BatchReport)]
-    assert set(schemas.Checked.model_fields) <= {field.name for field in fields(Batch)}
+    assert set(start_schema()["properties"]) == set(START_FIELDS)

@@ -2,14 +2,13 @@
 
 from datetime import date
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from easel.request import request
-from easel.request import estimate, prompt_text
-from tests.unit.api.conftest import Api
-from tests.unit.conftest import make_settings, reserve
+from easel.request.estimate import quote
+from tests.support.api import Api
+from tests.support.services import request_settings, reserve
 
 REQUESTS: list[dict[str, Any]] = [
     {},
@@ -22,20 +21,31 @@ REQUESTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("asked", REQUESTS)
 def test_is_never_below_what_the_run_reserves(api: Api, asked: dict[str, Any]) -> None:
-    settings = make_settings()
-    wanted = request.parse(asked, request.defaults(settings), today=date(2026, 11, 24))
+    settings, today = request_settings(), date(2026, 11, 24)
+    wanted = request.parse(asked, settings, today=today)
     estimate = api("POST", "/estimate", asked).json["estimate_usd"]
     for seed in range(20):
-        topic = prompt_text.pick_topic(wanted, run_id=str(seed))
-        question = estimate.question(wanted, topic, settings, today=date(2026, 11, 24))
-        reserved = estimate.estimate(wanted, question)
+        topic = wanted.pick_topic(str(seed))
+        reserved = quote(wanted, topic, settings, today=today).total()
         assert reserved is not None
         assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
 
 
 def test_by_query_is_that_by_body(api: Api) -> None:
-    asked = {"count": 3, "topics": ["Sport", "Art"], "output_format": "jpeg", "output_compression": 50, "dry_run": True}
-    query = {"count": "3", "topics": "Sport,Art", "output_format": "jpeg", "output_compression": "50", "dry_run": "true"}
+    asked = {
+        "count": 3,
+        "topics": ["Sport", "Art"],
+        "output_format": "jpeg",
+        "output_compression": 50,
+        "dry_run": True,
+    }
+    query = {
+        "count": "3",
+        "topics": "Sport,Art",
+        "output_format": "jpeg",
+        "output_compression": "50",
+        "dry_run": "true",
+    }
     assert api("GET", "/estimate", query=query).json == api("POST", "/estimate", asked).json
 
 
@@ -48,21 +58,33 @@ def test_tells_the_whole_request_and_the_models(api: Api) -> None:
 
 def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
     told = api("POST", "/estimate", {"count": 1}).json
-    assert told["budget"] == {"month": "2026-11", "cap_usd": 1, "spent_usd": 0, "reserved_usd": 0, "left_usd": 1}
+    assert told["budget"] == {
+        "month": "2026-11",
+        "cap_usd": 1,
+        "spent_usd": 0,
+        "reserved_usd": 0,
+        "left_usd": 1,
+    }
     assert told["fits"]
-    reserve(api.outside.book, 400_000, month="2026-11")
+    reserve(api.services.ledger, 400_000, month="2026-11")
     told = api("POST", "/estimate", {}).json["budget"]
     assert (told["spent_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.4, 0.6)
-    api.outside.budget.set_cap("2026-11", 10)
+    api.services.ledger.budget.set_cap("2026-11", 10)
     told = api("POST", "/estimate", {}).json
     assert (told["fits"], told["budget"]["left_usd"]) == (False, 0)
-    api.outside.budget.set_cap("2026-11", 0)
+    api.services.ledger.budget.set_cap("2026-11", 0)
     assert not api("POST", "/estimate", {"prompt": "x", "quality": "low"}).json["fits"]
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [({"count": "0"}, "count"), ({"count": "three"}, "count"), ({"dry_run": "x"}, "dry_run"), ({"q": "1"}, "q")]
+    ("query", "field"),
+    [
+        ({"count": "0"}, "count"),
+        ({"count": "three"}, "count"),
+        ({"dry_run": "x"}, "dry_run"),
+        ({"q": "1"}, "q"),
+    ],
 )
 def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
     answer = api("GET", "/estimate", query=query)
-    assert (answer.status, answer.json["field"]) == (400, field), quote(str(query))
+    assert (answer.status, answer.json["field"]) == (400, field), query

@@ -9,12 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from easel.openai_client.answers import Answer
+from easel.request.models import QUALITIES
+from easel.request.request import MAX_COUNT
 from functions.api.page import WEB
-from tests.unit.api.conftest import Answer, Api
+from infra import ROOT
+from tests.support.api import Api
 
-ROOT = Path(__file__).parent.parent.parent
-TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
-FILES = sorted(file.relative_to(WEB).as_posix() for file in WEB.rglob("*") if file.suffix in TYPES and file.parent != WEB / "docs")
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".svg": "image/svg+xml",
+}
+FILES = sorted(
+    file.relative_to(WEB).as_posix()
+    for file in WEB.rglob("*")
+    if file.suffix in TYPES and file.parent != WEB / "docs"
+)
 
 
 def body(answer: Answer) -> bytes:
@@ -26,23 +38,42 @@ def body(answer: Answer) -> bytes:
 @pytest.mark.parametrize("encoding", ["gzip, br", ""])
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_comes_whole_with_its_type(api: Api, file: str, encoding: str) -> None:
-    answer = api("GET", "/" if file == "index.html" else f"/web/{file}", headers={"accept-encoding": encoding})
+    answer = api(
+        "GET",
+        "/" if file == "index.html" else f"/web/{file}",
+        headers={"accept-encoding": encoding},
+    )
     assert body(answer) == (WEB / file).read_bytes()
     assert answer.headers["content-type"] == f"{TYPES[Path(file).suffix]}; charset=utf-8"
-    assert answer.headers["cache-control"] == ("public, max-age=31536000, immutable" if file.startswith("vendor/") else "no-cache")
+    assert answer.headers["cache-control"] == (
+        "public, max-age=31536000, immutable" if file.startswith("vendor/") else "no-cache"
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/web/app.js", "/config.json", "/openapi.json", "/docs", "/docs/swagger-ui.min.css"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/web/app.js", "/config.json", "/openapi.json", "/docs", "/docs/swagger-ui.min.css"],
+)
 @pytest.mark.parametrize("encoding", ["gzip", ""])
 def test_what_the_browser_has_already_is_not_sent_again(api: Api, path: str, encoding: str) -> None:
     first = api("GET", path, headers={"accept-encoding": encoding})
     assert first.status == 200
-    again = api("GET", path, headers={"accept-encoding": encoding, "if-none-match": first.headers["etag"]})
+    again = api(
+        "GET", path, headers={"accept-encoding": encoding, "if-none-match": first.headers["etag"]}
+    )
     assert (again.status, again.text) == (304, "")
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/handler.py", "/web/../handler.py", "/web/%2e%2e/handler.py", "/web//etc/passwd", "/web/vendor", "/docs/x"]
+    "path",
+    [
+        "/web/handler.py",
+        "/web/../handler.py",
+        "/web/%2e%2e/handler.py",
+        "/web//etc/passwd",
+        "/web/vendor",
+        "/docs/x",
+    ],
 )
 def test_nothing_else_is_served(api: Api, path: str) -> None:
     answer = api("GET", path)
@@ -52,7 +83,10 @@ def test_nothing_else_is_served(api: Api, path: str) -> None:
 def test_the_page_knows_where_to_sign_in_and_whence_pictures_come(api: Api) -> None:
     config = json.loads(body(api("GET", "/config.json")))
     assert config["sign_in"]["client_id"] == "page"
-    assert config["sign_in"]["metadata"]["authorization_endpoint"] == "https://sign-in.example/oauth2/authorize"
+    assert (
+        config["sign_in"]["metadata"]["authorization_endpoint"]
+        == "https://sign-in.example/oauth2/authorize"
+    )
     assert config["images_origin"] == "https://pictures.s3.ap-southeast-1.amazonaws.com"
     policy = api("GET", "/").headers["content-security-policy"]
     assert f"img-src 'self' {config['images_origin']};" in policy
@@ -60,18 +94,42 @@ def test_the_page_knows_where_to_sign_in_and_whence_pictures_come(api: Api) -> N
     assert "unsafe" not in policy
 
 
+def test_page_gets_request_limits(api: Api) -> None:
+    limits = json.loads(body(api("GET", "/config.json")))["request"]
+
+    assert limits["prompt"] == {"max_length": 32_000}
+    assert limits["count"] == {"minimum": 1, "maximum": MAX_COUNT, "default": 1}
+    assert limits["quality"] == {"choices": ["auto", *QUALITIES], "default": "medium"}
+
+
 def test_every_vendored_file_is_listed_with_its_sum_and_has_its_licence_beside_it() -> None:
-    listed = dict(re.findall(r"^\| `(\S+)` .* `([0-9a-f]{64})` \|$", (ROOT / "THIRD_PARTY.md").read_text(), flags=re.MULTILINE))
-    files = {file.relative_to(WEB / "vendor").as_posix(): file for file in (WEB / "vendor").rglob("*") if file.is_file()}
+    listed = dict(
+        re.findall(
+            r"^\| `(\S+)` .* `([0-9a-f]{64})` \|$",
+            (ROOT / "THIRD_PARTY.md").read_text(),
+            flags=re.MULTILINE,
+        )
+    )
+    files = {
+        file.relative_to(WEB / "vendor").as_posix(): file
+        for file in (WEB / "vendor").rglob("*")
+        if file.is_file()
+    }
     code = {name: file for name, file in files.items() if "LICENSE" not in name}
-    assert listed == {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in code.items()}
-    assert {file.parent for file in code.values()} == {file.parent for name, file in files.items() if "LICENSE" in name}
+    assert listed == {
+        name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in code.items()
+    }
+    assert {file.parent for file in code.values()} == {
+        file.parent for name, file in files.items() if "LICENSE" in name
+    }
 
 
 def test_the_page_s_own_code_never_makes_markup_of_text() -> None:
     own = [file for file in WEB.rglob("*.js") if "vendor" not in file.parts]
     assert own
+    makes_markup = (
+        r"innerHTML|dangerouslySetInnerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
+        r"|localStorage"
+    )
     for file in own:
-        assert not re.search(
-            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|localStorage", re.sub(r"//.*", "", file.read_text())
-        ), file
+        assert not re.search(makes_markup, re.sub(r"//.*", "", file.read_text())), file

@@ -10,18 +10,23 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from easel.contract.naming import picture_id
-from tests.unit.api.conftest import Api, keep_prompt, store_picture
-from tests.unit.conftest import NOW
+from easel.contract.naming import image_id
+from tests.support.api import Api, keep_prompt, store_image
+from tests.support.services import NOW
 
 
 def fill(api: Api, count: int) -> list[str]:
     """As many pictures a second apart; their ids, oldest first."""
     ids = []
     for i in range(count):
-        prompt = keep_prompt(api, f"run-{i}", topic="Sport" if i % 2 else "Science", folder="cats" if i % 3 else "dogs/small")
-        store_picture(api, prompt, at=NOW + timedelta(seconds=i))
-        ids.append(picture_id(f"run-{i}", 1))
+        prompt = keep_prompt(
+            api,
+            f"run-{i}",
+            topic="Sport" if i % 2 else "Science",
+            folder="cats" if i % 3 else "dogs/small",
+        )
+        store_image(api, prompt, at=NOW + timedelta(seconds=i))
+        ids.append(image_id(f"run-{i}", 1))
     return ids
 
 
@@ -47,43 +52,79 @@ def test_pictures_come_newest_first_and_page_by_page(api: Api) -> None:
         ({"folder": "nobody's"}, []),
     ],
 )
-def test_folder_and_topic_narrow_the_gallery(api: Api, query: dict[str, str], wanted: list[int]) -> None:
+def test_folder_and_topic_narrow_the_gallery(
+    api: Api, query: dict[str, str], wanted: list[int]
+) -> None:
     ids = fill(api, 7)
-    assert [image["id"] for image in api("GET", "/images", query=query).json["images"]] == [ids[i] for i in wanted]
+    assert [image["id"] for image in api("GET", "/images", query=query).json["images"]] == [
+        ids[i] for i in wanted
+    ]
 
 
 def test_a_picture_is_told_with_prompt_cost_size_and_links(api: Api) -> None:
-    key = store_picture(api, keep_prompt(api, "run-1", text="kite " * 300))
+    key = store_image(api, keep_prompt(api, "run-1", text="kite " * 300))
     (image,) = api("GET", "/images").json["images"]
-    assert (image["key"], image["title"], image["alt_text"], image["model"]) == (key, "Kite", "A kite", "gpt-image-2.6-flare")
-    assert (image["width"], image["height"], image["bytes"], image["cost_usd"]) == (1024, 768, 1000, 0.01329)
+    assert (image["key"], image["title"], image["alt_text"], image["model"]) == (
+        key,
+        "Kite",
+        "A kite",
+        "gpt-image-2.6-flare",
+    )
+    assert (image["width"], image["height"], image["bytes"], image["cost_usd"]) == (
+        1024,
+        768,
+        1000,
+        0.01329,
+    )
     assert (len(image["prompt"]), image["prompt_cut"]) == (1000, True)
     assert image["run_url"] == "https://pictures.example/runs/run-1"
     whole = api("GET", f"/images/{image['id']}").json
     assert (whole["prompt"], whole["prompt_cut"], whole["tags"]) == ("kite " * 300, False, ["kite"])
-    assert (whole["usage"], whole["chat_cost_usd"], whole["quality"]) == ({"output_tokens": 430}, 0.00005, "medium")
+    assert (whole["usage"], whole["chat_cost_usd"], whole["quality"]) == (
+        {"output_tokens": 430},
+        0.00005,
+        "medium",
+    )
 
 
 def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
-    key = store_picture(api, keep_prompt(api, "run-1"))
+    key = store_image(api, keep_prompt(api, "run-1"))
     (image,) = api("GET", "/images").json["images"]
     links = image["links"]
-    for name, path in (("picture", key), ("thumbnail", f"thumbnails/{key}.webp"), ("download", key)):
+    for name, path in (
+        ("picture", key),
+        ("thumbnail", f"thumbnails/{key}.webp"),
+        ("download", key),
+    ):
         address = urlsplit(links[name])
         assert address.path == f"/{path}"
         assert parse_qs(address.query)["X-Amz-Expires"] == ["1800"]
-    assert parse_qs(urlsplit(links["download"]).query)["response-content-disposition"][0].startswith("attachment")
-
-
-@pytest.mark.parametrize("cursor", ["x", "e30=", "MjAyNi0xMS0yNFQwMzoxNTowMi4wMDAwMDBaI25vYm9keSMx", "🎨", "a" * 1000])
-def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> None:
-    fill(api, 2)
-    answer = api("GET", "/images", query={"cursor": cursor})
-    assert (answer.status, answer.json["title"], answer.json["field"]) == (400, "InputError", "cursor")
+    assert parse_qs(urlsplit(links["download"]).query)["response-content-disposition"][
+        0
+    ].startswith("attachment")
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [({"limit": "0"}, "limit"), ({"limit": "many"}, "limit"), ({"status": "lost"}, "status"), ({"sort": "up"}, "sort")]
+    "cursor", ["x", "e30=", "MjAyNi0xMS0yNFQwMzoxNTowMi4wMDAwMDBaI25vYm9keSMx", "🎨", "a" * 1000]
+)
+def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> None:
+    fill(api, 2)
+    answer = api("GET", "/images", query={"cursor": cursor})
+    assert (answer.status, answer.json["title"], answer.json["field"]) == (
+        400,
+        "InputError",
+        "cursor",
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"status": "lost"}, "status"),
+        ({"sort": "up"}, "sort"),
+    ],
 )
 def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
     answer = api("GET", "/images", query=query)
@@ -91,18 +132,20 @@ def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_deleted_are_sorted_by_their_delete_and_forgotten_when_they_can_t_be_had_back(api: Api) -> None:
+def test_the_deleted_are_sorted_by_their_delete_and_forgotten_when_they_can_t_be_had_back(
+    api: Api,
+) -> None:
     ids = fill(api, 3)
     for i in (2, 0):
         folder = "cats" if i % 3 else "dogs/small"
-        assert api.outside.book.mark_deleted(f"run-{i}", 1, key=f"{folder}/image_run-{i}_1.png")
+        assert api.services.ledger.mark_deleted(f"run-{i}", 1, key=f"{folder}/image_run-{i}_1.png")
     gone = api("GET", "/images", query={"status": "deleted"}).json["images"]
     assert [image["id"] for image in gone] == [ids[0], ids[2]]
     assert gone[0]["links"] is None
     assert gone[0]["recoverable_until"] > gone[0]["deleted_at"]
     assert [image["id"] for image in api("GET", "/images").json["images"]] == [ids[1]]
-    later = api.outside.__class__(**{**vars(api.outside), "now": lambda: NOW + timedelta(days=36_500)})
-    assert api("GET", "/images", query={"status": "deleted"}, outside=later).json["images"] == []
+    later = api.services.having(clock=NOW + timedelta(days=36_500))
+    assert api("GET", "/images", query={"status": "deleted"}, services=later).json["images"] == []
 
 
 def test_folders_are_counted_as_pictures_come_go_and_come_back(api: Api) -> None:
@@ -114,20 +157,22 @@ def test_folders_are_counted_as_pictures_come_go_and_come_back(api: Api) -> None
         return {folder.pop("name"): folder for folder in api("GET", "/folders").json["folders"]}
 
     assert told() == counts
-    assert api.outside.book.mark_deleted("run-1", 1, key=key)
-    assert not api.outside.book.mark_deleted("run-1", 1, key=key)
+    assert api.services.ledger.mark_deleted("run-1", 1, key=key)
+    assert not api.services.ledger.mark_deleted("run-1", 1, key=key)
     assert told()["cats"] == {"count": 3, "bytes": 3000}
-    assert api.outside.book.mark_restored("run-1", 1, key=key)
+    assert api.services.ledger.mark_restored("run-1", 1, key=key)
     assert told() == counts
 
 
 def test_a_folder_whose_last_picture_went_is_not_listed(api: Api) -> None:
-    key = store_picture(api, keep_prompt(api, "run-1"))
-    api.outside.book.mark_deleted("run-1", 1, key=key)
+    key = store_image(api, keep_prompt(api, "run-1"))
+    api.services.ledger.mark_deleted("run-1", 1, key=key)
     assert api("GET", "/folders").json == {"folders": []}
 
 
-@pytest.mark.parametrize("wrong", ["0badc0de-1", "my_s3_folder", "0badc0de-0", "0badc0de-11", "..", "x%00"])
+@pytest.mark.parametrize(
+    "wrong", ["0badc0de-1", "my_s3_folder", "0badc0de-0", "0badc0de-11", "..", "x%00"]
+)
 def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/restore")):
         answer = api(method, f"/images/{wrong}{path}")
@@ -137,9 +182,9 @@ def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
 
 def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
     """Eight characters of a hash stand for a run: among a hundred thousand runs, two may have the same."""
-    key = store_picture(api, keep_prompt(api, "run-1"))
-    store_picture(api, keep_prompt(api, "run-2"))
-    one = picture_id("run-1", 1)
+    key = store_image(api, keep_prompt(api, "run-1"))
+    store_image(api, keep_prompt(api, "run-2"))
+    one = image_id("run-1", 1)
     api.table.write(api.table.put({"pk": f"picture#{one}", "sk": "run-2", "n": 1}))
     answer = api("DELETE", f"/images/{one}")
     assert (answer.status, answer.json["title"]) == (409, "ConflictError")
@@ -148,33 +193,45 @@ def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
 
 
 def test_a_delete_and_its_undo_start_the_machine_with_the_picture_s_key(api: Api) -> None:
-    key = store_picture(api, keep_prompt(api, "run-1"))
+    key = store_image(api, keep_prompt(api, "run-1"))
     for method, path, wanted in (
         ("DELETE", "", {"action": "delete_image", "image_key": key, "confirm": True}),
         ("POST", "/restore", {"action": "restore_image", "image_key": key}),
     ):
-        answer = api(method, f"/images/{picture_id('run-1', 1)}{path}")
-        assert (answer.status, answer.json["action"], [step["step"] for step in answer.json["steps"]]) == (
+        answer = api(method, f"/images/{image_id('run-1', 1)}{path}")
+        assert (
+            answer.status,
+            answer.json["action"],
+            [step["step"] for step in answer.json["steps"]],
+        ) == (
             202,
             wanted["action"],
             ["cleanup"],
         )
         assert answer.headers["location"] == answer.json["url"]
-        arn = f"{api.outside.api.state_machine.replace('stateMachine', 'execution')}:{answer.json['id']}"
+        arn = f"{api.services.api.state_machine.replace('stateMachine', 'execution')}:{answer.json['id']}"
         assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == wanted
 
 
 @pytest.mark.parametrize(
-    "query", [{"name": "cats"}, {"name": "cats", "confirm": "yes"}, {"confirm": "true"}, {"name": "staging", "confirm": "true"}]
+    "query",
+    [
+        {"name": "cats"},
+        {"name": "cats", "confirm": "yes"},
+        {"confirm": "true"},
+        {"name": "staging", "confirm": "true"},
+    ],
 )
-def test_a_folder_is_not_deleted_without_its_name_and_a_yes(api: Api, query: dict[str, str]) -> None:
+def test_a_folder_is_not_deleted_without_its_name_and_a_yes(
+    api: Api, query: dict[str, str]
+) -> None:
     answer = api("DELETE", "/folders", query=query)
     assert (answer.status, answer.json["title"]) == (400, "InputError")
     assert api.executions() == []
 
 
 def test_a_folder_that_there_is_not_is_told_to_be_mistyped(api: Api) -> None:
-    store_picture(api, keep_prompt(api, "run-1", folder="dogs/small"))
+    store_image(api, keep_prompt(api, "run-1", folder="dogs/small"))
     answer = api("DELETE", "/folders", query={"name": "dog", "confirm": "true"})
     assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
     assert api.executions() == []
@@ -182,9 +239,14 @@ def test_a_folder_that_there_is_not_is_told_to_be_mistyped(api: Api) -> None:
 
 
 def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
-    store_picture(api, keep_prompt(api, "run-1", folder="dogs/small"))
-    assert api("DELETE", "/folders", query={"name": "dogs/small", "confirm": "true"}).json["action"] == "delete_folder"
-    assert api("POST", "/folders/restore", {"name": "dogs/small"}).json["action"] == "restore_folder"
+    store_image(api, keep_prompt(api, "run-1", folder="dogs/small"))
+    assert (
+        api("DELETE", "/folders", query={"name": "dogs/small", "confirm": "true"}).json["action"]
+        == "delete_folder"
+    )
+    assert (
+        api("POST", "/folders/restore", {"name": "dogs/small"}).json["action"] == "restore_folder"
+    )
     assert api("POST", "/folders/restore", {"name": "dogs", "purge": True}).json["field"] == "purge"
     assert len(api.executions()) == 2
 
@@ -205,7 +267,9 @@ def noted(api: Api) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("pictures", [3, 30])
-def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(api: Api, pictures: int) -> None:
+def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(
+    api: Api, pictures: int
+) -> None:
     fill(api, pictures)
     with noted(api) as calls:
         page = api("GET", "/images", query={"limit": "2"}).json
@@ -213,44 +277,55 @@ def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(ap
 
 
 def test_a_stored_picture_is_shown_however_old_it_is(api: Api) -> None:
-    store_picture(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
+    store_image(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
     (image,) = api("GET", "/images").json["images"]
     assert image["console_url"]
 
 
 def test_a_page_of_the_deleted_that_begins_before_they_can_be_had_back_is_empty(api: Api) -> None:
     """DynamoDB refuses to begin a query outside of what it asks for."""
-    key = store_picture(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
-    store_picture(api, keep_prompt(api, "run-2"))
+    key = store_image(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
+    store_image(api, keep_prompt(api, "run-2"))
     cursor = api("GET", "/images", query={"limit": "1"}).json["cursor"]
     assert cursor
-    old = base64.urlsafe_b64encode(f"{NOW - timedelta(days=400):%Y-%m-%dT%H:%M:%S.%fZ}#run-1#1".encode()).decode()
+    old = base64.urlsafe_b64encode(
+        f"{NOW - timedelta(days=400):%Y-%m-%dT%H:%M:%S.%fZ}#run-1#1".encode()
+    ).decode()
     with noted(api) as calls:
-        assert api("GET", "/images", query={"status": "deleted", "cursor": old}).json == {"images": [], "cursor": None}
+        assert api("GET", "/images", query={"status": "deleted", "cursor": old}).json == {
+            "images": [],
+            "cursor": None,
+        }
     assert (calls, bool(key)) == (["GetItem"], True)
 
 
 def test_a_deleted_picture_has_no_link_and_no_place(api: Api) -> None:
-    api.outside.book.mark_deleted("run-1", 1, key=store_picture(api, keep_prompt(api, "run-1")))
-    image = api("GET", f"/images/{picture_id('run-1', 1)}").json
+    api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
+    image = api("GET", f"/images/{image_id('run-1', 1)}").json
     assert (image["links"], image["console_url"], image["status"]) == (None, None, "deleted")
 
 
 def test_the_pictures_of_one_run_are_counted_side_by_side(api: Api) -> None:
     prompt = keep_prompt(api, "run-1")
     for n in range(1, 11):
-        store_picture(api, prompt, n)
+        store_image(api, prompt, n)
     assert len(api.table.query("folders")) > 3
-    assert api("GET", "/folders").json["folders"] == [{"name": "my_s3_folder", "count": 10, "bytes": 10_000}]
+    assert api("GET", "/folders").json["folders"] == [
+        {"name": "my_s3_folder", "count": 10, "bytes": 10_000}
+    ]
 
 
-@pytest.mark.parametrize("query", [{"folder": "é" * 2000}, {"folder": "a//b"}, {"topic": "x" * 201}])
+@pytest.mark.parametrize(
+    "query", [{"folder": "é" * 2000}, {"folder": "a//b"}, {"topic": "x" * 201}]
+)
 def test_a_name_that_none_can_have_is_refused(api: Api, query: dict[str, str]) -> None:
     assert api("GET", "/images", query=query).status == 400
 
 
 def test_a_parameter_too_much_deletes_nothing(api: Api) -> None:
-    store_picture(api, keep_prompt(api, "run-1"))
-    answer = api("DELETE", "/folders", query={"name": "my_s3_folder", "confirm": "true", "dry_run": "true"})
+    store_image(api, keep_prompt(api, "run-1"))
+    answer = api(
+        "DELETE", "/folders", query={"name": "my_s3_folder", "confirm": "true", "dry_run": "true"}
+    )
     assert (answer.status, answer.json["field"]) == (400, "dry_run")
     assert api.executions() == []

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from easel.runs.history import STEP_OF, read_history
+from easel.contract.states import STEP_OF
+from easel.runs.history import read_history
 
 STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
 
@@ -19,7 +20,9 @@ class History:
     def add(self, kind: str, after: int, **details: Any) -> int:
         number = next(self._ids)
         moment = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(seconds=number)
-        self.events.append({"id": number, "previousEventId": after, "type": kind, "timestamp": moment, **details})
+        self.events.append(
+            {"id": number, "previousEventId": after, "type": kind, "timestamp": moment, **details}
+        )
         return number
 
     def enter(self, step: str, after: int) -> int:
@@ -63,8 +66,18 @@ def test_variations_side_by_side_are_told_apart() -> None:
     image, upload = progress.steps["image"], progress.steps["upload"]
     assert progress.wanted == 2
     assert not progress.varied
-    assert (image.entered, image.left, image.attempts, image.failure) == (2, 1, 3, ("RateLimitedError", "slow down"))
-    assert (upload.entered, upload.left, upload.attempts, upload.failure) == (1, 0, 1, ("StorageBusyError", "slow down"))
+    assert (image.entered, image.left, image.attempts, image.failure) == (
+        2,
+        1,
+        3,
+        ("RateLimitedError", "slow down"),
+    )
+    assert (upload.entered, upload.left, upload.attempts, upload.failure) == (
+        1,
+        0,
+        1,
+        ("StorageBusyError", "slow down"),
+    )
 
 
 def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
@@ -105,7 +118,11 @@ def test_a_redrive_may_go_on_with_a_state_that_it_does_not_enter_anew() -> None:
 def test_a_call_that_took_too_long_is_a_failure() -> None:
     history = History()
     entered = history.enter("upload", 0)
-    history.add("TaskTimedOut", history.add("TaskScheduled", entered), taskTimedOutEventDetails={"error": "States.Timeout"})
+    history.add(
+        "TaskTimedOut",
+        history.add("TaskScheduled", entered),
+        taskTimedOutEventDetails={"error": "States.Timeout"},
+    )
     assert read_history(history.events).steps["upload"].failure == ("States.Timeout", "")
 
 

@@ -6,9 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from functions.api.links import Links
-from functions.api.links import MAX_LINK_SECONDS
-from tests.unit.conftest import BUCKET, REGION
+from functions.api.links import MAX_LINK_SECONDS, READ_SECONDS, ImageLinks, Signer, Signing
+from tests.support.services import BUCKET, REGION
 
 
 class Sessions:
@@ -21,13 +20,27 @@ class Sessions:
         assert asked["DurationSeconds"] == 3600
         self.given += 1
         ends = datetime.fromtimestamp(self.clock[0], UTC) + timedelta(seconds=self.seconds)
-        return {"Credentials": {"AccessKeyId": f"A{self.given}", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends}}
+        return {
+            "Credentials": {
+                "AccessKeyId": f"A{self.given}",
+                "SecretAccessKey": "s",
+                "SessionToken": "t",
+                "Expiration": ends,
+            }
+        }
 
 
-def made(*, session: float = 3600, seconds: int = 1800) -> tuple[Links, Sessions, list[float]]:
+def image_links(
+    sts: Sessions, *, bucket: str = BUCKET, region: str = REGION, **how: Any
+) -> ImageLinks:
+    signing = Signing(role="reader", session="links", bucket=bucket, region=region)
+    return ImageLinks(Signer(sts, signing, **{"seconds": READ_SECONDS} | how))
+
+
+def made(*, session: float = 3600, seconds: int = 1800) -> tuple[ImageLinks, Sessions, list[float]]:
     clock = [1_800_000_000.0]
     sts = Sessions(clock, session)
-    return Links(sts, role="reader", bucket=BUCKET, region=REGION, seconds=seconds, clock=lambda: clock[0]), sts, clock
+    return image_links(sts, seconds=seconds, clock=lambda: clock[0]), sts, clock
 
 
 def lifetime(link: str) -> int:
@@ -45,12 +58,19 @@ def test_one_session_serves_until_a_link_could_outlive_it() -> None:
     assert sts.given == 2
 
 
-@pytest.mark.parametrize(("session", "seconds", "told"), [(600, 1800, 600), (3600, 1800, 1800), (3600, 10 * MAX_LINK_SECONDS, 3600)])
-def test_a_link_is_capped_by_its_session_and_tells_its_real_end(session: float, seconds: int, told: int) -> None:
+@pytest.mark.parametrize(
+    ("session", "seconds", "told"),
+    [(600, 1800, 600), (3600, 1800, 1800), (3600, 10 * MAX_LINK_SECONDS, 3600)],
+)
+def test_a_link_is_capped_by_its_session_and_tells_its_real_end(
+    session: float, seconds: int, told: int
+) -> None:
     links, _, clock = made(session=session, seconds=seconds)
     signed = links.of("a/b.png")
-    assert lifetime(signed.picture) == lifetime(signed.thumbnail) == lifetime(signed.download) == told
-    assert datetime.fromisoformat(signed.expires_at).timestamp() == clock[0] + told
+    assert (
+        lifetime(signed.picture) == lifetime(signed.thumbnail) == lifetime(signed.download) == told
+    )
+    assert signed.expires_at.timestamp() == clock[0] + told
     assert told <= MAX_LINK_SECONDS
 
 
@@ -61,13 +81,17 @@ def test_a_link_is_capped_by_its_session_and_tells_its_real_end(session: float, 
         ("pictures", "us-east-1", "https://pictures.s3.us-east-1.amazonaws.com"),
     ],
 )
-def test_links_lead_straight_to_the_bucket_s_own_region(bucket: str, region: str, origin: str) -> None:
-    links = Links(Sessions([0.0], 3600), role="reader", bucket=bucket, region=region)
+def test_links_lead_straight_to_the_bucket_s_own_region(
+    bucket: str, region: str, origin: str
+) -> None:
+    links = image_links(Sessions([0.0], 3600), bucket=bucket, region=region)
     assert links.origin == origin
     assert links.of("a/b.png").picture.startswith(f"{origin}/a/b.png?")
 
 
 def test_a_file_s_name_can_not_make_a_header_of_its_own() -> None:
-    links = Links(Sessions([0.0], 3600), role="reader", bucket=BUCKET, region=REGION)
-    (asked,) = parse_qs(urlsplit(links.of('a/ü"; x=1\r\nSet-Cookie: y.png').download).query)["response-content-disposition"]
+    links = image_links(Sessions([0.0], 3600))
+    (asked,) = parse_qs(urlsplit(links.of('a/ü"; x=1\r\nSet-Cookie: y.png').download).query)[
+        "response-content-disposition"
+    ]
     assert asked == "attachment; filename*=UTF-8''%C3%BC%22%3B%20x%3D1%0D%0ASet-Cookie%3A%20y.png"

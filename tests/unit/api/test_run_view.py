@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from easel.ledger.claims import CLAIMED
-from easel.runs.executions import Executions
+from easel.contract.status import Status
 from easel.ledger.records import ChatRecord, ImageRecord
-from functions.api.services import Outside
-from tests.unit.api.conftest import MACHINE, Answer, Api, keep_prompt, store_picture
+from easel.openai_client.answers import Answer
+from easel.runs.executions import Executions
+from tests.support.api import MACHINE, Api, keep_prompt, store_image
 from tests.unit.api.test_history import History
 
-TERMS: dict[str, Any] = {"month": "2026-11", "reserved_micro_usd": 14_000, "lease_until": 1, "purchase": 1, "possibly_paid": 0}
+TERMS: dict[str, Any] = {
+    "month": "2026-11",
+    "reserved_micro_usd": 14_000,
+    "lease_until": 1,
+    "purchase": 1,
+    "possibly_paid": 0,
+}
 
 
 def error(code: str, operation: str) -> ClientError:
@@ -25,9 +31,20 @@ def error(code: str, operation: str) -> ClientError:
 class Told:
     """Step Functions with one execution, told as it is said here; it is first known after some calls."""
 
-    def __init__(self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any) -> None:
-        self.events, self.late, self.redriven, self.started = events or [], late, 0, list[dict[str, Any]]()
-        self.said: dict[str, Any] = {"status": "RUNNING", "input": "{}", "startDate": datetime(2026, 11, 24, tzinfo=UTC)} | more
+    def __init__(
+        self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any
+    ) -> None:
+        self.events, self.late, self.redriven, self.started = (
+            events or [],
+            late,
+            0,
+            list[dict[str, Any]](),
+        )
+        self.said: dict[str, Any] = {
+            "status": "RUNNING",
+            "input": "{}",
+            "startDate": datetime(2026, 11, 24, tzinfo=UTC),
+        } | more
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         self.late -= 1
@@ -50,9 +67,11 @@ class Told:
         raise error("ExecutionNotRedrivable", "RedriveExecution")
 
 
-def call(api: Api, told: Told, method: str = "GET", path: str = "/runs/run-1", body: Any = None) -> Answer:
-    outside = Outside(**{**vars(api.outside), "executions": Executions(told, machine=MACHINE)})
-    return api(method, path, body, headers={"Idempotency-Key": "k"}, outside=outside)
+def call(
+    api: Api, told: Told, method: str = "GET", path: str = "/runs/run-1", body: Any = None
+) -> Answer:
+    services = api.services.having(executions=Executions(told, machine=MACHINE))
+    return api(method, path, body, headers={"Idempotency-Key": "k"}, services=services)
 
 
 def failed(name: str, **more: Any) -> Told:
@@ -84,7 +103,12 @@ class Taken(Told):
 
 def test_a_doubled_start_that_is_told_late_is_waited_for(api: Api) -> None:
     run_id = api.run({}, key="k").json["id"]
-    assert call(api, Taken(late=3, input=json.dumps({"request_id": run_id})), "POST", "/runs", {}).json["id"] == run_id
+    assert (
+        call(
+            api, Taken(late=3, input=json.dumps({"request_id": run_id})), "POST", "/runs", {}
+        ).json["id"]
+        == run_id
+    )
 
 
 def test_a_long_prompt_is_cut(api: Api) -> None:
@@ -93,7 +117,7 @@ def test_a_long_prompt_is_cut(api: Api) -> None:
 
 
 def test_after_a_conflict_the_other_request_s_pictures_are_not_told(api: Api) -> None:
-    store_picture(api, keep_prompt(api, "run-1"))
+    store_image(api, keep_prompt(api, "run-1"))
     run = call(api, failed("ConflictError")).json
     assert (run["pictures"], run["title"], run["can_redrive"]) == ([], None, False)
 
@@ -104,9 +128,21 @@ def test_after_a_conflict_the_other_request_s_pictures_are_not_told(api: Api) ->
         (failed("QuotaExhaustedError"), True),
         (failed("InputError"), False),
         (failed("AuthError", input="[]"), False),
-        (failed("StorageBusyError", input='{"action": "delete_folder"}', redriveStatus="REDRIVABLE"), True),
+        (
+            failed(
+                "StorageBusyError", input='{"action": "delete_folder"}', redriveStatus="REDRIVABLE"
+            ),
+            True,
+        ),
         (failed("StorageBusyError", input='{"action": "delete_folder"}'), False),
-        (failed("StorageBusyError", input='{"action": "delete_folder", "purge": true}', redriveStatus="REDRIVABLE"), False),
+        (
+            failed(
+                "StorageBusyError",
+                input='{"action": "delete_folder", "purge": true}',
+                redriveStatus="REDRIVABLE",
+            ),
+            False,
+        ),
         (Told(), False),
         (Told(status="SUCCEEDED", output="{}"), False),
     ],
@@ -116,7 +152,11 @@ def test_only_what_can_be_gone_on_with_says_so(api: Api, told: Told, can: bool) 
 
 
 def test_a_purge_is_not_gone_on_with_from_here(api: Api) -> None:
-    told = failed("StorageBusyError", input='{"action": "delete_folder", "purge": true}', redriveStatus="REDRIVABLE")
+    told = failed(
+        "StorageBusyError",
+        input='{"action": "delete_folder", "purge": true}',
+        redriveStatus="REDRIVABLE",
+    )
     assert (call(api, told, "POST", "/runs/run-1/redrive").status, told.redriven) == (409, 0)
 
 
@@ -128,14 +168,23 @@ def test_what_ended_a_picture_is_started_anew_and_not_redriven(api: Api) -> None
 
 
 def test_a_redrive_that_somebody_else_was_first_with_is_a_conflict(api: Api) -> None:
-    assert call(api, failed("AuthError", redriveStatus="REDRIVABLE"), "POST", "/runs/run-1/redrive").status == 409
+    assert (
+        call(
+            api, failed("AuthError", redriveStatus="REDRIVABLE"), "POST", "/runs/run-1/redrive"
+        ).status
+        == 409
+    )
 
 
 class Two(Told):
     """Step Functions in which the execution `later` began after all others."""
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
-        later = {"startDate": datetime(2026, 11, 26, tzinfo=UTC)} if executionArn.endswith(":later") else {}
+        later = (
+            {"startDate": datetime(2026, 11, 26, tzinfo=UTC)}
+            if executionArn.endswith(":later")
+            else {}
+        )
         return super().describe_execution(executionArn=executionArn) | later
 
 
@@ -147,7 +196,10 @@ def test_for_the_run_s_id_the_latest_execution_is_told(api: Api) -> None:
 def test_another_run_s_execution_is_not_taken_for_this_one(api: Api) -> None:
     """The name of an execution may be the id of another run."""
     keep_prompt(api, "second", execution="later")
-    assert call(api, Two(input='{"request_id": "its-run"}'), path="/runs/second").json["id"] == "second"
+    assert (
+        call(api, Two(input='{"request_id": "its-run"}'), path="/runs/second").json["id"]
+        == "second"
+    )
 
 
 @pytest.mark.parametrize("id_", ["arn:aws:states:eu-north-1:1:execution:a:b", "a%2Fb", "x" * 81])
@@ -163,13 +215,26 @@ def test_a_request_id_that_is_none_stands_for_no_records(api: Api, request_id: A
 def test_steps_are_told_as_they_stand(api: Api) -> None:
     history = History()
     prompt = history.leave("prompt", history.call(history.enter("prompt", 0)))
-    history.call(history.enter("image", history.add("MapIterationStarted", history.start_map(prompt, 1))), fails="RateLimitedError")
+    history.call(
+        history.enter("image", history.add("MapIterationStarted", history.start_map(prompt, 1))),
+        fails="RateLimitedError",
+    )
 
     def steps(told: Told) -> list[tuple[str, bool]]:
-        return [(step["status"], step["ended"] is not None) for step in call(api, told).json["steps"]]
+        return [
+            (step["status"], step["ended"] is not None) for step in call(api, told).json["steps"]
+        ]
 
-    assert steps(Told(history.events)) == [("succeeded", True), ("retrying", False), ("waiting", False), ("waiting", False)]
-    ended: dict[str, Any] = {"events": history.events, "stopDate": datetime(2026, 11, 25, tzinfo=UTC)}
+    assert steps(Told(history.events)) == [
+        ("succeeded", True),
+        ("retrying", False),
+        ("waiting", False),
+        ("waiting", False),
+    ]
+    ended: dict[str, Any] = {
+        "events": history.events,
+        "stopDate": datetime(2026, 11, 25, tzinfo=UTC),
+    }
     assert steps(Told(status="FAILED", error="RateLimitedError", **ended))[1] == ("failed", True)
     assert steps(Told(status="ABORTED", **ended))[1] == ("stopped", True)
 
@@ -184,18 +249,18 @@ def test_done_is_never_more_than_wanted(api: Api) -> None:
 
 
 def claim(api: Api, n: int) -> ImageRecord:
-    claimed = ImageRecord(run_id="run-1", n=n, status=CLAIMED, **TERMS)
-    api.outside.book.claims.take(claimed, after=None)
+    claimed = ImageRecord(run_id="run-1", n=n, status=Status.CLAIMED, **TERMS)
+    api.services.ledger.claims.take(claimed, after=None)
     return claimed
 
 
 def test_a_refused_picture_costs_nothing_and_a_bad_one_what_it_did(api: Api) -> None:
     keep_prompt(api, "run-1")
-    assert api.outside.book.refuse(claim(api, 1), category="moderation")
+    assert api.services.ledger.mark_refused(claim(api, 1), category="moderation")
     bad = claim(api, 2)
     staged = replace(bad, status="staged", bytes=1, sha256="ab", cost_micro_usd=9_000)
-    assert api.outside.book.stage(bad, staged)
-    assert api.outside.book.spoil(staged, problem="no picture")
+    assert api.services.ledger.mark_staged(bad, staged)
+    assert api.services.ledger.mark_bad(staged, problem="no picture")
     run = call(api, Told()).json
     assert [picture["cost_usd"] for picture in run["pictures"]] == [0.0, 0.009]
     assert run["cost_usd"] == 0.00905
@@ -206,20 +271,20 @@ def test_a_cost_that_nobody_knows_is_not_guessed(api: Api) -> None:
     claimed = claim(api, 1)
     assert call(api, Told()).json["cost_usd"] == 0.00005
     assert call(api, failed("OutcomeUnknownError")).json["cost_usd"] is None
-    assert api.outside.book.lose(claimed)
+    assert api.services.ledger.mark_lost(claimed)
     assert call(api, Told()).json["cost_usd"] is None
 
 
 def test_a_chat_call_that_may_have_been_paid_is_counted(api: Api) -> None:
-    chat = ChatRecord(run_id="run-1", status=CLAIMED, **TERMS)
-    api.outside.book.claims.take(chat, after=None)
-    assert api.outside.book.claims.mark_unknown(chat)
+    chat = ChatRecord(run_id="run-1", status=Status.CLAIMED, **TERMS)
+    api.services.ledger.claims.take(chat, after=None)
+    assert api.services.ledger.claims.mark_unknown(chat)
     run = call(api, Told()).json
     assert (run["possibly_paid"], run["cost_usd"]) == (1, None)
 
 
 def test_a_deleted_picture_of_a_run_has_no_links(api: Api) -> None:
-    api.outside.book.mark_deleted("run-1", 1, key=store_picture(api, keep_prompt(api, "run-1")))
+    api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
     (picture,) = call(api, Told()).json["pictures"]
     assert (picture["status"], picture["links"]) == ("deleted", None)
 
@@ -242,5 +307,5 @@ def test_a_body_in_no_utf_8_is_refused(api: Api, body: str) -> None:
     }
     from functions.api import handler
 
-    answer = handler.answer(event, None, resolver=handler.RESOLVER, outside=api.outside)  # type: ignore[arg-type]
+    answer = handler.answer(event, None, resolver=handler.RESOLVER, services=api.services)  # type: ignore[arg-type]
     assert answer["statusCode"] == 400

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from easel.runs.executions import Executions
-from functions.api.services import Outside
-from easel.contract.errors import ConfigError
 from easel.aws.observability import logger
-from tests.unit.api.conftest import MACHINE, Api, keep_prompt, store_picture
+from easel.contract.errors import ConfigError
+from easel.runs.executions import Executions
+from tests.support.api import MACHINE, Api, keep_prompt, store_image
 
 
 def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api: Api) -> None:
@@ -23,29 +22,42 @@ def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api
     (execution,) = api.executions()
     assert execution["name"] == answer.json["id"]
     assert answer.json["id"].endswith("-click-1")
-    assert answer.headers["location"] == answer.json["url"] == f"https://pictures.example/runs/{answer.json['id']}"
+    assert (
+        answer.headers["location"]
+        == answer.json["url"]
+        == f"https://pictures.example/runs/{answer.json['id']}"
+    )
     started = api.states.describe_execution(executionArn=execution["executionArn"])
     said = json.loads(started["input"])
-    assert said == {"topic": "Sport", "request_id": answer.json["id"], "safety_identifier": said["safety_identifier"]}
+    assert said == {
+        "topic": "Sport",
+        "request_id": answer.json["id"],
+        "safety_identifier": said["safety_identifier"],
+    }
 
 
 def said_of(api: Api, machine: str = MACHINE) -> list[str]:
     """The safety identifiers of what was started, the latest first."""
-    started = (api.states.describe_execution(executionArn=one["executionArn"]) for one in api.executions(machine))
+    started = (
+        api.states.describe_execution(executionArn=one["executionArn"])
+        for one in api.executions(machine)
+    )
     return [json.loads(one["input"])["safety_identifier"] for one in started]
 
 
-def test_openai_is_told_of_each_caller_by_a_hash_that_only_this_deployment_can_make(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openai_is_told_of_each_caller_by_a_hash_that_only_this_deployment_can_make(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     api.run({}, key="1", sub="anna")
     api.run({"topic": "Sport"}, key="2", sub="anna")
     api.run({}, key="3", sub="client-of-a-program")
-    elsewhere = replace(api.outside, api=replace(api.outside.api, user_pool="another"))
-    api("POST", "/runs", {}, headers={"Idempotency-Key": "4"}, sub="anna", outside=elsewhere)
+    elsewhere = api.services.having(api=replace(api.services.api, user_pool="another"))
+    api("POST", "/runs", {}, headers={"Idempotency-Key": "4"}, sub="anna", services=elsewhere)
     told = set(said_of(api))
     assert len(told) == 3
-    assert hashlib.sha256(f"{api.outside.api.user_pool}\nanna".encode()).hexdigest() in told
+    assert hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest() in told
     assert hashlib.sha256(b"anna").hexdigest() not in told
     assert not [one for one in told if len(one) != 64 or one in log.getvalue()]
 
@@ -58,7 +70,11 @@ def test_a_caller_says_for_nobody_else_who_he_is(api: Api) -> None:
 
 def test_a_run_from_before_users_were_told_is_still_the_same_run(api: Api) -> None:
     run_id = f"{hashlib.sha256(b'anna').hexdigest()[:8]}-key-1"
-    api.states.start_execution(stateMachineArn=MACHINE, name=run_id, input=json.dumps({"topic": "Sport", "request_id": run_id}))
+    api.states.start_execution(
+        stateMachineArn=MACHINE,
+        name=run_id,
+        input=json.dumps({"topic": "Sport", "request_id": run_id}),
+    )
     answer = api.run({"topic": "Sport"})
     assert (answer.status, answer.json["id"]) == (202, run_id)
 
@@ -74,7 +90,11 @@ def test_a_run_that_has_ended_is_answered_with_its_status(api: Api) -> None:
     first = api.run({"topic": "Sport"})
     api.states.stop_execution(executionArn=api.executions()[0]["executionArn"])
     second = api.run({"topic": "Sport"})
-    assert (second.status, second.json["id"], second.json["status"]) == (200, first.json["id"], "aborted")
+    assert (second.status, second.json["id"], second.json["status"]) == (
+        200,
+        first.json["id"],
+        "aborted",
+    )
 
 
 @pytest.mark.parametrize("other", [{"topic": "Health"}, {"topic": "Sport", "dry_run": True}, {}])
@@ -91,7 +111,9 @@ def test_nobody_meets_another_s_run(api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "", "a" * 72, "a key", "a*", "a\nb", "ключ", "a/b", "a#b"])
-def test_a_key_that_can_be_no_name_is_refused_before_anything_is_started(api: Api, key: str | None) -> None:
+def test_a_key_that_can_be_no_name_is_refused_before_anything_is_started(
+    api: Api, key: str | None
+) -> None:
     answer = api("POST", "/runs", {}, headers={} if key is None else {"Idempotency-Key": key})
     assert (answer.status, answer.json["field"]) == (400, "Idempotency-Key")
     assert api.executions() == []
@@ -121,8 +143,12 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "field"), WRONG, ids=[str(field) + str(i) for i, (_, field) in enumerate(WRONG)])
-def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(api: Api, body: Any, field: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "field"), WRONG, ids=[str(field) + str(i) for i, (_, field) in enumerate(WRONG)]
+)
+def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(
+    api: Api, body: Any, field: str
+) -> None:
     answer = api.run(json.dumps(body) if body in ("text", []) else body)
     assert answer.status == 400
     assert answer.json.get("field", "") == field
@@ -132,10 +158,18 @@ def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(api: Api, bod
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"]
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+    ],
 )
 def test_only_json_is_read(api: Api, content_type: str) -> None:
-    answer = api("POST", "/runs", "{}", headers={"content-type": content_type, "Idempotency-Key": "k"})
+    answer = api(
+        "POST", "/runs", "{}", headers={"content-type": content_type, "Idempotency-Key": "k"}
+    )
     assert (answer.status, answer.json["field"]) == (415, "content-type")
     assert api.executions() == []
 
@@ -152,12 +186,23 @@ def test_the_longest_request_fits_into_step_functions_input(api: Api) -> None:
     body = json.dumps(longest, ensure_ascii=False)
     answer = api.run(body)
     assert (answer.status, len(body.encode()) < 256 * 1024) == (202, True)
-    started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])["input"]
+    started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])[
+        "input"
+    ]
     assert len(started.encode()) < 262_144
 
 
 @pytest.mark.parametrize(
-    "text", ['it\'s "quoted"', "a\nb", "</script>", "$context.Execution", "{% $states.input %}", "States.Format('{}')", "🎨 é"]
+    "text",
+    [
+        'it\'s "quoted"',
+        "a\nb",
+        "</script>",
+        "$context.Execution",
+        "{% $states.input %}",
+        "States.Format('{}')",
+        "🎨 é",
+    ],
 )
 def test_what_a_caller_says_reaches_the_machine_as_it_is(api: Api, text: str) -> None:
     assert api.run({"description": text}).status == 202
@@ -178,11 +223,17 @@ class Failing:
 
 @pytest.mark.parametrize(
     ("code", "status", "answered"),
-    [("ThrottlingException", 400, 503), ("InternalServerError", 500, 503), ("AccessDeniedException", 400, 500)],
+    [
+        ("ThrottlingException", 400, 503),
+        ("InternalServerError", 500, 503),
+        ("AccessDeniedException", 400, 500),
+    ],
 )
-def test_a_start_that_fails_is_told_as_such(api: Api, code: str, status: int, answered: int) -> None:
-    broken = Outside(**{**vars(api.outside), "executions": Executions(Failing(code, status), machine=MACHINE)})
-    answer = api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, outside=broken)
+def test_a_start_that_fails_is_told_as_such(
+    api: Api, code: str, status: int, answered: int
+) -> None:
+    broken = api.services.having(executions=Executions(Failing(code, status), machine=MACHINE))
+    answer = api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=broken)
     assert answer.status == answered
     assert answer.headers.get("retry-after") == ("2" if answered == 503 else None)
 
@@ -192,7 +243,9 @@ def test_runs_are_listed_with_a_cursor_that_nobody_can_make_up(api: Api) -> None
         api.run({}, key=f"k{i}")
     page = api("GET", "/runs", query={"limit": "2"}).json
     rest = api("GET", "/runs", query={"limit": "2", "cursor": page["cursor"]}).json
-    assert {run["id"] for run in page["runs"] + rest["runs"]} == {one["name"] for one in api.executions()}
+    assert {run["id"] for run in page["runs"] + rest["runs"]} == {
+        one["name"] for one in api.executions()
+    }
     assert rest["cursor"] is None
     assert api("GET", "/runs", query={"cursor": "made-up"}).json["field"] == "cursor"
 
@@ -200,18 +253,34 @@ def test_runs_are_listed_with_a_cursor_that_nobody_can_make_up(api: Api) -> None
 def test_a_run_tells_its_pictures_and_what_they_cost(api: Api) -> None:
     run_id = api.run({"count": 2}).json["id"]
     prompt = keep_prompt(api, run_id, choices={**keep_prompt(api, "other").choices, "count": 2})
-    store_picture(api, prompt, 2)
+    store_image(api, prompt, 2)
     run = api("GET", f"/runs/{run_id}").json
-    assert (run["status"], run["count"], run["topic"], run["title"]) == ("running", 2, "Sport", "Kite")
-    assert [(picture["n"], picture["status"], picture["cost_usd"]) for picture in run["pictures"]] == [(2, "stored", 0.01329)]
-    assert (run["cost_usd"], run["estimate_usd"], run["can_stop"], run["can_redrive"]) == (0.01334, 0.015, True, False)
+    assert (run["status"], run["count"], run["topic"], run["title"]) == (
+        "running",
+        2,
+        "Sport",
+        "Kite",
+    )
+    assert [
+        (picture["n"], picture["status"], picture["cost_usd"]) for picture in run["pictures"]
+    ] == [(2, "stored", 0.01329)]
+    assert (run["cost_usd"], run["estimate_usd"], run["can_stop"], run["can_redrive"]) == (
+        0.01334,
+        0.015,
+        True,
+        False,
+    )
 
 
 def test_a_run_can_be_stopped_twice(api: Api) -> None:
     run_id = api.run({}).json["id"]
     for _ in range(2):
         stopped = api("POST", f"/runs/{run_id}/stop")
-        assert (stopped.status, stopped.json["status"], stopped.json["can_stop"]) == (202, "aborted", False)
+        assert (stopped.status, stopped.json["status"], stopped.json["can_stop"]) == (
+            202,
+            "aborted",
+            False,
+        )
 
 
 def test_there_is_nothing_to_redrive_in_a_run_that_goes_on(api: Api) -> None:
@@ -226,28 +295,38 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
 
 
-def test_what_nobody_foresaw_is_told_without_its_words(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_foresaw_is_told_without_its_words(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> Any:
         raise RuntimeError("a prompt and a link")
 
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
-    answer = api("POST", "/estimate", {}, outside=Outside(**{**vars(api.outside), "now": broken}))
+    answer = api("POST", "/estimate", {}, services=api.services.having(now=broken))
     assert (answer.status, answer.json["title"]) == (500, "UnexpectedError")
     assert json.loads(log.getvalue())["error"] == "RuntimeError"
     assert "a prompt" not in answer.text + log.getvalue()
 
 
-def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise ConfigError("the machine is not there")
 
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
-    outside = Outside(**{**vars(api.outside), "executions": SimpleNamespace(start=broken)})
-    assert api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, outside=outside).status == 500
+    services = api.services.having(executions=SimpleNamespace(start=broken))
+    assert (
+        api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=services).status == 500
+    )
     (line,) = map(json.loads, log.getvalue().splitlines())
-    assert (line["message"], line["error"], line["level"]) == ("the machine is not there", "ConfigError", "ERROR")
+    assert (line["message"], line["error"], line["level"]) == (
+        "the machine is not there",
+        "ConfigError",
+        "ERROR",
+    )
     assert (line["route"], line["status"]) == ("POST /runs", 500)
     assert api("POST", "/estimate", {}).status == 200
     assert json.loads(log.getvalue().splitlines()[-1])["message"] == "POST /estimate"

@@ -1,0 +1,1 @@
+"""What the tests share: fakes, loopback servers, and the local stack as they see it."""

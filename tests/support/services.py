@@ -1,0 +1,184 @@
+"""A deployment's collaborators in memory, and stand-ins for what costs money."""
+
+import base64
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from easel.aws.bucket import Bucket
+from easel.aws.lambda_runtime import Deadline
+from easel.aws.table import Table
+from easel.contract.errors import EaselError
+from easel.contract.settings import (
+    BatchSettings,
+    RequestSettings,
+    StorageSettings,
+)
+from easel.ledger.budget import Budget
+from easel.ledger.ledger import Ledger
+from easel.ledger.rate_limit import RateLimit
+from easel.ledger.records import ChatRecord
+from easel.openai_client.chat import ChatAnswer, ChatCall
+from easel.openai_client.images import ImageAnswer, decode_image
+from functions.api.services import ApiServices
+from tests.support.images import png
+
+REGION = "ap-southeast-1"
+NOW = datetime(2026, 11, 24, 3, 15, 2, tzinfo=UTC)
+BUCKET, TABLE, OWNER = "pictures", "records", "123456789012"
+CAP = 1_000_000
+STORAGE: dict[str, Any] = {
+    "bucket": BUCKET,
+    "bucket_owner": OWNER,
+    "table": TABLE,
+    "region": REGION,
+    "monthly_budget_micro_usd": CAP,
+    "recoverable_days": 30,
+}
+REQUESTS: dict[str, Any] = {
+    "folder_name": "my_s3_folder",
+    "topics": ("Education", "Science", "Sport", "Economy", "Health"),
+    "chat_model": "gpt-6-luna",
+    "image_model": "gpt-image-2.6-flare",
+    "unpriced_models_allowed": False,
+    "region": REGION,
+}
+BATCHING: dict[str, Any] = {
+    "max_parallel_images": 5,
+    "tolerated_failure_percentage": 10.0,
+    "max_batch_lines": 1_000,
+}
+
+
+def storage_settings(**changes: Any) -> StorageSettings:
+    return StorageSettings(**STORAGE | changes)
+
+
+def request_settings(**changes: Any) -> RequestSettings:
+    return RequestSettings(**REQUESTS | changes)
+
+
+def batch_settings(**changes: Any) -> BatchSettings:
+    return BatchSettings(**BATCHING | changes)
+
+
+class FakeServices(ApiServices):
+    """The collaborators of a deployment whose clock stands still; `configure` changes settings."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__({})
+        self.clock = NOW
+        self.configure(**changes)
+
+    def now(self) -> datetime:
+        return self.clock
+
+    def configure(self, *, mirror: str | None = None, **changes: Any) -> None:
+        """Change settings; all others are the defaults again."""
+
+        def own(defaults: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in changes.items() if name in defaults}
+
+        unknown = set(changes) - {*STORAGE, *REQUESTS, *BATCHING}
+        assert not unknown, unknown
+        self.storage = storage_settings(**own(STORAGE))
+        self.requests = request_settings(**own(REQUESTS))
+        self.batching = batch_settings(**own(BATCHING))
+        self.mirror_url = mirror
+
+    def use(self, table: Table, bucket: Bucket) -> "FakeServices":
+        """Keep the records in this table, and the images in this bucket."""
+        self.table, self.bucket, self.staging = table, bucket, bucket
+        self.ledger = Ledger(table, Budget(table, setting=self.storage.monthly_budget_micro_usd))
+        self.rate_limit = RateLimit(table, per_minute=None, at_once=5)
+        return self
+
+
+    def having(self, **others: Any) -> "FakeServices":
+        """Return a copy with other collaborators."""
+        made = copy.copy(self)
+        vars(made).pop("runs", None)
+        vars(made).update(others)
+        return made
+
+
+@dataclass
+class FakeChat:
+    """Answers what it is given, and keeps what it was asked."""
+
+    text: str = (
+        '{"prompt": "A red kite over a school yard", "title": "Kite", "alt_text": "A kite", '
+        '"tags": ["kite"]}'
+    )
+    usage: dict[str, Any] | None = field(
+        default_factory=lambda: {"prompt_tokens": 300, "completion_tokens": 200}
+    )
+    error: Exception | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, asked: ChatCall, *, timeout: float) -> ChatAnswer:
+        self.asked.append(vars(asked) | {"timeout": timeout})
+        if self.error:
+            raise self.error
+        return ChatAnswer(text=self.text, usage=self.usage, request_id="req_chat")
+
+
+@dataclass
+class FakePainter:
+    """Paints the same image each time, and keeps what it was asked."""
+
+    base64: str = field(default_factory=lambda: base64.b64encode(png()).decode())
+    usage: dict[str, Any] | None = field(
+        default_factory=lambda: {"input_tokens": 20, "output_tokens": 430}
+    )
+    error: Exception | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def paint(
+        self,
+        parameters: dict[str, Any],
+        *,
+        timeout: float,
+        slow_down: Callable[[float | None], None],
+    ) -> ImageAnswer:
+        self.asked.append(parameters | {"timeout": timeout, "slow_down": slow_down})
+        if self.error:
+            raise self.error
+        return decode_image(self.base64, self.usage)
+
+
+@dataclass
+class FakeDeadline(Deadline):
+    """An invocation with this many seconds left; sleeping uses them up."""
+
+    left: float = 300
+    now: float = field(default_factory=time.time)
+
+    def seconds(self) -> float:
+        return self.left
+
+    def epoch(self) -> int:
+        return int(self.now + self.left)
+
+    def sleep(self, seconds: float) -> None:
+        self.left -= seconds
+
+
+def reserve(ledger: Ledger, micro_usd: int, *, month: str) -> None:
+    """Hold so much of a month's budget for another run."""
+    claim = ChatRecord(
+        run_id="another", purchase=1, lease_until=1, month=month, reserved_micro_usd=micro_usd
+    )
+    ledger.claims.take(claim, after=None)
+
+
+def failing(error: EaselError) -> Callable[..., Any]:
+    """Return a function that raises an error."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
