@@ -1,1 +1,1 @@
-"""The command line for a deployed stack, here or on AWS. `python -m operate --help` says what it can do."""
+"""The command line for a deployed stack, on this machine or on AWS: `easel --help`."""

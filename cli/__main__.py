@@ -1,4 +1,4 @@
-"""`python -m operate run|batch|redrive|report|open|budget|secret|user|token [--target local|aws]`; make calls it."""
+"""`easel run|batch|redrive|report|open|budget|secret|user|token [--target local|aws]`."""
 
 import argparse
 import getpass
@@ -7,29 +7,35 @@ import re
 import sys
 import webbrowser
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from easel.contract.errors import EaselError
-from cli import batch_screen, batches, records, runs, screen, sign_in, unfinished
+from cli import batch_screen, batches, runs, screen, sign_in, unfinished
 from cli.batches import BatchError
 from cli.runs import NoExecutionError, Run
 from cli.sign_in import SignInError
-from cli.target import ROOT, Target, TargetError, named
+from cli.target import ROOT, Target, TargetError, find_target
+from easel.contract.errors import EaselError
+from easel.contract.money import micro_dollars
+from easel.ledger.budget import month_of
 
-MOST_USD = 1_000_000_000
-PICTURES = ROOT / ".local" / "pictures"
+MAX_USD = 1_000_000_000
+IMAGES = ROOT / ".local" / "pictures"
+WHICH_RUN = "the execution's name, or the run's id"
+
+Command = Callable[[Target, argparse.Namespace], int]
 
 
 def main() -> int:
-    """Do one command; what a person can mend is one line on stderr, not a traceback."""
-    given = _parser().parse_args()
+    """Run one command. What a person can fix is one line on stderr, not a traceback."""
+    options = _parser().parse_args()
     try:
-        done: int = given.do(named(given.target), given)
-        return done
+        code: int = options.command(find_target(options.target), options)
+        return code
     except (TargetError, SignInError, BatchError, LookupError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -38,53 +44,80 @@ def main() -> int:
         print("stopped watching; what was started goes on by itself", file=sys.stderr)
         return 130
     except (BotoCoreError, ClientError, EaselError) as error:
-        print(f"{error}; is the {given.target} stack up, and do your credentials fit it?", file=sys.stderr)
+        hint = f"is the {options.target} stack up, and do your credentials fit it?"
+        print(f"{error}; {hint}", file=sys.stderr)
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="operate", description="Work with a deployed Easel stack.")
-    parser.add_argument("--target", choices=("local", "aws"), default="local")
-    commands = parser.add_subparsers(required=True)
+    parser = argparse.ArgumentParser(prog="easel", description="Work with a deployed Easel stack.")
+    parser.add_argument(
+        "--target", choices=("local", "aws"), default="local", help="which stack; local by default"
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, do: Callable[[Target, argparse.Namespace], int], says: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=says)
-        added.set_defaults(do=do)
+    def add(name: str, command: Command, description: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=description, description=description)
+        added.set_defaults(command=command)
         return added
 
-    which = "the execution's name, or the run's id"
-    run = command("run", lambda target, given: _run(target, given.input), "start one run and watch it")
-    run.add_argument("input", type=Path, help="a file with the request, as JSON; - reads standard input")
-    batch = command("batch", _batch, "make the pictures of a file of requests, and watch it")
-    batch.add_argument("file", type=Path, help="a manifest: JSON Lines (.jsonl) or CSV with a header (.csv)")
-    batch.add_argument("--name", help="the batch's name; the file's own where it is left out")
-    batch.add_argument("--dry-run", action="store_true", default=None, help="check every line and price them, buy nothing")
-    batch.add_argument("--allow-partial", action="store_true", default=None, help="make as many lines as fit into the month's budget")
-    batch.add_argument("--economy", action="store_true", default=None, help="at half the price, within a day: OpenAI's Batch API")
-    batch.add_argument("--max-parallel-images", type=int, metavar="N", help="how many lines go on at once")
-    batch.add_argument("--tolerated-failure-percentage", type=float, metavar="PERCENT", help="how many lines may fail")
-    redrive = command("redrive", lambda target, given: _watch(target, runs.resume(target, given.run)), "go on with a run that failed")
-    redrive.add_argument("run", help=which)
-    command("report", _report, "say what a run made, also where it failed").add_argument("run", help=which)
-    command("open", _open, "open a run's pictures in the viewer").add_argument("run", help=which)
-    budget = command("budget", _budget, "show this month's money, or change the cap at once")
-    budget.add_argument("usd", nargs="?", type=_dollars, help="the new cap in dollars; 0 stops all spending")
-    command("secret", _secret, "set the OpenAI key, from a prompt or standard input")
-    command("user", _user, "add a user of the page").add_argument("email", type=_email, help="where the temporary password goes")
-    token = command("token", _token, "print an access token of the API for a program, valid for an hour")
-    token.add_argument("--scope", choices=tuple(sign_in.SCOPES), help="that scope alone; both where it is left out")
+    run = add("run", _run, "start one run and watch it")
+    run.add_argument("input", type=Path, help="a file with the request as JSON; - is stdin")
+    _add_batch_options(add("batch", _batch, "make the pictures of a file of requests"))
+    redrive = add("redrive", _redrive, "continue a run that failed, paying only what is missing")
+    redrive.add_argument("run", help=WHICH_RUN)
+    report = add("report", _report, "show what a run made, even if it failed")
+    report.add_argument("run", help=WHICH_RUN)
+    shown = add("open", _open, "open a run's pictures in the viewer")
+    shown.add_argument("run", help=WHICH_RUN)
+    budget = add("budget", _budget, "show this month's money, or change the cap at once")
+    budget.add_argument(
+        "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
+    )
+    add("secret", _secret, "set the OpenAI key, from a prompt or from stdin")
+    user = add("user", _user, "add a user of the page")
+    user.add_argument("email", type=_email, help="where the temporary password is sent")
+    token = add("token", _token, "print an API access token for a program, valid for an hour")
+    token.add_argument("--scope", choices=tuple(sign_in.SCOPES), help="one scope; both by default")
     return parser
 
 
-def _run(target: Target, source: Path) -> int:
-    piped = str(source) == "-"
-    text, name = (sys.stdin.read(), "standard input") if piped else (source.read_text(), str(source))
+def _add_batch_options(batch: argparse.ArgumentParser) -> None:
+    batch.add_argument("file", type=Path, help="JSON Lines (.jsonl), or CSV with a header (.csv)")
+    batch.add_argument("--name", help="the batch's name; the file's name by default")
+    # None is "not given": the request's default or the deployment's setting applies.
+    for option, description in (
+        ("--dry-run", "check every line and add up the prices; buy nothing"),
+        ("--allow-partial", "make as many lines as fit into the month's budget"),
+        ("--economy", "half the price, within a day: uses OpenAI's Batch API"),
+    ):
+        batch.add_argument(option, action="store_true", default=None, help=description)
+    batch.add_argument(
+        "--max-parallel-images", type=int, metavar="N", help="how many lines run at once"
+    )
+    batch.add_argument(
+        "--tolerated-failure-percentage",
+        type=float,
+        metavar="PERCENT",
+        help="how many lines may fail",
+    )
+
+
+def _run(target: Target, options: argparse.Namespace) -> int:
+    is_piped = str(options.input) == "-"
+    source = "standard input" if is_piped else str(options.input)
+    text = sys.stdin.read() if is_piped else options.input.read_text()
     try:
         request: Any = json.loads(text)
     except ValueError as error:
-        print(f"{name} is not JSON: {error}", file=sys.stderr)
+        print(f"{source} is not JSON: {error}", file=sys.stderr)
         return 1
-    return _watch(target, runs.start(target, request, label="request" if piped else source.stem))
+    label = "request" if is_piped else options.input.stem
+    return _watch(target, runs.start(target, request, label=label))
+
+
+def _redrive(target: Target, options: argparse.Namespace) -> int:
+    return _watch(target, runs.resume(target, options.run))
 
 
 def _watch(target: Target, run: Run) -> int:
@@ -95,87 +128,97 @@ def _watch(target: Target, run: Run) -> int:
     return 0 if run.status == "SUCCEEDED" else 1
 
 
-def _batch(target: Target, given: argparse.Namespace) -> int:
+def _batch(target: Target, options: argparse.Namespace) -> int:
     console = Console()
-    started = batches.start(
-        target,
-        given.file,
-        name=batches.name_of(given.file, given.name),
-        dry_run=given.dry_run,
-        allow_partial=given.allow_partial,
-        economy=given.economy,
-        max_parallel_images=given.max_parallel_images,
-        tolerated_failure_percentage=given.tolerated_failure_percentage,
+    fields = (
+        "dry_run",
+        "allow_partial",
+        "economy",
+        "max_parallel_images",
+        "tolerated_failure_percentage",
     )
-    console.print(f"batch {started.name}, execution {started.execution.name}", highlight=False, soft_wrap=True)
-    batch_screen.watch(target, started, console)
-    batch_screen.show_report(target, started, console)
-    refused = (started.execution.output or {}).get("refusal")
-    return 0 if started.status == "SUCCEEDED" and not refused else 1
+    given = {name: getattr(options, name) for name in fields}
+    name = batches.batch_name(options.file, options.name)
+    batch = batches.start(target, options.file, name=name, options=given)
+    started = f"batch {batch.name}, execution {batch.execution.name}"
+    console.print(started, highlight=False, soft_wrap=True)
+    batch_screen.watch(target, batch, console)
+    batch_screen.show_report(target, batch, console)
+    refusal = (batch.execution.output or {}).get("refusal")
+    return 0 if batch.status == "SUCCEEDED" and not refusal else 1
 
 
-def _report(target: Target, given: argparse.Namespace) -> int:
+def _report(target: Target, options: argparse.Namespace) -> int:
     try:
-        screen.show_report(target, runs.find(target, given.run), Console())
+        screen.show_report(target, runs.find(target, options.run), Console())
     except NoExecutionError:
-        unfinished.show_without_execution(target, given.run, Console())
+        unfinished.show_without_execution(target, options.run, Console())
     return 0
 
 
-def _budget(target: Target, given: argparse.Namespace) -> int:
-    screen.show_budget(records.budget(target) if given.usd is None else records.set_budget(target, given.usd), Console())
-    return 0
-
-
-def _dollars(text: str) -> float:
-    try:
-        usd = float(text)
-    except ValueError:
-        usd = -1
-    if not 0 <= usd < MOST_USD or (usd > 0) != (round(usd, 6) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no sum of dollars: a number from 0 to {MOST_USD:,}, such as 25")
-    return usd
-
-
-def _open(target: Target, given: argparse.Namespace) -> int:
-    paths = runs.fetch(target, runs.report_of(target, given.run), PICTURES)
+def _open(target: Target, options: argparse.Namespace) -> int:
+    paths = runs.fetch_images(target, runs.stored_keys(target, options.run), IMAGES)
     if not paths:
-        raise LookupError(f"run {given.run} stored no picture")
+        raise LookupError(f"run {options.run} stored no picture")
     for path in paths:
         print(path)
         webbrowser.open(path.as_uri())
     return 0
 
 
-def _secret(target: Target, _given: argparse.Namespace) -> int:
-    secret = target.secret()
-    key = (getpass.getpass("OpenAI API key (not shown): ") if sys.stdin.isatty() else sys.stdin.read()).strip()
+def _budget(target: Target, options: argparse.Namespace) -> int:
+    budget, month = target.budget, month_of(datetime.now(UTC))
+    if options.usd is None:
+        state = budget.read(month)
+    else:
+        state = budget.set_cap(month, micro_dollars(options.usd))
+    screen.show_budget(state, Console())
+    return 0
+
+
+def _secret(target: Target, _options: argparse.Namespace) -> int:
+    secret = target.openai_secret()
+    typed = sys.stdin.isatty()
+    key = getpass.getpass("OpenAI API key (not shown): ") if typed else sys.stdin.read()
+    key = key.strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
         print("that is no API key: it must be one word of ASCII characters", file=sys.stderr)
         return 1
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
-    print(f"the key is set in {secret}; functions that hold an older one fetch it after the first refusal")
+    print(f"the key is set in {secret}; functions with an old one fetch it after the first refusal")
     return 0
 
 
-def _user(target: Target, given: argparse.Namespace) -> int:
-    password = sign_in.add_user(target, given.email)
-    how = (
-        f"sign in with the temporary password {password}" if password else "the temporary password comes by mail, and holds for seven days"
-    )
-    print(f"{given.email} is added: {how}")
+def _user(target: Target, options: argparse.Namespace) -> int:
+    password = sign_in.add_user(target, options.email)
+    how = "the temporary password comes by mail and is valid for seven days"
+    if password:
+        how = f"sign in with the temporary password {password}"
+    print(f"{options.email} is added: {how}")
     return 0
+
+
+def _token(target: Target, options: argparse.Namespace) -> int:
+    print(sign_in.fetch_token(target, options.scope))
+    return 0
+
+
+def _usd(text: str) -> float:
+    try:
+        usd = float(text)
+    except ValueError:
+        usd = -1
+    # An amount that rounds to nothing would stop all spending by mistake.
+    if not 0 <= usd < MAX_USD or (usd > 0) != (micro_dollars(usd) > 0):
+        allowed = f"a number of dollars from 0 to {MAX_USD:,}, such as 25"
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return usd
 
 
 def _email(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no email address")
     return text
-
-
-def _token(target: Target, given: argparse.Namespace) -> int:
-    print(sign_in.token(target, given.scope))
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,23 +1,31 @@
-"""What the command line shows of a batch: its lines as they go, then what became of them, or what a dry run found."""
+"""What the command line shows of a batch: its lines as they proceed, then its report."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from easel.runs.executions import LineCounts
 from cli import batches
-from cli.batches import Started
-from cli.runs import dollars
+from cli.batches import StartedBatch
+from cli.runs import failure_message
 from cli.target import Target
+from cli.words import dollars, say
+from easel.runs.executions import LineCounts
 
 UNFINISHED = ("NotStarted", "Stopped")
 
 
-def watch(target: Target, started: Started, console: Console) -> None:
+def watch(target: Target, batch: StartedBatch, console: Console) -> None:
     """Show the lines' progress until the batch has ended."""
     columns = (
         TextColumn("{task.description}"),
@@ -26,97 +34,155 @@ def watch(target: Target, started: Started, console: Console) -> None:
         TextColumn("lines {task.fields[counted]}"),
         TimeElapsedColumn(),
         TextColumn("left:"),
-        # Pictures come in their own time: a mean over seconds would jump.
         TimeRemainingColumn(),
     )
+    # Images take long and uneven times: an average over seconds would jump.
     with Progress(*columns, console=console, speed_estimate_period=600) as progress:
         bar = progress.add_task("checking the manifest", total=None, counted="")
-        for now in batches.follow(target, started):
+        for now in batches.follow(target, batch):
             counts = now.counts
             if counts and counts.total:
                 done = counts.succeeded + counts.failed + counts.aborted
-                doing = "making pictures" if done < counts.total else "reporting"
-                progress.update(bar, description=doing, total=counts.total, completed=done, counted=_counted(counts))
-        progress.update(bar, description=started.status.lower())
-    if not console.is_terminal:  # there the bar leaves its last line open
+                progress.update(
+                    bar,
+                    description="making pictures" if done < counts.total else "reporting",
+                    total=counts.total,
+                    completed=done,
+                    counted=_counted(counts),
+                )
+        progress.update(bar, description=batch.status.lower())
+    if not console.is_terminal:  # the bar leaves its last line open there
         console.print()
 
 
-def show_report(target: Target, started: Started, console: Console) -> None:
-    """What a batch that has ended has made, what it failed at and why, and what it cost; of a dry run, what it would cost."""
-    report = batches.report_of(target, started)
+def show_report(target: Target, batch: StartedBatch, console: Console) -> None:
+    """Show what a batch that has ended made, what failed and why, and what it cost.
+
+    Show what a dry run would cost.
+    """
+    report = batches.read_report(target, batch)
     if report:
-        _show(target, started, report, console)
-    elif started.execution.output is not None:
-        _show_check(started.execution.output, console)
-    if started.status != "SUCCEEDED":
-        _say(console, f"[red]{escape(started.name)} {started.status}[/red] {escape(batches.message(started))}")
+        _show_report(target, batch, report, console)
+    elif batch.execution.output is not None:
+        _show_check(batch.execution.output, console)
+    if batch.status != "SUCCEEDED":
+        failed = f"[red]{escape(batch.name)} {batch.status}[/red]"
+        say(console, f"{failed} {escape(failure_message(batch.execution))}")
 
 
 def _counted(counts: LineCounts) -> str:
-    told = ((counts.succeeded, "green", "succeeded"), (counts.failed, "red", "failed"), (counts.running, "yellow", "running"))
-    return " ".join(f"[{colour}]{number:,} {word}[/{colour}]" for number, colour, word in told if number)
+    shown = (
+        (counts.succeeded, "green", "succeeded"),
+        (counts.failed, "red", "failed"),
+        (counts.running, "yellow", "running"),
+    )
+    return " ".join(
+        f"[{colour}]{number:,} {word}[/{colour}]" for number, colour, word in shown if number
+    )
 
 
-def _show(target: Target, started: Started, report: dict[str, Any], console: Console) -> None:
-    why = ", ".join(f"{error} {number:,}" for error, number in report["reasons"].items() if error not in UNFINISHED)
-    rows = [
-        ("pictures stored", f"{report['stored']:,}"),
-        ("refused by OpenAI", f"{report['refused']:,}" if report["refused"] else ""),
-        ("deleted since", f"{report['deleted']:,}" if report["deleted"] else ""),
-        ("lines failed", f"{report['failed']:,} of {report['lines']:,}" + (f" ({why})" if why else "")),
-        ("lines not finished", f"{report['not_started']:,}" if report["not_started"] else ""),
-        ("cost", _cost(report)),
-        ("possibly paid besides", f"{report['possibly_paid']:,} calls: OpenAI's usage page tells" if report["possibly_paid"] else ""),
-        ("time", f"{report['seconds']:,.1f} s" + _pace(started, report)),
-        ("report", f"s3://{target.bucket}/{report['report_key']}"),
-        ("lines to mend or repeat", f"s3://{target.bucket}/{report['failed_key']}" if report["failed_key"] else ""),
-    ]
-    table = Table(title=f"batch {escape(started.name)}", title_justify="left", show_header=False)
+def _show_report(
+    target: Target, batch: StartedBatch, report: dict[str, Any], console: Console
+) -> None:
+    table = Table(title=f"batch {escape(batch.name)}", title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for what, said in rows:
-        if said:
-            table.add_row(what, escape(said))
+    for label, value in _report_rows(target, batch, report):
+        if value:
+            table.add_row(label, escape(value))
     console.print(table)
     _show_lines(report["failures"], "the first lines that failed", console)
-    if started.checked and not started.checked["todo"] and not started.checked["postponed"]:
-        _say(console, "every line was finished before: nothing was bought now")
-    if started.checked and started.checked["postponed"]:
-        _say(console, f"{started.checked['postponed']:,} lines had no room in the month's budget: make budget USD=… gives it more")
+    checked = batch.checked
+    if checked and not checked["todo"] and not checked["postponed"]:
+        say(console, "every line was finished before: nothing was bought now")
+    if checked and checked["postponed"]:
+        say(
+            console,
+            f"{checked['postponed']:,} lines had no room in the month's budget: "
+            "make budget USD=… raises the cap",
+        )
     if report["failed_key"]:
-        _say(
-            console, f"`make batch FILE={report['failed_key']}` goes on with them; so does the same batch again, but for lines to be mended"
+        say(
+            console,
+            f"`make batch FILE={report['failed_key']}` continues with them; so does the same "
+            "batch again, except for lines that need fixing",
         )
 
 
+def _report_rows(
+    target: Target, batch: StartedBatch, report: dict[str, Any]
+) -> tuple[tuple[str, str], ...]:
+    reasons = ", ".join(
+        f"{error} {number:,}"
+        for error, number in report["reasons"].items()
+        if error not in UNFINISHED
+    )
+    failed = f"{report['failed']:,} of {report['lines']:,}" + (f" ({reasons})" if reasons else "")
+    maybe_paid, rest = _number(report["possibly_paid"]), report["failed_key"]
+    return (
+        ("pictures stored", f"{report['stored']:,}"),
+        ("refused by OpenAI", _number(report["refused"])),
+        ("deleted since", _number(report["deleted"])),
+        ("lines failed", failed),
+        ("lines not finished", _number(report["not_started"])),
+        ("cost", _cost(report)),
+        ("possibly paid", maybe_paid and f"{maybe_paid} calls; see OpenAI's usage page"),
+        ("time", f"{report['seconds']:,.1f} s{_pace(batch, report)}"),
+        ("report", f"s3://{target.bucket}/{report['report_key']}"),
+        ("lines to fix or repeat", rest and f"s3://{target.bucket}/{rest}"),
+    )
+
+
+def _number(number: int) -> str:
+    """Return a number as text; nothing for 0, so that its row is left out."""
+    return f"{number:,}" if number else ""
+
+
 def _cost(report: dict[str, Any]) -> str:
-    unknown = f" known, and {report['unknown_costs']:,} of unknown cost" if report["unknown_costs"] else ""
-    return f"{dollars(report['known_cost_usd'])}{unknown}, prompts included"
+    unknown = report["unknown_costs"]
+    rest = f" known, and {unknown:,} of unknown cost" if unknown else ""
+    return f"{dollars(report['known_cost_usd'])}{rest}, including prompts"
 
 
-def _pace(started: Started, report: dict[str, Any]) -> str:
-    """The pictures a second, where all of them were made by this start."""
-    checked = started.checked
+def _pace(batch: StartedBatch, report: dict[str, Any]) -> str:
+    """Return the images per second, if this start made all of them."""
+    checked = batch.checked
     if not checked or checked["todo"] < checked["lines"] or not report["stored"]:
         return ""
-    return f", {report['stored'] / max(report['seconds'], 0.1):,.2f} pictures a second"
+    pace = report["stored"] / max(report["seconds"], 0.1)
+    return f", {pace:,.2f} pictures a second"
 
 
 def _show_check(checked: dict[str, Any], console: Console) -> None:
-    room = "which fits" if checked["fits"] else "[red]which does not fit[/red]; ALLOW_PARTIAL=1 makes as many lines as fit"
     made = f"{checked['lines']:,} lines, {checked['pictures']:,} pictures"
+    fits = "which fits"
+    if not checked["fits"]:
+        fits = (
+            "[red]which does not fit[/red]; --allow-partial (make: ALLOW_PARTIAL=1) makes as "
+            "many lines as fit"
+        )
     if checked["postponed"]:
-        _say(console, f"{checked['postponed']:,} lines would be left out: the month's budget has no room for them")
+        say(
+            console,
+            f"{checked['postponed']:,} lines would be left out: the month's budget has no room "
+            "for them",
+        )
     price, left = dollars(checked["estimate_usd"]), f"${checked['budget_left_usd']:.2f}"
-    _say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {made}")
-    _say(console, f"what is missing of them would cost up to {price} of the {left} that are left of the month's budget, {room}")
+    say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {made}")
+    say(
+        console,
+        f"what is missing would cost up to {price} of the {left} left in the month's budget, "
+        f"{fits}",
+    )
     _show_lines(checked["problems"], f"{checked['bad']:,} lines can't be made", console)
     if checked["bad"] > len(checked["problems"]):
-        _say(console, f"all of them are in {checked['problems_key']}")
-
+        say(console, f"all of them are in {checked['problems_key']}")
     if checked["refusal"]:
-        _say(console, f"[red]a start would be refused[/red]: {escape(checked['refusal'])}; TOLERATED=… and ALLOW_PARTIAL=1 say otherwise")
+        say(
+            console,
+            f"[red]a start would be refused[/red]: {escape(checked['refusal'])}; "
+            "TOLERATED=… and ALLOW_PARTIAL=1 change that",
+        )
 
 
 def _show_lines(problems: Sequence[dict[str, Any]], title: str, console: Console) -> None:
@@ -129,7 +195,3 @@ def _show_lines(problems: Sequence[dict[str, Any]], title: str, console: Console
     for problem in problems:
         table.add_row(f"{problem['line']:,}", problem["error"], escape(problem["message"]))
     console.print(table)
-
-
-def _say(console: Console, said: str) -> None:
-    console.print(said, highlight=False, soft_wrap=True)

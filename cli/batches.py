@@ -1,20 +1,19 @@
-"""Start the batch of a file, watch it, read what became of it."""
+"""Starts a file's batch, watches it, and reads its report."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from easel.contract import naming
-from easel.runs import history
-from easel.runs.executions import RUNNING, Execution, Executions
-from easel.runs.executions import LineCounts, MapRuns
-from easel.contract.errors import BatchFailedError, InputError
 from cli.target import Target
+from easel.contract import naming
+from easel.contract.errors import BatchFailedError, InputError
+from easel.request import names
+from easel.runs.executions import RUNNING, Execution, LineCounts
 
 POLL_SECONDS = 1.0
 ENDINGS = (".jsonl", ".csv")
@@ -25,8 +24,8 @@ class BatchError(ValueError):
 
 
 @dataclass(kw_only=True)
-class Started:
-    """One start of a batch as it stood when it was last looked at."""
+class StartedBatch:
+    """One start of a batch, as it was when it was last looked at."""
 
     name: str
     execution: Execution
@@ -35,62 +34,69 @@ class Started:
 
     @property
     def status(self) -> str:
-        """Step Functions' word for it."""
+        """Return Step Functions' word for its status."""
         return self.execution.status
 
 
-def name_of(file: Path, name: str | None) -> str:
-    """The name of a file's batch: the one that is given, or else the file's own. Raises BatchError."""
-    if name is None and not file.exists() and naming.MANIFEST.fullmatch(file.as_posix()):
-        return naming.batch_name(file.as_posix())
+def batch_name(file: Path, name: str | None) -> str:
+    """Return the name of a file's batch: the given one, or else the file's. Raises BatchError."""
+    if name is None and _is_in_bucket(file):
+        return names.batch_name(file.as_posix())
     if file.suffix not in ENDINGS:
-        raise BatchError(f"{file} is no manifest: a file of requests ends in {' or '.join(ENDINGS)}")
+        allowed = " or ".join(ENDINGS)
+        raise BatchError(f"{file} is no manifest: a file of requests ends in {allowed}")
     try:
-        return naming.check_batch_name(file.stem if name is None else name, field="the batch's name")
+        return names.check_batch_name(file.stem if name is None else name, "the batch's name")
     except InputError as error:
         raise BatchError(f"{error}; NAME=… gives the batch another name than the file's") from error
 
 
-def start(target: Target, file: Path, *, name: str, **asked: Any) -> Started:
-    """Put the file into the bucket and start its batch in that version; one that is there already is started as it is."""
+def start(target: Target, file: Path, *, name: str, options: Mapping[str, Any]) -> StartedBatch:
+    """Upload the file and start its batch with that version; options that are None are left out.
+
+    A manifest that is in the bucket already is started as it is.
+    """
     manifest, version = file.as_posix(), None
-    if file.exists() or not naming.MANIFEST.fullmatch(manifest):
+    if not _is_in_bucket(file):
         manifest = naming.batch_manifest(name, file.suffix.removeprefix("."))
         with file.open("rb") as body:
-            version = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)["VersionId"]
-    known = _executions(target)
-    wanted = {"manifest": manifest, "version_id": version} | {field: value for field, value in asked.items() if value is not None}
-    execution = known.start(wanted, name=naming.batch_execution(name, at=datetime.now(UTC), chance=token_hex(2)))
-    return Started(name=name, execution=known.begun(str(execution)))
+            stored = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)
+        version = stored["VersionId"]
+    request = {"manifest": manifest, "version_id": version} | {
+        field: value for field, value in options.items() if value is not None
+    }
+    executions = target.batch_executions
+    execution = naming.batch_execution(name, at=datetime.now(UTC), suffix=token_hex(2))
+    started = executions.start(request, name=execution)
+    return StartedBatch(name=name, execution=executions.wait_until_visible(str(started)))
 
 
-def follow(target: Target, started: Started) -> Iterator[Started]:
-    """The batch again and again as it goes, until it has ended."""
-    known, lines = _executions(target), MapRuns(target.client("stepfunctions"))
+def follow(target: Target, batch: StartedBatch) -> Iterator[StartedBatch]:
+    """Yield the batch again and again as it proceeds, until it has ended."""
+    executions = target.batch_executions
     while True:
-        started.execution = known.named(started.execution.arn) or started.execution
-        started.checked = started.checked or known.checked(started.execution)
-        started.counts = lines.counts(started.execution.arn) if started.checked else None
-        yield started
-        if started.status != RUNNING:
+        batch.execution = executions.get(batch.execution.arn) or batch.execution
+        batch.checked = batch.checked or executions.checked_manifest(batch.execution)
+        batch.counts = executions.line_counts(batch.execution) if batch.checked else None
+        yield batch
+        if batch.status != RUNNING:
             return
         time.sleep(POLL_SECONDS)
 
 
-def report_of(target: Target, started: Started) -> dict[str, Any] | None:
-    """The report of a batch that has ended, also of one of whose lines too many failed; None where nothing was made."""
-    if started.execution.error == BatchFailedError.__name__:
-        body = target.client("s3").get_object(Bucket=target.bucket, Key=naming.batch_file(started.name, "report.json"))["Body"].read()
+def read_report(target: Target, batch: StartedBatch) -> dict[str, Any] | None:
+    """Return the report of a batch that has ended, or None if nothing was made.
+
+    A batch that failed because too many lines failed has a report as well.
+    """
+    if batch.execution.error == BatchFailedError.__name__:
+        key = naming.batch_file(batch.name, "report.json")
+        body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
         found: dict[str, Any] = json.loads(body)
         return found
-    output = started.execution.output
+    output = batch.execution.output
     return output if output and "report_key" in output else None
 
 
-def message(started: Started) -> str:
-    """Why a batch failed, for a person."""
-    return f"{started.execution.error or started.status}: {history.message(started.execution.cause)}"
-
-
-def _executions(target: Target) -> Executions:
-    return Executions(target.client("stepfunctions"), machine=target.batch_state_machine_arn)
+def _is_in_bucket(file: Path) -> bool:
+    return not file.exists() and names.MANIFEST.fullmatch(file.as_posix()) is not None

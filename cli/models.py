@@ -1,4 +1,7 @@
-"""Checks the models' table against the installed openai package, and tells what is shut down soon: `make models`."""
+"""`make models`: compares models.toml with the installed openai package.
+
+It also lists the models that are shut down soon.
+"""
 
 import sys
 from datetime import UTC, datetime
@@ -15,19 +18,28 @@ SOON_DAYS = 90
 
 
 def main() -> int:
-    """Print the table's age, what it lacks, and what ends soon; 1 where an image model that can be bought has no price here."""
+    """Print the table's age, what it lacks, and what ends soon.
+
+    Return 1 if an image model of the package has no price in the table.
+    """
     console, today = Console(highlight=False), datetime.now(UTC).date()
     read, sources = models.read_on()
-    console.print(f"The table was read on {read} ({(today - read).days} days ago) from {', '.join(sources)}.")
-    priced, images, chats = models.known(), set(get_args(ImageModel)), set(get_args(ChatModel))
-    lacking = sorted(images - priced["image"] - priced["shutdown"])
-    unknown = sorted((priced["image"] - images) | (priced["chat"] - chats))
-    for names, said in ((lacking, "in the openai package, and without a price here"), (unknown, "here, and not in the openai package")):
-        console.print(f"{', '.join(names)}: {said}" if names else f"No model is {said}.")
+    age = (today - read).days
+    console.print(f"The table was read on {read} ({age} days ago) from {', '.join(sources)}.")
+    ours = models.known()
+    images, chats = set(get_args(ImageModel)), set(get_args(ChatModel))
+    lacking = sorted(images - ours["image"] - ours["shutdown"])
+    unknown = sorted((ours["image"] - images) | (ours["chat"] - chats))
+    for names, where in (
+        (lacking, "in the openai package, and without a price here"),
+        (unknown, "here, and not in the openai package"),
+    ):
+        console.print(f"{', '.join(names)}: {where}" if names else f"No model is {where}.")
+    retiring = models.retiring(today=today, days=SOON_DAYS)
     table = Table(title=f"Shut down within {SOON_DAYS} days", title_justify="left")
-    for column in ("model", "on", "in days", "use in its place"):
+    for column in ("model", "on", "in days", "use instead"):
         table.add_column(column)
-    for name, (day, successor) in sorted(models.retiring(today=today, days=SOON_DAYS).items(), key=lambda one: one[1]):
+    for name, (day, successor) in sorted(retiring.items(), key=lambda model: model[1]):
         table.add_row(name, str(day), str((day - today).days), successor)
     console.print(table)
     return 1 if lacking else 0

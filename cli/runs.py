@@ -1,4 +1,4 @@
-"""Start runs, watch their states, fetch their pictures."""
+"""Starts, finds and watches runs, and fetches their images."""
 
 import json
 import time
@@ -9,24 +9,26 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from easel.runs import history
-from easel.runs.executions import RUNNING, Execution, Executions
-from easel.runs.history import Progress
-from easel.contract.errors import ConflictError
-from cli import records
 from cli.target import Target
+from easel.contract.errors import ConflictError, cause_message
+from easel.contract.naming import sidecar
+from easel.contract.status import Status
+from easel.runs.executions import RUNNING, Execution
+from easel.runs.history import Progress
 
 POLL_SECONDS = 0.25
-SEARCHED = 100  # executions that are looked through for a request_id
 
 
 class NoExecutionError(LookupError):
-    """The table knows the run, Step Functions does not: a line of a batch in economy, or one of more than 90 days ago."""
+    """The records know the run, but Step Functions does not.
+
+    It is a line of an economy batch, or older than 90 days.
+    """
 
 
 @dataclass(kw_only=True)
 class Run:
-    """One execution as it stood when it was last looked at."""
+    """An execution, as it was when it was last looked at."""
 
     label: str
     execution: Execution
@@ -34,146 +36,148 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The execution's name."""
+        """Return the execution's name."""
         return self.execution.name
 
     @property
     def run_id(self) -> str:
-        """What the records of the run stand under."""
+        """Return the id of the run's records."""
         return self.execution.run_id
 
     @property
     def status(self) -> str:
-        """Step Functions' word for it."""
+        """Return Step Functions' word for its status."""
         return self.execution.status
 
     @property
     def output(self) -> dict[str, Any] | None:
-        """Its report, None until it has succeeded."""
+        """Return its report, or None until it has succeeded."""
         return self.execution.output
 
     @property
     def error(self) -> str | None:
-        """The name of the error that ended it."""
+        """Return the name of the error that ended it."""
         return self.execution.error
 
     @property
     def seconds(self) -> float:
-        """How long it took, since its latest redrive; 0 while it runs."""
+        """Return how long it took, since its latest redrive; 0 while it runs."""
         ended, began = self.execution.ended, self.execution.redriven or self.execution.started
         return (ended - began).total_seconds() if ended else 0.0
 
+    @property
+    def message(self) -> str:
+        """Return why it failed, for people."""
+        return failure_message(self.execution)
+
+
+def failure_message(execution: Execution) -> str:
+    """Return why an execution failed, for people."""
+    return f"{execution.error or execution.status}: {cause_message(execution.cause)}"
+
 
 def start(target: Target, request: Any, *, label: str) -> Run:
-    """Start one run; the request goes as it is, the prompt step checks it."""
-    return _run(target, str(_executions(target).start(request)), label=label)
+    """Start a run. The request is sent as it is: the prompt step checks it."""
+    return _started(target, str(target.runs.executions.start(request)), label=label)
 
 
-def dollars(cost: float | None) -> str:
-    """A cost for a person; what is not known is said to be unknown."""
-    return "unknown" if cost is None else f"${cost:.4f}"
+def resume(target: Target, name: str) -> Run:
+    """Resume a failed run: redrive it, else start it again with its input and run id.
+
+    Raises LookupError.
+    """
+    execution = find(target, name).execution
+    try:
+        resumed = target.runs.resume(execution)
+    except ConflictError as error:
+        raise LookupError(str(error)) from error
+    is_redriven = resumed == execution.name
+    return _started(target, resumed, label=execution.name if is_redriven else execution.run_id)
 
 
 def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
-    """The runs again and again as they go, until none is running."""
-    known = _executions(target)
+    """Yield the runs again and again as they proceed, until all have ended."""
+    executions = target.runs.executions
     while True:
         for run in runs:
             if run.status == RUNNING:
-                run.execution = known.named(run.execution.arn) or run.execution
-                run.progress = known.progress(run.execution)
+                run.execution = executions.get(run.execution.arn) or run.execution
+                run.progress = executions.progress(run.execution)
         yield runs
         if all(run.status != RUNNING for run in runs):
             return
         time.sleep(POLL_SECONDS)
 
 
-def fetch(target: Target, report: dict[str, Any], folder: Path) -> list[Path]:
-    """Copy a report's stored pictures to a folder here."""
-    client = target.client("s3")
+def find(target: Target, name: str) -> Run:
+    """Return a run's latest execution, by the name or ARN of any of them, or by the run's id.
+
+    Raises LookupError.
+    """
+    found = target.runs.find_latest(name)
+    if found:
+        return Run(label=found.name, execution=found)
+    if target.ledger.prompt(name):
+        raise NoExecutionError(
+            f"run {name} has no execution of its own: start its batch again, or its request with "
+            "this request_id"
+        )
+    raise LookupError(
+        f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id"
+    )
+
+
+def stored_keys(target: Target, name: str) -> list[str]:
+    """Return the keys of a run's stored images. Raises LookupError if it is not finished.
+
+    A run without an execution is read from its records.
+    """
+    try:
+        run = find(target, name)
+    except NoExecutionError:
+        images = target.ledger.run(name).images
+        return [image.key for image in images if image.key and image.status == Status.STORED]
+    if run.output is None:
+        why = run.message if run.error else "it has no report yet"
+        raise LookupError(f"run {run.name} is {run.status}: {why}")
+    return reported_keys(run.output)
+
+
+def reported_keys(report: dict[str, Any]) -> list[str]:
+    """Return the keys of the stored images in a report."""
+    images = report.get("pictures", [])
+    return [image["key"] for image in images if image["status"] == Status.STORED]
+
+
+def fetch_images(target: Target, keys: Sequence[str], folder: Path) -> list[Path]:
+    """Copy images from the bucket into a folder; skip those that have been deleted since."""
+    s3 = target.client("s3")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for picture in report.get("pictures", []):
-        if picture["status"] == "stored":
-            path = folder / Path(picture["key"]).name
-            try:
-                client.download_file(target.bucket, picture["key"], str(path))
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "404":  # deleted since
-                    continue
-                raise
-            paths.append(path)
+    for key in keys:
+        path = folder / Path(key).name
+        try:
+            s3.download_file(target.bucket, key, str(path))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                continue
+            raise
+        paths.append(path)
     return paths
 
 
-def sidecar(target: Target, key: str) -> dict[str, Any] | None:
-    """What Easel wrote beside a picture, None where it was deleted since."""
-    client = target.client("s3")
+def read_sidecar(target: Target, key: str) -> dict[str, Any] | None:
+    """Return the sidecar of an image, or None if it has been deleted."""
+    s3 = target.client("s3")
     try:
-        body = client.get_object(Bucket=target.bucket, Key=f"{key}.json")["Body"].read()
-    except client.exceptions.NoSuchKey:
+        body = s3.get_object(Bucket=target.bucket, Key=sidecar(key))["Body"].read()
+    except s3.exceptions.NoSuchKey:
         return None
     found: dict[str, Any] = json.loads(body)
     return found
 
 
-def find(target: Target, name: str) -> Run:
-    """A run's latest execution as it stands, by the name or ARN of one of them, or by the run's id. Raises LookupError."""
-    known = _executions(target)
-    found = known.named(name)
-    if found is None or found.error != ConflictError.__name__:  # that one never was an execution of the run
-        found = known.latest(found.run_id if found else name, book=records.book(target), than=found)
-    # Before its prompt is written, the table does not know a run.
-    found = found or _by_request_id(known, name)
-    if found is None and records.book(target).prompt(name):
-        raise NoExecutionError(f"run {name} has no execution of its own: start its batch again, or its request with this request_id")
-    if found is None:
-        raise LookupError(f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id")
-    return Run(label=found.name, execution=found)
-
-
-def resume(target: Target, name: str) -> Run:
-    """Go on with a run that failed: by Redrive, else by a new start with its input and run id. Raises LookupError."""
-    found = find(target, name).execution
-    try:
-        resumed = _executions(target).resume(found)
-    except ConflictError as error:
-        raise LookupError(str(error)) from error
-    return _run(target, resumed, label=found.name if resumed == found.name else found.run_id)
-
-
-def report_of(target: Target, name: str) -> dict[str, Any]:
-    """The report of a finished run, by the execution's name or ARN, or the run's id; its pictures alone where it has no execution.
-
-    Raises LookupError.
-    """
-    try:
-        run = find(target, name)
-    except NoExecutionError:
-        return {"pictures": [{"status": image.status, "key": image.key} for image in records.of_run(target, name)[2]]}
-    if run.output is None:
-        raise LookupError(f"run {run.name} is {run.status}: {message(run) if run.error else 'it has no report yet'}")
-    return run.output
-
-
-def message(run: Run) -> str:
-    """Why a run failed, for a person."""
-    return f"{run.error}: {history.message(run.execution.cause)}"
-
-
-def _executions(target: Target) -> Executions:
-    return Executions(target.client("stepfunctions"), machine=target.state_machine_arn)
-
-
-def _run(target: Target, name: str, *, label: str) -> Run:
-    known = _executions(target)
-    found = known.named(name)
-    if found is None:
-        raise LookupError(f"no run {name!r}")
-    return Run(label=label, execution=found, progress=known.progress(found))
-
-
-def _by_request_id(known: Executions, request_id: str) -> Execution | None:
-    """The newest of the latest executions with this request_id."""
-    found = (known.named(name) for name in known.names(most=SEARCHED))
-    return next((run for run in found if run and run.run_id == request_id), None)
+def _started(target: Target, name: str, *, label: str) -> Run:
+    executions = target.runs.executions
+    execution = executions.wait_until_visible(name)
+    return Run(label=label, execution=execution, progress=executions.progress(execution))

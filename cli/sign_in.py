@@ -10,12 +10,12 @@ import urllib.request
 from http import HTTPMethod
 from typing import Any
 
-from functions.api import routes
 from cli.target import Target
+from functions.api import routes
 
 SCOPES = {"read": routes.READ, "write": routes.WRITE}
 TOKEN_SECONDS = 20
-# One of each kind, as the user pool demands, and enough that stand for chance.
+# One of each kind, as the user pool demands, then enough random letters.
 _ALWAYS = "Aa1-"
 _RANDOM_LETTERS = 20
 
@@ -25,44 +25,65 @@ class SignInError(RuntimeError):
 
 
 def add_user(target: Target, email: str) -> str | None:
-    """Add a user, who chooses a password at the first sign-in; gives the temporary one where no mail goes out, as on this machine."""
+    """Add a user, who chooses a password at the first sign-in.
+
+    Return the temporary password where no mail is sent: on this machine.
+    """
     pool, cognito = target.output("UserPoolId"), target.client("cognito-idp")
     password = random_password() if target.endpoint else None
-    by_hand = {"TemporaryPassword": password, "MessageAction": "SUPPRESS"} if password else {"DesiredDeliveryMediums": ["EMAIL"]}
-    attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
+    delivery: dict[str, Any] = {"DesiredDeliveryMediums": ["EMAIL"]}
+    if password:
+        delivery = {"TemporaryPassword": password, "MessageAction": "SUPPRESS"}
+    attributes = [
+        {"Name": "email", "Value": email},
+        {"Name": "email_verified", "Value": "true"},
+    ]
     try:
-        cognito.admin_create_user(UserPoolId=pool, Username=email, UserAttributes=attributes, **by_hand)
+        cognito.admin_create_user(
+            UserPoolId=pool, Username=email, UserAttributes=attributes, **delivery
+        )
     except cognito.exceptions.UsernameExistsException:
         raise SignInError(f"{email} is a user already") from None
     except cognito.exceptions.InvalidParameterException as error:
-        raise SignInError(f"{email} can't be a user: {error.response['Error']['Message']}") from error
+        why = error.response["Error"]["Message"]
+        raise SignInError(f"{email} can't be a user: {why}") from error
     return password
 
 
-def token(target: Target, scope: str | None) -> str:
-    """An access token for a program, valid for an hour; `read` or `write` asks for that scope alone."""
+def fetch_token(target: Target, scope: str | None) -> str:
+    """Return an access token for a program, valid for an hour.
+
+    With `read` or `write` it has that scope alone, else both. Raises SignInError.
+    """
     pool, client = target.output("UserPoolId"), target.output("MachineClientId")
-    described = target.client("cognito-idp").describe_user_pool_client(UserPoolId=pool, ClientId=client)["UserPoolClient"]
-    credentials = base64.b64encode(f"{client}:{described['ClientSecret']}".encode()).decode()
-    wanted = {"grant_type": "client_credentials"} | ({"scope": SCOPES[scope]} if scope else {})
-    # On this machine the sign-in is at the emulator.
+    described = target.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=pool, ClientId=client
+    )
+    secret = described["UserPoolClient"]["ClientSecret"]
+    basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+    form = {"grant_type": "client_credentials"} | ({"scope": SCOPES[scope]} if scope else {})
+    # On this machine the emulator serves the sign-in.
     sign_in = target.endpoint or target.output("SignInUrl")
     request = urllib.request.Request(  # noqa: S310 - the stack's own address
         f"{sign_in}/oauth2/token",
         method=HTTPMethod.POST,
-        data=urllib.parse.urlencode(wanted).encode(),
-        headers={"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"},
+        data=urllib.parse.urlencode(form).encode(),
+        headers={
+            "Authorization": f"Basic {basic}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
     )
     try:
-        with urllib.request.urlopen(request, timeout=TOKEN_SECONDS) as answer:  # noqa: S310 - as above
-            said: dict[str, Any] = json.loads(answer.read())
+        with urllib.request.urlopen(request, timeout=TOKEN_SECONDS) as answer:  # noqa: S310
+            token: dict[str, Any] = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise SignInError(f"the sign-in at {sign_in} gives no token: {error}") from error
     except OSError as error:
         raise SignInError(f"the sign-in at {sign_in} can't be reached: {error}") from error
-    return str(said["access_token"])
+    return str(token["access_token"])
 
 
 def random_password() -> str:
-    """A password of chance that the user pool takes."""
-    return _ALWAYS + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_RANDOM_LETTERS))
+    """Return a random password that the user pool accepts."""
+    letters = string.ascii_letters + string.digits
+    return _ALWAYS + "".join(secrets.choice(letters) for _ in range(_RANDOM_LETTERS))

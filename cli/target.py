@@ -1,4 +1,4 @@
-"""Which stack a command is for: the local one by its outputs file, or the one on AWS by CloudFormation's outputs."""
+"""The stack that a command is for: the local one by its outputs file, or the one on AWS."""
 
 import json
 import os
@@ -11,8 +11,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from easel.aws.table import Table
+from easel.contract.money import micro_dollars
+from easel.ledger.budget import Budget
+from easel.ledger.ledger import Ledger
+from easel.runs.executions import Executions
+from easel.runs.runs import Runs
+
 ROOT = Path(__file__).resolve().parent.parent
-# Another file where the stack was brought up in another folder.
+# Somewhere else if the stack was brought up in another folder.
 OUTPUTS = Path(os.environ.get("EASEL_OUTPUTS", ROOT / ".local" / "outputs.json"))
 STACK = "Easel"
 
@@ -23,7 +30,7 @@ class TargetError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One deployed stack. `endpoint` is None on AWS."""
+    """A deployed stack. `endpoint` is None on AWS."""
 
     endpoint: str | None
     region: str
@@ -32,59 +39,117 @@ class Target:
     state_machine_arn: str
 
     def client(self, service: str) -> Any:
-        """A client for this stack's AWS."""
-        # The local emulator takes any credentials; on AWS the usual chain finds them.
-        local = {"endpoint_url": self.endpoint, "aws_access_key_id": "test", "aws_secret_access_key": "test"} if self.endpoint else {}
-        config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
-        return boto3.client(service, region_name=self.region, config=config, **local)  # type: ignore[call-overload]
+        """Return a client for this stack's AWS."""
+        local: dict[str, Any] = {}
+        if self.endpoint:
+            # The local emulator takes any credentials; on AWS the usual chain finds them.
+            local = {
+                "endpoint_url": self.endpoint,
+                "aws_access_key_id": "test",
+                "aws_secret_access_key": "test",
+            }
+        config = Config(
+            retries={"mode": "standard"},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=32,
+        )
+        return boto3.client(  # type: ignore[call-overload]
+            service, region_name=self.region, config=config, **local
+        )
 
     @cached_property
-    def batch_state_machine_arn(self) -> str:
-        """The machine of batches. Raises TargetError where an older deployment has none: all else works there."""
-        return self.output("BatchStateMachineArn")
+    def ledger(self) -> Ledger:
+        """Return the ledger. Its budget can only be read: see `budget`."""
+        table = Table(self.client("dynamodb"), name=self.table)
+        return Ledger(table, Budget(table, setting=0))
+
+    @property
+    def budget(self) -> Budget:
+        """Return the budget, with the cap that the stack was deployed with."""
+        setting = micro_dollars(float(self.output("MonthlyBudgetUsd")))
+        return Budget(Table(self.client("dynamodb"), name=self.table), setting=setting)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Return the runs."""
+        machine = self.state_machine_arn
+        return Runs(Executions(self.client("stepfunctions"), machine=machine), self.ledger)
+
+    @cached_property
+    def batch_executions(self) -> Executions:
+        """Return the executions of batches.
+
+        Raises TargetError if the deployed stack is too old to have them.
+        """
+        machine = self.output("BatchStateMachineArn")
+        return Executions(self.client("stepfunctions"), machine=machine)
 
     def output(self, name: str) -> str:
-        """One of the stack's outputs. Raises TargetError where an older deployment lacks it."""
+        """Return one of the stack's outputs. Raises TargetError if the deployment lacks it."""
         outputs = stack_outputs(self.client("cloudformation"))
         if name not in outputs:
-            raise TargetError(f"the deployed stack has no output {name}: it is older than this checkout; deploy it again")
+            raise TargetError(
+                f"the deployed stack has no output {name}: it is older than this checkout; "
+                "deploy it again"
+            )
         return outputs[name]
 
-    def secret(self) -> str:
-        """The name of the secret that holds the OpenAI key. Raises TargetError where the deployment has none."""
+    def openai_secret(self) -> str:
+        """Return the name of the secret with the OpenAI key.
+
+        Raises TargetError if the deployment has none.
+        """
         identity = stack_outputs(self.client("cloudformation")).get("OpenAIWorkloadIdentity")
         if identity:
-            raise TargetError(f"this deployment has no key: its functions are the service account of {identity} (openai_workload_identity)")
+            raise TargetError(
+                "this deployment has no key: its functions sign in to OpenAI as the service "
+                f"account of {identity} (openai_workload_identity)"
+            )
         return self.output("OpenAIKeySecret")
 
 
-def local(outputs: Path = OUTPUTS) -> Target:
-    """The stack that `make up` left running."""
+def find_target(name: str) -> Target:
+    """Return the target `local` or `aws`. Raises TargetError."""
+    return local_target() if name == "local" else aws_target()
+
+
+def local_target(outputs: Path = OUTPUTS) -> Target:
+    """Return the stack that `make up` started. Raises TargetError."""
     if not outputs.is_file():
-        raise TargetError("no local stack is running; start it with `make up`, or name the one on AWS with TARGET=aws")
-    said = json.loads(outputs.read_text())
+        raise TargetError(
+            "no local stack is running; start it with `make up`, or use the one on AWS with "
+            "--target aws (make: TARGET=aws)"
+        )
+    found = json.loads(outputs.read_text())
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    return Target(**{name: said[name] for name in names})
+    return Target(**{name: found[name] for name in names})
 
 
-def on_aws() -> Target:
-    """The stack that `make deploy` made, in the region of cdk.json."""
+def aws_target() -> Target:
+    """Return the stack that `make deploy` made, in the region of cdk.json. Raises TargetError."""
     region = json.loads((ROOT / "cdk.json").read_text())["context"]["aws_region"]
     try:
-        said = stack_outputs(boto3.client("cloudformation", region_name=region))
+        outputs = stack_outputs(boto3.client("cloudformation", region_name=region))
     except ClientError as error:
-        raise TargetError(f"no stack {STACK} in {region} for these AWS credentials ({error}); deploy it with `make deploy`") from error
+        raise TargetError(
+            f"no stack {STACK} in {region} for these AWS credentials ({error}); deploy it with "
+            "`make deploy`"
+        ) from error
     except BotoCoreError as error:
-        raise TargetError(f"AWS can't be asked for the stack {STACK} in {region}: {error}") from error
-    return Target(endpoint=None, region=region, bucket=said["Bucket"], table=said["Table"], state_machine_arn=said["StateMachineArn"])
+        raise TargetError(
+            f"AWS can't be asked for the stack {STACK} in {region}: {error}"
+        ) from error
+    return Target(
+        endpoint=None,
+        region=region,
+        bucket=outputs["Bucket"],
+        table=outputs["Table"],
+        state_machine_arn=outputs["StateMachineArn"],
+    )
 
 
 def stack_outputs(cloudformation: Any) -> dict[str, str]:
-    """The outputs of the stack, by name."""
+    """Return the outputs of the stack by name."""
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-
-
-def named(name: str) -> Target:
-    """The target `local` or `aws`."""
-    return local() if name == "local" else on_aws()

@@ -1,4 +1,4 @@
-"""The demonstration: three runs on the local stack, their states as they go, their pictures at the end."""
+"""The demonstration: three runs on the local stack, their steps, and their images."""
 
 import json
 from collections.abc import Iterable
@@ -6,58 +6,71 @@ from typing import Any
 
 from rich.console import Console
 
+from cli import runs, screen
+from cli.target import Target, local_target
+from cli.words import dollars
 from local.deploy import ROOT
 from local.stack import Local, paid_server
-from cli import runs, screen, target
-from cli.target import Target
 
 EXAMPLES = ("default", "described", "jpeg_by_style")
 
 
 class DeclinedError(Exception):
-    """Nobody said yes to paying; the message says that nothing was."""
+    """Nobody agreed to pay; the message says that nothing was paid."""
 
 
 def show(local: Local, console: Console) -> bool:
-    """Run the examples and show what came; true if all ended well. Asks before a real server is paid: DeclinedError."""
-    stack = target.local(local.outputs_file)
+    """Run the examples and show their images. Return whether all succeeded.
+
+    Ask before a real server is paid. Raises DeclinedError.
+    """
+    target = local_target(local.outputs_file)
     server = paid_server(local)
     if server:
-        _ask(stack, server, console, yes=local.environment.get("YES") == "1")
-    started = [runs.start(stack, _example(name), label=name) for name in EXAMPLES]
-    screen.watch(stack, started, console)
+        _ask(target, server, console, yes=local.environment.get("YES") == "1")
+    started = [runs.start(target, _example(name), label=name) for name in EXAMPLES]
+    screen.watch(target, started, console)
     folder = local.folder / "pictures"
     for run in started:
-        screen.show_report(stack, run, console, folder=folder)
-    total = _sum(run.output["cost_usd"] for run in started if run.output)
+        screen.show_report(target, run, console, folder=folder)
+    total = dollars(_sum(run.output["cost_usd"] for run in started if run.output))
     if server:
-        console.print(f"paid to {server}: {runs.dollars(total)}")
+        console.print(f"paid to {server}: {total}")
     else:
-        said = f"nothing was paid; the real models would have cost {runs.dollars(total)}"
-        console.print(f"Painted by the local stand-in for OpenAI: {said}.")
+        console.print(
+            "Painted by the local stand-in for OpenAI: nothing was paid; the real models would "
+            f"have cost {total}."
+        )
     console.print("make up keeps the stack running, with a page to make pictures and look at them.")
     return all(run.status == "SUCCEEDED" for run in started)
 
 
-def _ask(stack: Target, server: str, console: Console, *, yes: bool) -> None:
-    """Say which server will be called and what that may cost, by a dry run of each example; go on only with a yes."""
-    planned = [runs.start(stack, _example(name) | {"dry_run": True}, label=name) for name in EXAMPLES]
-    for _ in runs.follow(stack, planned):
+def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:
+    """Say which server will be called and what that may cost, from a dry run of each example."""
+    examples = {name: _example(name) for name in EXAMPLES}
+    planned = [
+        runs.start(target, request | {"dry_run": True}, label=name)
+        for name, request in examples.items()
+    ]
+    for _ in runs.follow(target, planned):
         pass
     failed = next((run for run in planned if run.output is None), None)
     if failed:
-        raise DeclinedError(f"nothing was called and nothing was paid: {runs.message(failed)}")
-    cost = runs.dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
-    pictures = sum(_example(name).get("count", 1) for name in EXAMPLES)
-    console.print(f"This calls {server} with your key: {len(EXAMPLES)} prompts and {pictures} pictures, up to {cost}.")
+        raise DeclinedError(f"nothing was called and nothing was paid: {failed.message}")
+    cost = dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
+    images = sum(request.get("count", 1) for request in examples.values())
+    console.print(
+        f"This calls {server} with your key: {len(EXAMPLES)} prompts and {images} pictures, "
+        f"up to {cost}."
+    )
     if not yes and _answer(console) not in ("y", "yes"):
-        raise DeclinedError("nothing was called and nothing was paid; YES=1 says yes beforehand")
+        raise DeclinedError("nothing was called and nothing was paid; YES=1 agrees beforehand")
 
 
 def _answer(console: Console) -> str:
     try:
         return console.input("Go on? [y/N] ").strip().lower()
-    except EOFError:  # nobody sits at the keyboard
+    except EOFError:  # nobody is at the keyboard
         return ""
 
 
