@@ -1,7 +1,8 @@
 """All measures side by side, in one run: `make bench` prints them and writes bench/results.md.
 
-Everything that is compared runs in turns on one machine, and the least of ROUNDS counts: what disturbs only adds. Times depend on the
-machine, ratios much less so. N8N=1 measures n8n, too, which takes 3 GB and ten minutes more.
+Everything that is compared runs in turns on one machine, and the least of ROUNDS counts: what
+disturbs only adds. Times depend on the machine, ratios much less so. N8N=1 measures n8n, too, which
+takes 3 GB and ten minutes more.
 """
 
 import argparse
@@ -114,10 +115,12 @@ def _paint(figures: Figures) -> str:
             )
     head = ("picture", "way", "CPU ms", "/ bare", "/ floor", "peak bytes a byte", "resident MB")
     said = (
-        "From the call to the bytes in the bucket, over TLS on loopback; claims and records are in the runs below alone. Bare script: "
-        "openai's and boto3's own calls. Naive handler: with Tracer, parser and a resource of boto3. Floor: raw HTTP with base64 and one "
-        "signed PUT. Size untold: the server does not say before how long its answer is; of both rows of Easel the figures above take the "
-        "worse. Peak: what a picture takes on top of what was resident before it."
+        "From the call to the bytes in the bucket, over TLS on loopback; claims and records are in"
+        " the runs below alone. Bare script: openai's and boto3's own calls. Naive handler: with"
+        " Tracer, parser and a resource of boto3. Floor: raw HTTP with base64 and one signed PUT."
+        " Size untold: the server does not say before how long its answer is; of both rows of Easel"
+        " the figures above take the worse. Peak: what a picture takes on top of what was resident"
+        " before it."
     )
     return f"## A picture's way\n\n{said}\n\n{_table(head, rows)}"
 
@@ -193,8 +196,9 @@ def _cold(figures: Figures) -> str:
         for peer in COLD
     ]
     said = (
-        "A new process until its first call can be served: imports, and the clients that the call needs. Bytecode is there. Easel's have "
-        "the garbage collector off until then, which the others have not: so the image step can start sooner than its SDKs alone."
+        "A new process until its first call can be served: imports, and the clients that the call"
+        " needs. Bytecode is there. Easel's have the garbage collector off until then, which the"
+        " others have not: so the image step can start sooner than its SDKs alone."
     )
     return (
         f"## Cold starts\n\n{said}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
@@ -225,8 +229,14 @@ def _zips(figures: Figures) -> str:
         (name, f"{least[where] * 1000:.0f}", f"{least[where] / least['installed']:.2f}")
         for where, name in names.items()
     ]
-    said = "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are built for this one."
-    return f"## The image step from its layers\n\n{said}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
+    said = (
+        "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are"
+        " built for this one."
+    )
+    return (
+        "## The image step from its"
+        f" layers\n\n{said}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
+    )
 
 
 def _frame(figures: Figures) -> str:
@@ -235,7 +245,13 @@ def _frame(figures: Figures) -> str:
     figures.append(
         ("Powertools, an invocation", f"{micro['framed'] - micro['plain']:.0f} µs", "≤ 150 µs")
     )
-    return f"## The frame of an invocation\n\n{_table(('handler', 'CPU µs'), [(name, f'{took:.1f}') for name, took in micro.items()])}"
+    return "## The frame of an invocation\n\n" + _table(
+        ("handler", "CPU µs"), [(name, f"{took:.1f}") for name, took in micro.items()]
+    )
+
+
+def _parts(peaks: Mapping[str, int]) -> str:
+    return ", ".join(f"{part} {used / MIB:.0f}" for part, used in peaks.items())
 
 
 def _sizes(figures: Figures) -> str:
@@ -293,7 +309,7 @@ def _runs(found: Runs, figures: Figures) -> str:
             f"{load.pictures_per_second:.1f}",
             f"{load.bare_pictures_per_second:.1f}",
             *(f"{seconds * 1000:.0f}" for seconds in load.cpu_seconds_per_picture.values()),
-            f"{load.peak_bytes / MIB:.0f} ({', '.join(f'{part} {used / MIB:.0f}' for part, used in load.peak_parts.items())})",
+            (f"{load.peak_bytes / MIB:.0f} ({_parts(load.peak_parts)})"),
         )
         for load in found.loads
     ]
@@ -304,9 +320,15 @@ def _runs(found: Runs, figures: Figures) -> str:
         *(f"{part}, CPU ms" for part in found.loads[0].cpu_seconds_per_picture),
         "peak MiB",
     )
-    alone = f"{found.run_seconds * 1000:.0f} ms a run alone, the bare script {found.bare_seconds * 1000:.0f} ms."
+    alone = (
+        f"{found.run_seconds * 1000:.0f} ms a run alone, the bare script"
+        f" {found.bare_seconds * 1000:.0f} ms."
+    )
     # The parts: the emulator of AWS, the functions' processes, the stand-in for OpenAI.
-    said = f"Whole runs of one picture of {found.picture_bytes / MB:.2f} MB each, with an OpenAI that takes no time. {alone}"
+    said = (
+        f"Whole runs of one picture of {found.picture_bytes / MB:.2f} MB each, with an OpenAI that"
+        f" takes no time. {alone}"
+    )
     return f"## Local stack\n\n{said}\n\n{_table(head, rows)}"
 
 
@@ -344,7 +366,10 @@ def _n8n(found: Runs, figures: Figures) -> str:
                 )
             )
     head = ("at once", "n8n, pictures/s", "Easel's / n8n's", "n8n, peak MiB", "Easel's / n8n's")
-    return f"## n8n {n8n.VERSION}\n\nThe workflow that this project remakes, on the same stand-in and bucket.\n\n{_table(head, rows)}"
+    return (
+        f"## n8n {n8n.VERSION}\n\nThe workflow that this project remakes, on the same stand-in and"
+        f" bucket.\n\n{_table(head, rows)}"
+    )
 
 
 def _gallery(figures: Figures) -> str:
@@ -388,11 +413,17 @@ def _machine() -> Iterator[str]:
         "",
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()}, {memory:.0f} GiB, {platform.system()}"
+    yield (
+        f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()},"
+        f" {memory:.0f} GiB, {platform.system()}"
+    )
     yield f"Python {platform.python_version()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}"
     yield ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield f"The image step, cold starts, imports and frame: in turns, the least of {ROUNDS} counts."
-    yield "Local stack and n8n: one after the other; of 3 rounds the best rate, the mean CPU, the most memory."
+    yield (
+        "Local stack and n8n: one after the other; of 3 rounds the best rate, the mean CPU, the"
+        " most memory."
+    )
     yield "Gallery: the median of 40 calls."
 
 

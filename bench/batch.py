@@ -68,7 +68,10 @@ class Ended:
         return {"status": self.status, "seconds": f"{self.seconds:.0f}"} | numbers
 
     def account(self, charged: dict[str, Any], items: int, *, exact: bool = True) -> dict[str, str]:
-        """Whether every picture is accounted for, and every payment; not `exact` where a function that died need not have paid yet."""
+        """Whether every picture is accounted for, and every payment.
+
+        Not `exact` where a function that died need not have paid yet.
+        """
         stored, refused, failed, possibly = (
             self.report.get(name, 0) for name in ("stored", "refused", "failed", "possibly_paid")
         )
@@ -77,13 +80,20 @@ class Ended:
         again = sum((bought - 1) * prompts for bought, prompts in times.items())
         paid, sign = charged["images"] - stored - broken, "=" if exact else "<="
         return {
-            "stored + refused + failed = items": f"{stored} + {refused} + {failed} = {items}: "
-            + _holds(stored + refused + failed == items),
-            f"charged {sign} stored + broken + possibly paid": f"{charged['images']} {sign} {stored} + {broken} + {possibly}: "
-            + _holds(paid == possibly if exact else 0 <= paid <= possibly),
-            f"bought again {sign} possibly paid, none 3 times": f"{again} {sign} {possibly}, {max(times, default=0)} at most: "
-            + _holds(
-                (again == possibly if exact else again <= possibly) and max(times, default=0) < 3
+            "stored + refused + failed = items": (
+                f"{stored} + {refused} + {failed} = {items}: "
+                + _holds(stored + refused + failed == items)
+            ),
+            f"charged {sign} stored + broken + possibly paid": (
+                f"{charged['images']} {sign} {stored} + {broken} + {possibly}: "
+                + _holds(paid == possibly if exact else 0 <= paid <= possibly)
+            ),
+            f"bought again {sign} possibly paid, none 3 times": (
+                f"{again} {sign} {possibly}, {max(times, default=0)} at most: "
+                + _holds(
+                    (again == possibly if exact else again <= possibly)
+                    and max(times, default=0) < 3
+                )
             ),
             "chat calls": f"{charged['chat']}",
         }
@@ -91,7 +101,10 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchBatch:
-    """A manifest of so many lines, no two alike, each of one small picture; with `chat` the chat model writes its prompt."""
+    """A manifest of so many lines, no two alike, each of one small picture.
+
+    With `chat` the chat model writes its prompt.
+    """
 
     aws: LocalStack
     items: int

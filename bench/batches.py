@@ -1,7 +1,10 @@
-"""A large batch on a local stack of its own: its pace, whether that stays flat, its memory, and what faults and a crash leave.
+"""A large batch on a local stack of its own.
 
-`python -m bench.batches --items 1000`, with `--faults` for trouble at every twentieth call, and with `--kill` for a crash in the middle.
-The stand-in for OpenAI is no part of the stack and goes on throughout, as OpenAI would, so its bill is that of all starts.
+Its pace, whether that stays flat, its memory, and what faults and a crash leave.
+
+`python -m bench.batches --items 1000`, with `--faults` for trouble at every twentieth call, and
+with `--kill` for a crash in the middle. The stand-in for OpenAI is no part of the stack and goes on
+throughout, as OpenAI would, so its bill is that of all starts.
 """
 
 import argparse
@@ -85,7 +88,8 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
     }
     print_rows(
-        f"A batch of {batch.items:,} pictures of 256x256{', each with a chat call' if batch.chat else ''}",
+        f"A batch of {batch.items:,} pictures of"
+        f" 256x256{', each with a chat call' if batch.chat else ''}",
         rows,
     )
     print_rows("What became of it", ended.told())
@@ -109,7 +113,10 @@ def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None
         )
     console = Console()
     console.print(table)
-    ratios = f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest {max(paces) / min(paces):.2f} times the fastest"
+    ratios = (
+        f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest"
+        f" {max(paces) / min(paces):.2f} times the fastest"
+    )
     console.print(f"the last tenth takes {ratios}", highlight=False)
 
 
@@ -132,7 +139,7 @@ def _stand_in(folder: Path) -> Iterator[tuple[int, str]]:
         "--paint-once",
     ]
     with (folder / "stand-in.log").open("wb") as log:
-        running = subprocess.Popen(command, cwd=deploy.ROOT, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603 - our own module
+        running = subprocess.Popen(command, cwd=deploy.ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
         while not ready.is_file():
             if running.poll() is not None:

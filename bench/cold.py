@@ -1,4 +1,7 @@
-"""What a cold start costs in CPU until the first call can be served: imports and clients, each in a process of its own."""
+"""What a cold start costs in CPU until the first call can be served.
+
+Imports and clients, each in a process of its own.
+"""
 
 import json
 import os
@@ -33,11 +36,17 @@ ENVIRONMENT = {
     "OPENAI_API_KEY": "any",
 }
 ON_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "bench", "POWERTOOLS_TRACE_DISABLED": "true"}
-TOLD = "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(), Path('/proc/self/statm').read_text()]))"
+TOLD = (
+    "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(),"
+    " Path('/proc/self/statm').read_text()]))"
+)
 PEERS = {
     "bare script": "from bench import painters; painters.bare()",
     "naive handler": "from bench import painters; painters.naive()",
-    "the SDKs alone": "import boto3, openai; openai.OpenAI(); [boto3.client(s) for s in ('s3', 'dynamodb', 'secretsmanager')]",
+    "the SDKs alone": (
+        "import boto3, openai; openai.OpenAI(); [boto3.client(s) for s in ('s3', 'dynamodb',"
+        " 'secretsmanager')]"
+    ),
 }
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -49,7 +58,10 @@ def module_of(step: str) -> str:
 
 
 def once(peer: str) -> tuple[float, int]:
-    """CPU seconds from the process's start, and resident bytes, of a step or a peer in this environment with its bytecode."""
+    """Return CPU seconds from the process's start, and resident bytes, of a step or a peer.
+
+    It runs in this environment, with its bytecode.
+    """
     environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
     return _told(
         [sys.executable, "-c", PEERS.get(peer, f"import {module_of(peer)}") + TOLD], environment
@@ -59,13 +71,16 @@ def once(peer: str) -> tuple[float, int]:
 def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
     done = subprocess.run(
         command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
-    )  # noqa: S603 - our own
+    )
     seconds, memory = json.loads(done.stdout)
     return float(seconds), int(memory.split()[1]) * PAGE
 
 
 class Unpacked:
-    """The image function's layers, built for this Python, as they come out of their zips: with the bytecode that they ship, and without."""
+    """The image function's layers, built for this Python, as they come out of their zips.
+
+    With the bytecode that they ship, and without.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,7 +93,10 @@ class Unpacked:
         copytree(folder / "shipped", folder / "bare", ignore=ignore_patterns("*.pyc"))
 
     def once(self, where: str) -> float:
-        """CPU seconds to import the image step: `shipped` or `bare`, or `installed`, which is this environment's own packages."""
+        """CPU seconds to import the image step.
+
+        `shipped` or `bare`, or `installed`, which is this environment's own packages.
+        """
         libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
         if where != "installed":
             libraries = self._folder / where / "python"

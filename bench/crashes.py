@@ -1,8 +1,10 @@
-"""What a batch is like after a crash in its middle, and what the same batch pays until it is finished.
+"""What a crash leaves of a batch, and what the same batch then pays until it is finished.
 
-`functions` kills all functions three times while AWS stays, and the batch goes on by itself. `down` is `make down KEEP=1`, and `power`
-kills the emulator with its functions: then the stack is brought up in the same folder, and the same batch is started again. The emulator
-saves at its end, so a power cut costs it table and executions, as none would on AWS: `power` shows what a local stack loses.
+`functions` kills all functions three times while AWS stays, and the batch goes on by itself. `down`
+is `make down KEEP=1`, and `power` kills the emulator with its functions: then the stack is brought
+up in the same folder, and the same batch is started again. The emulator saves at its end, so a
+power cut costs it table and executions, as none would on AWS: `power` shows what a local stack
+loses.
 """
 
 import os
@@ -13,12 +15,13 @@ from typing import Any
 
 from bench.batch import MANIFEST, BenchBatch, print_rows
 from local import stack
-from local.ministack.process_table import living
+from local.processes import living
 from local.stack import Local
 from tests.support.local_stack import LocalStack
 
 KINDS = ("functions", "down", "power")
-# Of the functions that claim, as infra/stack.py has them: a claim that ends later is one of a function that began after the crash.
+# Of the functions that claim, as infra/stack.py has them: a claim that ends later is one of a
+# function that began after the crash.
 CHAT_SECONDS, IMAGE_SECONDS = 90, 300
 
 
@@ -58,17 +61,23 @@ def _restarted(how: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatc
         stack.down(local, keep=True)
     seconds, paid = time.monotonic() - begun, aws.charged()["images"]
     again = BenchBatch(aws=LocalStack(stack.up(local)), items=batch.items, chat=batch.chat)
+    kept = local.folder / "emulator" / "objects" / stack.ACCOUNT / aws.bucket
     left = {
         "ended by": "SIGKILL of all of its processes" if how == "power" else "make down KEEP=1",
         "seconds until it had ended": f"{seconds:.1f}",
         "paid until then": f"{paid:,}",
         "pictures in the bucket just before": f"{stored:,}",
-        "bucket and table of the same name": f"{again.aws.bucket == aws.bucket}, {again.aws.outputs['table'] == aws.outputs['table']}",
+        "bucket and table of the same name": (
+            f"{again.aws.bucket == aws.bucket},"
+            f" {again.aws.outputs['table'] == aws.outputs['table']}"
+        ),
         "pictures in the bucket": f"{again.pictures():,}",
-        "pictures on disk": f"{sum(1 for _ in (local.folder / 'emulator' / 'objects' / stack.ACCOUNT / aws.bucket).rglob('*.png')):,}",
+        "pictures on disk": f"{sum(1 for _ in kept.rglob('*.png')):,}",
         "records of stored pictures": f"{len(again.stored_at()):,}",
         "the first execution": _status(again.aws, arn),
-        "claims and places of dead functions": f"{_let_leases_run_out(again.aws, died=time.time())}",
+        "claims and places of dead functions": (
+            f"{_let_leases_run_out(again.aws, died=time.time())}"
+        ),
     }
     print_rows(f"What is left of a batch of {batch.items:,} pictures", left)
     if MANIFEST not in again.aws.keys(MANIFEST):
@@ -83,7 +92,10 @@ def _print_end(before: dict[str, str], batch: BenchBatch, arn: str) -> None:
 
 
 def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
-    """Stands for the minutes after which no function that died then (epoch seconds) holds a claim or a place; gives how many there were."""
+    """Let the claims and places of functions that died then (epoch seconds) run out.
+
+    Return how many there were.
+    """
     found, pages = 0, aws.dynamodb.get_paginator("scan").paginate(TableName=aws.outputs["table"])
     for item in [item for page in pages for item in page["Items"]]:
         last = died + 1 + (CHAT_SECONDS if item["sk"] == {"S": "chat"} else IMAGE_SECONDS)

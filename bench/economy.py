@@ -1,7 +1,9 @@
-"""What collecting an order of OpenAI's Batch API costs in memory, on the local stack: `python -m bench.economy`.
+"""What collecting an order of OpenAI's Batch API costs in memory, on the local stack.
 
-The stand-in repeats one picture; what is measured is the function that streams the result file into staging, by the highest resident
-memory of its processes as Linux tells it.
+`python -m bench.economy`.
+
+The stand-in repeats one picture; what is measured is the function that streams the result file into
+staging, by the highest resident memory of its processes as Linux tells it.
 """
 
 import argparse
@@ -77,7 +79,8 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
     console = Console(highlight=False)
     stored, seconds = report["stored"], time.monotonic() - began
     console.print(
-        f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed {report['failed']}"
+        f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed"
+        f" {report['failed']}"
     )
     console.print(f"{aws.charged()['batches']} orders, a result file of up to {per_order:.0f} MB")
     console.print(f"highest resident memory of a collecting process: {peak / 1024:.0f} MB")

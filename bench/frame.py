@@ -1,4 +1,7 @@
-"""What the frame around every handler costs a call: log keys, the cold-start mark, and the metrics that are flushed at its end."""
+"""What the frame around every handler costs a call.
+
+Log keys, the cold-start mark, and the metrics that are flushed at its end.
+"""
 
 import json
 import subprocess
@@ -9,14 +12,16 @@ from infra import ROOT
 
 CALLS = 3000
 HANDLERS = {"plain": "handler", "framed": "step('bench')(handler)"}
-# Its lines go where Lambda's go, to standard output, which nobody reads here; the result comes on the other.
+# Its lines go where Lambda's go, to standard output, which nobody reads here; the result comes on
+# the other.
 CODE = """
 import sys, time
 from types import SimpleNamespace
 from easel.aws.observability import step
 def handler(event, context): return event
 called = {handler}
-context = SimpleNamespace(**dict.fromkeys(("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "some"))
+names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
+context = SimpleNamespace(**dict.fromkeys(names, "some"))
 event = {{"run_id": "run", "n": 1}}
 for _ in range(100): called(event, context)
 start = time.process_time()
@@ -29,5 +34,5 @@ def seconds(name: str) -> float:
     """CPU seconds of a call, in a process of its own."""
     command = [sys.executable, "-c", CODE.format(handler=HANDLERS[name], calls=CALLS)]
     where = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)  # type: ignore[call-overload]  # noqa: S603
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)  # type: ignore[call-overload]
     return float(json.loads(done.stderr))

@@ -1,7 +1,8 @@
 """How long the API's function takes for the gallery's first page, with few pictures and with many.
 
-The function runs in this process against a local stack's table, whose records are written straight to it. Its own time, links and
-answer included, is told apart from what the table takes: the emulator's table walks through all records, DynamoDB does not.
+The function runs in this process against a local stack's table, whose records are written straight
+to it. Its own time, links and answer included, is told apart from what the table takes: the
+emulator's table walks through all records, DynamoDB does not.
 """
 
 import json
@@ -25,7 +26,10 @@ WARM, CALLS = 5, 40
 
 
 def measure() -> tuple[dict[int, float], dict[int, float]]:
-    """Milliseconds of the function's own and of the table, by how many pictures there are; a stack is brought up for it."""
+    """Milliseconds of the function's own and of the table, by how many pictures there are.
+
+    A stack is brought up for it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         local = Local(
             folder=Path(folder) / "local",
@@ -58,7 +62,10 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
     os.environ.update(
         api["Environment"]["Variables"]
         | keys
-        | {"AWS_REGION": target.region, "AWS_DEFAULT_REGION": target.region}
+        | {
+            "AWS_REGION": target.region,
+            "AWS_DEFAULT_REGION": target.region,
+        }
     )
     table, written = Table(target.client("dynamodb"), name=target.table), 0
     own, tables = {}, {}

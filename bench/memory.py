@@ -1,4 +1,7 @@
-"""What a local stack uses while something goes on: the resident memory and the CPU time of its emulator, its functions and the stand-in."""
+"""What a local stack uses while something goes on.
+
+The resident memory and the CPU time of its emulator, its functions and the stand-in.
+"""
 
 import os
 import threading
@@ -9,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local.ministack.process_table import living
+from local.processes import living
 
 EVERY_SECONDS = 0.2  # looking costs some 5 ms
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
@@ -35,7 +38,10 @@ class Sample:
 
 
 class Memory:
-    """Within its block, samples are taken: by the emulator's process id, whose group its functions are in, and the stand-in's."""
+    """Within its block, samples are taken.
+
+    By the emulator's process id, whose group its functions are in, and the stand-in's.
+    """
 
     def __init__(self, *, emulator: int, stand_in: int) -> None:
         self.samples: list[Sample] = []

@@ -1,9 +1,14 @@
-"""The peer of Easel: n8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `make bench N8N=1`.
+"""The peer of Easel.
 
-n8n is installed once (3 GB, some six minutes) and keeps its own defaults: executions and pictures are saved, SQLite, one process and its
-task runner. The workflow differs from the people's in four things. A webhook starts it, which answers when the picture is stored, so that
-many can run at once. Each execution has a key of its own: the original's name is the same all day. The bucket's name has a dot, since the
-AWS S3 node takes a custom endpoint only with path-style names. And that node creates no bucket at such an endpoint: the S3 node does.
+N8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `make bench
+N8N=1`.
+
+n8n is installed once (3 GB, some six minutes) and keeps its own defaults: executions and pictures
+are saved, SQLite, one process and its task runner. The workflow differs from the people's in four
+things. A webhook starts it, which answers when the picture is stored, so that many can run at once.
+Each execution has a key of its own: the original's name is the same all day. The bucket's name has
+a dot, since the AWS S3 node takes a custom endpoint only with path-style names. And that node
+creates no bucket at such an endpoint: the S3 node does.
 """
 
 import json
@@ -30,9 +35,9 @@ from PIL import Image
 
 from bench.memory import Memory
 from infra import NODE
-from local import interruption, stack
+from local import processes, stack
 from local.deploy import ROOT
-from local.ministack.process_table import living
+from local.processes import living
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
@@ -45,7 +50,8 @@ N8N, NPM = (
 )
 WORKFLOW, WORKFLOW_ID = Path(__file__).parent / "n8n" / "workflow.json", "easelpeer"
 BUCKET = f"bucket.{WORKFLOW_ID}"
-# As in the workflow: of the sizes that n8n offers, the stand-in's PNG of this one is the nearest to 1.5 MB (1,442,037 bytes).
+# As in the workflow: of the sizes that n8n offers, the stand-in's PNG of this one is the nearest to
+# 1.5 MB (1,442,037 bytes).
 SIZE: Final = "1536x1024"
 OFF = (
     "DIAGNOSTICS",
@@ -60,7 +66,10 @@ START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """n8n with so many runs at once: its best rate, and the most bytes that its processes had resident at one moment."""
+    """n8n with so many runs at once.
+
+    Its best rate, and the most bytes that its processes had resident at one moment.
+    """
 
     at_once: int
     pictures_a_second: float
@@ -68,10 +77,13 @@ class Measured:
 
 
 def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measured]:
-    """Measure each number of runs at once on an n8n started for it; everything else is brought up once, and all of it ends here.
+    """Measure each number of runs at once on an n8n started for it.
 
-    The rate is the best of some repetitions, after half a repetition to warm up. Raises HTTPError for a run that fails, whose cause is in
-    n8n's log, and SystemExit for a picture that is not in the bucket as the stand-in painted it.
+    Everything else is brought up once, and all of it ends here.
+
+    The rate is the best of some repetitions, after half a repetition to warm up. Raises HTTPError
+    for a run that fails, whose cause is in n8n's log, and SystemExit for a picture that is not in
+    the bucket as the stand-in painted it.
     """
     install()
     LOG.unlink(missing_ok=True)
@@ -111,7 +123,8 @@ def _measured(
     stored = _stored(aws)
     if len(stored) - before != repetitions * runs or set(stored) != {size}:
         raise SystemExit(
-            f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all have {set(stored)} bytes"
+            f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all"
+            f" have {set(stored)} bytes"
         )
     return Measured(
         at_once=lanes,
@@ -127,7 +140,10 @@ def _run(url: str) -> str:
 
 
 def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
-    """The first run that n8n takes: until it has started it refuses the connection, says so in words, or knows no such webhook."""
+    """The first run that n8n takes.
+
+    Until it has started it refuses the connection, says so in words, or knows no such webhook.
+    """
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -195,7 +211,10 @@ def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """All that n8n sees: it writes into `home` only, listens on loopback, and calls nobody of its own accord."""
+    """All that n8n sees.
+
+    It writes into `home` only, listens on loopback, and calls nobody of its own accord.
+    """
     home.mkdir()
     return {
         "PATH": f"{NODE.parent}{os.pathsep}{os.defpath}",
@@ -206,21 +225,24 @@ def _environment(home: Path) -> dict[str, str]:
             "N8N_RUNNERS_BROKER_PORT": str(free_port()),
         },
         **{f"N8N_{name}_ENABLED": "false" for name in OFF},
-        "N8N_DISABLED_MODULES": "mcp-registry,community-packages",  # they ask for lists of what there is
+        # they ask for lists of what there is
+        "N8N_DISABLED_MODULES": "mcp-registry,community-packages",
     }
 
 
 def install() -> None:
     """Install n8n unless it is there.
 
-    Of its packages' install scripts only SQLite's is run, which compiles: others fetch what is not on npm and not used here.
+    Of its packages' install scripts only SQLite's is run, which compiles: others fetch what is not
+    on npm and not used here.
     """
     made = INSTALLED / "version"
     if made.is_file() and made.read_text() == VERSION:
         return
     if not shutil.which("c++"):
         raise SystemExit(
-            "n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++ make"
+            "n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++"
+            " make"
         )
     print(f"Installing n8n {VERSION}: minutes, once …", file=sys.stderr)
     INSTALLED.mkdir(parents=True, exist_ok=True)
@@ -252,8 +274,8 @@ def _running(
     """Node with a script, in a group of processes that ends with the block."""
     process: subprocess.Popen[bytes] | None = None
     try:
-        with LOG.open("ab") as log, interruption.held():
-            process = subprocess.Popen(  # noqa: S603 - our own arguments
+        with LOG.open("ab") as log, processes.defer_signals():
+            process = subprocess.Popen(
                 [NODE, *script],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -264,7 +286,7 @@ def _running(
         yield process
     finally:
         if process:
-            with interruption.held():
+            with processes.defer_signals():
                 _end(process)
 
 

@@ -1,8 +1,11 @@
-"""The pace of image calls in virtual time: many workers, one limit, and the code that ships: `python -m bench.pace`.
+"""The pace of image calls in virtual time.
 
-Real are `RateLimit`, the calling and waiting of `Account`, and the stand-in's limiter; DynamoDB is moto's. Only time is simulated: each worker
-is a thread, one of them runs at a time, and the clock jumps to where the next one wakes. So are the seconds that calls, networks and
-DynamoDB take, and the Retry of the image step, which comes again after a refusal.
+Many workers, one limit, and the code that ships: `python -m bench.pace`.
+
+Real are `RateLimit`, the calling and waiting of `Account`, and the stand-in's limiter; DynamoDB is
+moto's. Only time is simulated: each worker is a thread, one of them runs at a time, and the clock
+jumps to where the next one wakes. So are the seconds that calls, networks and DynamoDB take, and
+the Retry of the image step, which comes again after a refusal.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from unittest.mock import patch
 import boto3
 import httpx2
 import openai
+from local.fake_openai.account import SlidingWindow
 from moto import mock_aws
 from rich.console import Console
 from rich.table import Table as Grid
@@ -31,7 +35,6 @@ from easel.ledger.purchase import SLOT_SECONDS, STAGING_SECONDS
 from easel.ledger.rate_limit import RateLimit
 from easel.openai_client import client as openai_client
 from easel.openai_client.client import Account
-from local.fake_openai.limits import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
@@ -64,7 +67,10 @@ class VirtualTime:
         bed.acquire()
 
     def run(self, work: Callable[[], None], *, threads: int) -> None:
-        """Do the same work in so many threads; returns when all of it is done. Raises the first error."""
+        """Do the same work in so many threads; returns when all of it is done.
+
+        Raises the first error.
+        """
         ended = threading.Semaphore(0)
 
         def life(bed: threading.Semaphore) -> None:
@@ -96,7 +102,10 @@ class VirtualTime:
 
 
 class DynamoDB:
-    """Moto's client with the time that a call takes; it keeps count of the calls, and of the write units of the updates."""
+    """Moto's client with the time that a call takes.
+
+    It keeps count of the calls, and of the write units of the updates.
+    """
 
     def __init__(self, client: Any, clock: VirtualTime, rng: random.Random) -> None:
         self._client, self._clock, self._rng = client, clock, rng
@@ -125,7 +134,10 @@ class DynamoDB:
 
 
 def _size(item: Any) -> int:
-    """Bytes of an item, about as DynamoDB counts them: names and texts, and 1 to 21 bytes a number."""
+    """Bytes of an item, about as DynamoDB counts them.
+
+    Names and texts, and 1 to 21 bytes a number.
+    """
     if not isinstance(item, dict):
         return len(str(item))
     return sum(len(name) + _size(value) for name, value in item.items())
@@ -213,11 +225,15 @@ def simulate(
     painting: tuple[float, float] = PAINTING,
     seed: int = 1,
 ) -> Outcome:
-    """Make so many pictures. `setting` is what RateLimit is told, `limit` what OpenAI keeps to; `client` has an empty table TABLE.
+    """Make so many pictures.
 
-    Fewer workers whose pictures take less long meet the limit just so, and moto takes its time for each call that goes on.
+    `setting` is what RateLimit is told, `limit` what OpenAI keeps to; `client` has an empty table
+    TABLE.
+
+    Fewer workers whose pictures take less long meet the limit just so, and moto takes its time for
+    each call that goes on.
     """
-    rng = random.Random(seed)  # noqa: S311 - no secret
+    rng = random.Random(seed)
     random.seed(seed)  # that of RateLimit
     clock = VirtualTime()
     dynamodb = DynamoDB(client, clock, rng)
@@ -314,7 +330,8 @@ def main() -> None:
                 )
             )
         print(
-            f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in {time.perf_counter() - started:.0f} s",
+            f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in"
+            f" {time.perf_counter() - started:.0f} s",
             flush=True,
         )
     _print(outcomes)
@@ -349,7 +366,10 @@ class _Aws:
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:
-    title = f"{outcomes[0].items:,} image calls by {outcomes[0].workers} workers against {outcomes[0].limit} a minute"
+    title = (
+        f"{outcomes[0].items:,} image calls by {outcomes[0].workers} workers against"
+        f" {outcomes[0].limit} a minute"
+    )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("")
     for one in outcomes:

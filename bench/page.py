@@ -1,4 +1,6 @@
-"""Lighthouse's scores of the page's views, signed out and in, on a local stack with a few pictures: `python -m bench.page`.
+"""Lighthouse's scores of the page's views, signed out and in, on a local stack with a few pictures.
+
+`python -m bench.page`.
 
 It needs a browser on the PATH, and the network once, for Lighthouse itself.
 """
@@ -11,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from cli import runs
-from cli.target import local as local_target
+from cli.target import local_target
 from local import stack
 from local.stack import Local
 from tests.support.browser import BROWSERS
@@ -40,7 +42,7 @@ def main() -> None:
             LIGHTHOUSE,
         ],
         check=True,
-    )  # noqa: S603
+    )
     with tempfile.TemporaryDirectory() as folder:
         local = Local(
             folder=Path(folder) / "local",
@@ -63,7 +65,7 @@ def main() -> None:
             ]
             done = subprocess.run(
                 [node, script, *given], check=False, capture_output=True, text=True
-            )  # noqa: S603
+            )
         finally:
             stack.down(local, keep=False)
     if done.returncode:

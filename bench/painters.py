@@ -1,4 +1,7 @@
-"""Four ways to get a picture from OpenAI into a bucket: each makes its clients, and gives a function of the picture's size in bytes."""
+"""Four ways to get a picture from OpenAI into a bucket.
+
+Each makes its clients, and gives a function of the picture's size in bytes.
+"""
 
 import json
 import os
@@ -15,9 +18,13 @@ USUAL = 1_500_000  # bytes of a picture
 
 
 def easel() -> Paint:
-    """What ships, with all clients that the image step makes: its own adapters, as the step puts them together."""
+    """What ships, with all clients that the image step makes.
+
+    Its own adapters, as the step puts them together.
+    """
+    import functions.image  # noqa: F401 - on Lambda, the import makes the clients
     from easel.ledger.paid_image import to_metadata
-    from functions.image import SERVICES  # on Lambda, the import makes the clients
+    from easel.services import SERVICES
 
     model, bucket = SERVICES.image_model, SERVICES.staging
 
@@ -54,7 +61,7 @@ def bare() -> Paint:
         made = client.images.generate(
             model=MODEL, prompt=str(size), size="1024x1024", quality="medium"
         )
-        assert made.data  # noqa: S101 - for the type checker
+        assert made.data
         s3.put_object(
             Bucket=BUCKET,
             Key=f"bare/{size}",
@@ -93,19 +100,22 @@ def naive() -> Paint:
         made = client.images.generate(
             model=MODEL, prompt=str(event.size), size="1024x1024", quality="medium"
         )
-        assert made.data  # noqa: S101 - for the type checker
+        assert made.data
         data = base64.b64decode(made.data[0].b64_json or "")
         bucket.put_object(Key=f"naive/{event.size}", Body=data, ContentType="image/png")
         return {"bytes": len(data)}
 
     def paint(size: int) -> None:
-        image({"size": size}, None)
+        handler({"size": size}, None)
 
     return paint
 
 
 def floor() -> Paint:
-    """The least that can be done: the standard library's HTTP, the base64 out of the answer's bytes, one signed PUT."""
+    """The least that can be done.
+
+    The standard library's HTTP, the base64 out of the answer's bytes, one signed PUT.
+    """
     import http.client
     import ssl
     from urllib.parse import urlsplit
@@ -146,7 +156,7 @@ def floor() -> Paint:
         s3.request("PUT", f"/{BUCKET}/floor/{size}", data, dict(put.headers.items()))
         answer = s3.getresponse()
         answer.read()
-        assert answer.status == 200  # noqa: S101 - a floor that fails is none
+        assert answer.status == 200
 
     return paint
 
@@ -161,16 +171,22 @@ PAINTERS = {
 
 
 def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) -> dict[str, float]:
-    """What one has taken, measured in a process of its own: `cpu_seconds` a picture, `peak_bytes` above what it had, `resident_bytes`."""
+    """What one has taken, measured in a process of its own.
+
+    `cpu_seconds` a picture, `peak_bytes` above what it had, `resident_bytes`.
+    """
     command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
-    )  # noqa: S603 - ourselves
+    )
     return dict(json.loads(done.stdout))
 
 
 def main(name: str, size: int, count: int) -> None:
-    """Paint a usual picture to warm up, one for the peak, then `count` for the CPU; print what that took."""
+    """Paint a usual picture to warm up, one for the peak, then `count` for the CPU.
+
+    Print what that took.
+    """
     paint = PAINTERS[name]()
     paint(USUAL)
     before = status("VmRSS")

@@ -1,7 +1,10 @@
-"""What each function has resident at its most, usually and with the largest that it takes: `python -m bench.resident`.
+"""What each function has resident at its most, usually and with the largest that it takes.
 
-From this come the sizes in infra/functions/catalogue.py; docs/decisions/0023-sizes.md says how. A function's process here is this Python's, on x86-64
-or whatever this machine is: Lambda's own runtime adds some 30 MB.
+`python -m bench.resident`.
+
+From this come the sizes in infra/functions/catalogue.py; docs/decisions/0023-sizes.md says how. A
+function's process here is this Python's, on x86-64 or whatever this machine is: Lambda's own
+runtime adds some 30 MB.
 """
 
 import io
@@ -19,7 +22,7 @@ from bench.batch import MANIFEST, BenchBatch, print_rows
 from bench.cold import ENVIRONMENT
 from infra import ROOT
 from local import stack
-from local.ministack.process_table import living
+from local.processes import living
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
@@ -75,7 +78,7 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
         }
         assert (
             aws.ended(aws.states.start_execution(**call)["executionArn"])["status"] == "SUCCEEDED"
-        )  # noqa: S101 - nothing was measured
+        )
         for number in range(3000):
             aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")
         aws.run({"action": "delete_folder", "folder_name": "resident", "confirm": True})
@@ -109,13 +112,13 @@ def _largest_upload(folder: Path) -> int:
 
     noise = Image.frombytes(
         "RGBA", (LARGEST_EDGE, 2200), random.Random(1).randbytes(LARGEST_EDGE * 2200 * 4)
-    )  # noqa: S311 - no secret
+    )
     picture, out = Image.new("RGBA", (LARGEST_EDGE, LARGEST_EDGE)), io.BytesIO()
     picture.paste(noise)
     picture.save(out, "PNG")
     (folder / "picture").write_bytes(out.getvalue())
     command = [sys.executable, "-c", VERIFY, str(folder / "picture")]
-    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)  # noqa: S603 - our own
+    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""What a run costs over a bare script that does the same calls, on the local stack: time, CPU and memory.
+"""What a run costs over a bare script that does the same calls, on the local stack.
 
-Everything is measured in one go on one machine against one stand-in, which paints each kind of picture once and then repeats it: what
-is left is the stack's own. Seconds depend on the machine; the ratios less so.
+Time, CPU and memory.
+
+Everything is measured in one go on one machine against one stand-in, which paints each kind of
+picture once and then repeats it: what is left is the stack's own. Seconds depend on the machine;
+the ratios less so.
 """
 
 import base64
@@ -21,13 +24,13 @@ from uuid import uuid4
 from openai import OpenAI
 
 from bench.memory import Memory, cpu_seconds
-from cli import target
-from cli.target import Target
+from cli.target import Target, local_target
 from local import stack
 from local.stack import Local
 from tests.support.local_stack import free_port, own_environment
 
-SIZE = "1536x1024"  # in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
+# in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
+SIZE = "1536x1024"
 ALONE, POLL_SECONDS = 40, 0.005
 AT_ONCE = (1, 4, 16)
 ROUNDS, PICTURES = (
@@ -63,7 +66,10 @@ class Runs:
 
 
 def measure() -> Runs:
-    """Measure on stacks of its own; each load has a new one, since a stack keeps the history of all that it ran."""
+    """Measure on stacks of its own.
+
+    Each load has a new one, since a stack keeps the history of all that it ran.
+    """
     with _stack() as bench:
         found = bench.run()
         runs, bare = bench.alone()
@@ -97,7 +103,7 @@ def _stack() -> Iterator["_Bench"]:
         try:
             started = json.loads(local.processes_file.read_text())
             yield _Bench(
-                target.local(local.outputs_file),
+                local_target(local.outputs_file),
                 base_url,
                 emulator=started["emulator"],
                 stand_in=started["stand_in"],
@@ -166,7 +172,10 @@ class _Bench:
         return dict(found)
 
     def _runs_at_once(self, at_once: int, times: int) -> None:
-        """Keep so many running. One caller asks for all: a question for each run would be a good part of the load."""
+        """Keep so many running.
+
+        One caller asks for all: a question for each run would be a good part of the load.
+        """
         started = 0
         while (running := self._count("RUNNING")) or started < times:
             for _ in range(min(at_once - running, times - started)):
@@ -194,7 +203,10 @@ class _Bench:
 
 
 def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
-    """The same three calls with nothing around them: no claim, no check, no thumbnail, no record, no budget."""
+    """The same three calls with nothing around them.
+
+    No claim, no check, no thumbnail, no record, no budget.
+    """
     openai, s3 = OpenAI(api_key="any", base_url=base_url), deployed.client("s3")
 
     def script() -> None:

@@ -1,7 +1,8 @@
-"""A server on loopback, over TLS, that is OpenAI's image endpoint, a secret and a bucket at once, for the benchmark of what a client costs.
+"""A TLS server on loopback for the benchmark of clients: image endpoint, secret and bucket in one.
 
-A picture is as large as its prompt says in bytes, and its answer is made once; what is put is read and thrown away. It checks that what is
-put has the size that its key says, so that nobody is quick by doing less.
+A picture is as large as its prompt says in bytes, and its answer is made once; what is put is read
+and thrown away. It checks that what is put has the size that its key says, so that nobody is quick
+by doing less.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ def running() -> Iterator[dict[str, str]]:
             "stderr": subprocess.DEVNULL,
             "text": True,
         }
-        with subprocess.Popen(command, **quiet) as server:  # noqa: S603 - ourselves
+        with subprocess.Popen(command, **quiet) as server:
             try:
                 port = server.stdout.readline().strip() if server.stdout else ""
                 url = f"https://127.0.0.1:{port}"

@@ -1,4 +1,7 @@
-"""Takes the README's pictures of the page, on a local stack of its own: `make screenshots`. No test."""
+"""Takes the README's pictures of the page, on a local stack of its own: `make screenshots`.
+
+No test.
+"""
 
 import tempfile
 from pathlib import Path
@@ -9,8 +12,8 @@ from playwright.sync_api import Browser
 from local import stack
 from local.deploy import ROOT
 from local.stack import Local
-from tests.support.browser import chromium, visit
 from tests.support.api_caller import Caller, machine
+from tests.support.browser import chromium, visit
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
 IMAGES = ROOT / "docs" / "images"
@@ -36,7 +39,12 @@ WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 320, "height": 640}
 def main() -> None:
     """Make pictures of several shapes, then photograph the views."""
     with tempfile.TemporaryDirectory() as folder:
-        local = Local(folder=Path(folder) / "local", port=free_port(), settings=(), environment=own_environment())
+        local = Local(
+            folder=Path(folder) / "local",
+            port=free_port(),
+            settings=(),
+            environment=own_environment(),
+        )
         aws = LocalStack(stack.up(local))
         try:
             with chromium() as browser:
@@ -47,19 +55,59 @@ def main() -> None:
 
 def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
     for i, idea in enumerate(IDEAS):
-        request = {"description": idea, "size": SHAPES[i % len(SHAPES)], "folder_name": "campaign/spring"}
+        request = {
+            "description": idea,
+            "size": SHAPES[i % len(SHAPES)],
+            "folder_name": "campaign/spring",
+        }
         caller.ended(caller.run(request, key=uuid4().hex).json)
     _picture(browser, aws, "page-light", "#make", "form.composer", viewport=WIDE)
-    _picture(browser, aws, "page-dark", "#gallery", "ul.tiles li.shown", viewport=WIDE, color_scheme="dark")
-    _picture(browser, aws, "page-narrow", "#gallery", "ul.tiles li.shown", viewport=NARROW, device_scale_factor=2)
-    _picture(browser, aws, "page-lightbox", "#gallery", "ul.tiles li.shown", viewport=WIDE, opens=True)
+    _picture(
+        browser,
+        aws,
+        "page-dark",
+        "#gallery",
+        "ul.tiles li.shown",
+        viewport=WIDE,
+        color_scheme="dark",
+    )
+    _picture(
+        browser,
+        aws,
+        "page-narrow",
+        "#gallery",
+        "ul.tiles li.shown",
+        viewport=NARROW,
+        device_scale_factor=2,
+    )
+    _picture(
+        browser, aws, "page-lightbox", "#gallery", "ul.tiles li.shown", viewport=WIDE, opens=True
+    )
     aws.script({"path": "/v1/images/generations", "delay": 8.0, "times": 2})
-    run = caller.run({"description": IDEAS[0], "count": 4, "size": "1536x1024"}, key=uuid4().hex).json
-    _picture(browser, aws, "page-running", f"#run/{run['id']}", "section.pictures li.shown", viewport=WIDE)
+    run = caller.run(
+        {"description": IDEAS[0], "count": 4, "size": "1536x1024"}, key=uuid4().hex
+    ).json
+    _picture(
+        browser,
+        aws,
+        "page-running",
+        f"#run/{run['id']}",
+        "section.pictures li.shown",
+        viewport=WIDE,
+    )
     caller.ended(run)
 
 
-def _picture(browser: Browser, aws: LocalStack, name: str, place: str, sign: str, *, opens: bool = False, **options: object) -> None:
+def _picture(
+    browser: Browser,
+    aws: LocalStack,
+    name: str,
+    place: str,
+    sign: str,
+    *,
+    opens: bool = False,
+    **options: object,
+) -> None:
     with visit(browser, aws, reduced_motion="reduce", **options) as visitor:
         visitor.sign_in(place)
         page = visitor.page

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.support.browser import Visit, chromium, visit
 from tests.support.api_caller import Caller, fetch
+from tests.support.browser import Visit, chromium, visit
 from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
@@ -94,7 +94,9 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     expect(steps.nth(3)).to_contain_text("Done")
     expect(page.locator(".badge")).to_have_text("Done")
     expect(page.locator("section.pictures ul.tiles li button")).to_have_count(2)
-    console = page.get_by_role("link", name="Open in the Step Functions console").get_attribute("href")
+    console = page.get_by_role("link", name="Open in the Step Functions console").get_attribute(
+        "href"
+    )
     assert "console.aws.amazon.com/states" in str(console)
     assert visitor.aws.charged()["images"] == 2
     assert len(visitor.aws.keys(f"{folder}/")) == 5
@@ -151,13 +153,18 @@ def test_a_wrong_field_is_marked_and_nothing_can_be_bought(visitor: Visit) -> No
     visitor.wrong = [said for said in visitor.wrong if "400" not in said]
 
 
-def test_what_does_not_fit_under_the_budget_can_not_be_bought(browser: Browser, aws: LocalStack, caller: Caller) -> None:
+def test_what_does_not_fit_under_the_budget_can_not_be_bought(
+    browser: Browser, aws: LocalStack, caller: Caller
+) -> None:
     from datetime import UTC, datetime
 
-    from easel.ledger.budget import Budget, month_of
     from easel.aws.table import Table
+    from easel.ledger.budget import Budget, month_of
 
-    budget, month = Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000), month_of(datetime.now(UTC))
+    budget, month = (
+        Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000),
+        month_of(datetime.now(UTC)),
+    )
     budget.set_cap(month, 0)
     try:
         with visit(browser, aws) as visitor:
@@ -175,9 +182,16 @@ def test_watching_loads_each_picture_once(visitor: Visit, caller: Caller) -> Non
     loaded: Counter[str] = Counter()
     visitor.aws.script({"path": IMAGES, "delay": 5.0, "times": 1})
     run = caller.run({**SMALL, "prompt": "A kite", "count": 2}, key=uuid4().hex).json
-    visitor.page.on("request", lambda sent: loaded.update([urlsplit(sent.url).path]) if sent.resource_type == "image" else None)
+    visitor.page.on(
+        "request",
+        lambda sent: (
+            loaded.update([urlsplit(sent.url).path]) if sent.resource_type == "image" else None
+        ),
+    )
     polls: list[str] = []
-    visitor.page.on("request", lambda sent: polls.append(sent.url) if sent.url.endswith(run["id"]) else None)
+    visitor.page.on(
+        "request", lambda sent: polls.append(sent.url) if sent.url.endswith(run["id"]) else None
+    )
     visitor.sign_in(f"#run/{run['id']}")
     visitor.page.locator("section.pictures li.shown").first.wait_for()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
@@ -215,7 +229,12 @@ def test_a_run_is_stopped_by_a_second_click(visitor: Visit, caller: Caller) -> N
 def test_the_gallery_is_endless_newest_first_and_narrowed(visitor: Visit, caller: Caller) -> None:
     folder = f"endless/{uuid4().hex}"
     for n in range(3):
-        caller.ended(caller.run({**SMALL, "prompt": f"Kite {n}", "count": 10, "folder_name": folder}, key=uuid4().hex).json)
+        caller.ended(
+            caller.run(
+                {**SMALL, "prompt": f"Kite {n}", "count": 10, "folder_name": folder},
+                key=uuid4().hex,
+            ).json
+        )
     make(caller, prompt="Elsewhere", topic="Sport")
     visitor.sign_in(f"#gallery?folder={folder}")
     page = visitor.page
@@ -249,7 +268,9 @@ def test_a_picture_is_looked_at_by_keyboard_alone(visitor: Visit, caller: Caller
     expect(page.locator("ul.tiles li button").nth(1)).to_be_focused()
 
 
-def test_the_lightbox_tells_all_copies_downloads_and_starts_again(visitor: Visit, caller: Caller, browser: Browser) -> None:
+def test_the_lightbox_tells_all_copies_downloads_and_starts_again(
+    visitor: Visit, caller: Caller, browser: Browser
+) -> None:
     folder, words = f"box/{uuid4().hex}", "A kite. " * 200
     make(caller, prompt=words, folder_name=folder)
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -273,7 +294,9 @@ def test_the_lightbox_tells_all_copies_downloads_and_starts_again(visitor: Visit
     expect(page.get_by_label("Paint my words as they are")).to_be_checked()
 
 
-def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(visitor: Visit, caller: Caller) -> None:
+def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
+    visitor: Visit, caller: Caller
+) -> None:
     folder, page = f"undo/{uuid4().hex}", visitor.page
     for words in ("First kite", "Second kite"):
         make(caller, prompt=words, folder_name=folder)
@@ -290,7 +313,9 @@ def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(visitor:
     expect(page.locator("ul.tiles li")).to_have_count(2)
     assert len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 2
     delete()
-    visitor.aws.until(lambda: len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 1)
+    visitor.aws.until(
+        lambda: len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 1
+    )
     visitor.go("#deleted")
     page.get_by_role("button", name="Restore Second kite").first.click()
     expect(page.locator("#notes")).to_contain_text("is back in the gallery")
@@ -318,7 +343,12 @@ def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller:
 
 def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
     words = f"<img src=x onerror=\"document.title='broken'\"><b>{uuid4().hex}</b>"
-    run = caller.ended(caller.run({**SMALL, "prompt": words, "topic": "<i>topic</i>", "folder_name": "<b>folder"}, key=uuid4().hex).json)
+    run = caller.ended(
+        caller.run(
+            {**SMALL, "prompt": words, "topic": "<i>topic</i>", "folder_name": "<b>folder"},
+            key=uuid4().hex,
+        ).json
+    )
     visitor.sign_in(f"#run/{run['id']}")
     expect(visitor.page.locator("blockquote")).to_have_text(words)
     visitor.go("#gallery?folder=%3Cb%3Efolder")
@@ -331,8 +361,13 @@ def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Call
 def test_an_ended_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
     visitor.sign_in("#gallery")
     visitor.page.evaluate(
-        """() => { for (const [name, kept] of Object.entries(sessionStorage)) if (name.startsWith("oidc.user"))
-             sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(kept), access_token: "x.y.z", refresh_token: "none" })) }"""
+        """() => {
+            for (const [name, kept] of Object.entries(sessionStorage)) {
+                if (!name.startsWith("oidc.user")) continue;
+                const broken = { access_token: "x.y.z", refresh_token: "none" };
+                sessionStorage.setItem(name, JSON.stringify({ ...JSON.parse(kept), ...broken }));
+            }
+        }"""
     )
     visitor.go("#runs")
     expect(visitor.page.get_by_role("alert")).to_contain_text("Your sign-in has ended")
@@ -356,10 +391,18 @@ STATES = (
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_in_any_state(browser: Browser, aws: LocalStack, caller: Caller, scheme: str) -> None:
+def test_axe_finds_nothing_in_any_state(
+    browser: Browser, aws: LocalStack, caller: Caller, scheme: str
+) -> None:
     folder = f"axe/{uuid4().hex}"
     picture = make(caller, prompt="A kite", folder_name=folder)
-    aws.script({"path": IMAGES, "status": 429, "body": {"error": {"code": "insufficient_quota", "message": "no"}}})
+    aws.script(
+        {
+            "path": IMAGES,
+            "status": 429,
+            "body": {"error": {"code": "insufficient_quota", "message": "no"}},
+        }
+    )
     failed = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
     found: dict[str, list[str]] = {}
     with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
@@ -391,31 +434,43 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, aws: LocalStack, calle
         page.locator("ul.tiles li button").first.click()
         page.locator("aside .prompt").wait_for()
         found["lightbox"] = visitor.violations()
-        visitor.wrong.clear()  # axe sets inline styles, which the content policy refuses; the other tests listen
+        # axe sets inline styles, which the content policy refuses; the other tests listen
+        visitor.wrong.clear()
     assert set(found) == set(STATES)
     assert {state: those for state, those in found.items() if those} == {}
 
 
 @pytest.mark.parametrize("width", [320, 768, 2560])
-def test_nothing_has_to_be_scrolled_sideways(browser: Browser, aws: LocalStack, caller: Caller, width: int) -> None:
+def test_nothing_has_to_be_scrolled_sideways(
+    browser: Browser, aws: LocalStack, caller: Caller, width: int
+) -> None:
     picture = make(caller, prompt="A kite")
     with visit(browser, aws, viewport={"width": width, "height": 800}) as visitor:
         visitor.open()
         assert visitor.fits()
         visitor.sign_in()
-        for place, sign in (("#make", "form"), ("#gallery", "ul.tiles li"), ("#runs", "h1"), ("#deleted", "h1")):
+        for place, sign in (
+            ("#make", "form"),
+            ("#gallery", "ul.tiles li"),
+            ("#runs", "h1"),
+            ("#deleted", "h1"),
+        ):
             visitor.go(place)
             visitor.page.locator(sign).first.wait_for()
             assert visitor.fits(), place
     assert picture
 
 
-def test_the_first_load_is_small_and_comes_from_here_alone(browser: Browser, aws: LocalStack) -> None:
+def test_the_first_load_is_small_and_comes_from_here_alone(
+    browser: Browser, aws: LocalStack
+) -> None:
     own = vendored = 0
     with visit(browser, aws) as visitor:
         visitor.open()
         visitor.page.get_by_role("button", name="Sign in").wait_for()
-        urls = visitor.page.evaluate("performance.getEntriesByType('resource').map(e => e.name).concat(location.href)")
+        urls = visitor.page.evaluate(
+            "performance.getEntriesByType('resource').map(e => e.name).concat(location.href)"
+        )
     for url in set(urls):
         assert url.startswith(aws.outputs["api_url"])
         size = len(fetch(url, headers={"Accept-Encoding": "gzip"}).body)
@@ -427,7 +482,9 @@ def test_the_first_load_is_small_and_comes_from_here_alone(browser: Browser, aws
 def test_the_page_s_headers_let_nothing_in_from_elsewhere(aws: LocalStack) -> None:
     answer = fetch(aws.outputs["api_url"])
     config = json.loads(fetch(aws.outputs["api_url"] + "config.json").body)
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    policy = dict(
+        part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
+    )
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
     assert policy["img-src"].split()[-1] == config["images_origin"]
@@ -435,6 +492,9 @@ def test_the_page_s_headers_let_nothing_in_from_elsewhere(aws: LocalStack) -> No
     assert policy["frame-ancestors"] == "'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-cache"
-    assert fetch(aws.outputs["api_url"], headers={"If-None-Match": answer.headers["etag"]}).status == 304
+    assert (
+        fetch(aws.outputs["api_url"], headers={"If-None-Match": answer.headers["etag"]}).status
+        == 304
+    )
     assert fetch(aws.outputs["api_url"] + "web/../handler.py").status in (401, 404)
     assert fetch(aws.outputs["api_url"] + "web/%2e%2e/handler.py").status == 404

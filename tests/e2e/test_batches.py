@@ -1,4 +1,7 @@
-"""Batches on the local stack: each line a run, what fails is told and gone on with, and nothing is bought twice."""
+"""Batches on the local stack.
+
+Each line a run, what fails is told and gone on with, and nothing is bought twice.
+"""
 
 import json
 from typing import Any
@@ -31,12 +34,20 @@ def pictures(aws: LocalStack, folder: str) -> int:
 
 
 def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: LocalStack) -> None:
-    body = 'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,256x256,low\n\nA ship,2,batch/csv,256x256,low\n'
+    body = (
+        'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,256x256,low\n\nA'
+        " ship,2,batch/csv,256x256,low\n"
+    )
     aws.s3.put_object(Bucket=aws.bucket, Key="batches/things.csv", Body=body.encode())
     first = run(aws, manifest="batches/things.csv")
     assert first["status"] == "SUCCEEDED", first["cause"]
     report = first["report"]
-    assert (report["lines"], report["stored"], report["failed"], report["failed_key"]) == (2, 3, 0, None)
+    assert (report["lines"], report["stored"], report["failed"], report["failed_key"]) == (
+        2,
+        3,
+        0,
+        None,
+    )
     assert pictures(aws, "batch/csv") == 3
     assert report["cost_usd"] <= report["estimate_usd"]
     assert json.loads(read(aws, "batches/things/report.json")) == report
@@ -53,8 +64,17 @@ def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: L
 
 
 def test_84_one_of_twenty_lines_fails_for_good_and_nineteen_are_stored(aws: LocalStack) -> None:
-    upload(aws, *({"prompt": f"A kite numbered {n}.", "folder_name": "batch/tolerant"} for n in range(20)), key="batches/tolerant.jsonl")
-    broken = {"path": "/v1/images/generations", "contains": "numbered 7.", "answer": {"data": [{"b64_json": "no base64!"}]}, "times": 9}
+    upload(
+        aws,
+        *({"prompt": f"A kite numbered {n}.", "folder_name": "batch/tolerant"} for n in range(20)),
+        key="batches/tolerant.jsonl",
+    )
+    broken = {
+        "path": "/v1/images/generations",
+        "contains": "numbered 7.",
+        "answer": {"data": [{"b64_json": "no base64!"}]},
+        "times": 9,
+    }
     aws.script(broken | {"charged": True})
     ended = run(aws, manifest="batches/tolerant.jsonl")
     report = ended["report"]
@@ -66,9 +86,22 @@ def test_84_one_of_twenty_lines_fails_for_good_and_nineteen_are_stored(aws: Loca
     assert aws.charged()["images"] == 20
 
 
-def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_finishes_it(aws: LocalStack) -> None:
-    upload(aws, *({"prompt": f"A ship numbered {n}.", "folder_name": "batch/strict"} for n in range(12)), key="batches/strict.jsonl")
-    aws.script({"path": "/v1/images/generations", "status": 401, "body": {"error": {"code": "invalid_api_key"}}, "times": 1_000})
+def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_finishes_it(
+    aws: LocalStack,
+) -> None:
+    upload(
+        aws,
+        *({"prompt": f"A ship numbered {n}.", "folder_name": "batch/strict"} for n in range(12)),
+        key="batches/strict.jsonl",
+    )
+    aws.script(
+        {
+            "path": "/v1/images/generations",
+            "status": 401,
+            "body": {"error": {"code": "invalid_api_key"}},
+            "times": 1_000,
+        }
+    )
     ended = run(aws, manifest="batches/strict.jsonl", tolerated_failure_percentage=0)
     assert (ended["status"], ended["error"]) == ("FAILED", "BatchFailedError")
     report = json.loads(read(aws, "batches/strict/report.json"))
@@ -83,7 +116,11 @@ def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_fi
 
 
 def test_a_batch_that_was_stopped_goes_on_with_what_is_missing(aws: LocalStack) -> None:
-    upload(aws, *({"prompt": f"A tree numbered {n}.", "folder_name": "batch/stopped"} for n in range(12)), key="batches/stopped.jsonl")
+    upload(
+        aws,
+        *({"prompt": f"A tree numbered {n}.", "folder_name": "batch/stopped"} for n in range(12)),
+        key="batches/stopped.jsonl",
+    )
     arn = start(aws, manifest="batches/stopped.jsonl", max_parallel_images=2)
     aws.until(lambda: pictures(aws, "batch/stopped") >= 3)
     aws.states.stop_execution(executionArn=arn)
@@ -93,7 +130,9 @@ def test_a_batch_that_was_stopped_goes_on_with_what_is_missing(aws: LocalStack) 
 
 
 def test_a_manifest_in_the_inbox_starts_its_batch(aws: LocalStack) -> None:
-    upload(aws, {"prompt": "A red barn.", "folder_name": "batch/inbox"}, key="batches/inbox/barn.jsonl")
+    upload(
+        aws, {"prompt": "A red barn.", "folder_name": "batch/inbox"}, key="batches/inbox/barn.jsonl"
+    )
     aws.until(lambda: "batches/barn/report.json" in aws.keys("batches/barn/"))
     assert pictures(aws, "batch/inbox") == 1
 

@@ -1,4 +1,6 @@
-"""The command blocks of the README and the docs, run as they stand: in a copy of the project, on a local stack of its own.
+"""The command blocks of the README and the docs, run as they stand.
+
+In a copy of the project, on a local stack of its own.
 
 What is said to the deployed stack (TARGET=aws) goes to the emulator, as if it were AWS.
 """
@@ -19,15 +21,35 @@ from tests.support.local_stack import free_port, own_environment
 # What can't run in a test: an account is needed, or it would run itself.
 NOT_HERE = ("make bootstrap", "make deploy", "make destroy", "make test", "make check")
 DEADLINE_SECONDS = 120
-LEFT_OUT = {".git", ".venv", ".local", ".layers", "cdk.out", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+LEFT_OUT = {
+    ".git",
+    ".venv",
+    ".local",
+    ".layers",
+    "cdk.out",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+}
 
 
 def commands() -> list[str]:
     """Every line of a block of commands, page by page."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    blocks = (block for page in pages for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    blocks = (
+        block
+        for page in pages
+        for block in re.findall(
+            r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL
+        )
+    )
     # One that begins with a variable goes on with it.
-    return [one for block in blocks for one in ([block] if block.startswith("API=") else block.splitlines())]
+    return [
+        one
+        for block in blocks
+        for one in ([block] if block.startswith("API=") else block.splitlines())
+    ]
 
 
 class Workplace:
@@ -37,21 +59,36 @@ class Workplace:
         self.folder, port = folder, free_port()
         shutil.copytree(ROOT, folder, ignore=lambda *_: LEFT_OUT, dirs_exist_ok=True)
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        aws = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        aws = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
         self.environment = own_environment() | aws | {"PORT": str(port), "COLUMNS": "160"}
 
     def types(self, command: str) -> "subprocess.CompletedProcess[str]":
         """Type a command; a question is answered with a key."""
         # Not in make's own way of passing on what it was called with.
-        environment = {name: value for name, value in self.environment.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        environment = {
+            name: value
+            for name, value in self.environment.items()
+            if not name.startswith(("MAKE", "MFLAGS"))
+        }
         return subprocess.run(
             ["bash", "-c", command],  # noqa: S607 - the one on the path
-            cwd=self.folder, env=environment, input="local-stand-in\n", capture_output=True, text=True,
-            check=False, timeout=DEADLINE_SECONDS,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=environment,
+            input="local-stand-in\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_SECONDS,
+        )
 
     def runs(self, run_id: str) -> int:
-        (self.folder / "asked.json").write_text(json.dumps({"request_id": run_id, "size": "256x256"}))
+        (self.folder / "asked.json").write_text(
+            json.dumps({"request_id": run_id, "size": "256x256"})
+        )
         return self.types("make run INPUT=asked.json").returncode
 
     def api_url(self) -> str:
@@ -84,7 +121,11 @@ def test_every_command_block_that_can_run_here_runs(workplace: Workplace) -> Non
             assert workplace.types("make up").returncode == 0
         if "name-of-the-run" in command:
             assert workplace.runs("name-of-the-run") == 0
-        named = command.replace("name-or-request_id", workplace.failed_run()) if "name-or-request_id" in command else command
+        named = (
+            command.replace("name-or-request_id", workplace.failed_run())
+            if "name-or-request_id" in command
+            else command
+        )
         named = re.sub(r"^API=\S+", f"API='{workplace.api_url()}'", named)
         done = workplace.types(named)
         assert done.returncode == 0, f"{named}\n{done.stdout}\n{done.stderr}"

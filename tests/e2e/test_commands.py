@@ -4,63 +4,54 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import runs
+from cli.target import Target, local_target
 from easel.request import request
 from functions.batch import manifest
 from local.deploy import ROOT
-from cli import runs
-from cli.target import Target, local
-from tests.unit.conftest import NOW, make_settings
+from tests.support.command_line import EASEL, easel, environment
 from tests.support.local_stack import LocalStack, free_port
+from tests.support.services import NOW, request_settings
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 MANIFESTS = ("campaign.jsonl", "catalogue.csv")
 
 
-def operate(
-    aws: LocalStack, tmp_path: Path, *words: str, text: str = "", endpoint: str | None = None
-) -> "subprocess.CompletedProcess[str]":
-    """Call the command line with an outputs file of this stack; `endpoint` says that it is elsewhere."""
-    where = environment(aws, tmp_path, **({"endpoint": endpoint} if endpoint else {}))
-    command = [sys.executable, "-m", "operate", *words]
-    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, env=where)
-
-
-def environment(aws: LocalStack, tmp_path: Path, **outputs: str) -> dict[str, str]:
-    """An environment in which the command line finds this stack."""
-    file = tmp_path / "outputs.json"
-    file.write_text(json.dumps(aws.outputs | outputs))
-    # Nothing is opened on a machine that runs tests.
-    return os.environ | {"EASEL_OUTPUTS": str(file), "BROWSER": "true", "COLUMNS": "200"}
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_a_request_that_the_prompt_step_takes(example: Path) -> None:
-    request.parse(json.loads(example.read_text()), request.defaults(make_settings()), today=NOW.date())
+    request.parse(json.loads(example.read_text()), request_settings(), today=NOW.date())
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_every_line_of_an_example_s_batch_is_a_request_that_the_prompt_step_takes(name: str) -> None:
+def test_every_line_of_an_example_s_batch_is_a_request_that_the_prompt_step_takes(
+    name: str,
+) -> None:
     with (ROOT / "examples" / name).open("rb") as file:
-        lines = list(manifest.lines(file, key=name))
+        lines = list(manifest.read_lines(file, key=name))
     assert len(lines) == 5
     for line in lines:
-        request.parse(line.said, request.defaults(make_settings()), today=NOW.date())
+        request.parse(line.given, request_settings(), today=NOW.date())
 
 
 def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_path: Path) -> None:
-    done = operate(aws, tmp_path, "run", "-", text='{"size": "256x256", "quality": "low", "folder_name": "cli"}')
+    done = easel(
+        aws,
+        tmp_path,
+        "run",
+        "-",
+        text='{"size": "256x256", "quality": "low", "folder_name": "cli"}',
+    )
     assert done.returncode == 0, done.stderr
     assert "SUCCEEDED" in done.stdout
     assert "cli/image_" in done.stdout
     name = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
-    shown = operate(aws, tmp_path, "open", name)
+    shown = easel(aws, tmp_path, "open", name)
     assert shown.returncode == 0, shown.stderr
     picture = Path(shown.stdout.split()[0])
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -69,9 +60,14 @@ def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_
 
 def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "delay": 2})
-    command = [sys.executable, "-m", "operate", "run", "examples/default.json"]
+    command = [EASEL, "run", "examples/default.json"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(aws, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment(aws, tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as watching:
         assert watching.stdout
         name = watching.stdout.readline().split()[1]
@@ -79,11 +75,14 @@ def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> No
         _, errors = watching.communicate(timeout=20)
     assert (watching.returncode, errors.count("\n")) == (130, 1)
     assert "goes on by itself" in errors
-    assert aws.ended(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"] == "SUCCEEDED"
+    assert (
+        aws.ended(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
+        == "SUCCEEDED"
+    )
 
 
 def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
-    done = operate(aws, tmp_path, "run", "-", text='{"count": 11}')
+    done = easel(aws, tmp_path, "run", "-", text='{"count": 11}')
     assert done.returncode == 1
     assert "InputError: count is 11" in done.stdout
 
@@ -91,21 +90,26 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
 @pytest.mark.parametrize(
     ("words", "text", "said"),
     [
-        (("run", "-"), "{", "not JSON"), (("run", "no-such-file.json"), "", "no-such-file.json"), (("open", "no-such-run"), "", "no run"),
-        (("secret",), "  ", "no API key"), (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
+        (("run", "-"), "{", "not JSON"),
+        (("run", "no-such-file.json"), "", "no-such-file.json"),
+        (("open", "no-such-run"), "", "no run"),
+        (("secret",), "  ", "no API key"),
+        (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
         (("batch", "examples/default.json"), "", "ends in .jsonl or .csv"),
         (("batch", "examples/catalogue.csv", "--name", "in box"), "", "NAME=…"),
     ],
-)  # fmt: skip
-def test_what_a_person_can_mend_is_one_line(aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str) -> None:
-    done = operate(aws, tmp_path, *words, text=text)
+)
+def test_what_a_person_can_mend_is_one_line(
+    aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str
+) -> None:
+    done = easel(aws, tmp_path, *words, text=text)
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path) -> None:
-    done = operate(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
+    done = easel(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
     assert done.returncode == 0, done.stderr
     assert "sk-from-a-pipe" not in done.stdout + done.stderr
     secrets = aws.client("secretsmanager")
@@ -114,7 +118,7 @@ def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path)
 
 
 def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
-    done = operate(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
+    done = easel(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "is the local stack up" in done.stderr
@@ -122,23 +126,36 @@ def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> No
 
 def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
     nowhere = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
-    command = [sys.executable, "-m", "operate", "run", "examples/default.json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere)
+    command = [EASEL, "run", "examples/default.json"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere
+    )
     assert done.returncode == 1
     assert "make up" in done.stderr
 
 
 SMALL = {"size": "256x256", "quality": "low", "folder_name": "resumed"}
-NO_CREDIT = {"path": "/v1/images/generations", "status": 429, "body": {"error": {"code": "insufficient_quota", "message": "no"}}}
+NO_CREDIT = {
+    "path": "/v1/images/generations",
+    "status": 429,
+    "body": {"error": {"code": "insufficient_quota", "message": "no"}},
+}
 
 
 @pytest.mark.parametrize("named", ["by the execution's name", "by the request_id"])
-def test_redrive_goes_on_with_a_failed_run_and_pays_for_what_is_missing(aws: LocalStack, tmp_path: Path, named: str) -> None:
+def test_redrive_goes_on_with_a_failed_run_and_pays_for_what_is_missing(
+    aws: LocalStack, tmp_path: Path, named: str
+) -> None:
     request_id = f"resume-{len(named)}"
     aws.script(NO_CREDIT)
     failed = aws.run({"request_id": request_id, "prompt": "A kite", **SMALL})
     assert failed["error"] == "QuotaExhaustedError"
-    done = operate(aws, tmp_path, "redrive", failed["name"] if named == "by the execution's name" else request_id)
+    done = easel(
+        aws,
+        tmp_path,
+        "redrive",
+        failed["name"] if named == "by the execution's name" else request_id,
+    )
     assert done.returncode == 0, done.stderr
     assert "resumed/image_" in done.stdout
     assert aws.charged()["images"] == 1
@@ -153,14 +170,18 @@ class Aged(Target):
         client = super().client(service)
         if service == "stepfunctions":
             describe = client.describe_execution
-            client.describe_execution = lambda **call: describe(**call) | {"redriveStatus": "NOT_REDRIVABLE"}
+            client.describe_execution = lambda **call: (
+                describe(**call) | {"redriveStatus": "NOT_REDRIVABLE"}
+            )
         return client
 
 
-def test_a_run_that_failed_before_its_prompt_is_found_by_its_request_id(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_run_that_failed_before_its_prompt_is_found_by_its_request_id(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     aws.script(NO_CREDIT | {"path": "/v1/chat/completions"})
     assert aws.run({"request_id": "early", **SMALL})["error"] == "QuotaExhaustedError"
-    done = operate(aws, tmp_path, "redrive", "early")
+    done = easel(aws, tmp_path, "redrive", "early")
     assert done.returncode == 0, done.stderr
     assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
 
@@ -171,22 +192,40 @@ def test_report_is_that_of_the_run_s_latest_execution(aws: LocalStack, tmp_path:
     failed = aws.run(request)
     key = aws.run(request)["report"]["pictures"][0]["key"]
     for name in ("twice", failed["name"]):
-        shown = operate(aws, tmp_path, "report", name)
+        shown = easel(aws, tmp_path, "report", name)
         assert key in shown.stdout
         assert "FAILED" not in shown.stdout
 
 
-def test_a_failed_run_names_every_picture_and_the_command_that_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_failed_run_names_every_picture_and_the_command_that_goes_on(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     aws.script(NO_CREDIT | {"times": 2})
-    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"request_id": "named", "prompt": "A kite", "count": 2, **SMALL}))
+    done = easel(
+        aws,
+        tmp_path,
+        "run",
+        "-",
+        text=json.dumps({"request_id": "named", "prompt": "A kite", "count": 2, **SMALL}),
+    )
     assert done.returncode == 1
     assert done.stdout.count("not bought") >= 1
     assert "make redrive RUN=named" in done.stdout
 
 
-def test_a_conflict_shows_none_of_the_other_request_s_pictures(aws: LocalStack, tmp_path: Path) -> None:
-    key = aws.run({"request_id": "mine", "prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
-    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"request_id": "mine", "prompt": "Another", **SMALL}))
+def test_a_conflict_shows_none_of_the_other_request_s_pictures(
+    aws: LocalStack, tmp_path: Path
+) -> None:
+    key = aws.run({"request_id": "mine", "prompt": "A kite", **SMALL})["report"]["pictures"][0][
+        "key"
+    ]
+    done = easel(
+        aws,
+        tmp_path,
+        "run",
+        "-",
+        text=json.dumps({"request_id": "mine", "prompt": "Another", **SMALL}),
+    )
     assert "ConflictError" in done.stdout
     assert key not in done.stdout
     assert "make redrive" not in done.stdout
@@ -195,28 +234,38 @@ def test_a_conflict_shows_none_of_the_other_request_s_pictures(aws: LocalStack, 
 def test_a_run_that_goes_on_is_said_to_be_running(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "delay": 3})
     arn = aws.start({"prompt": "A kite", **SMALL})
-    shown = operate(aws, tmp_path, "report", arn.rpartition(":")[2])
+    shown = easel(aws, tmp_path, "report", arn.rpartition(":")[2])
     assert "is running; so far" in shown.stdout
     assert "make redrive" not in shown.stdout
     assert aws.ended(arn)["status"] == "SUCCEEDED"
 
 
-def test_a_purchase_with_no_outcome_is_told_beside_the_price(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_purchase_with_no_outcome_is_told_beside_the_price(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     aws.script({"path": "/v1/images/generations", "cut": True})
-    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
+    done = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
     assert "in all, the prompt included, and 1 calls possibly paid besides" in done.stdout
 
 
-def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     made = aws.run({"prompt": "A kite", "count": 2, **SMALL})
     gone, left = (picture["key"] for picture in made["report"]["pictures"])
-    deleted = operate(aws, tmp_path, "run", "-", text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}))
+    deleted = easel(
+        aws,
+        tmp_path,
+        "run",
+        "-",
+        text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}),
+    )
     assert "taken away: 3 objects" in deleted.stdout
     assert "restore_image brings them back for 30 days" in deleted.stdout
-    shown = operate(aws, tmp_path, "report", made["name"])
+    shown = easel(aws, tmp_path, "report", made["name"])
     assert shown.returncode == 0, shown.stderr
     assert "deleted since" in shown.stdout
-    fetched = operate(aws, tmp_path, "open", made["name"])
+    fetched = easel(aws, tmp_path, "open", made["name"])
     (path,) = fetched.stdout.split()
     assert path.endswith(Path(left).name)
     Path(path).unlink()
@@ -228,28 +277,43 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(aws: Loc
         ({"action": "delete_folder", "dry_run": True}, "dry run: would take away 4 objects"),
         ({"action": "delete_folder", "confirm": True}, "taken away: 4 objects"),
         ({"action": "restore_folder"}, "brought back: 4 objects"),
-        ({"action": "delete_folder", "confirm": True, "purge": True}, "taken away for good: 4 versions"),
+        (
+            {"action": "delete_folder", "confirm": True, "purge": True},
+            "taken away for good: 4 versions",
+        ),
     ],
     ids=["dry run", "delete", "restore", "purge"],
 )
-def test_a_delete_and_a_restore_are_said_in_a_line(aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str) -> None:
+def test_a_delete_and_a_restore_are_said_in_a_line(
+    aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
     folder = f"said/{len(said)}"
     aws.run({"prompt": "A kite", **SMALL, "folder_name": folder})
     if more["action"] == "restore_folder":
         aws.run({"action": "delete_folder", "confirm": True, "folder_name": folder})
-    done = operate(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
+    done = easel(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
     assert f"{folder}: {said} (" in done.stdout
 
 
 @pytest.mark.parametrize("action", ["delete_image", "restore_image"])
-def test_what_is_not_there_is_said_to_be_not_there(aws: LocalStack, tmp_path: Path, action: str) -> None:
+def test_what_is_not_there_is_said_to_be_not_there(
+    aws: LocalStack, tmp_path: Path, action: str
+) -> None:
     confirm = {"confirm": True} if action == "delete_image" else {}
-    done = operate(aws, tmp_path, "run", "-", text=json.dumps({"action": action, "image_key": "resumed/never.png", **confirm}))
+    done = easel(
+        aws,
+        tmp_path,
+        "run",
+        "-",
+        text=json.dumps({"action": action, "image_key": "resumed/never.png", **confirm}),
+    )
     assert done.returncode == 0
     assert "nothing" in done.stdout
 
 
-def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(aws: LocalStack) -> None:
+def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(
+    aws: LocalStack,
+) -> None:
     aws.script(NO_CREDIT)
     failed = aws.run({"prompt": "A kite", **SMALL})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
@@ -267,17 +331,27 @@ def test_an_old_delete_is_not_started_again(aws: LocalStack) -> None:
         runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
 
 
-def test_there_is_nothing_to_redrive_in_a_run_that_succeeded(aws: LocalStack, tmp_path: Path) -> None:
+def test_there_is_nothing_to_redrive_in_a_run_that_succeeded(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     name = aws.run({"prompt": "A kite", **SMALL})["name"]
-    done = operate(aws, tmp_path, "redrive", name)
+    done = easel(aws, tmp_path, "redrive", name)
     assert (done.returncode, aws.charged()["images"]) == (1, 1)
     assert "SUCCEEDED" in done.stderr
 
 
-def test_report_tells_of_a_failed_run_which_pictures_are_paid(aws: LocalStack, tmp_path: Path) -> None:
-    aws.script({"path": "/v1/images/generations", "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True})
+def test_report_tells_of_a_failed_run_which_pictures_are_paid(
+    aws: LocalStack, tmp_path: Path
+) -> None:
+    aws.script(
+        {
+            "path": "/v1/images/generations",
+            "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]},
+            "charged": True,
+        }
+    )
     failed = aws.run({"prompt": "A kite", **SMALL})
-    shown = operate(aws, tmp_path, "report", failed["name"])
+    shown = easel(aws, tmp_path, "report", failed["name"])
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
     assert "paid, no picture" in shown.stdout
@@ -287,82 +361,127 @@ def test_report_tells_of_a_failed_run_which_pictures_are_paid(aws: LocalStack, t
 
 def test_report_shows_a_finished_run_again(aws: LocalStack, tmp_path: Path) -> None:
     made = aws.run({"prompt": "A kite", **SMALL})
-    shown = operate(aws, tmp_path, "report", made["name"])
+    shown = easel(aws, tmp_path, "report", made["name"])
     assert shown.returncode == 0, shown.stderr
     assert made["report"]["pictures"][0]["key"] in shown.stdout
 
 
-def test_budget_shows_the_month_and_stops_all_spending_at_once_without_a_deploy(aws: LocalStack, tmp_path: Path) -> None:
+def test_budget_shows_the_month_and_stops_all_spending_at_once_without_a_deploy(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     try:
-        stopped = operate(aws, tmp_path, "budget", "0")
+        stopped = easel(aws, tmp_path, "budget", "0")
         assert stopped.returncode == 0, stopped.stderr
         assert "cap $0.0000" in stopped.stdout
         refused = aws.run({**SMALL})
         assert refused["error"] == "BudgetExceededError"
         assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
     finally:
-        raised = operate(aws, tmp_path, "budget", "25")
+        raised = easel(aws, tmp_path, "budget", "25")
     assert "cap $25.0000" in raised.stdout
     assert aws.run({**SMALL})["status"] == "SUCCEEDED"
-    assert "cap $25.0000" in operate(aws, tmp_path, "budget").stdout
+    assert "cap $25.0000" in easel(aws, tmp_path, "budget").stdout
 
 
 @pytest.mark.parametrize("words", ["-1", "nan", "inf", "five", "0.0000001"])
-def test_a_budget_that_is_no_sum_changes_nothing(aws: LocalStack, tmp_path: Path, words: str) -> None:
-    refused = operate(aws, tmp_path, "budget", "--", words)
+def test_a_budget_that_is_no_sum_changes_nothing(
+    aws: LocalStack, tmp_path: Path, words: str
+) -> None:
+    refused = easel(aws, tmp_path, "budget", "--", words)
     assert refused.returncode == 2
     assert "usd" in refused.stderr
-    assert "cap $25.0000" in operate(aws, tmp_path, "budget").stdout
+    assert "cap $25.0000" in easel(aws, tmp_path, "budget").stdout
 
 
 def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "kites.jsonl"
-    lines = [SMALL | {"prompt": f"A kite numbered {n}", "folder_name": "kites"} for n in range(3)] + [{"count": 11}]
+    lines = [
+        SMALL | {"prompt": f"A kite numbered {n}", "folder_name": "kites"} for n in range(3)
+    ] + [{"count": 11}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = operate(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
+    done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("batch kites, execution kites.")
-    for said in ("succeeded", "3/3", "1 of 4 (InputError 1)", "count is 11", "pictures a second", "/batches/kites/report.json"):
+    for said in (
+        "succeeded",
+        "3/3",
+        "1 of 4 (InputError 1)",
+        "count is 11",
+        "pictures a second",
+        "/batches/kites/report.json",
+    ):
         assert said in done.stdout
     assert "batches/kites/failed.jsonl" in done.stdout
-    assert len([key for key in aws.keys("kites/") if key.endswith(".png")]) == aws.charged()["images"] == 3
+    assert (
+        len([key for key in aws.keys("kites/") if key.endswith(".png")])
+        == aws.charged()["images"]
+        == 3
+    )
 
 
-def test_a_line_of_a_batch_in_economy_is_reported_and_opened_from_its_records(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_line_of_a_batch_in_economy_is_reported_and_opened_from_its_records(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     file = tmp_path / "cheap.jsonl"
-    file.write_text(json.dumps(SMALL | {"prompt": "A kite at half the price", "folder_name": "cheap"}) + "\n")
-    done = operate(aws, tmp_path, "batch", str(file), "--economy")
+    file.write_text(
+        json.dumps(SMALL | {"prompt": "A kite at half the price", "folder_name": "cheap"}) + "\n"
+    )
+    done = easel(aws, tmp_path, "batch", str(file), "--economy")
     assert done.returncode == 0, done.stdout + done.stderr
     (key,) = [key for key in aws.keys("cheap/") if key.endswith(".png")]
-    told = operate(aws, tmp_path, "report", "cheap-1")
+    told = easel(aws, tmp_path, "report", "cheap-1")
     assert (told.returncode, told.stderr) == (0, "")
     for said in ("cheap-1 · A kite at half the price", "stored"):
         assert said in told.stdout
-    refused = operate(aws, tmp_path, "redrive", "cheap-1")
+    refused = easel(aws, tmp_path, "redrive", "cheap-1")
     assert refused.returncode == 1
     assert "start its batch again" in refused.stderr
     assert aws.charged()["batch_images"] == 1
-    assert runs.report_of(local(tmp_path / "outputs.json"), "cheap-1") == {"pictures": [{"status": "stored", "key": key}]}
+    assert runs.stored_keys(local_target(tmp_path / "outputs.json"), "cheap-1") == [key]
 
 
-def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothing(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothing(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     file = tmp_path / "dry.csv"
     file.write_text("topic,count\nSport,2\nScience,11\n")
-    done = operate(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
+    done = easel(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
     assert done.returncode == 1, done.stdout + done.stderr  # as a start would end
-    for said in ("dry run of priced", "1 lines, 2 pictures", "of the month's budget, which fits", "count is 11", "1 bad of 2 lines"):
+    for said in (
+        "dry run of priced",
+        "1 lines, 2 pictures",
+        "of the month's budget, which fits",
+        "count is 11",
+        "1 bad of 2 lines",
+    ):
         assert said in done.stdout
     assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
     assert aws.keys("batches/priced") == ["batches/priced.csv", "batches/priced/problems.jsonl"]
 
 
-def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
+def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error(
+    aws: LocalStack, tmp_path: Path
+) -> None:
     file = tmp_path / "ruined.jsonl"
-    file.write_text("".join(json.dumps(SMALL | {"prompt": f"A ruin numbered {n}"}) + "\n" for n in range(3)))
-    aws.script({"path": "/v1/images/generations", "status": 401, "body": {"error": {"code": "invalid_api_key"}}, "times": 99})
-    done = operate(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
+    file.write_text(
+        "".join(json.dumps(SMALL | {"prompt": f"A ruin numbered {n}"}) + "\n" for n in range(3))
+    )
+    aws.script(
+        {
+            "path": "/v1/images/generations",
+            "status": 401,
+            "body": {"error": {"code": "invalid_api_key"}},
+            "times": 99,
+        }
+    )
+    done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
     assert done.returncode == 1
-    for said in ("ruined FAILED BatchFailedError", "AuthError", "batches/ruined/failed.jsonl", "start the same batch again"):
+    for said in (
+        "ruined FAILED BatchFailedError",
+        "AuthError",
+        "batches/ruined/failed.jsonl",
+        "start the same batch again",
+    ):
         assert said in done.stdout
 
 
@@ -370,9 +489,14 @@ def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> 
     file = tmp_path / "left.jsonl"
     file.write_text(json.dumps(SMALL | {"prompt": "A kite that is left alone"}) + "\n")
     aws.script({"path": "/v1/images/generations", "delay": 2})
-    command = [sys.executable, "-m", "operate", "batch", str(file)]
+    command = [EASEL, "batch", str(file)]
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(aws, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment(aws, tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as watching:
         assert watching.stdout
         name = watching.stdout.readline().split()[-1]
@@ -381,4 +505,7 @@ def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> 
     assert watching.returncode == 130
     assert "goes on by itself" in errors
     machine = aws.outputs["batch_state_machine_arn"]
-    assert aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"] == "SUCCEEDED"
+    assert (
+        aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
+        == "SUCCEEDED"
+    )

@@ -29,7 +29,9 @@ def made(aws: LocalStack, folder: str) -> str:
         {"action": "delete_everything", "confirm": True},
     ],
 )
-def test_nothing_is_deleted_without_a_confirmed_target(aws: LocalStack, request_: dict[str, Any]) -> None:
+def test_nothing_is_deleted_without_a_confirmed_target(
+    aws: LocalStack, request_: dict[str, Any]
+) -> None:
     key = made(aws, "kept")
     assert aws.run(request_)["error"] == "InputError"
     assert key in aws.keys("kept/")
@@ -42,7 +44,14 @@ def test_an_image_goes_with_what_belongs_to_it_and_comes_back(aws: LocalStack) -
     assert (report["deleted"], report["recoverable_days"]) == (3, 30)
     assert [found for found in aws.keys("one/") if found.endswith(".png")] == [other]
     report = aws.run({"action": "restore_image", "image_key": key})["report"]
-    assert report == {"action": "restore_image", "target": key, "dry_run": False, "objects": 3, "restored": 3, "bytes": report["bytes"]}
+    assert report == {
+        "action": "restore_image",
+        "target": key,
+        "dry_run": False,
+        "objects": 3,
+        "restored": 3,
+        "bytes": report["bytes"],
+    }
     assert aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read() == picture
     assert {key, f"{key}.json"} < set(aws.keys("one/"))
     assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
@@ -59,7 +68,9 @@ def test_a_folder_goes_and_its_neighbour_stays(aws: LocalStack) -> None:
     assert neighbour in aws.keys("cats2/")
 
 
-def test_starting_a_deleted_picture_s_run_again_reports_deleted_and_buys_nothing(aws: LocalStack) -> None:
+def test_starting_a_deleted_picture_s_run_again_reports_deleted_and_buys_nothing(
+    aws: LocalStack,
+) -> None:
     request = {"request_id": "gone-1", "folder_name": "gone", **SMALL}
     key = aws.run(request)["report"]["pictures"][0]["key"]
     aws.run({"action": "delete_image", "image_key": key, "confirm": True})
@@ -70,17 +81,23 @@ def test_starting_a_deleted_picture_s_run_again_reports_deleted_and_buys_nothing
     assert key not in aws.keys("gone/")
 
 
-def test_a_folder_comes_back_and_its_run_reports_it_stored_and_buys_nothing(aws: LocalStack) -> None:
+def test_a_folder_comes_back_and_its_run_reports_it_stored_and_buys_nothing(
+    aws: LocalStack,
+) -> None:
     request = {"request_id": "back-1", "folder_name": "back", "count": 2, **SMALL}
     before = aws.run(request)["report"]["pictures"]
     kept = [*aws.keys("back/"), *aws.keys("thumbnails/back/")]
     neighbour = made(aws, "back2")
     for folder in ("back", "back2"):
         aws.run({"action": "delete_folder", "folder_name": folder, "confirm": True})
-    planned = aws.run({"action": "restore_folder", "folder_name": "back", "dry_run": True})["report"]
+    planned = aws.run({"action": "restore_folder", "folder_name": "back", "dry_run": True})[
+        "report"
+    ]
     assert (planned["objects"], planned["restored"]) == (len(kept), 0)
     assert aws.keys("back/") == []
-    assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == len(kept)
+    assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"][
+        "restored"
+    ] == len(kept)
     assert [*aws.keys("back/"), *aws.keys("thumbnails/back/")] == kept
     assert neighbour not in aws.keys("back2/")
     aws.forget()
@@ -99,14 +116,20 @@ def test_a_restore_leaves_a_name_alone_that_another_picture_took(aws: LocalStack
     assert aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"] == version
 
 
-def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(aws: LocalStack) -> None:
+def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(
+    aws: LocalStack,
+) -> None:
     request = {"request_id": "purged-1", "folder_name": "dogs", **SMALL}
     aws.run(request)
     neighbour = made(aws, "dogs2")
     aws.run({"action": "delete_folder", "folder_name": "dogs", "confirm": True})
     made(aws, "dogs")
-    planned = aws.run({"action": "delete_folder", "folder_name": "dogs", "purge": True, "dry_run": True})["report"]
-    report = aws.run({"action": "delete_folder", "folder_name": "dogs", "purge": True, "confirm": True})["report"]
+    planned = aws.run(
+        {"action": "delete_folder", "folder_name": "dogs", "purge": True, "dry_run": True}
+    )["report"]
+    report = aws.run(
+        {"action": "delete_folder", "folder_name": "dogs", "purge": True, "confirm": True}
+    )["report"]
     assert (report["purge"], report["recoverable_days"]) == (True, 0)
     assert report["deleted"] == planned["objects"] == report["objects"] == 8
     assert report["bytes"] == planned["bytes"] > 0
@@ -119,9 +142,21 @@ def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(aws:
 
 def test_a_purge_of_more_than_a_page_takes_it_all(aws: LocalStack) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: aws.s3.put_object(Bucket=aws.bucket, Key=f"many/{i}.txt", Body=b"x"), range(1_300)))
+        list(
+            pool.map(
+                lambda i: aws.s3.put_object(Bucket=aws.bucket, Key=f"many/{i}.txt", Body=b"x"),
+                range(1_300),
+            )
+        )
     aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
-    assert aws.run({"action": "restore_folder", "folder_name": "many"})["report"]["restored"] == 1_300
+    assert (
+        aws.run({"action": "restore_folder", "folder_name": "many"})["report"]["restored"] == 1_300
+    )
     aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
-    assert aws.run({"action": "delete_folder", "folder_name": "many", "purge": True, "confirm": True})["report"]["deleted"] == 1_300
+    assert (
+        aws.run({"action": "delete_folder", "folder_name": "many", "purge": True, "confirm": True})[
+            "report"
+        ]["deleted"]
+        == 1_300
+    )
     assert aws.versioned_keys("many/") == []

@@ -21,7 +21,16 @@ Demo = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def demo(tmp_path: Path) -> Demo:
     def start(**environment: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "local", "demo", "--folder", str(tmp_path), "--port", str(free_port())]
+        command = [
+            sys.executable,
+            "-m",
+            "local",
+            "demo",
+            "--folder",
+            str(tmp_path),
+            "--port",
+            str(free_port()),
+        ]
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -35,12 +44,20 @@ def demo(tmp_path: Path) -> Demo:
     return start
 
 
-def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(demo: Demo, tmp_path: Path) -> None:
+def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(
+    demo: Demo, tmp_path: Path
+) -> None:
     running = demo()
     shown, errors = running.communicate(timeout=DEADLINE_SECONDS)
     assert running.returncode == 0, errors
     pictures = sorted((tmp_path / "pictures").iterdir())
-    assert sorted(Image.open(picture).format or "" for picture in pictures) == ["JPEG", "PNG", "PNG", "PNG", "PNG"]
+    assert sorted(Image.open(picture).format or "" for picture in pictures) == [
+        "JPEG",
+        "PNG",
+        "PNG",
+        "PNG",
+        "PNG",
+    ]
     assert len({picture.read_bytes() for picture in pictures}) == 5
     assert not [picture for picture in pictures if str(picture) not in shown]
     assert "nothing was paid" in shown
@@ -49,7 +66,9 @@ def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(demo:
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
-def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(demo: Demo, tmp_path: Path, typed: str) -> None:
+def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(
+    demo: Demo, tmp_path: Path, typed: str
+) -> None:
     running = demo(OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     shown, errors = running.communicate(typed, timeout=DEADLINE_SECONDS)
     assert running.returncode == 1
@@ -60,12 +79,20 @@ def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(demo: Demo, tmp
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("starting", [True, False], ids=["while the emulator starts", "while the stack is deployed"])
-def test_what_it_started_ends_with_it(demo: Demo, tmp_path: Path, starting: bool, ending: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "starting", [True, False], ids=["while the emulator starts", "while the stack is deployed"]
+)
+def test_what_it_started_ends_with_it(
+    demo: Demo, tmp_path: Path, starting: bool, ending: signal.Signals
+) -> None:
     running = demo()
     processes = tmp_path / "processes.json"
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (living(tmp_path, "environ") if starting else processes.is_file() and "emulator" in processes.read_text()):
+    while not (
+        living(tmp_path, "environ")
+        if starting
+        else processes.is_file() and "emulator" in processes.read_text()
+    ):
         assert time.monotonic() < deadline, "it started nothing"
         time.sleep(0.01)
     running.send_signal(ending)
@@ -76,7 +103,9 @@ def test_what_it_started_ends_with_it(demo: Demo, tmp_path: Path, starting: bool
 
 
 def living(folder: Path, what: str) -> list[Path]:
-    """The processes that have this folder in their environment (the emulator and its functions) or command line (the stand-in)."""
+    """The processes that have this folder in their environment (the emulator and its functions)
+    or command line (the stand-in).
+    """
     found = []
     for said in Path("/proc").glob(f"[0-9]*/{what}"):
         with contextlib.suppress(OSError):  # it has ended meanwhile

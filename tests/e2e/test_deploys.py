@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from local import stack
+from local import processes, stack
 from local.deploy import ROOT, DeployError
 from local.ministack import process
+from local.ministack.process import EmulatorConfig
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
-from tests.e2e.test_commands import operate
 from tests.e2e.test_batches import run, upload
+from tests.support.command_line import easel
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 SMALL = {"size": "256x256", "quality": "low"}
 
@@ -26,7 +27,9 @@ SMALL = {"size": "256x256", "quality": "low"}
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
     """A local stack of this test's own, not up yet."""
-    mine = Local(folder=tmp_path / "local", port=free_port(), settings=(), environment=own_environment())
+    mine = Local(
+        folder=tmp_path / "local", port=free_port(), settings=(), environment=own_environment()
+    )
     yield mine
     stack.down(mine, keep=False)
 
@@ -38,10 +41,22 @@ def emulator(local: Local) -> Callable[[], LocalStack]:
     def start() -> LocalStack:
         folder = local.folder / "emulator"
         folder.mkdir(parents=True)
-        running = process.start(port=local.port, folder=folder, region="ap-southeast-1", base=local.environment)
-        started = {"port": local.port, "emulator": running.pid, "openai_base_url": "http://127.0.0.1:9/v1"}
+        config = EmulatorConfig(
+            port=local.port, folder=folder, region="ap-southeast-1", base=local.environment
+        )
+        running = process.start(config)
+        started = {
+            "port": local.port,
+            "emulator": running.pid,
+            "openai_base_url": "http://127.0.0.1:9/v1",
+        }
         local.processes_file.write_text(json.dumps(started))
-        outputs = {"endpoint": f"http://127.0.0.1:{local.port}", "region": "ap-southeast-1", "bucket": "mine", "state_machine_arn": ""}
+        outputs = {
+            "endpoint": f"http://127.0.0.1:{local.port}",
+            "region": "ap-southeast-1",
+            "bucket": "mine",
+            "state_machine_arn": "",
+        }
         return LocalStack(outputs)
 
     return start
@@ -51,18 +66,24 @@ def emulator(local: Local) -> Callable[[], LocalStack]:
 def theirs(emulator: Callable[[], LocalStack]) -> LocalStack:
     """An emulator with somebody's bucket in it."""
     aws = emulator()
-    aws.s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
+    aws.s3.create_bucket(
+        Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"}
+    )
     aws.s3.put_object(Bucket="mine", Key="theirs.txt", Body=b"x")
     return aws
 
 
-def test_an_existing_bucket_without_versions_is_refused_with_the_reason(local: Local, theirs: LocalStack) -> None:
+def test_an_existing_bucket_without_versions_is_refused_with_the_reason(
+    local: Local, theirs: LocalStack
+) -> None:
     with pytest.raises(DeployError, match="versioning of the existing bucket mine is off"):
         stack.up(replace(local, settings=("bucket_name=mine", "existing_bucket=true")))
     assert theirs.keys("") == ["theirs.txt"]
 
 
-def test_an_existing_bucket_is_taken_once_it_keeps_versions(local: Local, theirs: LocalStack) -> None:
+def test_an_existing_bucket_is_taken_once_it_keeps_versions(
+    local: Local, theirs: LocalStack
+) -> None:
     mine = replace(local, settings=("bucket_name=mine", "existing_bucket=true"))
     with pytest.raises(DeployError):
         stack.up(mine)
@@ -71,13 +92,17 @@ def test_an_existing_bucket_is_taken_once_it_keeps_versions(local: Local, theirs
     assert theirs.keys("") == ["theirs.txt"]
 
 
-def test_a_bucket_that_is_not_there_is_refused(local: Local, emulator: Callable[[], LocalStack]) -> None:
+def test_a_bucket_that_is_not_there_is_refused(
+    local: Local, emulator: Callable[[], LocalStack]
+) -> None:
     emulator()
     with pytest.raises(DeployError, match="existing bucket nobodys"):
         stack.up(replace(local, settings=("bucket_name=nobodys", "existing_bucket=true")))
 
 
-def test_up_on_a_running_stack_deploys_the_change_and_down_with_keep_keeps_the_pictures(local: Local) -> None:
+def test_up_on_a_running_stack_deploys_the_change_and_down_with_keep_keeps_the_pictures(
+    local: Local,
+) -> None:
     aws = LocalStack(stack.up(local))
     key = aws.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"]
     outputs = stack.up(replace(local, settings=("folder_name=changed",)))
@@ -99,7 +124,7 @@ def test_up_after_the_emulator_was_killed_leaves_no_second_stand_in(local: Local
     before = json.loads(local.processes_file.read_text())
     os.killpg(before["emulator"], signal.SIGKILL)
     after = stack.up(local)
-    assert not process.is_running(before["stand_in"])
+    assert not processes.is_running(before["stand_in"])
     assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
 
 
@@ -109,14 +134,19 @@ def test_the_oldest_region_whose_buckets_name_none_works_too(local: Local) -> No
     assert LocalStack(outputs).run({"aws_region": "us-east-1", **SMALL})["status"] == "SUCCEEDED"
 
 
-def test_a_stack_under_a_key_of_the_customer_s_makes_pictures_and_can_be_put_under_it_later(local: Local) -> None:
+def test_a_stack_under_a_key_of_the_customer_s_makes_pictures_and_can_be_put_under_it_later(
+    local: Local,
+) -> None:
     stack.up(local)
     outputs = stack.up(replace(local, settings=("customer_key=true",)))
     aws = LocalStack(outputs)
     (key,) = aws.client("kms").list_keys()["Keys"]
     assert aws.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
-    # The local AWS takes a bucket's encryption and keeps no word of it; that is looked at on the template.
-    assert {group.get("kmsKeyId") for group in aws.client("logs").describe_log_groups()["logGroups"]} == {key["KeyArn"]}
+    # The local AWS takes a bucket's encryption and keeps no word of it; that is looked at on the
+    # template.
+    assert {
+        group.get("kmsKeyId") for group in aws.client("logs").describe_log_groups()["logGroups"]
+    } == {key["KeyArn"]}
     ended = aws.run(SMALL)
     assert ended["status"] == "SUCCEEDED"
     assert ended["report"]["pictures"][0]["key"] in aws.keys("")
@@ -124,12 +154,22 @@ def test_a_stack_under_a_key_of_the_customer_s_makes_pictures_and_can_be_put_und
 
 def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
     assert set(aws.outputs) == {
-        "endpoint", "region", "bucket", "table", "state_machine_arn", "batch_state_machine_arn", "api_url", "openai_base_url", "user",
+        "endpoint",
+        "region",
+        "bucket",
+        "table",
+        "state_machine_arn",
+        "batch_state_machine_arn",
+        "api_url",
+        "openai_base_url",
+        "user",
         "password",
-    }  # fmt: skip
+    }
 
 
-def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(aws: LocalStack, local: Local) -> None:
+def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(
+    aws: LocalStack, local: Local
+) -> None:
     port = aws.outputs["endpoint"].rpartition(":")[2]
     command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(local.folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -149,8 +189,14 @@ def test_a_port_that_is_none_is_one_clear_line(tmp_path: Path, port: str) -> Non
     assert f"port {port}" in done.stderr
 
 
-def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function(local: Local) -> None:
-    environment = {**local.environment, "OPENAI_API_KEY": "sk-mine-1234", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function(
+    local: Local,
+) -> None:
+    environment = {
+        **local.environment,
+        "OPENAI_API_KEY": "sk-mine-1234",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    }
     mine = replace(local, environment=environment)
     aws = LocalStack(stack.up(mine))
     assert aws.outputs["openai_base_url"] == "http://127.0.0.1:9/v1"
@@ -159,7 +205,9 @@ def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function
     (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
 
     def kept() -> str:
-        return str(aws.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"])
+        return str(
+            aws.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        )
 
     assert kept() == "sk-mine-1234"
     # From a shell that knows nothing of it, the stack that runs is still the one that costs money.
@@ -168,7 +216,9 @@ def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function
     assert stack.paid_server(local) == "http://127.0.0.1:9/v1"
 
 
-def test_a_missing_key_is_named_with_how_to_set_it(local: Local, emulator: Callable[[], LocalStack]) -> None:
+def test_a_missing_key_is_named_with_how_to_set_it(
+    local: Local, emulator: Callable[[], LocalStack]
+) -> None:
     emulator()
     aws = LocalStack(stack.up(local))
     secrets: Any = aws.client("secretsmanager")
@@ -180,13 +230,19 @@ def test_a_missing_key_is_named_with_how_to_set_it(local: Local, emulator: Calla
     assert secret["Name"] in ended["cause"] or secret["ARN"] in ended["cause"]
 
 
-def test_a_stack_without_a_key_makes_pictures_alone_and_in_economy_and_has_no_secret_to_set(local: Local, tmp_path: Path) -> None:
+def test_a_stack_without_a_key_makes_pictures_alone_and_in_economy_and_has_no_secret_to_set(
+    local: Local, tmp_path: Path
+) -> None:
     quick = {**local.environment, "SFN_WAIT_SCALE": "0.02"}
-    aws = LocalStack(stack.up(replace(local, settings=("openai_workload_identity=idp_1/sa_2",), environment=quick)))
+    aws = LocalStack(
+        stack.up(
+            replace(local, settings=("openai_workload_identity=idp_1/sa_2",), environment=quick)
+        )
+    )
     assert not aws.client("secretsmanager").list_secrets()["SecretList"]
     assert aws.run({"folder_name": "keyless", **SMALL})["report"]["stored"] == 1
     upload(aws, {"description": "A lamp.", "folder_name": "keyless"}, key="batches/keyless.jsonl")
     assert run(aws, manifest="batches/keyless.jsonl", economy=True)["report"]["stored"] == 1
-    asked = operate(aws, tmp_path, "secret", text="sk-any\n")
+    asked = easel(aws, tmp_path, "secret", text="sk-any\n")
     assert (asked.returncode, asked.stderr.count("\n")) == (1, 1)
     assert "no key" in asked.stderr

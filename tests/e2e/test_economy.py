@@ -1,9 +1,12 @@
-"""Batches in economy on the local stack: OpenAI's Batch API makes the pictures, each order is placed once, and what came is stored."""
+"""Batches in economy on the local stack.
+
+OpenAI's Batch API makes the pictures, each order is placed once, and what came is stored.
+"""
 
 from typing import Any
 
-from tests.support.local_stack import LocalStack
 from tests.e2e.test_batches import pictures, read, run, start, upload
+from tests.support.local_stack import LocalStack
 
 USER, OTHER = "5e1f" * 16, "0a0a" * 16
 
@@ -15,7 +18,11 @@ def ledger(aws: LocalStack) -> tuple[int, int]:
 
 
 def make(aws: LocalStack, name: str, *, lines: int, **more: Any) -> dict[str, Any]:
-    upload(aws, *({"description": f"A lamp numbered {n}.", "folder_name": name} for n in range(lines)), key=f"batches/{name}.jsonl")
+    upload(
+        aws,
+        *({"description": f"A lamp numbered {n}.", "folder_name": name} for n in range(lines)),
+        key=f"batches/{name}.jsonl",
+    )
     return run(aws, manifest=f"batches/{name}.jsonl", economy=True, **more)
 
 
@@ -25,8 +32,20 @@ def test_an_economy_batch_costs_half_and_buys_nothing_at_the_full_price(aws: Loc
     report = ended["report"]
     assert (report["stored"], report["failed"], pictures(aws, "economy-a")) == (5, 0, 5)
     charged = aws.charged()
-    assert (charged["chat"], charged["batch_images"], charged["images"], charged["batches"]) == (5, 5, 5, 1)
-    single = aws.run({"description": "A lamp numbered 0.", "folder_name": "economy-a", "size": "256x256", "quality": "low"})["report"]
+    assert (charged["chat"], charged["batch_images"], charged["images"], charged["batches"]) == (
+        5,
+        5,
+        5,
+        1,
+    )
+    single = aws.run(
+        {
+            "description": "A lamp numbered 0.",
+            "folder_name": "economy-a",
+            "size": "256x256",
+            "quality": "low",
+        }
+    )["report"]
     assert report["cost_usd"] / 5 < 0.6 * single["cost_usd"]
     again = run(aws, manifest="batches/economy-a.jsonl", economy=True)["report"]
     assert (again["stored"], again["cost_usd"]) == (5, report["cost_usd"])
@@ -36,7 +55,12 @@ def test_an_economy_batch_costs_half_and_buys_nothing_at_the_full_price(aws: Loc
 def test_what_expires_and_what_is_refused_is_listed_and_the_rest_is_stored(aws: LocalStack) -> None:
     refused = {"error": {"code": "moderation_blocked", "message": "no"}}
     aws.script(
-        {"path": "/v1/images/generations", "contains": "numbered 3.", "status": 400, "body": refused},
+        {
+            "path": "/v1/images/generations",
+            "contains": "numbered 3.",
+            "status": 400,
+            "body": refused,
+        },
         {"path": "/v1/batches/expire", "answer": 4},
     )
     report = make(aws, "economy-b", lines=8, tolerated_failure_percentage=100)["report"]
@@ -58,16 +82,26 @@ def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(aws: Local
     assert ledger(aws) == (3, 1)
 
 
-def test_a_result_that_breaks_off_is_read_again_and_nothing_is_staged_twice(aws: LocalStack) -> None:
+def test_a_result_that_breaks_off_is_read_again_and_nothing_is_staged_twice(
+    aws: LocalStack,
+) -> None:
     aws.script({"path": "/v1/files/content", "cut": True})
     report = make(aws, "economy-d", lines=6)["report"]
     assert (report["stored"], report["possibly_paid"]) == (6, 0)
-    versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="staging/economy-d-")["Versions"]
+    versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="staging/economy-d-")[
+        "Versions"
+    ]
     assert len([one for one in versions if one["Key"].endswith(".bytes")]) == 6
 
 
-def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order(aws: LocalStack) -> None:
-    upload(aws, *({"prompt": f"A door numbered {n}.", "folder_name": "economy-e"} for n in range(4)), key="batches/economy-e.jsonl")
+def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order(
+    aws: LocalStack,
+) -> None:
+    upload(
+        aws,
+        *({"prompt": f"A door numbered {n}.", "folder_name": "economy-e"} for n in range(4)),
+        key="batches/economy-e.jsonl",
+    )
     arn = start(aws, manifest="batches/economy-e.jsonl", economy=True)
     aws.until(lambda: aws.charged()["batches"] == 1)
     aws.states.stop_execution(executionArn=arn)
@@ -77,7 +111,16 @@ def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order
 
 
 def test_openai_is_told_whom_each_call_is_for(aws: LocalStack) -> None:
-    aws.run({"topic": "Sport", "folder_name": "told", "size": "256x256", "quality": "low", "moderation": "low", "safety_identifier": USER})
+    aws.run(
+        {
+            "topic": "Sport",
+            "folder_name": "told",
+            "size": "256x256",
+            "quality": "low",
+            "moderation": "low",
+            "safety_identifier": USER,
+        }
+    )
     assert aws.charged()["users"] == {USER: 2}  # the chat call and the picture
     report = make(aws, "economy-told", lines=2, safety_identifier=OTHER)["report"]
     assert report["stored"] == 2

@@ -26,7 +26,9 @@ def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str 
     before = executions(aws)
     good = str(machine(aws).token)
     head, claims, signature = good.split(".")
-    nobody = Caller(aws, f"{head}.{claims}.{signature[:-8]}AAAAAAAA" if token == "tampered" else token)
+    nobody = Caller(
+        aws, f"{head}.{claims}.{signature[:-8]}AAAAAAAA" if token == "tampered" else token
+    )
     for method, path, _ in DATA:
         answer = nobody(
             method,
@@ -60,7 +62,9 @@ def test_whoever_may_only_write_starts_a_run_and_sees_no_pictures(aws: LocalStac
 def test_two_with_one_key_at_once_are_one_run(aws: LocalStack, caller: Caller) -> None:
     key, before = uuid4().hex, executions(aws)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: caller.run({"prompt": "A kite", **SMALL}, key=key), range(8)))
+        answers = list(
+            pool.map(lambda _: caller.run({"prompt": "A kite", **SMALL}, key=key), range(8))
+        )
     assert {answer.status for answer in answers} <= {200, 202}
     assert len({answer.json["id"] for answer in answers}) == 1
     assert caller.ended(answers[0].json)["status"] == "succeeded"
@@ -70,35 +74,67 @@ def test_two_with_one_key_at_once_are_one_run(aws: LocalStack, caller: Caller) -
 
 def test_a_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
     before = executions(aws)
-    answer = caller("POST", "/runs", json.dumps({"prompt": "x" * 300_000}).encode(), headers={"Idempotency-Key": "large"})
+    answer = caller(
+        "POST",
+        "/runs",
+        json.dumps({"prompt": "x" * 300_000}).encode(),
+        headers={"Idempotency-Key": "large"},
+    )
     assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
     assert executions(aws) == before
 
 
-def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_nothing(aws: LocalStack, caller: Caller) -> None:
+def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_nothing(
+    aws: LocalStack, caller: Caller
+) -> None:
     name = f"doors-{uuid4().hex[:8]}"
     made = caller("POST", "/batches", {"name": name, "format": "csv"})
     assert made.status == 201, made.body
     upload = made.json["upload"]
-    put = fetch(upload["url"], method=upload["method"], data=(ROOT / "examples" / "catalogue.csv").read_bytes())
+    put = fetch(
+        upload["url"],
+        method=upload["method"],
+        data=(ROOT / "examples" / "catalogue.csv").read_bytes(),
+    )
     assert put.status == 200
 
     def start() -> dict[str, Any]:
-        started = caller("POST", f"/batches/{name}/start", {"version_id": put.headers["x-amz-version-id"]})
+        started = caller(
+            "POST", f"/batches/{name}/start", {"version_id": put.headers["x-amz-version-id"]}
+        )
         assert (started.status, started.headers["location"]) == (202, started.json["url"])
         return ended(caller, started.json)
 
     first = start()
     assert first["status"] == "succeeded", first["error"]
-    assert first["lines"] == {"total": 5, "pending": 0, "running": 0, "succeeded": 5, "failed": 0, "aborted": 0}
-    assert (first["checked"]["todo"], first["checked"]["bad"], first["report"]["stored"]) == (5, 0, 6)
+    assert first["lines"] == {
+        "total": 5,
+        "pending": 0,
+        "running": 0,
+        "succeeded": 5,
+        "failed": 0,
+        "aborted": 0,
+    }
+    assert (first["checked"]["todo"], first["checked"]["bad"], first["report"]["stored"]) == (
+        5,
+        0,
+        6,
+    )
     assert 0 < first["report"]["cost_usd"] <= first["checked"]["estimate_usd"]
     # A line is a run like any other.
     line = caller("GET", "/runs/still-life-figs").json
     assert line["id"] == "still-life-figs"
     assert line["url"].endswith("/runs/still-life-figs")
-    assert (line["status"], [picture["status"] for picture in line["pictures"]]) == ("succeeded", ["stored"])
-    assert [step["step"] for step in line["steps"] if step["ended"]] == ["prompt", "image", "upload", "cleanup"]
+    assert (line["status"], [picture["status"] for picture in line["pictures"]]) == (
+        "succeeded",
+        ["stored"],
+    )
+    assert [step["step"] for step in line["steps"] if step["ended"]] == [
+        "prompt",
+        "image",
+        "upload",
+        "cleanup",
+    ]
     again = start()
     assert again["execution"] != first["execution"]
     assert (again["checked"]["todo"], again["report"]["stored"], again["lines"]) == (0, 6, None)
@@ -106,7 +142,10 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
 
 
 def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
-    """A batch once it has ended; a start that is younger than what the last look told is found, too."""
+    """A batch once it has ended.
+
+    A start that is younger than what the last look told is found, too.
+    """
     seen: dict[str, Any] = {}
 
     def over() -> bool:
@@ -132,6 +171,11 @@ def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Calle
 
 def test_openai_is_told_of_a_program_by_a_hash_of_its_client(aws: LocalStack) -> None:
     program = machine(aws)
-    assert program.ended(program.run({"topic": "Sport", "folder_name": "told", **SMALL}, key=uuid4().hex).json)["status"] == "succeeded"
+    assert (
+        program.ended(
+            program.run({"topic": "Sport", "folder_name": "told", **SMALL}, key=uuid4().hex).json
+        )["status"]
+        == "succeeded"
+    )
     clients = target(aws).output("UserPoolId"), target(aws).output("MachineClientId")
     assert aws.charged()["users"] == {hashlib.sha256("\n".join(clients).encode()).hexdigest(): 2}

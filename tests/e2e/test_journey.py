@@ -2,13 +2,11 @@
 
 import io
 import time
-from datetime import datetime
-from uuid import uuid4
 
 import pytest
 from PIL import Image
 
-from functions.api.links import Links
+from functions.api.links import ImageLinks, Signer, Signing
 from tests.support.api_caller import Caller, fetch
 from tests.support.local_stack import LocalStack
 
@@ -17,7 +15,9 @@ SMALL = {"size": "256x256", "quality": "low"}
 
 def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Caller) -> None:
     folder = f"journey/{uuid4().hex}"
-    started = caller.run({"topic": "Sport", "folder_name": folder, "count": 2, **SMALL}, key=uuid4().hex)
+    started = caller.run(
+        {"topic": "Sport", "folder_name": folder, "count": 2, **SMALL}, key=uuid4().hex
+    )
     assert started.status == 202
     run = caller.ended(started.json)
     assert [(step["step"], step["status"], step["done"], step["of"]) for step in run["steps"]] == [
@@ -38,7 +38,12 @@ def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Calle
     assert caller("GET", f"/images/{image['id']}").json["usage"]["output_tokens"] > 0
 
     def ids(status: str) -> list[str]:
-        return [one["id"] for one in caller("GET", "/images", query={"folder": folder, "status": status}).json["images"]]
+        return [
+            one["id"]
+            for one in caller("GET", "/images", query={"folder": folder, "status": status}).json[
+                "images"
+            ]
+        ]
 
     removed = caller.ended(caller("DELETE", f"/images/{image['id']}").json)
     assert (removed["status"], removed["objects"]) == ("succeeded", 3)
@@ -52,31 +57,62 @@ def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Calle
 
 def test_a_folder_goes_and_comes_back(aws: LocalStack, caller: Caller) -> None:
     folder = f"doors {uuid4().hex}/ünder"
-    caller.ended(caller.run({"prompt": "A kite", "folder_name": folder, **SMALL}, key=uuid4().hex).json)
+    caller.ended(
+        caller.run({"prompt": "A kite", "folder_name": folder, **SMALL}, key=uuid4().hex).json
+    )
 
     def count() -> int:
-        return sum(one["count"] for one in caller("GET", "/folders").json["folders"] if one["name"] == folder)
+        return sum(
+            one["count"]
+            for one in caller("GET", "/folders").json["folders"]
+            if one["name"] == folder
+        )
 
     assert count() == 1
-    assert caller.ended(caller("DELETE", "/folders", query={"name": folder, "confirm": "true"}).json)["status"] == "succeeded"
+    assert (
+        caller.ended(caller("DELETE", "/folders", query={"name": folder, "confirm": "true"}).json)[
+            "status"
+        ]
+        == "succeeded"
+    )
     assert count() == 0
-    assert caller.ended(caller("POST", "/folders/restore", {"name": folder}).json)["status"] == "succeeded"
+    assert (
+        caller.ended(caller("POST", "/folders/restore", {"name": folder}).json)["status"]
+        == "succeeded"
+    )
     assert count() == 1
 
 
 def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller: Caller) -> None:
-    no_credit = {"error": {"message": "no", "type": "insufficient_quota", "code": "insufficient_quota"}}
+    no_credit = {
+        "error": {"message": "no", "type": "insufficient_quota", "code": "insufficient_quota"}
+    }
     aws.script({"path": "/v1/images/generations", "status": 429, "body": no_credit})
     failed = caller.ended(caller.run({"topic": "Sport", **SMALL}, key=uuid4().hex).json)
-    assert (failed["status"], failed["error"]["error"], failed["can_redrive"]) == ("failed", "QuotaExhaustedError", True)
+    assert (failed["status"], failed["error"]["error"], failed["can_redrive"]) == (
+        "failed",
+        "QuotaExhaustedError",
+        True,
+    )
     assert "credit" in failed["error"]["what_to_do"]
     states = {step["step"]: step["status"] for step in failed["steps"]}
-    assert states == {"prompt": "succeeded", "image": "failed", "upload": "waiting", "cleanup": "waiting"}
-    assert next(step for step in failed["steps"] if step["step"] == "image")["error"]["error"] == "QuotaExhaustedError"
+    assert states == {
+        "prompt": "succeeded",
+        "image": "failed",
+        "upload": "waiting",
+        "cleanup": "waiting",
+    }
+    assert (
+        next(step for step in failed["steps"] if step["step"] == "image")["error"]["error"]
+        == "QuotaExhaustedError"
+    )
     again = caller("POST", f"/runs/{failed['id']}/redrive")
     assert again.status == 202
     done = caller.ended(again.json)
-    assert (done["status"], [picture["status"] for picture in done["pictures"]]) == ("succeeded", ["stored"])
+    assert (done["status"], [picture["status"] for picture in done["pictures"]]) == (
+        "succeeded",
+        ["stored"],
+    )
     assert (aws.charged()["images"], aws.charged()["chat"]) == (1, 1)
     assert caller("POST", f"/runs/{failed['id']}/redrive").status == 409
 
@@ -101,17 +137,28 @@ def test_a_stopped_run_keeps_what_it_bought_for_a_redrive(aws: LocalStack, calle
 def test_runs_from_the_console_are_found_too(aws: LocalStack, caller: Caller) -> None:
     name = aws.run(SMALL)["name"]
     assert caller("GET", f"/runs/{name}").json["status"] == "succeeded"
-    assert name in [run["id"] for run in caller("GET", "/runs", query={"limit": "100"}).json["runs"]]
+    assert name in [
+        run["id"] for run in caller("GET", "/runs", query={"limit": "100"}).json["runs"]
+    ]
 
 
 def test_a_link_dies_when_it_says(aws: LocalStack, caller: Caller) -> None:
     key = aws.run({"prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
     described = aws.client("lambda").list_functions()["Functions"]
-    told = next(one["Environment"]["Variables"] for one in described if one["Handler"] == "functions.api.handler.handler")
+    told = next(
+        one["Environment"]["Variables"]
+        for one in described
+        if one["Handler"] == "functions.api.handler.handler"
+    )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", aws.outputs["endpoint"])
-        where = {"role": told["EASEL_READER_ROLE"], "bucket": aws.bucket, "region": aws.outputs["region"]}
-        signed = Links(aws.client("sts"), **where, seconds=2).of(key)
+        signing = Signing(
+            role=told["EASEL_READER_ROLE"],
+            session="links",
+            bucket=aws.bucket,
+            region=aws.outputs["region"],
+        )
+        signed = ImageLinks(Signer(aws.client("sts"), signing, seconds=2)).of(key)
     assert fetch(signed.picture).status == 200
     aws.until(lambda: fetch(signed.picture).status == 403)
-    assert 0 <= time.time() - datetime.fromisoformat(signed.expires_at).timestamp() < 2
+    assert 0 <= time.time() - signed.expires_at.timestamp() < 2

@@ -1,4 +1,7 @@
-"""A mirror on the local stack: what is stored is in another bucket, too, and a mirror that fails costs no second picture."""
+"""A mirror on the local stack.
+
+What is stored is in another bucket, too, and a mirror that fails costs no second picture.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,9 +10,9 @@ import pytest
 
 from local import stack
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
 from tests.e2e.test_batches import run, upload
 from tests.e2e.test_trouble import IMAGES, openai_error
+from tests.support.local_stack import LocalStack, free_port, own_environment
 
 SMALL = {"size": "256x256", "quality": "low"}
 COPIES = "copies-of-mine"
@@ -20,7 +23,12 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack with a mirror in a bucket that is there."""
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     folder = tmp_path_factory.mktemp("mirrored")
-    local = Local(folder=folder, port=free_port(), settings=(f"mirror=s3://{COPIES}/a",), environment=environment)
+    local = Local(
+        folder=folder,
+        port=free_port(),
+        settings=(f"mirror=s3://{COPIES}/a",),
+        environment=environment,
+    )
     try:
         aws = LocalStack(stack.up(local))
         make_bucket(aws)
@@ -30,7 +38,9 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def make_bucket(aws: LocalStack) -> None:
-    aws.s3.create_bucket(Bucket=COPIES, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"})
+    aws.s3.create_bucket(
+        Bucket=COPIES, CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"}
+    )
 
 
 def copies(aws: LocalStack) -> dict[str, tuple[bytes, str]]:
@@ -44,7 +54,9 @@ def bytes_of(aws: LocalStack, bucket: str, key: str) -> tuple[bytes, str]:
     return answer["Body"].read(), answer["ContentType"]
 
 
-def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_and_pays_nothing(mirrored: LocalStack) -> None:
+def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_and_pays_nothing(
+    mirrored: LocalStack,
+) -> None:
     for key in copies(mirrored):
         mirrored.s3.delete_object(Bucket=COPIES, Key=key)
     mirrored.s3.delete_bucket(Bucket=COPIES)
@@ -60,14 +72,24 @@ def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_
     assert again["status"] == "SUCCEEDED", again.get("cause")
     assert mirrored.charged()["chat"] == charged["chat"] == 1
     assert mirrored.charged()["images"] == again["report"]["stored"] == 2
-    pictures = [key for key in mirrored.keys("late/") + mirrored.keys("thumbnails/late/") if not key.endswith("/")]
+    pictures = [
+        key
+        for key in mirrored.keys("late/") + mirrored.keys("thumbnails/late/")
+        if not key.endswith("/")
+    ]
     assert len(pictures) == 6
-    assert copies(mirrored) == {f"a/{key}": bytes_of(mirrored, mirrored.bucket, key) for key in pictures}
+    assert copies(mirrored) == {
+        f"a/{key}": bytes_of(mirrored, mirrored.bucket, key) for key in pictures
+    }
 
 
 def test_a_batch_and_its_economy_are_mirrored_too(mirrored: LocalStack) -> None:
     for name, economy in (("dear", False), ("cheap", True)):
-        upload(mirrored, {"description": f"A {name} lamp.", "folder_name": name, **SMALL}, key=f"batches/{name}.jsonl")
+        upload(
+            mirrored,
+            {"description": f"A {name} lamp.", "folder_name": name, **SMALL},
+            key=f"batches/{name}.jsonl",
+        )
         report = run(mirrored, manifest=f"batches/{name}.jsonl", economy=economy)["report"]
         assert report["stored"] == 1
         (picture,) = (key for key in mirrored.keys(f"{name}/") if key.endswith(".png"))
@@ -83,25 +105,46 @@ def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mend
     upload(mirrored, line, key=f"batches/{name}.jsonl")
     mirrored.s3.put_object(Bucket=COPIES, Key=f"a/{name}/lamp.png", Body=b"theirs")
     mirrored.forget()
-    asked: dict[str, Any] = {"manifest": f"batches/{name}.jsonl", "economy": economy, "tolerated_failure_percentage": 100}
+    asked: dict[str, Any] = {
+        "manifest": f"batches/{name}.jsonl",
+        "economy": economy,
+        "tolerated_failure_percentage": 100,
+    }
     report = run(mirrored, **asked)["report"]
     assert (report["stored"], report["failed"], report["reasons"]) == (1, 1, {"ConflictError": 1})
     mirrored.s3.delete_object(Bucket=COPIES, Key=f"a/{name}/lamp.png")
     again = run(mirrored, **asked | {"manifest": report["failed_key"]})["report"]
     assert (again["stored"], again["failed"]) == (1, 0)
-    assert copies(mirrored)[f"a/{name}/lamp.png"] == bytes_of(mirrored, mirrored.bucket, f"{name}/lamp.png")
+    assert copies(mirrored)[f"a/{name}/lamp.png"] == bytes_of(
+        mirrored, mirrored.bucket, f"{name}/lamp.png"
+    )
     assert mirrored.charged()["images"] == 1
 
 
 @pytest.mark.parametrize(("count", "refused"), [(3, 1), (2, 1), (1, 1)])
-def test_what_is_refused_has_no_copy_and_the_others_have_theirs(mirrored: LocalStack, count: int, refused: int) -> None:
+def test_what_is_refused_has_no_copy_and_the_others_have_theirs(
+    mirrored: LocalStack, count: int, refused: int
+) -> None:
     mirrored.forget()
-    mirrored.script({"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": refused})
+    mirrored.script(
+        {
+            "path": IMAGES,
+            "status": 400,
+            "body": openai_error("moderation_blocked"),
+            "times": refused,
+        }
+    )
     folder = f"refused-{count}"
     ended = mirrored.run({"folder_name": folder, "count": count, **SMALL})
-    assert (ended["status"], ended["report"]["stored"], ended["report"]["refused"]) == ("SUCCEEDED", count - refused, refused)
+    assert (ended["status"], ended["report"]["stored"], ended["report"]["refused"]) == (
+        "SUCCEEDED",
+        count - refused,
+        refused,
+    )
     pictures = {f"a/{picture['key']}" for picture in ended["report"]["pictures"] if picture["key"]}
-    assert {key for key in copies(mirrored) if key.startswith(f"a/{folder}/") and key.endswith(".png")} == pictures
+    assert {
+        key for key in copies(mirrored) if key.startswith(f"a/{folder}/") and key.endswith(".png")
+    } == pictures
     assert len(pictures) == count - refused
 
 
@@ -110,5 +153,8 @@ def test_a_restart_finds_its_copies_and_a_delete_leaves_them(mirrored: LocalStac
     before = copies(mirrored)
     again = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
     assert again["report"]["pictures"] == first["report"]["pictures"]
-    assert mirrored.run({"action": "delete_folder", "folder_name": "twice", "confirm": True})["status"] == "SUCCEEDED"
+    assert (
+        mirrored.run({"action": "delete_folder", "folder_name": "twice", "confirm": True})["status"]
+        == "SUCCEEDED"
+    )
     assert copies(mirrored) == before

@@ -1,4 +1,7 @@
-"""What the one who is woken sees: the alarm, and the line that tells why; and the events that others build on."""
+"""What the one who is woken sees.
+
+The alarm, and the line that tells why; and the events that others build on.
+"""
 
 import json
 import re
@@ -10,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.local_stack import LocalStack
 from tests.e2e.test_trouble import IMAGES, SMALL, openai_error
+from tests.support.local_stack import LocalStack
 
 Messages = Callable[[], list[dict[str, Any]]]
 
@@ -20,7 +23,9 @@ def queue(aws: LocalStack) -> tuple[str, str, Messages]:
     """A queue of our own: its URL and ARN, and what has come into it so far."""
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=f"seen-{uuid4().hex[:8]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     came: list[dict[str, Any]] = []
 
     def messages() -> list[dict[str, Any]]:
@@ -43,7 +48,11 @@ def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
 
     def waiting(kind: str, run_id: str) -> dict[str, Any]:
         def those() -> list[dict[str, Any]]:
-            return [one["detail"] for one in messages() if one["detail-type"] == kind and one["detail"]["run_id"] == run_id]
+            return [
+                one["detail"]
+                for one in messages()
+                if one["detail-type"] == kind and one["detail"]["run_id"] == run_id
+            ]
 
         aws.until(lambda: bool(those()))
         (detail,) = those()
@@ -58,59 +67,104 @@ def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
 def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
     """What the dashboard's own query finds, newest first."""
     logs = aws.client("logs")
-    body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=f"Easel-{aws.outputs['region']}")["DashboardBody"])
-    asked = next(one["properties"]["query"] for one in body["widgets"] if one["properties"].get("title") == "Failures")
+    body = json.loads(
+        aws.client("cloudwatch").get_dashboard(DashboardName=f"Easel-{aws.outputs['region']}")[
+            "DashboardBody"
+        ]
+    )
+    asked = next(
+        one["properties"]["query"]
+        for one in body["widgets"]
+        if one["properties"].get("title") == "Failures"
+    )
     groups = re.findall(r"SOURCE '(.*?)'", asked)
     query = asked.rpartition("SOURCE")[2].partition(" | ")[2]
-    started = logs.start_query(logGroupNames=groups, startTime=int(since), endTime=int(time.time()) + 1, queryString=query)
+    started = logs.start_query(
+        logGroupNames=groups, startTime=int(since), endTime=int(time.time()) + 1, queryString=query
+    )
     rows = logs.get_query_results(queryId=started["queryId"])["results"]
     return [{cell["field"]: cell["value"] for cell in row} for row in rows]
 
 
 def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) -> None:
-    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9})
+    aws.script(
+        {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
+    )
     begun = time.time()
     ended = aws.run({"folder_name": "cause", **SMALL})
-    first = next(row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"] and row["step"] == "image")
-    assert (first["level"], first["step"], first["error"]) == ("ERROR", "image", "QuotaExhaustedError")
+    first = next(
+        row
+        for row in failures(aws, since=begun - 1)
+        if row["run_id"] == ended["name"] and row["step"] == "image"
+    )
+    assert (first["level"], first["step"], first["error"]) == (
+        "ERROR",
+        "image",
+        "QuotaExhaustedError",
+    )
     assert "the account has no credit left" in first["message"]
     assert first["openai_request_id"]
-    aws.until(lambda: any(row["run_id"] == ended["name"] and row["step"] == "events" for row in failures(aws, since=begun - 1)))
+    aws.until(
+        lambda: any(
+            row["run_id"] == ended["name"] and row["step"] == "events"
+            for row in failures(aws, since=begun - 1)
+        )
+    )
     print(f"from the fault to its cause in the dashboard's query: {time.time() - begun:.1f} s")
 
 
 @pytest.fixture
 def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
-    """Waits for an alarm to come through the topic; an earlier test may have rung it, so it is set back first."""
+    """Waits for an alarm to come through the topic.
+
+    An earlier test may have rung it, so it is set back first.
+    """
     url, arn, messages = queue(aws)
-    topic = next(one["TopicArn"] for one in aws.client("sns").list_topics()["Topics"] if "Alarms" in one["TopicArn"])
-    subscribed = aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    topic = next(
+        one["TopicArn"]
+        for one in aws.client("sns").list_topics()["Topics"]
+        if "Alarms" in one["TopicArn"]
+    )
+    subscribed = aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)[
+        "SubscriptionArn"
+    ]
     for name in ("Easel-PossiblyPaid", "Easel-RunFailed"):
-        aws.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+        aws.client("cloudwatch").set_alarm_state(
+            AlarmName=name, StateValue="OK", StateReason="test"
+        )
     yield lambda name: aws.until(lambda: any(name in one["Message"] for one in messages()))
     aws.client("sns").unsubscribe(SubscriptionArn=subscribed)
     aws.client("sqs").delete_queue(QueueUrl=url)
 
 
-def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_which(aws: LocalStack, rung: Callable[[str], None]) -> None:
+def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_which(
+    aws: LocalStack, rung: Callable[[str], None]
+) -> None:
     aws.script({"path": IMAGES, "cut": True, "times": 1})
     begun = time.time()
     ended = aws.run({"folder_name": "rings", **SMALL})
     rung("Easel-PossiblyPaid")
-    (row,) = [row for row in failures(aws, since=begun - 1) if row["run_id"] == ended["name"] and row["message"] == "possibly paid"]
+    (row,) = [
+        row
+        for row in failures(aws, since=begun - 1)
+        if row["run_id"] == ended["name"] and row["message"] == "possibly paid"
+    ]
     assert (row["step"], row["level"]) == ("image", "WARNING")
 
 
 def test_an_alarm_rings_for_a_run_that_failed(aws: LocalStack, rung: Callable[[str], None]) -> None:
     cloudwatch = aws.client("cloudwatch")
     (alarm,) = cloudwatch.describe_alarms(AlarmNames=["Easel-RunFailed"])["MetricAlarms"]
-    asked = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {"Period": 3600, "Statistics": ["Sum"]}
+    asked = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {
+        "Period": 3600,
+        "Statistics": ["Sum"],
+    }
 
     def counted() -> float:
         now = datetime.now(UTC)
-        points = cloudwatch.get_metric_statistics(**asked, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=2))[
-            "Datapoints"
-        ]
+        points = cloudwatch.get_metric_statistics(
+            **asked, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=2)
+        )["Datapoints"]
         return float(sum(point["Sum"] for point in points))
 
     before, begun = counted(), time.time()
@@ -125,29 +179,54 @@ def test_a_stored_picture_is_told_to_others_with_what_they_need_to_use_it(
 ) -> None:
     ended = aws.run({"folder_name": "told", "prompt": "A kite", **SMALL})
     detail, (picture,) = told("ImageStored", ended["name"]), ended["report"]["pictures"]
-    assert (detail["id"], detail["key"], detail["bytes"]) == (picture["id"], picture["key"], picture["bytes"])
-    assert (detail["bucket"], detail["folder"], detail["cost_usd"]) == (aws.bucket, "told", picture["cost_usd"])
-    assert aws.s3.head_object(Bucket=detail["bucket"], Key=detail["key"])["ContentLength"] == detail["bytes"]
+    assert (detail["id"], detail["key"], detail["bytes"]) == (
+        picture["id"],
+        picture["key"],
+        picture["bytes"],
+    )
+    assert (detail["bucket"], detail["folder"], detail["cost_usd"]) == (
+        aws.bucket,
+        "told",
+        picture["cost_usd"],
+    )
+    assert (
+        aws.s3.head_object(Bucket=detail["bucket"], Key=detail["key"])["ContentLength"]
+        == detail["bytes"]
+    )
     assert "prompt" not in detail
 
 
-def test_a_refused_picture_is_told_with_the_reason(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
-    aws.script({"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1})
+def test_a_refused_picture_is_told_with_the_reason(
+    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+) -> None:
+    aws.script(
+        {"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1}
+    )
     ended = aws.run({"folder_name": "told", **SMALL})
     assert told("ImageRefused", ended["name"])["refusal"] == "moderation_blocked"
 
 
-def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
-    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9})
+def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
+    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+) -> None:
+    aws.script(
+        {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
+    )
     run_id = f"told-{uuid4().hex[:8]}"
     ended = aws.run({"request_id": run_id, "folder_name": "told", **SMALL})
     detail = told("RunFailed", run_id)
-    assert (detail["kind"], detail["status"], detail["error"]) == ("run", "FAILED", "QuotaExhaustedError")
+    assert (detail["kind"], detail["status"], detail["error"]) == (
+        "run",
+        "FAILED",
+        "QuotaExhaustedError",
+    )
     assert detail["execution"] == ended["executionArn"]
     assert "the account has no credit left" in detail["message"]
 
 
-def test_a_picture_that_is_restored_is_no_new_one(aws: LocalStack, told: Callable[[str, str], dict[str, Any]]) -> None:
+def test_a_picture_that_is_restored_is_no_new_one(
+    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+) -> None:
     first = aws.run({"folder_name": "restored", **SMALL})
     key = first["report"]["pictures"][0]["key"]
     assert told("ImageStored", first["name"])

@@ -1,4 +1,7 @@
-"""The provenance that OpenAI signs into a picture (C2PA) is still valid in the bucket: the bytes are the ones that came."""
+"""The provenance that OpenAI signs into a picture (C2PA) is still valid in the bucket.
+
+The bytes are the ones that came.
+"""
 
 import base64
 import hashlib
@@ -17,21 +20,36 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from easel.contract import naming
-from tests.support.local_stack import LocalStack
 from tests.e2e.test_batches import run, upload
+from tests.support.local_stack import LocalStack
 
 IMAGES = "/v1/images/generations"
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-ACTION = {"action": "c2pa.created", "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"}
+ACTION = {
+    "action": "c2pa.created",
+    "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+}
 USAGE = {"input_tokens": 20, "output_tokens": 272, "total_tokens": 292}
 Sign = Callable[[str], bytes]
 
 
-def certificate(subject: str, key: ec.EllipticCurvePrivateKey, *, by: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def certificate(
+    subject: str, key: ec.EllipticCurvePrivateKey, *, by: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
     """A certificate that holds for a day; the root's, where it is signed by its own key."""
     root, now = key is by, datetime.now(UTC)
-    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only", "decipher_only")
-    usage = x509.KeyUsage(digital_signature=not root, key_cert_sign=root, **dict.fromkeys(others, False))
+    others = (
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    usage = x509.KeyUsage(
+        digital_signature=not root, key_cert_sign=root, **dict.fromkeys(others, False)
+    )
     made = (
         x509.CertificateBuilder()
         .subject_name(_name(subject))
@@ -42,7 +60,9 @@ def certificate(subject: str, key: ec.EllipticCurvePrivateKey, *, by: ec.Ellipti
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=root, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
+        )
     )
     # C2PA wants a purpose of who signs, and takes that of mail.
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
@@ -60,9 +80,14 @@ def sign() -> Sign:
     root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     chain = [certificate("signer", own, by=root), certificate("root", root, by=root)]
     pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
-    key = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = own.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, pem, key, None))
-    manifest = {"title": "A kite", "assertions": [{"label": "c2pa.actions", "data": {"actions": [ACTION]}}]}
+    manifest = {
+        "title": "A kite",
+        "assertions": [{"label": "c2pa.actions", "data": {"actions": [ACTION]}}],
+    }
 
     def signed(output_format: str) -> bytes:
         picture, out = io.BytesIO(), io.BytesIO()
@@ -93,21 +118,31 @@ def stored(aws: LocalStack, key: str) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("output_format", TYPES)
-def test_a_signed_picture_is_stored_with_its_manifest_valid(aws: LocalStack, sign: Sign, output_format: str) -> None:
+def test_a_signed_picture_is_stored_with_its_manifest_valid(
+    aws: LocalStack, sign: Sign, output_format: str
+) -> None:
     picture = sign(output_format)
     state, manifest = provenance(picture, TYPES[output_format])
     assert state == "Valid"
     paints(aws, picture)
-    report = aws.run({"prompt": "A kite", "output_format": output_format, "folder_name": "signed"})["report"]
+    report = aws.run({"prompt": "A kite", "output_format": output_format, "folder_name": "signed"})[
+        "report"
+    ]
     data, content_type = stored(aws, report["pictures"][0]["key"])
     assert (data, content_type) == (picture, TYPES[output_format])
     assert provenance(data, content_type) == ("Valid", manifest)
 
 
-def test_a_signed_picture_of_an_economy_batch_is_stored_with_its_manifest_valid(aws: LocalStack, sign: Sign) -> None:
+def test_a_signed_picture_of_an_economy_batch_is_stored_with_its_manifest_valid(
+    aws: LocalStack, sign: Sign
+) -> None:
     picture = sign("png")
     paints(aws, picture, contains="A signed kite")
-    upload(aws, {"prompt": "A signed kite", "folder_name": "signed-economy"}, key="batches/signed.jsonl")
+    upload(
+        aws,
+        {"prompt": "A signed kite", "folder_name": "signed-economy"},
+        key="batches/signed.jsonl",
+    )
     assert run(aws, manifest="batches/signed.jsonl", economy=True)["report"]["stored"] == 1
     (key,) = (key for key in aws.keys("signed-economy/") if key.endswith(".png"))
     assert stored(aws, key)[0] == picture
@@ -117,12 +152,18 @@ def test_a_signed_picture_of_an_economy_batch_is_stored_with_its_manifest_valid(
 def test_a_thumbnail_is_no_original_and_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
     picture = sign("webp")  # thumbnails are WebP, too
     paints(aws, picture)
-    key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})["report"]["pictures"][0]["key"]
+    key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})[
+        "report"
+    ]["pictures"][0]["key"]
     small, content_type = stored(aws, naming.thumbnail(key))
     with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
         provenance(small, content_type)
     sidecar = json.loads(stored(aws, naming.sidecar(key))[0])
-    assert sidecar["sha256"] == hashlib.sha256(picture).hexdigest() != hashlib.sha256(small).hexdigest()
+    assert (
+        sidecar["sha256"]
+        == hashlib.sha256(picture).hexdigest()
+        != hashlib.sha256(small).hexdigest()
+    )
 
 
 def test_a_changed_byte_would_be_seen(sign: Sign) -> None:

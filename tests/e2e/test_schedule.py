@@ -17,16 +17,25 @@ DEADLINE_SECONDS = 120
 
 @pytest.fixture
 def scheduled(tmp_path: Path) -> Iterator[LocalStack]:
-    local = Local(folder=tmp_path, port=free_port(), settings=("schedule=cron(* * * * ? *)",), environment=own_environment())
+    local = Local(
+        folder=tmp_path,
+        port=free_port(),
+        settings=("schedule=cron(* * * * ? *)",),
+        environment=own_environment(),
+    )
     try:
         yield LocalStack(stack.up(local))
     finally:
         stack.down(local, keep=False)
 
 
-def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(scheduled: LocalStack) -> None:
+def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(
+    scheduled: LocalStack,
+) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := scheduled.states.list_executions(stateMachineArn=scheduled.machine)["executions"]):
+    while not (
+        found := scheduled.states.list_executions(stateMachineArn=scheduled.machine)["executions"]
+    ):
         assert time.monotonic() < deadline, "the rule started nothing"
         time.sleep(0.2)
     report = scheduled.ended(found[-1]["executionArn"])["report"]

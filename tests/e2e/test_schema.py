@@ -1,4 +1,7 @@
-"""Whatever is sent, the API answers as its description says: thousands of requests that schemathesis makes from it."""
+"""Whatever is sent, the API answers as its description says.
+
+Thousands of requests that schemathesis makes from it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from easel.ledger.budget import Budget, month_of
 from easel.aws.table import Table
+from easel.ledger.budget import Budget, month_of
 from local.deploy import ROOT
 from tests.support.api_caller import Caller
 from tests.support.local_stack import LocalStack
@@ -31,14 +34,27 @@ schema = schemathesis.openapi.from_dict(json.loads((ROOT / "docs" / "openapi.jso
 @pytest.fixture
 def poor(aws: LocalStack) -> Iterator[LocalStack]:
     """A stack whose budget is used up: what a request starts, ends before anything is bought."""
-    budget, month = Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000), month_of(datetime.now(UTC))
+    budget, month = (
+        Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000),
+        month_of(datetime.now(UTC)),
+    )
     budget.set_cap(month, 0)
     yield aws
     budget.set_cap(month, 25_000_000)
 
 
 @schema.parametrize()
-@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-def test_answers_as_it_is_described(case: schemathesis.Case[Any], poor: LocalStack, caller: Caller) -> None:
+@settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+def test_answers_as_it_is_described(
+    case: schemathesis.Case[Any], poor: LocalStack, caller: Caller
+) -> None:
     sent = {"Authorization": f"Bearer {caller.token}"}
-    case.call_and_validate(base_url=poor.outputs["api_url"].rstrip("/"), headers=sent, checks=list(CHECKS))
+    case.call_and_validate(
+        base_url=poor.outputs["api_url"].rstrip("/"), headers=sent, checks=list(CHECKS)
+    )

@@ -59,18 +59,33 @@ def test_a_wrong_key_is_fetched_anew_once_and_then_final(aws: LocalStack) -> Non
 
 
 def test_a_refused_variation_is_in_the_report_and_the_others_are_stored(aws: LocalStack) -> None:
-    aws.script({"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1})
+    aws.script(
+        {"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1}
+    )
     ended = aws.run({"folder_name": "refusals", "count": 3, **SMALL})
     report = ended["report"]
     assert (ended["status"], report["stored"], report["refused"]) == ("SUCCEEDED", 2, 1)
     refused = next(picture for picture in report["pictures"] if picture["status"] == "refused")
-    assert (refused["refusal"], refused["cost_usd"], refused["key"]) == ("moderation_blocked", 0.0, None)
+    assert (refused["refusal"], refused["cost_usd"], refused["key"]) == (
+        "moderation_blocked",
+        0.0,
+        None,
+    )
     assert aws.charged()["images"] == 2
     assert aws.keys(f"staging/{ended['name']}/") == []
 
 
-@pytest.mark.parametrize("fault", [{"cut": True}, {"answer": {"data": []}, "charged": True}, {"answer": "<html>", "charged": True}])
-def test_an_answer_that_may_have_been_charged_is_counted_and_bought_again_once(aws: LocalStack, fault: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"cut": True},
+        {"answer": {"data": []}, "charged": True},
+        {"answer": "<html>", "charged": True},
+    ],
+)
+def test_an_answer_that_may_have_been_charged_is_counted_and_bought_again_once(
+    aws: LocalStack, fault: dict[str, Any]
+) -> None:
     aws.script({"path": IMAGES, "times": 1, **fault})
     ended = aws.run({"folder_name": "unknown", **SMALL})
     assert ended["status"] == "SUCCEEDED"
@@ -86,7 +101,9 @@ def test_a_third_purchase_needs_a_person(aws: LocalStack) -> None:
 
 
 def test_what_is_no_picture_stays_in_staging_and_the_error_says_where(aws: LocalStack) -> None:
-    aws.script({"path": IMAGES, "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True})
+    aws.script(
+        {"path": IMAGES, "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}
+    )
     ended = aws.run({"folder_name": "bad", **SMALL})
     assert ended["error"] == "BadImageError"
     staged = f"staging/{ended['name']}/1/1.bytes"
@@ -98,8 +115,16 @@ def test_what_is_no_picture_stays_in_staging_and_the_error_says_where(aws: Local
 @pytest.mark.parametrize(
     ("rule", "error", "said"),
     [
-        ({"answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}, "BadImageError", "no whole PNG"),
-        ({"answer": {"data": [{"b64_json": "no base64"}]}, "charged": True}, "BadImageError", "no valid base64"),
+        (
+            {"answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True},
+            "BadImageError",
+            "no whole PNG",
+        ),
+        (
+            {"answer": {"data": [{"b64_json": "no base64"}]}, "charged": True},
+            "BadImageError",
+            "no valid base64",
+        ),
     ],
 )
 def test_a_picture_that_can_t_be_had_leaves_the_others_stored_and_the_run_red(
@@ -119,8 +144,12 @@ def test_a_picture_that_can_t_be_had_leaves_the_others_stored_and_the_run_red(
     assert len({key.split("/")[2] for key in aws.keys(f"staging/{ended['name']}/")}) == 1
 
 
-def test_a_failed_run_is_redriven_at_the_step_that_failed_without_paying_for_what_it_has(aws: LocalStack) -> None:
-    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1})
+def test_a_failed_run_is_redriven_at_the_step_that_failed_without_paying_for_what_it_has(
+    aws: LocalStack,
+) -> None:
+    aws.script(
+        {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1}
+    )
     arn = aws.start({"folder_name": "redriven", **SMALL})
     assert aws.ended(arn)["error"] == "QuotaExhaustedError"
     aws.states.redrive_execution(executionArn=arn)
@@ -130,7 +159,9 @@ def test_a_failed_run_is_redriven_at_the_step_that_failed_without_paying_for_wha
 
 
 def test_starting_again_finishes_a_failed_run_for_what_is_missing(aws: LocalStack) -> None:
-    aws.script({"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1})
+    aws.script(
+        {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1}
+    )
     request = {"request_id": "finish-me", "folder_name": "finished", "count": 2, **SMALL}
     assert aws.run(request)["error"] == "QuotaExhaustedError"
     ended = aws.run(request)

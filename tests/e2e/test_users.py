@@ -9,8 +9,8 @@ import pytest
 
 from cli import sign_in
 from cli.target import Target
+from tests.support.command_line import easel
 from tests.support.local_stack import LocalStack, free_port
-from tests.e2e.test_commands import operate
 
 NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 
@@ -21,50 +21,61 @@ def claims(token: str) -> dict[str, Any]:
     return said
 
 
-def test_user_adds_one_with_a_temporary_password_and_only_once(aws: LocalStack, tmp_path: Path) -> None:
-    added = operate(aws, tmp_path, "user", "ada@example.org")
+def test_user_adds_one_with_a_temporary_password_and_only_once(
+    aws: LocalStack, tmp_path: Path
+) -> None:
+    added = easel(aws, tmp_path, "user", "ada@example.org")
     assert added.returncode == 0, added.stderr
     assert "temporary password" in added.stdout
     pool = Target(**{name: aws.outputs[name] for name in NAMES}).output("UserPoolId")
     user = aws.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="ada@example.org")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
-    again = operate(aws, tmp_path, "user", "ada@example.org")
+    again = easel(aws, tmp_path, "user", "ada@example.org")
     assert (again.returncode, again.stderr) == (1, "ada@example.org is a user already\n")
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "a da@example.org", "ada@example"])
 def test_what_is_no_address_is_refused_by_name(aws: LocalStack, tmp_path: Path, email: str) -> None:
-    refused = operate(aws, tmp_path, "user", email)
+    refused = easel(aws, tmp_path, "user", email)
     assert refused.returncode == 2
     assert "is no email address" in refused.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "scopes"),
-    [((), {"easel/read", "easel/write"}), (("--scope", "read"), {"easel/read"}), (("--scope", "write"), {"easel/write"})],
+    [
+        ((), {"easel/read", "easel/write"}),
+        (("--scope", "read"), {"easel/read"}),
+        (("--scope", "write"), {"easel/write"}),
+    ],
     ids=["both", "read", "write"],
 )
 def test_token_prints_a_token_and_nothing_else_and_never_the_secret(
     aws: LocalStack, tmp_path: Path, words: tuple[str, ...], scopes: set[str]
 ) -> None:
-    done = operate(aws, tmp_path, "token", *words)
+    done = easel(aws, tmp_path, "token", *words)
     assert done.returncode == 0, done.stderr
     (token,) = done.stdout.split()
     said = claims(token)
     assert set(said["scope"].split()) == scopes
     target = Target(**{name: aws.outputs[name] for name in NAMES})
-    client = {"UserPoolId": target.output("UserPoolId"), "ClientId": target.output("MachineClientId")}
-    secret = aws.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"]["ClientSecret"]
+    client = {
+        "UserPoolId": target.output("UserPoolId"),
+        "ClientId": target.output("MachineClientId"),
+    }
+    secret = aws.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"][
+        "ClientSecret"
+    ]
     assert said["client_id"] == client["ClientId"]
     assert secret not in done.stdout + done.stderr
 
 
 def test_a_scope_that_there_is_not_is_refused(aws: LocalStack, tmp_path: Path) -> None:
-    assert operate(aws, tmp_path, "token", "--scope", "delete").returncode == 2
+    assert easel(aws, tmp_path, "token", "--scope", "delete").returncode == 2
 
 
 def test_a_sign_in_that_is_not_there_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
-    done = operate(aws, tmp_path, "token", endpoint=f"http://127.0.0.1:{free_port()}")
+    done = easel(aws, tmp_path, "token", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
 
@@ -87,7 +98,9 @@ def test_on_aws_cognito_mails_the_password() -> None:
         def output(self, name: str) -> str:
             return name
 
-    there = Deployed(endpoint=None, region="ap-southeast-1", bucket="", table="", state_machine_arn="")
+    there = Deployed(
+        endpoint=None, region="ap-southeast-1", bucket="", table="", state_machine_arn=""
+    )
     assert sign_in.add_user(there, "ada@example.org") is None
     (call,) = asked
     assert call["DesiredDeliveryMediums"] == ["EMAIL"]

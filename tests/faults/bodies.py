@@ -9,7 +9,10 @@ S3_XML = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
-    """A chunked body as it came, trailers included. Raises ConnectionError where it ends too early."""
+    """A chunked body as it came, trailers included.
+
+    Raises ConnectionError where it ends too early.
+    """
     size = 1
     while size:
         line = stream.readline()
@@ -25,7 +28,10 @@ def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
 
 
 def corrupted(body: bytes, *, layers: int) -> bytes:
-    """One bit is another: in the middle, or in `layers` of chunks in the first byte behind the marks of the first."""
+    """One bit is another.
+
+    In the middle, or in `layers` of chunks in the first byte behind the marks of the first.
+    """
     place = 0 if layers else len(body) // 2
     for _ in range(layers):
         place = body.index(b"\r\n", place) + 2
@@ -33,7 +39,10 @@ def corrupted(body: bytes, *, layers: int) -> bytes:
 
 
 def without(delete: bytes, errors: Sequence[tuple[str, str]]) -> tuple[bytes, list[dict[str, str]]]:
-    """A DeleteObjects without the keys of which a part stands in `errors`, empty if none is left; and what S3 says of each of those."""
+    """A DeleteObjects without the keys of which a part stands in `errors`, empty if none is left.
+
+    And what S3 says of each of those.
+    """
     root = ET.fromstring(delete)  # noqa: S314 - our own client wrote it
     refused = []
     for found in root.findall("{*}Object"):
@@ -41,7 +50,9 @@ def without(delete: bytes, errors: Sequence[tuple[str, str]]) -> tuple[bytes, li
         code = next((code for part, code in errors if part in key), None)
         if code:
             root.remove(found)
-            refused.append({"Key": key, "VersionId": version, "Code": code, "Message": "a test wants it so"})
+            refused.append(
+                {"Key": key, "VersionId": version, "Code": code, "Message": "a test wants it so"}
+            )
     return b"" if root.find("{*}Object") is None else ET.tostring(root), refused
 
 
@@ -49,6 +60,12 @@ def with_errors(result: bytes, refused: Sequence[dict[str, str]]) -> bytes:
     """A DeleteResult that also names what was refused."""
     root = ET.fromstring(result)  # noqa: S314 - the emulator wrote it
     inside = "".join(ET.tostring(child, encoding="unicode") for child in root)
-    lines = ("".join(f"<{name}>{escape(value)}</{name}>" for name, value in one.items() if value) for one in refused)
+    lines = (
+        "".join(f"<{name}>{escape(value)}</{name}>" for name, value in one.items() if value)
+        for one in refused
+    )
     errors = "".join(f"<Error>{line}</Error>" for line in lines)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult xmlns="{S3_XML}">{inside}{errors}</DeleteResult>'.encode()
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<DeleteResult'
+        f' xmlns="{S3_XML}">{inside}{errors}</DeleteResult>'.encode()
+    )

@@ -1,4 +1,7 @@
-"""The two connections that a proxy stands between: a client's, and its own to the server behind it."""
+"""The two connections that a proxy stands between.
+
+A client's, and its own to the server behind it.
+"""
 
 import hashlib
 import http.client
@@ -21,8 +24,15 @@ from tests.faults.rule import Rule
 if TYPE_CHECKING:
     from tests.faults.proxy import Call, Proxy
 
-_BETWEEN_TWO = ("connection", "keep-alive", "expect", "proxy-connection")  # headers of one connection, not of the call
-_CHECKSUMS = ("content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-checksum-", "x-amz-content-sha256", "content-length")
+# headers of one connection, not of the call
+_BETWEEN_TWO = ("connection", "keep-alive", "expect", "proxy-connection")
+_CHECKSUMS = (
+    "content-md5",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-checksum-",
+    "x-amz-content-sha256",
+    "content-length",
+)
 _IDLE_SECONDS = 1  # the other side may be about to close what has been idle for longer
 _ENDING_SECONDS = 5
 
@@ -56,14 +66,21 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         name = f"proxy-{self.proxy.port}-{client_address[1]}"
-        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True, name=name)
+        thread = threading.Thread(
+            target=self.process_request_thread,
+            args=(request, client_address),
+            daemon=True,
+            name=name,
+        )
         self._serving = {one for one in self._serving if one.is_alive()} | {thread}
         thread.start()
 
     def hang_up(self) -> None:
         """End the connections; a thread that has just begun opens its own a moment later."""
         deadline = time.monotonic() + _ENDING_SECONDS
-        while (alive := [one for one in self._serving if one.is_alive()]) and time.monotonic() < deadline:
+        while (
+            alive := [one for one in self._serving if one.is_alive()]
+        ) and time.monotonic() < deadline:
             for handler in list(self.open):
                 handler.hang_up()
             alive[0].join(0.05)
@@ -113,7 +130,8 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - the base class's names
+    # The base class's names.
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815
 
     def _faulty(self, call: "Call", rule: Rule, body: bytes) -> _Answer | None:
         """What the rule makes of a call; None hangs up."""
@@ -121,11 +139,18 @@ class _Connection(BaseHTTPRequestHandler):
         match rule.kind:
             case "status" | "cancelled":
                 status, headers, said = rule.error(call.service)
-                answer = _Answer(status=status, reason=http.client.responses.get(status, ""), headers=[*headers.items()], body=said)
+                answer = _Answer(
+                    status=status,
+                    reason=http.client.responses.get(status, ""),
+                    headers=[*headers.items()],
+                    body=said,
+                )
             case "lose_answer":
                 self._forward(body)
             case "hold":
-                while rule.hold and not rule.hold.wait(0.02) and not self.server.proxy.ending.is_set():
+                while (
+                    rule.hold and not rule.hold.wait(0.02) and not self.server.proxy.ending.is_set()
+                ):
                     pass
                 answer = self._forward(body)
             case "hang":
@@ -163,40 +188,83 @@ class _Connection(BaseHTTPRequestHandler):
             upstream.close()
             return None
         self._used = time.monotonic()
-        head = [(name, value) for name, value in response.getheaders() if name.lower() not in _BETWEEN_TWO]
-        return _Answer(status=response.status, reason=response.reason, headers=head, body=said, chunked=bool(response.chunked), cut=cut)
+        head = [
+            (name, value)
+            for name, value in response.getheaders()
+            if name.lower() not in _BETWEEN_TWO
+        ]
+        return _Answer(
+            status=response.status,
+            reason=response.reason,
+            headers=head,
+            body=said,
+            chunked=bool(response.chunked),
+            cut=cut,
+        )
 
     def _send(self, answer: _Answer) -> None:
         headers, body = list(answer.headers), answer.body
         if self.command == "HEAD" or answer.status in (204, 304):
             body = b""
         elif answer.chunked:
-            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if answer.cut else b"0\r\n\r\n")
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
+                b"" if answer.cut else b"0\r\n\r\n"
+            )
         elif not any(name.lower() == "content-length" for name, _ in headers):
             headers.append(("Content-Length", str(len(body))))
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
+        lines = [
+            f"HTTP/1.1 {answer.status} {answer.reason}",
+            *(f"{name}: {value}" for name, value in headers),
+            "",
+            "",
+        ]
         self.wfile.write("\r\n".join(lines).encode("latin-1") + body)
         self.close_connection = self.close_connection or answer.cut
 
     def _with_object_errors(self, body: bytes, errors: Sequence[tuple[str, str]]) -> _Answer | None:
         left, refused = bodies.without(body, errors)
-        answer: _Answer | None = _Answer(status=200, reason="OK", headers=[("Content-Type", "application/xml")], body=b"<DeleteResult/>")
+        answer: _Answer | None = _Answer(
+            status=200,
+            reason="OK",
+            headers=[("Content-Type", "application/xml")],
+            body=b"<DeleteResult/>",
+        )
         if left:
-            kept = [(name, value) for name, value in self.headers.items() if not name.lower().startswith(_CHECKSUMS)]
+            kept = [
+                (name, value)
+                for name, value in self.headers.items()
+                if not name.lower().startswith(_CHECKSUMS)
+            ]
             digest = b64encode(hashlib.md5(left, usedforsecurity=False).digest()).decode()
-            sums = [("Content-Length", str(len(left))), ("Content-MD5", digest), ("x-amz-content-sha256", hashlib.sha256(left).hexdigest())]
+            sums = [
+                ("Content-Length", str(len(left))),
+                ("Content-MD5", digest),
+                ("x-amz-content-sha256", hashlib.sha256(left).hexdigest()),
+            ]
             answer = self._forward(left, [*kept, *sums])
         if not answer or answer.status != http.HTTPStatus.OK:
             return answer
-        headers = [(name, value) for name, value in answer.headers if name.lower() not in ("content-length", "transfer-encoding")]
-        return _Answer(status=200, reason=answer.reason, headers=headers, body=bodies.with_errors(answer.body, refused))
+        headers = [
+            (name, value)
+            for name, value in answer.headers
+            if name.lower() not in ("content-length", "transfer-encoding")
+        ]
+        return _Answer(
+            status=200,
+            reason=answer.reason,
+            headers=headers,
+            body=bodies.with_errors(answer.body, refused),
+        )
 
     @property
     def _path(self) -> str:
         return self.requestline.split()[1]  # self.path has its leading slashes folded
 
     def _body(self) -> bytes:
-        """The body as it came, with the marks of its chunks if it has any. Raises ConnectionError where the client died in between."""
+        """The body as it came, with the marks of its chunks if it has any.
+
+        Raises ConnectionError where the client died in between.
+        """
         if self._is_chunked():
             return b"".join(bodies.chunks(self.rfile))
         size = int(self.headers.get("Content-Length") or 0)
@@ -209,4 +277,6 @@ class _Connection(BaseHTTPRequestHandler):
         return "chunked" in self.headers.get("Transfer-Encoding", "").lower()
 
     def _layers(self) -> int:
-        return self._is_chunked() + ("aws-chunked" in self.headers.get("Content-Encoding", "").lower())
+        return self._is_chunked() + (
+            "aws-chunked" in self.headers.get("Content-Encoding", "").lower()
+        )

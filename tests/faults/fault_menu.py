@@ -1,4 +1,7 @@
-"""The faults that a random walk draws from: what OpenAI, S3 and DynamoDB do on bad days, and how functions die."""
+"""The faults that a random walk draws from.
+
+What OpenAI, S3 and DynamoDB do on bad days, and how functions die.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ TABLE_CALLS = ("GetItem", "TransactWriteItems", "Query")
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault, scripted where it strikes: at the proxy before AWS, at that before OpenAI, or at the stand-in itself."""
+    """One fault, scripted where it strikes.
+
+    At the proxy before AWS, at that before OpenAI, or at the stand-in itself.
+    """
 
     aws: Rule | None = None
     openai: Rule | None = None
@@ -34,12 +40,34 @@ def draw(rng: Random, *, run_id: str, name: str) -> Fault:
 
 def _openai_status(rng: Random, run_id: str, _name: str) -> Fault:
     status, code = rng.choice(
-        [(429, None), (500, None), (503, None), (529, None), (502, None), (504, None), (408, None), (409, None),
-         (400, "moderation_blocked"), (401, "invalid_api_key"), (429, "insufficient_quota"), (403, None)]
-    )  # fmt: skip
-    error = {"error": {"message": "no", "type": "x", "code": code, "param": "prompt" if code else None}}
+        [
+            (429, None),
+            (500, None),
+            (503, None),
+            (529, None),
+            (502, None),
+            (504, None),
+            (408, None),
+            (409, None),
+            (400, "moderation_blocked"),
+            (401, "invalid_api_key"),
+            (429, "insufficient_quota"),
+            (403, None),
+        ]
+    )
+    error = {
+        "error": {"message": "no", "type": "x", "code": code, "param": "prompt" if code else None}
+    }
     charged = status in (502, 504, 408, 409) and rng.random() < 0.5
-    return Fault(stand_in={"path": _path(rng), "contains": run_id, "status": status, "body": error, "charged": charged})
+    return Fault(
+        stand_in={
+            "path": _path(rng),
+            "contains": run_id,
+            "status": status,
+            "body": error,
+            "charged": charged,
+        }
+    )
 
 
 def _openai_odd(rng: Random, run_id: str, _name: str) -> Fault:
@@ -53,16 +81,30 @@ def _openai_odd(rng: Random, run_id: str, _name: str) -> Fault:
 
 
 def _openai_connection(rng: Random, run_id: str, _name: str) -> Fault:
-    return Fault(openai=Rule(operation=rng.choice(["chat", "image"]), contains=run_id, **_broken(rng)))
+    return Fault(
+        openai=Rule(operation=rng.choice(["chat", "image"]), contains=run_id, **_broken(rng))
+    )
 
 
 def _openai_death(rng: Random, run_id: str, _name: str) -> Fault:
-    return Fault(openai=Rule(operation=rng.choice(["chat", "image"]), contains=run_id, kill=rng.choice(["before", "after"])))
+    return Fault(
+        openai=Rule(
+            operation=rng.choice(["chat", "image"]),
+            contains=run_id,
+            kill=rng.choice(["before", "after"]),
+        )
+    )
 
 
 def _s3_status(rng: Random, run_id: str, name: str) -> Fault:
     status, code = rng.choice(
-        [(503, "SlowDown"), (500, "InternalError"), (409, "ConditionalRequestConflict"), (400, "RequestTimeout"), (403, "AccessDenied")]
+        [
+            (503, "SlowDown"),
+            (500, "InternalError"),
+            (409, "ConditionalRequestConflict"),
+            (400, "RequestTimeout"),
+            (403, "AccessDenied"),
+        ]
     )
     return Fault(aws=_s3(rng, run_id, name, status=status, code=code, times=rng.randint(1, 3)))
 
@@ -72,11 +114,24 @@ def _s3_connection(rng: Random, run_id: str, name: str) -> Fault:
 
 
 def _s3_corrupt(rng: Random, run_id: str, _name: str) -> Fault:
-    return Fault(aws=Rule(operation="PutObject", contains=f"staging/{run_id}/", skip=rng.randint(0, 2), corrupt=True))
+    return Fault(
+        aws=Rule(
+            operation="PutObject",
+            contains=f"staging/{run_id}/",
+            skip=rng.randint(0, 2),
+            corrupt=True,
+        )
+    )
 
 
 def _s3_delete(_rng: Random, run_id: str, _name: str) -> Fault:
-    return Fault(aws=Rule(operation="DeleteObjects", contains=f"staging/{run_id}/", object_errors=[(".json", "InternalError")]))
+    return Fault(
+        aws=Rule(
+            operation="DeleteObjects",
+            contains=f"staging/{run_id}/",
+            object_errors=[(".json", "InternalError")],
+        )
+    )
 
 
 def _s3_death(rng: Random, run_id: str, name: str) -> Fault:
@@ -84,13 +139,26 @@ def _s3_death(rng: Random, run_id: str, name: str) -> Fault:
 
 
 def _table_error(rng: Random, run_id: str, _name: str) -> Fault:
-    status, code = rng.choice([(500, "InternalServerError"), (400, "ThrottlingException"), (400, "ProvisionedThroughputExceededException")])
+    status, code = rng.choice(
+        [
+            (500, "InternalServerError"),
+            (400, "ThrottlingException"),
+            (400, "ProvisionedThroughputExceededException"),
+        ]
+    )
     return Fault(aws=_table(rng, run_id, status=status, code=code, times=rng.randint(1, 4)))
 
 
 def _table_conflict(rng: Random, run_id: str, _name: str) -> Fault:
     times = rng.choice([1, 2, 3, 9])  # nine are more than one call of the function outlasts
-    return Fault(aws=Rule(operation="TransactWriteItems", contains=run_id, cancelled=("TransactionConflict", "None"), times=times))
+    return Fault(
+        aws=Rule(
+            operation="TransactWriteItems",
+            contains=run_id,
+            cancelled=("TransactionConflict", "None"),
+            times=times,
+        )
+    )
 
 
 def _table_connection(rng: Random, run_id: str, _name: str) -> Fault:
@@ -133,4 +201,10 @@ def _s3(rng: Random, run_id: str, name: str, **fault: Any) -> Rule:
 
 
 def _table(rng: Random, run_id: str, **fault: Any) -> Rule:
-    return Rule(operation=rng.choice(TABLE_CALLS), contains=run_id, step=rng.choice(STEPS), skip=rng.choice([0, 0, 1, 2]), **fault)
+    return Rule(
+        operation=rng.choice(TABLE_CALLS),
+        contains=run_id,
+        step=rng.choice(STEPS),
+        skip=rng.choice([0, 0, 1, 2]),
+        **fault,
+    )

@@ -9,8 +9,8 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from easel.ledger.budget import Budget, month_of
 from easel.aws.table import Table
+from easel.ledger.budget import Budget, month_of
 from tests.faults.proxy import Call, Proxy
 from tests.support.local_stack import LocalStack
 
@@ -19,7 +19,10 @@ _write = TypeSerializer().serialize
 
 
 class Storm(LocalStack):
-    """The stack, with what stands before AWS and before OpenAI. The test's own calls go past both."""
+    """The stack, with what stands before AWS and before OpenAI.
+
+    The test's own calls go past both.
+    """
 
     def __init__(self, outputs: dict[str, Any], *, aws_faults: Proxy, openai_faults: Proxy) -> None:
         super().__init__(outputs)
@@ -40,7 +43,10 @@ class Storm(LocalStack):
             proxy.clear()
 
     def calls(self, step: str = "") -> list[Call]:
-        """What the functions called at AWS and at OpenAI, in order; `step` is a part of the function's name, as Image."""
+        """What the functions called at AWS and at OpenAI, in order.
+
+        `step` is a part of the function's name, as Image.
+        """
         both = [*self.aws_faults.calls, *self.openai_faults.calls]
         return sorted((call for call in both if step in call.function), key=lambda call: call.at)
 
@@ -63,12 +69,19 @@ class Storm(LocalStack):
             self._set_cap(before)
 
     def let_leases_run_out(self, run_id: str, *, sk: str | None = None) -> int:
-        """Stands for the time that a killed function's lease takes to pass; gives how many claims were live.
+        """Stands for the time that a killed function's lease takes to pass.
+
+        Gives how many claims were live.
 
         With `sk` that of one record alone; without, also claims of functions that still run end.
+
         """
         self.let_places_run_out()
-        live = [item for item in self.records(run_id) if item.get("lease_until", 0) > time.time() and sk in (None, item["sk"])]
+        live = [
+            item
+            for item in self.records(run_id)
+            if item.get("lease_until", 0) > time.time() and sk in (None, item["sk"])
+        ]
         return sum(self._run_out(item) for item in live)
 
     def let_places_run_out(self) -> None:
@@ -76,13 +89,29 @@ class Storm(LocalStack):
         key = {"pk": {"S": "pace"}, "sk": {"S": "images"}}
         if "Item" in self.dynamodb.get_item(TableName=self.table, Key=key):
             values: dict[str, Any] = {":none": {"M": {}}}
-            self.dynamodb.update_item(TableName=self.table, Key=key, UpdateExpression="SET calls = :none", ExpressionAttributeValues=values)
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key=key,
+                UpdateExpression="SET calls = :none",
+                ExpressionAttributeValues=values,
+            )
 
     def versions(self, prefix: str) -> list[dict[str, Any]]:
-        """Every version of every object under a prefix, as S3 lists them; `deleted` is true for a delete's mark."""
-        pages = list(self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix))
-        objects = [found | {"deleted": False} for page in pages for found in page.get("Versions", [])]
-        return objects + [found | {"deleted": True} for page in pages for found in page.get("DeleteMarkers", [])]
+        """Every version of every object under a prefix, as S3 lists them.
+
+        `deleted` is true for a delete's mark.
+        """
+        pages = list(
+            self.s3.get_paginator("list_object_versions").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+        )
+        objects = [
+            found | {"deleted": False} for page in pages for found in page.get("Versions", [])
+        ]
+        return objects + [
+            found | {"deleted": True} for page in pages for found in page.get("DeleteMarkers", [])
+        ]
 
     def staged(self, run_id: str) -> list[str]:
         """The keys that a run has in staging."""
@@ -90,7 +119,9 @@ class Storm(LocalStack):
 
     def _set_cap(self, micro_usd: int) -> None:
         setting = self.budget()["setting"]
-        Budget(Table(self.dynamodb, name=self.table), setting=setting).set_cap(month_of(datetime.now(UTC)), micro_usd)
+        Budget(Table(self.dynamodb, name=self.table), setting=setting).set_cap(
+            month_of(datetime.now(UTC)), micro_usd
+        )
 
     def _items(self, pk: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("query").paginate(
@@ -100,8 +131,18 @@ class Storm(LocalStack):
             ConsistentRead=True,
         )
         # No number in the table has a fraction.
-        plain = [{name: _read(value) for name, value in item.items()} for page in pages for item in page["Items"]]
-        return [{name: int(value) if hasattr(value, "as_tuple") else value for name, value in item.items()} for item in plain]
+        plain = [
+            {name: _read(value) for name, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
+        return [
+            {
+                name: int(value) if hasattr(value, "as_tuple") else value
+                for name, value in item.items()
+            }
+            for item in plain
+        ]
 
     def _run_out(self, item: dict[str, Any]) -> bool:
         try:
@@ -112,7 +153,12 @@ class Storm(LocalStack):
                 ConditionExpression="#status = :claimed AND lease_until = :seen",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={
-                    name: _write(value) for name, value in {":past": 1, ":claimed": "claimed", ":seen": item["lease_until"]}.items()
+                    name: _write(value)
+                    for name, value in {
+                        ":past": 1,
+                        ":claimed": "claimed",
+                        ":seen": item["lease_until"],
+                    }.items()
                 },
             )
         except ClientError as error:

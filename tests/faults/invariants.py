@@ -1,4 +1,7 @@
-"""What holds after whatever happened: every paid picture is delivered or counted, and nothing else was touched."""
+"""What holds after whatever happened.
+
+Every paid picture is delivered or counted, and nothing else was touched.
+"""
 
 import hashlib
 from collections import Counter
@@ -31,7 +34,15 @@ class Tally:
             self.broken.append(f"{run_id}: {what} {shown}")
 
 
-def check_run(storm: Storm, tally: Tally, run_id: str, *, folder: str, count: int, paid_by_prompt: dict[str, int]) -> None:
+def check_run(
+    storm: Storm,
+    tally: Tally,
+    run_id: str,
+    *,
+    folder: str,
+    count: int,
+    paid_by_prompt: dict[str, int],
+) -> None:
     """One run that has ended, whichever way."""
     items = {item["sk"]: item for item in storm.records(run_id)}
     images = [items.get(f"image#{n}") for n in range(1, count + 1)]
@@ -46,40 +57,80 @@ def check_run(storm: Storm, tally: Tally, run_id: str, *, folder: str, count: in
     tally.given_up += len(given_up)
     tally.paid, tally.possibly_paid = tally.paid + paid, tally.possibly_paid + possibly
     for image in given_up:
-        counted = image["status"] != "claimed" or (image["purchase"], image["possibly_paid"], image["lease_until"]) == (2, 2, 0)
+        counted = image["status"] != "claimed" or (
+            image["purchase"],
+            image["possibly_paid"],
+            image["lease_until"],
+        ) == (2, 2, 0)
         tally.holds("a purchase was given up and not counted", run_id, counted, image)
     lost = sum(image["status"] != "claimed" for image in given_up)
-    tally.holds("paid and neither stored nor counted", run_id, paid <= len(stored) + lost + possibly, (paid, len(stored), possibly))
+    tally.holds(
+        "paid and neither stored nor counted",
+        run_id,
+        paid <= len(stored) + lost + possibly,
+        (paid, len(stored), possibly),
+    )
     tally.holds("stored and never paid", run_id, paid >= len(stored), (paid, len(stored)))
     if "prompt" in items:
-        tally.holds("a picture was neither delivered nor given up", run_id, len(stored) + len(refused) + len(given_up) == count, items)
-    left = [key for key in storm.staged(run_id) if not any(key.startswith(f"staging/{run_id}/{image['n']}/") for image in given_up)]
+        tally.holds(
+            "a picture was neither delivered nor given up",
+            run_id,
+            len(stored) + len(refused) + len(given_up) == count,
+            items,
+        )
+    left = [
+        key
+        for key in storm.staged(run_id)
+        if not any(key.startswith(f"staging/{run_id}/{image['n']}/") for image in given_up)
+    ]
     tally.holds("something is left in staging", run_id, not left, left)
     for image in stored:
         _check_picture(storm, tally, run_id, image, folder=folder)
 
 
-def check_whole(storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int) -> None:
-    """All runs that wrote under folders which begin with `prefix`: table, bucket and OpenAI's own count agree, and no money is open."""
+def check_whole(
+    storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int
+) -> None:
+    """All runs that wrote under folders which begin with `prefix`.
+
+    Table, bucket and OpenAI's own count agree, and no money is open.
+    """
     allowed = tuple(f"{folder}/" for folder in folders)
     found = storm.keys(prefix)
     outside = [key for key in found if not key.startswith(allowed)]
     tally.holds("objects outside of the folders", prefix, not outside, outside)
     pictures = [key for key in found if key.endswith(naming.PICTURES)]
-    tally.holds("bucket and table differ", prefix, len(pictures) == tally.stored, (len(pictures), tally.stored))
-    versions = Counter(version["Key"] for version in [*storm.versions(prefix), *storm.versions(f"thumbnails/{prefix}")])
-    again = {key: number for key, number in versions.items() if number > 1 and not key.endswith("/")}
+    tally.holds(
+        "bucket and table differ",
+        prefix,
+        len(pictures) == tally.stored,
+        (len(pictures), tally.stored),
+    )
+    versions = Counter(
+        version["Key"]
+        for version in [*storm.versions(prefix), *storm.versions(f"thumbnails/{prefix}")]
+    )
+    again = {
+        key: number for key, number in versions.items() if number > 1 and not key.endswith("/")
+    }
     tally.holds("something was written over", prefix, not again, again)
     tally.holds("OpenAI counts others", prefix, paid == tally.paid, (paid, tally.paid))
     month = storm.budget()
     tally.holds("a reservation is left open", prefix, month["committed"] == month["spent"], month)
 
 
-def _check_picture(storm: Storm, tally: Tally, run_id: str, image: dict[str, Any], *, folder: str) -> None:
+def _check_picture(
+    storm: Storm, tally: Tally, run_id: str, image: dict[str, Any], *, folder: str
+) -> None:
     key = image["key"]
     tally.holds("a picture is outside of its folder", run_id, key.startswith(f"{folder}/"), key)
     body = storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read()
-    tally.holds("the stored bytes are not the paid ones", run_id, hashlib.sha256(body).hexdigest() == image["sha256"], key)
+    tally.holds(
+        "the stored bytes are not the paid ones",
+        run_id,
+        hashlib.sha256(body).hexdigest() == image["sha256"],
+        key,
+    )
     for beside in (naming.sidecar(key), naming.thumbnail(key)):
         tally.holds("a companion is missing", run_id, storm.keys(beside) == [beside], beside)
 

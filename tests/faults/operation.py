@@ -8,13 +8,25 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
 _OPENAI = {"/v1/chat/completions": "chat", "/v1/images/generations": "image"}
-_OF_BUCKET = {"versions": "ListObjectVersions", "list-type": "ListObjectsV2", "delete": "DeleteObjects"}
-_OF_OBJECT = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+_OF_BUCKET = {
+    "versions": "ListObjectVersions",
+    "list-type": "ListObjectsV2",
+    "delete": "DeleteObjects",
+}
+_OF_OBJECT = {
+    "GET": "GetObject",
+    "HEAD": "HeadObject",
+    "PUT": "PutObject",
+    "DELETE": "DeleteObject",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One request, read. `target` is a key, records or a path for people; `text` is what a rule's `contains` looks into."""
+    """One request, read.
+
+    `target` is a key, records or a path for people; `text` is what a rule's `contains` looks into.
+    """
 
     service: str
     operation: str
@@ -30,16 +42,35 @@ def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
         prefix, _, operation = target_header.rpartition(".")
         said = body.decode(errors="replace")
         service = prefix.partition("_")[0].lower()
-        return Asked(service=service, operation=operation, target=_records(json.loads(said or "{}")), text=said)
+        return Asked(
+            service=service,
+            operation=operation,
+            target=_records(json.loads(said or "{}")),
+            text=said,
+        )
     if where.path.startswith("/v1/"):  # no bucket has so short a name
-        return Asked(service="openai", operation=_OPENAI.get(where.path, method), target=where.path, text=body.decode(errors="replace"))
+        return Asked(
+            service="openai",
+            operation=_OPENAI.get(where.path, method),
+            target=where.path,
+            text=body.decode(errors="replace"),
+        )
     query = parse_qs(where.query, keep_blank_values=True)
     key = unquote(where.path).lstrip("/").partition("/")[2]
     if key:
-        operation = "CopyObject" if headers.get("x-amz-copy-source") else _OF_OBJECT.get(method, method)
+        operation = (
+            "CopyObject" if headers.get("x-amz-copy-source") else _OF_OBJECT.get(method, method)
+        )
         return Asked(service="s3", operation=operation, target=key, text=key)
-    operation = next((name for mark, name in _OF_BUCKET.items() if mark in query), f"{method} {where.path}?{where.query}")
-    target = " ".join(_named_keys(body)) if operation == "DeleteObjects" else "".join(query.get("prefix", []))
+    operation = next(
+        (name for mark, name in _OF_BUCKET.items() if mark in query),
+        f"{method} {where.path}?{where.query}",
+    )
+    target = (
+        " ".join(_named_keys(body))
+        if operation == "DeleteObjects"
+        else "".join(query.get("prefix", []))
+    )
     return Asked(service="s3", operation=operation, target=target, text=target)
 
 
@@ -51,7 +82,11 @@ def _named_keys(body: bytes) -> list[str]:
 
 def _records(body: dict[str, Any]) -> str:
     if "TransactItems" in body:
-        return ", ".join(f"{kind} {_record(action)}" for entry in body["TransactItems"] for kind, action in entry.items())
+        return ", ".join(
+            f"{kind} {_record(action)}"
+            for entry in body["TransactItems"]
+            for kind, action in entry.items()
+        )
     if "SecretId" in body:
         return str(body["SecretId"])
     return _record(body)

@@ -1,4 +1,6 @@
-"""A reverse proxy on loopback that forwards every call as it is, keeps a list of them, and fails when a test says so."""
+"""A reverse proxy on loopback that forwards every call as it is, keeps a list of them, and fails
+when a test says so.
+"""
 
 import os
 import threading
@@ -40,7 +42,11 @@ class _Counted:
 
 
 class Proxy:
-    """One proxy before one server. `on_kill` is called after a rule has killed the caller, before the caller's connection is closed."""
+    """One proxy before one server.
+
+    `on_kill` is called after a rule has killed the caller, before the caller's connection is
+    closed.
+    """
 
     def __init__(self, upstream: str, *, on_kill: Callable[[Call], object] | None = None) -> None:
         where = urlsplit(upstream)
@@ -54,7 +60,9 @@ class Proxy:
         self._server = Server(self)
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self._listening = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"proxy-{self.port}")
+        self._listening = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"proxy-{self.port}"
+        )
         self._listening.start()
 
     @property
@@ -64,7 +72,11 @@ class Proxy:
             return list(self._calls)
 
     def script(self, *rules: Rule) -> None:
-        """Add rules. A call is taken by the first that fits, has let its `skip` pass and is not used up; those before count it."""
+        """Add rules.
+
+        A call is taken by the first that fits, has let its `skip` pass and is not used up; those
+        before count it.
+        """
         with self._lock:
             self._rules += [_Counted(rule=rule, skip=rule.skip, left=rule.times) for rule in rules]
 
@@ -113,7 +125,12 @@ class Proxy:
     def _taking(self, asked: Asked, function: str, pid: int | None) -> Rule | None:
         for counted in self._rules:
             rule = counted.rule
-            if not counted.left or rule.operation != asked.operation or rule.step not in function or rule.contains not in asked.text:
+            if (
+                not counted.left
+                or rule.operation != asked.operation
+                or rule.step not in function
+                or rule.contains not in asked.text
+            ):
                 continue
             if rule.kill and pid in (None, os.getpid()):
                 continue

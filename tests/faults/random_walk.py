@@ -1,4 +1,8 @@
-"""A random walk: runs side by side through faults drawn from a seed, gone on with until they end, then held against the invariants."""
+"""A random walk.
+
+Runs side by side through faults drawn from a seed, gone on with until they end, then held against
+the invariants.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +12,10 @@ from random import Random
 from typing import Any
 
 from easel.contract import naming
+from tests.faults.fault_menu import draw
+from tests.faults.faulty_stack import Storm
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
-from tests.faults.faulty_stack import Storm
-from tests.faults.fault_menu import draw
 
 AT_ONCE = 6
 TRIES = 12  # how often a person goes on with a run; each fault strikes a few times at most
@@ -21,7 +25,10 @@ FOR_GOOD = ("OutcomeUnknownError", "BadImageError")
 
 @dataclass(kw_only=True)
 class Walked:
-    """What came of a walk. `injected` is how often a fault struck, `kills` how often a function was killed."""
+    """What came of a walk.
+
+    `injected` is how often a fault struck, `kills` how often a function was killed.
+    """
 
     tally: Tally
     injected: int = 0
@@ -36,11 +43,19 @@ class Walked:
         broken = Counter(said.partition(": ")[2].partition("(")[0].strip() for said in tally.broken)
         return "\n".join(
             [
-                f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored}, refused {tally.refused}, "
-                f"left to a person {tally.given_up}, not begun {tally.asked - tally.stored - tally.refused - tally.given_up}",
-                f"faults injected {self.injected}, of these kills {self.kills}; runs ended {dict(self.endings)}, stuck {len(self.stuck)}",
-                f"pictures paid {tally.paid}, counted possibly paid {tally.possibly_paid}; "
-                f"chat calls paid {self.chat_paid}, written or possibly paid {self.chat_known}",
+                (
+                    f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored},"
+                    f" refused {tally.refused}, left to a person {tally.given_up}, not begun"
+                    f" {tally.asked - tally.stored - tally.refused - tally.given_up}"
+                ),
+                (
+                    f"faults injected {self.injected}, of these kills {self.kills}; runs ended"
+                    f" {dict(self.endings)}, stuck {len(self.stuck)}"
+                ),
+                (
+                    f"pictures paid {tally.paid}, counted possibly paid {tally.possibly_paid}; "
+                    f"chat calls paid {self.chat_paid}, written or possibly paid {self.chat_known}"
+                ),
                 f"promises broken {len(tally.broken)} {dict(broken) if broken else ''}",
             ]
         )
@@ -63,10 +78,14 @@ def walk(storm: Storm, *, seed: str, runs: int) -> Walked:
     plans = [_plan(seed, number) for number in range(runs)]
     walked = Walked(tally=Tally())
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for plan, (scripted, ending) in zip(plans, pool.map(lambda plan: _through(storm, plan), plans), strict=True):
+        for plan, (scripted, ending) in zip(
+            plans, pool.map(lambda plan: _through(storm, plan), plans), strict=True
+        ):
             walked.injected += scripted
             walked.endings[ending] += 1
-            walked.stuck += [f"{plan.run_id}: {ending}"] if ending not in ("SUCCEEDED", *FOR_GOOD) else []
+            walked.stuck += (
+                [f"{plan.run_id}: {ending}"] if ending not in ("SUCCEEDED", *FOR_GOOD) else []
+            )
     struck = [call.fault for call in storm.calls() if call.fault]
     walked.injected += len(struck) - sum(rule["times"] for rule in storm.script())
     walked.kills = struck.count("kill")
@@ -89,8 +108,14 @@ def _plan(seed: str, number: int) -> Plan:
 
 
 def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
-    """Take a run to its end, as a person would who finds it red: Redrive, or start it again. Gives the stand-in's rules, and the end."""
-    faults = [draw(plan.rng, run_id=plan.run_id, name=f"_{naming.run8(plan.run_id)}_") for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))]
+    """Take a run to its end, as a person would who finds it red: Redrive, or start it again.
+
+    Gives the stand-in's rules, and the end.
+    """
+    faults = [
+        draw(plan.rng, run_id=plan.run_id, name=f"_{naming.run8(plan.run_id)}_")
+        for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))
+    ]
     storm.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
     storm.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
     storm.script(*[fault.stand_in for fault in faults if fault.stand_in])
@@ -100,14 +125,18 @@ def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
         if ended["status"] == "SUCCEEDED" or ended["error"] in FOR_GOOD:
             break
         if ended["error"] == "ClaimHeldError":
-            # A claim that was written, and its function told of an error: on AWS the state machine polls for longer than a lease.
+            # A claim that was written, and its function told of an error: on AWS the state machine
+            # polls for longer than a lease.
             storm.let_leases_run_out(plan.run_id)
         if plan.rng.random() < 0.5:
             storm.states.redrive_execution(executionArn=ended["executionArn"])
             ended = storm.ended(ended["executionArn"])
         else:
             ended = storm.run(plan.request)
-    return sum(fault.stand_in is not None for fault in faults), ended.get("error") or ended["status"]
+    return (
+        sum(fault.stand_in is not None for fault in faults),
+        ended.get("error") or ended["status"],
+    )
 
 
 def _check(storm: Storm, walked: Walked, plans: Sequence[Plan], *, prefix: str) -> None:
@@ -126,4 +155,10 @@ def _check(storm: Storm, walked: Walked, plans: Sequence[Plan], *, prefix: str) 
             if item["sk"] == "chat":
                 walked.chat_known += item["possibly_paid"] + (item["status"] == "written")
     walked.chat_paid = charged["chat"]
-    check_whole(storm, walked.tally, folders={plan.request["folder_name"] for plan in plans}, prefix=prefix, paid=charged["images"])
+    check_whole(
+        storm,
+        walked.tally,
+        folders={plan.request["folder_name"] for plan in plans},
+        prefix=prefix,
+        paid=charged["images"],
+    )

@@ -1,4 +1,7 @@
-"""One row of the fault catalogue as a test runs it: what is asked, what fails, and what has to come of it."""
+"""One row of the fault catalogue as a test runs it.
+
+What is asked, what fails, and what has to come of it.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.rule import Rule
-from tests.faults.faulty_stack import Storm
 from tests.faults.fault_menu import CHAT, IMAGES
+from tests.faults.faulty_stack import Storm
+from tests.faults.rule import Rule
 
 SMALL = {"size": "256x256", "quality": "low"}
 Also = Callable[[Storm, dict[str, Any]], None]
@@ -16,9 +19,13 @@ Also = Callable[[Storm, dict[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A run and its weather. `error` is the failed run's error, None where it ends well; `images` and `chat` are what OpenAI charged.
+    """A run and its weather.
 
-    `asked` is how often an operation was called, by a function with `step` in its name. `also` looks at what only this row promises.
+    `error` is the failed run's error, None where it ends well; `images` and `chat` are what OpenAI
+    charged.
+
+    `asked` is how often an operation was called, by a function with `step` in its name. `also`
+    looks at what only this row promises.
     """
 
     name: str
@@ -37,7 +44,9 @@ class Scenario:
 
 def rows(*scenarios: Scenario) -> Any:
     """The table as pytest's parameters; the id begins with the row's number in docs/faults.md."""
-    return pytest.mark.parametrize("scenario", scenarios, ids=[scenario.name for scenario in scenarios])
+    return pytest.mark.parametrize(
+        "scenario", scenarios, ids=[scenario.name for scenario in scenarios]
+    )
 
 
 def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
@@ -56,7 +65,10 @@ def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
     if scenario.error is None and "possibly_paid" in ended["report"]:
         assert ended["report"]["possibly_paid"] == scenario.possibly_paid
     else:
-        assert sum(item.get("possibly_paid", 0) for item in storm.records(ended["name"])) == scenario.possibly_paid
+        assert (
+            sum(item.get("possibly_paid", 0) for item in storm.records(ended["name"]))
+            == scenario.possibly_paid
+        )
     if scenario.asked:
         operation, times = scenario.asked
         assert sum(call.operation == operation for call in storm.calls(scenario.step)) == times
@@ -65,9 +77,15 @@ def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
     return ended
 
 
-def refused(status: int, code: str | None = None, *, path: str = IMAGES, **more: Any) -> dict[str, Any]:
+def refused(
+    status: int, code: str | None = None, *, path: str = IMAGES, **more: Any
+) -> dict[str, Any]:
     """A stand-in's rule: OpenAI answers this error."""
-    return {"path": path, "status": status, "body": {"error": {"message": "no", "type": "x", "code": code, "param": None}}} | more
+    return {
+        "path": path,
+        "status": status,
+        "body": {"error": {"message": "no", "type": "x", "code": code, "param": None}},
+    } | more
 
 
 def answered(answer: Any, *, path: str = IMAGES, **more: Any) -> dict[str, Any]:
@@ -79,4 +97,7 @@ def wrote(text: str, **choice: Any) -> dict[str, Any]:
     """A stand-in's rule: the chat model writes this."""
     message = {"role": "assistant", "content": text, "refusal": None}
     usage = {"prompt_tokens": 10, "completion_tokens": 10}
-    return answered({"choices": [{"finish_reason": "stop", "message": message} | choice], "usage": usage}, path=CHAT)
+    return answered(
+        {"choices": [{"finish_reason": "stop", "message": message} | choice], "usage": usage},
+        path=CHAT,
+    )

@@ -1,16 +1,20 @@
-"""Every function is killed before and after each of its calls to the outside; the run ends well, and every payment is accounted for."""
+"""Every function is killed before and after each of its calls to the outside.
+
+The run ends well, and every payment is accounted for.
+"""
 
 from typing import Any, Literal
 
 import pytest
 
+from tests.faults.faulty_stack import Storm
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
-from tests.faults.faulty_stack import Storm
 
-# What each function calls for one picture, in order, as a warm process; the test below keeps it true.
+# What each function calls for one picture, in order, as a warm process; the test below keeps it
+# true.
 CALLS = {
     "Prompt": [
         "GetItem chat",
@@ -45,13 +49,24 @@ CALLS = {
     ],
     "Cleanup": ["Query run", "ListObjectsV2 staging", "DeleteObjects staging"],
 }
-# From the claim on until its result is safe, a death may have cost money: it is counted, and the call is made once more.
+# From the claim on until its result is safe, a death may have cost money: it is counted, and the
+# call is made once more.
 UNKNOWN = {
-    ("TransactWriteItems claim", "after"), ("chat", "before"), ("chat", "after"), ("TransactWriteItems keep", "before"),
-    ("image", "before"), ("image", "after"), ("PutObject bytes", "before"),
-}  # fmt: skip
+    ("TransactWriteItems claim", "after"),
+    ("chat", "before"),
+    ("chat", "after"),
+    ("TransactWriteItems keep", "before"),
+    ("image", "before"),
+    ("image", "after"),
+    ("PutObject bytes", "before"),
+}
 # Of these OpenAI has seen the call, and so was paid for the first of two.
-PAID_TWICE = {("chat", "after"), ("TransactWriteItems keep", "before"), ("image", "after"), ("PutObject bytes", "before")}
+PAID_TWICE = {
+    ("chat", "after"),
+    ("TransactWriteItems keep", "before"),
+    ("image", "after"),
+    ("PutObject bytes", "before"),
+}
 FOLDER = "boundaries"
 PAID: list[int] = []  # the pictures that OpenAI charged, by run
 BOUNDARIES = [
@@ -63,7 +78,13 @@ BOUNDARIES = [
 
 
 def request(run_id: str) -> dict[str, Any]:
-    return {"request_id": run_id, "folder_name": FOLDER, "description": f"A lighthouse, {run_id}", "size": "256x256", "quality": "low"}
+    return {
+        "request_id": run_id,
+        "folder_name": FOLDER,
+        "description": f"A lighthouse, {run_id}",
+        "size": "256x256",
+        "quality": "low",
+    }
 
 
 def operations(calls: list[Call]) -> list[str]:
@@ -81,11 +102,15 @@ def test_the_calls_are_those_that_are_broken_below(warm: Storm) -> None:
     warm.forget()
     warm.run(request("clean"))
     for step, calls in CALLS.items():
-        assert [call for call in operations(warm.calls(step)) if call != "GetSecretValue"] == [call.split()[0] for call in calls], step
+        assert [call for call in operations(warm.calls(step)) if call != "GetSecretValue"] == [
+            call.split()[0] for call in calls
+        ], step
 
 
 @pytest.mark.parametrize(("step", "place", "when"), BOUNDARIES)
-def test_a_death_at_any_call_is_outlived(warm: Storm, step: str, place: int, when: Literal["before", "after"]) -> None:
+def test_a_death_at_any_call_is_outlived(
+    warm: Storm, step: str, place: int, when: Literal["before", "after"]
+) -> None:
     call = CALLS[step][place]
     operation, run_id = call.split()[0], f"{step}-{place}-{when}"
     warm.forget()
@@ -100,9 +125,14 @@ def test_a_death_at_any_call_is_outlived(warm: Storm, step: str, place: int, whe
     charged = warm.charged()
     PAID.append(charged["images"])
     twice = (call, when) in PAID_TWICE
-    assert (charged["chat"], charged["images"]) == (1 + (twice and step == "Prompt"), 1 + (twice and step == "Image"))
+    assert (charged["chat"], charged["images"]) == (
+        1 + (twice and step == "Prompt"),
+        1 + (twice and step == "Image"),
+    )
     tally = Tally()
-    check_run(warm, tally, run_id, folder=FOLDER, count=1, paid_by_prompt=charged["images_by_prompt"])
+    check_run(
+        warm, tally, run_id, folder=FOLDER, count=1, paid_by_prompt=charged["images_by_prompt"]
+    )
     assert not tally.broken
 
 

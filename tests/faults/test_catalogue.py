@@ -11,9 +11,15 @@ ROW = re.compile(r"\| (\d+) \| .+ \| .+ \| (.*) \|")
 
 def test_every_row_is_shown_by_a_test_that_exists() -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", "tests"]
-    ids = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    ids = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     here = [name for name in ids if name.startswith("tests/faults/")]
-    rows = [found.groups() for line in (ROOT / "docs" / "faults.md").read_text().splitlines() if (found := ROW.fullmatch(line))]
+    rows = [
+        found.groups()
+        for line in (ROOT / "docs" / "faults.md").read_text().splitlines()
+        if (found := ROW.fullmatch(line))
+    ]
     assert len(rows) > 80
 
     def shown(number: str, by: str) -> bool:

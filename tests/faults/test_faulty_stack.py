@@ -1,16 +1,23 @@
-"""The stack in the storm: its calls go through the proxies, and a function that is killed in one is started anew."""
+"""The stack in the storm.
+
+Its calls go through the proxies, and a function that is killed in one is started anew.
+"""
 
 import time
 
+from tests.faults.faulty_stack import Storm
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
-from tests.faults.faulty_stack import Storm
 
 SMALL = {"size": "256x256", "quality": "low"}
 
 
 def failures(storm: Storm, arn: str) -> list[str]:
-    return [event["taskFailedEventDetails"]["error"] for event in storm.history(arn) if event["type"] == "TaskFailed"]
+    return [
+        event["taskFailedEventDetails"]["error"]
+        for event in storm.history(arn)
+        if event["type"] == "TaskFailed"
+    ]
 
 
 def test_what_the_image_function_calls_is_seen_in_order(stormy: Storm) -> None:
@@ -19,7 +26,9 @@ def test_what_the_image_function_calls_is_seen_in_order(stormy: Storm) -> None:
     run, staging = f"run#{ended['name']}", f"staging/{ended['name']}/1/1"
     calls = stormy.calls("Image")
     seen = [(call.operation, call.target) for call in calls]
-    (claim, settled) = [place for place, (operation, _) in enumerate(seen) if operation == "TransactWriteItems"]
+    claim, settled = [
+        place for place, (operation, _) in enumerate(seen) if operation == "TransactWriteItems"
+    ]
     order = [
         seen.index(("GetItem", f"{run} prompt")),
         seen.index(("GetItem", f"{run} image#1")),
@@ -45,7 +54,9 @@ def test_a_function_that_is_killed_before_its_copy_is_started_again(stormy: Stor
     assert [call.fault for call in copies] == ["kill", None]
     assert copies[0].pid != copies[1].pid
     assert stormy.charged()["images"] == 1
-    assert [version["deleted"] for version in stormy.versions(ended["report"]["pictures"][0]["key"])] == [False, False]
+    assert [
+        version["deleted"] for version in stormy.versions(ended["report"]["pictures"][0]["key"])
+    ] == [False, False]
     assert stormy.staged(ended["name"]) == []
 
 
@@ -53,7 +64,9 @@ def test_the_lease_of_a_killed_purchase_runs_out_when_a_test_says_so(stormy: Sto
     live: list[int] = []
 
     def run_out(call: Call) -> None:
-        live.extend(stormy.let_leases_run_out("killed-purchase", sk=sk) for sk in ("image#2", "image#1"))
+        live.extend(
+            stormy.let_leases_run_out("killed-purchase", sk=sk) for sk in ("image#2", "image#1")
+        )
 
     stormy.openai_faults.on_kill = run_out
     stormy.openai_faults.script(Rule(operation="image", kill="after"))
@@ -68,7 +81,8 @@ def test_the_lease_of_a_killed_purchase_runs_out_when_a_test_says_so(stormy: Sto
 def test_only_claims_run_out(stormy: Storm) -> None:
     ended = stormy.run(SMALL)
     before = stormy.records(ended["name"])
-    assert any(item.get("lease_until", 0) > time.time() for item in before)  # as a finished purchase leaves it
+    # as a finished purchase leaves it
+    assert any(item.get("lease_until", 0) > time.time() for item in before)
     assert stormy.let_leases_run_out(ended["name"]) == 0
     assert stormy.records(ended["name"]) == before
 

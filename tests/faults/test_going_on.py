@@ -1,4 +1,7 @@
-"""Rows 66 to 68 and 87 to 89 of docs/faults.md: a run that failed, died or was stopped goes on without paying again for what it has."""
+"""Rows 66 to 68 and 87 to 89 of docs/faults.md.
+
+A run that failed, died or was stopped goes on without paying again for what it has.
+"""
 
 import json
 from collections.abc import Callable
@@ -9,12 +12,12 @@ from uuid import uuid4
 import pytest
 
 from easel.contract import naming
+from tests.faults.fault_menu import IMAGES
+from tests.faults.faulty_stack import Storm
 from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, refused
-from tests.faults.faulty_stack import Storm
-from tests.faults.fault_menu import IMAGES
-from tests.e2e.test_commands import operate
+from tests.support.command_line import easel
 
 GoOn = Callable[[Storm, dict[str, Any]], dict[str, Any]]
 
@@ -45,13 +48,30 @@ DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
         ([Rule(operation="ListObjectsV2", **DENIED)], [], "StorageDeniedError"),
         ([], [refused(429, "insufficient_quota")], "QuotaExhaustedError"),
         ([], [refused(401, "invalid_api_key", times=9)], "AuthError"),
-        ([Rule(operation="CopyObject", contains="_1.png", kill="before", times=3)], [], "Runtime.ExitError"),
-        ([Rule(operation="PutObject", contains="/1/1.bytes", kill="after"), Rule(operation="GetItem", step="Image", kill="after", times=8)],
-         [], "Runtime.ExitError"),
+        (
+            [Rule(operation="CopyObject", contains="_1.png", kill="before", times=3)],
+            [],
+            "Runtime.ExitError",
+        ),
+        (
+            [
+                Rule(operation="PutObject", contains="/1/1.bytes", kill="after"),
+                Rule(operation="GetItem", step="Image", kill="after", times=8),
+            ],
+            [],
+            "Runtime.ExitError",
+        ),
     ],
-    ids=["87 denied at the copy", "87 denied at the thumbnail", "87 denied at the cleanup", "87 no credit", "87 a wrong key set right",
-         "68 upload dies three times", "67 image dies three times"],
-)  # fmt: skip
+    ids=[
+        "87 denied at the copy",
+        "87 denied at the thumbnail",
+        "87 denied at the cleanup",
+        "87 no credit",
+        "87 a wrong key set right",
+        "68 upload dies three times",
+        "67 image dies three times",
+    ],
+)
 def test_a_run_that_failed_goes_on_for_what_is_missing(
     stormy: Storm, aws: list[Rule], stand_in: list[dict[str, Any]], error: str, go_on: GoOn
 ) -> None:
@@ -67,40 +87,55 @@ def test_a_run_that_failed_goes_on_for_what_is_missing(
     charged = stormy.charged()
     assert (charged["chat"], charged["images"]) == (1, 2)
     assert stormy.staged(run_id) == []
-    pictures = [key for key in stormy.keys("goes-on/") if naming.run8(run_id) in key and key.endswith(".png")]
+    pictures = [
+        key
+        for key in stormy.keys("goes-on/")
+        if naming.run8(run_id) in key and key.endswith(".png")
+    ]
     assert len(pictures) == 2
-    assert all(len([version for version in stormy.versions(key) if version["Key"] == key]) == 1 for key in pictures)
+    assert all(
+        len([version for version in stormy.versions(key) if version["Key"] == key]) == 1
+        for key in pictures
+    )
 
 
-def test_what_is_bought_and_not_stored_is_told_by_the_error_and_by_make_report(stormy: Storm, tmp_path: Path) -> None:
+def test_what_is_bought_and_not_stored_is_told_by_the_error_and_by_make_report(
+    stormy: Storm, tmp_path: Path
+) -> None:
     stormy.aws_faults.script(Rule(operation="CopyObject", times=9, **DENIED))
     failed = stormy.run(request("owing", 1), name="owing")
     assert "bought and not stored yet: picture 1" in failed["cause"]
     assert "make redrive RUN=owing" in failed["cause"]
-    shown = operate(stormy, tmp_path, "report", "owing")
+    shown = easel(stormy, tmp_path, "report", "owing")
     assert shown.returncode == 0, shown.stderr
     assert "bought, not stored yet" in shown.stdout
     stormy.clear()
-    done = operate(stormy, tmp_path, "redrive", "owing")
+    done = easel(stormy, tmp_path, "redrive", "owing")
     assert done.returncode == 0, done.stderr
     assert stormy.charged()["images"] == 1
 
 
 @WAYS
-def test_88_a_staged_picture_that_expired_is_named_and_not_bought_again_in_silence(stormy: Storm, go_on: GoOn) -> None:
+def test_88_a_staged_picture_that_expired_is_named_and_not_bought_again_in_silence(
+    stormy: Storm, go_on: GoOn
+) -> None:
     run_id = f"expired-{go_on.__name__}"
     stormy.aws_faults.script(Rule(operation="CopyObject", **DENIED))
     failed = stormy.run(request(run_id, 1), name=run_id)
     assert failed["error"] == "StorageDeniedError"
     for version in stormy.versions(f"staging/{run_id}/"):
-        stormy.s3.delete_object(Bucket=stormy.bucket, Key=version["Key"], VersionId=version["VersionId"])
+        stormy.s3.delete_object(
+            Bucket=stormy.bucket, Key=version["Key"], VersionId=version["VersionId"]
+        )
     ended = go_on(stormy, failed)
     assert ended["error"] == "ConfigError"
     assert "staged image gone" in ended["cause"]
     assert stormy.charged()["images"] == 1
 
 
-def test_89_a_run_that_is_stopped_in_the_middle_of_its_picture_stores_nothing_and_can_be_gone_on_with(stormy: Storm) -> None:
+def test_89_a_run_that_is_stopped_while_it_paints_stores_nothing_and_can_be_resumed(
+    stormy: Storm,
+) -> None:
     stormy.script({"path": IMAGES, "delay": 1})
     arn = stormy.start(request("stopped", 1), name="stopped")
     stormy.until(lambda: stormy.charged()["images"] == 1)
@@ -113,8 +148,12 @@ def test_89_a_run_that_is_stopped_in_the_middle_of_its_picture_stores_nothing_an
 
 
 @pytest.mark.parametrize("at", ["CopyObject", "TransactWriteItems"])
-def test_16_a_run_that_begins_while_another_goes_never_mixes_with_it(stormy: Storm, at: str) -> None:
+def test_16_a_run_that_begins_while_another_goes_never_mixes_with_it(
+    stormy: Storm, at: str
+) -> None:
     stormy.aws_faults.script(Rule(operation=at, step="Upload", hang=0.5))
-    arns = [stormy.start({"folder_name": f"mixed-{at}", "file_name": "same", **SMALL}) for _ in range(2)]
+    arns = [
+        stormy.start({"folder_name": f"mixed-{at}", "file_name": "same", **SMALL}) for _ in range(2)
+    ]
     made = [stormy.ended(arn)["report"]["pictures"][0]["key"] for arn in arns]
     assert len(set(made)) == stormy.charged()["images"] == 2

@@ -1,4 +1,7 @@
-"""Rows 35 to 65 and 85 of docs/faults.md: what OpenAI answers, when it does not, and what that costs."""
+"""Rows 35 to 65 and 85 of docs/faults.md.
+
+What OpenAI answers, when it does not, and what that costs.
+"""
 
 import base64
 import io
@@ -16,10 +19,10 @@ import pytest
 from PIL import Image
 
 from easel.contract import naming
+from tests.faults.fault_menu import CHAT, IMAGES
+from tests.faults.faulty_stack import Storm
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, Scenario, answered, play, refused, rows, wrote
-from tests.faults.faulty_stack import Storm
-from tests.faults.fault_menu import CHAT, IMAGES
 
 TRIES = 7  # of one step: the first, and six retries
 
@@ -32,19 +35,26 @@ def picture(kind: str = "PNG", *, width: int = 64) -> bytes:
 
 def image(data: bytes | str) -> dict[str, Any]:
     encoded = data if isinstance(data, str) else base64.b64encode(data).decode()
-    return answered({"data": [{"b64_json": encoded}], "usage": {"input_tokens": 10, "output_tokens": 100}})
+    return answered(
+        {"data": [{"b64_json": encoded}], "usage": {"input_tokens": 10, "output_tokens": 100}}
+    )
 
 
 def functions_failed(storm: Storm, ended: dict[str, Any]) -> list[str]:
     events = storm.history(ended["executionArn"])
-    return [event["taskFailedEventDetails"]["error"] for event in events if event["type"] == "TaskFailed"]
+    return [
+        event["taskFailedEventDetails"]["error"]
+        for event in events
+        if event["type"] == "TaskFailed"
+    ]
 
 
 def waited(seconds: float) -> Any:
     def gaps(storm: Storm, ended: dict[str, Any]) -> None:
         times = [call.at for call in storm.calls() if call.operation == "image"]
         assert all(later - earlier >= seconds for earlier, later in pairwise(times))
-        assert functions_failed(storm, ended) == []  # in the function: no try of the state machine's was used
+        # in the function: no try of the state machine's was used
+        assert functions_failed(storm, ended) == []
 
     return gaps
 
@@ -61,46 +71,172 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
 
 
 @rows(
-    row("37 a key that stays invalid", refused(401, "invalid_api_key", times=9), error="AuthError", images=0, asked=("image", 2)),
-    row("37 an invalid key for the chat", refused(401, path=CHAT, times=9), error="AuthError", images=0, chat=0, asked=("chat", 2)),
+    row(
+        "37 a key that stays invalid",
+        refused(401, "invalid_api_key", times=9),
+        error="AuthError",
+        images=0,
+        asked=("image", 2),
+    ),
+    row(
+        "37 an invalid key for the chat",
+        refused(401, path=CHAT, times=9),
+        error="AuthError",
+        images=0,
+        chat=0,
+        asked=("chat", 2),
+    ),
     row("35 a key that was rotated", refused(401, "invalid_api_key"), asked=("image", 2)),
-    row("38 no access to the model", refused(403, times=9), error="ConfigError", images=0, asked=("image", 1)),
-    row("38 no such model", refused(404, path=CHAT, times=9), error="ConfigError", images=0, chat=0, asked=("chat", 1)),
-    row("39 a short wait", refused(429, headers={"Retry-After": "1"}), asked=("image", 2), also=waited(1)),
-    row("40 a wait of an hour", refused(429, path=CHAT, headers={"Retry-After": "3600"}, times=99),
-        error="RateLimitedError", images=0, chat=0, asked=("chat", TRIES)),
-    row("41 a rate limit without a wait", refused(429, times=3), asked=("image", 4), also=tried(3, "RateLimitedError")),
-    row("42 no credit, image", refused(429, "insufficient_quota", times=9), error="QuotaExhaustedError", images=0, asked=("image", 1)),
-    row("42 no credit, chat", refused(429, "insufficient_quota", path=CHAT, times=9),
-        error="QuotaExhaustedError", images=0, chat=0, asked=("chat", 1)),
-    row("43 500 for ever", refused(500, times=99), error="TransientError", images=0, asked=("image", TRIES)),
+    row(
+        "38 no access to the model",
+        refused(403, times=9),
+        error="ConfigError",
+        images=0,
+        asked=("image", 1),
+    ),
+    row(
+        "38 no such model",
+        refused(404, path=CHAT, times=9),
+        error="ConfigError",
+        images=0,
+        chat=0,
+        asked=("chat", 1),
+    ),
+    row(
+        "39 a short wait",
+        refused(429, headers={"Retry-After": "1"}),
+        asked=("image", 2),
+        also=waited(1),
+    ),
+    row(
+        "40 a wait of an hour",
+        refused(429, path=CHAT, headers={"Retry-After": "3600"}, times=99),
+        error="RateLimitedError",
+        images=0,
+        chat=0,
+        asked=("chat", TRIES),
+    ),
+    row(
+        "41 a rate limit without a wait",
+        refused(429, times=3),
+        asked=("image", 4),
+        also=tried(3, "RateLimitedError"),
+    ),
+    row(
+        "42 no credit, image",
+        refused(429, "insufficient_quota", times=9),
+        error="QuotaExhaustedError",
+        images=0,
+        asked=("image", 1),
+    ),
+    row(
+        "42 no credit, chat",
+        refused(429, "insufficient_quota", path=CHAT, times=9),
+        error="QuotaExhaustedError",
+        images=0,
+        chat=0,
+        asked=("chat", 1),
+    ),
+    row(
+        "43 500 for ever",
+        refused(500, times=99),
+        error="TransientError",
+        images=0,
+        asked=("image", TRIES),
+    ),
     row("43 503 twice", refused(503, times=2), asked=("image", 3)),
     row("43 529 twice, chat", refused(529, path=CHAT, times=2), asked=("chat", 3)),
-    Scenario(name="43 502, not charged", stand_in=[refused(502)], possibly_paid=1, asked=("image", 2)),
-    row("43 504, charged", refused(504, charged=True), images=2, possibly_paid=1, asked=("image", 2)),
+    Scenario(
+        name="43 502, not charged", stand_in=[refused(502)], possibly_paid=1, asked=("image", 2)
+    ),
+    row(
+        "43 504, charged", refused(504, charged=True), images=2, possibly_paid=1, asked=("image", 2)
+    ),
     Scenario(name="44 408", stand_in=[refused(408)], possibly_paid=1, asked=("image", 2)),
-    row("44 409 for ever", refused(409, times=9), error="OutcomeUnknownError", images=0, possibly_paid=2, asked=("image", 2)),
-    Scenario(name="45 a connection that breaks", openai=[Rule(operation="image", refuse=True)], possibly_paid=1),
+    row(
+        "44 409 for ever",
+        refused(409, times=9),
+        error="OutcomeUnknownError",
+        images=0,
+        possibly_paid=2,
+        asked=("image", 2),
+    ),
+    Scenario(
+        name="45 a connection that breaks",
+        openai=[Rule(operation="image", refuse=True)],
+        possibly_paid=1,
+    ),
     row("54 cut in the body", {"path": IMAGES, "cut": True}, images=2, possibly_paid=1),
-    Scenario(name="54 an answer that is lost", openai=[Rule(operation="image", lose_answer=True)], images=2, possibly_paid=1),
-    Scenario(name="54 a chat answer that is lost", openai=[Rule(operation="chat", lose_answer=True)], chat=2, possibly_paid=1),
+    Scenario(
+        name="54 an answer that is lost",
+        openai=[Rule(operation="image", lose_answer=True)],
+        images=2,
+        possibly_paid=1,
+    ),
+    Scenario(
+        name="54 a chat answer that is lost",
+        openai=[Rule(operation="chat", lose_answer=True)],
+        chat=2,
+        possibly_paid=1,
+    ),
     row("47 no choices", answered({"choices": []}, path=CHAT), chat=2, possibly_paid=1),
     row("47 no content", wrote(None), chat=2, possibly_paid=1),  # type: ignore[arg-type]
-    row("47 no content for ever", wrote(" ") | {"times": 9},
-        error="OutcomeUnknownError", images=0, chat=2, possibly_paid=2, asked=("chat", 2)),
-    row("47 a filter stopped it", wrote("", finish_reason="content_filter"),
-        error="ContentRefusedError", images=0, possibly_paid=1, asked=("chat", 1)),
+    row(
+        "47 no content for ever",
+        wrote(" ") | {"times": 9},
+        error="OutcomeUnknownError",
+        images=0,
+        chat=2,
+        possibly_paid=2,
+        asked=("chat", 2),
+    ),
+    row(
+        "47 a filter stopped it",
+        wrote("", finish_reason="content_filter"),
+        error="ContentRefusedError",
+        images=0,
+        possibly_paid=1,
+        asked=("chat", 1),
+    ),
     row("47 cut short", wrote("A kite over", finish_reason="length")),
-    row("49 broken JSON from the chat", answered('{"choices": [', path=CHAT), chat=2, possibly_paid=1),
+    row(
+        "49 broken JSON from the chat",
+        answered('{"choices": [', path=CHAT),
+        chat=2,
+        possibly_paid=1,
+    ),
     row("49 broken JSON from the image", answered('{"data": ['), images=2, possibly_paid=1),
     row("49 HTML", answered("<html>busy</html>"), images=2, possibly_paid=1),
-    row("52 a refused picture", refused(400, "moderation_blocked", times=9), images=0, asked=("image", 1)),
-    row("52 a refused topic", refused(400, "content_policy_violation", path=CHAT, times=9),
-        error="ContentRefusedError", images=0, chat=0, asked=("chat", 1)),
+    row(
+        "52 a refused picture",
+        refused(400, "moderation_blocked", times=9),
+        images=0,
+        asked=("image", 1),
+    ),
+    row(
+        "52 a refused topic",
+        refused(400, "content_policy_violation", path=CHAT, times=9),
+        error="ContentRefusedError",
+        images=0,
+        chat=0,
+        asked=("chat", 1),
+    ),
     row("57 no data", answered({"data": []}), images=2, possibly_paid=1),
-    row("57 data null for ever", answered({"data": None}, times=9), error="OutcomeUnknownError", images=2, possibly_paid=2),
-    row("85 ten pictures, all rate limited once", refused(429, times=10), images=10, asked=("image", 20), request={"count": 10}),
-)  # fmt: skip
+    row(
+        "57 data null for ever",
+        answered({"data": None}, times=9),
+        error="OutcomeUnknownError",
+        images=2,
+        possibly_paid=2,
+    ),
+    row(
+        "85 ten pictures, all rate limited once",
+        refused(429, times=10),
+        images=10,
+        asked=("image", 20),
+        request={"count": 10},
+    ),
+)
 def test_openai_s_bad_days(stormy: Storm, scenario: Scenario) -> None:
     play(stormy, scenario)
 
@@ -110,11 +246,22 @@ def stays_in_staging(storm: Storm, ended: dict[str, Any]) -> None:
     assert key in json.loads(ended["cause"])["errorMessage"]
     assert key in storm.staged(ended["name"])
     assert [key for key in storm.keys("catalogue/") if naming.run8(ended["name"]) in key] == []
-    assert next(item for item in storm.records(ended["name"]) if item["sk"] == "image#1")["cost_micro_usd"] > 0
+    assert (
+        next(item for item in storm.records(ended["name"]) if item["sk"] == "image#1")[
+            "cost_micro_usd"
+        ]
+        > 0
+    )
 
 
 def bad(name: str, data: bytes | str) -> Scenario:
-    return Scenario(name=name, stand_in=[image(data)], error="BadImageError", asked=("image", 1), also=stays_in_staging)
+    return Scenario(
+        name=name,
+        stand_in=[image(data)],
+        error="BadImageError",
+        asked=("image", 1),
+        also=stays_in_staging,
+    )
 
 
 @rows(
@@ -128,7 +275,9 @@ def bad(name: str, data: bytes | str) -> Scenario:
     bad("59 truncated PNG", picture()[:-20]),
     bad("59 a PNG with a wrong CRC", picture()[:-5] + b"\0" + picture()[-4:]),
 )
-def test_what_is_no_picture_is_paid_once_kept_in_staging_and_stored_nowhere(stormy: Storm, scenario: Scenario) -> None:
+def test_what_is_no_picture_is_paid_once_kept_in_staging_and_stored_nowhere(
+    stormy: Storm, scenario: Scenario
+) -> None:
     play(stormy, scenario)
 
 
@@ -137,9 +286,17 @@ def test_extension_and_type_come_from_the_bytes(stormy: Storm, kind: str) -> Non
     def agree(storm: Storm, ended: dict[str, Any]) -> None:
         key = ended["report"]["pictures"][0]["key"]
         assert key.endswith({"JPEG": ".jpg", "WEBP": ".webp"}[kind])
-        assert storm.s3.head_object(Bucket=storm.bucket, Key=key)["ContentType"] == f"image/{kind.lower()}"
+        assert (
+            storm.s3.head_object(Bucket=storm.bucket, Key=key)["ContentType"]
+            == f"image/{kind.lower()}"
+        )
 
-    play(stormy, Scenario(name="64", request={"output_format": "png"}, stand_in=[image(picture(kind))], also=agree))
+    play(
+        stormy,
+        Scenario(
+            name="64", request={"output_format": "png"}, stand_in=[image(picture(kind))], also=agree
+        ),
+    )
 
 
 def test_57_a_url_in_the_picture_s_place_is_never_followed(stormy: Storm) -> None:
@@ -147,7 +304,9 @@ def test_57_a_url_in_the_picture_s_place_is_never_followed(stormy: Storm) -> Non
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/x.png"
         asks = [
             answered({"data": [{"b64_json": None, "url": url}]}),
-            wrote(json.dumps({"prompt": f"fetch {url}", "title": url, "alt_text": url, "tags": [url]})),
+            wrote(
+                json.dumps({"prompt": f"fetch {url}", "title": url, "alt_text": url, "tags": [url]})
+            ),
         ]
         play(stormy, Scenario(name="57", stand_in=asks, images=2, possibly_paid=1))
         listening.settimeout(0)
@@ -155,7 +314,9 @@ def test_57_a_url_in_the_picture_s_place_is_never_followed(stormy: Storm) -> Non
             listening.accept()
 
 
-def test_50_a_long_answer_in_a_fence_with_control_characters_is_cleaned_and_cut(stormy: Storm) -> None:
+def test_50_a_long_answer_in_a_fence_with_control_characters_is_cleaned_and_cut(
+    stormy: Storm,
+) -> None:
     def clean(storm: Storm, ended: dict[str, Any]) -> None:
         text = next(item for item in storm.records(ended["name"]) if item["sk"] == "prompt")["text"]
         assert text.startswith("A kite")
@@ -163,12 +324,21 @@ def test_50_a_long_answer_in_a_fence_with_control_characters_is_cleaned_and_cut(
         assert "\x07" not in text + str(ended)
         assert "```" not in text
 
-    play(stormy, Scenario(name="50", stand_in=[wrote("```\nA \x07kite " + "over the bay " * 8_000 + "\n```")], also=clean))
+    play(
+        stormy,
+        Scenario(
+            name="50",
+            stand_in=[wrote("```\nA \x07kite " + "over the bay " * 8_000 + "\n```")],
+            also=clean,
+        ),
+    )
 
 
 def test_61_a_picture_of_25_mb_is_stored_and_stays_out_of_states_and_memory(stormy: Storm) -> None:
     noise = io.BytesIO()
-    Image.frombytes("RGB", (2_900, 2_900), os.urandom(2_900 * 2_900 * 3)).save(noise, "PNG", compress_level=0)
+    Image.frombytes("RGB", (2_900, 2_900), os.urandom(2_900 * 2_900 * 3)).save(
+        noise, "PNG", compress_level=0
+    )
 
     def stored(storm: Storm, ended: dict[str, Any]) -> None:
         (made,) = ended["report"]["pictures"]
@@ -184,14 +354,20 @@ def test_61_a_picture_of_25_mb_is_stored_and_stays_out_of_states_and_memory(stor
 
 def peak_mb(pid: int | None) -> float:
     said = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in said.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    return (
+        int(next(line for line in said.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    )
 
 
 @contextmanager
 def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
     """The same function with less time, so that a test needs not wait for minutes."""
     client = storm.client("lambda")
-    name = next(one["FunctionName"] for one in client.list_functions()["Functions"] if step in one["FunctionName"])
+    name = next(
+        one["FunctionName"]
+        for one in client.list_functions()["Functions"]
+        if step in one["FunctionName"]
+    )
     before = client.get_function_configuration(FunctionName=name)["Timeout"]
     client.update_function_configuration(FunctionName=name, Timeout=timeout)
     try:
@@ -200,27 +376,45 @@ def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
         client.update_function_configuration(FunctionName=name, Timeout=before)
 
 
-def test_46_53_55_a_call_that_hangs_ends_before_its_function_does_and_is_counted(stormy: Storm) -> None:
-    """Both paid calls in runs side by side, since each takes as long as the least time that it is begun with."""
+def test_46_53_55_a_call_that_hangs_ends_before_its_function_does_and_is_counted(
+    stormy: Storm,
+) -> None:
+    """Both paid calls in runs side by side, since each takes as long as the least time that it
+    is begun with.
+    """
     with seconds(stormy, "Prompt", 35), seconds(stormy, "Image", 65):
-        stormy.script({"path": CHAT, "contains": "hanging chat", "delay": 60}, {"path": IMAGES, "contains": "hanging picture", "delay": 60})
+        stormy.script(
+            {"path": CHAT, "contains": "hanging chat", "delay": 60},
+            {"path": IMAGES, "contains": "hanging picture", "delay": 60},
+        )
         said = {"chat": "A hanging chat", "image": "A hanging picture"}
-        arns = {what: stormy.start({"description": words, "folder_name": "catalogue", **SMALL}) for what, words in said.items()}
+        arns = {
+            what: stormy.start({"description": words, "folder_name": "catalogue", **SMALL})
+            for what, words in said.items()
+        }
         ended = {what: stormy.ended(arn) for what, arn in arns.items()}
     for what, one in ended.items():
         assert functions_failed(stormy, one) == ["TransientError"], what
         assert one["report"]["possibly_paid"] == 1, what
-    assert sum(call.operation == "chat" for call in stormy.calls()) == sum(call.operation == "image" for call in stormy.calls()) == 3
+    assert (
+        sum(call.operation == "chat" for call in stormy.calls())
+        == sum(call.operation == "image" for call in stormy.calls())
+        == 3
+    )
 
 
-def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_the_cap(stormy: Storm) -> None:
+def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_the_cap(
+    stormy: Storm,
+) -> None:
     warm = stormy.run({"prompt": "A kite", "folder_name": "capped", **SMALL})
     estimate = round(warm["report"]["estimate_usd"] * 1_000_000)
     month = stormy.budget()
     room = 7
     with stormy.capped(month["committed"] + room * estimate):
         stormy.forget()
-        arns = [stormy.start({"prompt": "A kite", "folder_name": "capped", **SMALL}) for _ in range(50)]
+        arns = [
+            stormy.start({"prompt": "A kite", "folder_name": "capped", **SMALL}) for _ in range(50)
+        ]
         ended = [stormy.ended(arn) for arn in arns]
         after = stormy.budget()
     stored = [one for one in ended if one["status"] == "SUCCEEDED"]
@@ -228,24 +422,40 @@ def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_th
     assert others == {"BudgetExceededError"}
     assert len(stored) == stormy.charged()["images"] >= room
     assert month["committed"] <= after["committed"] == after["spent"] <= after["cap"]
-    refusal = json.loads(next(one["cause"] for one in ended if one["status"] != "SUCCEEDED"))["errorMessage"]
-    for word in (after["month"] if "month" in after else after["pk"].partition("#")[2], "spent", "reserved", "cap", "make budget USD="):
+    refusal = json.loads(next(one["cause"] for one in ended if one["status"] != "SUCCEEDED"))[
+        "errorMessage"
+    ]
+    for word in (
+        after["month"] if "month" in after else after["pk"].partition("#")[2],
+        "spent",
+        "reserved",
+        "cap",
+        "make budget USD=",
+    ):
         assert word in refusal
 
 
-def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together(stormy: Storm) -> None:
+def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together(
+    stormy: Storm,
+) -> None:
     request = {"prompt": "A kite", "folder_name": "capped", **SMALL}
     estimate = round(stormy.run(request)["report"]["estimate_usd"] * 1_000_000)
     go = threading.Event()
     with stormy.capped(stormy.budget()["committed"] + estimate * 3 // 2):
         stormy.forget()
-        stormy.aws_faults.script(Rule(operation="TransactWriteItems", step="Image", hold=go, times=3))
+        stormy.aws_faults.script(
+            Rule(operation="TransactWriteItems", step="Image", hold=go, times=3)
+        )
         arns = [stormy.start(request) for _ in range(3)]
         stormy.until(lambda: sum(call.fault == "hold" for call in stormy.calls("Image")) == 3)
         go.set()
         ended = [stormy.ended(arn) for arn in arns]
         after = stormy.budget()
-    assert sorted(one.get("error", "stored") for one in ended) == ["BudgetExceededError", "BudgetExceededError", "stored"]
+    assert sorted(one.get("error", "stored") for one in ended) == [
+        "BudgetExceededError",
+        "BudgetExceededError",
+        "stored",
+    ]
     assert stormy.charged()["images"] == 1
     assert after["committed"] <= after["cap"]
 
@@ -255,7 +465,9 @@ def test_65_a_cap_of_zero_stops_the_chat_call_too(stormy: Storm) -> None:
         play(stormy, Scenario(name="65", error="BudgetExceededError", images=0, chat=0))
 
 
-def test_14_a_doubled_event_is_one_prompt_and_one_purchase_and_both_runs_are_green(stormy: Storm) -> None:
+def test_14_a_doubled_event_is_one_prompt_and_one_purchase_and_both_runs_are_green(
+    stormy: Storm,
+) -> None:
     request = {"request_id": "event-14", "folder_name": "doubled", "count": 3, **SMALL}
     ended = [stormy.ended(arn) for arn in [stormy.start(request) for _ in range(2)]]
     assert [one["status"] for one in ended] == ["SUCCEEDED", "SUCCEEDED"]

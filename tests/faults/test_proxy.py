@@ -23,11 +23,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+from tests.faults.faulty_stack import Storm
 from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
-from tests.faults.faulty_stack import Storm
 
-PUT = "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2], Body=b'there')"
+PUT = (
+    "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2],"
+    " Body=b'there')"
+)
 
 
 @pytest.fixture
@@ -38,8 +41,14 @@ def proxy(running_storm: Storm) -> Iterator[Proxy]:
 
 
 def client(proxy: Proxy, service: str, *, read_timeout: float = 20, tries: int = 1) -> Any:
-    config = Config(read_timeout=read_timeout, retries={"total_max_attempts": tries, "mode": "standard"})
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "ap-southeast-1"}
+    config = Config(
+        read_timeout=read_timeout, retries={"total_max_attempts": tries, "mode": "standard"}
+    )
+    keys = {
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+        "region_name": "ap-southeast-1",
+    }
     return boto3.client(service, endpoint_url=proxy.url, config=config, **keys)  # type: ignore[call-overload]  # any service
 
 
@@ -66,15 +75,22 @@ def seen(proxy: Proxy) -> list[tuple[str, str]]:
     return [(call.operation, call.target) for call in proxy.calls]
 
 
-def test_a_big_put_arrives_whole_and_comes_back_whole(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_a_big_put_arrives_whole_and_comes_back_whole(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     body = os.urandom(5_000_000)
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
-    assert s3.get_object(Bucket=running_storm.bucket, Key=key, ChecksumMode="ENABLED")["Body"].read() == body
+    assert (
+        s3.get_object(Bucket=running_storm.bucket, Key=key, ChecksumMode="ENABLED")["Body"].read()
+        == body
+    )
     assert s3.head_object(Bucket=running_storm.bucket, Key=key)["ContentLength"] == len(body)
     assert seen(proxy) == [("PutObject", key), ("GetObject", key), ("HeadObject", key)]
 
 
-def test_s3_s_operations_have_their_names(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_s3_s_operations_have_their_names(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
     odd = f"{key} ö+%/#"
     s3.put_object(**where, Key=odd, Body=b"")
@@ -94,11 +110,21 @@ def test_s3_s_operations_have_their_names(proxy: Proxy, s3: Any, running_storm: 
 
 
 def test_other_services_operations_have_their_names(proxy: Proxy, running_storm: Storm) -> None:
-    with closing(client(proxy, "dynamodb")) as dynamodb, closing(client(proxy, "secretsmanager")) as secrets:
+    with (
+        closing(client(proxy, "dynamodb")) as dynamodb,
+        closing(client(proxy, "secretsmanager")) as secrets,
+    ):
         table, key = running_storm.table, {"pk": {"S": "run#x"}, "sk": {"S": "image#1"}}
         dynamodb.get_item(TableName=table, Key=key)
-        dynamodb.query(TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": "run#x"}})
-        both = [{"Put": {"TableName": table, "Item": key}}, {"Delete": {"TableName": table, "Key": key | {"sk": {"S": "image#2"}}}}]
+        dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "run#x"}},
+        )
+        both = [
+            {"Put": {"TableName": table, "Item": key}},
+            {"Delete": {"TableName": table, "Key": key | {"sk": {"S": "image#2"}}}},
+        ]
         dynamodb.transact_write_items(TransactItems=both)
         dynamodb.delete_item(TableName=table, Key=key)
         with pytest.raises(secrets.exceptions.ResourceNotFoundException):
@@ -113,25 +139,46 @@ def test_other_services_operations_have_their_names(proxy: Proxy, running_storm:
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_an_error_comes_in_s3_s_words_and_nothing_is_forwarded(proxy: Proxy, s3: Any, running_storm: Storm, key: str, status: int) -> None:
-    proxy.script(Rule(operation="PutObject", contains=key, status=status, code="SlowDown", headers={"x-amz-request-id": "wanted"}))
+def test_an_error_comes_in_s3_s_words_and_nothing_is_forwarded(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str, status: int
+) -> None:
+    proxy.script(
+        Rule(
+            operation="PutObject",
+            contains=key,
+            status=status,
+            code="SlowDown",
+            headers={"x-amz-request-id": "wanted"},
+        )
+    )
     with pytest.raises(ClientError) as refused:
         s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     said = refused.value.response
-    assert (said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"]) == ("SlowDown", status)
+    assert (said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"]) == (
+        "SlowDown",
+        status,
+    )
     assert said["ResponseMetadata"]["RequestId"] == "wanted"
     assert stored(running_storm, key) is None
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     assert [call.fault for call in proxy.calls] == ["status", None]
 
 
-def test_a_copy_can_fail_with_status_200(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_a_copy_can_fail_with_status_200(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="CopyObject", status=200, code="InternalError"))
     with pytest.raises(ClientError, match="InternalError"):
-        s3.copy_object(Bucket=running_storm.bucket, Key=key, CopySource={"Bucket": running_storm.bucket, "Key": "any"})
+        s3.copy_object(
+            Bucket=running_storm.bucket,
+            Key=key,
+            CopySource={"Bucket": running_storm.bucket, "Key": "any"},
+        )
 
 
-def test_an_error_of_a_head_has_no_body(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_an_error_of_a_head_has_no_body(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="HeadObject", status=403))
     with pytest.raises(ClientError, match="403"):
         s3.head_object(Bucket=running_storm.bucket, Key=key)
@@ -139,46 +186,71 @@ def test_an_error_of_a_head_has_no_body(proxy: Proxy, s3: Any, running_storm: St
         s3.head_object(Bucket=running_storm.bucket, Key=key)
 
 
-def test_errors_come_in_the_words_of_dynamodb_and_secrets_manager(proxy: Proxy, running_storm: Storm) -> None:
+def test_errors_come_in_the_words_of_dynamodb_and_secrets_manager(
+    proxy: Proxy, running_storm: Storm
+) -> None:
     proxy.script(
         Rule(operation="GetItem", status=400, code="ProvisionedThroughputExceededException"),
-        Rule(operation="TransactWriteItems", contains="run#x", cancelled=("TransactionConflict", "None")),
+        Rule(
+            operation="TransactWriteItems",
+            contains="run#x",
+            cancelled=("TransactionConflict", "None"),
+        ),
         Rule(operation="GetSecretValue", status=500, code="InternalServiceError"),
     )
-    with closing(client(proxy, "dynamodb")) as dynamodb, closing(client(proxy, "secretsmanager")) as secrets:
+    with (
+        closing(client(proxy, "dynamodb")) as dynamodb,
+        closing(client(proxy, "secretsmanager")) as secrets,
+    ):
         key = {"pk": {"S": "run#x"}, "sk": {"S": "image#1"}}
         with pytest.raises(dynamodb.exceptions.ProvisionedThroughputExceededException):
             dynamodb.get_item(TableName=running_storm.table, Key=key)
         with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as cancelled:
-            dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": running_storm.table, "Item": key}}] * 2)
-        assert [reason["Code"] for reason in cancelled.value.response["CancellationReasons"]] == ["TransactionConflict", "None"]
+            dynamodb.transact_write_items(
+                TransactItems=[{"Put": {"TableName": running_storm.table, "Item": key}}] * 2
+            )
+        assert [reason["Code"] for reason in cancelled.value.response["CancellationReasons"]] == [
+            "TransactionConflict",
+            "None",
+        ]
         with pytest.raises(ClientError, match="InternalServiceError"):
             secrets.get_secret_value(SecretId="any")
     assert proxy.waiting() == []
 
 
-def test_a_refused_connection_forwards_nothing(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_a_refused_connection_forwards_nothing(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", refuse=True))
     with pytest.raises(ConnectionClosedError):
         s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     assert stored(running_storm, key) is None
 
 
-def test_a_lost_answer_leaves_the_object_there(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_a_lost_answer_leaves_the_object_there(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
     with pytest.raises(ConnectionClosedError):
         s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     assert stored(running_storm, key) == b"there"
 
 
-def test_a_client_s_own_retry_meets_its_first_try(proxy: Proxy, running_storm: Storm, key: str) -> None:
+def test_a_client_s_own_retry_meets_its_first_try(
+    proxy: Proxy, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
-    with closing(client(proxy, "s3", tries=2)) as s3, pytest.raises(ClientError, match="PreconditionFailed"):
+    with (
+        closing(client(proxy, "s3", tries=2)) as s3,
+        pytest.raises(ClientError, match="PreconditionFailed"),
+    ):
         s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there", IfNoneMatch="*")
     assert [call.fault for call in proxy.calls] == ["lose_answer", None]
 
 
-def test_a_call_that_hangs_is_done_and_answered_late(proxy: Proxy, running_storm: Storm, key: str) -> None:
+def test_a_call_that_hangs_is_done_and_answered_late(
+    proxy: Proxy, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", hang=0.5, times=2))
     with closing(client(proxy, "s3", read_timeout=0.1)) as hasty, pytest.raises(ReadTimeoutError):
         hasty.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
@@ -189,7 +261,9 @@ def test_a_call_that_hangs_is_done_and_answered_late(proxy: Proxy, running_storm
     assert time.monotonic() - start >= 0.5
 
 
-def test_corrupt_bytes_do_not_fit_the_client_s_checksum(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_corrupt_bytes_do_not_fit_the_client_s_checksum(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", corrupt=True))
     with pytest.raises(ClientError, match="BadDigest"):
         s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
@@ -197,25 +271,42 @@ def test_corrupt_bytes_do_not_fit_the_client_s_checksum(proxy: Proxy, s3: Any, r
 
 
 @pytest.mark.parametrize("stay", ["a", ""])
-def test_single_objects_of_a_delete_stay_and_are_named(proxy: Proxy, s3: Any, running_storm: Storm, key: str, stay: str) -> None:
+def test_single_objects_of_a_delete_stay_and_are_named(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str, stay: str
+) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
     both = [f"{key}/{name}" for name in ("a", "b & c")]
     for one in both:
         s3.put_object(**where, Key=one, Body=b"there")
     proxy.script(Rule(operation="DeleteObjects", object_errors=[(f"{key}/{stay}", "AccessDenied")]))
-    answer = s3.delete_objects(**where, Delete={"Objects": [{"Key": one} for one in both], "Quiet": True})
+    answer = s3.delete_objects(
+        **where, Delete={"Objects": [{"Key": one} for one in both], "Quiet": True}
+    )
     kept = [one for one in both if f"{key}/{stay}" in one]
-    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [(one, "AccessDenied") for one in kept]
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [
+        (one, "AccessDenied") for one in kept
+    ]
     assert [one for one in both if stored(running_storm, one)] == kept
 
 
-def test_single_versions_of_a_delete_stay_and_are_named(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_single_versions_of_a_delete_stay_and_are_named(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
-    versions = [s3.put_object(**where, Key=f"{key}/{name}", Body=b"there")["VersionId"] for name in "ab"]
+    versions = [
+        s3.put_object(**where, Key=f"{key}/{name}", Body=b"there")["VersionId"] for name in "ab"
+    ]
     proxy.script(Rule(operation="DeleteObjects", object_errors=[(f"{key}/a", "InternalError")]))
-    named = [{"Key": f"{key}/{name}", "VersionId": version} for name, version in zip("ab", versions, strict=True)]
+    named = [
+        {"Key": f"{key}/{name}", "VersionId": version}
+        for name, version in zip("ab", versions, strict=True)
+    ]
     (error,) = s3.delete_objects(**where, Delete={"Objects": named, "Quiet": True})["Errors"]
-    assert (error["Key"], error["VersionId"], error["Code"]) == (f"{key}/a", versions[0], "InternalError")
+    assert (error["Key"], error["VersionId"], error["Code"]) == (
+        f"{key}/a",
+        versions[0],
+        "InternalError",
+    )
     assert [version["VersionId"] for version in running_storm.versions(key)] == versions[:1]
 
 
@@ -226,15 +317,30 @@ def test_a_killed_caller_is_dead_before_its_connection_closes(
     killed: list[tuple[Call, bool]] = []
     proxy.on_kill = lambda call: killed.append((call, is_alive(call.pid or 0)))
     proxy.script(Rule(operation="PutObject", step="Uploader", kill=moment))
-    environment = {"AWS_ENDPOINT_URL_S3": proxy.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    environment |= {"AWS_DEFAULT_REGION": "ap-southeast-1", "AWS_LAMBDA_FUNCTION_NAME": "TheUploaderFunction"}
-    running = subprocess.Popen([sys.executable, "-c", PUT, running_storm.bucket, key], env=environment)
+    environment = {
+        "AWS_ENDPOINT_URL_S3": proxy.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    environment |= {
+        "AWS_DEFAULT_REGION": "ap-southeast-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "TheUploaderFunction",
+    }
+    running = subprocess.Popen(
+        [sys.executable, "-c", PUT, running_storm.bucket, key], env=environment
+    )
     assert running.wait(20) == -signal.SIGKILL
     deadline = time.monotonic() + 5
-    while not killed and time.monotonic() < deadline:  # the proxy sees the death a moment later than we do
+    # the proxy sees the death a moment later than we do
+    while not killed and time.monotonic() < deadline:
         time.sleep(0.01)
     (call,) = proxy.calls
-    assert (call.function, call.pid, call.operation, call.fault) == ("TheUploaderFunction", running.pid, "PutObject", "kill")
+    assert (call.function, call.pid, call.operation, call.fault) == (
+        "TheUploaderFunction",
+        running.pid,
+        "PutObject",
+        "kill",
+    )
     assert killed == [(call, False)]
     assert stored(running_storm, key) == there
 
@@ -246,7 +352,9 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_a_rule_never_kills_the_tests(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_a_rule_never_kills_the_tests(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     kill = Rule(operation="PutObject", kill="before")
     proxy.script(kill)
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
@@ -254,7 +362,9 @@ def test_a_rule_never_kills_the_tests(proxy: Proxy, s3: Any, running_storm: Stor
     assert proxy.waiting() == [kill]
 
 
-def test_rules_are_taken_in_order_after_what_they_let_pass(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_rules_are_taken_in_order_after_what_they_let_pass(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
     proxy.script(
         Rule(operation="HeadObject", contains=key, skip=1, times=2, status=503),
         Rule(operation="HeadObject", step="Image", status=500, times=9),
@@ -268,7 +378,13 @@ def test_rules_are_taken_in_order_after_what_they_let_pass(proxy: Proxy, s3: Any
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
     assert codes == ["404", "503", "503", "404", "404"]
-    assert [call.fault for call in proxy.calls if call.operation == "HeadObject"] == ["status", "status", "status", None, None]
+    assert [call.fault for call in proxy.calls if call.operation == "HeadObject"] == [
+        "status",
+        "status",
+        "status",
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("kinds", [{}, {"status": 500, "refuse": True}])
@@ -284,14 +400,27 @@ class Echo(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _serve(self) -> None:
-        arrived = self._chunked() if self.headers.get("Transfer-Encoding") else self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        said = json.dumps({"headers": self.headers.items(), "body": arrived.decode("latin-1"), "line": self.requestline}).encode()
+        arrived = (
+            self._chunked()
+            if self.headers.get("Transfer-Encoding")
+            else self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        )
+        said = json.dumps(
+            {
+                "headers": self.headers.items(),
+                "body": arrived.decode("latin-1"),
+                "line": self.requestline,
+            }
+        ).encode()
         status = int(self.headers.get("X-Status", 200))
         self.send_response(status)
         match self.headers.get("X-Answer"):
             case "chunked":
                 self.send_header("Transfer-Encoding", "chunked")
-                said = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (said[:9], said[9:])) + b"0\r\n\r\n"
+                said = (
+                    b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (said[:9], said[9:]))
+                    + b"0\r\n\r\n"
+                )
             case "cut":
                 self.send_header("Content-Length", str(2 * len(said)))
                 self.close_connection = True
@@ -326,7 +455,9 @@ def before_echo() -> Iterator[Proxy]:
 
 @pytest.fixture
 def echo(before_echo: Proxy) -> Iterator[http.client.HTTPConnection]:
-    with closing(http.client.HTTPConnection("127.0.0.1", before_echo.port, timeout=5)) as connection:
+    with closing(
+        http.client.HTTPConnection("127.0.0.1", before_echo.port, timeout=5)
+    ) as connection:
         yield connection
 
 
@@ -334,8 +465,16 @@ def arrived(connection: http.client.HTTPConnection) -> Any:
     return json.loads(connection.getresponse().read())
 
 
-def test_a_request_arrives_byte_for_byte_without_the_headers_of_the_connection(echo: http.client.HTTPConnection) -> None:
-    sent = [("Host", "elsewhere"), ("X-Twice", "1"), ("x-tWice", "2"), ("Content-Length", "3"), ("X-Latin", "ö")]
+def test_a_request_arrives_byte_for_byte_without_the_headers_of_the_connection(
+    echo: http.client.HTTPConnection,
+) -> None:
+    sent = [
+        ("Host", "elsewhere"),
+        ("X-Twice", "1"),
+        ("x-tWice", "2"),
+        ("Content-Length", "3"),
+        ("X-Latin", "ö"),
+    ]
     echo.putrequest("PUT", "//a//b%2F%20c?q=%C3%B6&&x", skip_host=True, skip_accept_encoding=True)
     for name, value in [*sent, ("Connection", "keep-alive")]:
         echo.putheader(name, value)
@@ -346,7 +485,9 @@ def test_a_request_arrives_byte_for_byte_without_the_headers_of_the_connection(e
     assert said["body"] == "\0\xff\n"
 
 
-def test_chunks_and_their_trailers_arrive_as_they_were_sent(echo: http.client.HTTPConnection) -> None:
+def test_chunks_and_their_trailers_arrive_as_they_were_sent(
+    echo: http.client.HTTPConnection,
+) -> None:
     body = b"5;sig=1\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\n"
     echo.putrequest("PUT", "/b/k")
     echo.putheader("Transfer-Encoding", "chunked")
@@ -354,7 +495,9 @@ def test_chunks_and_their_trailers_arrive_as_they_were_sent(echo: http.client.HT
     assert arrived(echo)["body"].encode() == body
 
 
-def test_a_client_that_waits_for_100_continue_gets_it_from_the_proxy(echo: http.client.HTTPConnection) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it_from_the_proxy(
+    echo: http.client.HTTPConnection,
+) -> None:
     echo.putrequest("PUT", "/b/k")
     for name, value in (("Expect", "100-continue"), ("Content-Length", "5")):
         echo.putheader(name, value)
@@ -368,17 +511,26 @@ def test_a_client_that_waits_for_100_continue_gets_it_from_the_proxy(echo: http.
 
 @pytest.mark.parametrize("answer", ["", "chunked", "until-closed"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_every_kind_of_answer_comes_whole_and_the_connection_stays(echo: http.client.HTTPConnection, method: str, answer: str) -> None:
+def test_every_kind_of_answer_comes_whole_and_the_connection_stays(
+    echo: http.client.HTTPConnection, method: str, answer: str
+) -> None:
     for _ in range(2):
         echo.request(method, "/b/k", headers={"X-Answer": answer})
         response = echo.getresponse()
-        assert response.headers.get("Transfer-Encoding") == ("chunked" if answer == "chunked" else None)
+        assert response.headers.get("Transfer-Encoding") == (
+            "chunked" if answer == "chunked" else None
+        )
         assert bool(response.read()) == (method == "GET")
         assert echo.sock
 
 
 @pytest.mark.parametrize(
-    "request_", ["GET /b/k HTTP/1.1\r\nX-Status: 204", "GET /b/k HTTP/1.1\r\nX-Status: 304", "HEAD /b/k HTTP/1.1\r\nX-Answer: chunked"]
+    "request_",
+    [
+        "GET /b/k HTTP/1.1\r\nX-Status: 204",
+        "GET /b/k HTTP/1.1\r\nX-Status: 304",
+        "HEAD /b/k HTTP/1.1\r\nX-Answer: chunked",
+    ],
 )
 def test_an_answer_without_a_body_has_not_a_byte_of_it(before_echo: Proxy, request_: str) -> None:
     with socket.create_connection(("127.0.0.1", before_echo.port), timeout=5) as raw:
@@ -400,11 +552,19 @@ def test_an_answer_that_the_server_cuts_comes_cut(echo: http.client.HTTPConnecti
     [
         ({"Content-Length": "5"}, b"hello", "hemlo"),
         ({"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n0\r\n\r\n", "5\r\niello\r\n0\r\n\r\n"),
-        ({"Content-Encoding": "aws-chunked", "Content-Length": "15"}, b"5\r\nhello\r\n0\r\n\r\n", "5\r\niello\r\n0\r\n\r\n"),
+        (
+            {"Content-Encoding": "aws-chunked", "Content-Length": "15"},
+            b"5\r\nhello\r\n0\r\n\r\n",
+            "5\r\niello\r\n0\r\n\r\n",
+        ),
     ],
 )
 def test_what_is_corrupt_is_the_content_and_not_its_frame(
-    before_echo: Proxy, echo: http.client.HTTPConnection, headers: dict[str, str], body: bytes, there: str
+    before_echo: Proxy,
+    echo: http.client.HTTPConnection,
+    headers: dict[str, str],
+    body: bytes,
+    there: str,
 ) -> None:
     before_echo.script(Rule(operation="PutObject", corrupt=True))
     echo.putrequest("PUT", "/b/k")
@@ -415,7 +575,10 @@ def test_what_is_corrupt_is_the_content_and_not_its_frame(
 
 
 def test_a_server_that_is_gone_looks_like_one_that_hangs_up() -> None:
-    with closing(Proxy("http://127.0.0.1:9")) as proxy, closing(http.client.HTTPConnection("127.0.0.1", proxy.port)) as connection:
+    with (
+        closing(Proxy("http://127.0.0.1:9")) as proxy,
+        closing(http.client.HTTPConnection("127.0.0.1", proxy.port)) as connection,
+    ):
         connection.request("GET", "/b/k")
         with pytest.raises(http.client.RemoteDisconnected):
             connection.getresponse()
@@ -446,8 +609,13 @@ def test_it_ends_at_once_with_no_thread_and_no_socket_left(running_storm: Storm)
     assert sockets() == before
 
 
-def test_many_threads_at_once_get_their_own_answers(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
-    bodies = {f"{key}/{number}": hashlib.sha256(str(number).encode()).digest() * 1000 for number in range(32)}
+def test_many_threads_at_once_get_their_own_answers(
+    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+) -> None:
+    bodies = {
+        f"{key}/{number}": hashlib.sha256(str(number).encode()).digest() * 1000
+        for number in range(32)
+    }
 
     def put_and_get(one: str) -> bytes:
         s3.put_object(Bucket=running_storm.bucket, Key=one, Body=bodies[one])

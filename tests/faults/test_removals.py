@@ -1,4 +1,7 @@
-"""Rows 90 to 98 of docs/faults.md: deletes, purges and restores take or bring only what they may, also where S3 or the function fails."""
+"""Rows 90 to 98 of docs/faults.md.
+
+Deletes, purges and restores take or bring only what they may, also where S3 or the function fails.
+"""
 
 import threading
 import time
@@ -8,9 +11,9 @@ from uuid import uuid4
 
 import pytest
 
+from tests.faults.faulty_stack import Storm
 from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL
-from tests.faults.faulty_stack import Storm
 
 DELETE: dict[str, Any] = {"action": "delete_folder", "confirm": True}
 
@@ -20,7 +23,12 @@ def folder(stormy: Storm) -> Iterator[str]:
     """A folder with two pictures, and a neighbour whose name begins with it."""
     name = f"removals-{uuid4().hex}"
     for where, count in ((name, 2), (f"{name}2", 1)):
-        assert stormy.run({"prompt": "A kite", "folder_name": where, "count": count, **SMALL})["status"] == "SUCCEEDED"
+        assert (
+            stormy.run({"prompt": "A kite", "folder_name": where, "count": count, **SMALL})[
+                "status"
+            ]
+            == "SUCCEEDED"
+        )
     before = sorted(stormy.keys(f"{name}2/"))
     stormy.forget()
     yield name
@@ -46,9 +54,13 @@ def test_90_what_is_not_there_is_deleted_already(stormy: Storm) -> None:
     assert (ended["status"], ended["report"]["deleted"]) == ("SUCCEEDED", 0)
 
 
-def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_record(stormy: Storm, folder: str) -> None:
+def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_record(
+    stormy: Storm, folder: str
+) -> None:
     kept = pictures(stormy, folder)[0]
-    stormy.aws_faults.script(Rule(operation="DeleteObjects", object_errors=[(kept, "AccessDenied")], times=9))
+    stormy.aws_faults.script(
+        Rule(operation="DeleteObjects", object_errors=[(kept, "AccessDenied")], times=9)
+    )
     ended = stormy.run(DELETE | {"folder_name": folder})
     assert ended["error"] == "StorageDeniedError"
     assert kept in ended["cause"]
@@ -61,7 +73,9 @@ def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_reco
 
 
 def test_92_what_s3_keeps_in_passing_is_tried_again(stormy: Storm, folder: str) -> None:
-    stormy.aws_faults.script(Rule(operation="DeleteObjects", object_errors=[(".png", "InternalError")]))
+    stormy.aws_faults.script(
+        Rule(operation="DeleteObjects", object_errors=[(".png", "InternalError")])
+    )
     assert stormy.run(DELETE | {"folder_name": folder})["status"] == "SUCCEEDED"
     assert stormy.keys(f"{folder}/") == in_table(stormy, folder) == []
 
@@ -76,9 +90,12 @@ def test_93_a_delete_keeps_the_versions_and_a_purge_does_not(stormy: Storm, fold
 
 
 def test_95_a_folder_s_neighbour_stays(stormy: Storm, folder: str) -> None:
-    planned = stormy.run({"action": "delete_folder", "folder_name": folder, "dry_run": True})["report"]
+    planned = stormy.run({"action": "delete_folder", "folder_name": folder, "dry_run": True})[
+        "report"
+    ]
     gone = stormy.run(DELETE | {"folder_name": folder, "purge": True})["report"]
-    assert planned["objects"] == gone["deleted"] == 7  # two pictures of three objects each, and the folder's marker
+    # two pictures of three objects each, and the folder's marker
+    assert planned["objects"] == gone["deleted"] == 7
     assert planned["bytes"] == gone["bytes"] > 0
 
 
@@ -88,7 +105,9 @@ def test_95_a_folder_s_neighbour_stays(stormy: Storm, folder: str) -> None:
 def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
     stormy: Storm, folder: str, action: str, when: Any, operation: str
 ) -> None:
-    request = {"restore_folder": {"action": action}, "purge": DELETE | {"purge": True}}.get(action, DELETE) | {"folder_name": folder}
+    request = {"restore_folder": {"action": action}, "purge": DELETE | {"purge": True}}.get(
+        action, DELETE
+    ) | {"folder_name": folder}
     before = pictures(stormy, folder)
     if action == "restore_folder":
         assert stormy.run(DELETE | {"folder_name": folder})["status"] == "SUCCEEDED"
@@ -101,16 +120,26 @@ def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
     assert sorted(in_table(stormy, folder)) == left
 
 
-@pytest.mark.parametrize(("purge", "listing"), [(False, "ListObjectsV2"), (True, "ListObjectVersions")], ids=["98 delete", "98 purge"])
-def test_a_picture_that_arrives_while_its_folder_is_deleted_survives(stormy: Storm, folder: str, purge: bool, listing: str) -> None:
+@pytest.mark.parametrize(
+    ("purge", "listing"),
+    [(False, "ListObjectsV2"), (True, "ListObjectVersions")],
+    ids=["98 delete", "98 purge"],
+)
+def test_a_picture_that_arrives_while_its_folder_is_deleted_survives(
+    stormy: Storm, folder: str, purge: bool, listing: str
+) -> None:
     go = threading.Event()
-    stormy.aws_faults.script(Rule(operation=listing, step="Cleanup", contains=f"{folder}/", hold=go))
+    stormy.aws_faults.script(
+        Rule(operation=listing, step="Cleanup", contains=f"{folder}/", hold=go)
+    )
     arn = stormy.start(DELETE | {"folder_name": folder, "purge": purge})
     stormy.until(lambda: any(call.fault == "hold" for call in stormy.calls("Cleanup")))
     # S3 tells whole seconds.
     started = stormy.states.describe_execution(executionArn=arn)["startDate"].timestamp()
     stormy.until(lambda: time.time() >= int(started) + 1)
-    new = stormy.run({"prompt": "A kite", "folder_name": folder, **SMALL})["report"]["pictures"][0]["key"]
+    new = stormy.run({"prompt": "A kite", "folder_name": folder, **SMALL})["report"]["pictures"][0][
+        "key"
+    ]
     go.set()
     assert stormy.ended(arn)["status"] == "SUCCEEDED"
     assert pictures(stormy, folder) == in_table(stormy, folder) == [new]

@@ -1,4 +1,7 @@
-"""A random walk of faults holds every promise. `make soak` takes a longer one: EASEL_WALK_RUNS and EASEL_WALK_SEED."""
+"""A random walk of faults holds every promise.
+
+`make soak` takes a longer one: EASEL_WALK_RUNS and EASEL_WALK_SEED.
+"""
 
 import os
 

@@ -104,4 +104,4 @@ def target(aws: LocalStack) -> Target:
 
 def machine(aws: LocalStack, scope: str | None = None) -> Caller:
     """A program with both scopes, or with `read` or `write` alone."""
-    return Caller(aws, sign_in.token(target(aws), scope))
+    return Caller(aws, sign_in.fetch_token(target(aws), scope))

@@ -17,9 +17,13 @@ from tests.support.loopback import Quiet, serving
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers, `late` by so many seconds.
+    """One answer.
 
-    `trickle` sends a byte each 50 ms, `endless` never ends the body, `untold` does not say its length; `retry_after` is that header.
+    `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers,
+    `late` by so many seconds.
+
+    `trickle` sends a byte each 50 ms, `endless` never ends the body, `untold` does not say its
+    length; `retry_after` is that header.
     """
 
     body: Any = None

@@ -11,7 +11,6 @@ from typing import Any
 from easel.aws.bucket import Bucket
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.table import Table
-from easel.contract.errors import EaselError
 from easel.contract.settings import (
     BatchSettings,
     RequestSettings,
@@ -96,7 +95,6 @@ class FakeServices(ApiServices):
         self.rate_limit = RateLimit(table, per_minute=None, at_once=5)
         return self
 
-
     def having(self, **others: Any) -> "FakeServices":
         """Return a copy with other collaborators."""
         made = copy.copy(self)
@@ -175,7 +173,7 @@ def reserve(ledger: Ledger, micro_usd: int, *, month: str) -> None:
     ledger.claims.take(claim, after=None)
 
 
-def failing(error: EaselError) -> Callable[..., Any]:
+def failing(error: Exception) -> Callable[..., Any]:
     """Return a function that raises an error."""
 
     def fail(*_: Any, **__: Any) -> Any:

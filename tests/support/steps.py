@@ -41,7 +41,6 @@ from tests.support.images import png
 from tests.support.records import claimed, prompt_record
 from tests.support.services import (
     BUCKET,
-    NOW,
     FakeChat,
     FakeDeadline,
     FakePainter,
@@ -258,18 +257,16 @@ class BatchStep(Step):
             digest = request.digest(self.requests[run_id])
             prompt = prompt_record(run_id=run_id, digest=digest, chat_cost_micro_usd=50)
             self.ledger.keep_prompt(prompt, paid=None)
-        record = ImageRecord(
-            **{
-                "run_id": run_id,
-                "n": 1,
-                "status": Status.STORED,
-                "purchase": 1,
-                "month": "2026-11",
-                "reserved_micro_usd": 9_000,
-                "cost_micro_usd": 6_000,
-            }
-            | image
-        )
+        fields: dict[str, Any] = {
+            "run_id": run_id,
+            "n": 1,
+            "status": Status.STORED,
+            "purchase": 1,
+            "month": "2026-11",
+            "reserved_micro_usd": 9_000,
+            "cost_micro_usd": 6_000,
+        } | image
+        record = ImageRecord(**fields)
         table = self.services.table
         table.write(table.put(to_item(record)))
 

@@ -52,14 +52,20 @@ def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "expected"),
     [
-        ("SlowDown", 503, StorageBusyError), ("InternalError", 500, StorageBusyError),
+        ("SlowDown", 503, StorageBusyError),
+        ("InternalError", 500, StorageBusyError),
         ("ConditionalRequestConflict", 409, StorageBusyError),
-        ("ThrottlingException", 400, StorageBusyError), ("AccessDenied", 403, StorageDeniedError),
+        ("ThrottlingException", 400, StorageBusyError),
+        ("AccessDenied", 403, StorageDeniedError),
         ("KMS.DisabledException", 400, StorageDeniedError),
-        ("403", 403, StorageDeniedError), ("NoSuchBucket", 404, ConfigError), ("PermanentRedirect", 301, ConfigError),
-        ("ValidationException", 400, ConfigError), ("Whatever", 502, StorageBusyError), ("", 0, ConfigError),
+        ("403", 403, StorageDeniedError),
+        ("NoSuchBucket", 404, ConfigError),
+        ("PermanentRedirect", 301, ConfigError),
+        ("ValidationException", 400, ConfigError),
+        ("Whatever", 502, StorageBusyError),
+        ("", 0, ConfigError),
     ],
-)  # fmt: skip
+)
 def test_a_code_decides_whether_it_passes(
     code: str, status: int, expected: type[EaselError]
 ) -> None:
@@ -69,7 +75,9 @@ def test_a_code_decides_whether_it_passes(
 
 
 class Conflicting:
-    """A DynamoDB where other writers get in the way a number of times, in one of the two ways in which AWS says so."""
+    """A DynamoDB where other writers get in the way a number of times, in one of the two ways in
+    which AWS says so.
+    """
 
     def __init__(
         self, client: Any, conflicts: int, code: str = "TransactionCanceledException"

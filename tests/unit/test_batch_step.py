@@ -1,4 +1,6 @@
-"""A batch is checked whole before a cent is spent, prices what is missing, and is reported from the records of its lines."""
+"""A batch is checked whole before a cent is spent, prices what is missing, and is reported from
+the records of its lines.
+"""
 
 import json
 from dataclasses import replace
@@ -82,9 +84,12 @@ def test_a_dry_run_tells_every_bad_line_and_the_estimate_and_buys_nothing(step: 
     batch = step.check(dry_run=True)
     assert (batch.dry_run, batch.lines, batch.bad, batch.fits) == (True, 1, 5, True)
     assert [(one.line, one.field, one.error) for one in batch.problems] == [
-        (2, "count", "InputError"), (3, "colour", "InputError"), (4, "action", "InputError"), (5, "dry_run", "InputError"),
+        (2, "count", "InputError"),
+        (3, "colour", "InputError"),
+        (4, "action", "InputError"),
+        (5, "dry_run", "InputError"),
         (6, "the line", "InputError"),
-    ]  # fmt: skip
+    ]
     assert batch.problems[0].message == "count is 11; allowed: a whole number from 1 to 10"
     assert "the same as line 1" in batch.problems[4].message
     assert batch.problems_key
@@ -108,14 +113,19 @@ def test_more_bad_lines_than_are_tolerated_refuse_the_batch_with_their_numbers(
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"manifest": "catalogue.jsonl"}, "manifest is"), ({"manifest": "batches/../x.jsonl"}, "manifest is"),
-        ({"manifest": "batches/missing.jsonl"}, "a file that is in the bucket"), ({"manifest": f"batches/{'x' * 61}.jsonl"}, "1 to 60"),
-        ({"manifest": "batches/inbox.jsonl"}, "not inbox"), ({"manifets": 1}, "did you mean manifest"),
-        ({"max_parallel_images": 6}, "from 1 to 5"), ({"tolerated_failure_percentage": 101}, "from 0 to 100"),
-        ({"dry_run": "yes"}, "true or false"), ({"version_id": 7}, "version_id"),
+        ({"manifest": "catalogue.jsonl"}, "manifest is"),
+        ({"manifest": "batches/../x.jsonl"}, "manifest is"),
+        ({"manifest": "batches/missing.jsonl"}, "a file that is in the bucket"),
+        ({"manifest": f"batches/{'x' * 61}.jsonl"}, "1 to 60"),
+        ({"manifest": "batches/inbox.jsonl"}, "not inbox"),
+        ({"manifets": 1}, "did you mean manifest"),
+        ({"max_parallel_images": 6}, "from 1 to 5"),
+        ({"tolerated_failure_percentage": 101}, "from 0 to 100"),
+        ({"dry_run": "yes"}, "true or false"),
+        ({"version_id": 7}, "version_id"),
         ({"version_id": "00000000-0000-0000-0000-000000000000"}, "version that is there"),
     ],
-)  # fmt: skip
+)
 def test_a_start_that_is_wrong_is_named(step: BatchStep, asked: dict[str, Any], why: str) -> None:
     step.put(PAINTED)
     with pytest.raises(InputError, match=why):
@@ -341,8 +351,9 @@ def test_a_bad_line_keeps_its_run_id_to_be_mended_and_a_stopped_one_is_no_failur
     made = step.report(batch)
     assert (made.failed, made.not_started, made.reasons) == (1, 1, {"InputError": 1, "Stopped": 1})
     assert step.read(str(made.failed_key)) == [
-        {"request_id": "spring-2", "count": 11}, {"topic": "Sport", "request_id": "spring-3"},
-    ]  # fmt: skip
+        {"request_id": "spring-2", "count": 11},
+        {"topic": "Sport", "request_id": "spring-3"},
+    ]
     step.make("spring-3")
     batch = replace(batch, bad=0)
     assert step.report(batch).failed_key is None

@@ -14,7 +14,8 @@ print("ledger" in vars(SERVICES), gc.isenabled(), gc.get_freeze_count())
 """
 CALL = """
 from types import SimpleNamespace
-named = dict.fromkeys(("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "some")
+names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
+named = dict.fromkeys(names, "some")
 try:
     functions.upload.handler(
         {"run_id": "r", "n": 1, "key": "k", "sha256": "s"}, SimpleNamespace(**named)

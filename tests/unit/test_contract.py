@@ -34,9 +34,19 @@ def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
         refusal="r" * 100,
     )
     report = Report(
-        run_id="r" * 80, dry_run=False, topic="t" * 200, title="t" * 80, pictures=(picture,) * 10, stored=10, refused=0, possibly_paid=0,
-        chat_cost_usd=1.0, image_cost_usd=1.0, cost_usd=1.0, estimate_usd=1.0,
-    )  # fmt: skip
+        run_id="r" * 80,
+        dry_run=False,
+        topic="t" * 200,
+        title="t" * 80,
+        pictures=(picture,) * 10,
+        stored=10,
+        refused=0,
+        possibly_paid=0,
+        chat_cost_usd=1.0,
+        image_cost_usd=1.0,
+        cost_usd=1.0,
+        estimate_usd=1.0,
+    )
     assert len(json.dumps(report.to_state()).encode()) < STATE_LIMIT / 2
 
 

@@ -107,7 +107,7 @@ def test_deletes_nothing_without_a_confirmed_target(
     assert versions_in(s3) == before
 
 
-def test_the_days_of_recovery_are_those_of_the_stack_none_of_a_purge_and_unknown_in_a_bucket_of_the_owner_s(
+def test_the_days_of_recovery_are_the_stack_s_and_unknown_in_an_existing_bucket(
     step: CleanupStep,
 ) -> None:
     assert step.do(FOLDER).to_state()["recoverable_days"] == 30
@@ -299,7 +299,9 @@ def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
     small = Bucket(refusing, name=BUCKET, owner="123456789012", page=2)
     with pytest.raises(
         error,
-        match=rf"^{len(codes)} objects stay, {12 - len(codes)} are done.*'f/00\.png' \({codes[0]}\)",
+        match=(
+            rf"^{len(codes)} objects stay, {12 - len(codes)} are done.*'f/00\.png' \({codes[0]}\)"
+        ),
     ):
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=small)
     assert keys_in(s3) == [f"f/{2 * i:02}.png" for i in range(len(codes))]

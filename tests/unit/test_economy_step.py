@@ -1,4 +1,7 @@
-"""An order is placed once, whatever dies; what came of it is staged and settled, and what did not is told."""
+"""An order is placed once, whatever dies.
+
+What came of it is staged and settled, and what did not is told.
+"""
 
 import base64
 import io
@@ -117,8 +120,13 @@ def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its
     requests = step.openai.made[str(placed.batch)]
     assert [one["custom_id"] for one in requests] == ["a-1#1", "a-2#1"]
     assert requests[0]["body"] == {
-        "prompt": "A kite for a-1", "model": "gpt-image-2.6-flare", "size": "1024x1024", "quality": "low", "output_format": "png", "n": 1,
-    }  # fmt: skip
+        "prompt": "A kite for a-1",
+        "model": "gpt-image-2.6-flare",
+        "size": "1024x1024",
+        "quality": "low",
+        "output_format": "png",
+        "n": 1,
+    }
     record = step.record("a-1")
     assert record
     assert (record.status, record.order) == (Status.CLAIMED, placed.order)
@@ -223,9 +231,15 @@ def test_a_picture_that_is_bought_by_a_call_of_its_own_is_in_no_order_any_more(
 def test_what_was_bought_elsewhere_since_the_plan_is_left_out(step: EconomyStep) -> None:
     order = step.order("a-1", "a-2")
     other = ImageRecord(
-        run_id="a-1", n=1, status=Status.CLAIMED, purchase=1, possibly_paid=0, lease_until=int(time.time()) + 60, month="2026-11",
+        run_id="a-1",
+        n=1,
+        status=Status.CLAIMED,
+        purchase=1,
+        possibly_paid=0,
+        lease_until=int(time.time()) + 60,
+        month="2026-11",
         reserved_micro_usd=10,
-    )  # fmt: skip
+    )
     step.ledger.claims.take(other, after=None)
     step.place(order)
     assert [one["custom_id"] for one in step.openai.made[f"{order.order}-1"]] == ["a-2#1"]
@@ -426,11 +440,32 @@ def batch(step: EconomyStep, *items: dict[str, Any]) -> BatchPlan:
         content_type="x",
     )
     return BatchPlan(
-        batch="spring", manifest="m", version_id="v", execution="first", started="2026-11-24T03:15:00Z", dry_run=False, economy=True,
-        lines=len(items), pictures=1, todo=1, postponed=0, bad=0, problems=(), problems_key=None, estimate_usd=1, budget_left_usd=1,
-        fits=True, refusal=None, work=WORK, lines_key="l", todo_key=f"{WORK}todo.jsonl", results_prefix="r", max_parallel_images=5,
-        tolerated_failure_percentage=10, ended_by=None,
-    )  # fmt: skip
+        batch="spring",
+        manifest="m",
+        version_id="v",
+        execution="first",
+        started="2026-11-24T03:15:00Z",
+        dry_run=False,
+        economy=True,
+        lines=len(items),
+        pictures=1,
+        todo=1,
+        postponed=0,
+        bad=0,
+        problems=(),
+        problems_key=None,
+        estimate_usd=1,
+        budget_left_usd=1,
+        fits=True,
+        refusal=None,
+        work=WORK,
+        lines_key="l",
+        todo_key=f"{WORK}todo.jsonl",
+        results_prefix="r",
+        max_parallel_images=5,
+        tolerated_failure_percentage=10,
+        ended_by=None,
+    )
 
 
 def orders(step: EconomyStep) -> list[dict[str, Any]]:
@@ -476,7 +511,12 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
         record,
         ImageRecord(
             **vars(record)
-            | {"status": Status.STAGED, "staged_key": "k", "bytes": 1, "sha256": "00"}
+            | {
+                "status": Status.STAGED,
+                "staged_key": "k",
+                "bytes": 1,
+                "sha256": "00",
+            }
         ),
     )
     plan(made, step.services)
@@ -487,9 +527,9 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
     assert list_staged(made, step.services) == {"came": 1}
     (line,) = (
         json.loads(one)
-        for one in step.s3.get_object(Bucket=BUCKET, Key=f"{WORK}came.jsonl")["Body"]
-        .read()
-        .splitlines()
+        for one in (
+            step.s3.get_object(Bucket=BUCKET, Key=f"{WORK}came.jsonl")["Body"].read().splitlines()
+        )
     )
     assert (line["run_id"], line["staged"][0]["key"]) == ("a-1", "k")
 

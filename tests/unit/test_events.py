@@ -12,12 +12,26 @@ from tests.support.services import BUCKET
 
 MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
 STORED = {
-    "pk": "run#run-1", "sk": "image#2", "run_id": "run-1", "n": 2, "status": "stored", "key": "my_s3_folder/a.png",
+    "pk": "run#run-1",
+    "sk": "image#2",
+    "run_id": "run-1",
+    "n": 2,
+    "status": "stored",
+    "key": "my_s3_folder/a.png",
     "folder": "my_s3_folder",
-    "topic": "Sport", "title": "Kite", "alt_text": "A kite", "model": "gpt-image-2.6-flare", "width": 1024, "height": 768, "bytes": 7,
-    "sha256": "ab", "stored_at": "2026-11-24T03:15:02.000000Z", "cost_micro_usd": 13_290, "possibly_paid": 1,
+    "topic": "Sport",
+    "title": "Kite",
+    "alt_text": "A kite",
+    "model": "gpt-image-2.6-flare",
+    "width": 1024,
+    "height": 768,
+    "bytes": 7,
+    "sha256": "ab",
+    "stored_at": "2026-11-24T03:15:02.000000Z",
+    "cost_micro_usd": 13_290,
+    "possibly_paid": 1,
     "usage": '{"output_tokens": 430}',
-}  # fmt: skip
+}
 
 
 class Client:
@@ -27,7 +41,7 @@ class Client:
         self.refusals = list(refusals)
         self.calls: list[list[dict[str, Any]]] = []
 
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - botocore's word
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
         self.calls.append(Entries)
         code = self.refusals.pop(0) if self.refusals else None
         return {"Entries": [{"EventId": "1"}, *([{"ErrorCode": code}] if code else [])]}

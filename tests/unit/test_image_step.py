@@ -46,7 +46,10 @@ def this_month() -> str:
 
 
 class RefusingStore:
-    """A bucket that refuses a number of puts of picture bytes, as S3 does on a bad day; `hang` runs before each refusal."""
+    """A bucket that refuses a number of puts of picture bytes, as S3 does on a bad day.
+
+    `hang` runs before each refusal.
+    """
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ def test_a_retry_finds_the_staged_picture_and_pays_nothing(step: ImageStep) -> N
 
 
 def test_waits_while_another_execution_buys_the_same_picture(step: ImageStep) -> None:
-    step.painter.error = RuntimeError("still painting")  # type: ignore[assignment]
+    step.painter.error = RuntimeError("still painting")
     with pytest.raises(RuntimeError):
         step.run()
     with pytest.raises(ClaimHeldError, match="being bought"):
@@ -280,7 +283,7 @@ def test_bytes_of_an_earlier_purchase_are_not_taken_while_another_is_being_paid(
     step: ImageStep,
 ) -> None:
     step.crash()
-    step.painter.error = RuntimeError("still painting")  # type: ignore[assignment]
+    step.painter.error = RuntimeError("still painting")
     with pytest.raises(RuntimeError):
         step.run()
     step.bucket.put("staging/run-1/1/1.bytes", png(), content_type="x/y", metadata={"sha256": "s"})
@@ -359,6 +362,7 @@ def test_a_long_usage_keeps_the_counts_that_the_cost_is_made_of(step: ImageStep)
     }
     step.run()
     found = step.bucket.head("staging/run-1/1/1.bytes")
+    assert found
     assert usage_in(found.metadata) == {"input_tokens": 20, "output_tokens": 430}
 
 

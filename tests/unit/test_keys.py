@@ -10,10 +10,34 @@ from easel.request import names
 @pytest.mark.parametrize(
     "folder",
     [
-        "", "/", "*", "/a", "a/", "a//b", "../x", "a/../b", ".", "a/.", "a\\b", "a\nb", "a\x00b", "a\u202eb", "a\u200bb", " a", "a ",
-        "a/ /b",         "staging", "staging/x", "thumbnails", "batches/x", "\ud800", None, 7, ["a"],
+        "",
+        "/",
+        "*",
+        "/a",
+        "a/",
+        "a//b",
+        "../x",
+        "a/../b",
+        ".",
+        "a/.",
+        "a\\b",
+        "a\nb",
+        "a\x00b",
+        "a\u202eb",
+        "a\u200bb",
+        " a",
+        "a ",
+        "a/ /b",
+        "staging",
+        "staging/x",
+        "thumbnails",
+        "batches/x",
+        "\ud800",
+        None,
+        7,
+        ["a"],
     ],
-)  # fmt: skip
+)
 def test_refuses_a_folder_that_could_reach_outside_or_hide_something(folder: object) -> None:
     with pytest.raises(InputError, match="folder_name"):
         names.check_folder(folder)

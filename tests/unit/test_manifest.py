@@ -1,4 +1,7 @@
-"""A manifest is read line by line; what is wrong with a line is told of that line, and never stops the others."""
+"""A manifest is read line by line.
+
+What is wrong with a line is told of that line, and never stops the others.
+"""
 
 import io
 import json
@@ -26,10 +29,14 @@ def test_reads_json_lines_with_a_byte_order_mark_windows_line_ends_and_blank_lin
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b'{"topic": "Sport"', "no JSON"), (b'["Sport"]', "a JSON list"), (b"{\"topic\": \"\xff\"}", "no UTF-8"),
-        (b'{"count": NaN}', "no JSON"), (b"[" * 150_000, "nested too deep"), (b'{"prompt": "' + b"x" * 1_000_000 + b'"}', "of more bytes"),
+        (b'{"topic": "Sport"', "no JSON"),
+        (b'["Sport"]', "a JSON list"),
+        (b'{"topic": "\xff"}', "no UTF-8"),
+        (b'{"count": NaN}', "no JSON"),
+        (b"[" * 150_000, "nested too deep"),
+        (b'{"prompt": "' + b"x" * 1_000_000 + b'"}', "of more bytes"),
     ],
-)  # fmt: skip
+)
 def test_a_line_that_is_no_request_is_told_with_its_number_and_the_others_are_read(
     line: bytes, why: str
 ) -> None:
@@ -69,7 +76,10 @@ CSV = "batches/a.csv"
 
 
 def test_reads_csv_by_its_header_with_each_cell_as_its_field_takes_it() -> None:
-    body = 'description,count,topics,style\r\n"A kite, red",3,"Sport, Science",\r\n\r\n"two\nlines",,,watercolour\r\n'
+    body = (
+        'description,count,topics,style\r\n"A kite, red",3,"Sport,'
+        ' Science",\r\n\r\n"two\nlines",,,watercolour\r\n'
+    )
     assert said(b"\xef\xbb\xbf" + body.encode(), CSV) == [
         (2, {"description": "A kite, red", "count": 3, "topics": ["Sport", "Science"]}),
         (4, {"description": "two\nlines", "style": "watercolour"}),
@@ -88,10 +98,14 @@ def test_a_cell_that_does_not_fit_stays_a_text_for_its_field_to_refuse() -> None
 @pytest.mark.parametrize(
     ("header", "why"),
     [
-        ("topic,colour", "'colour' in line 1 .* no such field"), ("topic,topic", "each column once"), ("", "no header"),
-        ("topic;style", "save it as CSV with commas"), ("action", "'action' in line 1"), ("discription", "did you mean description"),
+        ("topic,colour", "'colour' in line 1 .* no such field"),
+        ("topic,topic", "each column once"),
+        ("", "no header"),
+        ("topic;style", "save it as CSV with commas"),
+        ("action", "'action' in line 1"),
+        ("discription", "did you mean description"),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_can_not_be_is_named(header: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         read(f"{header}\nSport,x\n".encode(), CSV)

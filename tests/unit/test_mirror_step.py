@@ -1,4 +1,6 @@
-"""The mirror step, and its adapter against a store in memory and servers on loopback that play S3, Google and Microsoft."""
+"""The mirror step, and its adapter against a store in memory and servers on loopback that play
+S3, Google and Microsoft.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,13 +37,15 @@ from tests.support.services import BUCKET, REGION, FakeServices
 
 KEY = "my_s3_folder/a kite.png"
 THOSE = {KEY: png(), f"{KEY}.json": b'{"prompt": "A kite"}', f"thumbnails/{KEY}.webp": b"small"}
-STORED = StoredImage(run_id="run-1", n=1, status="stored", key=KEY)
+STORED = StoredImage(run_id="run-1", n=1, status=Status.STORED, key=KEY)
 KEYS = {"access_key_id": "key", "secret_access_key": "secret"}
 
 
 @dataclass
 class Server:
-    """A store that answers by its list of statuses, the last again and again, and keeps what was put and how it was asked."""
+    """A store that answers by its list of statuses, the last again and again, and keeps what was
+    put and how it was asked.
+    """
 
     url: str
     statuses: list[int] = field(default_factory=lambda: [200])
@@ -141,7 +145,7 @@ def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_m
     record = ledger.image("run-1", 1)
     assert record
     assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
-    stored = replace(record, status="stored", key=STORED.key)
+    stored = replace(record, status=Status.STORED, key=STORED.key)
     assert [
         stored.is_missing_from(mirror)
         for mirror in ("gs://bucket/copies", "gs://bucket/copie", None)
@@ -260,11 +264,18 @@ def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Serve
 @pytest.mark.parametrize(
     ("statuses", "error"),
     [
-        ([401], StorageDeniedError), ([403], StorageDeniedError), ([404], ConfigError), ([429], StorageBusyError),
-        ([500], StorageBusyError), ([503], StorageBusyError), ([301], StorageBusyError),
-        ([412, 200], ConflictError), ([409, 404], StorageBusyError), ([412, 403], StorageDeniedError),
+        ([401], StorageDeniedError),
+        ([403], StorageDeniedError),
+        ([404], ConfigError),
+        ([429], StorageBusyError),
+        ([500], StorageBusyError),
+        ([503], StorageBusyError),
+        ([301], StorageBusyError),
+        ([412, 200], ConflictError),
+        ([409, 404], StorageBusyError),
+        ([412, 403], StorageDeniedError),
     ],
-)  # fmt: skip
+)
 def test_each_refusal_has_its_name_and_says_where_without_what_is_secret(
     server: Server, statuses: list[int], error: type[EaselError]
 ) -> None:
@@ -291,11 +302,14 @@ def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
 @pytest.mark.parametrize(
     ("url", "config"),
     [
-        ("gs://bucket", {}), ("az://container", {}), ("az://container", {"account_key": "c2VjcmV0"}),
+        ("gs://bucket", {}),
+        ("az://container", {}),
+        ("az://container", {"account_key": "c2VjcmV0"}),
         ("s3://bucket", KEYS | {"nonsense": "s3cret"}),
-        ("gs://bucket", {"service_account_key": "s3cret"}), ("gs://bucket", {"service_account_key": {"client_email": "s3cret"}}),
+        ("gs://bucket", {"service_account_key": "s3cret"}),
+        ("gs://bucket", {"service_account_key": {"client_email": "s3cret"}}),
     ],
-)  # fmt: skip
+)
 def test_settings_that_make_no_store_are_named_and_not_shown(
     url: str, config: dict[str, Any]
 ) -> None:

@@ -11,10 +11,14 @@ from local.fake_openai.requests import output_tokens
 @pytest.mark.parametrize(
     ("model", "quality", "published_usd"),
     [
-        ("gpt-image-2", "low", 0.006), ("gpt-image-2", "medium", 0.053), ("gpt-image-2", "high", 0.211),
-        ("gpt-image-2.5-flare", "low", 0.006), ("gpt-image-2.5-flare", "medium", 0.013), ("gpt-image-2.5-flare", "high", 0.053),
+        ("gpt-image-2", "low", 0.006),
+        ("gpt-image-2", "medium", 0.053),
+        ("gpt-image-2", "high", 0.211),
+        ("gpt-image-2.5-flare", "low", 0.006),
+        ("gpt-image-2.5-flare", "medium", 0.013),
+        ("gpt-image-2.5-flare", "high", 0.053),
     ],
-)  # fmt: skip
+)
 def test_the_estimate_bounds_the_published_price_closely(
     model: str, quality: str, published_usd: float
 ) -> None:
@@ -52,10 +56,17 @@ def test_what_is_not_known_is_unknown_and_never_zero() -> None:
 @pytest.mark.parametrize(
     "usage",
     [
-        None, {}, {"output_tokens": None}, {"output_tokens": -5}, {"output_tokens": True}, {"output_tokens": "430"},
-        {"prompt_tokens": None}, {"prompt_tokens": -1}, {"prompt_tokens": "3"},
+        None,
+        {},
+        {"output_tokens": None},
+        {"output_tokens": -5},
+        {"output_tokens": True},
+        {"output_tokens": "430"},
+        {"prompt_tokens": None},
+        {"prompt_tokens": -1},
+        {"prompt_tokens": "3"},
     ],
-)  # fmt: skip
+)
 def test_a_usage_that_says_nothing_of_use_is_an_unknown_cost(usage: Any) -> None:
     assert models.image_cost("gpt-image-2.6-flare", usage) is None
     assert models.chat_cost("gpt-6-luna", usage) is None
@@ -88,10 +99,13 @@ def test_a_model_is_refused_from_its_last_day_on() -> None:
 
 
 def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
-    """Over all sizes and qualities, half of the prompts written by the chat model and half given: the bill is that of OpenAI's formula."""
+    """Over all sizes and qualities, half of the prompts written by the chat model and half given.
+
+    The bill is that of OpenAI's formula.
+    """
     words = (
-        "A red kite over a school yard, a wide view, soft morning light, calm and clear, children running across the wet grass. "
-        * 4
+        "A red kite over a school yard, a wide view, soft morning light, calm and clear, children"
+        " running across the wet grass. " * 4
     )
     bounds = bills = 0
     for size in models.SIZES:

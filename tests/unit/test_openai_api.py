@@ -1,4 +1,7 @@
-"""OpenAI's adapter against a real server on loopback: what is sent, what each answer becomes, and whether it may have been charged."""
+"""OpenAI's adapter against a real server on loopback.
+
+What is sent, what each answer becomes, and whether it may have been charged.
+"""
 
 import hashlib
 import time
@@ -114,13 +117,21 @@ def choice(content: Any, *, finish: str = "stop", refused: str | None = None) ->
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"choices": []}, TransientError), ({"choices": None}, TransientError), ({}, TransientError), ({"choices": [None]}, TransientError),
-        ({"choices": [{"message": None}]}, TransientError), (choice(None), TransientError), (choice("  "), TransientError),
-        (choice(None, refused="I can't"), ContentRefusedError), (choice("x", finish="content_filter"), ContentRefusedError),
+        ({"choices": []}, TransientError),
+        ({"choices": None}, TransientError),
+        ({}, TransientError),
+        ({"choices": [None]}, TransientError),
+        ({"choices": [{"message": None}]}, TransientError),
+        (choice(None), TransientError),
+        (choice("  "), TransientError),
+        (choice(None, refused="I can't"), ContentRefusedError),
+        (choice("x", finish="content_filter"), ContentRefusedError),
         ("<html>maintenance</html>", TransientError),
-        ("[" * 50_000, TransientError), ('{"choices": [', TransientError), ([], TransientError),
+        ("[" * 50_000, TransientError),
+        ('{"choices": [', TransientError),
+        ([], TransientError),
     ],
-)  # fmt: skip
+)
 def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(
     server: Server, body: Any, error: type[EaselError]
 ) -> None:
@@ -164,10 +175,17 @@ def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, be
 @pytest.mark.parametrize(
     "body",
     [
-        {"data": []}, {"data": None}, {}, {"data": [None]}, {"data": [{"b64_json": None, "url": "http://127.0.0.1:9/x.png"}]},
-        {"data": [{"b64_json": ""}]}, "<html></html>", '{"data": [', [],
+        {"data": []},
+        {"data": None},
+        {},
+        {"data": [None]},
+        {"data": [{"b64_json": None, "url": "http://127.0.0.1:9/x.png"}]},
+        {"data": [{"b64_json": ""}]},
+        "<html></html>",
+        '{"data": [',
+        [],
     ],
-)  # fmt: skip
+)
 def test_an_odd_success_of_an_image_is_passing_and_may_have_been_charged(
     server: Server, body: Any
 ) -> None:
@@ -184,16 +202,26 @@ def test_a_usage_that_is_no_object_is_unknown(server: Server) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "error", "possibly_paid"),
     [
-        (400, "moderation_blocked", ContentRefusedError, False), (400, "content_policy_violation", ContentRefusedError, False),
-        (400, "invalid_value", InputError, False), (400, None, InputError, False), (422, None, InputError, False),
-        (403, None, ConfigError, False), (404, "model_not_found", ConfigError, False),
-        (429, "rate_limit_exceeded", RateLimitedError, False), (429, None, RateLimitedError, False),
-        (429, "insufficient_quota", QuotaExhaustedError, False), (400, "billing_hard_limit_reached", QuotaExhaustedError, False),
-        (500, None, TransientError, False), (503, None, TransientError, False), (529, None, TransientError, False),
-        (408, None, TransientError, True), (409, None, TransientError, True), (502, None, TransientError, True),
+        (400, "moderation_blocked", ContentRefusedError, False),
+        (400, "content_policy_violation", ContentRefusedError, False),
+        (400, "invalid_value", InputError, False),
+        (400, None, InputError, False),
+        (422, None, InputError, False),
+        (403, None, ConfigError, False),
+        (404, "model_not_found", ConfigError, False),
+        (429, "rate_limit_exceeded", RateLimitedError, False),
+        (429, None, RateLimitedError, False),
+        (429, "insufficient_quota", QuotaExhaustedError, False),
+        (400, "billing_hard_limit_reached", QuotaExhaustedError, False),
+        (500, None, TransientError, False),
+        (503, None, TransientError, False),
+        (529, None, TransientError, False),
+        (408, None, TransientError, True),
+        (409, None, TransientError, True),
+        (502, None, TransientError, True),
         (504, None, TransientError, True),
     ],
-)  # fmt: skip
+)
 def test_each_status_is_one_request_and_has_its_name(
     server: Server, status: int, code: str | None, error: type[EaselError], possibly_paid: bool
 ) -> None:

@@ -30,7 +30,8 @@ def test_an_error_says_what_is_bought_and_not_stored_and_how_to_go_on(ledger: Le
     claimed(ledger, n=3)
     said = told(ledger, AuthError("the key is wrong"))
     assert said.startswith(
-        "the key is wrong; run run-1, bought and not stored yet: picture 1, 2; still being bought then: picture 3; "
+        "the key is wrong; run run-1, bought and not stored yet: picture 1, 2; still being bought"
+        " then: picture 3; "
     )
     assert "`make redrive RUN=run-1`" in said
 

@@ -1,4 +1,7 @@
-"""The limit of image calls: evenly below the limit, so many at once, and slower for all after a 429."""
+"""The limit of image calls.
+
+Evenly below the limit, so many at once, and slower for all after a 429.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,15 +1,18 @@
-"""The pace of image calls as many functions keep it at the same time, in virtual time; `python -m bench.pace` simulates 10,000."""
+"""The pace of image calls as many functions keep it at the same time, in virtual time.
+
+`python -m bench.pace` simulates 10,000.
+"""
 
 from bench.pace import TABLE, simulate
 from easel.aws.table import Table
-from tests.faults import conftest
+from tests.support import services
 from tests.support.memory_aws import Clients
 
 FEW, BRIEF = 15, (0.5, 3.0)
 
 
 def test_hardly_a_call_is_refused_and_hardly_a_turn_is_wasted(table: Table, aws: Clients) -> None:
-    assert TABLE == conftest.TABLE
+    assert TABLE == services.TABLE
     outcome = simulate(aws.dynamodb, items=300, workers=FEW, at_once=FEW, painting=BRIEF)
     assert outcome.made == len(outcome.accepted) == 300
     assert outcome.refused_percentage < 1

@@ -38,17 +38,48 @@ def test_refuses_input_that_is_no_object(raw: object) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("bucket", "other"), ("Count", 1), ("action", "destroy"), ("count", 0), ("count", 11), ("count", "3"), ("count", True),
-        ("count", 1.5), ("output_compression", 50), ("output_compression", 101), ("output_compression", True), ("moderation", "off"),
-        ("size", "1000x1000"), ("size", "16x16x16"), ("size", "4096x2160"), ("size", "1600x320"), ("size", "-16x16"), ("size", "१६x१६"),
-        ("quality", "ultra"), ("quality", "max"), ("output_format", "gif"), ("background", "pink"), ("topic", ""),
-        ("topic", "a\x07b"), ("image_key", "f/a.png.json"), ("topics", []), ("topics", [3]), ("topics", "a"),
-        ("style", 5), ("aws_region", "eu-west-1"), ("folder_name", "../x"), ("folder_name", ""), ("folder_name", "/a"),
+        ("bucket", "other"),
+        ("Count", 1),
+        ("action", "destroy"),
+        ("count", 0),
+        ("count", 11),
+        ("count", "3"),
+        ("count", True),
+        ("count", 1.5),
+        ("output_compression", 50),
+        ("output_compression", 101),
+        ("output_compression", True),
+        ("moderation", "off"),
+        ("size", "1000x1000"),
+        ("size", "16x16x16"),
+        ("size", "4096x2160"),
+        ("size", "1600x320"),
+        ("size", "-16x16"),
+        ("size", "१६x१६"),
+        ("quality", "ultra"),
+        ("quality", "max"),
+        ("output_format", "gif"),
+        ("background", "pink"),
+        ("topic", ""),
+        ("topic", "a\x07b"),
+        ("image_key", "f/a.png.json"),
+        ("topics", []),
+        ("topics", [3]),
+        ("topics", "a"),
+        ("style", 5),
+        ("aws_region", "eu-west-1"),
+        ("folder_name", "../x"),
+        ("folder_name", ""),
+        ("folder_name", "/a"),
         ("folder_name", "a//b"),
-        ("request_id", "a b"), ("request_id", "x" * 81), ("dry_run", "yes"), ("image_key", "a/b.png"), ("confirm", True),
+        ("request_id", "a b"),
+        ("request_id", "x" * 81),
+        ("dry_run", "yes"),
+        ("image_key", "a/b.png"),
+        ("confirm", True),
         ("file_name", "{x}"),
     ],
-)  # fmt: skip
+)
 def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object) -> None:
     with pytest.raises(InputError) as caught:
         parse({field: value})
@@ -60,13 +91,20 @@ def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object)
 @pytest.mark.parametrize(
     "given",
     [
-        {"topic": "the secret plan, " * 20}, {"prompt": "the secret plan, " * 2_000}, {"description": "the secret plan\u202e to be hidden"},
-        {"promt": "the secret plan, misspelt"}, {"prompt": "x", "description": "the secret plan, beside"},
-        {"action": "delete_image", "image_key": "f/a.png", "topic": "the secret plan, with a delete"},
+        {"topic": "the secret plan, " * 20},
+        {"prompt": "the secret plan, " * 2_000},
+        {"description": "the secret plan\u202e to be hidden"},
+        {"promt": "the secret plan, misspelt"},
+        {"prompt": "x", "description": "the secret plan, beside"},
+        {
+            "action": "delete_image",
+            "image_key": "f/a.png",
+            "topic": "the secret plan, with a delete",
+        },
         {"image_key": "the secret plan, at length"},
         {"topics": ["the secret plan, " * 20]},
     ],
-)  # fmt: skip
+)
 def test_a_caller_s_longer_words_are_described_and_not_repeated_since_errors_end_up_in_logs(
     given: dict[str, Any],
 ) -> None:

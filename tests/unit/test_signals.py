@@ -1,4 +1,7 @@
-"""What is measured: each metric is counted when its thing happens, and not when it is told again."""
+"""What is measured.
+
+Each metric is counted when its thing happens, and not when it is told again.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -32,7 +35,9 @@ Measured = Callable[[Callable[[], Any]], dict[str, list[float]]]
 
 @pytest.fixture
 def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
-    """Does something as a step's call, and gives the metrics that CloudWatch would read from its log."""
+    """Does something as a step's call, and gives the metrics that CloudWatch would read from its
+    log.
+    """
 
     def measure(does: Callable[[], Any]) -> dict[str, list[float]]:
         @observability.step("any")

@@ -14,7 +14,7 @@ class Slow:
     def __init__(self, *, stuck: bool) -> None:
         self.stuck, self.calls = stuck, 0
 
-    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3
         self.calls += 1
         ((name, asked),) = RequestItems.items()
         first, *rest = asked["Keys"]

@@ -14,9 +14,9 @@ from easel.contract.status import Status
 from functions.upload import MAX_PIXELS, verify
 from tests.support.images import encoded, png
 from tests.support.memory_aws import keys_in
+from tests.support.records import prompt_record
 from tests.support.services import BUCKET, FakeServices
 from tests.support.steps import UploadStep
-from tests.unit.test_image_step import prompt_record
 
 BASE = f"my_s3_folder/image_2026-11-24_031502_{naming.run8('run-1')}"
 
@@ -75,10 +75,20 @@ def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"<html>busy</html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", encoded("GIF"), encoded("BMP"), png()[:-20],
-     png()[: len(png()) // 2],
-     encoded("JPEG", 300, 300)[:-200], encoded("WEBP", 300, 300)[:-20], png()[:40] + b"\x00" + png()[41:], b"\x89PNG\r\n\x1a\n"],
-)  # fmt: skip
+    [
+        b"",
+        b"<html>busy</html>",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        encoded("GIF"),
+        encoded("BMP"),
+        png()[:-20],
+        png()[: len(png()) // 2],
+        encoded("JPEG", 300, 300)[:-200],
+        encoded("WEBP", 300, 300)[:-20],
+        png()[:40] + b"\x00" + png()[41:],
+        b"\x89PNG\r\n\x1a\n",
+    ],
+)
 def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(
     step: UploadStep, s3: Any, data: bytes
 ) -> None:
@@ -153,7 +163,7 @@ def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no
         def __getattr__(self, name: str) -> Any:
             return getattr(mine, name)
 
-    step.bucket = Overtaken()  # type: ignore[assignment]
+    step.bucket = Overtaken()
     again = step.run(staged)
     assert (again.status, again.key) == (Status.STORED, f"{BASE}_1.png")
     assert len([key for key in keys_in(s3) if key.endswith(".png")]) == 1

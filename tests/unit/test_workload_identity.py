@@ -119,9 +119,15 @@ def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Serve
     )
     assert (asked["DurationSeconds"], asked["SigningAlgorithm"]) == (["300"], ["ES384"])
     (exchanged,) = servers.asked["token"]
-    assert (exchanged["subject_token"], exchanged["identity_provider_id"], exchanged["service_account_id"]) == (
-        "signed.by.aws", "idp_1", "sa_2",
-    )  # fmt: skip
+    assert (
+        exchanged["subject_token"],
+        exchanged["identity_provider_id"],
+        exchanged["service_account_id"],
+    ) == (
+        "signed.by.aws",
+        "idp_1",
+        "sa_2",
+    )
     assert servers.shown == ["Bearer first"]
 
 
@@ -175,10 +181,16 @@ def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(
 @pytest.mark.parametrize(
     "answer",
     [
-        (503, ""), (429, {}), (200, ""), (200, "<html>"), (200, []), (200, {}), (200, {"access_token": "x"}),
+        (503, ""),
+        (429, {}),
+        (200, ""),
+        (200, "<html>"),
+        (200, []),
+        (200, {}),
+        (200, {"access_token": "x"}),
         (200, {"access_token": "x", "expires_in": 0}),
     ],
-)  # fmt: skip
+)
 def test_an_exchange_that_gives_no_token_passes_and_cost_nothing(
     servers: Servers, answer: Answer
 ) -> None:

@@ -31,10 +31,16 @@ def test_an_idea_without_a_topic_is_not_given_a_random_one() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '{"prompt": "A kite"}', "A kite", '"A kite"', "“A kite”", "```\nA kite\n```", '```json\n{"prompt": "A kite", "title": 5}\n```',
-        "  A kite\x00 ", '{"prompt": "A\u202e kite", "tags": "x"}',
+        '{"prompt": "A kite"}',
+        "A kite",
+        '"A kite"',
+        "“A kite”",
+        "```\nA kite\n```",
+        '```json\n{"prompt": "A kite", "title": 5}\n```',
+        "  A kite\x00 ",
+        '{"prompt": "A\u202e kite", "tags": "x"}',
     ],
-)  # fmt: skip
+)
 def test_reads_the_prompt_out_of_what_models_put_around_it(text: str) -> None:
     written = prompt_text.read_answer(text)
     assert written is not None

@@ -1,4 +1,7 @@
-"""Batches through the API: a link for one manifest, a start that is checked whole, and what is told of it at every moment."""
+"""Batches through the API.
+
+A link for one manifest, a start that is checked whole, and what is told of it at every moment.
+"""
 
 import hashlib
 import io
@@ -13,27 +16,50 @@ from botocore.exceptions import ClientError
 from easel.aws.observability import logger
 from easel.contract.states import State
 from easel.ledger.batches import BatchStart
-from easel.openai_client.answers import Answer
 from easel.runs.executions import Executions
 from functions.api.batches import START_FIELDS
 from functions.api.openapi import start_schema
-from tests.support.api import BATCH_MACHINE, Api
+from tests.support.api import BATCH_MACHINE, Answer, Api
 from tests.support.services import NOW
 
 BEGAN = NOW - timedelta(seconds=90)
 CHECKED: dict[str, Any] = {
     "refusal": None,
-    "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 20, "pictures": 25, "todo": 12, "postponed": 3,
-    "bad": 1, "problems": [{"line": 7, "field": "count", "error": "InputError", "message": "count is 11"}],
-    "problems_key": "batches/spring/problems.jsonl", "estimate_usd": 0.3, "budget_left_usd": 20.0, "fits": True,
-}  # fmt: skip
+    "batch": "spring",
+    "manifest": "batches/spring.jsonl",
+    "version_id": "v1",
+    "lines": 20,
+    "pictures": 25,
+    "todo": 12,
+    "postponed": 3,
+    "bad": 1,
+    "problems": [{"line": 7, "field": "count", "error": "InputError", "message": "count is 11"}],
+    "problems_key": "batches/spring/problems.jsonl",
+    "estimate_usd": 0.3,
+    "budget_left_usd": 20.0,
+    "fits": True,
+}
 REPORT: dict[str, Any] = {
-    "batch": "spring", "manifest": "batches/spring.jsonl", "version_id": "v1", "lines": 21, "stored": 24, "refused": 0, "deleted": 0,
-    "failed": 2, "not_started": 0, "possibly_paid": 0, "reasons": {"InputError": 1, "BadImageError": 1},
-    "failures": [{"line": 7, "field": None, "error": "InputError", "message": "count is 11"}], "cost_usd": 0.2,
-    "known_cost_usd": 0.2, "unknown_costs": 0, "estimate_usd": 0.3,
-    "seconds": 61.5, "report_key": "batches/spring/report.json", "failed_key": "batches/spring/failed.jsonl",
-}  # fmt: skip
+    "batch": "spring",
+    "manifest": "batches/spring.jsonl",
+    "version_id": "v1",
+    "lines": 21,
+    "stored": 24,
+    "refused": 0,
+    "deleted": 0,
+    "failed": 2,
+    "not_started": 0,
+    "possibly_paid": 0,
+    "reasons": {"InputError": 1, "BadImageError": 1},
+    "failures": [{"line": 7, "field": None, "error": "InputError", "message": "count is 11"}],
+    "cost_usd": 0.2,
+    "known_cost_usd": 0.2,
+    "unknown_costs": 0,
+    "estimate_usd": 0.3,
+    "seconds": 61.5,
+    "report_key": "batches/spring/report.json",
+    "failed_key": "batches/spring/failed.jsonl",
+}
 COUNTS = {
     "total": 12,
     "pending": 4,
@@ -47,7 +73,9 @@ COUNTS = {
 
 
 class Told:
-    """Step Functions with executions of the machine of batches, told as they are said here, newest first."""
+    """Step Functions with executions of the machine of batches, told as they are said here,
+    newest first.
+    """
 
     def __init__(self, *names: str, checked: Any = None, counts: Any = None, **said: Any) -> None:
         self.names, self.checked, self.counts = names, checked, counts
@@ -145,11 +173,16 @@ def test_the_link_is_in_no_log(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("said", "field"),
     [
-        ({}, "name"), ({"name": "inbox"}, "name"), ({"name": "inbox/x"}, "name"), ({"name": "../x"}, "name"), ({"name": "x" * 61}, "name"),
-        ({"name": "spring", "format": "xlsx"}, "format"), ({"name": "spring", "key": "my_s3_folder/a.png"}, "key"),
+        ({}, "name"),
+        ({"name": "inbox"}, "name"),
+        ({"name": "inbox/x"}, "name"),
+        ({"name": "../x"}, "name"),
+        ({"name": "x" * 61}, "name"),
+        ({"name": "spring", "format": "xlsx"}, "format"),
+        ({"name": "spring", "key": "my_s3_folder/a.png"}, "key"),
         ({"name": "spring", "key": None}, "key"),
     ],
-)  # fmt: skip
+)
 def test_a_link_is_given_for_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
     refused = api("POST", "/batches", said)
     assert (refused.status, refused.json["field"]) == (400, field)
@@ -191,12 +224,20 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
 @pytest.mark.parametrize(
     ("said", "field"),
     [
-        ({"max_parallel_images": 6}, "max_parallel_images"), ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage"),
-        ({"dry_run": "yes"}, "dry_run"), ({"allow_partial": 1}, "allow_partial"), ({"version_id": 7}, "version_id"),
-        ({"version_id": "\ud800"}, "version_id"), ({"version_id": "v" * 2_000}, "version_id"), ({"format": "xml"}, "format"),
-        ({"manifest": "batches/other.jsonl"}, "manifest"), ({"dry_rum": True}, "dry_rum"), ({"dry_rum": None}, "dry_rum"), ({"": None}, ""),
+        ({"max_parallel_images": 6}, "max_parallel_images"),
+        ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"allow_partial": 1}, "allow_partial"),
+        ({"version_id": 7}, "version_id"),
+        ({"version_id": "\ud800"}, "version_id"),
+        ({"version_id": "v" * 2_000}, "version_id"),
+        ({"format": "xml"}, "format"),
+        ({"manifest": "batches/other.jsonl"}, "manifest"),
+        ({"dry_rum": True}, "dry_rum"),
+        ({"dry_rum": None}, "dry_rum"),
+        ({"": None}, ""),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(
     api: Api, said: dict[str, Any], field: str
 ) -> None:

@@ -1,4 +1,7 @@
-"""The API's description: committed as it is generated, complete, and of the same routes as the gateway's."""
+"""The API's description.
+
+Committed as it is generated, complete, and of the same routes as the gateway's.
+"""
 
 import json
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from easel.openai_client.answers import Answer
 from easel.request.models import QUALITIES
 from easel.request.request import MAX_COUNT
 from functions.api.page import WEB
 from infra import ROOT
-from tests.support.api import Api
+from tests.support.api import Answer, Api
 
 TYPES = {
     ".js": "text/javascript",

@@ -181,7 +181,10 @@ def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
 
 
 def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
-    """Eight characters of a hash stand for a run: among a hundred thousand runs, two may have the same."""
+    """Eight characters of a hash stand for a run.
+
+    Among a hundred thousand runs, two may have the same.
+    """
     key = store_image(api, keep_prompt(api, "run-1"))
     store_image(api, keep_prompt(api, "run-2"))
     one = image_id("run-1", 1)
@@ -209,7 +212,8 @@ def test_a_delete_and_its_undo_start_the_machine_with_the_picture_s_key(api: Api
             ["cleanup"],
         )
         assert answer.headers["location"] == answer.json["url"]
-        arn = f"{api.services.api.state_machine.replace('stateMachine', 'execution')}:{answer.json['id']}"
+        executions = api.services.api.state_machine.replace("stateMachine", "execution")
+        arn = f"{executions}:{answer.json['id']}"
         assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == wanted
 
 

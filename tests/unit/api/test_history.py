@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from easel.contract.states import STEP_OF
+from easel.contract.states import STEP_OF, Step
 from easel.runs.history import read_history
 
 STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
@@ -25,7 +25,7 @@ class History:
         )
         return number
 
-    def enter(self, step: str, after: int) -> int:
+    def enter(self, step: Step, after: int) -> int:
         return self.add("TaskStateEntered", after, stateEnteredEventDetails={"name": STATE[step]})
 
     def call(self, after: int, *, fails: str | None = None) -> int:
@@ -35,7 +35,7 @@ class History:
             return self.add("TaskFailed", scheduled, taskFailedEventDetails=details)
         return self.add("TaskSucceeded", scheduled)
 
-    def leave(self, step: str, after: int) -> int:
+    def leave(self, step: Step, after: int) -> int:
         return self.add("TaskStateExited", after, stateExitedEventDetails={"name": STATE[step]})
 
     def start_map(self, after: int, length: int) -> int:
@@ -44,9 +44,9 @@ class History:
 
 def test_each_step_has_its_times_and_attempts() -> None:
     history = History()
-    here = history.enter("prompt", 0)
-    here = history.leave("prompt", history.call(history.call(here, fails="TransientError")))
-    step = read_history(history.events).steps["prompt"]
+    here = history.enter(Step.PROMPT, 0)
+    here = history.leave(Step.PROMPT, history.call(history.call(here, fails="TransientError")))
+    step = read_history(history.events).steps[Step.PROMPT]
     assert (step.entered, step.left, step.attempts, step.failure) == (1, 1, 2, None)
     assert step.started
     assert step.ended
@@ -56,14 +56,14 @@ def test_each_step_has_its_times_and_attempts() -> None:
 def test_variations_side_by_side_are_told_apart() -> None:
     history = History()
     started = history.start_map(0, 2)
-    first = history.enter("image", history.add("MapIterationStarted", started))
-    second = history.enter("image", history.add("MapIterationStarted", started))
+    first = history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
+    second = history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
     failed = history.call(second, fails="RateLimitedError")
-    done = history.leave("image", history.call(first))
-    history.call(history.enter("upload", done), fails="StorageBusyError")
+    done = history.leave(Step.IMAGE, history.call(first))
+    history.call(history.enter(Step.UPLOAD, done), fails="StorageBusyError")
     history.call(failed, fails="RateLimitedError")
     progress = read_history(history.events)
-    image, upload = progress.steps["image"], progress.steps["upload"]
+    image, upload = progress.steps[Step.IMAGE], progress.steps[Step.UPLOAD]
     assert progress.wanted == 2
     assert not progress.varied
     assert (image.entered, image.left, image.attempts, image.failure) == (
@@ -82,14 +82,14 @@ def test_variations_side_by_side_are_told_apart() -> None:
 
 def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
     history = History()
-    failed = history.call(history.enter("image", 0), fails="AuthError")
+    failed = history.call(history.enter(Step.IMAGE, 0), fails="AuthError")
     history.add("ExecutionFailed", failed)
     history.add("ExecutionRedriven", failed)
-    assert read_history(history.events).steps["image"].failure is None
-    again = history.enter("image", failed)
-    assert read_history(history.events).steps["image"].entered == 1
-    history.leave("image", history.call(again))
-    step = read_history(history.events).steps["image"]
+    assert read_history(history.events).steps[Step.IMAGE].failure is None
+    again = history.enter(Step.IMAGE, failed)
+    assert read_history(history.events).steps[Step.IMAGE].entered == 1
+    history.leave(Step.IMAGE, history.call(again))
+    step = read_history(history.events).steps[Step.IMAGE]
     assert (step.entered, step.left, step.attempts) == (1, 1, 2)
 
 
@@ -97,37 +97,37 @@ def test_a_failure_that_was_caught_is_over() -> None:
     """A refused variation leaves its state while the others go on."""
     history = History()
     started = history.start_map(0, 2)
-    refused = history.enter("image", history.add("MapIterationStarted", started))
-    history.enter("image", history.add("MapIterationStarted", started))
-    history.leave("image", history.call(refused, fails="ContentRefusedError"))
-    step = read_history(history.events).steps["image"]
+    refused = history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
+    history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
+    history.leave(Step.IMAGE, history.call(refused, fails="ContentRefusedError"))
+    step = read_history(history.events).steps[Step.IMAGE]
     assert (step.entered, step.left, step.failure) == (2, 1, None)
 
 
 def test_a_redrive_may_go_on_with_a_state_that_it_does_not_enter_anew() -> None:
     history = History()
-    failed = history.call(history.enter("image", 0), fails="AuthError")
+    failed = history.call(history.enter(Step.IMAGE, 0), fails="AuthError")
     redriven = history.add("ExecutionRedriven", failed)
     assert redriven
     scheduled = history.add("TaskScheduled", failed)
-    assert read_history(history.events).steps["image"].entered == 1
-    history.leave("image", history.add("TaskSucceeded", scheduled))
-    assert read_history(history.events).steps["image"].left == 1
+    assert read_history(history.events).steps[Step.IMAGE].entered == 1
+    history.leave(Step.IMAGE, history.add("TaskSucceeded", scheduled))
+    assert read_history(history.events).steps[Step.IMAGE].left == 1
 
 
 def test_a_call_that_took_too_long_is_a_failure() -> None:
     history = History()
-    entered = history.enter("upload", 0)
+    entered = history.enter(Step.UPLOAD, 0)
     history.add(
         "TaskTimedOut",
         history.add("TaskScheduled", entered),
         taskTimedOutEventDetails={"error": "States.Timeout"},
     )
-    assert read_history(history.events).steps["upload"].failure == ("States.Timeout", "")
+    assert read_history(history.events).steps[Step.UPLOAD].failure == ("States.Timeout", "")
 
 
 def test_a_state_that_is_entered_again_has_not_ended() -> None:
     history = History()
-    first = history.leave("image", history.call(history.enter("image", 0)))
-    history.enter("image", first)
-    assert read_history(history.events).steps["image"].ended is None
+    first = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, 0)))
+    history.enter(Step.IMAGE, first)
+    assert read_history(history.events).steps[Step.IMAGE].ended is None

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from easel.contract.status import Status
+from easel.contract.states import Step
+from easel.contract.status import ChatStatus, Status
 from easel.ledger.records import ChatRecord, ImageRecord
-from easel.openai_client.answers import Answer
 from easel.runs.executions import Executions
-from tests.support.api import MACHINE, Api, keep_prompt, store_image
+from tests.support.api import MACHINE, Answer, Api, keep_prompt, store_image
 from tests.unit.api.test_history import History
 
 TERMS: dict[str, Any] = {
@@ -29,7 +29,10 @@ def error(code: str, operation: str) -> ClientError:
 
 
 class Told:
-    """Step Functions with one execution, told as it is said here; it is first known after some calls."""
+    """Step Functions with one execution, told as it is said here.
+
+    It is first known after some calls.
+    """
 
     def __init__(
         self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any
@@ -214,9 +217,9 @@ def test_a_request_id_that_is_none_stands_for_no_records(api: Api, request_id: A
 
 def test_steps_are_told_as_they_stand(api: Api) -> None:
     history = History()
-    prompt = history.leave("prompt", history.call(history.enter("prompt", 0)))
+    prompt = history.leave(Step.PROMPT, history.call(history.enter(Step.PROMPT, 0)))
     history.call(
-        history.enter("image", history.add("MapIterationStarted", history.start_map(prompt, 1))),
+        history.enter(Step.IMAGE, history.add("MapIterationStarted", history.start_map(prompt, 1))),
         fails="RateLimitedError",
     )
 
@@ -242,7 +245,7 @@ def test_steps_are_told_as_they_stand(api: Api) -> None:
 def test_done_is_never_more_than_wanted(api: Api) -> None:
     history, here = History(), 0
     for _ in range(3):
-        here = history.leave("image", history.call(history.enter("image", here)))
+        here = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, here)))
     keep_prompt(api, "run-1")
     image = call(api, Told(history.events)).json["steps"][1]
     assert (image["done"], image["of"], image["attempts"]) == (1, 1, 3)
@@ -258,7 +261,7 @@ def test_a_refused_picture_costs_nothing_and_a_bad_one_what_it_did(api: Api) -> 
     keep_prompt(api, "run-1")
     assert api.services.ledger.mark_refused(claim(api, 1), category="moderation")
     bad = claim(api, 2)
-    staged = replace(bad, status="staged", bytes=1, sha256="ab", cost_micro_usd=9_000)
+    staged = replace(bad, status=Status.STAGED, bytes=1, sha256="ab", cost_micro_usd=9_000)
     assert api.services.ledger.mark_staged(bad, staged)
     assert api.services.ledger.mark_bad(staged, problem="no picture")
     run = call(api, Told()).json
@@ -276,7 +279,7 @@ def test_a_cost_that_nobody_knows_is_not_guessed(api: Api) -> None:
 
 
 def test_a_chat_call_that_may_have_been_paid_is_counted(api: Api) -> None:
-    chat = ChatRecord(run_id="run-1", status=Status.CLAIMED, **TERMS)
+    chat = ChatRecord(run_id="run-1", status=ChatStatus.CLAIMED, **TERMS)
     api.services.ledger.claims.take(chat, after=None)
     assert api.services.ledger.claims.mark_unknown(chat)
     run = call(api, Told()).json
