@@ -28,25 +28,35 @@ class BatchRequest:
     run at once, `safety_identifier` that of the lines that have none.
     """
 
-    manifest: str = column(Checked(names.check_manifest, {}), "the key of a manifest")
+    manifest: str = column(
+        Checked(names.check_manifest, {}),
+        "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`, `batches/spring` "
+        "for whichever there is, or an earlier batch's `failed.jsonl`",
+    )
     version_id: str | None = column(
         Checked(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),
-        "the manifest's version; else the latest",
+        "the version of the file; by default the current one, and later ones change nothing",
     )
-    dry_run: bool = column(Flag(), "check and price it, make nothing", default=False)
+    dry_run: bool = column(
+        Flag(), "check every line and add up what it may cost; buy nothing", default=False
+    )
     allow_partial: bool = column(
-        Flag(), "make as many lines as fit into the month's budget", default=False
+        Flag(), "make as many lines as fit into the month's budget, instead of none", default=False
     )
-    economy: bool = column(Flag(), "at half the price, within a day", default=False)
+    economy: bool = column(
+        Flag(), "buy through OpenAI's Batch API: half the price, within a day", default=False
+    )
     max_parallel_images: int = column(
-        Whole(1, MOST_AT_ONCE), "at most the deployment's own", setting="max_parallel_images"
+        Whole(1, MOST_AT_ONCE),
+        "how many lines run at once, at most the setting",
+        setting="max_parallel_images",
     )
     tolerated_failure_percentage: float = column(
         Number(0, 100),
-        "how many lines may fail before the batch stops",
+        "how many percent of the lines may be wrong or fail before the batch stops",
         setting="tolerated_failure_percentage",
     )
-    safety_identifier: str | None = column(SAFETY_IDENTIFIER, "whom the lines are for")
+    safety_identifier: str | None = column(SAFETY_IDENTIFIER, "that of every line without one")
 
     @property
     def name(self) -> str:

@@ -64,8 +64,8 @@ class Request:
     action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
     request_id: str | None = column(
         Checked(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
-        "the run's id, by default the execution's name; the same id again finishes that run and "
-        "pays only for what is missing",
+        "the run's id, 1 to 80 of `A-Z a-z 0-9 _ . -`, by default the execution's name; the same "
+        "id again finishes that run and pays only for what is missing",
     )
     folder_name: str = column(
         Checked(
@@ -144,7 +144,7 @@ class Request:
     aws_region: str = column(Text(100), "only the stack's own", setting="region")
     image_key: str | None = column(
         Checked(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
-        "the image's key",
+        "the image's key, with `delete_image` and `restore_image`",
         actions=ON_IMAGES,
         in_batch=False,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import reference
 from easel.contract.messages import Report, ReportedImage
 from easel.request import request
 from functions.api.routes import DATA, DESCRIPTION
@@ -58,6 +59,12 @@ def test_the_request_that_it_shows_is_taken() -> None:
 
 def test_every_field_of_a_request_stands_in_its_table() -> None:
     assert rows("`{}` is a complete request") == set(request.FIELDS)
+
+
+@pytest.mark.parametrize("name", reference.TABLES)
+def test_the_tables_of_fields_are_those_that_check_them(name: str) -> None:
+    file, table = reference.TABLES[name]
+    assert reference.draw(table.values()) in (ROOT / file).read_text(), "run make reference"
 
 
 def test_the_report_that_it_shows_has_today_s_fields_and_each_is_explained() -> None:
