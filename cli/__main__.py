@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import batch_screen, batches, runs, screen, sign_in, unfinished
+from cli import batch_screen, batches, runs, screen, sign_in
 from cli.batches import BatchError
 from cli.runs import NoExecutionError, Run
 from cli.sign_in import SignInError
@@ -152,7 +152,7 @@ def _report(target: Target, options: argparse.Namespace) -> int:
     try:
         screen.show_report(target, runs.find(target, options.run), Console())
     except NoExecutionError:
-        unfinished.show_without_execution(target, options.run, Console())
+        screen.show_without_execution(target, options.run, Console())
     return 0
 
 

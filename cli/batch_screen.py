@@ -18,8 +18,8 @@ from rich.table import Table
 from cli import batches
 from cli.batches import StartedBatch
 from cli.runs import failure_message
+from cli.screen import dollars, say
 from cli.target import Target
-from cli.words import dollars, say
 from easel.runs.executions import LineCounts
 
 UNFINISHED = ("NotStarted", "Stopped")

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from cli import runs, screen
+from cli.screen import dollars
 from cli.target import Target, local_target
-from cli.words import dollars
 from local.deploy import ROOT
 from local.stack import Local, paid_server
 
