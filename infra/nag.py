@@ -1,4 +1,7 @@
-"""What AWS's rule sets object to and is meant, each beside its own resource with its reason: a test has the sets check the stack."""
+"""Suppress findings of cdk-nag next to the resource that they concern, each with a reason.
+
+A test checks the whole stack with the rule sets.
+"""
 
 import json
 from typing import Any
@@ -8,17 +11,20 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Let a rule of a rule set, such as AwsSolutions-S1, pass on this construct alone."""
-    Validations.of(construct).acknowledge(Acknowledgment(id=f"{rule.partition('-')[0]}::{rule}", reason=reason))
+    """Suppress a rule of a rule set, such as AwsSolutions-S1, on this construct alone."""
+    rule_set = rule.partition("-")[0]
+    acknowledgment = Acknowledgment(id=f"{rule_set}::{rule}", reason=reason)
+    Validations.of(construct).acknowledge(acknowledgment)
 
 
 def acknowledge_wildcard(owner: IConstruct, resource: str, reason: str) -> None:
-    """Let the right on a resource with an asterisk in its ARN pass that a role, or a policy of the owner, has."""
-    acknowledge(owner, f"AwsSolutions-IAM5[Resource::{_named(Stack.of(owner).resolve(resource))}]", reason)
+    """Suppress the finding that a role, or a policy of the owner, has an ARN with an asterisk."""
+    name = _named(Stack.of(owner).resolve(resource))
+    acknowledge(owner, f"AwsSolutions-IAM5[Resource::{name}]", reason)
 
 
 def _named(value: Any) -> str:
-    """An ARN as the rule set names it in what it finds, with references in angle brackets."""
+    """Return an ARN as the rule set names it, with references in angle brackets."""
     match value:
         case str():
             return value.replace("${", "<").replace("}", ">")

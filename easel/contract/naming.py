@@ -16,6 +16,15 @@ SCHEDULED = "schedule-"  # how the ids of the schedule's runs begin
 INBOX = "batches/inbox/"
 MANIFEST_ENDINGS = ("jsonl", "csv")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+# The gallery's indexes, each by the attribute that it groups images by. Only images in the gallery
+# have these attributes.
+GALLERY_INDEXES = {
+    "by_time": "shelf",
+    "by_folder": "shelf_folder",
+    "by_topic": "shelf_topic",
+    "by_folder_topic": "shelf_folder_topic",
+}
+GALLERY_POSITION = "at_id"  # the attribute that every index sorts by
 
 
 def is_scheduled(run_id: str) -> bool:

@@ -20,7 +20,7 @@ from easel.ledger.records import PromptRecord, from_item, run_key
 
 POSITION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)#([A-Za-z0-9_.-]{1,80})#([1-9]\d?)")
 IMAGE_ID = re.compile(r"[0-9a-f]{8}-([1-9]|10)")
-INDEX_KEYS = ("shelf", "shelf_folder", "shelf_topic", "shelf_folder_topic", "at_id")
+INDEX_KEYS = (*naming.GALLERY_INDEXES.values(), naming.GALLERY_POSITION)
 SET_INDEX_KEYS = ", ".join(f"#{name} = :{name}" for name in INDEX_KEYS)
 
 
@@ -70,6 +70,10 @@ def _on_topic(status: str, topic: str) -> str:
 def _in_folder_on_topic(status: str, folder: str, topic: str) -> str:
     # No folder's name has a line break.
     return f"{status}#{folder}\n{topic}"
+
+
+def _index(name: str, value: str) -> Index:
+    return Index(name, naming.GALLERY_INDEXES[name], value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +129,12 @@ class Filter:
         status, folder, topic = self.status, self.folder, self.topic
         if folder is not None and topic is not None:
             value = _in_folder_on_topic(status, folder, topic)
-            return Index("by_folder_topic", "shelf_folder_topic", value)
+            return _index("by_folder_topic", value)
         if folder is not None:
-            return Index("by_folder", "shelf_folder", _in_folder(status, folder))
+            return _index("by_folder", _in_folder(status, folder))
         if topic is not None:
-            return Index("by_topic", "shelf_topic", _on_topic(status, topic))
-        return Index("by_time", "shelf", status)
+            return _index("by_topic", _on_topic(status, topic))
+        return _index("by_time", status)
 
 
 class Gallery:

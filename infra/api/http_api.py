@@ -1,12 +1,12 @@
-"""The HTTP API: each route of functions/api/routes.py, the token that it demands, and how much traffic it takes."""
+"""The gateway: each route of functions/api/routes.py, the token it demands, and its throttling."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_authorizers import HttpJwtAuthorizer
@@ -14,17 +14,22 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from functions.api import routes
+from infra.access.encryption import Encryption
 from infra.nag import acknowledge
 
-# For each route. A page that follows a run asks every second or so; it keeps a script that runs away from taking all of the account's
-# Lambda concurrency, of which the steps need theirs. Step Functions' own limit for looking at runs is lower, and answers as busy.
+# For each route. A page that follows a run asks about once a second. The limit keeps a runaway
+# script from taking all of the account's Lambda concurrency, which the steps need as well. Step
+# Functions' own limit for reading executions is lower, and is answered as busy.
 RATE, BURST = 50, 100
-# One who opens the page for the first time asks for some twenty-five files at once.
+# A first visit to the page asks for some twenty-five files at once.
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
-PUBLIC = "The API's description and the page's own files: the same for everybody, and needed by a browser that has no token yet"
+PUBLIC = (
+    "The API's description and the page's own files: the same for everybody, and needed by a "
+    "browser that has no token yet"
+)
 
-# By route and not by path: no name and no id gets into the log, and no query, which may hold a prompt.
+# By route and not by path, so that the log has no names, ids or queries, which may be prompts.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -37,49 +42,77 @@ ACCESS_LOG = {
 }
 
 
-class HttpApi(Construct):
-    """The gateway with its stage; the routes come once the function is there, which has to know the API's address."""
+@dataclass(frozen=True)
+class Access:
+    """Who may call the API: the clients of one issuer of tokens, and everybody for the page."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None = None) -> None:
+    issuer: str
+    clients: Sequence[str]
+    public_page: bool
+
+
+class HttpApi(Construct):
+    """The gateway with its stage.
+
+    Its routes are added once the function exists, which has to know the API's address.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
         super().__init__(scope, construct_id)
-        # No CORS: the page is served from here, and no other page has business here.
+        # No CORS: the page is served from here, and no other page needs the API.
         self._api = apigatewayv2.HttpApi(
-            self, "Api", api_name="Easel", create_default_stage=False, description="Easel: runs, pictures, folders"
+            self,
+            "Api",
+            api_name="Easel",
+            create_default_stage=False,
+            description="Easel: runs, pictures, folders",
         )
         log = logs.LogGroup(
-            self, "AccessLog", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+            self,
+            "AccessLog",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+            encryption_key=encryption.key,
         )
         stage = self._api.add_stage(
-            "Stage", stage_name="$default", auto_deploy=True, throttle=apigatewayv2.ThrottleSettings(rate_limit=RATE, burst_limit=BURST)
+            "Stage",
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigatewayv2.ThrottleSettings(rate_limit=RATE, burst_limit=BURST),
         )
-        # The construct takes a format only as an object of another module; the resource takes the text.
+        # The construct takes a format only as another module's object; the resource takes text.
         resource = cast("apigatewayv2.CfnStage", stage.node.default_child)
+        destination = apigatewayv2.LogGroupLogDestination(log).bind(stage).destination_arn
         resource.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
-            destination_arn=apigatewayv2.LogGroupLogDestination(log).bind(stage).destination_arn, format=json.dumps(ACCESS_LOG)
+            destination_arn=destination, format=json.dumps(ACCESS_LOG)
         )
         self._stage = resource
         self.api_id = self._api.api_id
         self.url = f"https://{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/"
 
-    def add_routes(self, function: lambda_.IFunction, *, issuer: str, clients: Sequence[str], page: bool) -> None:
-        """Let the function answer. A data route demands a token that `issuer` gave one of `clients`, with the route's scope."""
-        # One permission for the whole API: one for each route would say no more.
+    def add_routes(self, function: lambda_.IFunction, access: Access) -> None:
+        """Let the function answer. A data route demands a token with the route's scope."""
+        # One permission for the whole API, since one for each route would allow the same.
         integration = HttpLambdaIntegration("Function", function, scope_permission_to_route=False)
-        authorizer = HttpJwtAuthorizer("Token", issuer, jwt_audience=list(clients), authorizer_name="token")
-        for method, path, needed in routes.DATA:
+        authorizer = HttpJwtAuthorizer(
+            "Token", access.issuer, jwt_audience=list(access.clients), authorizer_name="token"
+        )
+        for method, path, scope in routes.DATA:
             self._api.add_routes(
                 path=path,
                 methods=[apigatewayv2.HttpMethod(method)],
                 integration=integration,
                 authorizer=authorizer,
-                authorization_scopes=[needed],
+                authorization_scopes=[scope],
             )
-        for method, path in (*routes.DESCRIPTION, *(routes.PAGE if page else ())):
-            made = self._api.add_routes(path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration)
-            for route in made:
+        for method, path in (*routes.DESCRIPTION, *(routes.PAGE if access.public_page else ())):
+            added = self._api.add_routes(
+                path=path, methods=[apigatewayv2.HttpMethod(method)], integration=integration
+            )
+            for route in added:
                 acknowledge(route, "AwsSolutions-APIG4", PUBLIC)
             if f"{method} {path}" == FILES_ROUTE:
                 limits = {"ThrottlingRateLimit": FILES_RATE, "ThrottlingBurstLimit": FILES_BURST}
                 self._stage.add_property_override("RouteSettings", {FILES_ROUTE: limits})
-                # Settings can be given only to a route that is there.
-                self._stage.node.add_dependency(*made)
+                # Settings can be given only to a route that exists.
+                self._stage.node.add_dependency(*added)

@@ -1,47 +1,54 @@
-"""The bucket: private, TLS only, versioned; what was deleted can be had back for 30 days.
+"""The bucket: private, TLS only, versioned. A deleted object can be restored for 30 days.
 
-It tells EventBridge what comes in, and logs who asks for what.
+It sends its events to EventBridge, and logs who asks for what. A bucket that exists already is
+checked at deploy time, since synth looks nothing up.
 """
 
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_kms as kms
+from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.data.access_log import AccessLog
+from infra.access.encryption import Encryption, removal
+from infra.functions.catalogue import BUCKET_CHECK
+from infra.functions.function import Deployment, StepFunction
 
-STAGING_DAYS = 30  # longer than Step Functions' redrive window of 14 days, which begins when a run ends
+# Longer than Step Functions' redrive window of 14 days, which begins when a run ends.
+STAGING_DAYS = 30
 DELETED_DAYS = 30
+LOGGED_DAYS = 90
 
 
 class ImageStore(Construct):
-    """A bucket of our own, or one that exists: then its owner keeps its rules."""
+    """The bucket of the images."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, name: str | None, existing: bool, retain: bool, key: kms.IKey | None = None
-    ) -> None:
-        super().__init__(scope, construct_id)
-        self.bucket: s3.IBucket
-        if existing and name:
-            self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", name)
-            return
+    bucket: s3.IBucket
+
+    def adopt(self, name: str) -> s3.IBucket:
+        """Use a bucket that exists. Its owner keeps its rules."""
+        self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", name)
+        return self.bucket
+
+    def make(self, name: str | None, *, retain: bool, encryption: Encryption) -> s3.IBucket:
+        """Make a bucket of our own."""
         bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=name,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
-            encryption_key=key,
+            encryption=s3.BucketEncryption.KMS
+            if encryption.key
+            else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=encryption.key,
             # S3 asks the key once for many objects, not for each.
-            bucket_key_enabled=True if key else None,
+            bucket_key_enabled=True if encryption.key else None,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
             server_access_logs_bucket=AccessLog(self, "AccessLog", retain=retain).bucket,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY,
+            removal_policy=removal(retain=retain),
             auto_delete_objects=not retain,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -50,7 +57,7 @@ class ImageStore(Construct):
                     expiration=Duration.days(STAGING_DAYS),
                     noncurrent_version_expiration=Duration.days(1),
                 ),
-                s3.LifecycleRule(id="unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)),
+                _end_uploads(),
                 s3.LifecycleRule(
                     id="deleted-versions",
                     noncurrent_version_expiration=Duration.days(DELETED_DAYS),
@@ -58,8 +65,70 @@ class ImageStore(Construct):
                 ),
             ],
         )
-        self.bucket = bucket
-        # The construct's own switch would add a function with rights of its own, to set one property of the bucket.
+        # The construct's own switch would add a function with rights of its own, to set one
+        # property of the bucket.
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         events = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
-        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(event_bridge_configuration=events)
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=events
+        )
+        self.bucket = bucket
+        return bucket
+
+
+class AccessLog(Construct):
+    """A private bucket that S3 alone writes to, and only what it logs of one bucket."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            # Not the customer's key, since S3 delivers access logs only to a bucket that it
+            # encrypts itself:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            removal_policy=removal(retain=retain),
+            auto_delete_objects=not retain,
+            lifecycle_rules=[
+                s3.LifecycleRule(id="forget", expiration=Duration.days(LOGGED_DAYS)),
+                _end_uploads(),
+            ],
+        )
+
+
+class ExistingBucketCheck(Construct):
+    """A custom resource that fails unless the bucket can be used.
+
+    It has to be this account's, in this region, and versioned.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, deployment: Deployment
+    ) -> None:
+        super().__init__(scope, construct_id)
+        check = StepFunction(self, "Function", row=BUCKET_CHECK, deployment=deployment).build()
+        resource = CustomResource(
+            self,
+            "Check",
+            service_token=check.function.function_arn,
+            service_timeout=Duration.seconds(120),
+            resource_type="Custom::ExistingBucket",
+            properties={
+                "Bucket": bucket.bucket_name,
+                "Owner": Aws.ACCOUNT_ID,
+                "Region": Aws.REGION,
+            },
+        )
+        # Without its permissions the check would report only that it has none.
+        resource.node.add_dependency(check.role)
+
+
+def _end_uploads() -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id="unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)
+    )

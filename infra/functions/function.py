@@ -1,124 +1,188 @@
-"""One function: its own code, role and log group, and nothing that it does not import."""
+"""A function as its row of the catalogue describes it, and all functions of a deployment."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import cast
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
-from aws_cdk.aws_lambda import Architecture, Runtime
 from constructs import Construct
 
 from infra import ROOT
+from infra.access.encryption import Encryption
+from infra.access.grants import OPTIONAL, Grant, Resource
+from infra.functions.catalogue import CATALOGUE, Caller, Row
+from infra.functions.layers import ARCHITECTURE, RUNTIME, Layers
 from infra.nag import acknowledge, acknowledge_wildcard
 
-RUNTIME = Runtime.PYTHON_3_14
-ARCHITECTURE = Architecture.ARM_64
-
-# Lambda puts only what it was given asynchronously into a dead-letter queue.
-CALLED = "Called synchronously, by Step Functions or API Gateway, which hand its error to the run or the caller"
-
-_BASE = ("__init__", "cold_start", "errors", "keys", "settings", "signals", "telemetry")
-_MODELS = ("models.py", "models.toml")
-_STORAGE = ("__init__", "aws", "budget", "claims", "object_store", "records", "shelves", "table")
-# What checks and prices a request is the prompt step's own.
-_PRICING = ("prompt/__init__.py", "prompt/writing.py", "prompt/pricing.py")
-_OPENAI = ("api_key", "openai_answers", "openai_client", "openai_errors", "workload_identity")
+# boto3 is pinned as well: the runtime's own changes without notice, and may be too old to know
+# If-None-Match on CopyObject.
+BASE_LAYERS = ("boto3", "powertools")
 
 
-def _files(step: str, *modules: str, adapters: tuple[str, ...], data: tuple[str, ...] = ()) -> tuple[str, ...]:
-    top = (*(f"{module}.py" for module in (*_BASE, *modules)), *data)
-    return (*top, *(f"adapters/{module}.py" for module in adapters), f"{step}/*.py")
+@dataclass
+class Deployment:
+    """What the functions are built from. It grows as the stack does.
 
+    `arns` are the resources that grants can be about, `variables` the values of settings. The local
+    stack has no `layers`.
+    """
 
-# What each asset holds, below functions/. A test imports every handler from its asset alone.
-FILES = {
-    "prompt": _files("prompt", "contract", "deadline", "request", adapters=(*_STORAGE, *_OPENAI, "openai_api"), data=_MODELS),
-    "image": _files(
-        "image", "contract", "deadline", "owing", "purchase", adapters=(*_STORAGE, *_OPENAI, "openai_api", "pace"), data=_MODELS
-    ),
-    "upload": _files("upload", "contract", "owing", adapters=_STORAGE),
-    "mirror": _files("mirror", "contract", adapters=(*_STORAGE, "mirror_store")),
-    "cleanup": _files("cleanup", "contract", "deadline", "request", adapters=_STORAGE, data=_MODELS),
-    "batch": _files("batch", "contract", "json_lines", "request", adapters=(*_STORAGE, "batches", "history"), data=(*_MODELS, *_PRICING)),
-    "economy": _files(
-        "economy",
-        "contract",
-        "deadline",
-        "json_lines",
-        "purchase",
-        adapters=(*_STORAGE, *_OPENAI, "openai_batches", "orders"),
-        data=_MODELS,
-    ),
-    # Its page's files are data.
-    "api": (
-        *_files(
-            "api",
-            "request",
-            adapters=(*_STORAGE, "batches", "executions", "gallery", "history", "links", "map_runs", "signing", "uploads"),
-            data=(*_MODELS, *_PRICING, "batch/__init__.py", "batch/asked.py"),
-        ),
-        "api/web/**",
-    ),
-    "events": _files("events", adapters=(*(file for file in _STORAGE if file != "object_store"), "bus", "history")),
-    "bucket_check": ("__init__.py", "cold_start.py", "errors.py", "adapters/__init__.py", "adapters/aws.py", "bucket_check/*.py"),
-}
+    encryption: Encryption
+    layers: Layers | None
+    arns: dict[Resource, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def add(self, arns: Mapping[Resource, str], variables: Mapping[str, str]) -> None:
+        """Let the functions that are built from now on know more."""
+        self.arns.update(arns)
+        self.variables.update(variables)
+
+    def allow(self, role: iam.Role, grants: Iterable[Grant]) -> None:
+        """Let a role do what the grants allow, and use the key as far as they need it."""
+        known = [one for one in grants if one.on in self.arns or one.on not in OPTIONAL]
+        for grant in known:
+            resource = f"{self.arns[grant.on]}{grant.below}"
+            if grant.because:
+                acknowledge_wildcard(role, resource, grant.because)
+            role.add_to_principal_policy(
+                iam.PolicyStatement(
+                    effect=iam.Effect.DENY if grant.deny else iam.Effect.ALLOW,
+                    actions=list(grant.actions),
+                    resources=[resource],
+                    conditions=grant.conditions,
+                )
+            )
+        self.encryption.allow(role, known)
 
 
 class StepFunction(Construct):
-    """The function behind one state, named by the state's noun; or behind the API."""
+    """A function with its own role and log group; `build` makes the function itself."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        step: str,
-        timeout: Duration,
-        memory_mb: int,
-        environment: dict[str, str],
-        layers: list[lambda_.ILayerVersion],
-        no_dead_letters: str = CALLED,
-        dead_letters: sqs.IQueue | None = None,
-        key: kms.IKey | None = None,
+        self, scope: Construct, construct_id: str, *, row: Row, deployment: Deployment
     ) -> None:
         super().__init__(scope, construct_id)
+        self.row, self.timeout = row, row.timeout
+        self._deployment = deployment
         self.log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+            self,
+            "Logs",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+            encryption_key=deployment.encryption.key,
         )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
-        self.timeout = timeout
+
+    def build(self) -> "StepFunction":
+        """Make the function, from what the deployment has by now."""
+        row, deployment, layers = self.row, self._deployment, self._deployment.layers
         self.function = lambda_.Function(
             self,
             "Function",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
-            handler=f"functions.{step}.handler.handler",
-            code=lambda_.Code.from_asset(str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(step)),
+            handler=handler(row),
+            code=lambda_.Code.from_asset(
+                str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(row)
+            ),
             role=self.role,
             log_group=self.log_group,
-            timeout=timeout,
-            memory_size=memory_mb,
-            environment=environment,
-            layers=layers,
+            timeout=row.timeout,
+            memory_size=row.memory_mb,
+            environment=environment(row, deployment.variables),
+            layers=[layers[name] for name in layer_names(row)] if layers else [],
             tracing=lambda_.Tracing.ACTIVE,
-            description=f"Easel: {step}",
+            description=f"Easel: {row.name}",
         )
-        acknowledge_wildcard(self.role, "*", "X-Ray's two actions of the function's traces, which have no resource to name")
-        if dead_letters is None:
-            acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
-            return
-        # The construct's own property would let the role do with a customer's key more than sending needs.
+        traces = "X-Ray's two actions for traces of the function, which have no resource to name"
+        acknowledge_wildcard(self.role, "*", traces)
+        deployment.allow(self.role, row.grants)
+        if row.caller is Caller.EVENTS:
+            self._keep_failures(deployment.arns[Resource.DEAD_LETTERS])
+        else:
+            acknowledge(self.function, "Serverless-LambdaDLQ", row.caller.value)
+        return self
+
+    def _keep_failures(self, queue: str) -> None:
+        # The construct's own property would grant more of a customer's key than sending needs.
         resource = cast("lambda_.CfnFunction", self.function.node.default_child)
-        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=dead_letters.queue_arn)
-        self.role.add_to_principal_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
+        resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue)
 
 
-def asset_filter(step: str) -> list[str]:
-    """Ignore everything but this step's files, and keep their package path."""
-    folders = sorted({file.rpartition("/")[0] for file in FILES[step]} - {""})
-    keep_folders = [line for folder in folders for line in (f"!/functions/{folder}", f"/functions/{folder}/*")]
-    return ["/*", "!/functions", "/functions/*", *keep_folders, *(f"!/functions/{file}" for file in FILES[step])]
+class Functions:
+    """The functions of the stack, by their row."""
+
+    def __init__(self, stack: Stack, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self._stack = stack
+        self._made: dict[str, StepFunction] = {}
+
+    def __getitem__(self, row: Row) -> StepFunction:
+        return self._made[row.name]
+
+    def __contains__(self, row: Row) -> bool:
+        return row.name in self._made
+
+    def by_name(self) -> dict[str, StepFunction]:
+        """Return all functions in the catalogue's order."""
+        return {row.name: self[row] for row in CATALOGUE if row in self}
+
+    def begin(self, row: Row) -> StepFunction:
+        """Make a function's role and log group."""
+        self._made[row.name] = StepFunction(
+            self._stack, row.name.capitalize(), row=row, deployment=self.deployment
+        )
+        return self[row]
+
+    def add_steps(self) -> None:
+        """Make the functions that the machines call."""
+        for row in CATALOGUE:
+            is_there = not row.only_with or row.only_with in self.deployment.variables
+            if row.caller is Caller.MACHINE and is_there:
+                self.begin(row).build()
+
+
+def handler(row: Row) -> str:
+    """Return the handler of functions/<name>.py or of functions/<name>/handler.py."""
+    module = f"functions.{row.name}"
+    return f"{module}.handler" if _is_module(row) else f"{module}.handler.handler"
+
+
+def layer_names(row: Row) -> tuple[str, ...]:
+    """Return the layers of a function, with those that nearly all have."""
+    return () if row.layers is None else (*BASE_LAYERS, *row.layers)
+
+
+def environment(row: Row, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a row's settings. Raises KeyError if a required one has no value."""
+    required = {name for group in row.settings for name in group.variables()}
+    declared = {one.metadata["variable"] for group in row.settings for one in fields(group)}
+    return {
+        name: variables[name] for name in sorted(declared) if name in required or name in variables
+    }
+
+
+def contents(row: Row) -> tuple[str, ...]:
+    """Return the files and folders of a function's asset."""
+    code = f"functions/{row.name}" + (".py" if _is_module(row) else "")
+    return (
+        *("easel/__init__.py", "easel/services.py", "easel/contract", "easel/aws"),
+        *(f"easel/{folder}" for folder in row.folders),
+        *("functions/__init__.py", code),
+        *(("web",) if row.caller is Caller.GATEWAY else ()),
+    )
+
+
+def asset_filter(row: Row) -> list[str]:
+    """Return the patterns, as in .gitignore, that ignore everything but a function's contents."""
+    kept = [f"!/{path}" for path in contents(row)]
+    packages = ("!/easel", "/easel/*", "!/functions", "/functions/*")
+    return ["/*", *packages, *kept, "__pycache__", "*.pyc", ".*"]
+
+
+def _is_module(row: Row) -> bool:
+    return (ROOT / "functions" / f"{row.name}.py").is_file()

@@ -1,20 +1,22 @@
 """The machine of batches.
 
- Check the manifest ─► Anything to make? ─┬─► For each line ───────────────────────────────► Report the batch
-                                          │    └ Write the prompt ─► … as in a single run ─► Clean up and report
-                                          ├─► Write each prompt … in economy: infra/economy.py … ─► Report the batch
-                                          ├─► Report the batch
-                                          └─► Only checked
+ Check the manifest ─► Anything to make?
+   ├─► For each line ───────────────────────────────► Report the batch
+   │    └ Write the prompt ─► … as in a single run ─► Clean up and report
+   ├─► Write each prompt … in economy: infra/workflows/economy.py … ─► Report the batch
+   ├─► Report the batch
+   └─► Only checked
 
-Input: a start of a batch (functions/batch/asked.py). Output: a BatchReport, of a dry run the Batch (functions/contract.py).
-Each line is a child execution of its own, with a single run's own steps. Its failure is in the report; where more fail than are
-tolerated, Step Functions stops the rest, and the report makes the execution red. Starting the same batch again goes on with it.
+Input: a start of a batch (easel/request/batch_request.py). Output: a BatchReport, or a dry run's
+BatchPlan (easel/contract/batch_messages.py).
 
-Transitions: for a line those of a single run but Which action?; besides, Check the manifest, Anything to make?, For each line, Report
-the batch.
+Each line is a child execution of its own, with a single run's own steps. A line that fails is in
+the report. If more fail than are tolerated, Step Functions stops the rest, and the report fails the
+execution. Another start of the same batch continues it.
+
+Transitions: for a line those of a single run without Which action?; besides, Check the manifest,
+Anything to make?, For each line, Report the batch.
 """
-
-from typing import Any
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -22,78 +24,94 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from easel.contract.states import State
+from infra.access.grants import Grant, Resource
+from infra.functions.catalogue import BATCH, BATCH_WORK, ECONOMY
+from infra.functions.function import Functions
 from infra.nag import acknowledge_wildcard
+from infra.workflows.each_line import START_OF_LINE, BatchEnd, EachLine, Lines
 from infra.workflows.economy import Economy
-from infra.data.encryption import CustomerKey
-from infra.workflows.each_line import EachLine
-from infra.workflows.run import LINE, START, BatchSteps, Steps, machine, run_chain, task
+from infra.workflows.machine import Call, Definition, make_machine, task
+from infra.workflows.run import LINE, START, STEPS, run_chain
 
 BATCH_TIMEOUT = Duration.days(14)
-# What one start works on, and its results: no run's own staging begins so.
-WORK = "staging/@*"
+# The constructs of the Maps grant these on the whole bucket, since keys are known only as it runs.
+FILES = Grant(("s3:GetObject", "s3:PutObject"), Resource.BUCKET, BATCH_WORK)
 
 
 class BatchWorkflow(Construct):
     """A Distributed Map over the lines of a manifest, each a run."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        steps: Steps,
-        batch: BatchSteps,
-        bucket: s3.IBucket,
-        customer_key: CustomerKey | None = None,
+        self, scope: Construct, construct_id: str, *, functions: Functions, bucket: s3.IBucket
     ) -> None:
         super().__init__(scope, construct_id)
-        comment = "Checks and prices every line before anything is paid"
-        check = task(self, "Check the manifest", batch.batch, comment=comment, payload=START)
-        report = task(self, "Report the batch", batch.batch, comment="Writes report.json and failed.jsonl; its output is the report")
-        selector: dict[str, Any] = {
-            "request": "{% $states.context.Map.Item.Value.request %}",
-            "execution_name": "{% $states.context.Map.Item.Value.run_id %}",
-            "started": "{% $states.context.Execution.StartTime %}",
-        }
-        # The lines bound how many pictures are made at once, so a line makes its own one after the other.
-        lines = EachLine(
-            self,
-            "For each line",
-            comment="A child execution each: a run with the line's number in its id",
-            bucket=bucket,
-            items="{% $states.input.todo_key %}",
-            selector=selector,
-            each=run_chain(self, steps, payload=LINE, at_once=1),
-            too_many=report,
+        checking = Call(
+            function=functions[BATCH],
+            comment="Checks and prices every line before anything is paid",
+            payload=START,
         )
-        economy = Economy(self, "Economy", steps=steps, economy=batch.economy, bucket=bucket, selector=selector, report=report)
+        reporting = Call(
+            function=functions[BATCH],
+            comment="Writes report.json and failed.jsonl; its output is the report",
+        )
+        check = task(self, State.CHECK_MANIFEST, checking)
+        report = task(self, State.REPORT_BATCH, reporting)
+        end = BatchEnd(bucket, report)
+        each_line = Lines(
+            comment="A child execution each: a run with the line's number in its id",
+            file="{% $states.input.todo_key %}",
+            selector=START_OF_LINE,
+        )
+        lines = EachLine(self, State.EACH_LINE, each_line, end)
+        # The lines bound how many images are made at once, so a line makes its own one by one.
+        lines.item_processor(run_chain(self, functions, payload=LINE, at_once=1))
+        economy = Economy(self, "Economy", functions=functions, end=end)
+        comment = "Not in a dry run, and not where every line is finished"
         choice = (
-            sfn.Choice.jsonata(self, "Anything to make?", comment="Not in a dry run, and not where every line is finished")
-            .when(sfn.Condition.jsonata("{% $states.input.dry_run %}"), sfn.Succeed.jsonata(self, "Only checked"))
+            sfn.Choice.jsonata(self, State.ANYTHING_TO_MAKE, comment=comment)
+            .when(
+                sfn.Condition.jsonata("{% $states.input.dry_run %}"),
+                sfn.Succeed.jsonata(self, State.ONLY_CHECKED),
+            )
             .when(sfn.Condition.jsonata("{% $states.input.todo = 0 %}"), report)
             .when(sfn.Condition.jsonata("{% $states.input.economy %}"), economy.begin)
             .otherwise(lines.next(report))
         )
-        said = "Easel: a batch, each line a run"
-        calls = (*steps.all, batch.batch, batch.economy)
-        self.state_machine = machine(self, check.next(choice), comment=said, timeout=BATCH_TIMEOUT, calls=calls, customer_key=customer_key)
-        if customer_key:
-            customer_key.allow(self.state_machine.role, reads=("s3",), writes=("s3",))
-        self._acknowledge(bucket)
-        # Reader and writer are granted the whole bucket by their constructs, since the keys are known only as it runs.
-        elsewhere = iam.PolicyStatement(
-            effect=iam.Effect.DENY, actions=["s3:GetObject", "s3:PutObject"], not_resources=[bucket.arn_for_objects(WORK)]
+        calls = [functions[row] for row in (*STEPS, BATCH, ECONOMY) if row in functions]
+        definition = Definition(
+            comment="Easel: a batch, each line a run",
+            chain=check.next(choice),
+            timeout=BATCH_TIMEOUT,
+            calls=calls,
         )
-        self.state_machine.add_to_role_policy(elsewhere)
+        encryption = functions.deployment.encryption
+        self.state_machine = make_machine(self, definition, encryption)
+        encryption.allow(self.state_machine.role, [FILES])
+        self._restrict(bucket)
 
-    def _acknowledge(self, bucket: s3.IBucket) -> None:
-        """What the Distributed Map's construct grants by itself."""
+    def _restrict(self, bucket: s3.IBucket) -> None:
+        """Deny all but the work folder of what the Distributed Map's construct grants."""
+        role = self.state_machine.role
         everywhere = f"arn:{Aws.PARTITION}:s3:::{bucket.bucket_name}/*"
-        acknowledge_wildcard(self.state_machine.role, everywhere, "All but what a batch works on is denied by the role's next statement")
+        because = "The role's next statement denies all but what a batch works on"
+        acknowledge_wildcard(role, everywhere, because)
         stack = Stack.of(self)
-        name = stack.split_arn(self.state_machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
+        arn = self.state_machine.state_machine_arn
+        name = stack.split_arn(arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
         for below in (":*", "/*:*"):
             executions = stack.format_arn(
-                service="states", resource="execution", resource_name=f"{name}{below}", arn_format=ArnFormat.COLON_RESOURCE_NAME
+                service="states",
+                resource="execution",
+                resource_name=f"{name}{below}",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            acknowledge_wildcard(self.state_machine, executions, "This machine's own executions, whose names come as they start")
+            because = "This machine's own executions, whose names come as they start"
+            acknowledge_wildcard(self.state_machine, executions, because)
+        self.state_machine.add_to_role_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=list(FILES.actions),
+                not_resources=[f"{bucket.bucket_arn}{BATCH_WORK}"],
+            )
+        )

@@ -1,52 +1,71 @@
-"""A Distributed Map over the lines of a file in the bucket's work folder: a child execution each, and its results written beside."""
+"""A Distributed Map over the lines of a file in a batch's work folder.
 
+Each line is a child execution, and the results are written next to the file.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.workflows.run import INPUT
+from easel.contract.states import State
+from infra.workflows.machine import INPUT
 
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
+AS_BATCH_ASKS = "{% $states.input.max_parallel_images %}"
+START_OF_LINE: dict[str, Any] = {
+    "request": "{% $states.context.Map.Item.Value.request %}",
+    "execution_name": "{% $states.context.Map.Item.Value.run_id %}",
+    "started": "{% $states.context.Execution.StartTime %}",
+}
+
+
+@dataclass(frozen=True)
+class BatchEnd:
+    """What every Map of a batch shares: its bucket, and the state that follows a failed Map."""
+
+    bucket: s3.IBucket
+    report: sfn.IChainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """The file with the lines, what a child execution gets of each, and how many run at once."""
+
+    comment: str
+    file: str
+    selector: dict[str, Any] | None = None
+    at_once: str = AS_BATCH_ASKS
 
 
 class EachLine(sfn.DistributedMap):
-    """As many at once, and as many failures, as the batch's input says; where more fail, `too_many` follows."""
+    """Tolerate as many failed lines as the batch's input allows; with more, report the batch."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        comment: str,
-        bucket: s3.IBucket,
-        items: str,
-        selector: dict[str, Any] | None,
-        each: sfn.IChainable,
-        too_many: sfn.IChainable,
-        at_once: str = "{% $states.input.max_parallel_images %}",
-    ) -> None:
+    def __init__(self, scope: Construct, name: State, lines: Lines, end: BatchEnd) -> None:
         super().__init__(
             scope,
-            construct_id,
+            name,
             query_language=sfn.QueryLanguage.JSONATA,
-            comment=comment,
-            item_reader=sfn.S3JsonLItemReader(bucket=bucket, key=items),
-            item_selector=selector,
-            jsonata_max_concurrency=at_once,
+            comment=lines.comment,
+            item_reader=sfn.S3JsonLItemReader(bucket=end.bucket, key=lines.file),
+            item_selector=lines.selector,
+            jsonata_max_concurrency=lines.at_once,
             result_writer_v2=sfn.ResultWriterV2(
-                bucket=bucket,
+                bucket=end.bucket,
                 prefix="{% $states.input.results_prefix %}",
-                writer_config=sfn.WriterConfig(output_type=sfn.OutputType.JSONL, transformation=sfn.Transformation.NONE),
+                writer_config=sfn.WriterConfig(
+                    output_type=sfn.OutputType.JSONL, transformation=sfn.Transformation.NONE
+                ),
             ),
             outputs=INPUT,
         )
-        self.item_processor(each)
         ended = "{% $merge([$states.input, {'ended_by': $states.errorOutput.Error}]) %}"
-        self.add_catch(too_many, errors=[THRESHOLD], outputs=ended)
+        self.add_catch(end.report, errors=[THRESHOLD], outputs=ended)
 
     def to_state_json(self, state_machine_query_language: sfn.QueryLanguage | None = None) -> Any:
-        """The state, with the tolerance, for which the construct has no word."""
+        """Return the state with the tolerance, which the construct has no property for."""
         state = super().to_state_json(state_machine_query_language)
-        return {**state, "ToleratedFailurePercentage": "{% $states.input.tolerated_failure_percentage %}"}
+        tolerance = "{% $states.input.tolerated_failure_percentage %}"
+        return {**state, "ToleratedFailurePercentage": tolerance}

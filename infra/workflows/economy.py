@@ -1,126 +1,152 @@
-"""A batch in economy, as a part of its machine: OpenAI's Batch API makes the pictures within a day, at half the price.
+"""A batch in economy, as a part of its machine.
 
- Write each prompt            └ Write the line's prompt
+OpenAI's Batch API makes the images within a day, at half the price.
+
+ Write each prompt
+  └ Write the line's prompt
  Plan the orders ─► Anything to order?
- For each order               └ Place the order ─► Wait for OpenAI ─► Look at the order ─► Is it done? ─► Collect the pictures
-                                                     ▲                                         │
-                                                     └─────────────────────────────────────────┘
+ For each order
+  └ Place the order ─► Wait for OpenAI ─► Look at the order ─► Is it done? ─► Collect the pictures
+                        ▲                                        │
+                        └────────────────────────────────────────┘
  List what came ─► Anything to store?
- Store each line              └ For each staged picture ─► Clean up the line
-                                 └ Store the staged picture ─► Not stored
+ Store each line
+  └ For each staged picture ─► Clean up the line
+     └ Store the staged picture ─► Not stored
  Report the batch
 
-No function runs while OpenAI works. The prompts are written by the chat call of a single run, and a picture that came is stored by a
-single run's own steps.
+No function runs while OpenAI works. The prompts are written by the chat call of a single run, and
+an image that arrived is stored by a single run's own steps.
 
-Transitions: for a line 3 and one a picture; for an order of up to 200 pictures 2, and 3 every five minutes.
+Transitions: for a line 3 and one for each image; for an order of up to 200 images 2, and 3 every
+five minutes.
 """
 
-from typing import Any
-
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.functions.function import StepFunction
-from infra.workflows.each_line import EachLine
-from infra.workflows.run import ENDS_ONE, INPUT, PART_OF_LINE, Steps, mirror_task, no_picture, prompt_task, report_task, task, upload_task
+from easel.contract.states import State, Task
+from infra.functions.catalogue import ECONOMY, MIRRORING
+from infra.functions.function import Functions
+from infra.workflows.each_line import START_OF_LINE, BatchEnd, EachLine, Lines
+from infra.workflows.machine import INPUT, RESULT, Call, task
+from infra.workflows.run import (
+    ENDS_ONE,
+    PART_OF_LINE,
+    mirror_task,
+    no_picture,
+    prompt_task,
+    report_task,
+    upload_task,
+)
 
-# Small orders come soon, and a look costs little; in the end one every five minutes.
+# A small order is done soon, and a look costs little. Later there is one every five minutes.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
-# An order waits, and paints nothing: OpenAI bounds what it takes at once by itself. While they are placed they share the budget's item.
+# An order waits and makes no images itself, since OpenAI bounds what runs at once. While orders are
+# placed, they share the budget's record.
 ORDERS_AT_ONCE = "{% 50 %}"
-COUNTED = "{% $merge([$states.input, $states.result.Payload]) %}"
+WITH_COUNTS = "{% $merge([$states.input, $states.result.Payload]) %}"
 
 
 class Economy(Construct):
-    """The states from `begin` on; they lead to `report`."""
+    """The states from `begin` on, which lead to the batch's report."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        steps: Steps,
-        economy: StepFunction,
-        bucket: s3.IBucket,
-        selector: dict[str, Any],
-        report: sfn.IChainable,
+        self, scope: Construct, construct_id: str, *, functions: Functions, end: BatchEnd
     ) -> None:
         super().__init__(scope, construct_id)
-        self._economy = economy
-        prompts = EachLine(
-            self,
-            "Write each prompt",
+        self._functions = functions
+        lines = Lines(
             comment="The chat call of each line",
-            bucket=bucket,
-            items="{% $states.input.todo_key %}",
-            selector=selector,
-            each=prompt_task(self, steps, payload=PART_OF_LINE, name="Write the line's prompt"),
-            too_many=report,
+            file="{% $states.input.todo_key %}",
+            selector=START_OF_LINE,
         )
-        plan = self._task("Plan the orders", "plan", comment="Up to 200 pictures each", outputs=COUNTED)
-        orders = EachLine(
-            self,
-            "For each order",
+        orders = Lines(
             comment="Placed once, then waited for, without a function running",
-            bucket=bucket,
-            items="{% $states.input.work & 'orders.jsonl' %}",
-            selector=None,
-            each=self._order(),
-            too_many=report,
+            file="{% $states.input.work & 'orders.jsonl' %}",
             at_once=ORDERS_AT_ONCE,
         )
-        came = self._task("List what came", "came", comment="The lines with a picture in staging", outputs=COUNTED)
-        store = EachLine(
-            self,
-            "Store each line",
+        staged = Lines(
             comment="The last steps of a single run",
-            bucket=bucket,
-            items="{% $states.input.work & 'came.jsonl' %}",
-            selector=None,
-            each=self._stored(steps),
-            too_many=report,
+            file="{% $states.input.work & 'came.jsonl' %}",
         )
-        storing = (
-            sfn.Choice.jsonata(self, "Anything to store?")
-            .when(sfn.Condition.jsonata("{% $states.input.came > 0 %}"), store.next(report))
-            .otherwise(report)
+        write = EachLine(self, State.EACH_PROMPT, lines, end)
+        write.item_processor(
+            prompt_task(self, State.WRITE_LINE_PROMPT, functions, payload=PART_OF_LINE)
         )
-        came.next(storing)
-        ordering = (
-            sfn.Choice.jsonata(self, "Anything to order?")
-            .when(sfn.Condition.jsonata("{% $states.input.orders > 0 %}"), orders.next(came))
-            .otherwise(came)
+        order = EachLine(self, State.EACH_ORDER, orders, end)
+        order.item_processor(self._order())
+        store = EachLine(self, State.STORE_EACH_LINE, staged, end)
+        store.item_processor(self._store())
+
+        plan = self._task(
+            State.PLAN_ORDERS, Task.PLAN, "Up to 200 pictures each", outputs=WITH_COUNTS
         )
-        self.begin = prompts.next(plan).next(ordering)
+        came = self._task(
+            State.LIST_STAGED,
+            Task.LIST_STAGED,
+            "The lines with a picture in staging",
+            outputs=WITH_COUNTS,
+        )
+        any_order = sfn.Condition.jsonata("{% $states.input.orders > 0 %}")
+        any_image = sfn.Condition.jsonata("{% $states.input.came > 0 %}")
+        storing = sfn.Choice.jsonata(self, State.ANYTHING_TO_STORE)
+        came.next(storing.when(any_image, store.next(end.report)).otherwise(end.report))
+        ordering = sfn.Choice.jsonata(self, State.ANYTHING_TO_ORDER)
+        ordering.when(any_order, order.next(came)).otherwise(came)
+        self.begin = write.next(plan).next(ordering)
 
     def _order(self) -> sfn.Chain:
-        place = self._task("Place the order", "place", comment="Claims its pictures, then has OpenAI make them, once", lease=True)
-        wait = sfn.Wait.jsonata(self, "Wait for OpenAI", time=sfn.WaitTime.seconds(UNTIL_NEXT_LOOK))
-        look = self._task("Look at the order", "look", comment="Has OpenAI ended it?")
-        collect = self._task("Collect the pictures", "collect", comment="Streams what came into staging", lease=True)
-        done = sfn.Choice.jsonata(self, "Is it done?").when(sfn.Condition.jsonata("{% $states.input.done %}"), collect).otherwise(wait)
+        place = self._task(
+            State.PLACE_ORDER,
+            Task.PLACE,
+            "Claims its pictures, then has OpenAI make them, once",
+            claims=True,
+        )
+        until = sfn.WaitTime.seconds(UNTIL_NEXT_LOOK)
+        wait = sfn.Wait.jsonata(self, State.WAIT_FOR_OPENAI, time=until)
+        look = self._task(State.LOOK_AT_ORDER, Task.LOOK, "Has OpenAI ended it?")
+        collect = self._task(
+            State.COLLECT, Task.COLLECT, "Streams what came into staging", claims=True
+        )
+        is_done = sfn.Condition.jsonata("{% $states.input.done %}")
+        done = sfn.Choice.jsonata(self, State.IS_IT_DONE).when(is_done, collect).otherwise(wait)
         return place.next(wait).next(look).next(done)
 
-    def _stored(self, steps: Steps) -> sfn.Chain:
-        # A state's name stands once in a machine, and the steps of a single run have theirs.
-        upload = upload_task(self, steps, name="Store the staged picture")
-        upload.add_catch(no_picture(self, name="Not stored"), errors=ENDS_ONE, outputs=INPUT)
+    def _store(self) -> sfn.Chain:
+        # The name of a state is unique in a machine, so that these are not called as in a run.
+        store: sfn.IChainable
+        store = upload = upload_task(self, State.STORE_STAGED, self._functions)
+        not_stored = no_picture(self, State.NOT_STORED)
+        upload.add_catch(not_stored, errors=ENDS_ONE, outputs=INPUT)
+        if MIRRORING in self._functions:
+            mirror = mirror_task(self, State.MIRROR_STAGED, self._functions[MIRRORING])
+            store = upload.next(mirror)
         pictures = sfn.Map.jsonata(
             self,
-            "For each staged picture",
+            State.EACH_STAGED,
             items=sfn.ProvideItems.jsonata("{% $states.input.staged %}"),
             max_concurrency=1,
             outputs=INPUT,
         )
-        pictures.item_processor(upload.next(mirror_task(self, steps.mirror, name="Mirror the staged picture")) if steps.mirror else upload)
-        return pictures.next(report_task(self, steps, name="Clean up the line"))
+        pictures.item_processor(store)
+        return pictures.next(report_task(self, State.REPORT_LINE, self._functions))
 
     def _task(
-        self, name: str, what: str, *, comment: str, outputs: str = "{% $states.result.Payload %}", lease: bool = False
+        self,
+        name: State,
+        what: Task,
+        comment: str,
+        *,
+        outputs: str = RESULT,
+        claims: bool = False,
     ) -> tasks.LambdaInvoke:
-        payload = {"task": what, "of": INPUT}
-        held = self._economy.timeout if lease else None
-        return task(self, name, self._economy, comment=comment, payload=payload, outputs=outputs, lease=held)
+        call = Call(
+            function=self._functions[ECONOMY],
+            comment=comment,
+            payload={"task": what, "of": INPUT},
+            outputs=outputs,
+            claims=claims,
+        )
+        return task(self, name, call)

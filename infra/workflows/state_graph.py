@@ -1,6 +1,7 @@
-"""The state machines as Mermaid draws them, from their definition in the template: `python -m infra.state_graph` writes them into the docs.
+"""The state machines as Mermaid diagrams, from their definition in the template.
 
-A test holds what stands there against the template.
+`python -m infra.workflows.state_graph` writes them into the docs. A test compares those with the
+template.
 """
 
 import json
@@ -17,8 +18,10 @@ State = dict[str, Any]
 
 
 def mermaid(machine: State) -> str:
-    """A machine's definition as a diagram; retries are not drawn."""
-    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in _drawn(machine)), "```"])
+    """Return a machine's definition as a diagram, without retries."""
+    return "\n".join(
+        ["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in _drawn(machine)), "```"]
+    )
 
 
 def _drawn(machine: State) -> Iterator[str]:
@@ -30,12 +33,12 @@ def _drawn(machine: State) -> Iterator[str]:
             yield "}"
         else:
             yield f"{_id(name)}: {name}"
-        for target, said in _ways(state):
-            yield f"{_id(name)} --> {_id(target) if target else '[*]'}{f': {said}' if said else ''}"
+        for target, case in _ways(state):
+            yield f"{_id(name)} --> {_id(target) if target else '[*]'}{f': {case}' if case else ''}"
 
 
 def _ways(state: State) -> Iterator[tuple[str | None, str | None]]:
-    """Where a state leads, None for the end, and in which case."""
+    """Return where a state leads (None: the end), and in which case."""
     for choice in state.get("Choices", []):
         yield choice["Next"], _condition(choice["Condition"])
     if "Default" in state:
@@ -50,7 +53,13 @@ def _ways(state: State) -> Iterator[tuple[str | None, str | None]]:
 
 def _condition(jsonata: str) -> str:
     # A colon would end the label in Mermaid.
-    return jsonata.removeprefix("{%").removesuffix("%}").strip().replace("$states.input.", "").replace(":", " ")
+    return (
+        jsonata.removeprefix("{%")
+        .removesuffix("%}")
+        .strip()
+        .replace("$states.input.", "")
+        .replace(":", " ")
+    )
 
 
 def _id(name: str) -> str:
@@ -58,19 +67,21 @@ def _id(name: str) -> str:
 
 
 def machine_of(template: State, construct: str) -> State:
-    """The definition of a construct's machine; a reference stands as a word."""
+    """Return the definition of a construct's machine, with a word for each reference."""
     (found,) = (
         one["Properties"]["DefinitionString"]
         for name, one in template["Resources"].items()
         if one["Type"] == "AWS::StepFunctions::StateMachine" and name.startswith(construct)
     )
     parts = found["Fn::Join"][1]
-    machine: State = json.loads("".join(part if isinstance(part, str) else "reference" for part in parts))
+    machine: State = json.loads(
+        "".join(part if isinstance(part, str) else "reference" for part in parts)
+    )
     return machine
 
 
 def written(page: str, construct: str, diagram: str) -> str:
-    """A page with the diagram between its marks."""
+    """Return a page with the diagram between its marks."""
     begin, end = f"<!-- {construct} -->\n", f"\n<!-- end of {construct} -->"
     before, mark, rest = page.partition(begin)
     if not mark or end not in rest:
@@ -79,11 +90,13 @@ def written(page: str, construct: str, diagram: str) -> str:
 
 
 def main() -> None:
-    """Draw the machines of cdk.out's template."""
+    """Draw the machines of the template in cdk.out."""
     template = json.loads((ROOT / "cdk.out" / "Easel.template.json").read_text())
     for construct, file in PLACES.items():
         page = Path(ROOT / file)
-        page.write_text(written(page.read_text(), construct, mermaid(machine_of(template, construct))))
+        page.write_text(
+            written(page.read_text(), construct, mermaid(machine_of(template, construct)))
+        )
         print(f"{construct} in {file}")
 
 

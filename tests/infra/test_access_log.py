@@ -1,13 +1,19 @@
 """Promises of the access log of the pictures' bucket."""
 
-from tests.infra.conftest import ACCESS_LOG, EXISTING, PICTURES, Synth, Template
+from tests.support.template import ACCESS_LOG, EXISTING, PICTURES, Synth, Template
 
 
-def test_who_asks_for_pictures_is_logged_into_a_bucket_of_its_own_and_forgotten(template: Template) -> None:
+def test_who_asks_for_pictures_is_logged_into_a_bucket_of_its_own_and_forgotten(
+    template: Template,
+) -> None:
     (log,) = (name for name in template.of("AWS::S3::Bucket") if name.startswith(ACCESS_LOG))
-    assert template.one("AWS::S3::Bucket", PICTURES)["LoggingConfiguration"] == {"DestinationBucketName": {"Ref": log}}
+    assert template.one("AWS::S3::Bucket", PICTURES)["LoggingConfiguration"] == {
+        "DestinationBucketName": {"Ref": log}
+    }
     bucket = template.one("AWS::S3::Bucket", ACCESS_LOG)
-    assert 90 in [rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]]
+    assert 90 in [
+        rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]
+    ]
     assert "VersioningConfiguration" not in bucket
     assert "LoggingConfiguration" not in bucket  # a log of the log would never end
 

@@ -1,4 +1,4 @@
-"""Promises of the API and its sign-in: who gets in, with what, how fast, and what is written down of it."""
+"""Promises of the API and its sign-in: who gets in, with what, how fast, and what is logged."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import pytest
 from easel.contract import settings
 from functions.api import routes
 from infra import ROOT
-from infra.stack import OWN_URL
-from tests.infra.conftest import Synth, Template
+from infra.api.api import OWN_URL
+from tests.support.template import Synth, Template
 
 GATEWAY_SECONDS = 30
 
@@ -22,12 +22,17 @@ def paged(synth: Synth) -> Template:
 
 
 def routes_of(template: Template) -> dict[str, dict[str, Any]]:
-    return {one["Properties"]["RouteKey"]: one["Properties"] for one in template.of("AWS::ApiGatewayV2::Route").values()}
+    return {
+        one["Properties"]["RouteKey"]: one["Properties"]
+        for one in template.of("AWS::ApiGatewayV2::Route").values()
+    }
 
 
 def client(template: Template, name: str) -> dict[str, Any]:
     """The properties of the client `Page` or `Machine`."""
-    (found,) = (one for id_, one in template.of("AWS::Cognito::UserPoolClient").items() if name in id_)
+    (found,) = (
+        one for id_, one in template.of("AWS::Cognito::UserPoolClient").items() if name in id_
+    )
     properties: dict[str, Any] = found["Properties"]
     return properties
 
@@ -38,7 +43,9 @@ def scopes(template: Template, one: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), routes.DATA)
-def test_every_data_route_demands_a_token_with_its_scope(template: Template, method: str, path: str, scope: str) -> None:
+def test_every_data_route_demands_a_token_with_its_scope(
+    template: Template, method: str, path: str, scope: str
+) -> None:
     (authorizer,) = template.of("AWS::ApiGatewayV2::Authorizer")
     route = routes_of(template)[f"{method} {path}"]
     assert (route["AuthorizationType"], route["AuthorizerId"]) == ("JWT", {"Ref": authorizer})
@@ -48,36 +55,54 @@ def test_every_data_route_demands_a_token_with_its_scope(template: Template, met
 def test_what_changes_or_costs_something_demands_the_right_to_write() -> None:
     writes = {(method, path) for method, path, scope in routes.DATA if scope == routes.WRITE}
     # An estimate is asked by POST only because a request is too long for a query.
-    assert writes == {(method, path) for method, path, _ in routes.DATA if method != "GET"} - {("POST", "/estimate")}
+    assert writes == {(method, path) for method, path, _ in routes.DATA if method != "GET"} - {
+        ("POST", "/estimate")
+    }
 
 
-def test_without_a_token_there_is_only_the_description_and_the_page_only_where_it_is_asked_for(template: Template, paged: Template) -> None:
+def test_without_a_token_there_is_only_the_description_and_the_page_only_where_it_is_asked_for(
+    template: Template, paged: Template
+) -> None:
     def keys(listed: tuple[tuple[str, ...], ...]) -> set[str]:
         return {f"{method} {path}" for method, path, *_ in listed}
 
-    for made, open_ in ((template, keys(routes.DESCRIPTION)), (paged, keys(routes.DESCRIPTION) | keys(routes.PAGE))):
+    for made, open_ in (
+        (template, keys(routes.DESCRIPTION)),
+        (paged, keys(routes.DESCRIPTION) | keys(routes.PAGE)),
+    ):
         found = routes_of(made)
         assert {key for key, one in found.items() if one["AuthorizationType"] == "NONE"} == open_
         assert set(found) == open_ | keys(routes.DATA)
 
 
-def test_a_token_is_taken_only_of_the_stack_s_own_pool_and_clients(template: Template, paged: Template) -> None:
+def test_a_token_is_taken_only_of_the_stack_s_own_pool_and_clients(
+    template: Template, paged: Template
+) -> None:
     for made in (template, paged):
         trusted = made.one("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]
         (pool,) = made.of("AWS::Cognito::UserPool")
-        assert made.text(trusted["Issuer"]) == f"https://cognito-idp.AWS::Region.amazonaws.com/{pool}"
-        assert {one["Ref"] for one in trusted["Audience"]} == set(made.of("AWS::Cognito::UserPoolClient"))
+        assert (
+            made.text(trusted["Issuer"]) == f"https://cognito-idp.AWS::Region.amazonaws.com/{pool}"
+        )
+        assert {one["Ref"] for one in trusted["Audience"]} == set(
+            made.of("AWS::Cognito::UserPoolClient")
+        )
 
 
-def test_traffic_is_bounded_and_the_function_ends_before_the_gateway_does(template: Template) -> None:
-    assert template.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+def test_traffic_is_bounded_and_the_function_ends_before_the_gateway_does(
+    template: Template,
+) -> None:
+    assert template.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": 50,
+        "ThrottlingBurstLimit": 100,
+    }
     assert template.function("api")["Timeout"] < GATEWAY_SECONDS
 
 
 def test_five_people_can_open_the_page_at_once(paged: Template) -> None:
     limits = paged.one("AWS::ApiGatewayV2::Stage")["RouteSettings"]
     assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 500}}
-    files = [file for file in (ROOT / "functions" / "api" / "web").glob("*") if file.is_file()]
+    files = [file for file in (ROOT / "web").rglob("*") if file.is_file()]
     assert limits["GET /web/{file+}"]["ThrottlingBurstLimit"] >= 5 * len(files)
 
 
@@ -85,13 +110,21 @@ def test_the_access_log_holds_no_path_and_no_query(template: Template) -> None:
     log = template.one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
     said = json.loads(log["Format"])
     assert set(re.findall(r"\$context\.([\w.]+)", log["Format"])) == {
-        "requestId", "requestTime", "routeKey", "status", "responseLatency", "integrationErrorMessage", "authorizer.error",
+        "requestId",
+        "requestTime",
+        "routeKey",
+        "status",
+        "responseLatency",
+        "integrationErrorMessage",
+        "authorizer.error",
         "identity.sourceIp",
-    }  # fmt: skip
+    }
     assert len(said) == len(set(said.values()))
     group = log["DestinationArn"]["Fn::GetAtt"][0]
     assert group in template.of("AWS::Logs::LogGroup")
-    assert not [step for step in template.of("AWS::Lambda::Function").values() if group in json.dumps(step)]
+    assert not [
+        step for step in template.of("AWS::Lambda::Function").values() if group in json.dumps(step)
+    ]
 
 
 def test_no_other_page_may_call_the_api(template: Template) -> None:
@@ -100,7 +133,11 @@ def test_no_other_page_may_call_the_api(template: Template) -> None:
 
 def test_only_this_api_may_call_the_function_and_one_permission_says_so(template: Template) -> None:
     permissions = (one["Properties"] for one in template.of("AWS::Lambda::Permission").values())
-    (permission,) = (one for one in permissions if one["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]})
+    (permission,) = (
+        one
+        for one in permissions
+        if one["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]}
+    )
     assert permission["Principal"] == "apigateway.amazonaws.com"
     (api,) = template.of("AWS::ApiGatewayV2::Api")
     assert template.text(permission["SourceArn"]).endswith(f":{api}/*/*/*")
@@ -112,13 +149,18 @@ def test_nobody_signs_up_by_themselves_and_passwords_are_strong(template: Templa
     assert pool["UsernameAttributes"] == ["email"]
     policy = pool["Policies"]["PasswordPolicy"]
     assert policy["MinimumLength"] >= 12
-    assert all(policy[f"Require{kind}"] for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
+    assert all(
+        policy[f"Require{kind}"] for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols")
+    )
 
 
 def test_the_sign_in_s_address_is_this_account_s_own_and_not_too_long(template: Template) -> None:
     prefix = template.text(template.one("AWS::Cognito::UserPoolDomain")["Domain"])
     assert prefix == "easel-AWS::AccountId-AWS::Region"
-    assert len(prefix.replace("AWS::AccountId", "0" * 12).replace("AWS::Region", "ap-southeast-1")) <= 63
+    assert (
+        len(prefix.replace("AWS::AccountId", "0" * 12).replace("AWS::Region", "ap-southeast-1"))
+        <= 63
+    )
 
 
 def test_the_page_s_client_has_no_secret_and_only_the_code_flow(paged: Template) -> None:
@@ -126,7 +168,9 @@ def test_the_page_s_client_has_no_secret_and_only_the_code_flow(paged: Template)
     assert page["GenerateSecret"] is False
     assert page["AllowedOAuthFlows"] == ["code"]
     assert scopes(paged, page) == {"openid", routes.READ, routes.WRITE}
-    assert not [flow for flow in page["ExplicitAuthFlows"] if "USER_PASSWORD" in flow or "CUSTOM" in flow]
+    assert not [
+        flow for flow in page["ExplicitAuthFlows"] if "USER_PASSWORD" in flow or "CUSTOM" in flow
+    ]
     assert (page["EnableTokenRevocation"], page["PreventUserExistenceErrors"]) == (True, "ENABLED")
     assert set(page["TokenValidityUnits"].values()) == {"minutes"}
     assert (page["AccessTokenValidity"], page["RefreshTokenValidity"]) == (60, 24 * 60)
@@ -135,7 +179,7 @@ def test_the_page_s_client_has_no_secret_and_only_the_code_flow(paged: Template)
 def test_without_the_page_there_is_no_client_for_it(template: Template) -> None:
     assert len(template.of("AWS::Cognito::UserPoolClient")) == 1
     assert "PageClientId" not in template.body["Outputs"]
-    assert template.function("api")["Environment"]["Variables"][settings.PAGE_CLIENT] == settings.NO_PAGE
+    assert template.environment("api")[settings.PAGE_CLIENT] == settings.NO_PAGE
 
 
 def test_programs_have_a_secret_and_no_user(template: Template) -> None:
@@ -146,15 +190,22 @@ def test_programs_have_a_secret_and_no_user(template: Template) -> None:
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 
-def test_the_page_s_address_is_the_api_s_own_unless_told_and_the_same_everywhere(paged: Template) -> None:
+def test_the_page_s_address_is_the_api_s_own_unless_told_and_the_same_everywhere(
+    paged: Template,
+) -> None:
     (api,) = paged.of("AWS::ApiGatewayV2::Api")
     given = paged.body["Parameters"]["PageUrl"]
     assert given["Default"] == OWN_URL
     allowed = given["AllowedPattern"]
-    assert [url for url in (OWN_URL, "https://a.example/x/", "https://a.example", "") if re.fullmatch(allowed, url)] == [
-        OWN_URL, "https://a.example/x/",
-    ]  # fmt: skip
-    address = paged.function("api")["Environment"]["Variables"][settings.PAGE_URL]
+    assert [
+        url
+        for url in (OWN_URL, "https://a.example/x/", "https://a.example", "")
+        if re.fullmatch(allowed, url)
+    ] == [
+        OWN_URL,
+        "https://a.example/x/",
+    ]
+    address = paged.environment("api")[settings.PAGE_URL]
     condition, own, told = address["Fn::If"]
     assert paged.body["Conditions"][condition] == {"Fn::Equals": [{"Ref": "PageUrl"}, OWN_URL]}
     assert paged.text(own) == f"https://{api}.execute-api.AWS::Region.AWS::URLSuffix/"
@@ -165,5 +216,7 @@ def test_the_page_s_address_is_the_api_s_own_unless_told_and_the_same_everywhere
 
 
 def test_only_the_local_stack_says_that_the_sign_in_is_elsewhere(paged: Template) -> None:
-    assert settings.LOCAL_SIGN_IN_URL not in paged.function("api")["Environment"]["Variables"]
-    assert {"ApiUrl", "UserPoolId", "PageClientId", "MachineClientId", "SignInUrl"} <= set(paged.body["Outputs"])
+    assert settings.LOCAL_SIGN_IN_URL not in paged.environment("api")
+    assert {"ApiUrl", "UserPoolId", "PageClientId", "MachineClientId", "SignInUrl"} <= set(
+        paged.body["Outputs"]
+    )

@@ -1,4 +1,4 @@
-"""Promises of the layers: for Lambda's own platform, whole, and of the versions that run here."""
+"""Promises of the layers: for Lambda's own platform, complete, in the versions that run here."""
 
 import json
 import re
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,23 +14,23 @@ from infra import ROOT
 from infra.functions import layers
 from infra.functions.layers import HERE, LAMBDA, MIRROR_NAMES, NAMES, PINS, SERVICES
 from local.deploy import zipped
-from tests.infra.conftest import FUNCTIONS, Synth, Template, in_asset
+from tests.support.template import EXISTING, FUNCTIONS, Synth, Template, as_on_lambda, in_asset
 
 PINNED = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", flags=re.MULTILINE)
 
 
 def test_layers_are_built_for_lambda_s_own_platform(template: Template) -> None:
-    libraries = [file for layer in template.of("AWS::Lambda::LayerVersion").values() for file in _layer(template, layer).rglob("*.so*")]
+    libraries = [file for name in NAMES for file in template.layer(name).rglob("*.so*")]
     assert libraries
     for library in libraries:
         header = library.read_bytes()[:20]
         assert header[:4] == b"\x7fELF"
         assert header[18:20] == b"\xb7\x00", f"{library.name} is not for aarch64"
-    assert not [library for library in libraries if "cpython-3" in library.name and "cpython-314" not in library.name]
-
-
-def _layer(template: Template, layer: dict[str, Any]) -> Path:
-    return template.folder / f"asset.{layer['Properties']['Content']['S3Key'].removesuffix('.zip')}"
+    assert not [
+        library
+        for library in libraries
+        if "cpython-3" in library.name and "cpython-314" not in library.name
+    ]
 
 
 @pytest.mark.parametrize("name", MIRROR_NAMES)
@@ -43,29 +42,42 @@ def test_a_layer_holds_the_versions_that_run_on_this_machine(name: str) -> None:
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_all_that_a_function_imports_is_in_its_asset_or_its_layers(template: Template, step: str) -> None:
-    loaded = "(name for name, module in sys.modules.items() if 'site-packages' in (getattr(module, '__file__', None) or ''))"
-    done = in_asset(template.asset(step), f"import functions.{step}.handler; print(*{loaded})")
+def test_all_that_a_function_imports_is_in_its_asset_or_its_layers(
+    template: Template, step: str
+) -> None:
+    files = "((n, getattr(m, '__file__', None) or '') for n, m in sys.modules.items())"
+    loaded = f"(name for name, file in {files} if 'site-packages' in file)"
+    done = in_asset(template.asset(step), f"import {template.module(step)}; print(*{loaded})")
     imported = {module.split(".")[0] for module in done.stdout.split()}
-    resources = template.body["Resources"]
-    layers = [_layer(template, resources[layer["Ref"]]) for layer in template.function(step)["Layers"]]
-    held = {file.name.split(".")[0] for layer in layers for file in (layer / "python").iterdir()}
+    folders = [template.layer(name) / "python" for name in template.layers(step)]
+    held = {file.name.split(".")[0] for folder in folders for file in folder.iterdir()}
     assert "boto3" in imported
-    # The environment loads the one by itself; botocore takes the other where there is one, and has certificates of its own.
+    # The environment loads the first by itself. botocore uses the second if it is installed, and
+    # has certificates of its own.
     assert imported - {"_distutils_hack", "certifi"} <= held
 
 
 def test_a_layer_has_only_the_services_that_the_functions_call() -> None:
-    code = "".join(file.read_text() for file in (ROOT / "functions").rglob("*.py"))
+    files = [file for name in ("easel", "functions") for file in (ROOT / name).rglob("*.py")]
+    code = "".join(file.read_text() for file in files)
     assert set(re.findall(r'client\(\s*"(\w+)"', code)) == set(SERVICES)
     data = layers.build("boto3") / "python" / "botocore" / "data"
     assert {folder.name for folder in data.iterdir() if folder.is_dir()} == set(SERVICES)
 
 
 def test_layers_hold_nothing_that_is_not_run() -> None:
-    files = [file.relative_to(folder) for folder in map(layers.build, MIRROR_NAMES) for file in folder.rglob("*") if file.is_file()]
+    files = [
+        file.relative_to(folder)
+        for folder in map(layers.build, MIRROR_NAMES)
+        for file in folder.rglob("*")
+        if file.is_file()
+    ]
     assert len(files) > 1000
-    assert not [file for file in files if file.suffix in {".pyi", ".typed", ".lock"} or {"tests", "bin"} & set(file.parts)]
+    assert not [
+        file
+        for file in files
+        if file.suffix in {".pyi", ".typed", ".lock"} or {"tests", "bin"} & set(file.parts)
+    ]
 
 
 def test_layers_stay_small(tmp_path: Path) -> None:
@@ -74,68 +86,77 @@ def test_layers_stay_small(tmp_path: Path) -> None:
     assert sum(len(zipped(tmp_path / name)) for name in NAMES) <= 12_000_000
 
 
-def test_bytecode_is_never_checked_against_its_source_and_only_there_where_lambda_s_python_reads_it() -> None:
+def test_bytecode_is_never_checked_against_its_source_and_fits_the_target_s_python() -> None:
     here, there = (layers.build("pybase64", target) for target in (HERE, LAMBDA))
     sources = [file for file in here.rglob("*.py") if file.is_file()]
     compiled = [file.read_bytes()[4:8] for file in here.rglob("*.pyc")]
     assert compiled == [b"\x01\0\0\0"] * len(sources)  # by a hash, which is not looked at
     assert bool(list(there.rglob("*.pyc"))) == (HERE.python == LAMBDA.python)
-    done = subprocess.run([sys.executable, "-m", "infra.layers"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.functions.layers"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert ("LAYERS WITHOUT BYTECODE" in done.stdout) == (HERE.python != LAMBDA.python)
 
 
-MADE = {
-    "prompt": {"settings", "table", "store", "api_key", "api"},
-    "image": {"settings", "table", "staging_store", "api_key", "api", "pace"},
-    "upload": {"settings", "table", "store"},
-    "cleanup": {"settings", "table", "store"},
-    "batch": {"settings", "table", "store"},
-    "economy": {"settings", "table", "store", "api_key", "openai_batches"},
-    "events": {"bus"},
-    "api": {"settings", "api_settings", "table", "executions", "batch_executions", "map_runs", "uploads", "links"},
+# What a function builds before its first call: the names of its services.
+BUILT = {
+    "prompt": {"storage", "table", "bucket", "ledger", "openai_account", "chat_model"},
+    "image": {"table", "staging", "ledger", "openai_account", "image_model", "rate_limit"},
+    "upload": {"storage", "table", "bucket", "ledger"},
+    "cleanup": {"storage", "table", "bucket", "ledger"},
+    "batch": {"storage", "table", "bucket", "ledger"},
+    "economy": {"storage", "table", "bucket", "ledger", "openai_account", "openai_batches"},
+    "events": {"eventbridge"},
+    "api": {"api", "table", "ledger", "executions", "batch_executions", "runs", "gallery"}
+    | {"image_links", "upload_links"},
 }
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_a_function_starts_from_its_asset_and_its_layers_alone_and_is_ready_for_its_first_call(template: Template, step: str) -> None:
-    made = started(template, step)
-    assert MADE[step] <= made
-    assert "identity_token" not in made
+def test_a_function_starts_from_its_asset_and_its_layers_alone_and_is_ready_for_its_first_call(
+    template: Template, step: str
+) -> None:
+    built, credential = started(template, step)
+    assert BUILT[step] <= built
+    assert credential == ("ApiKey" if "openai_account" in BUILT[step] else None)
 
 
 @pytest.mark.parametrize("step", ["image", "economy"])
-def test_without_a_key_a_function_is_as_ready_and_has_no_client_for_secrets(synth: Synth, step: str) -> None:
-    made = started(synth("openai_workload_identity=idp_1/sa_2"), step)
-    assert MADE[step] - {"api_key"} | {"identity_token"} <= made
-    assert "api_key" not in made
+def test_without_a_key_a_function_is_as_ready_and_has_no_client_for_secrets(
+    synth: Synth, step: str
+) -> None:
+    built, credential = started(synth("openai_workload_identity=idp_1/sa_2"), step)
+    assert BUILT[step] <= built
+    assert credential == "IdentityToken"
 
 
-def started(template: Template, step: str) -> set[str]:
-    """What a function makes before its first call: on Lambda, with nothing but its asset and its layers."""
-    stack = template.function(step)
-    environment = {name: value if isinstance(value, str) else "set" for name, value in stack["Environment"]["Variables"].items()}
-    environment |= {"AWS_LAMBDA_FUNCTION_NAME": step, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+def started(template: Template, step: str) -> tuple[set[str], str | None]:
+    """Return what a function builds before its first call, and how it reaches OpenAI."""
+    services = "functions.api.services.API_SERVICES" if step == "api" else "easel.services.SERVICES"
     code = f"""
-import gc, json, sys
-sys.path[:0] = {[str(template.asset(step)), *map(str, _here(template, stack))]}
-import functions.{step}.handler
-cached = {{name: one for module in list(sys.modules.values()) if module.__name__.startswith("functions.")
-          for name, one in vars(module).items() if hasattr(one, "cache_info")}}
-print(json.dumps([sorted(name for name, one in cached.items() if one.cache_info().currsize), gc.isenabled(), gc.get_freeze_count()]))
+import gc, json
+import {template.module(step)}, {services.rpartition(".")[0]}
+built = vars({services})
+account = built.get("openai_account")
+credential = type(account._credential).__name__ if account else None
+print(json.dumps([sorted(built), credential, gc.isenabled(), gc.get_freeze_count()]))
 """
-    command = [sys.executable, "-I", "-S", "-B", "-c", code]  # -S: without this environment's packages; -B: the asset stays as it is
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    made, collects, frozen = json.loads(done.stdout)
+    built, credential, collects, frozen = json.loads(as_on_lambda(template, step, code))
     assert collects
     assert frozen > 10_000
-    return set(made)
+    return set(built), credential
 
 
-def _here(template: Template, function: dict[str, Any]) -> list[Path]:
-    """A function's layers as they are built for this machine's own Python."""
-    described = (template.body["Resources"][layer["Ref"]]["Properties"]["Description"] for layer in function["Layers"])
-    return [layers.build(description.removeprefix("Easel: "), HERE) / "python" for description in described]
+def test_the_bucket_check_starts_without_any_layer(synth: Synth) -> None:
+    template = synth(*EXISTING)
+    assert template.layers("bucket_check") == []
+    code = "from functions.bucket_check import client, handler; print(bool(client('s3')))"
+    # Lambda's runtime has boto3.
+    assert as_on_lambda(template, "bucket_check", code, "boto3").strip() == "True"
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
@@ -143,11 +164,9 @@ def test_the_trimmed_pillow_reads_what_comes(template: Template, tmp_path: Path,
     picture = tmp_path / "picture"
     Image.linear_gradient("L").save(picture, kind)
     code = f"""
-import hashlib, pathlib, sys
-sys.path[:0] = {[str(template.asset("upload")), *map(str, _here(template, template.function("upload")))]}
-from functions.upload.verification import verify
+import hashlib, pathlib
+from functions.upload import verify
 data = pathlib.Path({str(picture)!r}).read_bytes()
 print(verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here").content_type)
 """
-    done = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], env={}, capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == f"image/{kind}", done.stderr
+    assert as_on_lambda(template, "upload", code).strip() == f"image/{kind}"

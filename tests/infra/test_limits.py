@@ -1,4 +1,7 @@
-"""Step Functions' limits, computed from the definition: at any number of lines, histories and states stay far below them."""
+"""Step Functions' limits, computed from the definition.
+
+With any number of lines, histories and states stay far below them.
+"""
 
 import json
 from datetime import date
@@ -6,24 +9,31 @@ from typing import Any
 
 import pytest
 
+from easel.contract.messages import StartRun
+from easel.contract.settings import RequestSettings
+from easel.contract.states import State
+from easel.openai_client.batches import MAX_IMAGES
 from easel.request import request
-from easel.openai_client.batches import MAX_PICTURES
+from easel.request.fields import table_of
+from easel.request.request import MAX_COUNT, Request
 from functions.batch.manifest import MAX_LINE
-from easel.contract.messages import Start
 from functions.economy.plan import custom_id
-from easel.request.request import MAX_COUNT, MAX_DESCRIPTION, MAX_PROMPT, MAX_STYLE, MAX_TOPIC, MAX_TOPICS
 from infra.workflows.economy import UNTIL_NEXT_LOOK
-from tests.infra.conftest import BATCHES, RUNS, Template
+from tests.support.template import BATCHES, RUNS, Template
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS, MAX_STATE = 25_000, 262_144
+WIDEST = "\N{GRINNING FACE}"  # four bytes in UTF-8
 PER_ATTEMPT = 3  # TaskScheduled, TaskStarted, and how it ended
 ENTER_AND_EXIT = 2
 DAY = 24 * 60 * 60
 
 
 def events(states: dict[str, Any], *, looks: int = 0) -> int:
-    """The most events that these states can make in one execution: every retry used up, every Catch's state passed through."""
+    """Return the most events of these states in one execution.
+
+    Every retry is used up, and the state of every Catch is passed through.
+    """
     return sum(_events(state) for state in states.values()) + looks * _loop(states)
 
 
@@ -34,12 +44,16 @@ def _events(state: dict[str, Any]) -> int:
     if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE":
         # Each iteration starts and ends, and the Map does.
         return ENTER_AND_EXIT + 2 + MAX_COUNT * (2 + events(state["ItemProcessor"]["States"]))
-    # Of a Distributed Map the parent's history tells that it started and ended: its children have histories of their own.
+    # The parent's history has a Distributed Map's start and end. Its children have their own.
     return ENTER_AND_EXIT + (4 if state["Type"] == "Map" else 0)
 
 
 def _loop(states: dict[str, Any]) -> int:
-    round_ = [states[name] for name in ("Wait for OpenAI", "Look at the order", "Is it done?") if name in states]
+    round_ = [
+        states[name]
+        for name in (State.WAIT_FOR_OPENAI, State.LOOK_AT_ORDER, State.IS_IT_DONE)
+        if name in states
+    ]
     return sum(ENTER_AND_EXIT + (PER_ATTEMPT if state["Type"] == "Task" else 0) for state in round_)
 
 
@@ -48,12 +62,15 @@ def children(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: state["ItemProcessor"]["States"]
         for name, state in machine["States"].items()
-        if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+        if state["Type"] == "Map"
+        and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     }
 
 
 @pytest.mark.parametrize("construct", [RUNS, BATCHES])
-def test_an_execution_s_history_is_bounded_whatever_fails(template: Template, construct: str) -> None:
+def test_an_execution_s_history_is_bounded_whatever_fails(
+    template: Template, construct: str
+) -> None:
     machine = template.machine(construct)
     assert events(machine["States"]) < MAX_EVENTS / 2
     assert all(events(states) < MAX_EVENTS / 2 for states in children(machine).values())
@@ -61,11 +78,17 @@ def test_an_execution_s_history_is_bounded_whatever_fails(template: Template, co
 
 def test_an_order_that_is_looked_at_for_a_day_keeps_its_history_small(template: Template) -> None:
     order = children(template.machine(BATCHES))["For each order"]
-    assert order["Wait for OpenAI"]["Seconds"] == UNTIL_NEXT_LOOK == "{% $min([300, 30 + 30 * $states.input.looks]) %}"
+    assert (
+        order["Wait for OpenAI"]["Seconds"]
+        == UNTIL_NEXT_LOOK
+        == "{% $min([300, 30 + 30 * $states.input.looks]) %}"
+    )
     assert events(order, looks=DAY // 300 + 10) < MAX_EVENTS / 4
 
 
-def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_limit(template: Template) -> None:
+def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_limit(
+    template: Template,
+) -> None:
     found = children(template.machine(BATCHES))
     assert set(found) == {"For each line", "Write each prompt", "For each order", "Store each line"}
     for state in (template.machine(BATCHES)["States"][name] for name in found):
@@ -74,25 +97,44 @@ def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_
         assert state["Output"] == "{% $states.input %}"  # the results stay in S3
 
 
+def longest(field: str) -> Any:
+    """Return the longest value that a text field, or a list of texts, takes."""
+    schema = table_of(Request)[field].schema()
+    if schema["type"] == "array":
+        return [WIDEST * schema["items"]["maxLength"]] * schema["maxItems"]
+    return WIDEST * schema["maxLength"]
+
+
 def test_the_longest_line_that_is_taken_fits_into_a_state() -> None:
-    widest = "\N{GRINNING FACE}"
-    defaults = request.Defaults(
-        folder_name="f", topics=("Sport",), model="gpt-image-2.6-flare", region="ap-southeast-1", unpriced_models_allowed=False
+    settings = RequestSettings(
+        folder_name="f",
+        topics=("Sport",),
+        chat_model="gpt-6-luna",
+        image_model="gpt-image-2.6-flare",
+        region="ap-southeast-1",
+        unpriced_models_allowed=False,
     )
-    longest = (
-        {"prompt": widest * MAX_PROMPT},
-        {"description": widest * MAX_DESCRIPTION, "style": widest * MAX_STYLE, "topics": [widest * MAX_TOPIC] * MAX_TOPICS},
-        {"prompt": '"' * MAX_PROMPT},
+    requests = (
+        {"prompt": longest("prompt")},
+        {name: longest(name) for name in ("description", "style", "topics")},
+        {"prompt": longest("prompt").replace(WIDEST, '"')},
     )
-    for said in longest:
-        assert request.parse(said, defaults, today=date(2026, 11, 25)).action == "create"
-        start = Start(request=said, execution_name="x" * 80, started="2026-11-25T00:00:00.000Z").to_state()
+    for wanted in requests:
+        parsed = request.parse(wanted, settings, today=date(2026, 11, 25))
+        start = StartRun(
+            request=wanted, execution_name="x" * 80, started="2026-11-25T00:00:00.000Z"
+        ).to_state()
+
+        assert parsed.action == "create"
         assert len(json.dumps(start, ensure_ascii=False).encode()) < MAX_STATE
-    # Whatever else a line holds in JSON Lines, it is no longer than this.
+    # Whatever else a line of JSON Lines contains, it is no longer than this.
     assert MAX_LINE + 1_000 < MAX_STATE
 
 
 def test_the_largest_order_fits_into_a_state() -> None:
-    pictures = [{"run_id": "x" * 80, "n": 10}] * MAX_PICTURES
-    assert len(json.dumps({"order": "x" * 32, "pictures": pictures, "work": "w" * 200, "batch": "b" * 80})) < MAX_STATE / 8
-    assert custom_id(pictures[0]) == "x" * 80 + "#10"
+    images = [{"run_id": "x" * 80, "n": 10}] * MAX_IMAGES
+
+    order = {"order": "x" * 32, "pictures": images, "work": "w" * 200, "batch": "b" * 80}
+
+    assert len(json.dumps(order)) < MAX_STATE / 8
+    assert custom_id(images[0]) == "x" * 80 + "#10"

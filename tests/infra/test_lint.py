@@ -1,4 +1,4 @@
-"""CloudFormation's and Step Functions' own schemas: cfn-lint on the template, asl-validator on the machines in it."""
+"""CloudFormation's and Step Functions' own schemas, by cfn-lint and asl-validator."""
 
 import json
 import os
@@ -12,31 +12,39 @@ from typing import Any
 import pytest
 
 from infra import ROOT
-from tests.infra.conftest import BATCHES, ELSEWHERE, RUNS, SHAPES, Synth, Template
+from tests.support.template import BATCHES, ELSEWHERE, RUNS, SHAPES, Synth, Template
 
 Break = Callable[[dict[str, Any]], None]
-# What cfn-lint says that is meant, each with its reason.
+# Findings of cfn-lint that stay, each with its reason.
 IGNORED = {
-    "W3005": "CDK writes a function's and a machine's DependsOn for the policy of its role, and the role with it, which is no harm",
+    "W3005": "CDK lists a role next to its policy in a function's DependsOn, which is harmless",
 }
-# cfn-lint's schema knows them as numbers only; in JSONata they may be expressions, which Step Functions evaluates to one.
+# cfn-lint's schema takes numbers only. JSONata also takes expressions that evaluate to one.
 JSONATA_NUMBERS = {"MaxConcurrency", "ToleratedFailurePercentage"}
 
 
 def literal(machine: dict[str, Any]) -> dict[str, Any]:
     """A machine's definition with the partition that the validators know."""
-    definition: dict[str, Any] = json.loads(json.dumps(machine).replace("arn:AWS::Partition:", "arn:aws:"))
+    definition: dict[str, Any] = json.loads(
+        json.dumps(machine).replace("arn:AWS::Partition:", "arn:aws:")
+    )
     return definition
 
 
 def with_definitions(template: Template, broken: Break | None = None) -> dict[str, Any]:
-    """The template with its machines as objects: cfn-lint reads none that CDK has joined out of texts and references."""
+    """Return the template with its machines as objects, since cfn-lint reads no joined texts."""
     body: dict[str, Any] = json.loads(json.dumps(template.body))
-    machines = {name: one for name, one in body["Resources"].items() if one["Type"] == "AWS::StepFunctions::StateMachine"}
+    machines = {
+        name: one
+        for name, one in body["Resources"].items()
+        if one["Type"] == "AWS::StepFunctions::StateMachine"
+    }
     assert len(machines) == 2
     for name, one in machines.items():
         del one["Properties"]["DefinitionString"]
-        one["Properties"]["Definition"] = literal(template.machine(name.partition("StateMachine")[0]))
+        one["Properties"]["Definition"] = literal(
+            template.machine(name.partition("StateMachine")[0])
+        )
         if broken:
             broken(one["Properties"]["Definition"])
     return body
@@ -46,7 +54,14 @@ def lint(body: dict[str, Any], folder: Path) -> list[tuple[str, str, str]]:
     """What cfn-lint finds: the rule, where, and its words; what is ignored left out."""
     file = folder / "template.json"
     file.write_text(json.dumps(body))
-    command = [str(Path(sys.executable).parent / "cfn-lint"), str(file), "--regions", "ap-southeast-1", "--format", "json"]
+    command = [
+        str(Path(sys.executable).parent / "cfn-lint"),
+        str(file),
+        "--regions",
+        "ap-southeast-1",
+        "--format",
+        "json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     found = [
         (one["Rule"]["Id"], "/".join(str(part) for part in one["Location"]["Path"]), one["Message"])
@@ -57,7 +72,9 @@ def lint(body: dict[str, Any], folder: Path) -> list[tuple[str, str, str]]:
 
 
 def _is_jsonata_number(rule: str, where: str, words: str) -> bool:
-    return rule == "E3601" and where.rpartition("/")[2] in JSONATA_NUMBERS and words.startswith("'{%")
+    return (
+        rule == "E3601" and where.rpartition("/")[2] in JSONATA_NUMBERS and words.startswith("'{%")
+    )
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, ELSEWHERE])
@@ -79,7 +96,9 @@ def test_cfn_lint_would_see_a_broken_definition(template: Template, tmp_path: Pa
 
 
 def validator() -> str:
-    found = re.search(r"^ASL_VALIDATOR := (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    found = re.search(
+        r"^ASL_VALIDATOR := (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
+    )
     assert found
     return found[1]
 
@@ -89,16 +108,24 @@ def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProc
     file = folder / "machine.json"
     file.write_text(json.dumps(literal(machine)))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"npm_config_cache": str(Path(sys.prefix) / "npm")} | os.environ | {"npm_config_offline": "true", "PATH": path}
+    environment = (
+        {"npm_config_cache": str(Path(sys.prefix) / "npm")}
+        | os.environ
+        | {"npm_config_offline": "true", "PATH": path}
+    )
     command = ["npx", "--yes", validator(), "--json-path", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=folder
+    )
     assert "State machine definition" in done.stdout + done.stderr, done.stderr
     return done
 
 
 @pytest.mark.parametrize("settings", [(), ELSEWHERE])
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_asl_validator_finds_nothing(synth: Synth, tmp_path: Path, machine: str, settings: tuple[str, ...]) -> None:
+def test_asl_validator_finds_nothing(
+    synth: Synth, tmp_path: Path, machine: str, settings: tuple[str, ...]
+) -> None:
     done = validate(synth(*settings).machine(machine), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is valid" in done.stdout
@@ -106,7 +133,9 @@ def test_asl_validator_finds_nothing(synth: Synth, tmp_path: Path, machine: str,
 
 # cfn-lint does not follow a Next, and the local AWS takes one that leads nowhere.
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_asl_validator_would_see_a_next_that_leads_nowhere_in_a_map_too(template: Template, tmp_path: Path, machine: str) -> None:
+def test_asl_validator_would_see_a_next_that_leads_nowhere_in_a_map_too(
+    template: Template, tmp_path: Path, machine: str
+) -> None:
     broken = literal(template.machine(machine))
     each = broken["States"]["For each variation" if machine == RUNS else "For each line"]
     first = each["ItemProcessor"]["States"][each["ItemProcessor"]["StartAt"]]
@@ -116,7 +145,9 @@ def test_asl_validator_would_see_a_next_that_leads_nowhere_in_a_map_too(template
     assert "target: Nowhere" in done.stdout + done.stderr
 
 
-def test_asl_validator_would_see_a_field_that_jsonata_does_not_have(template: Template, tmp_path: Path) -> None:
+def test_asl_validator_would_see_a_field_that_jsonata_does_not_have(
+    template: Template, tmp_path: Path
+) -> None:
     broken = literal(template.machine())
     broken["States"]["Write the prompt"]["ResultPath"] = "$.prompt"
     assert validate(broken, tmp_path).returncode == 1

@@ -1,20 +1,25 @@
-"""Promises of the mirror: nothing of it is there unless the setting names a store, and it may do no more than copy."""
+"""Promises of the mirror: it exists only if the setting names a store, and only copies."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from easel.contract import settings
 from easel.contract.errors import ClaimHeldError, RetryableError, leaves
+from easel.contract.settings import MirrorSettings, StorageSettings
 from infra.functions import layers
-from infra.functions.layers import HERE, MIRROR_NAMES, NAMES
-from infra.workflows.run import SERVICE_ERRORS, THROTTLED
+from infra.functions.layers import MIRROR_NAMES, NAMES
+from infra.workflows.machine import SERVICE_ERRORS, THROTTLED
 from local.deploy import zipped
-from tests.infra.conftest import BATCHES, RUNS, Synth, Template, in_asset
-from tests.infra.test_template import EVERY_STEP
+from tests.support.template import (
+    BATCHES,
+    EVERY_FUNCTION,
+    RUNS,
+    Synth,
+    Template,
+    as_on_lambda,
+    in_asset,
+)
 
 MIRROR = "mirror=s3://copies-of-mine/a/b"
 READS = {
@@ -39,12 +44,18 @@ def test_without_the_setting_there_is_nothing_of_it(template: Template) -> None:
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_what_is_stored_is_mirrored_and_a_failure_stays_red(template: Template, mirrored: Template, machine: str) -> None:
+def test_what_is_stored_is_mirrored_and_a_failure_stays_red(
+    template: Template, mirrored: Template, machine: str
+) -> None:
     before, tasks = template.tasks(machine), mirrored.tasks(machine)
     assert set(tasks) - set(before) == TASKS[machine]
-    retryable = {error.__name__ for error in leaves(RetryableError) if error is not ClaimHeldError} | {*SERVICE_ERRORS, THROTTLED}
+    retryable = {
+        error.__name__ for error in leaves(RetryableError) if error is not ClaimHeldError
+    } | {*SERVICE_ERRORS, THROTTLED}
     for name in TASKS[machine]:
-        assert {error for rule in tasks[name]["Retry"] for error in rule["ErrorEquals"]} == retryable
+        assert {
+            error for rule in tasks[name]["Retry"] for error in rule["ErrorEquals"]
+        } == retryable
         assert "Catch" not in tasks[name]
         assert tasks[name]["End"] is True
     assert "Next" not in tasks["Store the image"]
@@ -59,66 +70,60 @@ def test_a_second_store_that_is_down_keeps_no_picture_from_being_made(mirrored: 
     assert states["For each stored image"]["Next"] == "Clean up and report"
 
 
-def test_it_reads_pictures_and_writes_below_its_own_prefix_alone(synth: Synth, mirrored: Template) -> None:
+def test_it_reads_pictures_and_writes_below_its_own_prefix_alone(
+    synth: Synth, mirrored: Template
+) -> None:
     copies = "arn:AWS::Partition:s3:::copies-of-mine/a/b/*"
     writes = {("s3:PutObject", copies), ("s3:GetObject", copies)}
-    assert mirrored.rights(mirrored.role("mirror")) == EVERY_STEP | READS | writes
+    assert mirrored.rights(mirrored.role("mirror")) == EVERY_FUNCTION | READS | writes
     elsewhere = synth("layers=false", "mirror=gs://copies-of-mine")
-    assert elsewhere.rights(elsewhere.role("mirror")) == EVERY_STEP | READS
+    assert elsewhere.rights(elsewhere.role("mirror")) == EVERY_FUNCTION | READS
 
 
-def test_it_alone_knows_its_store_and_its_secret_which_has_no_value(template: Template, mirrored: Template) -> None:
-    environment = mirrored.function("mirror")["Environment"]["Variables"]
-    assert set(environment) == {*settings.STACK_SETS, *settings.MIRROR_SETS}
+def test_it_alone_knows_its_store_and_its_secret_which_has_no_value(
+    template: Template, mirrored: Template
+) -> None:
+    environment = mirrored.environment("mirror")
+    expected = {*StorageSettings.variables(), *MirrorSettings.variables()}
+    assert set(environment) == expected
     assert environment[settings.MIRROR] == MIRROR.removeprefix("mirror=")
-    secret = mirrored.of("AWS::SecretsManager::Secret")[environment[settings.MIRROR_SECRET]["Ref"]]["Properties"]
+    secrets = mirrored.of("AWS::SecretsManager::Secret")
+    secret = secrets[environment[settings.MIRROR_SECRET]["Ref"]]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
     assert mirrored.body["Outputs"]["MirrorSecret"]["Value"] == environment[settings.MIRROR_SECRET]
     for step in ("batch", "economy"):
-        assert set(mirrored.function(step)["Environment"]["Variables"]) == {*settings.STACK_SETS, settings.MIRROR}
+        known, before = mirrored.environment(step), template.environment(step)
+        assert set(known) - set(before) == {settings.MIRROR}
     for step in ("upload", "cleanup"):
-        assert set(mirrored.function(step)["Environment"]["Variables"]) == set(settings.STACK_SETS)
+        assert set(mirrored.environment(step)) == set(template.environment(step))
         assert mirrored.rights(mirrored.role(step)) == template.rights(template.role(step))
 
 
-def test_its_asset_holds_what_its_handler_imports_and_nothing_else(mirrored: Template) -> None:
-    asset = mirrored.asset("mirror")
-    ours = "(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'functions')"
-    done = in_asset(asset, f"import functions.mirror.handler; print(*{ours}); print('openai' in sys.modules, 'PIL' in sys.modules)")
-    *loaded, openai, pillow = done.stdout.split()
-    held = {str(file) for file in asset.rglob("*") if file.is_file()}
-    assert held == set(loaded)
-    assert (openai, pillow) == ("False", "False")
+def test_its_handler_loads_neither_openai_nor_pillow(mirrored: Template) -> None:
+    code = "import functions.mirror.handler; print('openai' in sys.modules, 'PIL' in sys.modules)"
+    assert in_asset(mirrored.asset("mirror"), code).stdout.split() == ["False", "False"]
 
 
 def test_its_layer_is_its_own_and_small_and_lambda_s_own(mirrored: Template) -> None:
-    described = {name: one["Properties"]["Description"] for name, one in mirrored.of("AWS::Lambda::LayerVersion").items()}
-    assert {one.removeprefix("Easel: ") for one in described.values()} == set(MIRROR_NAMES)
-    users = {
-        function["Properties"]["Handler"]
-        for function in mirrored.of("AWS::Lambda::Function").values()
-        if "Easel: obstore" in [described[layer["Ref"]] for layer in function["Properties"].get("Layers", [])]
-    }
-    assert users == {"functions.mirror.handler.handler"}
+    handlers = [
+        one["Properties"]["Handler"] for one in mirrored.of("AWS::Lambda::Function").values()
+    ]
+    names = {handler.split(".")[1] for handler in handlers if handler.startswith("functions.")}
+    used = {name: mirrored.layers(name) for name in names}
+    assert {layer for layers in used.values() for layer in layers} == set(MIRROR_NAMES)
+    assert {name for name, layers in used.items() if "obstore" in layers} == {"mirror"}
     built = layers.build("obstore")
     (library,) = built.rglob("*.so")
     assert library.read_bytes()[18:20] == b"\xb7\x00"
     assert len(zipped(built)) <= 8_000_000
 
 
-def test_it_starts_from_its_asset_and_its_layers_alone(mirrored: Template, tmp_path: Path) -> None:
-    function = mirrored.function("mirror")
-    described = (mirrored.body["Resources"][layer["Ref"]]["Properties"]["Description"] for layer in function["Layers"])
-    paths = [str(mirrored.asset("mirror")), *(str(layers.build(one.removeprefix("Easel: "), HERE) / "python") for one in described)]
-    environment = {name: value if isinstance(value, str) else "set" for name, value in function["Environment"]["Variables"].items()}
-    environment |= {"AWS_LAMBDA_FUNCTION_NAME": "mirror", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
-    code = f"""
-import sys
-sys.path[:0] = {paths}
+def test_it_starts_from_its_asset_and_its_layers_alone(mirrored: Template) -> None:
+    code = """
+from easel.services import SERVICES
 from functions.mirror import handler
-print(handler.mirror_store.cache_info().currsize, handler.object_store.store.cache_info().currsize, handler.mirror_store().address("a b"))
+print(handler.mirror_store.cache_info().currsize, "ledger" in vars(SERVICES))
+print(handler.mirror_store().address("a b"))
 """
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.stdout.split() == ["1", "1", "s3://copies-of-mine/a/b/a%20b"], done.stderr
+    printed = as_on_lambda(mirrored, "mirror", code).split()
+    assert printed == ["1", "True", "s3://copies-of-mine/a/b/a%20b"]

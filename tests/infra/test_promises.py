@@ -1,4 +1,4 @@
-"""Promises that hold for whatever the stack is made of, with its defaults and with every setting that adds to it."""
+"""Promises of every shape of the stack: its defaults, and every setting that adds to it."""
 
 import re
 from collections.abc import Iterator
@@ -6,22 +6,42 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import BATCHES, ELSEWHERE, EXISTING, FUNCTIONS, RUNS, SHAPES, Synth, Template
+from tests.support.template import (
+    BATCHES,
+    ELSEWHERE,
+    EXISTING,
+    RUNS,
+    SHAPES,
+    Synth,
+    Template,
+    many,
+)
 
 # The actions that AWS gives on no resource of its own, by what for.
 IDENTITY = "a function's own identity, for OpenAI's audience alone"
 ON_EVERYTHING = {
-    "traces": {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"},
+    "traces": {
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+    },
     IDENTITY: {"sts:GetWebIdentityToken"},
     "a state machine's logs": {
-        "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
     },
-}  # fmt: skip
-# The CDK's own, which empties a bucket that is to be destroyed with its stack; there only without retain_images.
+}
+# The CDK's own, which empties a bucket before its stack is destroyed: only without retain_images.
 EMPTIES = "CustomS3AutoDeleteObjects"
 TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
-# Each kind of what holds or passes on other people's data, with its policy's kind and the policy's reference to it.
+# Each kind that stores or passes on data, with its policy's kind and the policy's reference to it.
 GUARDED = {
     "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket"),
     "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
@@ -29,13 +49,11 @@ GUARDED = {
 }
 
 
-@pytest.fixture(params=[*SHAPES, EXISTING, ELSEWHERE], ids=lambda settings: "+".join(settings[1:]) or "defaults")
+@pytest.fixture(
+    params=[*SHAPES, EXISTING, ELSEWHERE], ids=lambda settings: "+".join(settings[1:]) or "defaults"
+)
 def made(synth: Synth, request: pytest.FixtureRequest) -> Template:
     return synth(*request.param)
-
-
-def many(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def identity_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -45,7 +63,9 @@ def identity_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
         documents = [policy["PolicyDocument"] for policy in inline]
         if one["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
             documents.append(one["Properties"]["PolicyDocument"])
-        yield from ((name, statement) for document in documents for statement in document["Statement"])
+        yield from (
+            (name, statement) for document in documents for statement in document["Statement"]
+        )
 
 
 def resource_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,46 +73,94 @@ def resource_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, one in made.body["Resources"].items():
         kind = one["Type"]
         if kind in [policy for policy, _ in GUARDED.values()]:
-            yield from ((name, statement) for statement in one["Properties"]["PolicyDocument"]["Statement"])
+            yield from (
+                (name, statement) for statement in one["Properties"]["PolicyDocument"]["Statement"]
+            )
         if kind == "AWS::IAM::Role":
-            yield from ((name, statement) for statement in one["Properties"]["AssumeRolePolicyDocument"]["Statement"])
+            yield from (
+                (name, statement)
+                for statement in one["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+            )
 
 
-def test_no_role_is_given_actions_by_asterisk_nor_everything_but_where_aws_has_no_resource(made: Template) -> None:
+def test_no_role_is_given_actions_by_asterisk_nor_everything_but_where_aws_has_no_resource(
+    made: Template,
+) -> None:
     allowed = [(name, one) for name, one in identity_statements(made) if one["Effect"] == "Allow"]
     assert allowed
-    assert [(name, one) for name, one in allowed if "NotAction" in one or "NotResource" in one] == []
-    assert [(name, action) for name, one in allowed for action in many(one["Action"]) if "*" in action] == []
-    everything = {action for _, one in allowed if "*" in many(one["Resource"]) for action in many(one["Action"])}
+    assert [
+        (name, one) for name, one in allowed if "NotAction" in one or "NotResource" in one
+    ] == []
+    assert [
+        (name, action) for name, one in allowed for action in many(one["Action"]) if "*" in action
+    ] == []
+    everything = {
+        action
+        for _, one in allowed
+        if "*" in many(one["Resource"])
+        for action in many(one["Action"])
+    }
     assert everything - set().union(*ON_EVERYTHING.values()) == set()
 
 
 def test_no_role_has_a_policy_that_aws_keeps(made: Template) -> None:
-    managed = {name: one["Properties"].get("ManagedPolicyArns") for name, one in made.of("AWS::IAM::Role").items()}
-    assert [name for name, policies in managed.items() if policies and not name.startswith(EMPTIES)] == []
+    managed = {
+        name: one["Properties"].get("ManagedPolicyArns")
+        for name, one in made.of("AWS::IAM::Role").items()
+    }
+    assert [
+        name for name, policies in managed.items() if policies and not name.startswith(EMPTIES)
+    ] == []
 
 
 def test_only_cleanup_may_delete_from_the_bucket(made: Template) -> None:
-    roles = [name for name, one in made.of("AWS::IAM::Role").items() if any("s3:Delete" in what for what, _ in made.rights(name))]
+    roles = [
+        name
+        for name, one in made.of("AWS::IAM::Role").items()
+        if any("s3:Delete" in what for what, _ in made.rights(name))
+    ]
     assert roles == [made.role("cleanup")]
-    assert {what for what, _ in made.rights(roles[0]) if "Delete" in what} == {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+    assert {what for what, _ in made.rights(roles[0]) if "Delete" in what} == {
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+    }
 
 
 def test_no_resource_is_open_to_everybody_nor_lets_others_do_anything(made: Template) -> None:
     allowed = [(name, one) for name, one in resource_statements(made) if one["Effect"] == "Allow"]
     assert allowed
-    assert [name for name, one in allowed if one["Principal"] == "*" or "*" in many(one["Principal"].get("AWS", ()))] == []
-    loose = [(name, one) for name, one in allowed if any("*" in action for action in many(one["Action"]))]
-    assert [one for _, one in loose if not str(one["Principal"].get("AWS", {}).get("Fn::GetAtt", [""])[0]).startswith(EMPTIES)] == []
-    # What a service does there, it does for one source of this account; roles name the service alone, as AWS has it.
-    services = [(name, one) for name, one in allowed if "Service" in one["Principal"] and "sts:AssumeRole" not in many(one["Action"])]
-    assert [name for name, one in services if "aws:SourceArn" not in str(one.get("Condition"))] == []
+    assert [
+        name
+        for name, one in allowed
+        if one["Principal"] == "*" or "*" in many(one["Principal"].get("AWS", ()))
+    ] == []
+    loose = [
+        (name, one) for name, one in allowed if any("*" in action for action in many(one["Action"]))
+    ]
+    assert [
+        one
+        for _, one in loose
+        if not str(one["Principal"].get("AWS", {}).get("Fn::GetAtt", [""])[0]).startswith(EMPTIES)
+    ] == []
+    # A service acts for one source of this account. Roles name the service alone, as AWS requires.
+    services = [
+        (name, one)
+        for name, one in allowed
+        if "Service" in one["Principal"] and "sts:AssumeRole" not in many(one["Action"])
+    ]
+    assert [
+        name for name, one in services if "aws:SourceArn" not in str(one.get("Condition"))
+    ] == []
 
 
 def test_what_may_call_a_function_is_one_api_of_ours(made: Template) -> None:
     permissions = [one["Properties"] for one in made.of("AWS::Lambda::Permission").values()]
     assert permissions
-    assert [one for one in permissions if one["Principal"] == "*" or "SourceArn" not in one or "FunctionUrlAuthType" in one] == []
+    assert [
+        one
+        for one in permissions
+        if one["Principal"] == "*" or "SourceArn" not in one or "FunctionUrlAuthType" in one
+    ] == []
     assert made.of("AWS::Lambda::Url") == {}
 
 
@@ -114,9 +182,14 @@ def test_every_bucket_queue_and_topic_speaks_tls_only(made: Template, kind: str)
 def test_every_bucket_keeps_the_public_out(made: Template) -> None:
     for name, one in made.of("AWS::S3::Bucket").items():
         properties = one["Properties"]
-        blocked = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
+        blocked = dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"),
+            True,
+        )
         assert properties["PublicAccessBlockConfiguration"] == blocked, name
-        assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}, name
+        assert properties["OwnershipControls"] == {
+            "Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        }, name
         assert "WebsiteConfiguration" not in properties, name
 
 
@@ -125,10 +198,15 @@ def test_every_bucket_queue_and_table_is_encrypted(made: Template) -> None:
         (rule,) = one["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms"), name
     for name, one in made.of("AWS::SQS::Queue").items():
-        assert one["Properties"].get("SqsManagedSseEnabled") is True or "KmsMasterKeyId" in one["Properties"], name
+        assert (
+            one["Properties"].get("SqsManagedSseEnabled") is True
+            or "KmsMasterKeyId" in one["Properties"]
+        ), name
     for name, one in made.of("AWS::DynamoDB::Table").items():
         # With no word it is encrypted, too, with a key of AWS's own.
-        assert one["Properties"].get("SSESpecification", {"SSEEnabled": True})["SSEEnabled"] is True, name
+        assert (
+            one["Properties"].get("SSESpecification", {"SSEEnabled": True})["SSEEnabled"] is True
+        ), name
 
 
 def test_every_log_group_forgets_and_whatever_logs_has_one(made: Template) -> None:
@@ -141,7 +219,9 @@ def test_every_log_group_forgets_and_whatever_logs_has_one(made: Template) -> No
         (where,) = one["Properties"]["LoggingConfiguration"]["Destinations"]
         assert where["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0] in groups, name
     for name, one in made.of("AWS::ApiGatewayV2::Stage").items():
-        assert set(re.findall(r"\w+", str(one["Properties"]["AccessLogSettings"]["DestinationArn"]))) & set(groups), name
+        assert set(
+            re.findall(r"\w+", str(one["Properties"]["AccessLogSettings"]["DestinationArn"]))
+        ) & set(groups), name
 
 
 def test_every_function_ends_by_itself_and_none_reserves_what_others_need(made: Template) -> None:
@@ -161,24 +241,42 @@ def test_every_map_has_its_bound(made: Template, machine: str) -> None:
     found = dict(maps(made.machine(machine)))
     assert found
     # Without one, or with 0, Step Functions takes as many as there are.
-    assert [name for name, state in found.items() if not state.get("MaxConcurrency") or state["MaxConcurrency"] == "{% 0 %}"] == []
+    assert [
+        name
+        for name, state in found.items()
+        if not state.get("MaxConcurrency") or state["MaxConcurrency"] == "{% 0 %}"
+    ] == []
 
 
-def test_what_is_sent_and_not_waited_for_ends_in_a_queue_where_it_can_t_be_delivered(made: Template) -> None:
+def test_what_is_sent_and_not_waited_for_ends_in_a_queue_where_it_can_t_be_delivered(
+    made: Template,
+) -> None:
     queues = made.of("AWS::SQS::Queue")
-    targets = [(name, target) for name, rule in made.of("AWS::Events::Rule").items() for target in rule["Properties"]["Targets"]]
-    targets += [(name, one["Properties"]["Target"]) for name, one in made.of("AWS::Scheduler::Schedule").items()]
+    targets = [
+        (name, target)
+        for name, rule in made.of("AWS::Events::Rule").items()
+        for target in rule["Properties"]["Targets"]
+    ]
+    targets += [
+        (name, one["Properties"]["Target"])
+        for name, one in made.of("AWS::Scheduler::Schedule").items()
+    ]
     assert targets
     for name, target in targets:
         assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in queues, name
     for name, one in made.of("AWS::Lambda::Permission").items():
         # The gateway waits for the answer. Everybody else who is let in by a permission does not.
         if one["Properties"]["Principal"] != "apigateway.amazonaws.com":
-            called = made.body["Resources"][one["Properties"]["FunctionName"]["Fn::GetAtt"][0]]["Properties"]
+            called = made.body["Resources"][one["Properties"]["FunctionName"]["Fn::GetAtt"][0]][
+                "Properties"
+            ]
             assert called["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0] in queues, name
     for name, one in made.of("AWS::SNS::Subscription").items():
         # A person's mailbox is no program that could fail and be tried again.
-        assert one["Properties"]["Protocol"] in ("email", "email-json") or "RedrivePolicy" in one["Properties"], name
+        assert (
+            one["Properties"]["Protocol"] in ("email", "email-json")
+            or "RedrivePolicy" in one["Properties"]
+        ), name
 
 
 def test_every_alarm_tells_somebody(made: Template) -> None:
@@ -189,48 +287,3 @@ def test_every_alarm_tells_somebody(made: Template) -> None:
         told = one["Properties"].get("AlarmActions", [])
         assert told, name
         assert {action["Ref"] for action in told} <= set(topics), name
-
-
-def plain(made: Template, role: str) -> set[tuple[str, str]]:
-    """A role's rights, with each function called by its noun."""
-    return {(what, re.sub(r"(\w+?)Function[0-9A-F]{8}", lambda found: found[1].lower(), on)) for what, on in made.rights(role)}
-
-
-# What machines do besides calling functions, and to whom they may be started; functions and signers stand in test_template.py.
-TRACED_AND_LOGGED = {(action, "*") for what, actions in ON_EVERYTHING.items() for action in actions if what != IDENTITY}
-OF_A_BATCH = {
-    *((f"s3:{action}", "arn:AWS::Partition:s3:::bucket/*") for action in ("GetObject", "PutObject", "AbortMultipartUpload")),
-    ("s3:ListMultipartUploadParts", "arn:AWS::Partition:s3:::bucket/*"),
-    ("not s3:GetObject", "all but bucket/staging/@*"), ("not s3:PutObject", "all but bucket/staging/@*"),
-    ("states:StartExecution", ":::::stateMachine:BatchWorkflow"),
-    ("states:DescribeExecution", "arn:aws:states:ap-southeast-1:AWS::AccountId:execution:BatchWorkflow:*"),
-    ("states:StopExecution", "arn:aws:states:ap-southeast-1:AWS::AccountId:execution:BatchWorkflow:*"),
-    ("states:RedriveExecution", "arn:aws:states:ap-southeast-1:AWS::AccountId:execution:BatchWorkflow/*:*"),
-}  # fmt: skip
-CALLS = {RUNS: ("prompt", "image", "upload", "cleanup"), BATCHES: ("prompt", "image", "upload", "cleanup", "batch", "economy")}
-
-
-@pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_a_machine_calls_its_own_functions_and_does_nothing_else(template: Template, machine: str) -> None:
-    role = template.one("AWS::StepFunctions::StateMachine", machine)["RoleArn"]["Fn::GetAtt"][0]
-    calls = {("lambda:InvokeFunction", step + version) for step in CALLS[machine] for version in ("", ":*")}
-    assert plain(template, role) == calls | TRACED_AND_LOGGED | (OF_A_BATCH if machine == BATCHES else set())
-
-
-def test_an_event_may_start_one_machine_and_no_role_is_left_out_of_these_tests(synth: Synth) -> None:
-    for settings in SHAPES:
-        made = synth(*settings)
-        roles = set(made.of("AWS::IAM::Role"))
-        for function in FUNCTIONS:
-            roles.remove(made.role(function))
-        for one in made.of("AWS::StepFunctions::StateMachine").values():
-            roles.remove(one["Properties"]["RoleArn"]["Fn::GetAtt"][0])
-        for rule in made.of("AWS::Events::Rule").values():
-            (target,) = rule["Properties"]["Targets"]
-            if "RoleArn" not in target:  # a function, which lets the rule in by a permission
-                continue
-            role = target["RoleArn"]["Fn::GetAtt"][0]
-            rights = {(what, on) for what, on in made.rights(role) if not what.startswith("kms:")}  # those stand in test_encryption.py
-            assert rights == {("states:StartExecution", made.text(target["Arn"]))}
-            roles.remove(role)
-        assert {re.sub(r"(Provider)?Role\w+$", "", name) for name in roles} <= {"Reader", "Uploader", f"{EMPTIES}CustomResource"}

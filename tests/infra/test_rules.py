@@ -1,30 +1,27 @@
-"""AWS's rule sets AwsSolutions and Serverless on the whole app: what they find is mended, or acknowledged where it is and why."""
+"""AWS's rule sets AwsSolutions and Serverless on the whole app.
+
+A finding is fixed, or acknowledged on its own resource with a reason.
+"""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra import ROOT
-from tests.infra.conftest import ELSEWHERE, EXISTING, SHAPES
+from tests.support.template import ELSEWHERE, EXISTING, SHAPES, run_python
 
 Report = dict[str, Any]
 ACKNOWLEDGED = "aws:cdk:acknowledged-rules"
 
 
-def run(*command: str) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"CDK_VALIDATION": "false"}  # the CDK's own check is made elsewhere
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
-
-
 def read(folder: Path, done: "subprocess.CompletedProcess[str]") -> list[Report]:
     assert (folder / "validation-report.json").is_file(), done.stderr
-    reports: list[Report] = json.loads((folder / "validation-report.json").read_text())["pluginReports"]
+    reports: list[Report] = json.loads((folder / "validation-report.json").read_text())[
+        "pluginReports"
+    ]
     assert {one["pluginName"] for one in reports} >= {"AwsSolutions", "Serverless"}
     return reports
 
@@ -40,7 +37,10 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     def check(settings: tuple[str, ...]) -> tuple[Path, list[Report]]:
         if settings not in made:
             folder = tmp_path_factory.mktemp("rules") / "cdk.out"
-            made[settings] = folder, read(folder, run("-m", "tests.infra.nagged", str(folder), *settings))
+            made[settings] = (
+                folder,
+                read(folder, run_python("-m", "tests.support.template", str(folder), *settings)),
+            )
         return made[settings]
 
     return check
@@ -48,16 +48,24 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
 
 def found(reports: list[Report]) -> list[tuple[str, str]]:
     rules = [rule for report in reports for rule in report["violations"]]
-    return sorted((rule["ruleName"], where["constructPath"]) for rule in rules for where in rule["violatingConstructs"])
+    return sorted(
+        (rule["ruleName"], where["constructPath"])
+        for rule in rules
+        for where in rule["violatingConstructs"]
+    )
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_nothing_is_found_that_is_not_acknowledged(checked: Checked, settings: tuple[str, ...]) -> None:
+def test_nothing_is_found_that_is_not_acknowledged(
+    checked: Checked, settings: tuple[str, ...]
+) -> None:
     assert found(checked(settings)[1]) == []
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(checked: Checked, settings: tuple[str, ...]) -> None:
+def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(
+    checked: Checked, settings: tuple[str, ...]
+) -> None:
     passed = [one for report in checked(settings)[1] for one in report["suppressedViolations"]]
     assert passed
     for one in passed:
@@ -67,14 +75,23 @@ def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(checke
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_no_acknowledgement_outlives_what_it_was_for(checked: Checked, settings: tuple[str, ...]) -> None:
+def test_no_acknowledgement_outlives_what_it_was_for(
+    checked: Checked, settings: tuple[str, ...]
+) -> None:
     folder, reports = checked(settings)
     metadata = json.loads((folder / "Easel.metadata.json").read_text())
     entries = [
-        (path.lstrip("/"), entry["data"]) for path, all_of_it in metadata.items() for entry in all_of_it if entry["type"] == ACKNOWLEDGED
+        (path.lstrip("/"), entry["data"])
+        for path, all_of_it in metadata.items()
+        for entry in all_of_it
+        if entry["type"] == ACKNOWLEDGED
     ]
     written = {(path, rule) for path, rules in entries for rule in rules}
-    used = {(one["acknowledgedAt"], one["acknowledgedId"]) for report in reports for one in report["suppressedViolations"]}
+    used = {
+        (one["acknowledgedAt"], one["acknowledgedId"])
+        for report in reports
+        for one in report["suppressedViolations"]
+    }
     assert written
     assert written - used == set()
 
@@ -82,20 +99,22 @@ def test_no_acknowledgement_outlives_what_it_was_for(checked: Checked, settings:
 def test_an_acknowledgement_of_one_bucket_lets_no_other_pass(tmp_path: Path) -> None:
     folder = tmp_path / "cdk.out"
     code = f"""
-from tests.infra.nagged import build, check
+from app import build
+from tests.support.template import check_rules
 from aws_cdk import aws_iam, aws_s3
-from infra.acknowledged import acknowledge, acknowledge_wildcard
+from infra.nag import acknowledge, acknowledge_wildcard
 app = build({{"layers": "false"}}, {str(folder)!r})
 stack = app.node.find_child("Easel")
 known, new = (aws_s3.Bucket(stack, name, enforce_ssl=True) for name in ("Known", "New"))
 acknowledge(known, "AwsSolutions-S1", "Only a test's")
 role = aws_iam.Role(stack, "New role", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com"))
 for prefix in ("a/*", "b/*"):
-    role.add_to_policy(aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=[new.arn_for_objects(prefix)]))
+    objects = [new.arn_for_objects(prefix)]
+    role.add_to_policy(aws_iam.PolicyStatement(actions=["s3:GetObject"], resources=objects))
 acknowledge_wildcard(role, new.arn_for_objects("a/*"), "Only a test's")
-check(app)
+check_rules(app)
 """
-    done = run("-c", code)
+    done = run_python("-c", code)
     assert done.returncode != 0
     (wildcard, where), logs = found(read(folder, done))
     assert (where, wildcard.endswith("/b/*]")) == ("Easel/New role/DefaultPolicy/Resource", True)

@@ -1,4 +1,7 @@
-"""Promises of the settings: each arrives, a wrong one is named, and the CDK CLI sees what `python app.py` sees."""
+"""Promises of the settings: each arrives, and a wrong one is named.
+
+The CDK CLI reads what `python app.py` reads.
+"""
 
 import json
 import os
@@ -11,23 +14,34 @@ import pytest
 
 from easel.contract import settings
 from infra import ROOT, config
-from tests.infra.conftest import PICTURES, Synth, Template, run_app
+from tests.support.template import PICTURES, Synth, Template, run_app
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
     made = synth(
-        "layers=false", "folder_name=spring", "topics=Tea, Rain", "chat_model=gpt-4o", "image_model=gpt-image-2", "monthly_budget_usd=7.5",
-        "openai_base_url=https://llm.example.org/v1", "unpriced_models=allow", "max_parallel_images=2", "aws_region=eu-west-1",
-        "bucket_name=ai-images-demo-me", "images_per_minute=50", "tolerated_failure_percentage=2.5", "max_batch_lines=500",
-    )  # fmt: skip
-    variables = made.function("prompt")["Environment"]["Variables"]
-    assert (variables[settings.FOLDER], variables[settings.TOPICS]) == ("spring", "Tea\nRain")
-    assert (variables[settings.CHAT_MODEL], variables[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
-    assert (variables[settings.MONTHLY_BUDGET], variables[settings.UNPRICED_MODELS]) == ("7.5", "allow")
-    assert variables[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
+        "layers=false",
+        "folder_name=spring",
+        "topics=Tea, Rain",
+        "chat_model=gpt-4o",
+        "image_model=gpt-image-2",
+        "monthly_budget_usd=7.5",
+        "openai_base_url=https://llm.example.org/v1",
+        "unpriced_models=allow",
+        "max_parallel_images=2",
+        "aws_region=eu-west-1",
+        "bucket_name=ai-images-demo-me",
+        "images_per_minute=50",
+        "tolerated_failure_percentage=2.5",
+        "max_batch_lines=500",
+    )
+    prompt, image, batch = (made.environment(step) for step in ("prompt", "image", "batch"))
+    assert (prompt[settings.FOLDER], prompt[settings.TOPICS]) == ("spring", "Tea\nRain")
+    assert (prompt[settings.CHAT_MODEL], prompt[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
+    assert (prompt[settings.MONTHLY_BUDGET], prompt[settings.UNPRICED_MODELS]) == ("7.5", "allow")
+    assert prompt[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
     assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
-    assert (variables[settings.IMAGES_PER_MINUTE], variables[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
-    assert (variables[settings.TOLERATED_FAILURES], variables[settings.MAX_BATCH_LINES]) == ("2.5", "500")
+    assert (image[settings.IMAGES_PER_MINUTE], image[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
+    assert (batch[settings.TOLERATED_FAILURES], batch[settings.MAX_BATCH_LINES]) == ("2.5", "500")
     assert made.one("AWS::S3::Bucket", PICTURES)["BucketName"] == "ai-images-demo-me"
     assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
 
@@ -35,16 +49,36 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("monthly_budget_usd", "much"), ("monthly_budget_usd", "-1"), ("monthly_budget_usd", "nan"), ("schedule", "daily"),
-        ("folder_name", "../x"), ("aws_region", "here"), ("existing_bucket", "true"), ("max_parallel_images", "1001"),
-        ("images_per_minute", "0"), ("tolerated_failure_percentage", "101"), ("max_batch_lines", "1.5"),
-        ("retain_images", "maybe"), ("public_page", "perhaps"), ("customer_key", "arn:aws:kms:x"),
-        ("bucket_name", "A_b"), ("alarm_email", "nobody"), ("schedule_alarm_days", "8"), ("schedule_alarm_days", "-1"),
-        ("topics", ","), ("unpriced_models", "yes"), ("openai_base_url", "ftp://x"), ("chat_model", ""),
+        ("monthly_budget_usd", "much"),
+        ("monthly_budget_usd", "-1"),
+        ("monthly_budget_usd", "nan"),
+        ("schedule", "daily"),
+        ("folder_name", "../x"),
+        ("aws_region", "here"),
+        ("existing_bucket", "true"),
+        ("max_parallel_images", "1001"),
+        ("images_per_minute", "0"),
+        ("tolerated_failure_percentage", "101"),
+        ("max_batch_lines", "1.5"),
+        ("retain_images", "maybe"),
+        ("public_page", "perhaps"),
+        ("customer_key", "arn:aws:kms:x"),
+        ("bucket_name", "A_b"),
+        ("alarm_email", "nobody"),
+        ("schedule_alarm_days", "8"),
+        ("schedule_alarm_days", "-1"),
+        ("topics", ","),
+        ("unpriced_models", "yes"),
+        ("openai_base_url", "ftp://x"),
+        ("chat_model", ""),
         ("openai_workload_identity", "idp"),
-        ("mirror", "gs://"), ("mirror", "http://bucket"), ("mirror", "s3://bucket/../x"), ("mirror", "s3://bucket/a//b"), ("mirror", "az://Box"),
+        ("mirror", "gs://"),
+        ("mirror", "http://bucket"),
+        ("mirror", "s3://bucket/../x"),
+        ("mirror", "s3://bucket/a//b"),
+        ("mirror", "az://Box"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
     with pytest.raises(config.SettingError, match="allowed") as caught:
@@ -52,16 +86,32 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) ->
     assert ("bucket_name" if name == "existing_bucket" else name) in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["https://llm.example.org/v1", "http://api.openai.com/v1", "https://api.openai.com.example.org/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://llm.example.org/v1",
+        "http://api.openai.com/v1",
+        "https://api.openai.com.example.org/v1",
+    ],
+)
 def test_a_token_for_openai_is_never_shown_to_another_server(url: str) -> None:
-    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"openai_workload_identity": "idp_1/sa_2"}
-    assert config.read((context | {"openai_base_url": "https://eu.api.openai.com/v1"}).get).openai_workload_identity == "idp_1/sa_2"
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {
+        "openai_workload_identity": "idp_1/sa_2"
+    }
+    assert (
+        config.read(
+            (context | {"openai_base_url": "https://eu.api.openai.com/v1"}).get
+        ).openai_workload_identity
+        == "idp_1/sa_2"
+    )
     with pytest.raises(config.SettingError, match="openai_base_url"):
         config.read((context | {"openai_base_url": url}).get)
 
 
 @pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])
-def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(tmp_path: Path, setting: str) -> None:
+def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(
+    tmp_path: Path, setting: str
+) -> None:
     done = run_app(tmp_path / "cdk.out", "layers=false", setting)
     assert done.returncode != 0
     assert setting.partition("=")[0] in done.stderr
@@ -70,35 +120,73 @@ def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(tmp_p
 
 def test_a_model_on_its_way_out_is_warned_of_at_synth(tmp_path: Path) -> None:
     done = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
-    assert "2027-01-14" in done.stdout + done.stderr + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
+    assert (
+        "2027-01-14"
+        in done.stdout + done.stderr + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
+    )
 
 
-def test_synth_through_the_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
+def test_synth_through_the_cdk_cli_gives_the_same_template(
+    template: Template, tmp_path: Path
+) -> None:
     # The CLI that `make test` has put into the environment: nothing is fetched here.
     found = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
-    environment = os.environ | found | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = (
+        os.environ
+        | found
+        | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    )
     folder = tmp_path / "cdk.out"
-    command = ["npx", "--yes", cdk_version(), "synth", "--quiet", "--output", str(folder), "--no-notices"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=Path(__file__).parents[2])
+    command = [
+        "npx",
+        "--yes",
+        cdk_version(),
+        "synth",
+        "--quiet",
+        "--output",
+        str(folder),
+        "--no-notices",
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+    )
     assert done.returncode == 0, done.stderr
     assert Template(folder).body == template.body
 
 
 def test_a_setting_given_to_the_cdk_cli_wins_over_cdk_json(tmp_path: Path) -> None:
-    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"folder_name": "from-the-cli", "layers": False})}
+    environment = os.environ | {
+        "CDK_CONTEXT_JSON": json.dumps({"folder_name": "from-the-cli", "layers": False})
+    }
     command = [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")]
     subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
-    variables = Template(tmp_path / "cdk.out").function("prompt")["Environment"]["Variables"]
+    variables = Template(tmp_path / "cdk.out").environment("prompt")
     assert variables[settings.FOLDER] == "from-the-cli"
 
 
 def test_a_mistyped_setting_is_refused_by_the_cdk_cli_s_way_too(tmp_path: Path) -> None:
-    environment = os.environ | {"CDK_CONTEXT_JSON": json.dumps({"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True})}
+    environment = os.environ | {
+        "CDK_CONTEXT_JSON": json.dumps(
+            {"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True}
+        )
+    }
     done = subprocess.run(
-        [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")], check=False, env=environment, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")],
+        check=False,
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region")
+    assert done.stderr.startswith(
+        "setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region"
+    )
 
 
 def cdk_version() -> str:

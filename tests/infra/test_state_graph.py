@@ -4,7 +4,7 @@ import pytest
 
 from infra import ROOT
 from infra.workflows.state_graph import PLACES, machine_of, mermaid, written
-from tests.infra.conftest import Template
+from tests.support.template import Template
 
 
 @pytest.mark.parametrize("construct", PLACES)

@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from easel.aws.bucket import Bucket
 from easel.aws.table import Table
+from easel.contract import naming
 from easel.runs.executions import Executions
 from functions.api.links import (
     READ_SECONDS,
@@ -22,12 +23,6 @@ from tests.support.api import BATCH_MACHINE, MACHINE, READER, UPLOADER, Api, api
 from tests.support.services import BUCKET, OWNER, REGION, FakeServices
 
 TABLE = "gallery"  # the memory is shared with the other unit tests
-INDEXES = {
-    "by_time": "shelf",
-    "by_folder": "shelf_folder",
-    "by_topic": "shelf_topic",
-    "by_folder_topic": "shelf_folder_topic",
-}
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +38,7 @@ def memory() -> Iterator[tuple[Any, Any, Any]]:
 @pytest.fixture
 def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
     dynamodb, states, sts = memory
-    keys = {"pk", "sk", "at_id", *INDEXES.values()}
+    keys = {"pk", "sk", "at_id", *naming.GALLERY_INDEXES.values()}
     dynamodb.create_table(
         TableName=TABLE,
         KeySchema=_key("pk", "sk"),
@@ -54,7 +49,7 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
                 "KeySchema": _key(key, "at_id"),
                 "Projection": {"ProjectionType": "ALL"},
             }
-            for name, key in INDEXES.items()
+            for name, key in naming.GALLERY_INDEXES.items()
         ],
         BillingMode="PAY_PER_REQUEST",
     )

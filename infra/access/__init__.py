@@ -1,0 +1,1 @@
+"""What roles may do, and the key that a customer may bring."""

@@ -1,0 +1,1 @@
+"""The HTTP API with its sign-in, its function and its roles."""

@@ -1,0 +1,62 @@
+"""The API: its gateway, its sign-in, its function, and the address at which people reach it."""
+
+from aws_cdk import CfnCondition, CfnOutput, CfnParameter, Fn, Stack
+
+from easel.contract import settings
+from infra.api.http_api import Access, HttpApi
+from infra.api.link_roles import add_link_roles
+from infra.api.sign_in import SignIn
+from infra.functions.catalogue import API
+from infra.functions.function import Functions
+
+OWN_URL = "own"
+
+
+def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bool) -> str:
+    """Add the API, with the page if it is public, and return its id."""
+    http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
+    sign_in = SignIn(stack, "SignIn", retain=retain)
+    url = _page_url(stack, http_api.url)
+    machine_client = sign_in.for_machines()
+    page_client = sign_in.for_page(url) if public_page else None
+    clients = {"PageClientId": page_client} if page_client else {}
+
+    function = functions.begin(API)
+    add_link_roles(stack, function, functions.deployment)
+    functions.deployment.variables |= {
+        settings.PAGE_URL: url,
+        settings.USER_POOL: sign_in.pool.user_pool_id,
+        settings.PAGE_CLIENT: page_client or settings.NO_PAGE,
+        settings.SIGN_IN_URL: sign_in.url,
+    }
+    function.build()
+    access = Access(sign_in.issuer, [*clients.values(), machine_client], public_page=public_page)
+    http_api.add_routes(function.function, access)
+
+    for name, value, about in (
+        ("ApiUrl", url, "The API, and the page where it is public"),
+        ("UserPoolId", sign_in.pool.user_pool_id, "Who may sign in; make user adds one"),
+        ("MachineClientId", machine_client, "The sign-in of programs; make token uses it"),
+        ("SignInUrl", sign_in.url, "Where the sign-in is"),
+        *((name, client, "The sign-in of the page") for name, client in clients.items()),
+    ):
+        CfnOutput(stack, name, value=value, description=about)
+    return http_api.api_id
+
+
+def _page_url(stack: Stack, own_url: str) -> str:
+    """Return the API's own address, or the parameter's, such as a domain in front of it."""
+    about = (
+        f"The address of the API and its page, with a slash at the end; {OWN_URL} is the API's own"
+    )
+    # The default is a word, since synth's own check would take an empty address for an error.
+    parameter = CfnParameter(
+        stack,
+        "PageUrl",
+        default=OWN_URL,
+        allowed_pattern=f"{OWN_URL}|https?://.+/",
+        description=about,
+    )
+    given = parameter.value_as_string
+    is_own = CfnCondition(stack, "OwnPageUrl", expression=Fn.condition_equals(given, OWN_URL))
+    return Fn.condition_if(is_own.logical_id, own_url, given).to_string()

@@ -1,0 +1,1 @@
+"""What is kept: images, records and secrets."""

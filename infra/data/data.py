@@ -1,0 +1,68 @@
+"""What is kept, with its secrets: a bucket, a table, the account at OpenAI, a mirror."""
+
+from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import aws_s3 as s3
+
+from easel.contract import settings
+from infra.access.grants import Resource
+from infra.config import Config
+from infra.data.images import DELETED_DAYS, ExistingBucketCheck, ImageStore
+from infra.data.records import RecordsTable
+from infra.data.secrets import Credentials, Mirror, OpenAIKey, openai_identity
+from infra.functions.function import Deployment
+
+
+def add_data(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
+    """Add what is kept, let the functions know it, and return the bucket."""
+    encryption = deployment.encryption
+    bucket = _bucket(stack, deployment, config)
+    records = RecordsTable(stack, "Records", retain=config.retain_images, encryption=encryption)
+    table = records.table
+    CfnOutput(stack, "Table", value=table.table_name, description="What is known of them")
+    cap = str(config.monthly_budget_usd)
+    about = "The cap of this deployment; make budget changes it at once"
+    CfnOutput(stack, "MonthlyBudgetUsd", value=cap, description=about)
+    deployment.add(
+        {Resource.TABLE: table.table_arn, Resource.STREAM: str(table.table_stream_arn)},
+        {settings.TABLE: table.table_name},
+    )
+    for credentials in _credentials(stack, deployment, config):
+        deployment.add(credentials.arns, credentials.variables)
+    return bucket
+
+
+def _bucket(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
+    images, name = ImageStore(stack, "Images"), config.bucket_name
+    is_adopted = config.existing_bucket and name
+    if is_adopted:
+        bucket = images.adopt(str(name))
+    else:
+        bucket = images.make(name, retain=config.retain_images, encryption=deployment.encryption)
+    recoverable = settings.OWNER_DECIDES if is_adopted else str(DELETED_DAYS)
+    variables = {
+        settings.BUCKET: bucket.bucket_name,
+        settings.BUCKET_OWNER: Aws.ACCOUNT_ID,
+        settings.RECOVERABLE_DAYS: recoverable,
+    }
+    deployment.add({Resource.BUCKET: bucket.bucket_arn}, variables)
+    if is_adopted:
+        ExistingBucketCheck(stack, "ExistingBucket", bucket=bucket, deployment=deployment)
+    CfnOutput(stack, "Bucket", value=bucket.bucket_name, description="Where the pictures are")
+    buckets = f"https://{Aws.REGION}.console.aws.amazon.com/s3/buckets"
+    url = f"{buckets}/{bucket.bucket_name}?region={Aws.REGION}&tab=objects"
+    CfnOutput(stack, "PicturesHere", value=url, description="The bucket in the console")
+    return bucket
+
+
+def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[Credentials]:
+    identity, mirror_url = config.openai_workload_identity, config.mirror
+    encryption = deployment.encryption
+    found = [
+        openai_identity(stack, identity)
+        if identity
+        else OpenAIKey(stack, "OpenAIKey", encryption=encryption).credentials
+    ]
+    if mirror_url:
+        mirror = Mirror(stack, "MirrorStore", url=mirror_url, encryption=encryption)
+        found.append(mirror.credentials)
+    return found

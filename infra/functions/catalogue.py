@@ -1,0 +1,290 @@
+"""The catalogue: one row for each function, and nothing else describes a function.
+
+A new function needs its code in functions/, its row here, and the state or trigger that calls it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from aws_cdk import Duration
+
+from easel.contract.metric_names import SOURCE
+from easel.contract.naming import GALLERY_INDEXES
+from easel.contract.settings import (
+    MIRROR,
+    ApiSettings,
+    BatchSettings,
+    EventSettings,
+    MirroredSettings,
+    MirrorSettings,
+    OpenAISettings,
+    RateSettings,
+    RequestSettings,
+    Settings,
+    StorageSettings,
+)
+from infra.access.grants import Grant, Resource
+
+minutes, seconds = Duration.minutes, Duration.seconds
+
+
+class Caller(Enum):
+    """Who calls a function, and why nothing is lost if the call fails."""
+
+    MACHINE = "Step Functions calls it, waits for its answer, and hands its error to the run"
+    GATEWAY = "API Gateway calls it, waits for its answer, and hands its error to the caller"
+    EVENTS = "Nobody waits for its answer: what fails goes into a dead-letter queue"
+    CLOUDFORMATION = "CloudFormation calls it, waits for its answer, and else fails the deployment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What a function is made of, and what it may do.
+
+    `layers` come with boto3 and powertools; None is for a function without any. `folders` of
+    easel/ are shipped with contract and aws. The environment is exactly the variables of
+    `settings`. `only_with` is a variable without which there is no such function.
+    """
+
+    name: str
+    caller: Caller = Caller.MACHINE
+    timeout: Duration
+    memory_mb: int
+    layers: tuple[str, ...] | None = ()
+    folders: tuple[str, ...] = ("request", "ledger")
+    settings: tuple[type[Settings], ...] = (StorageSettings,)
+    grants: tuple[Grant, ...]
+    only_with: str | None = None
+
+
+def _table(*actions: str) -> Grant:
+    return Grant(tuple(f"dynamodb:{action}" for action in actions), Resource.TABLE)
+
+
+def _objects(below: str, *actions: str, because: str) -> Grant:
+    return Grant(tuple(f"s3:{action}" for action in actions), Resource.BUCKET, below, because)
+
+
+def _executions(of: Resource, below: str, *actions: str) -> Grant:
+    because = "Executions of this one machine, whose names come as they start"
+    return Grant(tuple(f"states:{action}" for action in actions), of, below, because)
+
+
+# Without the right to list, S3 answers 403 and not 404 for an object that does not exist.
+FIND_OBJECTS = Grant(("s3:ListBucket",), Resource.BUCKET)
+STAGING = _objects(
+    "/staging/*",
+    "PutObject",
+    "GetObject",
+    because="Staged bytes are stored under the run's id, which is not known before the run starts",
+)
+# With a key in a secret the deployment has the first resource, with a workload identity the other:
+# https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
+CALL_OPENAI = (
+    Grant(("secretsmanager:GetSecretValue",), Resource.OPENAI_SECRET),
+    Grant(
+        ("sts:GetWebIdentityToken",),
+        Resource.OPENAI_IDENTITY,
+        conditions={
+            "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.openai.com/v1"},
+            "NumericLessThanEquals": {"sts:DurationSeconds": 300},
+        },
+    ),
+)
+
+
+# Sizes are measured, and times follow from how long a call may take: docs/decisions/0023-sizes.md.
+PROMPT = Row(
+    name="prompt",
+    timeout=seconds(90),
+    memory_mb=256,
+    layers=("openai", "pydantic"),
+    folders=("request", "ledger", "openai_client"),
+    settings=(StorageSettings, RequestSettings, OpenAISettings),
+    grants=(
+        *CALL_OPENAI,
+        _objects(
+            "/*/",
+            "PutObject",
+            because="Requests name the folders; it puts only their markers, which end in a slash",
+        ),
+        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    ),
+)
+IMAGE = Row(
+    name="image",
+    timeout=minutes(5),
+    memory_mb=448,
+    layers=("openai", "pydantic", "pybase64"),
+    folders=("request", "ledger", "openai_client"),
+    settings=(StorageSettings, OpenAISettings, RateSettings),
+    grants=(
+        *CALL_OPENAI,
+        STAGING,
+        FIND_OBJECTS,
+        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+    ),
+)
+UPLOAD = Row(
+    name="upload",
+    timeout=minutes(2),
+    memory_mb=1024,
+    layers=("pillow",),
+    grants=(
+        _objects("/*", "PutObject", "GetObject", because="Requests name an image's folder"),
+        FIND_OBJECTS,
+        _table("GetItem", "PutItem", "UpdateItem", "Query"),
+    ),
+)
+CLEANUP = Row(
+    name="cleanup",
+    timeout=minutes(15),
+    memory_mb=256,
+    settings=(StorageSettings, RequestSettings),
+    grants=(
+        _objects(
+            "/*",
+            *("GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion"),
+            because="Requests name the image or folder to delete; no other role deletes",
+        ),
+        FIND_OBJECTS,
+        Grant(("s3:ListBucketVersions",), Resource.BUCKET),
+        _table("GetItem", "UpdateItem", "Query"),
+    ),
+)
+MIRRORING = Row(
+    name="mirror",
+    timeout=minutes(5),
+    memory_mb=512,
+    layers=("obstore",),
+    settings=(StorageSettings, MirrorSettings),
+    grants=(
+        Grant(("secretsmanager:GetSecretValue",), Resource.MIRROR_SECRET),
+        _objects("/*", "GetObject", because="It reads what it is handed, in whichever folder"),
+        FIND_OBJECTS,
+        Grant(
+            ("s3:PutObject", "s3:GetObject"),
+            Resource.MIRROR_BUCKET,
+            "/*",
+            because="It writes only below the mirror's own prefix",
+        ),
+        _table("UpdateItem"),
+    ),
+    only_with=MIRROR,
+)
+# What one start of a batch works on, and its results: no run's own staging begins like this.
+BATCH_WORK = "/staging/@*"
+OWN_FILES = "A batch's own files are stored below its name"
+BATCH = Row(
+    name="batch",
+    timeout=minutes(15),
+    memory_mb=1024,
+    settings=(StorageSettings, RequestSettings, BatchSettings, MirroredSettings),
+    grants=(
+        _objects("/batches/*", "GetObject", "GetObjectVersion", "PutObject", because=OWN_FILES),
+        _objects(BATCH_WORK, "GetObject", "PutObject", because=OWN_FILES),
+        FIND_OBJECTS,
+        _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+    ),
+)
+ECONOMY = Row(
+    name="economy",
+    timeout=minutes(15),
+    memory_mb=512,
+    layers=("openai", "pydantic", "pybase64"),
+    folders=("request", "ledger", "openai_client"),
+    settings=(StorageSettings, OpenAISettings, MirroredSettings),
+    # It buys images, so it has the image step's permissions.
+    grants=(
+        *CALL_OPENAI,
+        STAGING,
+        FIND_OBJECTS,
+        _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    ),
+)
+EVENTS = Row(
+    name="events",
+    caller=Caller.EVENTS,
+    timeout=seconds(30),
+    memory_mb=256,
+    settings=(StorageSettings, EventSettings),
+    grants=(
+        Grant(
+            ("events:PutEvents",),
+            Resource.EVENT_BUS,
+            conditions={"StringEquals": {"events:source": SOURCE}},
+        ),
+        Grant(
+            ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+            Resource.STREAM,
+        ),
+        Grant(
+            ("dynamodb:ListStreams",),
+            Resource.TABLE,
+            "/stream/*",
+            because="Listing covers all streams that a table ever had: their names end in a time",
+        ),
+        Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
+    ),
+)
+# It reads the table and handles executions. Buying, storing and deleting is done by the steps of
+# the runs that it starts.
+API = Row(
+    name="api",
+    caller=Caller.GATEWAY,
+    timeout=seconds(29),
+    memory_mb=1024,
+    layers=("pydantic",),
+    folders=("request", "ledger", "runs"),
+    settings=(StorageSettings, RequestSettings, BatchSettings, ApiSettings),
+    grants=(
+        Grant(("states:StartExecution", "states:ListExecutions"), Resource.RUNS),
+        _executions(
+            Resource.RUN_EXECUTIONS,
+            ":*",
+            *("DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution"),
+        ),
+        Grant(("states:StartExecution", "states:ListExecutions"), Resource.BATCHES),
+        _executions(
+            Resource.BATCH_EXECUTIONS,
+            ":*",
+            *("DescribeExecution", "GetExecutionHistory", "ListMapRuns"),
+        ),
+        # The ARN of a line's execution contains the label of its Map, and a Map Run's ends with it.
+        _executions(Resource.BATCH_EXECUTIONS, "/*", "DescribeExecution", "GetExecutionHistory"),
+        _executions(Resource.MAP_RUNS, "/*", "DescribeMapRun"),
+        _table("GetItem", "BatchGetItem", "Query"),
+        *(Grant(("dynamodb:Query",), Resource.TABLE, f"/index/{name}") for name in GALLERY_INDEXES),
+        # The month's first reader writes its budget, and nothing else.
+        Grant(
+            ("dynamodb:PutItem", "dynamodb:UpdateItem"),
+            Resource.TABLE,
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*"]}},
+        ),
+        Grant(("sts:AssumeRole",), Resource.READER_ROLE),
+        Grant(("sts:AssumeRole",), Resource.UPLOADER_ROLE),
+    ),
+)
+BUCKET_CHECK = Row(
+    name="bucket_check",
+    caller=Caller.CLOUDFORMATION,
+    timeout=seconds(60),
+    memory_mb=256,
+    layers=None,
+    folders=(),
+    settings=(),
+    grants=(Grant(("s3:GetBucketLocation", "s3:GetBucketVersioning"), Resource.BUCKET),),
+)
+# In the order in which the dashboard shows them.
+CATALOGUE = (
+    PROMPT,
+    IMAGE,
+    UPLOAD,
+    CLEANUP,
+    MIRRORING,
+    BATCH,
+    ECONOMY,
+    EVENTS,
+    API,
+    BUCKET_CHECK,
+)

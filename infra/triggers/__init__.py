@@ -1,0 +1,1 @@
+"""What starts a machine or a function: schedule, inbox, table, failures."""

@@ -1,0 +1,118 @@
+"""What starts a machine: a schedule, and manifests in the inbox.
+
+An event that cannot be delivered is retried for two hours, and then kept in a queue.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from easel.contract.naming import INBOX, SCHEDULED
+from infra.access.encryption import Encryption
+from infra.nag import acknowledge
+
+MOST_RETRIES = 185  # that EventBridge takes; the age of the event is what ends them
+RETRY_FOR = Duration.hours(2)
+
+
+@dataclass(frozen=True)
+class Started:
+    """The machine that a rule starts, with the key of its input."""
+
+    machine: sfn.StateMachine
+    encryption: Encryption
+
+
+class RunSchedule(Construct):
+    """A rule that starts a run with the settings' defaults.
+
+    A doubled event is one purchase, since the event's id is the run's id.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, expression: str, started: Started
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letters(self, started.encryption)
+        run = {"request_id": f"{SCHEDULED}{events.EventField.event_id}"}
+        events.Rule(
+            self,
+            "Rule",
+            description="Easel: a picture on schedule",
+            schedule=events.Schedule.expression(expression),
+            targets=[_start(started, run, self.dead_letters)],
+        )
+
+
+class BatchInbox(Construct):
+    """A rule that starts a batch for each manifest that is put into the inbox.
+
+    A doubled event finds the batch's run ids taken, and pays nothing twice.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, started: Started
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letters(self, started.encryption)
+        # The version in the event, since a manifest that replaces it has an event of its own.
+        manifest = {
+            "manifest": events.EventField.from_path("$.detail.object.key"),
+            "version_id": events.EventField.from_path("$.detail.object.version-id"),
+        }
+        events.Rule(
+            self,
+            "Rule",
+            description="Easel: a batch for each manifest in the inbox",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [bucket.bucket_name]},
+                    "object": {"key": [{"prefix": INBOX}]},
+                },
+            ),
+            targets=[_start(started, manifest, self.dead_letters)],
+        )
+
+
+def dead_letters(
+    scope: Construct, encryption: Encryption, *, of_function: bool = False
+) -> sqs.Queue:
+    """Return the dead-letter queue of the rule in this construct, for someone to look at.
+
+    It keeps an event for two weeks. `of_function` is for a queue that a function has as well: the
+    rule set recognizes it by that.
+    """
+    queue = sqs.Queue(
+        scope,
+        "DeadLetters",
+        enforce_ssl=True,
+        encryption=sqs.QueueEncryption.KMS if encryption.key else sqs.QueueEncryption.SQS_MANAGED,
+        encryption_master_key=encryption.key,
+        retention_period=Duration.days(14),
+    )
+    because = "It is a dead-letter queue itself, and nothing that could fail takes messages from it"
+    acknowledge(queue, "Serverless-SQSRedrivePolicy", because)
+    if not of_function:
+        acknowledge(queue, "AwsSolutions-SQS3", because)
+    return queue
+
+
+def _start(started: Started, start: dict[str, Any], queue: sqs.IQueue) -> targets.SfnStateMachine:
+    target = targets.SfnStateMachine(
+        started.machine,
+        input=events.RuleTargetInput.from_object(start),
+        retry_attempts=MOST_RETRIES,
+        max_event_age=RETRY_FOR,
+        dead_letter_queue=queue,
+    )
+    started.encryption.allow_starts(started.machine)
+    return target

@@ -1,0 +1,1 @@
+"""The state machines, state by state."""

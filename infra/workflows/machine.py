@@ -1,0 +1,222 @@
+"""How both machines and their tasks are made.
+
+A machine is Standard, in JSONata, traced, and logged without its data. A task is one state that
+calls one function, with what is retried if that fails.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from aws_cdk import Aws, CfnOutput, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from easel.contract import settings
+from easel.contract.errors import ClaimHeldError, RateLimitedError, RetryableError, leaves
+from easel.contract.states import State
+from infra.access.encryption import Encryption
+from infra.access.grants import Resource
+from infra.functions.function import StepFunction
+from infra.nag import acknowledge_wildcard
+
+# What AWS answers when AWS, and not our code, failed; and how a function dies.
+SERVICE_ERRORS = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "Lambda.Unknown",
+    "States.Timeout",
+]
+# As many functions run as the account allows at once: a new account may have ten.
+THROTTLED = "Lambda.TooManyRequestsException"
+CLAIM_POLL = Duration.seconds(15)
+LEASES = 2  # a call is made at most twice, and each time its function can die
+TASK_MARGIN = Duration.seconds(10)
+INPUT = "{% $states.input %}"
+RESULT = "{% $states.result.Payload %}"
+INPUT_AND_ATTEMPT = (
+    "{% $merge([$states.input, {'attempt': 1 + $states.context.State.RetryCount}]) %}"
+)
+ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # for the log: which try of the step this is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """How a state calls its function. Without a payload it hands over its own input.
+
+    With `claims`, the call can meet a paid call that another execution has claimed, and waits for
+    it. `turns` is how often it tries again if OpenAI, or Easel's own rate limit, has no turn.
+    """
+
+    function: StepFunction
+    comment: str
+    payload: dict[str, Any] | None = None
+    outputs: str = RESULT
+    claims: bool = False
+    turns: int = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """What a machine does, and the functions that it calls."""
+
+    comment: str
+    chain: sfn.IChainable
+    timeout: Duration
+    calls: Sequence[StepFunction]
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Both machines of the stack."""
+
+    runs: sfn.StateMachine
+    batches: sfn.StateMachine
+
+    def arns(self) -> dict[Resource, str]:
+        """Return what grants can be about: the machines, their executions and their map runs."""
+        runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
+        return {
+            Resource.RUNS: runs,
+            Resource.BATCHES: batches,
+            Resource.RUN_EXECUTIONS: _renamed(runs, ":execution:"),
+            Resource.BATCH_EXECUTIONS: _renamed(batches, ":execution:"),
+            Resource.MAP_RUNS: _renamed(batches, ":mapRun:"),
+        }
+
+    def by_name(self) -> dict[str, sfn.StateMachine]:
+        """Return the machines as alarms and dashboard name them."""
+        return {"Run": self.runs, "Batch": self.batches}
+
+    def add_outputs(self, stack: Stack) -> None:
+        """Output how people and programs find the machines."""
+        runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
+        console = f"https://{Aws.REGION}.console.aws.amazon.com/states/home?region={Aws.REGION}"
+        for name, value, about in (
+            ("StateMachineArn", runs, "Start an execution of it with {} or a request"),
+            (
+                "BatchStateMachineArn",
+                batches,
+                "Start an execution of it with a manifest in the bucket",
+            ),
+            ("StartHere", f"{console}#/statemachines/view/{runs}", "The machine in the console"),
+        ):
+            CfnOutput(stack, name, value=value, description=about)
+
+    def variables(self) -> dict[str, str]:
+        """Return the settings by which the functions find the machines."""
+        return {
+            settings.STATE_MACHINE: self.runs.state_machine_arn,
+            settings.BATCH_STATE_MACHINE: self.batches.state_machine_arn,
+        }
+
+
+def make_machine(
+    scope: Construct, definition: Definition, encryption: Encryption
+) -> sfn.StateMachine:
+    """Return a machine in a construct of its own."""
+    log_group = logs.LogGroup(
+        scope,
+        "Logs",
+        retention=logs.RetentionDays.THREE_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+        encryption_key=encryption.key,
+    )
+    machine = sfn.StateMachine(
+        scope,
+        "StateMachine",
+        definition_body=sfn.DefinitionBody.from_chainable(definition.chain),
+        query_language=sfn.QueryLanguage.JSONATA,
+        comment=definition.comment,
+        timeout=definition.timeout,
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            destination=log_group,
+            level=sfn.LogLevel.ALL,
+            # States carry topics and descriptions, which stay out of the logs.
+            include_execution_data=False,
+        ),
+    )
+    on_all = "X-Ray's and log delivery's actions, which AWS grants on all resources only"
+    acknowledge_wildcard(machine.role, "*", on_all)
+    for step in definition.calls:
+        acknowledge_wildcard(
+            machine.role,
+            f"{step.function.function_arn}:*",
+            "Any version of this function: the task's construct grants that, and calls no version",
+        )
+    encryption.encrypt(machine)
+    return machine
+
+
+def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
+    """Return the state that makes a call."""
+    timeout = call.function.timeout
+    made = tasks.LambdaInvoke.jsonata(
+        scope,
+        name,
+        lambda_function=call.function.function,
+        comment=call.comment,
+        payload=sfn.TaskInput.from_object(call.payload | {"attempt": ATTEMPT})
+        if call.payload
+        else sfn.TaskInput.from_text(INPUT_AND_ATTEMPT),
+        outputs=call.outputs,
+        retry_on_service_exceptions=False,
+        task_timeout=sfn.Timeout.duration(timeout.plus(TASK_MARGIN)),
+    )
+    _retry(made, turns=call.turns)
+    if call.claims:
+        polls = LEASES * ceil(timeout.to_seconds() / CLAIM_POLL.to_seconds()) + 2
+        held = [ClaimHeldError.__name__]
+        made.add_retry(errors=held, interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
+    return made
+
+
+def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
+    # OpenAI counts its limits by the minute, and may ask to wait for one.
+    made.add_retry(
+        errors=[RateLimitedError.__name__],
+        interval=Duration.seconds(20),
+        backoff_rate=2,
+        max_attempts=turns,
+        max_delay=Duration.minutes(5),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    waited_for = (ClaimHeldError, RateLimitedError)
+    transient = [error for error in leaves(RetryableError) if error not in waited_for]
+    made.add_retry(
+        errors=[error.__name__ for error in transient],
+        interval=Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=6,
+        max_delay=Duration.seconds(60),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    made.add_retry(
+        errors=[THROTTLED],
+        interval=Duration.seconds(3),
+        backoff_rate=1.5,
+        max_attempts=20,
+        max_delay=Duration.minutes(1),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    made.add_retry(
+        errors=SERVICE_ERRORS,
+        interval=Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=2,
+        max_delay=Duration.seconds(20),
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+
+
+def _renamed(arn: str, kind: str) -> str:
+    """Return the ARN of something that has a machine's name in its own."""
+    return Fn.join(kind, Fn.split(":stateMachine:", arn, 2))

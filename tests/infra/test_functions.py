@@ -1,0 +1,210 @@
+"""Promises of the functions: each is what its row of the catalogue describes, and nothing else."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from easel.contract import settings
+from infra import ROOT
+from infra.functions.catalogue import CATALOGUE, Caller, Row
+from infra.functions.function import contents, environment, layer_names
+from local.deploy import zipped
+from tests.support.template import EXISTING, FUNCTIONS, Synth, Template, in_asset
+
+MAX_ASSET = {"api": 300_000}
+ROWS = {row.name: row for row in CATALOGUE}
+WITH_MIRROR = "mirror=s3://copies-of-mine/a/b"
+SHAPES: tuple[tuple[str, ...], ...] = (
+    (),
+    (WITH_MIRROR,),
+    EXISTING,
+    ("layers=false", "openai_workload_identity=idp_1/sa_2", "openai_base_url="),
+    ("layers=false", "openai_base_url=https://llm.example.org/v1"),
+)
+# The variables that depend on a setting, each with what the setting has to contain.
+ONLY_WITH = {
+    settings.WORKLOAD_IDENTITY: "openai_workload_identity=idp",
+    settings.OPENAI_BASE_URL: "openai_base_url=http",
+    settings.MIRROR: "mirror=s3",
+}
+# Which group a service of easel/services.py reads.
+READ_BY = {
+    **dict.fromkeys(("storage", "bucket", "ledger", "table"), settings.StorageSettings),
+    "requests": settings.RequestSettings,
+    "batching": settings.BatchSettings,
+    "mirror_url": settings.MirroredSettings,
+    "rate_limit": settings.RateSettings,
+    **dict.fromkeys(("chat_model", "image_model", "openai_batches"), settings.OpenAISettings),
+}
+# Only the local stack sets these.
+LOCAL_ONLY = {settings.LOCAL_SIGN_IN_URL, settings.LOCAL_TOKEN_URL}
+
+
+def made(synth: Synth, row: Row) -> Template:
+    """Return a template that has the row's function."""
+    if row.caller is Caller.CLOUDFORMATION:
+        return synth(*EXISTING)
+    return synth(WITH_MIRROR) if row.only_with else synth()
+
+
+def is_deployed(row: Row, shape: tuple[str, ...]) -> bool:
+    needs_mirror = bool(row.only_with) and WITH_MIRROR not in shape
+    needs_bucket = row.caller is Caller.CLOUDFORMATION and shape != EXISTING
+    return not needs_mirror and not needs_bucket
+
+
+def test_the_catalogue_has_every_function_that_there_is() -> None:
+    modules = {file.stem for file in (ROOT / "functions").glob("*.py")} - {"__init__"}
+    folders = {file.parent.name for file in (ROOT / "functions").glob("*/handler.py")}
+
+    assert set(ROWS) == modules | folders
+    assert {row.name for row in CATALOGUE if is_deployed(row, ())} == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("step", FUNCTIONS)
+def test_each_function_has_its_own_role_and_log_group(template: Template, step: str) -> None:
+    function = template.function(step)
+    others = [template.function(other) for other in FUNCTIONS if other != step]
+
+    assert (function["Runtime"], function["Architectures"]) == ("python3.14", ["arm64"])
+    assert function["Role"] not in [other["Role"] for other in others]
+    assert function["LoggingConfig"] not in [other["LoggingConfig"] for other in others]
+    assert function["TracingConfig"] == {"Mode": "Active"}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "+".join(shape) or "defaults")
+def test_an_environment_is_exactly_what_the_settings_groups_declare(
+    synth: Synth, shape: tuple[str, ...]
+) -> None:
+    template = synth(*shape)
+
+    for row in (row for row in CATALOGUE if is_deployed(row, shape)):
+        declared = {one.metadata["variable"] for group in row.settings for one in fields(group)}
+        lacking = {name for name, only in ONLY_WITH.items() if only not in " ".join(shape)}
+        if "openai_workload_identity=idp" in " ".join(shape):
+            lacking.add(settings.SECRET)
+        expected = declared - lacking - LOCAL_ONLY - {settings.REGION}
+        found = template.function(row.name).get("Environment", {"Variables": {}})["Variables"]
+        assert set(found) == expected, row.name
+        # The functions read the same variables.
+        required = {name for group in row.settings for name in group.variables()}
+        assert required <= set(found), row.name
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_declares_the_settings_that_its_code_reads(name: str) -> None:
+    folder, module = ROOT / "functions" / name, ROOT / "functions" / f"{name}.py"
+    files = [module] if module.is_file() else sorted(folder.glob("*.py"))
+    code = "\n".join(file.read_text() for file in files)
+
+    services = re.findall(r"(?:services|SERVICES)\.(\w+)", code)
+    groups = {READ_BY[service] for service in services if service in READ_BY}
+    groups |= {getattr(settings, group) for group in re.findall(r"(\w+Settings)\.read", code)}
+
+    assert groups == set(ROWS[name].settings)
+
+
+def test_a_variable_without_a_value_fails_the_synth() -> None:
+    with pytest.raises(KeyError, match=settings.BUCKET_OWNER):
+        environment(ROWS["upload"], {settings.BUCKET: "b"})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_what_is_deployed(synth: Synth, name: str) -> None:
+    row = ROWS[name]
+    template = made(synth, row)
+
+    function = template.function(name)
+    assert function["MemorySize"] == row.memory_mb
+    assert function["Timeout"] == row.timeout.to_seconds()
+    assert sorted(template.layers(name)) == sorted(layer_names(row))
+    assert ("DeadLetterConfig" in function) == (row.caller is Caller.EVENTS)
+
+
+def files_of(row: Row) -> set[Path]:
+    """Return what the row's asset should contain, from the folders in this checkout."""
+    named = [ROOT / path for path in contents(row)]
+    inside = [file for path in named for file in path.rglob("*") if file.is_file()]
+    files = [*(path for path in named if path.is_file()), *inside]
+    return {file.relative_to(ROOT) for file in files if "__pycache__" not in file.parts}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_asset_has_exactly_the_folders_of_its_row(synth: Synth, name: str) -> None:
+    row, template = ROWS[name], made(synth, ROWS[name])
+    asset = template.asset(name)
+
+    held = {file.relative_to(asset) for file in asset.rglob("*") if file.is_file()}
+
+    assert held == files_of(row)
+    folders = {"/".join(file.parts[:2]) for file in held if file.parts[0] == "easel"}
+    kept = {"easel/__init__.py", "easel/services.py", "easel/contract", "easel/aws"}
+    assert folders == kept | {f"easel/{folder}" for folder in row.folders}
+    code = {file.parts[1].removesuffix(".py") for file in held if file.parts[0] == "functions"}
+    assert code == {"__init__", name}
+    assert {file.parts[0] for file in held} - {"easel", "functions"} == (
+        {"web"} if name == "api" else set()
+    )
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_no_folder_is_shipped_that_a_handler_does_not_import(synth: Synth, name: str) -> None:
+    row, template = ROWS[name], made(synth, ROWS[name])
+    asset = template.asset(name)
+    easel = "(name for name in sys.modules if name.startswith('easel.'))"
+    code = f"import {template.module(name)}; print(*{easel})"
+
+    loaded = in_asset(asset, code).stdout.split()
+
+    folders = {module.split(".")[1] for module in loaded if module.count(".") > 1}
+    # The services import it when a function first needs it.
+    folders |= {"openai_client"} if settings.OpenAISettings in row.settings else set()
+    assert folders == {"contract", "aws", *row.folders}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_handler_imports_from_its_asset_alone(synth: Synth, name: str) -> None:
+    template = made(synth, ROWS[name])
+    asset, module = template.asset(name), template.module(name)
+    ours = (
+        "[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('easel','functions')]"
+    )
+
+    done = in_asset(asset, f"import {module}; print({module}.handler.__name__, *{ours})")
+
+    handler, *files = done.stdout.split()
+    assert handler == "handler"
+    assert files
+    assert all(Path(file).is_relative_to(asset) for file in files)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_asset_stays_small(synth: Synth, name: str) -> None:
+    """Zipped, in bytes; docs/decisions/0035-assets-are-folders.md says what it costs."""
+    size = len(zipped(made(synth, ROWS[name]).asset(name)))
+
+    assert size <= MAX_ASSET.get(name, 95_000)
+
+
+@pytest.mark.parametrize("step", ["upload", "cleanup", "batch", "api"])
+def test_upload_cleanup_batches_and_the_api_never_load_openai(
+    template: Template, step: str
+) -> None:
+    code = f"import {template.module(step)}; print('openai' in sys.modules)"
+
+    assert in_asset(template.asset(step), code).stdout.strip() == "False"
+
+
+def test_each_function_has_the_memory_that_was_measured_for_it(template: Template) -> None:
+    page = (ROOT / "docs" / "decisions" / "0023-sizes.md").read_text()
+
+    rows = re.findall(r"^\| (\w+) \| (\d+) \|", page, flags=re.MULTILINE)
+
+    sizes = {step: template.function(step)["MemorySize"] for step in FUNCTIONS}
+    assert {step: int(size) for step, size in rows} == sizes
+
+
+def test_no_function_has_more_layers_than_lambda_takes(template: Template) -> None:
+    assert max(len(template.layers(step)) for step in FUNCTIONS) <= 5

@@ -1,0 +1,216 @@
+"""What each role may do, no more and no less.
+
+The local AWS grants everything, so nothing else would notice a missing permission.
+"""
+
+import json
+import re
+
+import pytest
+
+from easel.contract import settings
+from tests.support.template import BATCHES, EVERY_FUNCTION, FUNCTIONS, RUNS, SHAPES, Synth, Template
+
+Rights = set[tuple[str, str]]
+KEYLESS = ("layers=false", "openai_workload_identity=idp_1/sa_2")
+
+
+def may(service: str, resource: str, *actions: str) -> Rights:
+    return {(f"{service}:{action}", resource) for action in actions}
+
+
+def denied(service: str, resource: str, *actions: str) -> Rights:
+    return {(f"not {action}", on) for action, on in may(service, resource, *actions)}
+
+
+def on_table(*actions: str) -> Rights:
+    return may("dynamodb", "table", *actions)
+
+
+STAGING = may("s3", "bucket/staging/*", "PutObject", "GetObject")
+FIND = may("s3", "bucket", "ListBucket")
+OPENAI_KEY = may("secretsmanager", "secret", "GetSecretValue")
+BUS = "arn:aws:events:ap-southeast-1:AWS::AccountId:event-bus/default"
+SENDS = f'{BUS} if {{"StringEquals": {{"events:source": "easel"}}}}'
+EXECUTION = ":::::execution"
+RIGHTS = {
+    "prompt": may("s3", "bucket/*/", "PutObject")
+    | OPENAI_KEY
+    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    "image": STAGING
+    | FIND
+    | OPENAI_KEY
+    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+    "upload": may("s3", "bucket/*", "PutObject", "GetObject")
+    | FIND
+    | on_table("GetItem", "PutItem", "UpdateItem", "Query"),
+    "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion")
+    | may("s3", "bucket/*", "DeleteObject", "DeleteObjectVersion")
+    | may("s3", "bucket", "ListBucket", "ListBucketVersions")
+    | on_table("GetItem", "UpdateItem", "Query"),
+    "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
+    | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
+    | FIND
+    | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+    "economy": STAGING
+    | FIND
+    | OPENAI_KEY
+    | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    "events": may("events", SENDS, "PutEvents")
+    | may("sqs", "queue", "SendMessage")
+    | on_table("DescribeStream", "GetRecords", "GetShardIterator")
+    | may("dynamodb", "table/stream/*", "ListStreams"),
+    # Nothing in S3, no secret, no delete: the steps of a run that it starts do all of that.
+    "api": may("states", ":::::stateMachine:Workflow", "StartExecution", "ListExecutions")
+    | may("states", f"{EXECUTION}:Workflow:*", "DescribeExecution", "GetExecutionHistory")
+    | may("states", f"{EXECUTION}:Workflow:*", "StopExecution", "RedriveExecution")
+    | may("states", ":::::stateMachine:BatchWorkflow", "StartExecution", "ListExecutions")
+    | may("states", f"{EXECUTION}:BatchWorkflow:*", "DescribeExecution", "GetExecutionHistory")
+    | may("states", f"{EXECUTION}:BatchWorkflow:*", "ListMapRuns")
+    | may("states", f"{EXECUTION}:BatchWorkflow/*", "DescribeExecution", "GetExecutionHistory")
+    | may("states", ":::::mapRun:BatchWorkflow/*", "DescribeMapRun")
+    | on_table("GetItem", "BatchGetItem", "Query")
+    | may("dynamodb", "table/index/by_time", "Query")
+    | may("dynamodb", "table/index/by_folder", "Query")
+    | may("dynamodb", "table/index/by_topic", "Query")
+    | may("dynamodb", "table/index/by_folder_topic", "Query")
+    | may("dynamodb", "table where the key is budget*", "PutItem", "UpdateItem")
+    | may("sts", "Reader", "AssumeRole")
+    | may("sts", "Uploader", "AssumeRole"),
+}
+# The reader signs links to finished images, the uploader for manifests. Neither starts a batch.
+SIGNERS = {
+    "Reader": may("s3", "bucket/*", "GetObject")
+    | denied("s3", "bucket/staging/*", "GetObject")
+    | denied("s3", "bucket/batches/*", "GetObject"),
+    "Uploader": may("s3", "bucket/batches/*.jsonl", "PutObject")
+    | may("s3", "bucket/batches/*.csv", "PutObject")
+    | denied("s3", "bucket/batches/*/*", "PutObject"),
+}
+
+
+def granted(template: Template, function: str) -> Rights:
+    """Return a function's rights, with the roles that sign links by their construct."""
+    signers = {template.role_in(name): name for name in SIGNERS}
+    rights = template.rights(template.role(function))
+    return {(action, signers.get(on, on)) for action, on in rights}
+
+
+@pytest.mark.parametrize("step", FUNCTIONS)
+def test_each_function_may_do_exactly_what_it_does(template: Template, step: str) -> None:
+    assert granted(template, step) == EVERY_FUNCTION | RIGHTS[step]
+
+
+@pytest.mark.parametrize("step", FUNCTIONS)
+def test_with_a_workload_identity_a_function_proves_itself_to_openai_alone(
+    synth: Synth, step: str
+) -> None:
+    keyless = synth(*KEYLESS)
+    condition = {
+        "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.openai.com/v1"},
+        "NumericLessThanEquals": {"sts:DurationSeconds": 300},
+    }
+    proves = ("sts:GetWebIdentityToken", f"* if {json.dumps(condition)}")
+    calls_openai = step in ("prompt", "image", "economy")
+
+    rights = (EVERY_FUNCTION | RIGHTS[step]) - OPENAI_KEY
+    assert granted(keyless, step) == rights | ({proves} if calls_openai else set())
+    variables = keyless.environment(step)
+    assert variables.get(settings.WORKLOAD_IDENTITY) == ("idp_1/sa_2" if calls_openai else None)
+    assert settings.SECRET not in variables
+
+
+def test_with_a_workload_identity_there_is_no_secret(synth: Synth) -> None:
+    keyless = synth(*KEYLESS)
+
+    assert not keyless.of("AWS::SecretsManager::Secret")
+    assert "secretsmanager" not in json.dumps(keyless.body)
+    assert "OpenAIKeySecret" not in keyless.body["Outputs"]
+
+
+@pytest.mark.parametrize("construct", SIGNERS)
+def test_only_the_api_assumes_a_role_that_signs_links(template: Template, construct: str) -> None:
+    name = template.role_in(construct)
+    role = template.of("AWS::IAM::Role")[name]["Properties"]
+
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"AWS": {"Fn::GetAtt": [template.role("api"), "Arn"]}}
+    assert role["MaxSessionDuration"] == 3600
+    assert template.rights(name) == SIGNERS[construct]
+
+
+def test_the_machine_of_batches_reads_and_writes_only_what_a_batch_works_on(
+    template: Template,
+) -> None:
+    rights = template.rights(template.machine_role(BATCHES))
+
+    denials = {right for right in rights if right[0].startswith("not ")}
+    assert denials == denied("s3", "all but bucket/staging/@*", "GetObject", "PutObject")
+
+
+# What machines do besides calling functions.
+TRACED_AND_LOGGED = may(
+    "xray",
+    "*",
+    *("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets"),
+) | may(
+    "logs",
+    "*",
+    *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
+    *("ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"),
+)
+ANY_OBJECT = "arn:AWS::Partition:s3:::bucket/*"
+ANY_EXECUTION = "arn:aws:states:ap-southeast-1:AWS::AccountId:execution:BatchWorkflow"
+OF_A_BATCH = (
+    may("s3", ANY_OBJECT, "GetObject", "PutObject", "AbortMultipartUpload")
+    | may("s3", ANY_OBJECT, "ListMultipartUploadParts")
+    | denied("s3", "all but bucket/staging/@*", "GetObject", "PutObject")
+    | may("states", ":::::stateMachine:BatchWorkflow", "StartExecution")
+    | may("states", f"{ANY_EXECUTION}:*", "DescribeExecution", "StopExecution")
+    | may("states", f"{ANY_EXECUTION}/*:*", "RedriveExecution")
+)
+CALLS = {
+    RUNS: ("prompt", "image", "upload", "cleanup"),
+    BATCHES: ("prompt", "image", "upload", "cleanup", "batch", "economy"),
+}
+
+
+@pytest.mark.parametrize("machine", [RUNS, BATCHES])
+def test_a_machine_calls_its_own_functions_and_does_nothing_else(
+    template: Template, machine: str
+) -> None:
+    function = re.compile(r"(\w+?)Function[0-9A-F]{8}")
+    rights = {
+        (action, function.sub(lambda found: found[1].lower(), on))
+        for action, on in template.rights(template.machine_role(machine))
+    }
+
+    calls = {
+        ("lambda:InvokeFunction", step + version)
+        for step in CALLS[machine]
+        for version in ("", ":*")
+    }
+    extra = OF_A_BATCH if machine == BATCHES else set()
+    assert rights == calls | TRACED_AND_LOGGED | extra
+
+
+def test_an_event_may_start_one_machine_and_no_role_is_left_out_of_these_tests(
+    synth: Synth,
+) -> None:
+    for shape in SHAPES:
+        made = synth(*shape)
+        roles = set(made.of("AWS::IAM::Role"))
+        roles -= {made.role(function) for function in FUNCTIONS}
+        roles -= {made.machine_role(machine) for machine in (RUNS, BATCHES)}
+        for rule in made.of("AWS::Events::Rule").values():
+            (target,) = rule["Properties"]["Targets"]
+            if "RoleArn" not in target:  # a function, which lets the rule in by a permission
+                continue
+            role = target["RoleArn"]["Fn::GetAtt"][0]
+            rights = made.rights(role)
+            # test_encryption.py has the rights on the key.
+            starts = {(action, on) for action, on in rights if not action.startswith("kms:")}
+            assert starts == {("states:StartExecution", made.text(target["Arn"]))}
+            roles.remove(role)
+        left = {re.sub(r"(Provider)?Role\w+$", "", name) for name in roles}
+        assert left <= {"Reader", "Uploader", "CustomS3AutoDeleteObjectsCustomResource"}

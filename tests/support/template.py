@@ -1,0 +1,299 @@
+"""The synthesized template as tests read it: resources, states, permissions, assets.
+
+`python -m tests.support.template FOLDER NAME=VALUE …` synthesizes the app under AWS's rule sets and
+writes FOLDER/validation-report.json.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
+RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
+PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # the constructs of the two buckets
+# Settings that change which resources there are: everything that can be added,
+EVERYTHING = (
+    "layers=false",
+    "schedule=rate(1 day)",
+    "alarm_email=ops@example.org",
+    "public_page=true",
+    "retain_images=false",
+    "customer_key=true",
+)
+SHAPES = ((), EVERYTHING)
+# a bucket that is not ours,
+EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
+# and what refers to someone else's account or store.
+ELSEWHERE = (
+    "layers=false",
+    "customer_key=true",
+    "mirror=s3://copies/easel",
+    "openai_workload_identity=idp_1/sa_1",
+)
+# A reference to a resource is read as its kind. A state machine's is the middle of its ARN, from
+# which the ARNs of its executions are made.
+KINDS = {
+    "AWS::S3::Bucket": "bucket",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::SecretsManager::Secret": "secret",
+    "AWS::Logs::LogGroup": "logs",
+    "AWS::SQS::Queue": "queue",
+    "AWS::KMS::Key": "key",
+    "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
+}
+# What every function may do: write its log and its traces.
+EVERY_FUNCTION = {
+    ("logs:CreateLogStream", "logs"),
+    ("logs:PutLogEvents", "logs"),
+    ("xray:PutTraceSegments", "*"),
+    ("xray:PutTelemetryRecords", "*"),
+}
+Synth = Callable[..., "Template"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A synthesized template and the folder of its assets."""
+
+    folder: Path
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads((self.folder / "Easel.template.json").read_text())
+        return body
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the resources of a type, by logical id."""
+        resources = self.body["Resources"].items()
+        return {name: resource for name, resource in resources if resource["Type"] == kind}
+
+    def one(self, kind: str, construct: str = "") -> dict[str, Any]:
+        """Return the properties of the only resource of a type, or the only one in a construct."""
+        (resource,) = (one for name, one in self.of(kind).items() if name.startswith(construct))
+        properties: dict[str, Any] = resource["Properties"]
+        return properties
+
+    def function(self, name: str) -> dict[str, Any]:
+        """Return the properties of the function in functions/<name>.py or functions/<name>/."""
+        properties: dict[str, Any] = self.of("AWS::Lambda::Function")[self.logical_id(name)][
+            "Properties"
+        ]
+        return properties
+
+    def logical_id(self, function: str) -> str:
+        """Return a function's logical id."""
+        handlers = {f"functions.{function}.handler", f"functions.{function}.handler.handler"}
+        functions = self.of("AWS::Lambda::Function").items()
+        (found,) = (name for name, one in functions if one["Properties"]["Handler"] in handlers)
+        return found
+
+    def environment(self, function: str) -> dict[str, Any]:
+        """Return a function's environment."""
+        variables: dict[str, Any] = self.function(function)["Environment"]["Variables"]
+        return variables
+
+    def module(self, function: str) -> str:
+        """Return the module of a function's handler."""
+        return str(self.function(function)["Handler"]).rpartition(".")[0]
+
+    def asset(self, function: str) -> Path:
+        """Return the folder of a function's asset."""
+        return self.folder / f"asset.{_hash(self.function(function)['Code'])}"
+
+    def layers(self, function: str) -> list[str]:
+        """Return the names of a function's layers."""
+        layers = self.of("AWS::Lambda::LayerVersion")
+        used = self.function(function).get("Layers", [])
+        about = [layers[layer["Ref"]]["Properties"]["Description"] for layer in used]
+        return [str(text).removeprefix("Easel: ") for text in about]
+
+    def layer(self, name: str) -> Path:
+        """Return the folder of a layer's asset."""
+        layers = (one["Properties"] for one in self.of("AWS::Lambda::LayerVersion").values())
+        (layer,) = (one for one in layers if one["Description"] == f"Easel: {name}")
+        return self.folder / f"asset.{_hash(layer['Content'])}"
+
+    def machine(self, construct: str = RUNS) -> dict[str, Any]:
+        """Return a state machine's definition, with references as logical ids."""
+        properties = self.one("AWS::StepFunctions::StateMachine", construct)
+        parts = properties["DefinitionString"]["Fn::Join"][1]
+        text = "".join(part if isinstance(part, str) else _id(part) for part in parts)
+        machine: dict[str, Any] = json.loads(text)
+        return machine
+
+    def tasks(self, construct: str = RUNS) -> dict[str, dict[str, Any]]:
+        """Return every Task state of a machine, those inside its Maps included."""
+        states = all_states(self.machine(construct)).items()
+        return {name: state for name, state in states if state["Type"] == "Task"}
+
+    def machine_role(self, construct: str) -> str:
+        """Return the logical id of a machine's role."""
+        properties = self.one("AWS::StepFunctions::StateMachine", construct)
+        return str(properties["RoleArn"]["Fn::GetAtt"][0])
+
+    def role(self, function: str) -> str:
+        """Return the logical id of a function's role."""
+        return str(self.function(function)["Role"]["Fn::GetAtt"][0])
+
+    def role_in(self, construct: str) -> str:
+        """Return the logical id of the only role in a construct."""
+        (name,) = (name for name in self.of("AWS::IAM::Role") if name.startswith(construct))
+        return name
+
+    def statements(self, role: str) -> list[dict[str, Any]]:
+        """Return the statements of a role's policies."""
+        policies = [one["Properties"] for one in self.of("AWS::IAM::Policy").values()]
+        documents = [one["PolicyDocument"] for one in policies if {"Ref": role} in one["Roles"]]
+        return [statement for document in documents for statement in document["Statement"]]
+
+    def rights(self, role: str) -> set[tuple[str, str]]:
+        """Return what a role may do: each action, and on what. Denials start with `not`."""
+        return {
+            (
+                ("" if one["Effect"] == "Allow" else "not ") + action,
+                but + self.text(resource) + _condition(one),
+            )
+            for one in self.statements(role)
+            for action in many(one["Action"])
+            for but, key in (("", "Resource"), ("all but ", "NotResource"))
+            for resource in many(one.get(key, []))
+        }
+
+    def text(self, value: Any) -> str:
+        """Return what CloudFormation makes of a value, with references as kinds or names."""
+        match value:
+            case str():
+                return value
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+                known = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
+                kind = "access log" if str(name).startswith(ACCESS_LOG) else known
+                machine = str(name).partition("StateMachine")[0]
+                return kind + machine if kind.endswith(":") else kind
+            case {"Fn::Join": [mark, parts]}:
+                return str(mark).join(self.text(part) for part in parts)
+            case {"Fn::Select": [number, {"Fn::Split": [mark, whole]}]}:
+                return self.text(whole).split(mark)[int(number)]
+            case _:
+                raise AssertionError(value)
+
+
+def all_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the states of a machine, those inside its Maps included."""
+    maps = (state for state in machine["States"].values() if state["Type"] == "Map")
+    inner = [all_states(state["ItemProcessor"]) for state in maps]
+    return {name: state for states in (machine["States"], *inner) for name, state in states.items()}
+
+
+def many(value: Any) -> list[Any]:
+    """Return a list, since CloudFormation writes a list of one as its item."""
+    return value if isinstance(value, list) else [value]
+
+
+def _id(reference: dict[str, Any]) -> str:
+    return str(reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0])
+
+
+def _hash(code: dict[str, Any]) -> str:
+    return str(code["S3Key"]).removesuffix(".zip")
+
+
+def _condition(statement: dict[str, Any]) -> str:
+    match statement.get("Condition"):
+        case None:
+            return ""
+        case {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [key], **others},
+            **more,
+        } if not others and not more:
+            return f" where the key is {key}"
+        case other:
+            return f" if {json.dumps(other)}"
+
+
+def run_app(folder: Path, *settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run the app directly, as `make synth` does.
+
+    The CDK's own validation takes most of the time, so only the defaults have it.
+    """
+    pairs = [word for setting in settings for word in ("-c", setting)]
+    command = (str(ROOT / "app.py"), *pairs, "-o", str(folder))
+    return run_python(*command, folder=folder.parent, validate=not settings)
+
+
+def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code with an asset alone on the path: no environment, no network, no credentials."""
+    on_path = f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"
+    command = [sys.executable, "-I", "-B", "-c", on_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def as_on_lambda(template: Template, function: str, code: str, *runtime: str) -> str:
+    """Run code with nothing but a function's asset, its layers and its environment.
+
+    The layers are those built for this machine's own Python; `runtime` are those whose libraries
+    Lambda has without a layer. Returns what the code prints.
+    """
+    from infra.functions import layers
+
+    variables = template.function(function).get("Environment", {"Variables": {}})["Variables"]
+    environment = {
+        name: value if isinstance(value, str) else "set" for name, value in variables.items()
+    }
+    environment |= {
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    built = [
+        layers.build(name, layers.HERE) / "python"
+        for name in (*template.layers(function), *runtime)
+    ]
+    paths = [str(path) for path in (template.asset(function), *built)]
+    # -S is without this environment's packages, and -B leaves the asset as it is.
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        f"import sys; sys.path[:0] = {paths}\n{code}",
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_python(
+    *command: str, folder: Path = ROOT, validate: bool = False
+) -> "subprocess.CompletedProcess[str]":
+    """Run Python, in the project's folder and without the CDK's own validation by default."""
+    whole, environment = [sys.executable, *command], dict(os.environ)
+    if not validate:
+        environment["CDK_VALIDATION"] = "false"
+    return subprocess.run(
+        whole, capture_output=True, text=True, check=False, cwd=folder, env=environment
+    )
+
+
+def check_rules(app: Any) -> None:
+    """Synthesize an app under AWS's rule sets. Raises if a finding is not acknowledged."""
+    from aws_cdk import Validations
+    from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
+    app.synth()
+
+
+if __name__ == "__main__":
+    from app import build
+
+    check_rules(build(dict(setting.split("=", 1) for setting in sys.argv[2:]), sys.argv[1]))
