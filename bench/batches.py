@@ -8,10 +8,7 @@ throughout, as OpenAI would, so its bill is that of all starts.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +19,8 @@ from rich.table import Table
 from bench import crashes
 from bench.batch import BenchBatch, print_rows
 from bench.memory import Memory, Sample
-from local import deploy, stack
+from local import processes, stack
+from local.fake_openai import process as fake_openai
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
@@ -45,7 +43,10 @@ def main() -> None:
         help="crash it; see bench/crashes.py",
     )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, _stand_in(Path(folder)) as (stand_in, base_url):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _fake_openai(Path(folder)) as (stand_in, base_url),
+    ):
         # Hardly any waiting between retries.
         environment = own_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
         local = Local(
@@ -61,7 +62,7 @@ def main() -> None:
             else:
                 _measure(
                     batch,
-                    emulator=stack._started(local)["emulator"],
+                    emulator=stack.started_processes(local)["emulator"],
                     stand_in=stand_in,
                     faults=given.faults,
                 )
@@ -125,30 +126,14 @@ def _megabytes(size: int) -> str:
 
 
 @contextmanager
-def _stand_in(folder: Path) -> Iterator[tuple[int, str]]:
-    """Process id and base URL of a stand-in that outlives the stack."""
-    ready = folder / "stand-in.url"
-    command = [
-        sys.executable,
-        "-m",
-        "local.openai_server",
-        "--port",
-        "0",
-        "--ready-file",
-        str(ready),
-        "--paint-once",
-    ]
-    with (folder / "stand-in.log").open("wb") as log:
-        running = subprocess.Popen(command, cwd=deploy.ROOT, stdout=log, stderr=subprocess.STDOUT)
+def _fake_openai(folder: Path) -> Iterator[tuple[int, str]]:
+    """Process id and base URL of a fake OpenAI that outlives the stack."""
+    running = fake_openai.start(folder, ["--paint-once"])
     try:
-        while not ready.is_file():
-            if running.poll() is not None:
-                sys.exit((folder / "stand-in.log").read_text())
-            time.sleep(0.02)
-        yield running.pid, ready.read_text().strip()
+        yield running.pid, fake_openai.wait_until_ready(running, folder)
     finally:
-        running.terminate()
-        running.wait(10)
+        processes.stop(running.pid)
+        running.wait()
 
 
 if __name__ == "__main__":

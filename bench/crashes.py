@@ -38,7 +38,7 @@ def crash(how: str, local: Local, batch: BenchBatch) -> None:
 
 def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
     """Kill all functions at a quarter, at half and at three quarters."""
-    emulator, killed, ended = stack._started(local)["emulator"], 0, 0
+    emulator, killed, ended = stack.started_processes(local)["emulator"], 0, 0
     for quarter in (1, 2, 3):
         batch.until_paid(batch.items * quarter / 4)
         for function in set(living(emulator)) - {emulator}:
@@ -56,7 +56,7 @@ def _restarted(how: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatc
     stored = batch.pictures()
     begun = time.monotonic()
     if how == "power":
-        os.killpg(stack._started(local)["emulator"], signal.SIGKILL)
+        os.killpg(stack.started_processes(local)["emulator"], signal.SIGKILL)
     else:
         stack.down(local, keep=True)
     seconds, paid = time.monotonic() - begun, aws.charged()["images"]

@@ -23,7 +23,6 @@ from unittest.mock import patch
 import boto3
 import httpx2
 import openai
-from local.fake_openai.account import SlidingWindow
 from moto import mock_aws
 from rich.console import Console
 from rich.table import Table as Grid
@@ -35,6 +34,7 @@ from easel.ledger.purchase import SLOT_SECONDS, STAGING_SECONDS
 from easel.ledger.rate_limit import RateLimit
 from easel.openai_client import client as openai_client
 from easel.openai_client.client import Account
+from local.fake_openai.account import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100

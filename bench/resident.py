@@ -82,7 +82,7 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
         for number in range(3000):
             aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")
         aws.run({"action": "delete_folder", "folder_name": "resident", "confirm": True})
-        return _of_functions(stack._started(local)["emulator"])
+        return _of_functions(stack.started_processes(local)["emulator"])
     finally:
         stack.down(local, keep=False)
 

@@ -1,1 +1,9 @@
-"""The stack on this machine: a local AWS, a stand-in for OpenAI, and the deploy of the synthesized template."""
+"""The stack on this machine, without an AWS account or an OpenAI key.
+
+stack        bring the stack up and down; the outputs file lists where everything is
+deploy       synthesize the template and deploy it to the local AWS
+demo         run the examples and show their images
+processes    start, list and end the processes of the stack
+ministack/   the local AWS: MiniStack with its gaps closed
+fake_openai/ the fake OpenAI server
+"""

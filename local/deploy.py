@@ -1,4 +1,4 @@
-"""Deploys the synthesized template to the local AWS as the CDK CLI would to the real one: assets, then CloudFormation."""
+"""Deploy the synthesized template to the local AWS as the CDK CLI does: assets, then the stack."""
 
 import io
 import json
@@ -19,34 +19,42 @@ STACK = "Easel"
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 DEADLINE_SECONDS = 120
 PAGE_URL = "PageUrl"
-# The first of the two ways in which the local stack differs from the deployed one: the virtual environment serves as the layers.
-# The second is the parameter PageUrl: here the page stands at the emulator.
+# The local stack differs from the deployed one in two ways. First, the virtual environment serves
+# as the layers. Second, the parameter PageUrl is set, because the emulator serves the page.
 LOCAL_SETTINGS = ("layers=false",)
-# Here for who says nothing else: nobody but this machine sees the page.
+# These settings apply unless the caller gives others. Nobody but this machine can open the page.
 LOCAL_DEFAULTS = ("public_page=true",)
 
 
 class DeployError(RuntimeError):
-    """The stack can't be synthesized or created; the message holds the reason."""
+    """The stack cannot be synthesized or created; the message has the reason."""
 
 
 @contextmanager
 def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], None]]:
-    """Write the cloud assembly by the app itself, as `cdk synth` does, beside what the block does; what it gives waits for the end.
+    """Let the app write the cloud assembly, as `cdk synth` does, while the block runs.
 
-    That raises DeployError with the app's own words.
+    The block gets a function that waits for the app; it raises DeployError with the app's message.
     """
-    pairs = [word for setting in (*LOCAL_DEFAULTS, *settings, *LOCAL_SETTINGS) for word in ("-c", setting)]
-    command = [sys.executable, str(ROOT / "app.py"), *pairs, "-o", str(outdir)]
-    # The CDK's check of the template costs more CPU than all else, and changes nothing in it; `make synth` and the tests have it checked.
-    unchecked = {**os.environ, "CDK_VALIDATION": "false"}
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=unchecked, **quiet) as app:  # noqa: S603 - our own app
+    context = (*LOCAL_DEFAULTS, *settings, *LOCAL_SETTINGS)
+    options = [word for setting in context for word in ("-c", setting)]
+    command = [sys.executable, str(ROOT / "app.py"), *options, "-o", str(outdir)]
+    # The CDK's check of the template costs most of the CPU time and changes nothing in the
+    # template. `make synth` and the tests run the check.
+    environment = {**os.environ, "CDK_VALIDATION": "false"}
+    with subprocess.Popen(  # noqa: S603  the app is our own
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as app:
 
         def finish() -> None:
-            _, said = app.communicate()
+            _, errors = app.communicate()
             if app.returncode:
-                raise DeployError(said.strip() or "synth failed")
+                raise DeployError(errors.strip() or "synth failed without a message")
 
         try:
             yield finish
@@ -55,28 +63,47 @@ def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], No
 
 
 def publish(assembly: Path, *, endpoint: str, s3: Any, account: str) -> str:
-    """Upload the assembly's assets where the template looks for them, and the template, whose URL it gives."""
+    """Upload the assets where the template expects them, and return the template's URL."""
     urls = {}
     assets = json.loads((assembly / f"{STACK}.assets.json").read_text())["files"]
     for asset in assets.values():
         source = assembly / asset["source"]["path"]
-        for place in asset["destinations"].values():
-            bucket = place["bucketName"].replace("${AWS::AccountId}", account)
-            _make_bucket(s3, bucket, region=place["region"])
-            body = zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
-            s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=body)
-            urls[asset["source"]["path"]] = f"{endpoint}/{bucket}/{place['objectKey']}"
+        is_folder = asset["source"]["packaging"] == "zip"
+        for destination in asset["destinations"].values():
+            bucket = destination["bucketName"].replace("${AWS::AccountId}", account)
+            key = destination["objectKey"]
+            _make_bucket(s3, bucket, region=destination["region"])
+            s3.put_object(
+                Bucket=bucket, Key=key, Body=zipped(source) if is_folder else source.read_bytes()
+            )
+            urls[asset["source"]["path"]] = f"{endpoint}/{bucket}/{key}"
     return urls[f"{STACK}.template.json"]
 
 
-def create_or_update(template_url: str, *, endpoint: str, cloudformation: Any, ssm: Any) -> dict[str, str]:
-    """Create the stack, or change the one that stands; gives its outputs. Raises DeployError with CloudFormation's reasons."""
+def create_or_update(
+    template_url: str, *, endpoint: str, cloudformation: Any, ssm: Any
+) -> dict[str, str]:
+    """Create the stack or update the existing one, and return its outputs.
+
+    Raise DeployError with CloudFormation's reasons.
+    """
     ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value="30", Type="String", Overwrite=True)
     before = _page_url(cloudformation, endpoint) if _exists(cloudformation) else None
     outputs = _apply(template_url, before, cloudformation=cloudformation)
-    # Where the page stands is known only once there is an API.
+    # The page's URL is known only when the API exists, so the first deploy needs an update.
     now = _page_url(cloudformation, endpoint)
     return outputs if now == before else _apply(template_url, now, cloudformation=cloudformation)
+
+
+def zipped(folder: Path) -> bytes:
+    """Return the folder as an asset for Lambda. The same folder always gives the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                info = zipfile.ZipInfo(str(file.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
+                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return out.getvalue()
 
 
 def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> dict[str, str]:
@@ -93,16 +120,19 @@ def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> d
         else:
             cloudformation.create_stack(**call)
     except ClientError as error:
-        # CloudFormation has no other sign for it than these words.
+        # CloudFormation has no error code for this, so the message is the only way to tell.
         if "No updates are to be performed" not in str(error):
             raise DeployError(str(error)) from error
     return _outputs(cloudformation)
 
 
 def _page_url(cloudformation: Any, endpoint: str) -> str | None:
-    """Where the emulator serves the stack's API, None where the stack has none yet."""
+    """Return where the emulator serves the stack's API, or None if the stack has no API yet."""
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    api = next((one for one in resources if one["ResourceType"] == "AWS::ApiGatewayV2::Api"), None)
+    apis = (
+        resource for resource in resources if resource["ResourceType"] == "AWS::ApiGatewayV2::Api"
+    )
+    api = next(apis, None)
     return api and f"{endpoint}/_aws/execute-api/{api['PhysicalResourceId']}/$default/"
 
 
@@ -112,19 +142,24 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         status = stack["StackStatus"]
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+            outputs = stack.get("Outputs", [])
+            return {output["OutputKey"]: output["OutputValue"] for output in outputs}
         if not status.endswith("IN_PROGRESS") or time.monotonic() > deadline:
-            raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or stack.get('StackStatusReason', 'no reason given')}")
+            stated = stack.get("StackStatusReason", "no reason given")
+            raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or stated}")
         time.sleep(0.1)
 
 
 def _reasons(cloudformation: Any) -> str:
     events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
-    return "; ".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+    return "; ".join(
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed
+    )
 
 
 def _exists(cloudformation: Any) -> bool:
+    """Return whether the stack can be updated; delete what a failed creation left."""
     try:
         status = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
     except ClientError:
@@ -136,21 +171,14 @@ def _exists(cloudformation: Any) -> bool:
 
 
 def _make_bucket(s3: Any, bucket: str, *, region: str) -> None:
-    # The oldest region is the one that must not be named.
-    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    # S3 refuses a location constraint that names its oldest region.
+    is_oldest = region == "us-east-1"
+    location = {} if is_oldest else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        s3.create_bucket(Bucket=bucket, **place)
+        s3.create_bucket(Bucket=bucket, **location)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+        if error.response["Error"]["Code"] not in (
+            "BucketAlreadyOwnedByYou",
+            "BucketAlreadyExists",
+        ):
             raise
-
-
-def zipped(folder: Path) -> bytes:
-    """An asset as Lambda takes it; the same folder gives the same bytes."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                info = zipfile.ZipInfo(str(file.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
-                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
-    return out.getvalue()

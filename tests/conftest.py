@@ -1,4 +1,7 @@
-"""The local stack is one for the whole session; whoever asks for `aws` gets it with a stand-in that remembers nothing."""
+"""The local stack is one for the whole session.
+
+Whoever asks for `aws` gets it with a stand-in that remembers nothing.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -19,7 +22,12 @@ def pytest_configure() -> None:
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     # Hardly any waiting between retries.
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
-    local = Local(folder=tmp_path_factory.mktemp("stack"), port=free_port(), settings=(), environment=environment)
+    local = Local(
+        folder=tmp_path_factory.mktemp("stack"),
+        port=free_port(),
+        settings=(),
+        environment=environment,
+    )
     outputs = stack.up(local)
     try:
         yield LocalStack(outputs)

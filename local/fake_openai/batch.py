@@ -1,6 +1,8 @@
-"""One batch: where it is on its way, what its requests came to, and how the API shows it.
+"""One batch: its status, the outcomes of its requests, and how the API shows it.
 
-validating ─► in_progress ─► finalizing ─► completed or expired        cancelling ─► cancelled        validating ─► failed
+validating ─► in_progress ─► finalizing ─► completed or expired
+cancelling ─► cancelled
+validating ─► failed
 """
 
 import random
@@ -9,17 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.fake_openai.answers import new_id
 from local.fake_openai.batch_input import Line
+from local.fake_openai.responses import new_id
 
-STATUSES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+STATUSES = (
+    "in_progress",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
+)
 ENDED = ("completed", "failed", "expired", "cancelled")
 WINDOW_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one request came to: an HTTP answer, or an error without one. A body of None is that of its pictures, painted later."""
+    """The outcome of one request: an HTTP response, or an error without a response.
+
+    With status 200 and without a body, the images are painted when the result is read.
+    """
 
     line: Line
     status: int | None = None
@@ -30,16 +43,27 @@ class Outcome:
     request_id: str = field(default_factory=lambda: new_id("req_"))
 
     def to_json(self, body: Any) -> dict[str, Any]:
-        """As a line of a result, with this body."""
-        response = None if self.status is None else {"status_code": self.status, "request_id": self.request_id, "body": body}
-        return {"id": self.id, "custom_id": self.line.custom_id, "response": response, "error": self.error}
+        """Return the line of a result file with this body."""
+        response = None
+        if self.status is not None:
+            response = {"status_code": self.status, "request_id": self.request_id, "body": body}
+        return {
+            "id": self.id,
+            "custom_id": self.line.custom_id,
+            "response": response,
+            "error": self.error,
+        }
 
 
 @dataclass(kw_only=True)
 class Batch:
-    """`asked` is how it was created, `began` on the clock of progress; with `expires_after` it ends after that many pictures."""
+    """A batch of the account.
 
-    asked: Mapping[str, Any]
+    `request` has the fields that it was created with, and `began` is a time of the clock that
+    drives it. With `expires_after`, it expires after that many images.
+    """
+
+    request: Mapping[str, Any]
     lines: Sequence[Line]
     errors: Sequence[Mapping[str, Any]]
     began: float
@@ -53,35 +77,42 @@ class Batch:
     created: int = field(default_factory=lambda: int(time.time()))
     times: dict[str, int] = field(default_factory=dict)
 
-    def enter(self, *statuses: str) -> None:
-        """Go through these statuses; those that it has been in keep their time."""
-        for status in statuses:
-            self.times.setdefault(status, int(time.time()))
-            self.status = status
+    def enter(self, status: str) -> None:
+        """Change to this status, and store the time when it is entered for the first time."""
+        self.times.setdefault(status, int(time.time()))
+        self.status = status
 
     def to_json(self) -> dict[str, Any]:
-        """As the API shows it."""
-        good = sum(outcome.status == 200 for outcome in self.outcomes)
+        """Return the batch as the API shows it."""
+        completed = sum(outcome.status == 200 for outcome in self.outcomes)
         total = 0 if self.errors else len(self.lines)
+        errors = {"object": "list", "data": list(self.errors)}
         return {
             "id": self.id,
             "object": "batch",
-            **self.asked,
+            **self.request,
             "model": self.lines[0].body.get("model") if self.lines else None,
-            "errors": {"object": "list", "data": list(self.errors)} if self.status == "failed" else None,
+            "errors": errors if self.status == "failed" else None,
             "status": self.status,
             "output_file_id": self.output_file_id,
             "error_file_id": self.error_file_id,
             "created_at": self.created,
             "expires_at": self.created + WINDOW_SECONDS,
             **{f"{status}_at": self.times.get(status) for status in STATUSES},
-            "request_counts": {"total": total, "completed": good, "failed": len(self.outcomes) - good},
+            "request_counts": {
+                "total": total,
+                "completed": completed,
+                "failed": len(self.outcomes) - completed,
+            },
             "usage": self.tokens,
         }
 
 
-def unordered(lines: Sequence[Line]) -> list[Line]:
-    """The lines in any order but their own: the API promises none, and who counts on one shall notice."""
-    mixed = list(lines)
-    random.shuffle(mixed)
-    return mixed[::-1] if mixed == list(lines) else mixed
+def shuffle(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines in another order.
+
+    The API promises no order, so whoever relies on the input's order should notice.
+    """
+    shuffled = list(lines)
+    random.shuffle(shuffled)
+    return shuffled[::-1] if shuffled == list(lines) else shuffled

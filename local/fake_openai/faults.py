@@ -1,4 +1,4 @@
-"""Faults that a test scripts: what the stand-in answers in place of the truth, and how often."""
+"""Faults that a test scripts: which request fails, how, and how often."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ class RuleError(ValueError):
 
 @dataclass(kw_only=True)
 class Rule:
-    """One fault. `charged` says whether an answer that replaces the true one still costs money."""
+    """One fault. `charged` means that a replaced response still costs money."""
 
     path: str
     contains: str = ""
@@ -28,19 +28,19 @@ class Rule:
 
 
 class Faults:
-    """The rules that are left, tried in order."""
+    """The rules that still wait, tried in order."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []
 
     def add(self, raw: object) -> None:
-        """Add rules as they came in. Raises RuleError."""
+        """Add rules from a request's body. Raise RuleError."""
         if not isinstance(raw, list):
             raise RuleError("the body must be a list of rules")
-        self.rules += [_rule(one) for one in raw]
+        self.rules += [_rule(rule) for rule in raw]
 
     def take(self, path: str, text: str) -> Rule | None:
-        """The first rule for this request, counted down."""
+        """Return the first rule that matches this request, and count it down."""
         for rule in self.rules:
             if rule.path == path and rule.contains in text and rule.times > 0:
                 rule.times -= 1
@@ -48,21 +48,25 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Forget all rules."""
+        """Delete all rules."""
         self.rules.clear()
 
     def left(self) -> list[dict[str, Any]]:
-        """The rules that still wait."""
-        return [{field.name: getattr(rule, field.name) for field in fields(rule)} for rule in self.rules if rule.times > 0]
+        """Return the rules that still wait."""
+        names = [field.name for field in fields(Rule)]
+        return [
+            {name: getattr(rule, name) for name in names} for rule in self.rules if rule.times > 0
+        ]
 
 
 def _rule(raw: object) -> Rule:
     known = {field.name for field in fields(Rule)}
     if not isinstance(raw, dict) or "path" not in raw:
         raise RuleError("path is missing")
-    unknown = set(raw) - known
+    unknown = sorted(set(raw) - known)
     if unknown:
-        raise RuleError(f"{sorted(unknown)[0]} is no field of a rule; the fields are {', '.join(sorted(known))}")
+        names = ", ".join(sorted(known))
+        raise RuleError(f"{unknown[0]} is not a field of a rule; the fields are {names}")
     if sum(kind in raw for kind in KINDS) != 1:
         raise RuleError(f"a rule needs exactly one of {', '.join(KINDS)}")
     return Rule(**raw)

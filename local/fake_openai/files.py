@@ -1,4 +1,4 @@
-"""The stand-in's Files API: what is uploaded for a batch, and what a batch made, which is painted while it is downloaded."""
+"""The Files API: inputs of batches, and results, which are painted while they are downloaded."""
 
 import asyncio
 import time
@@ -11,18 +11,28 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from local.fake_openai.answers import answer, error, is_done, is_replaced, new_id, refusal
 from local.fake_openai.faults import Faults
-from local.fake_openai.pages import page
+from local.fake_openai.responses import (
+    ApiError,
+    answer,
+    is_done,
+    is_replaced,
+    new_id,
+    page,
+    refusal,
+)
 
 MAX_BYTES = 200_000_000  # of a batch's input
-KEPT_SECONDS = 30 * 24 * 3600  # how long the real API keeps a batch's files
-CONTENT = "/v1/files/content"  # what a rule calls the content of any file
+RETENTION_SECONDS = 30 * 24 * 3600  # how long the real API keeps a batch's files
+CONTENT = "/v1/files/content"  # the path in a rule for the content of any file
 
 
 @dataclass(kw_only=True)
 class File:
-    """A file in pieces that are made when they are read. `size` in bytes; that of a result is 0 until it was downloaded once."""
+    """A file in pieces that are made when they are read.
+
+    `size` is in bytes. The size of a result is 0 until it has been downloaded.
+    """
 
     filename: str
     purpose: str
@@ -32,13 +42,13 @@ class File:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def to_json(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """Return the file as the API shows it."""
         return {
             "id": self.id,
             "object": "file",
             "bytes": self.size,
             "created_at": self.created,
-            "expires_at": self.created + KEPT_SECONDS,
+            "expires_at": self.created + RETENTION_SECONDS,
             "filename": self.filename,
             "purpose": self.purpose,
             "status": "processed",
@@ -54,29 +64,30 @@ class Files:
         self._stored: dict[str, File] = {}
 
     def add(self, file: File) -> str:
-        """Keep a file; gives its id."""
+        """Store a file, and return its id."""
         self._stored[file.id] = file
         return file.id
 
     def find(self, file_id: object) -> File | None:
-        """The file of this id."""
+        """Return the file with this id, or None if there is none."""
         return self._stored.get(file_id) if isinstance(file_id, str) else None
 
     def clear(self) -> None:
-        """Forget all files."""
+        """Delete all files."""
         self._stored.clear()
 
     async def upload(self, request: Request) -> Response:
-        """POST /v1/files."""
+        """Answer POST /v1/files."""
         async with request.form() as form:
             sent, purpose = form.get("file"), form.get("purpose")
             if not isinstance(sent, UploadFile):
-                return refusal("'file' is a required property", "missing_required_parameter", "file")
+                message = "'file' is a required property"
+                return refusal(message, "missing_required_parameter", "file")
             if purpose != "batch":
                 return refusal(f"'{purpose}' is not one of ['batch']", "invalid_value", "purpose")
             if (sent.size or 0) > MAX_BYTES:
                 message = f"A batch's input may have {MAX_BYTES} bytes."
-                return error(413, "invalid_request_error", message, "file_too_large", "file")
+                return ApiError(message=message, code="file_too_large", param="file").response(413)
             content, name = await sent.read(), sent.filename or "upload"
         rule = self._faults.take(request.url.path, content.decode(errors="replace"))
         file = File(filename=name, purpose="batch", pieces=[lambda: content], size=len(content))
@@ -85,13 +96,17 @@ class Files:
         return await answer(file.to_json(), rule)
 
     async def list(self, request: Request) -> Response:
-        """GET /v1/files."""
-        wanted = request.query_params.get("purpose")
-        files = [file.to_json() for file in self._stored.values() if wanted in (None, file.purpose)]
-        return page(files if request.query_params.get("order") == "asc" else files[::-1], request, usual=10_000, most=10_000)
+        """Answer GET /v1/files."""
+        purpose = request.query_params.get("purpose")
+        files = [
+            file.to_json() for file in self._stored.values() if purpose in (None, file.purpose)
+        ]
+        if request.query_params.get("order") != "asc":
+            files.reverse()
+        return page(files, request, default=10_000, maximum=10_000)
 
     async def one(self, request: Request) -> Response:
-        """GET and DELETE /v1/files/{id}."""
+        """Answer GET and DELETE /v1/files/{id}."""
         file = self.find(request.path_params["id"])
         if not file:
             return _unknown(request)
@@ -101,7 +116,7 @@ class Files:
         return JSONResponse(file.to_json())
 
     async def content(self, request: Request) -> Response:
-        """GET /v1/files/{id}/content."""
+        """Answer GET /v1/files/{id}/content."""
         file = self.find(request.path_params["id"])
         if not file:
             return _unknown(request)
@@ -110,8 +125,9 @@ class Files:
             return await answer({}, rule)
         if rule and rule.delay:
             await asyncio.sleep(rule.delay)
-        # A streamed body has no length: the end of one that was cut shows as a missing last chunk.
-        return StreamingResponse(_half(file) if rule and rule.cut else _whole(file), media_type="application/octet-stream")
+        # A streamed body has no length: the client notices a cut by the missing last chunk.
+        body = _first_half(file) if rule and rule.cut else _whole(file)
+        return StreamingResponse(body, media_type="application/octet-stream")
 
 
 async def _whole(file: File) -> AsyncIterator[bytes]:
@@ -123,14 +139,14 @@ async def _whole(file: File) -> AsyncIterator[bytes]:
     file.size = size
 
 
-async def _half(file: File) -> AsyncIterator[bytes]:
+async def _first_half(file: File) -> AsyncIterator[bytes]:
     half = len(file.pieces) // 2
     for make in file.pieces[:half]:
         yield await run_in_threadpool(make)
-    # In the middle of a line, where nobody can take it for the end.
+    # The cut is in the middle of a line, so that nobody can mistake it for the end of the file.
     last = await run_in_threadpool(file.pieces[half])
     yield last[: len(last) // 2]
-    raise ConnectionAbortedError("cut as a test wants it")
+    raise ConnectionAbortedError("cut, as a test demands")
 
 
 def _unknown(request: Request) -> Response:

@@ -1,36 +1,111 @@
-"""Paints a picture from a prompt: an abstract landscape, the same for the same words, of any size and format."""
+"""Paint images from prompts, and put them into a response.
 
+The same words give the same abstract landscape, in any size and format.
+"""
+
+import base64
 import colorsys
 import hashlib
 import io
 import math
 import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-SKETCH_EDGE = 640  # painted at this size at most and scaled up: fast, and soft as a painting may be
+from local.fake_openai.requests import check_image, usage
+
+# An image is painted at this size at most and scaled up, which is fast. A painting may be soft.
+SKETCH_EDGE = 640
 GRAIN_EDGE = 256
 Colour = tuple[int, int, int]
 
 
-def paint(prompt: str, *, width: int, height: int, output_format: str, background: str, compression: int = 90) -> bytes:
-    """A whole picture file; sizes in pixels. With background `transparent` only the shapes are painted."""
-    rng = random.Random(hashlib.sha256(prompt.encode()).digest())  # noqa: S311 - a picture, no secret
-    scale = min(1.0, SKETCH_EDGE / max(width, height))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How an image is encoded; sizes in pixels. `transparent` leaves out the background."""
+
+    width: int
+    height: int
+    output_format: str
+    transparent: bool
+    compression: int
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "Look":
+        """Return the look that a valid request demands."""
+        width, height = check_image(body)
+        return cls(
+            width=width,
+            height=height,
+            output_format=body.get("output_format", "png"),
+            transparent=body.get("background") == "transparent",
+            compression=body.get("output_compression", 90),
+        )
+
+
+class Painter:
+    """Paint images for valid requests; with `once`, the same image for every prompt."""
+
+    def __init__(self, *, once: bool = False) -> None:
+        self._once = once
+        self._encoded: Callable[[str, Look], bytes] = cache(_encoded) if once else _encoded
+
+    def body(
+        self, request: Mapping[str, Any], numbers: Sequence[int], *, created: int
+    ) -> dict[str, Any]:
+        """Return the body of a response with one image for each number.
+
+        The same prompt and number give the same image, and another number gives another image.
+        Images are base64 in bytes, which `responses.to_bytes` writes.
+        """
+        look = Look.of(request)
+        words = [
+            "the same for all" if self._once else f"{request['prompt']}#{number}"
+            for number in numbers
+        ]
+        return {
+            "created": created,
+            "data": [{"b64_json": self._encoded(text, look)} for text in words],
+            "size": f"{look.width}x{look.height}",
+            "quality": request.get("quality", "high"),
+            "output_format": look.output_format,
+            "background": request.get("background", "auto"),
+            "usage": usage(request, len(numbers)),
+        }
+
+
+def paint(prompt: str, look: Look) -> bytes:
+    """Return a whole image file."""
+    rng = random.Random(hashlib.sha256(prompt.encode()).digest())  # noqa: S311  not a secret
+    scale = min(1.0, SKETCH_EDGE / max(look.width, look.height))
+    size = max(1, round(look.width * scale)), max(1, round(look.height * scale))
     palette = _palette(rng)
-    sketch = Image.new("RGBA", size, (0, 0, 0, 0)) if background == "transparent" else _sky(size, palette)
+    sketch = Image.new("RGBA", size, (0, 0, 0, 0)) if look.transparent else _sky(size, palette)
     _sun(sketch, rng, palette)
     _hills(sketch, rng, palette)
     _motes(sketch, rng, palette)
-    picture = sketch.resize((width, height), Image.Resampling.BICUBIC)
-    return _encode(_grained(picture, rng), output_format, compression)
+    image = sketch.resize((look.width, look.height), Image.Resampling.BICUBIC)
+    return _encode(_add_grain(image, rng), look)
+
+
+def _encoded(prompt: str, look: Look) -> bytes:
+    return base64.b64encode(paint(prompt, look))
 
 
 def _palette(rng: random.Random) -> list[Colour]:
-    """Five colours from dark to light, around one hue and its neighbour."""
+    """Return five colours from dark to light, around one hue and its neighbour."""
     hue, turn = rng.random(), rng.uniform(0.06, 0.16) * rng.choice((-1, 1))
-    steps = ((0.0, 0.55, 0.20), (0.3, 0.55, 0.38), (0.6, 0.50, 0.58), (1.0, 0.55, 0.80), (1.4, 0.35, 0.97))
+    steps = (
+        (0.0, 0.55, 0.20),
+        (0.3, 0.55, 0.38),
+        (0.6, 0.50, 0.58),
+        (1.0, 0.55, 0.80),
+        (1.4, 0.35, 0.97),
+    )
     return [_rgb(hue + turn * step, saturation, value) for step, saturation, value in steps]
 
 
@@ -39,8 +114,8 @@ def _rgb(hue: float, saturation: float, value: float) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _blend(one: Colour, other: Colour, share: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+def _blend(first: Colour, second: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
@@ -58,25 +133,34 @@ def _sun(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> None
     for times, light in ((3.2, 50), (2.0, 90), (1.0, 255)):
         halo = Image.new("L", sketch.size, 0)
         ImageDraw.Draw(halo).ellipse(_box(x, y, radius * times), fill=light)
-        glow = ImageChops.lighter(glow, halo.filter(ImageFilter.GaussianBlur(radius * (times - 0.9) * 0.4)))
+        glow = ImageChops.lighter(
+            glow, halo.filter(ImageFilter.GaussianBlur(radius * (times - 0.9) * 0.4))
+        )
     sketch.paste((*_blend(palette[4], (255, 255, 255), 0.6), 255), mask=glow)
 
 
 def _hills(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> None:
-    """Ranges of hills, each nearer, darker and lower than the one behind it."""
+    """Add ranges of hills, each nearer, darker and lower than the range behind it."""
     width, height = sketch.size
     layers = rng.randint(4, 6)
     for layer in range(layers):
         near = layer / (layers - 1)
         base = height * (0.45 + 0.42 * near)
-        waves = [(rng.uniform(0.6, 1.6) * 2**octave, rng.uniform(0, math.tau), 0.55**octave) for octave in range(5)]
-        swing = height * 0.10 * (1.1 - 0.5 * near)
-        ridge = [
-            (x, base - swing * sum(share * math.sin(math.tau * often * x / width + phase) for often, phase, share in waves))
-            for x in range(0, width + 4, 3)
+        waves = [
+            (rng.uniform(0.6, 1.6) * 2**octave, rng.uniform(0, math.tau), 0.55**octave)
+            for octave in range(5)
         ]
+        swing = height * 0.10 * (1.1 - 0.5 * near)
+
+        def ridge(x: int) -> float:
+            return sum(
+                share * math.sin(math.tau * often * x / width + phase)
+                for often, phase, share in waves  # noqa: B023  it is called before the next layer
+            )
+
+        points = [(x, base - swing * ridge(x)) for x in range(0, width + 4, 3)]
         mask = Image.new("L", sketch.size, 0)
-        ImageDraw.Draw(mask).polygon([(0, height), *ridge, (width, height)], fill=255)
+        ImageDraw.Draw(mask).polygon([(0, height), *points, (width, height)], fill=255)
         colour = _blend(palette[3], palette[0], 0.25 + 0.75 * near)
         sketch.paste((*colour, 255), mask=mask.filter(ImageFilter.GaussianBlur(0.8)))
 
@@ -87,30 +171,34 @@ def _motes(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> No
     draw = ImageDraw.Draw(light)
     for _ in range(rng.randint(8, 24)):
         radius = min(width, height) * rng.uniform(0.004, 0.02)
-        draw.ellipse(_box(width * rng.random(), height * rng.random(), radius), fill=rng.randint(60, 160))
+        draw.ellipse(
+            _box(width * rng.random(), height * rng.random(), radius), fill=rng.randint(60, 160)
+        )
     sketch.paste((*palette[4], 255), mask=light.filter(ImageFilter.GaussianBlur(1.2)))
 
 
-def _grained(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The grain of paper, which also makes a picture as many bytes as a real one has."""
-    tile = Image.frombytes("L", (GRAIN_EDGE, GRAIN_EDGE), rng.randbytes(GRAIN_EDGE * GRAIN_EDGE)).point(lambda value: 120 + value // 16)
-    grain = Image.new("L", picture.size)
-    for x in range(0, picture.width, GRAIN_EDGE):
-        for y in range(0, picture.height, GRAIN_EDGE):
+def _add_grain(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Add the grain of paper, which also makes the file as large as a real image."""
+    noise = Image.frombytes("L", (GRAIN_EDGE, GRAIN_EDGE), rng.randbytes(GRAIN_EDGE * GRAIN_EDGE))
+    tile = noise.point(lambda value: 120 + value // 16)
+    grain = Image.new("L", image.size)
+    for x in range(0, image.width, GRAIN_EDGE):
+        for y in range(0, image.height, GRAIN_EDGE):
             grain.paste(tile, (x, y))
-    red, green, blue, alpha = picture.split()
-    return Image.merge("RGBA", (*(ImageChops.soft_light(band, grain) for band in (red, green, blue)), alpha))
+    *colours, alpha = image.split()
+    return Image.merge("RGBA", (*(ImageChops.soft_light(band, grain) for band in colours), alpha))
 
 
-def _encode(picture: Image.Image, output_format: str, compression: int) -> bytes:
+def _encode(image: Image.Image, look: Look) -> bytes:
     out = io.BytesIO()
-    flat = picture if picture.getchannel("A").getextrema() != (255, 255) else picture.convert("RGB")
-    if output_format == "png":
+    is_opaque = image.getchannel("A").getextrema() == (255, 255)
+    flat = image.convert("RGB") if is_opaque else image
+    if look.output_format == "png":
         flat.save(out, "PNG", compress_level=1)
-    elif output_format == "webp":
-        flat.save(out, "WEBP", quality=compression, method=0)
+    elif look.output_format == "webp":
+        flat.save(out, "WEBP", quality=look.compression, method=0)
     else:
-        picture.convert("RGB").save(out, "JPEG", quality=compression)
+        image.convert("RGB").save(out, "JPEG", quality=look.compression)
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Changes to MiniStack made in memory, each refused in one line when MiniStack no longer reads as the patch expects."""
+"""Change MiniStack in memory. A change that no longer fits is refused with a one-line error."""
 
 import inspect
 import textwrap
@@ -9,47 +9,52 @@ from typing import Any
 
 
 class PatchError(RuntimeError):
-    """MiniStack has changed where a patch meant to change it."""
+    """MiniStack has changed in a place that a patch changes."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(
-            f"MiniStack {version('ministack')}: {place} {problem}. "
-            "Look whether this release closes the gap, then delete or adapt the patch in local/emulator/."
+            f"MiniStack {version('ministack')}: {place} {problem}. Check whether this release "
+            "closes the gap, then delete or adapt the patch in local/ministack/."
         )
 
 
-# inspect.getsource reads the file, which does not know of an earlier patch to the same function.
+# The source of functions that were edited before: inspect.getsource reads the unchanged file.
 _edited: dict[FunctionType, str] = {}
 
 
 def replace(owner: ModuleType | type, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of the attribute."""
+    """Replace the attribute by `make(original)`."""
     if not hasattr(owner, name):
         raise PatchError(f"{owner.__name__}.{name}", "is gone")
     setattr(owner, name, make(getattr(owner, name)))
 
 
-def edit(owner: ModuleType | type, name: str, changes: Sequence[tuple[str, str]], **names: Any) -> None:
-    """Rewrite lines inside a function, which then also sees `names`; for gaps that no wrapper around it can reach.
+def edit(
+    owner: ModuleType | type, name: str, changes: Sequence[tuple[str, str]], **names: Any
+) -> None:
+    """Rewrite lines inside a function, for gaps that a wrapper around it cannot close.
 
-    The function stays the same object, so whoever has imported or wrapped it has the change too.
+    The function can use `names` afterwards. It stays the same object, so the change also reaches
+    modules that have imported or wrapped it.
     """
-    function = inspect.unwrap(getattr(owner, name, None))  # type: ignore[arg-type]  # None is answered below
+    attribute: Any = getattr(owner, name, None)
+    function = inspect.unwrap(attribute)
     if not isinstance(function, FunctionType):
         raise PatchError(f"{owner.__name__}.{name}", "is gone")
     source = _edited.get(function) or textwrap.dedent(inspect.getsource(function))
     source = _changed(source, changes, f"{owner.__name__}.{name}")
     scope: dict[str, Any] = {}
-    # The blank lines keep the line numbers of tracebacks near those of the file.
+    # The blank lines keep the line numbers of tracebacks close to those of the file.
     lines = "\n" * (function.__code__.co_firstlineno - 1) + source
-    exec(compile(lines, inspect.getfile(function), "exec", dont_inherit=True), function.__globals__, scope)  # noqa: S102  the text is ours and MiniStack's
+    code = compile(lines, inspect.getfile(function), "exec", dont_inherit=True)
+    exec(code, function.__globals__, scope)  # noqa: S102  the text is ours and MiniStack's
     function.__globals__.update(names)
     function.__code__ = scope[name].__code__
     _edited[function] = source
 
 
 def edit_text(owner: ModuleType, name: str, changes: Sequence[tuple[str, str]]) -> None:
-    """Rewrite lines of a text that the module keeps."""
+    """Rewrite lines of a text that a module contains."""
     replace(owner, name, lambda text: _changed(text, changes, f"{owner.__name__}.{name}"))
 
 

@@ -1,158 +1,137 @@
-"""Starting and ending the emulator as a process of its own."""
+"""Start the emulator as a process of its own; `local.processes.stop` ends it."""
 
-import contextlib
 import errno
 import http.client
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import interruption
-from local.ministack.process_table import living
+from local import processes
+from local.processes import ProcessError
 
-_ROOT = Path(__file__).parents[2]
 _LOG_LINES_SHOWN = 20
-_OUR_COMMANDS = ("-m local.emulator", "-m ministack", "-m local.openai_server", "/ministack-lambda-")
 
-# The functions inherit the emulator's environment. A secret is never in a function's environment, real credentials
-# have no business here, and a function imports only what its own asset holds.
-_NOT_PASSED_ON = ("OPENAI_API_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "PYTHONPATH")
+# The functions inherit the emulator's environment. A secret is never in a function's environment,
+# real credentials must not reach it, and a function imports only what its own asset contains.
+_NOT_INHERITED = (
+    "OPENAI_API_KEY",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "PYTHONPATH",
+)
 
 
-class EmulatorError(RuntimeError):
-    """The emulator did not start, or did not end."""
+class EmulatorError(ProcessError):
+    """The emulator did not start."""
 
 
 class PortInUseError(EmulatorError):
-    """Something else listens on the port."""
+    """Another process listens on the port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is taken: end what listens there, or choose another with PORT=…")
+        super().__init__(
+            f"port {port} is taken: end what listens there, or choose another with PORT=…"
+        )
 
 
-def environment(base: Mapping[str, str], *, port: int, folder: Path, region: str, keep: bool = True) -> dict[str, str]:
-    """What the emulator must run with; all that it writes is under `folder`, and with `keep` outlives it."""
-    folders = {"TMPDIR": folder / "tmp", "STATE_DIR": folder / "state", "S3_DATA_DIR": folder / "objects"}
-    for path in folders.values():
-        path.mkdir(parents=True, exist_ok=True)
-    return {
-        **{name: value for name, value in base.items() if name not in _NOT_PASSED_ON},
-        **{name: str(path.resolve()) for name, path in folders.items()},
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "MINISTACK_REGION": region,
-        "PERSIST_STATE": "1" if keep else "0",
-        "S3_PERSIST": "1" if keep else "0",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        # These two listen on all interfaces, whatever BIND_HOST says.
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        # A proxy is for the way to OpenAI, not for calls on this machine.
-        **{name: ",".join(filter(None, [base.get(name), "127.0.0.1,localhost"])) for name in ("NO_PROXY", "no_proxy")},
-    }
+@dataclass(frozen=True, kw_only=True)
+class EmulatorConfig:
+    """Where an emulator listens and writes, and the environment that it inherits.
+
+    Everything it writes is below `folder`. With `keep`, a later emulator finds the data again.
+    """
+
+    port: int
+    folder: Path
+    region: str
+    keep: bool = True
+    base: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def log(self) -> Path:
+        """The log of the emulator's last start."""
+        return self.folder / "emulator.log"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for the emulator, and create the folders that it names."""
+        folders = {
+            "TMPDIR": self.folder / "tmp",
+            "STATE_DIR": self.folder / "state",
+            "S3_DATA_DIR": self.folder / "objects",
+        }
+        for path in folders.values():
+            path.mkdir(parents=True, exist_ok=True)
+        inherited = {name: text for name, text in self.base.items() if name not in _NOT_INHERITED}
+        return {
+            **inherited,
+            **{name: str(path.resolve()) for name, path in folders.items()},
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": self.region,
+            "PERSIST_STATE": "1" if self.keep else "0",
+            "S3_PERSIST": "1" if self.keep else "0",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            # These two servers listen on all interfaces and ignore BIND_HOST.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            # A proxy is for requests to OpenAI, not for requests on this machine.
+            **{
+                name: ",".join(filter(None, [self.base.get(name), "127.0.0.1,localhost"]))
+                for name in ("NO_PROXY", "no_proxy")
+            },
+        }
 
 
 def start(
-    *,
-    port: int,
-    folder: Path,
-    region: str,
-    keep: bool = True,
-    base: Mapping[str, str] = os.environ,
-    module: str = "local.emulator",
-    deadline_s: float = 30,
-) -> subprocess.Popen[bytes]:
-    """Start the emulator in a session of its own and wait until it answers; its log is `emulator.log` in the folder.
+    config: EmulatorConfig, *, module: str = "local.ministack", deadline_s: float = 30
+) -> "subprocess.Popen[bytes]":
+    """Start the emulator and wait until it answers.
 
-    `module="ministack"` starts the plain version. Raises PortInUseError and EmulatorError.
+    `module="ministack"` starts MiniStack without patches. Raise PortInUseError or EmulatorError.
     """
-    _require_free(port)
-    shutil.rmtree(folder / "tmp", ignore_errors=True)  # what a killed emulator has left
-    env = environment(base, port=port, folder=folder, region=region, keep=keep)
-    log = folder / "emulator.log"
+    _require_free(config.port)
+    # A killed emulator leaves its temporary files.
+    shutil.rmtree(config.folder / "tmp", ignore_errors=True)
+    environment, log = config.environment(), config.log
     process: subprocess.Popen[bytes] | None = None
     try:
-        with log.open("wb") as output, interruption.held():
-            process = subprocess.Popen(  # noqa: S603  nobody's input
-                [sys.executable, "-m", module],
-                cwd=_ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        in_time = _within(deadline_s, lambda: process.poll() is not None or _answers(port))
-    except BaseException:  # Ctrl-C and SIGTERM, which do not reach the emulator's own session
+        with processes.defer_signals():
+            process = processes.start_module(module, environment=environment, log=log)
+        in_time = processes.wait_until(
+            lambda: process.poll() is not None or _answers(config.port), seconds=deadline_s
+        )
+    except BaseException:  # Ctrl-C and SIGTERM do not reach the emulator's own session
         if process:
-            stop(process.pid)
+            processes.stop(process.pid)
         raise
     if not in_time:
-        stop(process.pid)
-        raise EmulatorError(f"the emulator did not answer within {deadline_s:g} s; {log} ends:\n{_tail(log)}")
-    if process.poll() is not None:
-        raise EmulatorError(f"the emulator ended at once with status {process.returncode}; {log} ends:\n{_tail(log)}")
-    return process
-
-
-def stop(pid: int, *, patience_s: float = 10) -> None:
-    """End the emulator: it saves its state and ends its functions; what then is left of its group is killed.
-
-    Does nothing if `pid` leads no emulator: a file may name one from before a restart of the machine.
-    """
-    if not any(_is_ours(command) for command in living(pid).values()):
-        return
-    _signal(pid, signal.SIGTERM)
-    if not _within(patience_s, lambda: pid not in living(pid)):
-        # It waits for the calls under way, and each of those for its function: without them it goes on to save.
-        for function in set(living(pid)) - {pid}:
-            _signal(function, signal.SIGTERM)
-        _within(patience_s, lambda: pid not in living(pid))
-    for left in living(pid):
-        _signal(left, signal.SIGKILL)
-    if not _within(patience_s, lambda: not living(pid)):
-        raise EmulatorError(f"processes of the emulator are still there: {sorted(living(pid))}")
-
-
-def is_running(pid: int) -> bool:
-    """Whether this process is an emulator, plain or patched, and alive."""
-    return _is_ours(living(pid).get(pid, ""))
-
-
-def _is_ours(command: str) -> bool:
-    return any(mark in command for mark in _OUR_COMMANDS)
-
-
-def _signal(pid: int, what: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, what)
-
-
-def _within(seconds: float, happens: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if happens():
-            return True
-        time.sleep(0.05)
-    return happens()
+        processes.stop(process.pid)
+        problem = f"did not answer within {deadline_s:g} s"
+    elif process.poll() is not None:
+        problem = f"ended at once with status {process.returncode}"
+    else:
+        return process
+    raise EmulatorError(f"the emulator {problem}; {log} ends:\n{_tail(log)}")
 
 
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        # Without this option a port that was closed a moment ago would count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise PortInUseError(port) from error
-            raise EmulatorError(f"port {port} can't be listened on ({error}): choose another with PORT=…") from error
+            raise EmulatorError(
+                f"cannot listen on port {port} ({error}): choose another with PORT=…"
+            ) from error
 
 
 def _answers(port: int) -> bool:

@@ -245,7 +245,7 @@ def test_a_purchase_with_no_outcome_is_told_beside_the_price(
 ) -> None:
     aws.script({"path": "/v1/images/generations", "cut": True})
     done = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
-    assert "in all, the prompt included, and 1 calls possibly paid besides" in done.stdout
+    assert "in all, including the prompt, and 1 calls possibly paid" in done.stdout
 
 
 def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
@@ -260,7 +260,7 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
         "-",
         text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}),
     )
-    assert "taken away: 3 objects" in deleted.stdout
+    assert "deleted: 3 objects" in deleted.stdout
     assert "restore_image brings them back for 30 days" in deleted.stdout
     shown = easel(aws, tmp_path, "report", made["name"])
     assert shown.returncode == 0, shown.stderr
@@ -274,12 +274,12 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"action": "delete_folder", "dry_run": True}, "dry run: would take away 4 objects"),
-        ({"action": "delete_folder", "confirm": True}, "taken away: 4 objects"),
-        ({"action": "restore_folder"}, "brought back: 4 objects"),
+        ({"action": "delete_folder", "dry_run": True}, "dry run: would delete 4 objects"),
+        ({"action": "delete_folder", "confirm": True}, "deleted: 4 objects"),
+        ({"action": "restore_folder"}, "restored: 4 objects"),
         (
             {"action": "delete_folder", "confirm": True, "purge": True},
-            "taken away for good: 4 versions",
+            "deleted for good: 4 versions",
         ),
     ],
     ids=["dry run", "delete", "restore", "purge"],
@@ -355,7 +355,7 @@ def test_report_tells_of_a_failed_run_which_pictures_are_paid(
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
     assert "paid, no picture" in shown.stdout
-    assert "picture 1 of it can't be had" in shown.stdout
+    assert "picture 1 of it can't be made" in shown.stdout
     assert "make redrive" not in shown.stdout
 
 
@@ -450,7 +450,7 @@ def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothin
     for said in (
         "dry run of priced",
         "1 lines, 2 pictures",
-        "of the month's budget, which fits",
+        "in the month's budget, which fits",
         "count is 11",
         "1 bad of 2 lines",
     ):

@@ -2,6 +2,7 @@
 
 import io
 import time
+from uuid import uuid4
 
 import pytest
 from PIL import Image

@@ -1,4 +1,6 @@
-"""A real Chromium before the local stack's page, which reports every script error, every refused source and every failed request."""
+"""A real Chromium before the local stack's page, which reports every script error, every refused
+source and every failed request.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -85,7 +87,10 @@ class Visit:
 
 @contextmanager
 def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
-    """A visit with an empty browser; fails if the console or the content policy had something to say."""
+    """A visit with an empty browser.
+
+    Fails if the console or the content policy had something to say.
+    """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     context.set_default_timeout(SECONDS * 1000)
     page = context.new_page()
@@ -101,7 +106,8 @@ def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
     page.on("console", note)
     page.on("pageerror", lambda error: visiting.wrong.append(str(error)))
     page.add_init_script(
-        "addEventListener('securitypolicyviolation', e => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))"
+        "addEventListener('securitypolicyviolation', e => console.error(`policy:"
+        " ${e.violatedDirective} ${e.blockedURI}`))"
     )
     try:
         yield visiting

@@ -1,4 +1,4 @@
-"""A local stack as tests see it: deployed from the synthesized template and driven through boto3 alone."""
+"""A local stack as tests see it: deployed from the template and driven through boto3 only."""
 
 import json
 import os
@@ -16,7 +16,7 @@ DEADLINE_SECONDS = 120
 
 
 class LocalStack:
-    """What a test sees of the stack: its outputs, AWS clients, and the stand-in's ledger and faults."""
+    """The outputs of a stack, its AWS clients, and the ledger and faults of the fake OpenAI."""
 
     def __init__(self, outputs: dict[str, Any]) -> None:
         self.outputs = outputs
@@ -26,9 +26,15 @@ class LocalStack:
         )
 
     def client(self, service: str) -> Any:
-        where = {"endpoint_url": self.outputs["endpoint"], "region_name": self.outputs["region"]}
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, **where, **keys, config=Config(max_pool_connections=64))  # type: ignore[call-overload]
+        create: Callable[..., Any] = boto3.client
+        return create(
+            service,
+            endpoint_url=self.outputs["endpoint"],
+            region_name=self.outputs["region"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(max_pool_connections=64),
+        )
 
     def start(self, request: Any, *, name: str | None = None) -> str:
         call = {
@@ -39,14 +45,16 @@ class LocalStack:
         return str(self.states.start_execution(**call)["executionArn"])
 
     def ended(self, arn: str) -> dict[str, Any]:
-        """The execution once it has ended, with its output read."""
+        """Wait for the end of an execution, and return it with its report, if it has one."""
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while (found := self.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        while True:
+            execution = dict(self.states.describe_execution(executionArn=arn))
+            if execution["status"] != "RUNNING":
+                break
             assert time.monotonic() < deadline, f"{arn} is still running"
             time.sleep(0.05)
-        return dict(found) | {
-            "report": json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
-        }
+        has_report = execution["status"] == "SUCCEEDED"
+        return execution | {"report": json.loads(execution["output"]) if has_report else None}
 
     def until(self, happens: Callable[[], bool]) -> None:
         """Wait for a condition."""
@@ -63,7 +71,7 @@ class LocalStack:
         return [event for page in pages for event in page["events"]]
 
     def entered(self, arn: str) -> list[str]:
-        """The states that were entered, which is what Step Functions bills."""
+        """Return the states that were entered, which Step Functions bills."""
         return [
             event["stateEnteredEventDetails"]["name"]
             for event in self.history(arn)
@@ -72,22 +80,22 @@ class LocalStack:
 
     def keys(self, prefix: str) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def versioned_keys(self, prefix: str) -> list[str]:
-        """The keys under a prefix that have a version or a delete marker."""
+        """Return the keys under a prefix that have a version or a delete marker."""
         pages = self.s3.get_paginator("list_object_versions").paginate(
             Bucket=self.bucket, Prefix=prefix
         )
         return [
-            found["Key"]
+            entry["Key"]
             for page in pages
             for kind in ("Versions", "DeleteMarkers")
-            for found in page.get(kind, [])
+            for entry in page.get(kind, [])
         ]
 
     def log_lines(self) -> list[str]:
-        """What all functions have logged so far."""
+        """Return the lines that all functions have logged so far."""
         logs = self.client("logs")
         groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
         return [
@@ -100,11 +108,11 @@ class LocalStack:
         return dict(self._openai("GET", "/_charged"))
 
     def script(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-        """Add rules to the stand-in; gives all that still wait."""
+        """Add rules to the fake OpenAI, and return all rules that still wait."""
         return list(self._openai("POST", "/_faults", list(rules)))
 
     def forget(self) -> None:
-        """Clear the stand-in's ledger and faults."""
+        """Clear the ledger and the faults of the fake OpenAI."""
         self._openai("DELETE", "/_charged")
         self._openai("DELETE", "/_faults")
 
@@ -118,7 +126,7 @@ class LocalStack:
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment without what would lead to a real OpenAI or a real AWS."""
+    """Return this process's environment without variables of a real OpenAI or a real AWS."""
     return {
         name: value
         for name, value in os.environ.items()

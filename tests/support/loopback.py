@@ -8,15 +8,15 @@ from typing import Any
 
 
 class Quiet(BaseHTTPRequestHandler):
-    """Answers, and writes no log."""
+    """A handler that writes no log."""
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 @contextmanager
 def serving(handler: type[Quiet]) -> Iterator[str]:
-    """Its address, without a slash at the end."""
+    """Serve with this handler, and give the block the address without a slash at the end."""
     listening = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -1,30 +1,45 @@
-"""Gap: MiniStack names every failure `Runtime.HandlerError` and kills the worker of a handler that raised."""
+"""Gaps: what a caller learns of a function that fails.
+
+- MiniStack names every failure `Runtime.HandlerError`, and kills the process of a handler that
+  raised an exception.
+- The HTTP API answers 502 with the error and its stack trace. AWS answers 500 without details.
+"""
 
 import functools
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import apigateway, lambda_svc
 
-from local.ministack.edits import edit_text, replace
+from local.ministack.edits import edit, edit_text, replace
 
-_REPORTED = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
-# MiniStack kills a worker that answers "error"; one whose handler raised is as healthy as on AWS, so it answers "ok".
-# The first frame is the worker's own.
-_REPORTED_BY_CLASS = """{"status": "ok", "failure": {
+_REPORT = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+# MiniStack kills a worker that answers "error". A worker whose handler raised an exception stays
+# healthy on AWS, so it answers "ok". The first frame of the trace is the worker's own.
+_REPORT_WITH_CLASS = """{"status": "ok", "failure": {
                 "errorMessage": str(e), "errorType": type(e).__name__,
                 "stackTrace": traceback.format_tb(e.__traceback__)[1:]}}"""
 
+_PROXY = "    lambda_response, _ = lambda_svc.lambda_execute_result_to_api_proxy_response(result)\n"
+_PROXY_WITHOUT_DETAILS = f"""    if result.get("error"):
+        headers = {{"Content-Type": "application/json"}}
+        return 500, headers, b'{{"message":"Internal Server Error"}}'
+{_PROXY}"""
+
 
 class _Failure(dict[str, Any]):
-    """What a handler raised, on its way through code that takes it for a result."""
+    """A failure of a handler, while MiniStack's code handles it like a result."""
 
 
 def apply() -> None:
-    """Name a failure by the exception's class, a death `Runtime.ExitError`, and keep the worker of the former."""
-    edit_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", [(_REPORTED, _REPORTED_BY_CLASS)])
+    """Name a failure by the exception's class and a death `Runtime.ExitError`.
+
+    A handler that raises keeps its process. The HTTP API reports only that something failed.
+    """
+    edit_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", [(_REPORT, _REPORT_WITH_CLASS)])
     replace(lambda_runtime.Worker, "invoke", _marking_failures)
     replace(lambda_svc, "_execute_function_warm", _answering_as_lambda_does)
+    edit(apigateway, "_invoke_lambda_proxy", [(_PROXY, _PROXY_WITHOUT_DETAILS)])
 
 
 def _marking_failures(invoke: Any) -> Any:
@@ -49,13 +64,17 @@ def _answering_as_lambda_does(execute: Any) -> Any:
             answer["log"] = "\n".join(filter(None, [answer.get("log"), line]))
             answer["body"] = {**body, "requestId": request_id}
             answer["error"] = True
-        elif isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError" and _is_python(func) and answer.get("error"):
-            # What a handler raises comes by its class, and a timeout has its own name: the process must have ended.
+        elif answer.get("error") and _is_handler_error(body) and _is_python(func):
+            # An exception is a _Failure, and a timeout has its own name: the process has died.
             message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
             answer["body"] = {"errorType": "Runtime.ExitError", "errorMessage": message}
         return answer
 
     return answering
+
+
+def _is_handler_error(body: Any) -> bool:
+    return isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError"
 
 
 def _is_python(func: dict[str, Any]) -> bool:

@@ -13,11 +13,13 @@ _END = "\x1eend of invocation\x1e"
 _LONGEST_WAIT_S = 0.25
 
 _ANSWERED = "        _real_stdout.flush()\n\nrun()"
-_LOG_ENDED = f"        sys.__stderr__.write({_END + chr(10)!r})\n        sys.__stderr__.flush()\n{_ANSWERED}"
+_LOG_ENDED = f"""        sys.__stderr__.write({_END + chr(10)!r})
+        sys.__stderr__.flush()
+{_ANSWERED}"""
 
 
 def apply() -> None:
-    """Let the worker mark the end of a call's log, so that nobody waits and no line is ever late."""
+    """Let the worker mark the end of a call's log, so that nobody waits and no line is late."""
     edit_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", [(_ANSWERED, _LOG_ENDED)])
     replace(lambda_runtime.Worker, "_drain_stderr_bounded", _reading_to_the_mark)
 

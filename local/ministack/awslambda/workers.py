@@ -1,8 +1,10 @@
-"""Gap: MiniStack starts a process at once for each call that finds all others busy, without a limit (it once reached 120).
+"""Gap: MiniStack starts a process for each call that finds all others busy (up to 120 were seen).
 
-A process costs about a second of CPU before its first call, and 55 to 90 MB: more than most calls are worth. So calls queue, and only
-where the first of them has waited a while is another started, one at a time: one for each core soon, since they can compute beside each
-other; further ones once the first has waited for longer than a start takes, as it is with calls that wait for OpenAI.
+A process costs about a second of CPU before its first call, and 55 to 90 MB: more than most calls
+are worth. So calls queue. Another process starts only when the first call in the queue has waited
+for some time, one process at a time. Up to one process for each core starts soon, since those can
+compute in parallel. Further processes start once the first call has waited longer than a start
+takes, as it happens when calls wait for OpenAI.
 """
 
 import functools
@@ -20,27 +22,38 @@ from local.ministack.edits import replace
 
 AT_MOST = 4
 PATIENCE_S, START_S = 0.5, 2.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 class Pool:
-    """The calls of one function, first come, first served: each gets a process that is free, or starts another."""
+    """The calls of one function, first come, first served.
 
-    def __init__(self, at_most: int, *, cores: int = os.cpu_count() or 1, clock: Callable[[], float] = time.monotonic) -> None:
+    Each call gets a free process, or starts another.
+    """
+
+    def __init__(
+        self,
+        at_most: int,
+        *,
+        cores: int = os.cpu_count() or 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._at_most, self._cores, self._clock = at_most, cores, clock
         self._changed = threading.Condition()
-        self.waiting: deque[object] = deque()  # the first first
+        self.waiting: deque[object] = deque()  # the oldest first
         self._starting: Any = None
         self._started_at = 0.0
 
-    def lease(self, workers: Callable[[], Sequence[Any]], acquire: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
-        """A free process or a new one, as MiniStack gives it; waits for its turn and for its time."""
+    def lease(
+        self, workers: Callable[[], Sequence[Any]], acquire: Callable[[], tuple[Any, str]]
+    ) -> tuple[Any, str]:
+        """Wait for this call's turn, and return what MiniStack's `acquire` returns."""
         with self._changed:
             since, ticket = self._clock(), object()
             self.waiting.append(ticket)
             try:
-                while self.waiting[0] is not ticket or not self.goes_on(workers(), since):
-                    self._changed.wait(_LOOK_S)
+                while self.waiting[0] is not ticket or not self.may_proceed(workers(), since):
+                    self._changed.wait(_POLL_S)
                 worker, reason = acquire()
                 if reason == "spawn":
                     self._starting = worker
@@ -49,8 +62,8 @@ class Pool:
                 self._changed.notify_all()
         return worker, reason
 
-    def goes_on(self, workers: Sequence[Any], since: float) -> bool:
-        """Whether the first call, which has waited since then, goes on now."""
+    def may_proceed(self, workers: Sequence[Any], since: float) -> bool:
+        """Return whether the first call may proceed, if it has waited since this time."""
         if not workers or not all(worker.in_use for worker in workers):
             return True
         if self._starting is not None or len(workers) >= self._at_most:
@@ -58,30 +71,32 @@ class Pool:
         patience = PATIENCE_S if len(workers) < self._cores else START_S
         return self._clock() - max(since, self._started_at) >= patience
 
-    def started(self, worker: Any) -> None:
-        """A process is there, or could not be started."""
+    def on_start(self, worker: Any) -> None:
+        """Note that a process has started, or could not be started."""
         with self._changed:
             if self._starting is worker:
                 self._starting, self._started_at = None, self._clock()
             self._changed.notify_all()
 
-    def freed(self) -> None:
-        """A process has done its call."""
+    def on_release(self) -> None:
+        """Note that a process has finished its call."""
         with self._changed:
             self._changed.notify_all()
 
 
 def apply(at_most: int = AT_MOST) -> None:
-    """Give each function at most so many processes; further calls queue for a free one."""
+    """Give each function at most this number of processes; further calls queue."""
     pools: dict[str, Pool] = {}
 
     def pool_of(key: str) -> Pool:
-        return pools.setdefault(key, Pool(at_most))  # in one step: two callers must not have two
+        # setdefault is one step, so two callers never get two pools.
+        return pools.setdefault(key, Pool(at_most))
 
-    def counting(execute: Any) -> Any:
+    def counting_depth(execute: Any) -> Any:
         @functools.wraps(execute)
         def executing(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-            # MiniStack counts a direct call as depth 1 but an execution's as 0; both are the outermost.
+            # MiniStack counts a direct call as depth 1 but an execution's call as depth 0.
+            # Both are outermost calls.
             before = lambda_svc._invoke_depth.set(max(1, lambda_svc._invoke_depth.get()))
             try:
                 return dict(execute(func, event, request_id))
@@ -92,35 +107,45 @@ def apply(at_most: int = AT_MOST) -> None:
 
     def queueing(acquire: Any) -> Any:
         @functools.wraps(acquire)
-        def acquiring(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST") -> tuple[Any, str]:
+        def acquiring(
+            name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST"
+        ) -> tuple[Any, str]:
             take = functools.partial(acquire, name, config, code, qualifier=qualifier)
-            if lambda_svc._invoke_depth.get() > 1:  # its caller has a process and waits for it: queueing could wait for ever
-                found: tuple[Any, str] = take()
-                return found
+            # The caller of a nested call holds a process and waits: queueing might never end.
+            if lambda_svc._invoke_depth.get() > 1:
+                worker, reason = take()
+                return worker, reason
             key = lambda_runtime._worker_key(name, config, qualifier)
             return pool_of(key).lease(lambda: lambda_runtime._workers.get(key, ()), take)
 
         return acquiring
 
-    def telling(change: Any, tell: Callable[[Pool, Any], None]) -> Any:
+    def notifying(change: Any, notify: Callable[[Pool, Any], None]) -> Any:
         @functools.wraps(change)
         def changing(worker: Any) -> None:
             try:
                 change(worker)
             finally:
-                if worker is not None:  # it was killed
-                    tell(pool_of(_key(worker)), worker)
+                if worker is not None:  # None is a worker that was killed
+                    notify(pool_of(_key(worker)), worker)
 
         return changing
 
-    replace(lambda_svc, "_execute_function_warm", counting)
+    def notifying_of_release(release: Any) -> Any:
+        return notifying(release, lambda pool, _worker: pool.on_release())
+
+    def notifying_of_start(spawn: Any) -> Any:
+        return notifying(spawn, Pool.on_start)
+
+    replace(lambda_svc, "_execute_function_warm", counting_depth)
     replace(lambda_svc, "acquire_worker", queueing)
-    replace(lambda_svc, "release_worker", lambda change: telling(change, lambda pool, _worker: pool.freed()))
-    replace(lambda_runtime.Worker, "_spawn", lambda change: telling(change, Pool.started))
+    replace(lambda_svc, "release_worker", notifying_of_release)
+    replace(lambda_runtime.Worker, "_spawn", notifying_of_start)
 
 
 def _key(worker: Any) -> str:
-    return str(lambda_runtime._worker_key(worker.func_name, worker.config, worker.config.get("Version", "$LATEST")))
+    qualifier = worker.config.get("Version", "$LATEST")
+    return str(lambda_runtime._worker_key(worker.func_name, worker.config, qualifier))
 
 
 def end_all() -> None:

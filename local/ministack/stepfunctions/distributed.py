@@ -1,7 +1,10 @@
-"""Gap: a Distributed Map knows no JSONata and no ResultWriter, looks at its failures only at its end, and outlives a stop.
+"""Gap: a Distributed Map lacks JSONata, ResultWriter, and an end at the tolerance or at a stop.
 
-What is not as on AWS: at most 64 children run at once, also where MaxConcurrency is 0 or larger, since this is one
-machine; ResultWriter exports with the Transformation NONE only; ItemBatcher is ignored; a redrive starts a new Map Run.
+MiniStack checks the failures of a Distributed Map only at its end, and its children outlive a stop.
+
+Differences to AWS that remain: at most 64 children run at once, also if MaxConcurrency is 0 or
+larger, since this is one machine. ResultWriter exports with the Transformation NONE only.
+ItemBatcher is ignored. A redrive starts a new Map Run.
 """
 
 import functools
@@ -24,77 +27,98 @@ _VERSION = "_easel_object_text(params)"
 
 
 def apply() -> None:
-    """Run a Distributed Map as AWS does, and stop its children with the execution that holds it."""
+    """Run a Distributed Map as AWS does, and stop its children with its execution."""
     edit(stepfunctions, "_parse_reader_items", [(_ANY_LINE_BREAK, _NEWLINE)])
     edit(stepfunctions, "_read_map_items", [(_LATEST, _VERSION)], _easel_object_text=_object_text)
-    replace(stepfunctions, "_run_distributed_map", lambda _: _run_distributed_map)
+    replace(stepfunctions, "_run_distributed_map", lambda _: lambda *call: _run(_MapState(*call)))
     replace(stepfunctions, "_stop_execution", _with_children)
     replace(stepfunctions, "_restore_state", _with_map_runs)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _MapState:
-    """A Map state, and what its fields are evaluated against."""
+    """A call of a Map state, with MiniStack's arguments in MiniStack's order."""
 
     definition: dict[str, Any]
     input: Any
     effective_input: Any
+    processor: dict[str, Any]
+    execution: dict[str, Any]
     context: dict[str, Any]
 
     @property
-    def speaks_jsonata(self) -> bool:
-        return bool(stepfunctions._state_query_language(self.definition, self.context) == "JSONata")
+    def is_jsonata(self) -> bool:
+        language = stepfunctions._state_query_language(self.definition, self.context)
+        return bool(language == "JSONata")
 
-    def evaluated(self, template: Any, **more_context: Any) -> Any:
+    def evaluate(self, template: Any, **more_context: Any) -> Any:
         context = {**self.context, **more_context}
-        if self.speaks_jsonata:
+        if self.is_jsonata:
             return stepfunctions._apply_jsonata_template(template, self.input, context)
         return stepfunctions._resolve_params_obj(template, self.effective_input, context)
 
     def number(self, field: str) -> float | None:
-        if self.speaks_jsonata and field in self.definition:
-            return float(stepfunctions._jsonata_state_field(self.definition, field, "number", self.input, self.context))
-        given = self.definition.get(field)
-        return None if given is None else float(given)
+        number = self.definition.get(field)
+        if self.is_jsonata and field in self.definition:
+            number = stepfunctions._jsonata_state_field(
+                self.definition, field, "number", self.input, self.context
+            )
+        return None if number is None else float(number)
 
     def items(self) -> list[Any]:
         if reader := self.definition.get("ItemReader"):
             items = self._read(reader)
-        elif self.speaks_jsonata and "Items" in self.definition:
-            items = self.evaluated(self.definition["Items"])
+        elif self.is_jsonata and "Items" in self.definition:
+            items = self.evaluate(self.definition["Items"])
         else:
             path = self.definition.get("ItemsPath", "$")
             items = stepfunctions._resolve_path_or_ctx(path, self.effective_input, self.context)
         return items if isinstance(items, list) else [items]
 
     def _read(self, reader: dict[str, Any]) -> Any:
-        if self.speaks_jsonata:
-            reader = {**reader, **{field: self.evaluated(reader.get(field, {})) for field in ("Arguments", "ReaderConfig")}}
+        if self.is_jsonata:
+            fields = ("Arguments", "ReaderConfig")
+            reader = {**reader, **{name: self.evaluate(reader.get(name, {})) for name in fields}}
         try:
             return stepfunctions._read_map_items(reader, self.effective_input, self.context)
         except (ValueError, LookupError, TypeError) as error:
-            raise stepfunctions._ExecutionError("States.ItemReaderFailed", f"The items cannot be read: {error}") from error
+            cause = f"The items cannot be read: {error}"
+            raise stepfunctions._ExecutionError("States.ItemReaderFailed", cause) from error
 
     def child_input(self, index: int, item: Any) -> Any:
         selector = self.definition.get("ItemSelector") or self.definition.get("Parameters")
-        return self.evaluated(selector, Map={"Item": {"Index": index, "Value": item}}) if selector else item
+        if not selector:
+            return item
+        return self.evaluate(selector, Map={"Item": {"Index": index, "Value": item}})
 
-    def child_machine(self, processor: dict[str, Any], machine_arn: str) -> ChildMachine:
+    def child_machine(self) -> ChildMachine:
         label = self.definition.get("Label") or new_uuid()
-        return ChildMachine(arn=f"{machine_arn}/{label}", processor=processor, query_language=self.context["QueryLanguage"])
+        return ChildMachine(
+            arn=f"{self.execution['stateMachineArn']}/{label}",
+            processor=self.processor,
+            query_language=self.context["QueryLanguage"],
+        )
+
+    def tolerance(self) -> Tolerance:
+        return Tolerance(
+            percentage=self.number("ToleratedFailurePercentage"),
+            count=self.number("ToleratedFailureCount"),
+        )
 
     def result_files(self) -> ResultFiles | None:
         writer = self.definition.get("ResultWriter") or {}
         if "Resource" not in writer:
             return None
-        place = self.evaluated(writer.get("Arguments") or writer.get("Parameters") or {})
+        place = self.evaluate(writer.get("Arguments") or writer.get("Parameters") or {})
         return ResultFiles.of(place, writer.get("WriterConfig") or {})
 
-    def left_with(self, result: Any) -> tuple[Any, Any]:
-        """The state's output, and the name of the next state."""
+    def leave(self, result: Any) -> tuple[Any, Any]:
+        """Return the state's output and the name of the next state."""
         state, context = self.definition, self.context
-        if self.speaks_jsonata:
-            output = stepfunctions._apply_jsonata_output(state, self.input, context, result=result, default=result)
+        if self.is_jsonata:
+            output = stepfunctions._apply_jsonata_output(
+                state, self.input, context, result=result, default=result
+            )
             stepfunctions._apply_state_assign(state, self.input, context, result=result)
         else:
             result = stepfunctions._apply_result_selector(state, result)
@@ -103,44 +127,39 @@ class _MapState:
         return output, stepfunctions._next_or_end(state)
 
 
-def _run_distributed_map(  # noqa: PLR0917  MiniStack's own signature
-    state_def: dict[str, Any],
-    raw_input: Any,
-    effective: Any,
-    iterator: dict[str, Any],
-    execution: dict[str, Any],
-    ctx: dict[str, Any],
-) -> tuple[Any, Any]:
-    state = _MapState(definition=state_def, input=raw_input, effective_input=effective, context=ctx)
+def _run(state: _MapState) -> tuple[Any, Any]:
     files = state.result_files()
     run = MapRun(
-        execution,
-        state.child_machine(iterator, execution["stateMachineArn"]),
+        state.execution,
+        state.child_machine(),
         child_input=state.child_input,
         at_once=int(state.number("MaxConcurrency") or 0),
-        tolerance=Tolerance(percentage=state.number("ToleratedFailurePercentage"), count=state.number("ToleratedFailureCount")),
+        tolerance=state.tolerance(),
     )
     with live(run):
         try:
             result = _result(run, state, files)
-        except SystemExit:  # the execution was stopped, or a Map around this one has failed
+        except SystemExit:  # the execution was stopped, or a Map around this one failed
             run.close("ABORTED")
             raise
         except Exception as error:
             run.close("FAILED")
-            name, cause = getattr(error, "error", "States.Runtime"), getattr(error, "cause", str(error))
-            stepfunctions._add_event(execution, "MapRunFailed", {"mapRunFailedEventDetails": {"error": name, "cause": cause}})
-            stepfunctions._add_event(execution, "MapStateFailed")
+            details = {
+                "error": getattr(error, "error", "States.Runtime"),
+                "cause": getattr(error, "cause", str(error)),
+            }
+            _add_event(run, "MapRunFailed", {"mapRunFailedEventDetails": details})
+            _add_event(run, "MapStateFailed")
             raise
     run.close("SUCCEEDED")
-    stepfunctions._add_event(execution, "MapRunSucceeded")
-    stepfunctions._add_event(execution, "MapStateSucceeded")
-    return state.left_with(result)
+    _add_event(run, "MapRunSucceeded")
+    _add_event(run, "MapStateSucceeded")
+    return state.leave(result)
 
 
 def _result(run: MapRun, state: _MapState, files: ResultFiles | None) -> Any:
-    stepfunctions._add_event(run.execution, "MapStateStarted", {"mapStateStartedEventDetails": {"length": 0}})
-    stepfunctions._add_event(run.execution, "MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": run.arn}})
+    _add_event(run, "MapStateStarted", {"mapStateStartedEventDetails": {"length": 0}})
+    _add_event(run, "MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": run.arn}})
     run.run(state.items())
     if run.was_aborted:
         with suppress(stepfunctions._ExecutionError):
@@ -148,27 +167,36 @@ def _result(run: MapRun, state: _MapState, files: ResultFiles | None) -> Any:
         raise SystemExit
     if run.error is not None:
         raise run.error
-    written = _write(run, files)
+    manifest = _write(run, files)
     if run.has_failed_too_often:
         cause = "The specified tolerated failure threshold was exceeded"
         raise stepfunctions._ExecutionError("States.ExceedToleratedFailureThreshold", cause)
-    return results(run.ended) if files is None else written
+    return results(run.ended) if files is None else manifest
 
 
 def _write(run: MapRun, files: ResultFiles | None) -> Any:
     if files is None:
         return None
-    written = files.write(run.arn, ended=run.ended.values(), never_started=run.inputs_never_started())
+    manifest = files.write(
+        run.arn, ended=run.ended.values(), never_started=run.inputs_never_started()
+    )
     run.count(resultsWritten=len(run.ended))
-    return written
+    return manifest
+
+
+def _add_event(run: MapRun, event_type: str, *details: dict[str, Any]) -> None:
+    stepfunctions._add_event(run.execution, event_type, *details)
 
 
 def _object_text(place: dict[str, Any]) -> str:
+    """Return the text of an object, in the version that the reader names."""
     bucket, key, version = place.get("Bucket"), place.get("Key"), place.get("VersionId")
-    status, _, body = s3._get_object(bucket, key, {}, {"versionId": version} if version else {})
+    query = {"versionId": version} if version else {}
+    status, _, body = s3._get_object(bucket, key, {}, query)
     if status != 200:
-        which = f"Bucket: {bucket}, Key: {key}" + (f", VersionId: {version}" if version else "")
-        raise stepfunctions._ExecutionError("States.ItemReaderFailed", f"The specified key does not exist. ({which})")
+        name = f"Bucket: {bucket}, Key: {key}" + (f", VersionId: {version}" if version else "")
+        cause = f"The specified key does not exist. ({name})"
+        raise stepfunctions._ExecutionError("States.ItemReaderFailed", cause)
     return bytes(body).decode()
 
 
@@ -184,7 +212,7 @@ def _with_children(stop_execution: Any) -> Any:
 
 
 def _with_map_runs(restore_state: Any) -> Any:
-    """What ran when the emulator ended has failed, as MiniStack says of executions."""
+    """Fail Map Runs that ran when the emulator ended, as MiniStack fails executions."""
 
     @functools.wraps(restore_state)
     def restoring(saved: Any) -> None:
@@ -192,7 +220,9 @@ def _with_map_runs(restore_state: Any) -> Any:
         for record in stepfunctions._map_runs.all_values():
             if record["status"] == "RUNNING":
                 counts = record["itemCounts"]
-                counts = {**counts, "running": 0, "failed": counts["failed"] + counts["running"]}
-                record.update(status="FAILED", stopDate=now_iso(), itemCounts=counts, executionCounts=counts)
+                failed = counts["failed"] + counts["running"]
+                counts = {**counts, "running": 0, "failed": failed}
+                record.update(status="FAILED", stopDate=now_iso())
+                record.update(itemCounts=counts, executionCounts=counts)
 
     return restoring

@@ -1,4 +1,4 @@
-"""Gap: the history shows nothing of the states inside a Map's iterations or a Parallel's branches, nor which event led to which."""
+"""Gap: the history lacks the states inside a Map or a Parallel, and the links between events."""
 
 import functools
 import json
@@ -10,11 +10,13 @@ from ministack.services import stepfunctions
 
 from local.ministack.edits import edit, replace
 
-# A branch or iteration runs in a copy of its parent's context, so each sees its own line of events.
+# A branch or iteration runs in a copy of its parent's context, so each has its own chain of events.
 _latest: ContextVar[tuple[str, int]] = ContextVar("latest_event", default=("", 0))
 _numbering = threading.Lock()
 
-_ENTERING = '        ctx["State"] = {"Name": current_name, "EnteredTime": now_iso(), "RetryCount": 0}\n'
+_ENTERING = (
+    '        ctx["State"] = {"Name": current_name, "EnteredTime": now_iso(), "RetryCount": 0}\n'
+)
 _ENTERED = f"""{_ENTERING}        entered = current_name
         _add_event(execution, f"{{state_type}}StateEntered", {{
             "stateEnteredEventDetails": {{"name": entered, "input": json.dumps(current_input)}}}})
@@ -33,7 +35,10 @@ _LEFT = """                state_def, current_input, ctx)
 
 
 def apply() -> None:
-    """Record entering and leaving the inner states, link each event to the one before, and number them one at a time."""
+    """Record when inner states are entered and left, link each event to the one before it.
+
+    Events are numbered under a lock.
+    """
     edit(
         stepfunctions,
         "_run_sub_machine",
@@ -53,10 +58,10 @@ def _linking(add_event: Any) -> Any:
     @functools.wraps(add_event)
     def linking(execution: dict[str, Any], event_type: str, details: Any = None) -> dict[str, Any]:
         arn = execution.get("executionArn", "")
-        latest_of, latest = _latest.get()
-        with _numbering:  # an event's number is the count of those before it
+        latest_arn, latest = _latest.get()
+        with _numbering:  # an event's number is the count of the events before it
             event: dict[str, Any] = add_event(execution, event_type, details)
-        event["previousEventId"] = latest if latest_of == arn else 0
+        event["previousEventId"] = latest if latest_arn == arn else 0
         _latest.set((arn, event["id"]))
         return event
 

@@ -1,4 +1,4 @@
-"""The child executions of a Distributed Map: what each knows of itself, and what is kept of it."""
+"""The child executions of a Distributed Map, and how long their records are kept."""
 
 import json
 from collections import deque
@@ -8,24 +8,24 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions
 
-# A Map may have 10,000 children: of those that ended before the newest 1,000 only status and times are kept, and these
-# of 10,000, since ListExecutions looks through all there are.
-_REMEMBERED = 1_000
+# A Map may have 10,000 children. Of children that ended before the newest 1,000, only status and
+# times are kept, and only for 10,000 of them, since ListExecutions searches all executions.
+_KEPT_IN_FULL = 1_000
 _LISTED = 10_000
-_remembered: deque[dict[str, Any]] = deque()
+_in_full: deque[dict[str, Any]] = deque()
 _listed: deque[str] = deque()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChildMachine:
-    """The machine that a Distributed Map's ItemProcessor is."""
+    """The state machine that a Distributed Map's ItemProcessor defines."""
 
     arn: str
     processor: dict[str, Any]
     query_language: str
 
-    def child(self, given: Any, *, map_run_arn: str, parent: dict[str, Any]) -> dict[str, Any]:
-        """The record of a new execution."""
+    def child(self, event: Any, *, map_run_arn: str, parent: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a new execution with this input."""
         name = new_uuid()
         return {
             "executionArn": f"{self.arn.replace(':stateMachine:', ':execution:')}:{name}",
@@ -35,7 +35,7 @@ class ChildMachine:
             "status": "RUNNING",
             "startDate": now_iso(),
             "stopDate": None,
-            "input": json.dumps(given),
+            "input": json.dumps(event),
             "output": None,
             "testCase": parent.get("testCase"),
             "mockAttempts": {},
@@ -43,31 +43,41 @@ class ChildMachine:
         }
 
     def run(self, child: dict[str, Any]) -> str:
-        """Gives the output as a JSON text; the child sees neither its parent's execution nor its variables."""
+        """Run the child and return its output as JSON.
+
+        The child sees neither its parent's execution nor its parent's variables.
+        """
         text = child["input"]
-        stepfunctions._add_event(child, "ExecutionStarted", {"executionStartedEventDetails": {"input": text}})
-        given = json.loads(text)
+        details = {"executionStartedEventDetails": {"input": text}}
+        stepfunctions._add_event(child, "ExecutionStarted", details)
+        event = json.loads(text)
         context = {
             "QueryLanguage": self.query_language,
-            "Execution": {"Id": child["executionArn"], "Input": given, "Name": child["name"], "StartTime": child["startDate"]},
+            "Execution": {
+                "Id": child["executionArn"],
+                "Input": event,
+                "Name": child["name"],
+                "StartTime": child["startDate"],
+            },
             "StateMachine": {"Id": self.arn, "Name": self.arn.partition(":stateMachine:")[2]},
             "variables": {},
         }
         states, start_at = self.processor.get("States", {}), self.processor.get("StartAt")
-        return json.dumps(stepfunctions._run_sub_machine(states, start_at, given, child, context))
+        return json.dumps(stepfunctions._run_sub_machine(states, start_at, event, child, context))
 
 
 def end(child: dict[str, Any], status: str, **outcome: str) -> None:
-    """Note how the child ended, unless it was stopped by itself."""
+    """Record how the child ended, unless it was stopped on its own."""
     if child["status"] == "RUNNING":
         child.update(status=status, stopDate=now_iso(), **outcome)
         what = status.capitalize()
-        stepfunctions._add_event(child, f"Execution{what}", {f"execution{what}EventDetails": outcome})
-    _remembered.append(child)
-    if len(_remembered) > _REMEMBERED:
-        older = _remembered.popleft()
-        not_included = {"included": False}
-        older.update(events=[], input=None, output=None, inputDetails=not_included, outputDetails=not_included)
+        details = {f"execution{what}EventDetails": outcome}
+        stepfunctions._add_event(child, f"Execution{what}", details)
+    _in_full.append(child)
+    if len(_in_full) > _KEPT_IN_FULL:
+        older = _in_full.popleft()
+        older.update(events=[], input=None, output=None)
+        older.update(inputDetails={"included": False}, outputDetails={"included": False})
         _listed.append(older["executionArn"])
     if len(_listed) > _LISTED:
         stepfunctions._executions.pop(_listed.popleft(), None)

@@ -1,4 +1,4 @@
-"""A Distributed Map's run: which child may start, how each ended, and when the others no longer matter."""
+"""A Distributed Map's run: it starts children, counts how they end, and aborts them."""
 
 import json
 import threading
@@ -16,28 +16,39 @@ from local.ministack.stepfunctions.map_child import ChildMachine
 from local.ministack.stepfunctions.map_results import element
 
 _AT_ONCE = 64
-_COUNTED = ("pending", "running", "succeeded", "failed", "timedOut", "aborted", "total", "resultsWritten")
-_NO_COUNTS = dict.fromkeys((*_COUNTED, "failuresNotRedrivable", "pendingRedrive"), 0)
+_NO_COUNTS = {
+    "pending": 0,
+    "running": 0,
+    "succeeded": 0,
+    "failed": 0,
+    "timedOut": 0,
+    "aborted": 0,
+    "total": 0,
+    "resultsWritten": 0,
+    "failuresNotRedrivable": 0,
+    "pendingRedrive": 0,
+}
 
-# Those whose children may still run, by ARN.
+# The Map Runs whose children may still run, by ARN.
 _live: dict[str, "MapRun"] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How many children may fail: none where the state says nothing."""
+    """How many children may fail: none if the state has no tolerance."""
 
     percentage: float | None
     count: float | None
 
     def covers(self, failed: int, items: int) -> bool:
-        """Whether so many of the items may fail."""
-        limits = [self.count, None if self.percentage is None else self.percentage * items / 100]
-        return failed <= min((limit for limit in limits if limit is not None), default=0)
+        """Return whether this number of the items may fail."""
+        share = None if self.percentage is None else self.percentage * items / 100
+        limits = [limit for limit in (self.count, share) if limit is not None]
+        return failed <= min(limits, default=0)
 
 
 class MapRun:
-    """One Map Run; its children are counted, started and ended under its lock."""
+    """One Map Run. It starts, counts and ends its children under a lock."""
 
     def __init__(
         self,
@@ -51,7 +62,7 @@ class MapRun:
         self.arn = f"{machine.arn.replace(':stateMachine:', ':mapRun:')}:{new_uuid()}"
         self.execution = execution
         self.ended: dict[int, dict[str, Any]] = {}
-        self.error: Exception | None = None  # in the state itself, not in a child
+        self.error: Exception | None = None  # of the state itself, not of a child
         self.was_aborted = False
         self._machine = machine
         self._child_input = child_input
@@ -78,38 +89,42 @@ class MapRun:
 
     @property
     def has_failed_too_often(self) -> bool:
-        """Whether the failures are more than the state tolerates."""
+        """Whether more children have failed than the state tolerates."""
         counts = self._record["itemCounts"]
         return not self._tolerance.covers(counts["failed"], counts["total"])
 
     def run(self, items: list[Any]) -> None:
-        """Run a child for each item; returns when all have ended, or when the others no longer matter."""
+        """Run a child for each item. Return when all have ended or the Map Run was ended."""
         self._waiting = dict(enumerate(items))
         self.count(total=len(items), pending=len(items))
         indexes = iter(range(len(items)))
         for _ in range(min(self._threads, len(items))):
-            threading.Thread(target=copy_context().run, args=(self._work, indexes), daemon=True).start()
+            work = (self._work, indexes)
+            threading.Thread(target=copy_context().run, args=work, daemon=True).start()
         if items:
             self._over.wait()
 
     def abort(self) -> None:
-        """Start no further child, and let those that run end at their next event."""
+        """Start no further child, and end the running children at their next event."""
         with self._lock:
             if not self._over.is_set():
                 self.was_aborted = True
                 self._finish()
 
     def close(self, status: str) -> None:
-        """The last word on it, once the results are written."""
+        """Record the final status, once the results are written."""
         self._record.update(status=status, stopDate=now_iso())
 
     def inputs_never_started(self) -> Iterator[str]:
-        """JSON texts."""
+        """Yield the inputs of children that were never started, as JSON texts."""
         for index, item in self._waiting.items():
             yield json.dumps(self._child_input(index, item))
 
     def count(self, **changes: int) -> None:
-        """Readers hold no lock: they find one dictionary or the next, and each adds up."""
+        """Change the counts.
+
+        Readers hold no lock. They get the old or the new dictionary, and both are consistent.
+        """
         with self._lock:
             counts = dict(self._record["itemCounts"])
             for field, change in changes.items():
@@ -120,20 +135,20 @@ class MapRun:
         while not self._over.is_set():
             with self._lock:
                 index = next(indexes, None)
-            if index is None or (child := self._started(index)) is None:
+            if index is None or (child := self._start(index)) is None:
                 return
             copy_context().run(self._run_child, index, child)
 
-    def _started(self, index: int) -> dict[str, Any] | None:
-        """A child, or nothing where none is wanted any more."""
+    def _start(self, index: int) -> dict[str, Any] | None:
+        """Return a new child, or None if the Map Run has ended."""
         try:
-            given = self._child_input(index, self._waiting[index])
-        except Exception as error:  # the state's own, which no tolerance covers
+            event = self._child_input(index, self._waiting[index])
+        except Exception as error:  # the state itself failed, which no tolerance covers
             with self._lock:
                 self.error = self.error or error
                 self._finish()
             return None
-        child = self._machine.child(given, map_run_arn=self.arn, parent=self.execution)
+        child = self._machine.child(event, map_run_arn=self.arn, parent=self.execution)
         with self._lock:
             if self._over.is_set():
                 return None
@@ -147,7 +162,7 @@ class MapRun:
         try:
             self._end(index, "SUCCEEDED", output=self._machine.run(child))
         except SystemExit:
-            if child["status"] == "RUNNING":  # a Map around this one has failed
+            if child["status"] == "RUNNING":  # a Map around this one failed
                 self.abort()
             self._end(index, "ABORTED")
         except stepfunctions._ExecutionError as error:
@@ -157,7 +172,7 @@ class MapRun:
 
     def _end(self, index: int, status: str, **outcome: str) -> None:
         with self._lock:
-            if index not in self._running:  # it was aborted before
+            if index not in self._running:  # it was aborted
                 return
             self._close_child(index, status, **outcome)
             if self.has_failed_too_often or not (self._waiting or self._running):
@@ -178,7 +193,7 @@ class MapRun:
 
 @contextmanager
 def live(run: MapRun) -> Iterator[None]:
-    """Within this block the Map Run ends with its execution."""
+    """Abort the Map Run if its execution ends within this block."""
     _live[run.arn] = run
     try:
         yield

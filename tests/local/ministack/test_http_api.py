@@ -1,4 +1,4 @@
-"""The HTTP API and the sign-in of the emulator: the gaps that are closed, and what the local stack relies on."""
+"""The emulator's HTTP API and sign-in: a closed gap, and features that the stack relies on."""
 
 import base64
 import json
@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import REGION, Emulator
-from tests.local.test_emulator_patches import CLOSED
+from tests.support.emulator import CLOSED, REGION, Emulator
 
 FUNCTION = """
 import base64
@@ -24,7 +23,8 @@ def handler(event, context):
         raise ValueError("a word that nobody should read")
     if path == "/bytes":
         headers = {"content-type": "image/png", "x-more": "1"}
-        return {"statusCode": 200, "headers": headers, "isBase64Encoded": True, "body": base64.b64encode(bytes(range(256))).decode()}
+        body = base64.b64encode(bytes(range(256))).decode()
+        return {"statusCode": 200, "headers": headers, "isBase64Encoded": True, "body": body}
     if path == "/unchanged":
         return {"statusCode": 304, "headers": {"etag": '"x"'}}
     return {"statusCode": 200, "body": path}
@@ -33,7 +33,7 @@ SCOPES = ("easel/read", "easel/write")
 
 
 class Api:
-    """One HTTP API in an emulator; of its routes `/read` demands a token with the scope easel/read."""
+    """An HTTP API in an emulator. Its route `/read` demands a token with the scope easel/read."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -42,7 +42,11 @@ class Api:
         self.client = self.create_client(self.pool)
         arn = f"arn:aws:lambda:{REGION}:000000000000:function:{emulator.create_function(FUNCTION)}"
         api = gateway.create_api(Name="api", ProtocolType="HTTP")["ApiId"]
-        call = {"IntegrationType": "AWS_PROXY", "IntegrationUri": arn, "PayloadFormatVersion": "2.0"}
+        call = {
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationUri": arn,
+            "PayloadFormatVersion": "2.0",
+        }
         target = f"integrations/{gateway.create_integration(ApiId=api, **call)['IntegrationId']}"
         for path in ("/raise", "/bytes", "/unchanged"):
             gateway.create_route(ApiId=api, RouteKey=f"GET {path}", Target=target)
@@ -56,19 +60,26 @@ class Api:
                 "Audience": [self.client["ClientId"]],
             },
         )["AuthorizerId"]
-        demand = {"AuthorizationType": "JWT", "AuthorizerId": authorizer, "AuthorizationScopes": ["easel/read"]}
+        demand = {
+            "AuthorizationType": "JWT",
+            "AuthorizerId": authorizer,
+            "AuthorizationScopes": ["easel/read"],
+        }
         gateway.create_route(ApiId=api, RouteKey="GET /read", Target=target, **demand)
         gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
         self._url = f"http://127.0.0.1:{emulator.port}/_aws/execute-api/{api}/$default"
 
     def create_pool(self) -> str:
         pool = str(self._cognito.create_user_pool(PoolName=uuid.uuid4().hex)["UserPool"]["Id"])
-        listed = [{"ScopeName": scope.partition("/")[2], "ScopeDescription": "x"} for scope in SCOPES]
-        self._cognito.create_resource_server(UserPoolId=pool, Identifier="easel", Name="easel", Scopes=listed)
+        names = [scope.partition("/")[2] for scope in SCOPES]
+        scopes = [{"ScopeName": name, "ScopeDescription": "x"} for name in names]
+        self._cognito.create_resource_server(
+            UserPoolId=pool, Identifier="easel", Name="easel", Scopes=scopes
+        )
         return pool
 
     def create_client(self, pool: str) -> dict[str, Any]:
-        made: dict[str, Any] = self._cognito.create_user_pool_client(
+        client: dict[str, Any] = self._cognito.create_user_pool_client(
             UserPoolId=pool,
             ClientName="machine",
             GenerateSecret=True,
@@ -76,21 +87,31 @@ class Api:
             AllowedOAuthScopes=list(SCOPES),
             AllowedOAuthFlowsUserPoolClient=True,
         )["UserPoolClient"]
-        return made
+        return client
 
     def token(self, client: dict[str, Any], *scopes: str) -> str:
-        credentials = base64.b64encode(f"{client['ClientId']}:{client['ClientSecret']}".encode()).decode()
+        credentials = f"{client['ClientId']}:{client['ClientSecret']}"
         form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
-        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
-        url, data = f"http://127.0.0.1:{self._emulator.port}/oauth2/token", urllib.parse.urlencode(form).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        url = f"http://127.0.0.1:{self._emulator.port}/oauth2/token"
+        request = urllib.request.Request(url, urllib.parse.urlencode(form).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return str(json.loads(answer.read())["access_token"])
 
     def short_lived_token(self) -> str:
-        """One that expires in two seconds."""
-        change = {"AllowedOAuthFlows": ["client_credentials"], "AllowedOAuthScopes": list(SCOPES), "AllowedOAuthFlowsUserPoolClient": True}
+        """Return a token that expires in two seconds."""
+        change = {
+            "AllowedOAuthFlows": ["client_credentials"],
+            "AllowedOAuthScopes": list(SCOPES),
+            "AllowedOAuthFlowsUserPoolClient": True,
+        }
         call = {"UserPoolId": self.pool, "ClientId": self.client["ClientId"], **change}
-        self._cognito.update_user_pool_client(**call, AccessTokenValidity=2, TokenValidityUnits={"AccessToken": "seconds"})
+        self._cognito.update_user_pool_client(
+            **call, AccessTokenValidity=2, TokenValidityUnits={"AccessToken": "seconds"}
+        )
         try:
             return self.token(self.client, *SCOPES)
         finally:
@@ -99,11 +120,13 @@ class Api:
     def get(self, path: str, token: str | None = None) -> tuple[int, dict[str, str], bytes]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            answer = urllib.request.urlopen(urllib.request.Request(self._url + path, headers=headers), timeout=10)
+            request = urllib.request.Request(self._url + path, headers=headers)
+            answer = urllib.request.urlopen(request, timeout=10)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:
-            return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+            received = {name.lower(): value for name, value in answer.headers.items()}
+            return answer.status, received, answer.read()
 
 
 @pytest.fixture(scope="session")
@@ -111,22 +134,21 @@ def api(patched: Emulator) -> Api:
     return Api(patched)
 
 
-# api_failures
-
-
 def test_a_function_that_fails_is_a_500_that_tells_nothing(plain: Emulator, api: Api) -> None:
     status, _, body = Api(plain).get("/raise")
     assert (status, b"nobody should read" in body) == (502, True), CLOSED
     status, headers, body = api.get("/raise")
-    assert (status, headers["content-type"], json.loads(body)) == (500, "application/json", {"message": "Internal Server Error"})
+    assert (status, headers["content-type"]) == (500, "application/json")
+    assert json.loads(body) == {"message": "Internal Server Error"}
 
 
-# What needs no patch, and what the API and its page rely on.
+# The API and its page rely on the following, and it needs no patch.
 
 
 def test_bytes_headers_and_an_empty_answer_come_through(api: Api) -> None:
     status, headers, body = api.get("/bytes")
-    assert (status, headers["content-type"], headers["x-more"], body) == (200, "image/png", "1", bytes(range(256)))
+    assert (status, headers["content-type"], headers["x-more"]) == (200, "image/png", "1")
+    assert body == bytes(range(256))
     status, headers, body = api.get("/unchanged")
     assert (status, headers["etag"], body) == (304, '"x"', b"")
 
@@ -138,9 +160,10 @@ def test_a_token_with_the_scope_comes_in(api: Api) -> None:
 
 def _forged(api: Api) -> str:
     head, claims, signature = api.token(api.client, *SCOPES).split(".")
-    said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-    longer = base64.urlsafe_b64encode(json.dumps(said | {"exp": said["exp"] + 1}).encode()).decode().rstrip("=")
-    return f"{head}.{longer}.{signature}"
+    changed = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    changed["exp"] += 1
+    encoded = base64.urlsafe_b64encode(json.dumps(changed).encode()).decode().rstrip("=")
+    return f"{head}.{encoded}.{signature}"
 
 
 def _expired(api: Api) -> str:
@@ -164,6 +187,8 @@ REFUSED: dict[str, tuple[Callable[[Api], str | None], int]] = {
 @pytest.mark.parametrize("why", REFUSED)
 def test_whoever_has_no_right_stays_out(api: Api, why: str) -> None:
     token, status = REFUSED[why]
-    answered = api.get("/read", token(api))
-    assert answered[0] == status
-    assert set(json.loads(answered[2])) == {"message"}
+
+    answer = api.get("/read", token(api))
+
+    assert answer[0] == status
+    assert set(json.loads(answer[2])) == {"message"}

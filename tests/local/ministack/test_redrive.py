@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.ministack.stepfunctions import redrive
-from tests.local.conftest import Emulator, until
+from tests.support.emulator import CLOSED, Emulator, until
 
 STEP = """
 import os, pathlib
@@ -41,13 +41,18 @@ TURN = "{% $states.result.Payload %}"
 
 @pytest.fixture(scope="session")
 def step(patched: Emulator) -> str:
-    """A function that fails as long as a file that it needs is missing."""
+    """Create a function that fails as long as a file that it needs is missing."""
     return patched.create_function(STEP)
 
 
 def task(step: str, payload: Any, **more: Any) -> dict[str, Any]:
     arguments = {"FunctionName": step, "Payload": payload}
-    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": arguments, **more}
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": arguments,
+        **more,
+    }
 
 
 def inner(states: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +66,7 @@ def refusal(emulator: Emulator, execution: str) -> str:
 
 
 def entered(emulator: Emulator, execution: str) -> list[str]:
-    """The states entered since the last redrive."""
+    """Return the names of the states that were entered since the last redrive."""
     names: list[str] = []
     for event in emulator.history(execution):
         if event["type"] == "ExecutionRedriven":
@@ -75,22 +80,35 @@ def test_plain_ministack_does_not_know_redrives(plain: Emulator) -> None:
     machine = plain.create_machine("Stop", {"Stop": {"Type": "Fail"}})
     execution = plain.begin(machine)
     plain.ended(execution)
-    assert refusal(plain, execution) == "InvalidAction", "plain MiniStack now redrives: delete the patch"
+    assert refusal(plain, execution) == "InvalidAction", CLOSED
 
 
-def test_goes_on_at_the_failed_state_with_its_input_and_variables(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_goes_on_at_the_failed_state_with_its_input_and_variables(
+    patched: Emulator, step: str, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
     states = {
-        "Begin": {"Type": "Pass", "Assign": {"kept": "{% $states.input.secret %}"}, "Output": {"n": 7}, "Next": "Work"},
-        "Work": task(step, {"needs": str(tmp_path / "there")}, Next="Finish", Output="{% $states.input %}"),
-        "Finish": {"Type": "Pass", "Output": {"n": "{% $states.input.n %}", "kept": "{% $kept %}"}, "End": True},
+        "Begin": {
+            "Type": "Pass",
+            "Assign": {"kept": "{% $states.input.secret %}"},
+            "Output": {"n": 7},
+            "Next": "Work",
+        },
+        "Work": task(step, {"needs": str(there)}, Next="Finish", Output="{% $states.input %}"),
+        "Finish": {
+            "Type": "Pass",
+            "Output": {"n": "{% $states.input.n %}", "kept": "{% $kept %}"},
+            "End": True,
+        },
     }
     execution = patched.begin(patched.create_machine("Begin", states), {"secret": "x"})
     assert patched.ended(execution)["error"] == "NotYet"
-    assert patched.states.describe_execution(executionArn=execution)["redriveStatus"] == "REDRIVABLE"
+    description = patched.states.describe_execution(executionArn=execution)
+    assert description["redriveStatus"] == "REDRIVABLE"
 
     patched.states.redrive_execution(executionArn=execution)
     assert patched.ended(execution)["error"] == "NotYet", "still missing"
-    (tmp_path / "there").touch()
+    there.touch()
     answer = patched.states.redrive_execution(executionArn=execution)
 
     result = patched.ended(execution)
@@ -98,11 +116,14 @@ def test_goes_on_at_the_failed_state_with_its_input_and_variables(patched: Emula
     assert (result["redriveCount"], result["redriveDate"]) == (2, answer["redriveDate"])
     assert "error" not in result
     assert entered(patched, execution) == ["Finish", "Work"]
-    redriven = [event for event in patched.history(execution) if event["type"] == "ExecutionRedriven"]
-    assert [event["executionRedrivenEventDetails"]["redriveCount"] for event in redriven] == [1, 2]
+    field = "executionRedrivenEventDetails"
+    redrives = [event[field] for event in patched.history(execution) if field in event]
+    assert [redrive["redriveCount"] for redrive in redrives] == [1, 2]
 
 
-def test_a_map_goes_on_where_each_iteration_was(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_a_map_goes_on_where_each_iteration_was(
+    patched: Emulator, step: str, tmp_path: Path
+) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
     states = {
         "Make": task(
@@ -114,8 +135,18 @@ def test_a_map_goes_on_where_each_iteration_was(patched: Emulator, step: str, tm
         ),
         "Keep": task(step, {"needs": "{% $states.input.needs %}"}, End=True, Output="{% $made %}"),
     }
-    each = {"Type": "Map", "Items": "{% $states.input.items %}", "ItemProcessor": inner(states), "MaxConcurrency": 1, "End": True}
-    items = [{"name": "a", "needs": "/"}, {"name": "b", "needs": str(there)}, {"name": "c", "needs": "/"}]
+    each = {
+        "Type": "Map",
+        "Items": "{% $states.input.items %}",
+        "ItemProcessor": inner(states),
+        "MaxConcurrency": 1,
+        "End": True,
+    }
+    items = [
+        {"name": "a", "needs": "/"},
+        {"name": "b", "needs": str(there)},
+        {"name": "c", "needs": "/"},
+    ]
     execution = patched.begin(patched.create_machine("Each", {"Each": each}), {"items": items})
     assert patched.ended(execution)["error"] == "NotYet"
     assert calls.read_text().split() == ["a", "b"]
@@ -126,20 +157,34 @@ def test_a_map_goes_on_where_each_iteration_was(patched: Emulator, step: str, tm
     patched.states.redrive_execution(executionArn=execution)
 
     assert patched.ended(execution)["output"] == '["a", "b", "c"]'
-    assert calls.read_text().split() == ["a", "b", "c"], "what was made is not made again"
+    assert calls.read_text().split() == ["a", "b", "c"], "a successful step is not repeated"
     assert entered(patched, execution) == ["Each", "Keep", "Keep", "Make"]
 
 
-def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(
+    patched: Emulator, step: str, tmp_path: Path
+) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
     name = "{% $states.context.Execution.Input.rounds[$round] & $string($states.input) %}"
-    work = task(step, {"calls": str(calls), "name": name, "needs": "{% $needs %}"}, End=True, Output="{% $states.result.Payload.name %}")
+    work = task(
+        step,
+        {"calls": str(calls), "name": name, "needs": "{% $needs %}"},
+        End=True,
+        Output="{% $states.result.Payload.name %}",
+    )
+    second_round = {"Assign": {"round": 1, "needs": str(there)}}
     states = {
         "Begin": {"Type": "Pass", "Assign": {"round": 0, "needs": "/"}, "Next": "Each"},
-        "Each": {"Type": "Map", "Items": [1, 2], "MaxConcurrency": 1, "ItemProcessor": inner({"Work": work}), "Next": "Again"},
+        "Each": {
+            "Type": "Map",
+            "Items": [1, 2],
+            "MaxConcurrency": 1,
+            "ItemProcessor": inner({"Work": work}),
+            "Next": "Again",
+        },
         "Again": {
             "Type": "Choice",
-            "Choices": [{"Condition": "{% $round = 0 %}", "Assign": {"round": 1, "needs": str(there)}, "Next": "Each"}],
+            "Choices": [{"Condition": "{% $round = 0 %}", **second_round, "Next": "Each"}],
             "Default": "Finish",
         },
         "Finish": {"Type": "Succeed"},
@@ -154,7 +199,9 @@ def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(patched: Emul
     assert calls.read_text().split() == ["x1", "x2", "y1", "y1", "y2"]
 
 
-def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(
+    patched: Emulator, step: str, tmp_path: Path
+) -> None:
     branches = [
         inner({"Left": task(step, {}, End=True, Output="left")}),
         inner({"Right": task(step, {"needs": str(tmp_path / "there")}, End=True, Output="right")}),
@@ -170,18 +217,29 @@ def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(patched: Emula
     assert entered(patched, execution) == ["Both", "Right"]
 
 
-def test_keeps_the_definition_that_the_execution_began_with(patched: Emulator, step: str, tmp_path: Path) -> None:
-    machine = patched.create_machine("Work", {"Work": task(step, {"needs": str(tmp_path / "there")}, End=True, Output="old")})
+def test_keeps_the_definition_that_the_execution_began_with(
+    patched: Emulator, step: str, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    work = task(step, {"needs": str(there)}, End=True, Output="old")
+    machine = patched.create_machine("Work", {"Work": work})
     execution = patched.begin(machine)
     patched.ended(execution)
-    patched.states.update_state_machine(stateMachineArn=machine, definition='{"StartAt": "New", "States": {"New": {"Type": "Succeed"}}}')
-    (tmp_path / "there").touch()
+    definition = '{"StartAt": "New", "States": {"New": {"Type": "Succeed"}}}'
+    patched.states.update_state_machine(stateMachineArn=machine, definition=definition)
+    there.touch()
+
     patched.states.redrive_execution(executionArn=execution)
+
     assert patched.ended(execution)["output"] == '"old"'
 
 
-def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(patched: Emulator, tmp_path: Path) -> None:
-    machine = patched.create_machine("Work", {"Work": task(patched.create_function(TURNS), str(tmp_path), End=True, Output=TURN)})
+def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(
+    patched: Emulator, tmp_path: Path
+) -> None:
+    work = task(patched.create_function(TURNS), str(tmp_path), End=True, Output=TURN)
+    machine = patched.create_machine("Work", {"Work": work})
+    finish = patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}})
     execution = patched.begin(machine)
     until((tmp_path / "began-1").exists)
     patched.states.stop_execution(executionArn=execution)
@@ -190,14 +248,15 @@ def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(patched: 
     for turn in (1, 2):
         (tmp_path / f"released-{turn}").touch()
         until((tmp_path / f"ended-{turn}").exists)
-        patched.ended(patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}})))
+        patched.ended(patched.begin(finish))
     assert patched.ended(execution)["output"] == "2"
 
 
 def test_refuses_what_did_not_fail(patched: Emulator) -> None:
     succeeded = patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}}))
     patched.ended(succeeded)
-    running = patched.begin(patched.create_machine("Wait", {"Wait": {"Type": "Wait", "Seconds": 100, "End": True}}))
+    wait = {"Type": "Wait", "Seconds": 100, "End": True}
+    running = patched.begin(patched.create_machine("Wait", {"Wait": wait}))
     assert refusal(patched, succeeded) == "ExecutionNotRedrivable"
     assert refusal(patched, running) == "ExecutionNotRedrivable"
     assert refusal(patched, f"{running}-unknown") == "ExecutionDoesNotExist"
@@ -213,4 +272,4 @@ def test_what_is_saved_at_the_end_is_whole_although_executions_run() -> None:
             raise answer
         return answer
 
-    assert redrive._while_executions_run(get_state)() == {"executions": {}}
+    assert redrive._copying_despite_changes(get_state)() == {"executions": {}}

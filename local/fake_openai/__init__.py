@@ -1,0 +1,19 @@
+"""A fake OpenAI server on loopback: it writes prompts, paints real images and counts tokens.
+
+It refuses what the real API refuses, and it fails when a test scripts a fault.
+`python -m local.fake_openai` runs it.
+
+server          the routes, chat completions and image generations
+files           the Files API: inputs and results of batches
+batches         the Batch API
+batch           one batch: its status, its outcomes, and how the API shows it
+batch_input     the lines of a batch's input file, and their errors
+token_exchange  tokens for workload identities
+requests        the checks of a request, and the tokens it is billed for
+painting        images painted from a prompt, and the response with them
+responses       JSON responses, errors, pages of a list, and faults applied to a response
+faults          the faults that a test scripts
+account         what the account was charged, and its requests per minute
+
+`process` starts it.
+"""

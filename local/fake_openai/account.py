@@ -1,0 +1,81 @@
+"""What the account was charged, for tests to count, and how many requests a minute it may make."""
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Adding up floats leaves a rest. Whoever has waited as long as required is admitted despite it.
+ROUNDING_SECONDS = 1e-6
+
+
+@dataclass
+class Ledger:
+    """Counts of chat calls, images, batches, and image requests that the rate limit refused.
+
+    `images` includes the images of batches.
+    """
+
+    chat: int = 0
+    images: int = 0
+    batch_images: int = 0
+    batches: int = 0
+    limited: int = 0
+    images_by_prompt: Counter[str] = field(default_factory=Counter)
+    users: Counter[str] = field(default_factory=Counter)
+
+    def image(self, prompt: str) -> int:
+        """Charge one image, and return how many images of this prompt were charged."""
+        short = hashlib.sha256(prompt.encode()).hexdigest()[:16]
+        self.images += 1
+        self.images_by_prompt[short] += 1
+        return self.images_by_prompt[short]
+
+    def call(self, body: Mapping[str, Any]) -> None:
+        """Count the call for its end user, if the request names one."""
+        if "safety_identifier" in body:
+            self.users[body["safety_identifier"]] += 1
+
+    def clear(self) -> None:
+        """Reset all counts."""
+        self.chat = self.images = self.batch_images = self.batches = self.limited = 0
+        self.images_by_prompt.clear()
+        self.users.clear()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the body of `/_charged`."""
+        names = ("chat", "images", "batch_images", "batches", "limited")
+        counts = {name: getattr(self, name) for name in names}
+        by_prompt, users = dict(self.images_by_prompt), dict(self.users)
+        return counts | {"images_by_prompt": by_prompt, "users": users}
+
+
+class SlidingWindow:
+    """Admit at most `limit` requests in any `seconds`, in constant time for each.
+
+    A refused request does not count.
+    """
+
+    def __init__(
+        self, limit: int, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if limit < 1 or seconds <= 0:
+            raise ValueError(
+                f"a window needs a limit and a length above 0, not {limit} in {seconds} s"
+            )
+        self.limit, self.seconds, self._clock = limit, seconds, clock
+        # Only the last `limit` admissions can fill a window. When the oldest of them leaves it,
+        # there is room for the next request.
+        self._admitted: deque[float] = deque(maxlen=limit)
+
+    def admit(self) -> float:
+        """Return 0.0 if the request is admitted, or the seconds until there is room."""
+        now = self._clock()
+        if len(self._admitted) == self.limit:
+            wait = self._admitted[0] + self.seconds - now
+            if wait > ROUNDING_SECONDS:
+                return wait
+        self._admitted.append(now)
+        return 0.0

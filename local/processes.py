@@ -1,0 +1,144 @@
+"""Start, list and end the processes of the stack: the emulator, its functions, the fake OpenAI."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+_ROOT = Path(__file__).resolve().parents[1]
+_PROC = Path("/proc")
+_OUR_COMMANDS = ("-m local.ministack", "-m local.fake_openai", "-m ministack", "/ministack-lambda-")
+
+
+class ProcessError(RuntimeError):
+    """A process did not start, or did not end."""
+
+
+def start_module(
+    module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
+    """Start `python -m module` in a session of its own; its output goes to the log file.
+
+    Ctrl-C does not reach another session: whoever calls this has to stop the process. Call it
+    within `defer_signals`, and remember the process in the same block.
+    """
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603  the modules are our own or MiniStack's
+            [sys.executable, "-m", module, *arguments],
+            cwd=_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def defer_signals() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM while a process starts, so that its PID is never lost.
+
+    The signals are not masked, because the new process would inherit the mask.
+    """
+    # Python delivers signals to the main thread only.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    deferred: list[tuple[int, FrameType | None]] = []
+    handlers = {
+        number: signal.signal(number, lambda *call: deferred.append(call))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for raised, frame in deferred:
+        handler = handlers[signal.Signals(raised)]
+        if callable(handler):
+            handler(raised, frame)
+        elif handler == signal.SIG_DFL:
+            signal.raise_signal(raised)
+
+
+def stop(pid: int, *, patience_s: float = 10) -> None:
+    """End a process that was started here with its whole group, and kill what does not end in time.
+
+    The emulator saves its state and ends its functions. Do nothing if `pid` leads no process of
+    the stack: the file that lists it may be from before a restart of the machine.
+    """
+    if not any(_is_ours(command) for command in living(pid).values()):
+        return
+    _signal(pid, signal.SIGTERM)
+    if not wait_until(lambda: pid not in living(pid), seconds=patience_s):
+        # The emulator waits for the calls in progress, and each call waits for its function.
+        # Once the functions have ended, the emulator saves its state and ends.
+        for function in set(living(pid)) - {pid}:
+            _signal(function, signal.SIGTERM)
+        wait_until(lambda: pid not in living(pid), seconds=patience_s)
+    for survivor in living(pid):
+        _signal(survivor, signal.SIGKILL)
+    if not wait_until(lambda: not living(pid), seconds=patience_s):
+        raise ProcessError(f"these processes do not end: {sorted(living(pid))}; kill them by hand")
+
+
+def is_running(pid: int) -> bool:
+    """Return whether this process is alive and belongs to a local stack."""
+    return _is_ours(living(pid).get(pid, ""))
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Wait for the condition, and return whether it became true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def living(group: int) -> dict[int, str]:
+    """Return the command line of each process of a process group that has not ended."""
+    rows = _from_proc() if (_PROC / "self" / "stat").exists() else _from_ps()
+    return {
+        pid: command
+        for pid, its_group, state, command in rows
+        if its_group == group and not state.startswith("Z")
+    }
+
+
+def _from_proc() -> Iterator[tuple[int, int, str, str]]:
+    """List the processes of a Linux machine or container, which may have no `ps`."""
+    for folder in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # the process has ended meanwhile
+            # The second field is the name in parentheses, which may contain anything.
+            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            state, _parent, group, *_ = fields
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            yield int(folder.name), int(group), state, command.decode(errors="replace").strip()
+
+
+def _from_ps() -> Iterator[tuple[int, int, str, str]]:
+    """List the processes of a machine without /proc, such as a Mac."""
+    columns = ["ps", "-axwwo", "pid=,pgid=,stat=,command="]
+    listing = subprocess.check_output(columns, text=True)  # noqa: S603  the arguments are fixed
+    for line in listing.splitlines():
+        pid, group, state, command = [*line.split(None, 3), ""][:4]
+        yield int(pid), int(group), state, command
+
+
+def _is_ours(command: str) -> bool:
+    return any(mark in command for mark in _OUR_COMMANDS)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

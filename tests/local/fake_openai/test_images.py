@@ -1,0 +1,71 @@
+"""Images and chats of the fake OpenAI: the rate limit, refusals, and the response's bytes."""
+
+import json
+from collections.abc import Callable
+
+import openai
+import pytest
+
+from local.fake_openai.account import SlidingWindow
+from local.fake_openai.responses import to_bytes
+from tests.support.emulator import until
+from tests.support.fake_openai import Account
+
+
+def test_a_window_lets_in_what_waited_as_long_as_it_was_told() -> None:
+    now = 0.0
+    window = SlidingWindow(2, 60, clock=lambda: now)
+    assert window.admit() == 0
+    now = 50.1
+    assert [window.admit(), window.admit()] == pytest.approx([0, 9.9])
+    now += window.admit()
+    # The window slides: at 60 s the first request has left it, and the second has not.
+    assert [window.admit(), window.admit()] == pytest.approx([0, 50.1])
+
+
+def test_more_pictures_than_a_minute_takes_are_refused_and_not_charged(
+    start: Callable[..., Account],
+) -> None:
+    account = start("--images-per-minute", "2", "--minute", "2.5")
+    account.picture()
+    account.picture()
+
+    with pytest.raises(openai.RateLimitError) as refused:
+        account.picture()
+
+    assert (refused.value.type, refused.value.code) == ("requests", "rate_limit_exceeded")
+    assert refused.value.response.headers["Retry-After"] in {"1", "2", "3"}
+    assert [account.charged()[key] for key in ("images", "limited")] == [2, 1]
+
+    def admitted() -> bool:
+        try:
+            return bool(account.picture())
+        except openai.RateLimitError:
+            return False
+
+    until(admitted)
+    assert account.charged()["images"] == 3
+
+
+def test_pictures_are_written_into_an_answer_as_they_are() -> None:
+    words = {"words": 'a "quoted" word', "usage": None}
+    as_bytes = {"data": [{"b64_json": b"Zmlyc3Q="}, {"b64_json": b"c2Vjb25k"}], **words}
+    as_text = {"data": [{"b64_json": "Zmlyc3Q="}, {"b64_json": "c2Vjb25k"}], **words}
+
+    assert json.loads(to_bytes(as_bytes)) == as_text
+    assert json.loads(to_bytes(as_text)) == as_text
+
+
+@pytest.mark.parametrize("user", ["", "x" * 65])
+def test_a_user_who_is_none_is_refused_as_at_the_real_api(account: Account, user: str) -> None:
+    identifier = {"safety_identifier": user}
+    with pytest.raises(openai.BadRequestError) as refused:
+        account.api.images.generate(
+            model="gpt-image-2.6-flare", prompt="A kite", extra_body=identifier
+        )
+    assert refused.value.param == "safety_identifier"
+    with pytest.raises(openai.BadRequestError):
+        account.api.chat.completions.create(
+            model="gpt-6-luna", messages=[{"role": "user", "content": "x"}], safety_identifier=user
+        )
+    assert account.charged()["images"] == account.charged()["chat"] == 0

@@ -1,0 +1,52 @@
+"""Plain MiniStack and the patched emulator, each started once a session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.distributed_map import BUCKET, MAP_STEP
+from tests.support.emulator import STEP, Emulator, Launcher, running_emulator
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Run MiniStack as published: a test of a patch first shows its gap here."""
+    with running_emulator(tmp_path_factory.mktemp("plain"), module="ministack") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Run MiniStack with our patches."""
+    with running_emulator(tmp_path_factory.mktemp("patched"), module="local.ministack") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
+    """Create a function in each emulator that does what its event demands, already warm."""
+    names = {emulator: emulator.create_function(STEP) for emulator in (plain, patched)}
+    for emulator, name in names.items():
+        emulator.invoke(name, {})
+    return names
+
+
+@pytest.fixture
+def launch() -> Iterator[Launcher]:
+    """Start emulators of a test's own, which end with the test."""
+    launcher = Launcher()
+    yield launcher
+    launcher.stop_all()
+
+
+@pytest.fixture(scope="session")
+def map_steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
+    """Create the function that the Distributed Maps call."""
+    return {emulator: emulator.create_function(MAP_STEP) for emulator in (plain, patched)}
+
+
+@pytest.fixture(scope="session")
+def lists(plain: Emulator, patched: Emulator) -> None:
+    """Create the bucket with the items of Distributed Maps."""
+    for emulator in (plain, patched):
+        emulator.create_bucket(BUCKET, versions=True)

@@ -1,0 +1,52 @@
+"""CloudWatch in the emulator: metrics and fields in a function's log."""
+
+import json
+import time
+from uuid import uuid4
+
+from tests.support.emulator import CLOSED, Emulator
+
+
+def metric_line(name: str, values: list[float]) -> str:
+    directive = {
+        "Namespace": "Test",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": "Count"}],
+    }
+    header = {"Timestamp": 1, "CloudWatchMetrics": [directive]}
+    return json.dumps({"_aws": header, "service": "s", name: values})
+
+
+def test_metrics_in_a_function_s_log_are_metrics_and_ring_an_alarm(
+    plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
+) -> None:
+    def rings(emulator: Emulator) -> bool:
+        name = f"M{uuid4().hex[:8]}"
+        dimensions = [{"Name": "service", "Value": "s"}]
+        metric = {"Namespace": "Test", "MetricName": name, "Dimensions": dimensions}
+        alarm = emulator.create_alarm(metric, threshold=3)
+        emulator.invoke(steps[emulator], {"log": metric_line(name, [1, 2])})
+        return emulator.fires(alarm)
+
+    assert not rings(plain), CLOSED
+    assert rings(patched)
+
+
+def test_a_log_query_knows_the_fields_of_a_line_that_is_json(
+    plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
+) -> None:
+    def error(emulator: Emulator) -> str:
+        """Return the field `error` of a logged line, as a query finds it."""
+        logs, mark = emulator.client("logs"), uuid4().hex
+        emulator.invoke(steps[emulator], {"log": json.dumps({"mark": mark, "error": "InputError"})})
+        query = logs.start_query(
+            logGroupName=f"/aws/lambda/{steps[emulator]}",
+            startTime=0,
+            endTime=int(time.time()) + 60,
+            queryString=f"fields error | filter @message like /{mark}/",
+        )
+        (row,) = logs.get_query_results(queryId=query["queryId"])["results"]
+        return str(next(cell["value"] for cell in row if cell["field"] == "error"))
+
+    assert error(plain) == "", CLOSED
+    assert error(patched) == "InputError"

@@ -1,0 +1,111 @@
+"""An inline Map in the emulator when an iteration fails, and executions that are stopped."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.emulator import (
+    CLOSED,
+    Emulator,
+    happens_within,
+    lambda_task,
+    map_over,
+    types,
+    until,
+)
+
+
+def test_a_failed_iteration_aborts_the_others(
+    plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
+) -> None:
+    def run(emulator: Emulator) -> tuple[bool, list[dict[str, Any]]]:
+        """Return whether it ends while another iteration still calls, and the later history."""
+        inner = {
+            "Work": lambda_task(steps[emulator], Next="Then"),
+            "Then": lambda_task(steps[emulator], End=True),
+        }
+        machine = emulator.create_machine("Each", {"Each": map_over(inner)})
+        began, released, seen = (
+            tmp_path / f"{what}-{emulator.port}" for what in ("began", "released", "seen")
+        )
+        slow = {"wait_for": str(released), "mark": str(seen)}
+        items = [{"wait_for": str(began), "raise": "no"}, {"mark": str(began)}, slow]
+        execution = emulator.begin(machine, {"items": items})
+        until(lambda: "TaskFailed" in types(emulator.history(execution)))
+        ended = happens_within(1, lambda: emulator.status(execution) == "FAILED")
+        released.touch()
+        until(seen.exists)
+        error = emulator.invoke(steps[emulator], {"raise": "no"})["errorType"]
+        assert emulator.ended(execution)["error"] == error
+        return ended, emulator.history(execution)
+
+    assert not run(plain)[0], CLOSED
+    ended, history = run(patched)
+    assert ended
+    assert types(history)[-3:] == ["MapIterationAborted", "MapStateFailed", "ExecutionFailed"]
+    assert history[-3]["mapIterationAbortedEventDetails"] == {"name": "Each", "index": 2}
+
+
+def test_an_iteration_that_waits_its_turn_never_starts(
+    plain: Emulator, patched: Emulator, steps: Any
+) -> None:
+    def tasks(emulator: Emulator) -> int:
+        each = map_over({"Work": lambda_task(steps[emulator], End=True)}, MaxConcurrency=1)
+        machine = emulator.create_machine("Each", {"Each": each})
+        execution = emulator.begin(machine, {"items": [{"raise": "no"}, {}]})
+        emulator.ended(execution)
+        return types(emulator.history(execution)).count("TaskScheduled")
+
+    assert tasks(plain) == 2, CLOSED
+    assert tasks(patched) == 1
+
+
+def test_a_stopped_execution_stays_stopped(
+    plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
+) -> None:
+    def end(emulator: Emulator) -> tuple[str, str]:
+        began, released = (tmp_path / f"{what}-{emulator.port}" for what in ("began", "released"))
+        then = "{% $states.context.Execution.Input.then %}"
+        states = {
+            "Begin": lambda_task(steps[emulator], Output=then, Next="Work"),
+            "Work": lambda_task(steps[emulator], End=True),
+        }
+        second = {"wait_for": str(released), "raise": "no", "mark": f"{released}-seen"}
+        machine = emulator.create_machine("Begin", states)
+        execution = emulator.begin(machine, {"mark": str(began), "then": second})
+        until(lambda: types(emulator.history(execution)).count("TaskScheduled") == 2)
+        emulator.states.stop_execution(executionArn=execution)
+        released.touch()
+        until(Path(f"{released}-seen").exists)
+        # Calls end in order here: once another execution has failed, this one has its answer.
+        other = emulator.create_machine("Work", {"Work": lambda_task(steps[emulator], End=True)})
+        for _ in range(2):
+            emulator.ended(emulator.begin(other, {"raise": "no"}))
+        return emulator.status(execution), types(emulator.history(execution))[-1]
+
+    assert end(plain) == ("FAILED", "ExecutionFailed"), CLOSED
+    assert end(patched) == ("ABORTED", "ExecutionAborted")
+
+
+def test_a_distributed_map_still_counts_its_failures(patched: Emulator, steps: Any) -> None:
+    work = {
+        "StartAt": "Work",
+        "States": {"Work": {**lambda_task(steps[patched], End=True), "QueryLanguage": "JSONata"}},
+    }
+    each = {
+        "Type": "Map",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            **work,
+        },
+        "ItemsPath": "$.items",
+        "ToleratedFailureCount": 1,
+        "End": True,
+    }
+    machine = patched.create_machine("Each", {"Each": each}, QueryLanguage="JSONPath")
+
+    def run(*items: dict[str, Any]) -> Any:
+        return patched.ended(patched.begin(machine, {"items": items}))
+
+    assert run({"raise": "no"}, {}, {})["status"] == "SUCCEEDED"
+    failed = run({"raise": "no"}, {"raise": "no"}, {})
+    assert failed["error"] == "States.ExceedToleratedFailureThreshold"

@@ -1,0 +1,101 @@
+"""The child executions of a Distributed Map in the emulator."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.distributed_map import (
+    FALL,
+    WITHOUT_FILES,
+    a_pass,
+    begin,
+    children,
+    counts,
+    distributed,
+    map_run,
+    task,
+)
+from tests.support.emulator import CLOSED, Emulator, types
+
+pytestmark = pytest.mark.usefixtures("lists")
+
+
+def test_a_child_is_an_execution_of_its_own(plain: Emulator, patched: Emulator) -> None:
+    own = {
+        "name": "{% $states.context.Execution.Name %}",
+        "input": "{% $states.context.Execution.Input %}",
+        "v": "{% $exists($kept) %}",
+    }
+    no_numbers = {"MaxConcurrency": None, "ToleratedFailurePercentage": None}
+    json_path = {"ItemsPath": "$.items", "QueryLanguage": "JSONPath"}
+    inner = {"Own": a_pass(Output=own, QueryLanguage="JSONata")}
+    states = {
+        "Begin": {"Type": "Pass", "Assign": {"kept": 1}, "Next": "Each"},
+        "Each": distributed(inner, **WITHOUT_FILES, **no_numbers, **json_path),
+    }
+
+    def output(emulator: Emulator) -> Any:
+        """Return the child's output and name."""
+        execution = emulator.begin(emulator.create_machine("Begin", states), {"items": ["a"]})
+        (child,) = json.loads(emulator.ended(execution)["output"])
+        (record,) = children(emulator, map_run(emulator, execution))
+        return child, record["name"]
+
+    assert output(plain)[0]["input"] == {"items": ["a"]}, CLOSED
+    child, name = output(patched)
+    assert child == {"name": name, "input": "a", "v": False}
+
+
+def test_a_child_retries_and_maps_like_any_execution(
+    patched: Emulator, map_steps: Any, tmp_path: Path
+) -> None:
+    retry = [{"ErrorEquals": ["NotToday"], "MaxAttempts": 2, "IntervalSeconds": 1}]
+    draw = {"StartAt": "Draw", "States": {"Draw": task(map_steps[patched], Retry=retry)}}
+    context = "$states.context"
+    merge = f"$merge([{context}.Map.Item.Value, {context}.Execution.Input.request])"
+    each = {
+        "Type": "Map",
+        "Items": [{"topic": "sun"}, {"topic": "snow"}],
+        "ItemSelector": {"request": f"{{% {merge} %}}"},
+        "ItemProcessor": draw,
+        "MaxConcurrency": 1,
+        "End": True,
+    }
+    item = {"topic": "x", "calls": str(tmp_path / "calls"), "fails": 1}
+
+    execution = begin(patched, distributed({"Inner": each}), [item])
+
+    assert patched.ended(execution)["status"] == "SUCCEEDED"
+    (child,) = children(patched, map_run(patched, execution))
+    history = types(patched.history(child["executionArn"]))
+    assert Counter(history)["TaskScheduled"] == 3
+    assert Counter(history)["MapIterationSucceeded"] == 2
+    assert (history[0], history[-1]) == ("ExecutionStarted", "ExecutionSucceeded")
+
+
+def test_keeps_the_histories_of_the_newest_children_only(patched: Emulator) -> None:
+    items = [{"topic": f"{n}"} for n in range(1_020)]
+
+    execution = begin(patched, distributed({"Keep": a_pass()}), items, at_once=1)
+
+    patched.ended(execution)
+    run = map_run(patched, execution)
+    assert counts(run) == {"total": 1_020, "succeeded": 1_020, "resultsWritten": 1_020}
+    newest, *_, oldest = children(patched, run)
+    assert oldest["status"] == "SUCCEEDED"
+    assert len(patched.history(newest["executionArn"])) == 4
+    assert patched.history(oldest["executionArn"]) == []
+    assert "input" not in patched.states.describe_execution(executionArn=oldest["executionArn"])
+
+
+def test_a_child_cannot_be_redriven_by_itself(patched: Emulator) -> None:
+    execution = begin(patched, distributed({"Fall": FALL}), [{"topic": "sun"}])
+    assert patched.ended(execution)["error"] == "States.ExceedToleratedFailureThreshold"
+    (child,) = children(patched, map_run(patched, execution))
+
+    with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+        patched.states.redrive_execution(executionArn=child["executionArn"])

@@ -1,0 +1,81 @@
+"""The local stack that comes up, again and elsewhere, and the synthesis that runs meanwhile."""
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local import stack
+from local.deploy import ROOT, DeployError, synthesis
+from local.stack import Local
+from tests.support.local_stack import free_port, own_environment
+from tests.support.visitor import Visitor, http
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Local]:
+    """Describe a local stack of this test's own, which is not up yet."""
+    folder, port = tmp_path / "local", free_port()
+    own = Local(folder=folder, port=port, settings=(), environment=own_environment())
+    yield own
+    stack.down(own, keep=False)
+
+
+def test_a_setting_that_is_wrong_is_told_in_the_apps_own_words(tmp_path: Path) -> None:
+    with (
+        synthesis(["monthly_budget=1"], tmp_path) as finish,
+        pytest.raises(DeployError, match="monthly_budget") as refused,
+    ):
+        finish()
+
+    assert "Traceback" not in str(refused.value)
+
+
+def test_what_breaks_meanwhile_ends_the_synthesis(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), synthesis([], tmp_path) as finish:
+        raise KeyboardInterrupt
+
+    # The app has ended, and its output is closed.
+    with pytest.raises(ValueError, match="closed file"):
+        finish()
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_up_again_keeps_the_user_and_a_kept_stack_comes_back_also_on_another_port(
+    local: Local,
+) -> None:
+    first = stack.up(local)
+    assert stat.S_IMODE(local.outputs_file.stat().st_mode) == 0o600
+
+    again = stack.up(local)
+    for name in ("api_url", "user", "password"):
+        assert again[name] == first[name]
+
+    stack.down(local, keep=True)
+    moved = replace(local, port=free_port())
+    outputs = stack.up(moved)
+    assert outputs["api_url"] == first["api_url"].replace(f":{local.port}/", f":{moved.port}/")
+    assert outputs["password"] == first["password"]
+    assert Visitor(outputs).code(outputs["password"])
+    assert outputs["password"] not in (moved.folder / "emulator" / "emulator.log").read_text()
+
+
+def test_without_the_page_there_is_no_user_and_nothing_of_the_page(local: Local) -> None:
+    outputs = stack.up(replace(local, settings=("public_page=false",)))
+
+    assert (outputs["user"], outputs["password"]) == (None, None)
+    assert http(outputs["api_url"])[0] == 404
+    assert http(f"{outputs['api_url']}config.json")[0] == 404
+    assert http(f"{outputs['api_url']}runs")[0] == 401
+
+
+def test_the_sign_in_works_without_the_test_tools() -> None:
+    """Require cryptography: without it MiniStack issues tokens that it refuses itself.
+
+    The tests would not notice, because moto depends on cryptography, too.
+    """
+    pins = (ROOT / "requirements.txt").read_text()
+    assert re.search(r"^cryptography==", pins, flags=re.MULTILINE)

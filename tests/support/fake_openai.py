@@ -1,0 +1,80 @@
+"""The fake OpenAI as a process of its own, behind the real client."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import openai
+
+from local.fake_openai import process
+from tests.support.local_stack import LocalStack
+
+SMALL = {"model": "gpt-image-2.5", "size": "64x48", "quality": "low"}
+IMAGES_URL: Final = "/v1/images/generations"
+
+
+class Account(LocalStack):
+    """The account at a fake OpenAI without a local stack."""
+
+    def __init__(self, url: str, api: openai.OpenAI) -> None:
+        self.outputs, self.api = {"openai_base_url": url}, api
+
+    def picture(self, prompt: str = "a lighthouse") -> Any:
+        return self.api.images.generate(prompt=prompt, **SMALL)  # type: ignore[call-overload]
+
+    def upload(self, *lines: Any) -> str:
+        text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+        file = ("wishes.jsonl", text.encode())
+        return str(self.api.files.create(file=file, purpose="batch").id)
+
+    def batch(self, *lines: Any, **metadata: str) -> Any:
+        return self.api.batches.create(
+            input_file_id=self.upload(*lines),
+            endpoint=IMAGES_URL,
+            completion_window="24h",
+            metadata=metadata,
+        )
+
+    def after(self, batch: Any) -> Any:
+        """Return the batch as it is now."""
+        return self.api.batches.retrieve(batch.id)
+
+    def lines(self, file_id: str) -> list[dict[str, Any]]:
+        with self.api.files.with_streaming_response.content(file_id) as answer:
+            return [json.loads(line) for line in answer.iter_lines()]
+
+    def bytes(self, file_id: str) -> bytes:
+        return bytes(self.api.files.content(file_id).read())
+
+
+@contextmanager
+def running_account(folder: Path, *options: str) -> Iterator[Account]:
+    """Run the server with these options."""
+    running = process.start(folder, options)
+    try:
+        url = process.wait_until_ready(running, folder)
+        with openai.OpenAI(api_key="any", base_url=url, max_retries=0, timeout=10) as api:
+            yield Account(url, api)
+    finally:
+        running.kill()
+        running.wait()
+
+
+def wish(prompt: str, **more: Any) -> dict[str, Any]:
+    """Return a line of a batch's input, whose id is the prompt."""
+    body = SMALL | {"prompt": prompt} | more
+    return {"custom_id": prompt, "method": "POST", "url": IMAGES_URL, "body": body}
+
+
+def ids(lines: list[dict[str, Any]]) -> list[str]:
+    """Return the ids of result lines."""
+    return [line["custom_id"] for line in lines]
+
+
+def pictures(lines: list[dict[str, Any]]) -> list[bytes]:
+    """Return the images of result lines."""
+    bodies = [line["response"]["body"] for line in lines]
+    return [base64.b64decode(image["b64_json"]) for body in bodies for image in body["data"]]
