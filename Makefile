@@ -13,7 +13,7 @@ ASL_VALIDATOR := asl-validator@4.0.0
 
 VENV := .venv
 BIN := $(VENV)/bin
-EASEL := $(BIN)/easel --target $(TARGET)
+EASEL := $(BIN)/python -m cli --target $(TARGET)
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Bytecode is kept, whatever the caller's setting: without it every function of the local stack
 # compiles openai again.

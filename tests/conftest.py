@@ -10,6 +10,7 @@ import pytest
 
 from local import stack
 from local.stack import Local
+from tests.support.api_caller import Caller, machine
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
 
@@ -40,3 +41,9 @@ def aws(running_stack: LocalStack) -> LocalStack:
     """The running stack, with a stand-in that remembers nothing of the tests before."""
     running_stack.forget()
     return running_stack
+
+
+@pytest.fixture
+def caller(aws: LocalStack) -> Caller:
+    """A program that may do all that the API can."""
+    return machine(aws)
