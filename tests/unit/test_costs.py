@@ -22,7 +22,7 @@ def test_each_line_is_units_by_price() -> None:
 
 
 def test_the_total_is_the_sum_of_the_lines() -> None:
-    (total,) = re.findall(r"\*\*all of it\*\* \| \| \| \*\*([\d.]+)\*\*", PAGE)
+    (total,) = re.findall(r"\*\*all of it\*\* \|  \|  \| \*\*([\d.]+)\*\*", PAGE)
     assert float(total) == pytest.approx(
         sum(float(units) * float(price.replace(",", "")) / 1_000 for _, units, price, _ in LINES),
         abs=0.01,
