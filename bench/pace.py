@@ -34,13 +34,15 @@ from easel.ledger.purchase import SLOT_SECONDS, STAGING_SECONDS
 from easel.ledger.rate_limit import RateLimit
 from easel.openai_client import client as openai_client
 from easel.openai_client.client import Account
+from infra.functions.catalogue import IMAGE
+from infra.workflows.run import TURNS
 from local.fake_openai.account import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
-# As infra/stack.py and infra/workflow.py have them.
-FUNCTION_SECONDS = 300
-TURNS, FIRST_WAIT, LONGEST_WAIT = 100, 20.0, 300.0
+FUNCTION_SECONDS = int(IMAGE.timeout.to_seconds())
+# As infra/workflows/machine.py has them.
+FIRST_WAIT, LONGEST_WAIT = 20.0, 300.0
 # How uneven the world is: seconds from the turn to OpenAI, of a picture, and of a call of DynamoDB.
 ON_THE_WAY, PAINTING, DYNAMODB = (0.005, 0.25), (8.0, 25.0), (0.004, 0.012)
 

@@ -20,7 +20,7 @@ USUAL = 1_500_000  # bytes of a picture
 def easel() -> Paint:
     """What ships, with all clients that the image step makes.
 
-    Its own adapters, as the step puts them together.
+    Its own clients, as the step builds them.
     """
     import functions.image  # noqa: F401 - on Lambda, the import makes the clients
     from easel.ledger.paid_image import to_metadata

@@ -21,10 +21,15 @@ from cli.sign_in import SignInError
 from cli.target import ROOT, Target, TargetError, find_target
 from easel.contract.errors import EaselError
 from easel.contract.money import micro_dollars
+from easel.contract.states import ExecutionStatus
 from easel.ledger.budget import month_of
+from easel.request import batch_request
+from easel.request.fields import Flag, Number, Whole
 
 MAX_USD = 1_000_000_000
 IMAGES = ROOT / ".local" / "pictures"
+# The file is the manifest, in the version that is uploaded.
+BATCH_OPTIONS = [name for name in batch_request.FIELDS if name not in ("manifest", "version_id")]
 WHICH_RUN = "the execution's name, or the run's id"
 
 Command = Callable[[Target, argparse.Namespace], int]
@@ -85,22 +90,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_batch_options(batch: argparse.ArgumentParser) -> None:
     batch.add_argument("file", type=Path, help="JSON Lines (.jsonl), or CSV with a header (.csv)")
     batch.add_argument("--name", help="the batch's name; the file's name by default")
-    # None is "not given": the request's default or the deployment's setting applies.
-    for option, description in (
-        ("--dry-run", "check every line and add up the prices; buy nothing"),
-        ("--allow-partial", "make as many lines as fit into the month's budget"),
-        ("--economy", "half the price, within a day: uses OpenAI's Batch API"),
-    ):
-        batch.add_argument(option, action="store_true", default=None, help=description)
-    batch.add_argument(
-        "--max-parallel-images", type=int, metavar="N", help="how many lines run at once"
-    )
-    batch.add_argument(
-        "--tolerated-failure-percentage",
-        type=float,
-        metavar="PERCENT",
-        help="how many lines may fail",
-    )
+    # None is "not given": the default of the field, or the deployment's setting, applies.
+    for name in BATCH_OPTIONS:
+        field = batch_request.TABLE[name]
+        kind: dict[str, Any] = {"metavar": "TEXT"}
+        if isinstance(field.kind, Flag):
+            kind = {"action": "store_true", "default": None}
+        elif isinstance(field.kind, Number | Whole):
+            kind = {"type": float if isinstance(field.kind, Number) else int, "metavar": "N"}
+        batch.add_argument(f"--{name.replace('_', '-')}", help=field.note, **kind)
 
 
 def _run(target: Target, options: argparse.Namespace) -> int:
@@ -125,19 +123,12 @@ def _watch(target: Target, run: Run) -> int:
     console.print(f"run {run.name}", highlight=False)
     screen.watch(target, [run], console)
     screen.show_report(target, run, console)
-    return 0 if run.status == "SUCCEEDED" else 1
+    return 0 if run.status == ExecutionStatus.SUCCEEDED else 1
 
 
 def _batch(target: Target, options: argparse.Namespace) -> int:
     console = Console()
-    fields = (
-        "dry_run",
-        "allow_partial",
-        "economy",
-        "max_parallel_images",
-        "tolerated_failure_percentage",
-    )
-    given = {name: getattr(options, name) for name in fields}
+    given = {name: getattr(options, name) for name in BATCH_OPTIONS}
     name = batches.batch_name(options.file, options.name)
     batch = batches.start(target, options.file, name=name, options=given)
     started = f"batch {batch.name}, execution {batch.execution.name}"
@@ -145,7 +136,7 @@ def _batch(target: Target, options: argparse.Namespace) -> int:
     batch_screen.watch(target, batch, console)
     batch_screen.show_report(target, batch, console)
     refusal = (batch.execution.output or {}).get("refusal")
-    return 0 if batch.status == "SUCCEEDED" and not refusal else 1
+    return 0 if batch.status == ExecutionStatus.SUCCEEDED and not refusal else 1
 
 
 def _report(target: Target, options: argparse.Namespace) -> int:
@@ -167,7 +158,7 @@ def _open(target: Target, options: argparse.Namespace) -> int:
 
 
 def _budget(target: Target, options: argparse.Namespace) -> int:
-    budget, month = target.budget, month_of(datetime.now(UTC))
+    budget, month = target.ledger.budget, month_of(datetime.now(UTC))
     if options.usd is None:
         state = budget.read(month)
     else:

@@ -20,6 +20,7 @@ from cli.batches import StartedBatch
 from cli.runs import failure_message
 from cli.screen import dollars, say
 from cli.target import Target
+from easel.contract.states import ExecutionStatus
 from easel.runs.executions import LineCounts
 
 UNFINISHED = ("NotStarted", "Stopped")
@@ -65,7 +66,7 @@ def show_report(target: Target, batch: StartedBatch, console: Console) -> None:
         _show_report(target, batch, report, console)
     elif batch.execution.output is not None:
         _show_check(batch.execution.output, console)
-    if batch.status != "SUCCEEDED":
+    if batch.status != ExecutionStatus.SUCCEEDED:
         failed = f"[red]{escape(batch.name)} {batch.status}[/red]"
         say(console, f"{failed} {escape(failure_message(batch.execution))}")
 
@@ -99,13 +100,13 @@ def _show_report(
         say(
             console,
             f"{checked['postponed']:,} lines had no room in the month's budget: "
-            "make budget USD=… raises the cap",
+            "`easel budget USD` raises the cap (make: budget USD=…)",
         )
     if report["failed_key"]:
         say(
             console,
-            f"`make batch FILE={report['failed_key']}` continues with them; so does the same "
-            "batch again, except for lines that need fixing",
+            f"`easel batch {report['failed_key']}` continues with them (make: batch FILE=…); so "
+            "does the same batch again, except for lines that need fixing",
         )
 
 
@@ -181,7 +182,8 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
         say(
             console,
             f"[red]a start would be refused[/red]: {escape(checked['refusal'])}; "
-            "TOLERATED=… and ALLOW_PARTIAL=1 change that",
+            "--tolerated-failure-percentage and --allow-partial change that (make: TOLERATED=…, "
+            "ALLOW_PARTIAL=1)",
         )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from cli.target import Target
 from easel.contract import naming
 from easel.contract.errors import BatchFailedError, InputError
+from easel.contract.states import ExecutionStatus
 from easel.request import names
-from easel.runs.executions import RUNNING, Execution, LineCounts
+from easel.runs.executions import Execution, LineCounts
 
 POLL_SECONDS = 1.0
 ENDINGS = (".jsonl", ".csv")
@@ -48,7 +49,9 @@ def batch_name(file: Path, name: str | None) -> str:
     try:
         return names.check_batch_name(file.stem if name is None else name, "the batch's name")
     except InputError as error:
-        raise BatchError(f"{error}; NAME=… gives the batch another name than the file's") from error
+        raise BatchError(
+            f"{error}; --name (make: NAME=…) gives the batch another name than the file's"
+        ) from error
 
 
 def start(target: Target, file: Path, *, name: str, options: Mapping[str, Any]) -> StartedBatch:
@@ -79,7 +82,7 @@ def follow(target: Target, batch: StartedBatch) -> Iterator[StartedBatch]:
         batch.checked = batch.checked or executions.checked_manifest(batch.execution)
         batch.counts = executions.line_counts(batch.execution) if batch.checked else None
         yield batch
-        if batch.status != RUNNING:
+        if batch.status != ExecutionStatus.RUNNING:
             return
         time.sleep(POLL_SECONDS)
 

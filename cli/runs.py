@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from cli.target import Target
 from easel.contract.errors import ConflictError, cause_message
 from easel.contract.naming import sidecar
+from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
-from easel.runs.executions import RUNNING, Execution
+from easel.runs.executions import Execution
 from easel.runs.history import Progress
 
 POLL_SECONDS = 0.25
@@ -92,7 +93,8 @@ def resume(target: Target, name: str) -> Run:
     except ConflictError as error:
         raise LookupError(str(error)) from error
     is_redriven = resumed == execution.name
-    return _started(target, resumed, label=execution.name if is_redriven else execution.run_id)
+    label = execution.name if is_redriven else execution.run_id
+    return _started(target, resumed, label=label, is_open=True)
 
 
 def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
@@ -100,11 +102,11 @@ def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
     executions = target.runs.executions
     while True:
         for run in runs:
-            if run.status == RUNNING:
+            if run.status == ExecutionStatus.RUNNING:
                 run.execution = executions.get(run.execution.arn) or run.execution
                 run.progress = executions.progress(run.execution)
         yield runs
-        if all(run.status != RUNNING for run in runs):
+        if all(run.status != ExecutionStatus.RUNNING for run in runs):
             return
         time.sleep(POLL_SECONDS)
 
@@ -177,7 +179,9 @@ def read_sidecar(target: Target, key: str) -> dict[str, Any] | None:
     return found
 
 
-def _started(target: Target, name: str, *, label: str) -> Run:
+def _started(target: Target, name: str, *, label: str, is_open: bool = False) -> Run:
     executions = target.runs.executions
-    execution = executions.wait_until_visible(name)
+    # After a redrive, Step Functions may show the failed execution for a moment.
+    until: Callable[[Execution], bool] = (lambda found: found.is_open) if is_open else bool
+    execution = executions.wait_until_visible(name, until=until)
     return Run(label=label, execution=execution, progress=executions.progress(execution))

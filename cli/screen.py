@@ -15,13 +15,17 @@ from cli.runs import Run
 from cli.target import Target
 from easel.contract import money
 from easel.contract.errors import ConflictError
-from easel.contract.states import Step
+from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import ChatStatus, Status
 from easel.ledger.budget import MonthBudget
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 
 WIDE = 100
 PROMPT_CHARACTERS = 140
+COLOURS: dict[str, str] = {
+    ExecutionStatus.RUNNING: "yellow",
+    ExecutionStatus.SUCCEEDED: "green",
+}
 # What a record's status means to the one who paid.
 WORDS = {
     Status.STAGED: "bought, not stored yet",
@@ -75,7 +79,11 @@ def show_budget(month: MonthBudget, console: Console) -> None:
     spent, reserved, cap = map(money.show, (month.spent, month.reserved, month.cap))
     say(console, f"{month.month}: {spent} spent, {reserved} reserved, cap {cap}")
     if month.cap == 0:
-        say(console, "a cap of 0 stops all spending; set another with make budget USD=…")
+        say(
+            console,
+            "a cap of 0 stops all spending; set another with `easel budget USD` "
+            "(make: budget USD=…)",
+        )
 
 
 def dollars(usd: float | None) -> str:
@@ -90,7 +98,7 @@ def say(console: Console, line: str) -> None:
 
 def _show_unfinished(target: Target, run: Run, console: Console) -> None:
     """Show why a run has no report, which of its images are paid and stored, and what to do."""
-    if run.status == "RUNNING":
+    if run.status == ExecutionStatus.RUNNING:
         say(console, f"{escape(run.label)} is running; so far:")
     else:
         console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(run.message)}")
@@ -109,7 +117,7 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
         say(console, "no picture was bought")
     else:
         _show_recorded(records.prompt, records, console)
-    if run.status != "RUNNING":
+    if run.status != ExecutionStatus.RUNNING:
         say(console, _what_next(run, records, on_aws=not target.endpoint))
 
 
@@ -218,7 +226,7 @@ def _steps_table(started: Sequence[Run]) -> Table:
     table.add_column("status")
     for run in started:
         cells = [_step_cell(run, step) for step in Step]
-        colour = {"RUNNING": "yellow", "SUCCEEDED": "green"}.get(run.status, "red")
+        colour = COLOURS.get(run.status, "red")
         status = f"{run.status} {run.seconds:.1f} s" if run.seconds else run.status
         table.add_row(escape(run.label), *cells, f"[{colour}]{status}[/{colour}]")
     return table
@@ -229,8 +237,8 @@ def _step_cell(run: Run, step: Step) -> str:
     if not entered:
         return "[dim]·[/dim]"
     # After a redrive, a state has been entered more often than left.
-    if left == entered or run.status == "SUCCEEDED":
+    if left == entered or run.status == ExecutionStatus.SUCCEEDED:
         mark = "[green]✓[/green]"
     else:
-        mark = "[yellow]…[/yellow]" if run.status == "RUNNING" else "[red]✗[/red]"
+        mark = "[yellow]…[/yellow]" if run.status == ExecutionStatus.RUNNING else "[red]✗[/red]"
     return f"{mark} {left}/{entered}" if entered > 1 else mark

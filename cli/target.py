@@ -60,15 +60,13 @@ class Target:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """Return the ledger. Its budget can only be read: see `budget`."""
-        table = Table(self.client("dynamodb"), name=self.table)
-        return Ledger(table, Budget(table, setting=0))
+        """Return the ledger, with the cap that the stack was deployed with.
 
-    @property
-    def budget(self) -> Budget:
-        """Return the budget, with the cap that the stack was deployed with."""
+        Reading the budget can write it, so no other cap will do.
+        """
+        table = Table(self.client("dynamodb"), name=self.table)
         setting = micro_dollars(float(self.output("MonthlyBudgetUsd")))
-        return Budget(Table(self.client("dynamodb"), name=self.table), setting=setting)
+        return Ledger(table, Budget(table, setting=setting))
 
     @cached_property
     def runs(self) -> Runs:

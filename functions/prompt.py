@@ -17,7 +17,6 @@ from easel.contract.errors import (
 )
 from easel.contract.messages import RunPlan, StartRun
 from easel.ledger.budget import month_of
-from easel.ledger.claims import check_purchases
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ChatRecord, PromptRecord
 from easel.openai_client.chat import ChatCall, ChatModel
@@ -102,8 +101,7 @@ def _write(
     wanted, question = draft.quote.request, draft.quote.question
     if earlier:
         # A running call is waited for; one with an unknown outcome is made once more.
-        earlier = ledger.claims.expire(earlier)
-        check_purchases(earlier)
+        earlier = purchases.recover_chat(earlier)
     # The marker proves the bucket and the permissions before anything is paid.
     marker = naming.folder_marker(wanted.folder_name)
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")

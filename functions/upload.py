@@ -24,14 +24,10 @@ from easel.ledger.purchase import mention_unfinished
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.services import SERVICES, Services
 
-FORMATS = {
-    "PNG": ("png", "image/png"),
-    "JPEG": ("jpg", "image/jpeg"),
-    "WEBP": ("webp", "image/webp"),
-}
+ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+FORMATS = {name: (ending, naming.CONTENT_TYPES[ending]) for name, ending in ENDINGS.items()}
 # Pillow's name for a JPEG with several images: it is read as JPEG, and stored as it is.
 NAMED = FORMATS | {"MPO": FORMATS["JPEG"]}
-MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 50_000_000  # six times a model's largest image; decoded at most 200 MB
 THUMBNAIL_EDGE = 320
 MAX_NAME_ATTEMPTS = 99
@@ -68,7 +64,7 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
     if image.status != Status.STAGED:
         return _stored(image)
     try:
-        data = bucket.get(staged.key, limit=MAX_BYTES)
+        data = bucket.get(staged.key, limit=naming.MAX_IMAGE_BYTES)
         if data is None:
             return _stored_elsewhere(staged, ledger)
         verified = verify(data, sha256=staged.sha256, where=staged.key)

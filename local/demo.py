@@ -9,6 +9,7 @@ from rich.console import Console
 from cli import runs, screen
 from cli.screen import dollars
 from cli.target import Target, local_target
+from easel.contract.states import ExecutionStatus
 from local.deploy import ROOT
 from local.stack import Local, paid_server
 
@@ -42,7 +43,7 @@ def show(local: Local, console: Console) -> bool:
             f"have cost {total}."
         )
     console.print("make up keeps the stack running, with a page to make pictures and look at them.")
-    return all(run.status == "SUCCEEDED" for run in started)
+    return all(run.status == ExecutionStatus.SUCCEEDED for run in started)
 
 
 def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:

@@ -25,7 +25,7 @@ from easel.contract.metric_names import (
     SERVICE,
     SPEND_USD,
 )
-from easel.contract.money import MICRO
+from easel.contract.money import dollars
 
 logger = Logger(service=SERVICE, log_uncaught_exceptions=False, location=None)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
@@ -101,7 +101,7 @@ def spend(micro_usd: int | None) -> None:
     if micro_usd is None:
         count(COST_UNKNOWN)
         return
-    usd = micro_usd / MICRO
+    usd = dollars(micro_usd)
     metrics.add_metric(name=SPEND_USD, unit=MetricUnit.NoUnit, value=usd)
     note(usd=round(_facts.get("usd", 0) + usd, 6))
 

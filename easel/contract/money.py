@@ -5,10 +5,17 @@ A token at $1 per million costs one micro-dollar. An unknown amount is None, nev
 
 import math
 from collections.abc import Iterable
+from typing import overload
 
 MICRO = 1_000_000
 
 
+@overload
+def dollars(micro_usd: int) -> float: ...
+@overload
+def dollars(micro_usd: None) -> None: ...
+@overload
+def dollars(micro_usd: int | None) -> float | None: ...
 def dollars(micro_usd: int | None) -> float | None:
     """Return micro-dollars in dollars."""
     return None if micro_usd is None else micro_usd / MICRO

@@ -15,7 +15,14 @@ RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
 SCHEDULED = "schedule-"  # how the ids of the schedule's runs begin
 INBOX = "batches/inbox/"
 MANIFEST_ENDINGS = ("jsonl", "csv")
+CONTENT_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "json": "application/json",
+}
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_IMAGE_BYTES = 64 * 1024 * 1024  # the largest image that is stored
 # The gallery's indexes, each by the attribute that it groups images by. Only images in the gallery
 # have these attributes.
 GALLERY_INDEXES = {

@@ -65,6 +65,16 @@ STEP_OF = {
 }
 
 
+class ExecutionStatus(StrEnum):
+    """Step Functions' words for the status of an execution."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+
 class Task(StrEnum):
     """What a state asks of a function that does several things."""
 

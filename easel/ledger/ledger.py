@@ -132,8 +132,13 @@ class Ledger:
         change = self._table.update(
             image.item_key,
             "SET #status = :bad, #problem = :problem",
-            condition="#status = :staged",
-            values={":staged": Status.STAGED, ":bad": Status.BAD, ":problem": problem},
+            condition="#status = :staged AND #staged_key = :key",
+            values={
+                ":staged": Status.STAGED,
+                ":key": image.staged_key,
+                ":bad": Status.BAD,
+                ":problem": problem,
+            },
         )
         return all(self._table.write(change))
 

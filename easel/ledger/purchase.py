@@ -37,7 +37,7 @@ from easel.ledger.claims import check_purchases
 from easel.ledger.ledger import Ledger
 from easel.ledger.paid_image import PaidImage, StagedBytes, to_metadata, usage_in
 from easel.ledger.rate_limit import RateLimit
-from easel.ledger.records import Claim, ImageRecord, PromptRecord, RunRecords
+from easel.ledger.records import ChatRecord, Claim, ImageRecord, PromptRecord, RunRecords
 from easel.request.models import check_not_retired
 
 # The paid call leaves this much of the invocation for putting its bytes into staging.
@@ -89,6 +89,16 @@ class Purchases:
             return image
         return self.settle(image, prompt, found)
 
+    def recover_chat(self, chat: ChatRecord) -> ChatRecord:
+        """Return an earlier chat call with its claim expired, to be made once more.
+
+        Raises ClaimHeldError while the earlier function may live, and OutcomeUnknownError if the
+        call was made as often as it may be.
+        """
+        chat = self.ledger.claims.expire(chat)
+        check_purchases(chat)
+        return chat
+
     def buy(
         self,
         image: ImageRecord,
@@ -134,8 +144,16 @@ class Purchases:
         self.ledger.claims.take(claim, after=wanted if wanted.purchase else None)
         return claim
 
+    def renew(self, claim: Claim, *, until: int) -> bool:
+        """Let a claim's lease end at `until` (epoch seconds). Return False if it has changed."""
+        return self.ledger.claims.renew(claim, until=until)
+
+    def release(self, claim: Claim) -> None:
+        """Undo a claim for which nothing was paid, and its reservation."""
+        self.ledger.claims.release(claim)
+
     def stage(self, claim: ImageRecord, prompt: PromptRecord, paid: PaidImage) -> ImageRecord:
-        """Put a paid image into staging and settle its claim, if the bytes can be had again."""
+        """Put a paid image into staging and settle its claim, if OpenAI can send it again."""
         return self._settled(claim, prompt, self._put(claim, paid), intact=paid.intact)
 
     def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
@@ -230,7 +248,7 @@ class Purchases:
         self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes, *, intact: bool
     ) -> ImageRecord:
         image = self.settle(claim, prompt, staged)
-        if intact:
+        if intact or image.staged_key != staged.key:
             return image
         problem = f"{claim.what} came as no valid base64; what came stays at {staged.key}"
         self.ledger.mark_bad(image, problem=problem)

@@ -13,9 +13,10 @@ import openai
 
 from easel.aws.observability import note
 from easel.contract.errors import TransientError
+from easel.contract.naming import MAX_IMAGE_BYTES
 
-# An image of 64 MiB, the most that the upload step takes, in base64, and some JSON around it.
-MAX_BYTES = 64 * 1024 * 1024 * 4 // 3 + 1024 * 1024
+# The largest image in base64, and some JSON around it.
+MAX_BYTES = MAX_IMAGE_BYTES * 4 // 3 + 1024 * 1024
 # More than any image of today's models, for a server that does not announce the length.
 USUAL_BYTES = 16 * 1024 * 1024
 # The server sends an answer once it has all of it: a longer silence in the middle is a broken

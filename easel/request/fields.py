@@ -1,7 +1,8 @@
 """A table of fields is a dataclass whose fields say what they take.
 
 The same table checks a request, types the cells of a CSV file and of a query, and describes the
-fields in the API's OpenAPI document, to the page (/config.json) and in docs/reference.md.
+fields in the API's OpenAPI document, to the page (/config.json), and in README.md and
+docs/batches.md.
 """
 
 import dataclasses

@@ -12,10 +12,9 @@ from botocore.exceptions import ClientError
 from easel.aws.client import error_code, translate_errors
 from easel.contract.errors import ONE_IMAGE, ConflictError, InputError, StorageBusyError
 from easel.contract.naming import RUN_ID
-from easel.contract.states import State
+from easel.contract.states import ExecutionStatus, State
 from easel.runs.history import Progress, read_history
 
-RUNNING, SUCCEEDED, STOPPED = "RUNNING", "SUCCEEDED", "ABORTED"
 VISIBLE_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 PAGE = 100
 WHOLE_PAGES = {"includeExecutionData": False, "PaginationConfig": {"PageSize": 1000}}
@@ -73,7 +72,7 @@ class Execution:
     @property
     def is_open(self) -> bool:
         """Return whether it is running or has succeeded: there is nothing to resume."""
-        return self.status in (RUNNING, SUCCEEDED)
+        return self.status in (ExecutionStatus.RUNNING, ExecutionStatus.SUCCEEDED)
 
     @property
     def ended_one_image(self) -> bool:
@@ -143,7 +142,7 @@ class Executions:
                 if error_code(error) in NO_SUCH:
                     return None
                 raise
-        succeeded = answer["status"] == SUCCEEDED
+        succeeded = answer["status"] == ExecutionStatus.SUCCEEDED
         return Execution(
             arn=answer["executionArn"],
             status=answer["status"],

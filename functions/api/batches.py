@@ -9,10 +9,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract import naming
 from easel.contract.errors import MISSING, NotFoundError, StorageBusyError
+from easel.contract.states import ExecutionStatus
 from easel.request import batch_request
 from easel.request.fields import Choice, check_fields, drop_nulls
 from easel.request.names import BATCH_NAME, check_batch_name
-from easel.runs.executions import RUNNING, Execution
+from easel.runs.executions import Execution
 from functions.api import schemas, views
 from functions.api.caller import read_body, safety_identifier
 from functions.api.services import ApiServices, services_of
@@ -105,7 +106,7 @@ def _find(name: str, services: ApiServices) -> Execution:
     is_name = BATCH_NAME.fullmatch(name) is not None
     noted = services.batch_starts.latest(name) if is_name else None
     run = executions.get(noted.execution) if noted else None
-    if is_name and (run is None or run.status != RUNNING):
+    if is_name and (run is None or run.status != ExecutionStatus.RUNNING):
         names = executions.names(most=SEARCHED)
         latest = next((one for one in names if naming.is_batch_execution(one, name)), None)
         young = executions.get(latest) if latest and (run is None or latest != run.name) else None

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract.errors import EaselError
-from easel.contract.money import MICRO, dollars
+from easel.contract.money import dollars
 from easel.ledger.budget import MonthBudget, month_of
 from easel.request import models
 from easel.request.estimate import dearest_topic, quote
@@ -56,8 +56,8 @@ def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
 def _show_budget(month: MonthBudget) -> schemas.Budget:
     return schemas.Budget(
         month=month.month,
-        cap_usd=month.cap / MICRO,
-        spent_usd=month.spent / MICRO,
-        reserved_usd=month.reserved / MICRO,
-        left_usd=month.left / MICRO,
+        cap_usd=dollars(month.cap),
+        spent_usd=dollars(month.spent),
+        reserved_usd=dollars(month.reserved),
+        left_usd=dollars(month.left),
     )

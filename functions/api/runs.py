@@ -9,10 +9,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract.errors import MISSING, ConflictError, EaselError, InputError, NotFoundError
 from easel.contract.naming import RUN_ID
+from easel.contract.states import ExecutionStatus
 from easel.request import request
 from easel.request.fields import drop_nulls
 from easel.request.request import FIELDS, Request
-from easel.runs.executions import RUNNING, Execution
+from easel.runs.executions import Execution
 from functions.api import schemas, views
 from functions.api.caller import caller_id, check_parameters, read_body, safety_identifier
 from functions.api.problems import refusal
@@ -57,7 +58,9 @@ def start_run() -> Response[schemas.Run]:
             f"{KEY_HEADER} stands for another request, run {run_id}: use a new key, or the first "
             "body unchanged"
         )
-    return _answer(earlier, services, status=202 if earlier.status == RUNNING else 200)
+    return _answer(
+        earlier, services, status=202 if earlier.status == ExecutionStatus.RUNNING else 200
+    )
 
 
 @router.get("/runs")
@@ -107,7 +110,7 @@ def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
     """Stop a run; what it has bought waits 30 days in staging, and a redrive goes on with it."""
     services = services_of(router)
     run = _find(id, services)
-    if run.status == RUNNING:
+    if run.status == ExecutionStatus.RUNNING:
         services.executions.stop(run)
         run = _find(run.name, services)
     return _answer(run, services)

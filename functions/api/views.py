@@ -6,10 +6,10 @@ from easel.contract import naming
 from easel.contract.batch_messages import BatchReport, CheckedManifest
 from easel.contract.errors import ConflictError, InputError, cause_message
 from easel.contract.money import add, dollars
-from easel.contract.states import Step
+from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
-from easel.runs.executions import RUNNING, STOPPED, SUCCEEDED, Execution, Listed
+from easel.runs.executions import Execution, Listed
 from easel.runs.history import Progress, StepProgress
 from functions.api import schemas
 from functions.api.problems import what_to_do
@@ -56,12 +56,12 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         steps=[_show_step(step, run, progress, of=wanted) for step in steps],
         error=failure_of(run),
         pictures=[_show_image(image, prompt, services) for image in records.images],
-        cost_usd=_cost(records, is_running=run.status == RUNNING),
+        cost_usd=_cost(records, is_running=run.status == ExecutionStatus.RUNNING),
         estimate_usd=estimate,
         possibly_paid=records.possibly_paid,
         objects=output.get("objects"),
         can_redrive=_can_resume(run),
-        can_stop=run.status == RUNNING,
+        can_stop=run.status == ExecutionStatus.RUNNING,
     )
 
 
@@ -122,7 +122,9 @@ def _show_step(
     step = progress.steps[name]
     varies = name in (Step.IMAGE, Step.UPLOAD)
     wanted = (1 if of is None else of) if varies else 1
-    through = run.status == SUCCEEDED or (progress.varied if varies else step.left > 0)
+    through = run.status == ExecutionStatus.SUCCEEDED or (
+        progress.varied if varies else step.left > 0
+    )
     ended = step.ended or (run.ended if step.entered else None)
     failure = None
     if step.failure and not through:
@@ -131,7 +133,7 @@ def _show_step(
         step=name,
         status=_step_status(step, run, through=through),
         started=step.started,
-        ended=ended if through or run.status != RUNNING else None,
+        ended=ended if through or run.status != ExecutionStatus.RUNNING else None,
         attempts=step.attempts,
         done=min(step.left, wanted),
         of=wanted,
@@ -144,9 +146,9 @@ def _step_status(step: StepProgress, run: Execution, *, through: bool) -> schema
         return "succeeded"
     if step.entered == 0:
         return "waiting"
-    if run.status == RUNNING:
+    if run.status == ExecutionStatus.RUNNING:
         return "retrying" if step.failure else "running"
-    if run.status == STOPPED:
+    if run.status == ExecutionStatus.ABORTED:
         return "stopped"
     return "failed" if step.failure or step.entered > step.left else "waiting"
 

@@ -13,7 +13,7 @@ from easel.contract import naming
 from easel.contract.batch_messages import BatchPlan
 from easel.contract.errors import BudgetExceededError, EaselError, InputError
 from easel.contract.messages import StartRun
-from easel.contract.money import MICRO, dollars
+from easel.contract.money import dollars
 from easel.ledger.batches import BatchStart
 from easel.ledger.budget import MonthBudget, month_of
 from easel.request import batch_request
@@ -146,7 +146,7 @@ class Checking:
             problems=tuple(tally.problems),
             problems_key=self._problems_key if tally.bad else None,
             estimate_usd=dollars(tally.estimate),
-            budget_left_usd=month.left / MICRO,
+            budget_left_usd=dollars(month.left),
             fits=month.fits(tally.estimate),
             refusal=str(refusal) if refusal else None,
             work=work,

@@ -17,7 +17,8 @@ from easel.aws.observability import count, report
 from easel.contract import metric_names, naming
 from easel.contract.batch_messages import BatchPlan, BatchReport, LineProblem
 from easel.contract.errors import BatchFailedError, ConflictError, cause_message
-from easel.contract.money import MICRO
+from easel.contract.money import dollars
+from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
 from easel.ledger.records import RunRecords
 from easel.services import Services
@@ -134,7 +135,7 @@ def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
 
 
 def _report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:
-    known_cost = outcome.cost / MICRO
+    known_cost = dollars(outcome.cost)
     started = datetime.fromisoformat(plan.started)
     has_failed = outcome.failed_file.tell() > 0
     return BatchReport(
@@ -168,7 +169,7 @@ def _read_reasons(prefix: str, bucket: Bucket) -> dict[str, Reason]:
         written = json.loads(bucket.get(manifest, limit=MAX_MANIFEST) or b"{}")
         for results in written.get("ResultFiles", {}).get("FAILED", []):
             for child in json_lines.read(results["Key"], bucket):
-                aborted = child.get("Status") == "ABORTED"
+                aborted = child.get("Status") == ExecutionStatus.ABORTED
                 error = str(child.get("Error") or (STOPPED if aborted else UNKNOWN))
                 message = cause_message(child.get("Cause")) or error
                 given = json.loads(child["Input"])

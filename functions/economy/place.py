@@ -13,7 +13,6 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import report
 from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
 from easel.contract.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
-from easel.ledger.ledger import Ledger
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.openai_client.batches import ENDPOINT
@@ -31,7 +30,7 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
 
     Raises BudgetExceededError if there is room for none of its images.
     """
-    orders, name = services.batch_orders, order.order
+    orders, name, purchases = services.batch_orders, order.order, services.purchases(deadline)
     lock = orders.lock(name, until=deadline.epoch())
     batch = lock.batch
     if batch is None and lock.again:
@@ -40,10 +39,10 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
         batch = found.id if found else None
     if batch is None:
         try:
-            batch = _order(order, lock.mark, services, services.purchases(deadline))
+            batch = _order(order, lock.mark, services, purchases)
         except EaselError as error:
             if isinstance(error, FinalError) and not error.possibly_paid:
-                _release(order, services.ledger)
+                _release(order, purchases)
             # OpenAI may have accepted the order despite the error. The next attempt searches for
             # it once it is visible.
             orders.unlock(name, after=VISIBLE_SECONDS)
@@ -78,12 +77,12 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
     return batch
 
 
-def _release(order: Order, ledger: Ledger) -> None:
+def _release(order: Order, purchases: Purchases) -> None:
     """Undo the claims of an order that OpenAI refused."""
     for ref in order.pictures:
-        image = ledger.image(ref["run_id"], ref["n"])
+        image = purchases.ledger.image(ref["run_id"], ref["n"])
         if image and image.is_ordered(order.order):
-            ledger.claims.release(image)
+            purchases.release(image)
 
 
 def _claim(
@@ -120,7 +119,7 @@ def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purch
     until = int(time.time()) + CLAIM_SECONDS
     if image:
         # Claimed by an attempt that came no further; OpenAI's day begins now.
-        return image.is_ordered(order) and purchases.ledger.claims.renew(image, until=until)
+        return image.is_ordered(order) and purchases.renew(image, until=until)
     purchases.check_model(prompt)
     wanted = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
     try:

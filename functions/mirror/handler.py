@@ -14,14 +14,6 @@ from easel.contract.status import Status
 from easel.services import SERVICES, Services
 from functions.mirror.store import MirrorStore, mirror_store
 
-CONTENT_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".webp": "image/webp",
-    ".json": "application/json",
-}
-MAX_BYTES = 64 * 1024 * 1024  # as much as the upload step takes
-
 
 @step("mirror")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
@@ -42,9 +34,9 @@ def run(stored: StoredImage, services: Services, mirror: MirrorStore) -> StoredI
         return stored
     # The image last: if it is there, the rest is, too.
     for key in (naming.thumbnail(stored.key), naming.sidecar(stored.key), stored.key):
-        body = services.bucket.get(key, limit=MAX_BYTES)
+        body = services.bucket.get(key, limit=naming.MAX_IMAGE_BYTES)
         if body is not None:
-            mirror.copy(key, body, content_type=CONTENT_TYPES[PurePosixPath(key).suffix])
+            mirror.copy(key, body, content_type=naming.CONTENT_TYPES[PurePosixPath(key).suffix[1:]])
     report("picture mirrored", key=ascii(stored.key))
     url = mirror.address(stored.key)
     services.ledger.note_mirrored(stored.run_id, stored.n, url=url)

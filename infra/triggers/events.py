@@ -14,6 +14,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
 from infra.access.grants import Resource
 from infra.functions.catalogue import EVENTS
@@ -21,7 +22,11 @@ from infra.functions.function import Functions, StepFunction
 from infra.triggers.starts import MOST_RETRIES, RETRY_FOR, dead_letters
 from infra.workflows.machine import Machines
 
-UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+UNSUCCESSFUL = (
+    ExecutionStatus.FAILED,
+    ExecutionStatus.TIMED_OUT,
+    ExecutionStatus.ABORTED,
+)
 AT_ONCE = 10  # as many as EventBridge takes in one call
 # What ends an image, and its status before. A restored image is stored as well, and is not new.
 ENDS = {Status.STORED: Status.STAGED, Status.REFUSED: Status.CLAIMED}

@@ -1,0 +1,51 @@
+"""The life of a purchase, where two executions meet at one image."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from easel.aws.bucket import Bucket
+from easel.contract import naming
+from easel.contract.status import Status
+from easel.ledger.ledger import Ledger
+from easel.ledger.purchase import Purchases
+from tests.support.records import claimed, prompt_record
+from tests.support.services import FakeDeadline
+
+
+@dataclass(frozen=True)
+class LateAnswer:
+    """What came of a purchase that had been given up: not an image."""
+
+    data: bytes = b"not base64"
+    sha256: str = "ab"
+    intact: bool = False
+    usage: dict[str, Any] | None = None
+
+
+def test_a_late_bad_answer_leaves_a_newer_image(ledger: Ledger, bucket: Bucket) -> None:
+    purchases = Purchases(ledger, bucket, FakeDeadline())
+    first = claimed(ledger, purchase=1)
+    expired = ledger.claims.expire(first)
+    second = purchases.claim(expired, bound=9, until=int(time.time()) + 60)
+    good = replace(
+        second, status=Status.STAGED, staged_key=naming.staged("run-1", 1, 2), bytes=4, sha256="cd"
+    )
+    assert ledger.mark_staged(second, good)
+
+    kept = purchases.stage(first, prompt_record(), LateAnswer())
+
+    assert (kept.status, kept.staged_key) == (Status.STAGED, good.staged_key)
+    image = ledger.image("run-1", 1)
+    assert image
+    assert (image.status, image.staged_key) == (Status.STAGED, good.staged_key)
+
+
+def test_a_bad_answer_of_its_own_is_marked(ledger: Ledger, bucket: Bucket) -> None:
+    purchases = Purchases(ledger, bucket, FakeDeadline())
+    claim = claimed(ledger, purchase=1)
+
+    kept = purchases.stage(claim, prompt_record(), LateAnswer())
+
+    assert kept.status == Status.BAD
+    assert "no valid base64" in (kept.problem or "")
