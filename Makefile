@@ -14,6 +14,8 @@ ASL_VALIDATOR := asl-validator@4.0.0
 VENV := .venv
 BIN := $(VENV)/bin
 EASEL := $(BIN)/python -m cli --target $(TARGET)
+APT_INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq\
+  --no-install-recommends
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Bytecode is kept, whatever the caller's setting: without it every function of the local stack
 # compiles openai again.
@@ -119,8 +121,8 @@ destroy: layers ## Delete the stack; pictures and table stay unless retain_image
 	npx --yes $(CDK) destroy $(CONTEXT)
 
 ##@ For maintainers
-.PHONY: test check format soak bench layers openapi reference graphs models screenshots lighthouse browser \
-  constraints clean
+.PHONY: test check format soak bench openapi reference graphs models screenshots lighthouse \
+  browser constraints clean
 test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
@@ -165,8 +167,10 @@ lighthouse: $(VENV)/.made-dev browser ## Measure the page with Lighthouse; downl
 	@$(BIN)/python -m bench.page
 
 browser:
-	@command -v $(BROWSERS) >/dev/null || { echo "The tests of the page need a browser;" \
-	  "on Debian: apt-get install chromium" >&2; exit 1; }
+	@command -v $(BROWSERS) >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT_INSTALL) chromium >&2; } \
+	  || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; \
+	    exit 1; }
 
 constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 \

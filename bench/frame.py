@@ -6,6 +6,7 @@ Log keys, the cold-start mark, and the metrics that are flushed at its end.
 import json
 import subprocess
 import sys
+from typing import Any
 
 from bench.cold import ENVIRONMENT
 from infra import ROOT
@@ -33,6 +34,6 @@ print((time.process_time() - start) / {calls}, file=sys.stderr)
 def seconds(name: str) -> float:
     """CPU seconds of a call, in a process of its own."""
     command = [sys.executable, "-c", CODE.format(handler=HANDLERS[name], calls=CALLS)]
-    where = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)  # type: ignore[call-overload]
+    where: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)
     return float(json.loads(done.stderr))

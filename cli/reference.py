@@ -26,7 +26,9 @@ def main() -> int:
         before = page.read_text()
         block = f"<!-- {name} -->\n\n{draw(table.values())}\n\n<!-- end of {name} -->"
         pattern = rf"<!-- {name} -->.*<!-- end of {name} -->"
-        after, places = re.subn(pattern, lambda _, new=block: new, before, flags=re.DOTALL)  # type: ignore[misc]
+        # Doubled, because a backslash is special in a replacement.
+        new = block.replace("\\", r"\\")
+        after, places = re.subn(pattern, new, before, flags=re.DOTALL)
         if places != 1:
             print(f"{file} has no place for the table {name}", file=sys.stderr)
             return 1

@@ -184,7 +184,7 @@ def test_an_order_that_did_not_get_through_keeps_its_claims_for_the_next_try_who
     step: EconomyStep,
 ) -> None:
     order, placing = step.order("a-1"), step.openai.create
-    step.openai.create = lambda *_: (_ for _ in ()).throw(TransientError("500"))  # type: ignore[method-assign]
+    step.openai.create = failing(TransientError("500"))  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         step.place(order)
     claim = step.record("a-1")

@@ -1,5 +1,7 @@
 """What an error says of the pictures that are paid and not delivered."""
 
+from typing import Any
+
 import pytest
 
 from easel.aws.table import Table
@@ -60,4 +62,5 @@ def test_a_table_that_does_not_answer_hides_no_error(ledger: Ledger, table: Tabl
         def run(self, run_id: str) -> None:  # type: ignore[override]
             raise StorageBusyError(f"no records of {run_id}")
 
-    assert told(Broken(table, None), AuthError("the key is wrong")) == "the key is wrong"  # type: ignore[arg-type]
+    broken: Any = Broken(table, None)  # type: ignore[arg-type]
+    assert told(broken, AuthError("the key is wrong")) == "the key is wrong"

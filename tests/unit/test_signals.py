@@ -137,7 +137,9 @@ def test_the_days_that_a_run_s_model_has_left_are_told(
     step.services.configure(unpriced_models_allowed=True)
     told = measured(lambda: step.run({"model": model, "dry_run": True}))
     assert told.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
-    assert NOW.date() + timedelta(days=7) == models.shutdown("gpt-image-1.5")[0]  # type: ignore[index]
+    end = models.shutdown("gpt-image-1.5")
+    assert end
+    assert NOW.date() + timedelta(days=7) == end[0]
 
 
 def test_each_refusal_for_the_pace_is_counted(measured: Measured, server: Server) -> None:

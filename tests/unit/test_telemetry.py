@@ -26,7 +26,8 @@ def called(does: Callable[[], None]) -> dict[str, Any]:
         does()
         return {"key": "k"}
 
-    return handler({"run_id": "run-1", "n": 2, "attempt": 3, "secret": "do not log"}, Context())  # type: ignore[arg-type]
+    context: Any = Context()
+    return handler({"run_id": "run-1", "n": 2, "attempt": 3, "secret": "do not log"}, context)
 
 
 def raising(error: Exception) -> Callable[[], None]:

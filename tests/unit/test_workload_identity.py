@@ -30,11 +30,11 @@ from tests.support.local_stack import free_port
 from tests.support.loopback import Quiet, serving
 from tests.support.services import REGION
 
-SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult>
-<WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
+SIGNED = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetWebIdentityTokenResult><WebIdentityToken>signed.by.aws</WebIdentityToken><Expiration>2026-11-24T03:20:02Z</Expiration>
 </GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"""
-REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>{}</Code>
-<Message>no</Message></Error></ErrorResponse>"""
+REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<Error><Type>Sender</Type><Code>{}</Code><Message>no</Message></Error></ErrorResponse>"""
 PICTURE = {"data": [{"b64_json": "aGVsbG8="}]}
 Answer = tuple[int, Any]
 
