@@ -140,7 +140,7 @@ def _show_recorded(prompt: PromptRecord, records: RunRecords, console: Console) 
 def _status(image: ImageRecord) -> str:
     if image.status != Status.CLAIMED:
         return WORDS.get(image.status, image.status)
-    if image.lease_until == 0:
+    if image.is_counted:
         return f"called {image.purchase} times, no answer"
     return "being bought" if image.lease_until > time.time() else "cut off"
 
@@ -156,6 +156,8 @@ def _what_next(run: Run, records: RunRecords, *, on_aws: bool) -> str:
             f"{what} can't be made; to buy it again, start another request with another "
             "request_id and the count that is missing"
         )
+    if not run.execution.can_be_resumed:
+        return "the same request would fail in the same way: change it and start it again"
     is_complete = prompt and len(images) == prompt.choices["count"]
     if is_complete and all(image.status.is_finished for image in images):
         return f"all its pictures are there; {command} makes the report that is missing"

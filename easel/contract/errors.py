@@ -130,6 +130,9 @@ class ModelRetiredError(FinalError):
 
 # These end one image and not its run: the others continue, and the cleanup step reports all.
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
+ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
+# A run that failed with one of these would only end in the same way again.
+NEVER_RESUMED = (InputError.__name__, ConflictError.__name__)
 
 
 def cause_message(cause: str | None) -> str:

@@ -92,7 +92,7 @@ class Claims:
                 f"{claim.what} is being bought, or its function died: this waits until {end} at "
                 "most"
             )
-        if claim.lease_until:
+        if not claim.is_counted:
             if not self.mark_unknown(claim):
                 raise ClaimHeldError(f"{claim.what} is being recovered by another execution")
             claim = replace(claim, lease_until=0, possibly_paid=claim.possibly_paid + 1)
@@ -107,7 +107,7 @@ class Claims:
         """
         reserved = claim.reserved_micro_usd or 0
         spent = reserved if cost is None else cost
-        already = reserved if claim.lease_until == 0 else 0
+        already = reserved if claim.is_counted else 0
         money = self._budget.change(claim.month, committed=spent - reserved, spent=spent - already)
         return self._update(claim, expression, values), money
 

@@ -186,7 +186,7 @@ class Purchases:
         A refused image is marked, a call that may have been charged is counted, and any other
         claim is undone.
         """
-        if claim.lease_until == 0:
+        if claim.is_counted:
             return  # counted as possibly paid already
         if isinstance(error, ContentRefusedError) and isinstance(claim, ImageRecord):
             if self.ledger.mark_refused(claim, category=error.category):

@@ -43,6 +43,11 @@ class Claim(ABC):
     cost_micro_usd: int | None = None
 
     @property
+    def is_counted(self) -> bool:
+        """Return whether its estimate counts as spent already, whatever came of the call."""
+        return self.lease_until == 0
+
+    @property
     @abstractmethod
     def sk(self) -> str:
         """Return the sort key of the record."""
@@ -127,7 +132,7 @@ class ImageRecord(Claim):
 
     def is_ordered(self, order: str) -> bool:
         """Return whether it is claimed in this order, and the claim has not been given up."""
-        return self.status == Status.CLAIMED and self.order == order and self.lease_until != 0
+        return self.status == Status.CLAIMED and self.order == order and not self.is_counted
 
     def is_missing_from(self, mirror: str | None) -> bool:
         """Return whether it is stored, but not in this mirror."""

@@ -10,7 +10,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from easel.aws.client import error_code, translate_errors
-from easel.contract.errors import ONE_IMAGE, ConflictError, InputError, StorageBusyError
+from easel.contract.errors import (
+    ENDS_ONE_IMAGE,
+    NEVER_RESUMED,
+    ConflictError,
+    InputError,
+    StorageBusyError,
+)
 from easel.contract.naming import RUN_ID
 from easel.contract.states import ExecutionStatus, State
 from easel.runs.history import Progress, read_history
@@ -19,7 +25,6 @@ VISIBLE_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 PAGE = 100
 WHOLE_PAGES = {"includeExecutionData": False, "PaginationConfig": {"PageSize": 1000}}
 NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
-ENDS_ONE_IMAGE = frozenset(error.__name__ for error in ONE_IMAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,13 @@ class Execution:
     def is_open(self) -> bool:
         """Return whether it is running or has succeeded: there is nothing to resume."""
         return self.status in (ExecutionStatus.RUNNING, ExecutionStatus.SUCCEEDED)
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Return whether going on with it may end in another way. A purge is never resumed."""
+        if self.is_open or self.error in NEVER_RESUMED or not isinstance(self.input, dict):
+            return False
+        return self.makes_images or (self.redrivable and self.input.get("purge") is not True)
 
     @property
     def ended_one_image(self) -> bool:

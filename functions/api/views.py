@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from easel.contract import naming
 from easel.contract.batch_messages import BatchReport, CheckedManifest
-from easel.contract.errors import ConflictError, InputError, cause_message
+from easel.contract.errors import ConflictError, cause_message
 from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
@@ -16,8 +16,6 @@ from functions.api.problems import what_to_do
 from functions.api.services import ApiServices
 
 PROMPT_SHOWN = 1_000
-# A run that failed with one of these would only end the same way again.
-NEVER_RESUMED = (InputError.__name__, ConflictError.__name__)
 
 
 def list_run(
@@ -60,7 +58,7 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         estimate_usd=estimate,
         possibly_paid=records.possibly_paid,
         objects=output.get("objects"),
-        can_redrive=_can_resume(run),
+        can_redrive=run.can_be_resumed,
         can_stop=run.status == ExecutionStatus.RUNNING,
     )
 
@@ -108,12 +106,6 @@ def failure_of(run: Execution) -> schemas.RunFailure | None:
 def _status(run: Listed | Execution) -> schemas.ExecutionStatus:
     # Step Functions' words are those of the answer.
     return run.status.lower()  # type: ignore[return-value]
-
-
-def _can_resume(run: Execution) -> bool:
-    if run.is_open or run.error in NEVER_RESUMED or not isinstance(run.input, dict):
-        return False
-    return run.makes_images or (run.redrivable and run.input.get("purge") is not True)
 
 
 def _show_step(

@@ -19,7 +19,7 @@ AT_ONCE = 16
 LAST_SECONDS = 30  # no batch starts that late; one takes a few
 NAMED = 5
 
-Place = tuple[str, str | None]  # a key, and the version, or None for the current object
+KeyVersion = tuple[str, str | None]  # the version is None for the current object
 
 
 class Mark(Protocol):
@@ -41,7 +41,7 @@ class Entry:
     version_id: str | None
     objects: int
     bytes: int
-    lineage: Place | None
+    lineage: KeyVersion | None
 
 
 @dataclass(kw_only=True)
@@ -108,13 +108,13 @@ class Sweeper:
             raise refusal(swept.kept, doing)
         return swept
 
-    def _remove(self, batch: list[Entry]) -> Mapping[Place, Kept]:
+    def _remove(self, batch: list[Entry]) -> Mapping[KeyVersion, Kept]:
         # Records first: the next listing finds again what a crash leaves marked and not removed;
         # the other way round it never would.
         with ThreadPoolExecutor(AT_ONCE) as pool:
             marked = [one for one in pool.map(self._mark, batch) if one]
 
-            def undo(those: Callable[[Place], bool]) -> None:
+            def undo(those: Callable[[KeyVersion], bool]) -> None:
                 stay = [one for one in marked if those((one[0].key, one[0].version_id))]
                 list(pool.map(lambda one: self.unmark(one[1], one[2], key=one[0].key), stay))
 

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from easel.contract import settings
 from infra.access.grants import Grant, Resource
-from infra.functions.function import Deployment, StepFunction
+from infra.functions.function import DeployedFunction, Deployment
 
 SESSION = Duration.hours(1)  # the most for a role that is assumed by another role
 ANY_FOLDER = "Requests choose the folders; what is unfinished is denied below"
@@ -53,7 +53,7 @@ UPLOADER = LinkRole(
 )
 
 
-def add_link_roles(stack: Construct, function: StepFunction, deployment: Deployment) -> None:
+def add_link_roles(stack: Construct, function: DeployedFunction, deployment: Deployment) -> None:
     """Make both roles. Only the function can assume them."""
     for construct_id, link in (("Reader", READER), ("Uploader", UPLOADER)):
         role = iam.Role(

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.access.encryption import Encryption, removal
 from infra.functions.catalogue import BUCKET_CHECK
-from infra.functions.function import Deployment, StepFunction
+from infra.functions.function import DeployedFunction, Deployment
 
 # Longer than Step Functions' redrive window of 14 days, which begins when a run ends.
 STAGING_DAYS = 30
@@ -111,7 +111,7 @@ class ExistingBucketCheck(Construct):
         self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, deployment: Deployment
     ) -> None:
         super().__init__(scope, construct_id)
-        check = StepFunction(self, "Function", row=BUCKET_CHECK, deployment=deployment).build()
+        check = DeployedFunction(self, "Function", row=BUCKET_CHECK, deployment=deployment).build()
         resource = CustomResource(
             self,
             "Check",

@@ -58,7 +58,7 @@ class Deployment:
         self.encryption.allow(role, known)
 
 
-class StepFunction(Construct):
+class DeployedFunction(Construct):
     """A function with its own role and log group; `build` makes the function itself."""
 
     def __init__(
@@ -77,7 +77,7 @@ class StepFunction(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
 
-    def build(self) -> "StepFunction":
+    def build(self) -> "DeployedFunction":
         """Make the function, from what the deployment has by now."""
         row, deployment, layers = self.row, self._deployment, self._deployment.layers
         self.function = lambda_.Function(
@@ -119,21 +119,21 @@ class Functions:
     def __init__(self, stack: Stack, deployment: Deployment) -> None:
         self.deployment = deployment
         self._stack = stack
-        self._made: dict[str, StepFunction] = {}
+        self._made: dict[str, DeployedFunction] = {}
 
-    def __getitem__(self, row: Row) -> StepFunction:
+    def __getitem__(self, row: Row) -> DeployedFunction:
         return self._made[row.name]
 
     def __contains__(self, row: Row) -> bool:
         return row.name in self._made
 
-    def by_name(self) -> dict[str, StepFunction]:
+    def by_name(self) -> dict[str, DeployedFunction]:
         """Return all functions in the catalogue's order."""
         return {row.name: self[row] for row in CATALOGUE if row in self}
 
-    def begin(self, row: Row) -> StepFunction:
+    def begin(self, row: Row) -> DeployedFunction:
         """Make a function's role and log group."""
-        self._made[row.name] = StepFunction(
+        self._made[row.name] = DeployedFunction(
             self._stack, row.name.capitalize(), row=row, deployment=self.deployment
         )
         return self[row]

@@ -8,7 +8,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from easel.contract import metric_names
-from infra.functions.function import StepFunction
+from infra.functions.function import DeployedFunction
 from infra.operations.alarms import Watched, easel
 
 WIDTH, HEIGHT = 24, 6
@@ -145,7 +145,7 @@ def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
     ]
 
 
-def _failures(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
+def _failures(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
     # Our own count includes what the API answered with 5xx.
     failed: list[cloudwatch.IMetric] = [easel(metric_names.FAILED, period=HOUR)]
     for name, step in steps.items():
@@ -153,7 +153,7 @@ def _failures(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
     return failed
 
 
-def _durations(steps: Mapping[str, StepFunction], statistic: str) -> list[cloudwatch.IMetric]:
+def _durations(steps: Mapping[str, DeployedFunction], statistic: str) -> list[cloudwatch.IMetric]:
     return [
         step.function.metric_duration(label=name, period=HOUR, statistic=statistic)
         for name, step in steps.items()
@@ -171,7 +171,7 @@ def _latency(api_id: str) -> cloudwatch.IMetric:
     )
 
 
-def _throttled(steps: Mapping[str, StepFunction]) -> list[cloudwatch.IMetric]:
+def _throttled(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
     return [
         step.function.metric_throttles(label=f"{name}: no Lambda free", period=HOUR)
         for name, step in steps.items()

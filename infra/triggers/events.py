@@ -18,7 +18,7 @@ from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
 from infra.access.grants import Resource
 from infra.functions.catalogue import EVENTS
-from infra.functions.function import Functions, StepFunction
+from infra.functions.function import DeployedFunction, Functions
 from infra.triggers.starts import MOST_RETRIES, RETRY_FOR, dead_letters
 from infra.workflows.machine import Machines
 
@@ -74,7 +74,7 @@ class Announcements(Construct):
             ],
         )
 
-    def _read(self, function: StepFunction, stream: str) -> None:
+    def _read(self, function: DeployedFunction, stream: str) -> None:
         mapping = function.function.add_event_source_mapping(
             "Pictures",
             event_source_arn=stream,

@@ -31,8 +31,8 @@ from infra.functions.function import Functions
 from infra.nag import acknowledge_wildcard
 from infra.workflows.each_line import START_OF_LINE, BatchEnd, EachLine, Lines
 from infra.workflows.economy import Economy
-from infra.workflows.machine import Call, Definition, make_machine, task
-from infra.workflows.run import LINE, START, STEPS, run_chain
+from infra.workflows.machine import LINE, Call, Definition, make_machine, task
+from infra.workflows.run import START, STEPS, run_chain
 
 BATCH_TIMEOUT = Duration.days(14)
 # The constructs of the Maps grant these on the whole bucket, since keys are known only as it runs.

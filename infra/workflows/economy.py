@@ -26,14 +26,13 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from easel.contract.errors import ENDS_ONE_IMAGE
 from easel.contract.states import State, Task
 from infra.functions.catalogue import ECONOMY, MIRRORING
 from infra.functions.function import Functions
 from infra.workflows.each_line import START_OF_LINE, BatchEnd, EachLine, Lines
-from infra.workflows.machine import INPUT, RESULT, Call, task
+from infra.workflows.machine import INPUT, PART_OF_LINE, RESULT, Call, task
 from infra.workflows.run import (
-    ENDS_ONE,
-    PART_OF_LINE,
     mirror_task,
     no_picture,
     prompt_task,
@@ -119,7 +118,7 @@ class Economy(Construct):
         store: sfn.IChainable
         store = upload = upload_task(self, State.STORE_STAGED, self._functions)
         not_stored = no_picture(self, State.NOT_STORED)
-        upload.add_catch(not_stored, errors=ENDS_ONE, outputs=INPUT)
+        upload.add_catch(not_stored, errors=list(ENDS_ONE_IMAGE), outputs=INPUT)
         if MIRRORING in self._functions:
             mirror = mirror_task(self, State.MIRROR_STAGED, self._functions[MIRRORING])
             store = upload.next(mirror)

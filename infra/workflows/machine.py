@@ -20,7 +20,7 @@ from easel.contract.errors import ClaimHeldError, RateLimitedError, RetryableErr
 from easel.contract.states import State
 from infra.access.encryption import Encryption
 from infra.access.grants import Resource
-from infra.functions.function import StepFunction
+from infra.functions.function import DeployedFunction
 from infra.nag import acknowledge_wildcard
 
 # What AWS answers when AWS, and not our code, failed; and how a function dies.
@@ -45,6 +45,12 @@ INPUT_AND_ATTEMPT = (
     "{% $merge([$states.input, {'attempt': 1 + $states.context.State.RetryCount}]) %}"
 )
 ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # for the log: which try of the step this is
+# A batch's line. Its execution has a random name, so that it is found by its ARN if it makes the
+# whole run.
+PART_OF_LINE = {
+    name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")
+}
+LINE = PART_OF_LINE | {"execution": "{% $states.context.Execution.Id %}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class Call:
     it. `turns` is how often it tries again if OpenAI, or Easel's own rate limit, has no turn.
     """
 
-    function: StepFunction
+    function: DeployedFunction
     comment: str
     payload: dict[str, Any] | None = None
     outputs: str = RESULT
@@ -70,7 +76,7 @@ class Definition:
     comment: str
     chain: sfn.IChainable
     timeout: Duration
-    calls: Sequence[StepFunction]
+    calls: Sequence[DeployedFunction]
 
 
 @dataclass(frozen=True)

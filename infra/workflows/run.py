@@ -26,16 +26,15 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from easel.contract.errors import ONE_IMAGE
+from easel.contract.errors import ENDS_ONE_IMAGE
 from easel.contract.states import State
 from easel.request.request import BY_CLEANUP, MAX_COUNT
 from infra.functions.catalogue import CLEANUP, IMAGE, MIRRORING, PROMPT, UPLOAD, Row
-from infra.functions.function import Functions, StepFunction
+from infra.functions.function import DeployedFunction, Functions
 from infra.workflows.machine import INPUT, Call, Definition, make_machine, task
 
 RUN_TIMEOUT = Duration.hours(6)
 STEPS: tuple[Row, ...] = (PROMPT, IMAGE, UPLOAD, MIRRORING, CLEANUP)
-ENDS_ONE = [error.__name__ for error in ONE_IMAGE]
 # An image of a large batch waits for its turn as long as it takes: 100 tries are hours.
 TURNS = 100
 WITH_STORED = "{% $merge([$states.input, {'stored': [$states.result[status = 'stored']]}]) %}"
@@ -44,12 +43,6 @@ START = {
     "execution_name": "{% $states.context.Execution.Name %}",
     "started": "{% $states.context.Execution.StartTime %}",
 }
-# A batch's line. Its execution has a random name, so that it is found by its ARN if it makes the
-# whole run.
-PART_OF_LINE = {
-    name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")
-}
-LINE = PART_OF_LINE | {"execution": "{% $states.context.Execution.Id %}"}
 
 
 class RunWorkflow(Construct):
@@ -111,7 +104,7 @@ def upload_task(scope: Construct, name: State, functions: Functions) -> tasks.La
     return task(scope, name, Call(function=functions[UPLOAD], comment=comment))
 
 
-def mirror_task(scope: Construct, name: State, mirror: StepFunction) -> tasks.LambdaInvoke:
+def mirror_task(scope: Construct, name: State, mirror: DeployedFunction) -> tasks.LambdaInvoke:
     """Return the step that copies a stored image to the second store.
 
     If it fails, the run fails. Redrive resumes here, and nothing is paid again.
@@ -147,7 +140,7 @@ def _variations(scope: Construct, functions: Functions, at_once: int) -> sfn.Map
     upload = upload_task(scope, State.STORE_IMAGE, functions)
     none = no_picture(scope, State.NO_PICTURE)
     for step in (image, upload):
-        step.add_catch(none, errors=ENDS_ONE, outputs=INPUT)
+        step.add_catch(none, errors=list(ENDS_ONE_IMAGE), outputs=INPUT)
     variations = sfn.Map.jsonata(
         scope,
         State.EACH_VARIATION,
@@ -164,7 +157,7 @@ def _variations(scope: Construct, functions: Functions, at_once: int) -> sfn.Map
     return variations
 
 
-def _copies(scope: Construct, mirror: StepFunction, at_once: int) -> sfn.Map:
+def _copies(scope: Construct, mirror: DeployedFunction, at_once: int) -> sfn.Map:
     """Return the copies. They follow all images, so that a broken second store prevents none."""
     copies = sfn.Map.jsonata(
         scope,

@@ -85,6 +85,8 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
     done = easel(aws, tmp_path, "run", "-", text='{"count": 11}')
     assert done.returncode == 1
     assert "InputError: count is 11" in done.stdout
+    assert "change it and start it again" in done.stdout
+    assert "redrive" not in done.stdout
 
 
 @pytest.mark.parametrize(
