@@ -167,10 +167,11 @@ lighthouse: $(VENV)/.made-dev browser ## Measure the page with Lighthouse; downl
 	@$(BIN)/python -m bench.page
 
 browser:
-	@command -v $(BROWSERS) >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && $(APT_INSTALL) chromium >&2; } \
-	  || { echo "The tests of the page need a browser; on Debian: apt-get install chromium" >&2; \
-	    exit 1; }
+	@{ command -v curl && command -v $(BROWSERS); } >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && $(APT_INSTALL) chromium curl >&2; } \
+	  || { echo "The tests need curl, and a browser for the page;" \
+	    "on Debian: apt-get install chromium curl" >&2; exit 1; }
 
 constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 \

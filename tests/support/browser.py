@@ -2,6 +2,7 @@
 source and every failed request.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from infra import NODE
 from tests.support.local_stack import LocalStack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -32,6 +34,8 @@ def chromium() -> Iterator[Browser]:
     """The machine's own browser."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
+    # Playwright's own Node needs a library that a fresh Debian lacks.
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(NODE))
     with sync_playwright() as playwright:
         # As root, Chromium has no sandbox.
         browser = playwright.chromium.launch(
