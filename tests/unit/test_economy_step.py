@@ -7,10 +7,8 @@ import base64
 import io
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -29,7 +27,6 @@ from easel.contract.status import Status
 from easel.ledger.batches import order_key
 from easel.ledger.budget import month_of
 from easel.ledger.records import ImageRecord
-from easel.openai_client.batches import PlacedBatch
 from easel.request import models
 from easel.request.batch_request import parse
 from functions import image
@@ -45,47 +42,11 @@ from tests.support.services import (
     failing,
     reserve,
 )
-from tests.support.steps import EconomyStep
+from tests.support.steps import WORK, EconomyStep
 
 ENCODED = base64.b64encode(png()).decode()
 USAGE = {"input_tokens": 20, "output_tokens": 430}
 COST = (20 * 5 + 430 * 30) // 2
-WORK = "staging/@spring/first/"
-
-
-@dataclass
-class FakeOpenAI:
-    """Keeps the batches that were created; dies, or loses its answer, when it is told to."""
-
-    made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    fails: list[Exception] = field(default_factory=list)
-    status: str = "completed"
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    searched: int = 0
-
-    def find(self, order: str, *, since: datetime) -> PlacedBatch | None:  # noqa: ARG002
-        self.searched += 1
-        return self.look(order) if order in self.made else None
-
-    def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
-        requests.seek(0)
-        assert order not in self.made, "placed twice"
-        self.made[order] = [json.loads(line) for line in requests]
-        if self.fails:
-            raise self.fails.pop()
-        return self.look(order)
-
-    def look(self, batch: str) -> PlacedBatch:
-        return PlacedBatch(id=batch, status=self.status, answers="answers", errors="errors")
-
-    def lines(self, file: str) -> Iterator[bytes]:
-        return iter(
-            [
-                json.dumps(line).encode()
-                for line in (self.answers if file == "answers" else self.errors)
-            ]
-        )
 
 
 @pytest.fixture
