@@ -46,10 +46,13 @@ def main() -> int:
     except OSError as error:
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("stopped watching; what was started goes on by itself", file=sys.stderr)
+        print("stopped watching; what was started continues", file=sys.stderr)
         return 130
     except (BotoCoreError, ClientError, EaselError) as error:
-        hint = f"is the {options.target} stack up, and do your credentials fit it?"
+        hint = (
+            f"check that the {options.target} stack is up, and that your credentials are for its"
+            " account"
+        )
         print(f"{error}; {hint}", file=sys.stderr)
     return 1
 
@@ -68,22 +71,24 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add("run", _run, "start one run and watch it")
     run.add_argument("input", type=Path, help="a file with the request as JSON; - is stdin")
-    _add_batch_options(add("batch", _batch, "make the pictures of a file of requests"))
-    redrive = add("redrive", _redrive, "continue a run that failed, paying only what is missing")
+    _add_batch_options(add("batch", _batch, "make the images of a file of requests"))
+    redrive = add("redrive", _redrive, "resume a failed run; pays only for what is missing")
     redrive.add_argument("run", help=WHICH_RUN)
-    report = add("report", _report, "show what a run made, even if it failed")
+    report = add("report", _report, "show what a run made, also if it failed")
     report.add_argument("run", help=WHICH_RUN)
-    shown = add("open", _open, "open a run's pictures in the viewer")
+    shown = add("open", _open, "open a run's images in the viewer")
     shown.add_argument("run", help=WHICH_RUN)
-    budget = add("budget", _budget, "show this month's money, or change the cap at once")
+    budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
     budget.add_argument(
         "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
     )
-    add("secret", _secret, "set the OpenAI key, from a prompt or from stdin")
-    user = add("user", _user, "add a user of the page")
-    user.add_argument("email", type=_email, help="where the temporary password is sent")
+    add("secret", _secret, "set the OpenAI key, typed or from stdin")
+    user = add("user", _user, "add a user for the page")
+    user.add_argument("email", type=_email, help="the temporary password is sent there")
     token = add("token", _token, "print an API access token for a program, valid for an hour")
-    token.add_argument("--scope", choices=tuple(sign_in.SCOPES), help="one scope; both by default")
+    token.add_argument(
+        "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; both by default"
+    )
     return parser
 
 
@@ -150,7 +155,7 @@ def _report(target: Target, options: argparse.Namespace) -> int:
 def _open(target: Target, options: argparse.Namespace) -> int:
     paths = runs.fetch_images(target, runs.stored_keys(target, options.run), IMAGES)
     if not paths:
-        raise LookupError(f"run {options.run} stored no picture")
+        raise LookupError(f"run {options.run} stored no images")
     for path in paths:
         print(path)
         webbrowser.open(path.as_uri())
@@ -173,19 +178,22 @@ def _secret(target: Target, _options: argparse.Namespace) -> int:
     key = getpass.getpass("OpenAI API key (not shown): ") if typed else sys.stdin.read()
     key = key.strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
-        print("that is no API key: it must be one word of ASCII characters", file=sys.stderr)
+        print("this is not an API key: a key is one word of ASCII characters", file=sys.stderr)
         return 1
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
-    print(f"the key is set in {secret}; functions with an old one fetch it after the first refusal")
+    print(
+        f"the key is set in {secret}; running functions fetch it after OpenAI first rejects the"
+        " old one"
+    )
     return 0
 
 
 def _user(target: Target, options: argparse.Namespace) -> int:
     password = sign_in.add_user(target, options.email)
-    how = "the temporary password comes by mail and is valid for seven days"
+    how = "the temporary password is sent by mail and is valid for seven days"
     if password:
         how = f"sign in with the temporary password {password}"
-    print(f"{options.email} is added: {how}")
+    print(f"{options.email} was added: {how}")
     return 0
 
 
@@ -208,7 +216,7 @@ def _usd(text: str) -> float:
 
 def _email(text: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no email address")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an email address")
     return text
 
 

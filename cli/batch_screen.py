@@ -95,18 +95,18 @@ def _show_report(
     _show_lines(report["failures"], "the first lines that failed", console)
     checked = batch.checked
     if checked and not checked["todo"] and not checked["postponed"]:
-        say(console, "every line was finished before: nothing was bought now")
+        say(console, "every line was already finished: nothing was bought now")
     if checked and checked["postponed"]:
         say(
             console,
-            f"{checked['postponed']:,} lines had no room in the month's budget: "
-            "`easel budget USD` raises the cap (make: budget USD=…)",
+            f"{checked['postponed']:,} lines did not fit into the month's budget: `easel budget"
+            " USD` raises the cap (make: budget USD=…)",
         )
     if report["failed_key"]:
         say(
             console,
-            f"`easel batch {report['failed_key']}` continues with them (make: batch FILE=…); so "
-            "does the same batch again, except for lines that need fixing",
+            f"`easel batch {report['failed_key']}` continues with these lines (make: batch FILE=…);"
+            " so does starting the same batch again, except for lines that need fixing",
         )
 
 
@@ -130,7 +130,7 @@ def _report_rows(
         ("possibly paid", maybe_paid and f"{maybe_paid} calls; see OpenAI's usage page"),
         ("time", f"{report['seconds']:,.1f} s{_pace(batch, report)}"),
         ("report", f"s3://{target.bucket}/{report['report_key']}"),
-        ("lines to fix or repeat", rest and f"s3://{target.bucket}/{rest}"),
+        ("lines to fix or retry", rest and f"s3://{target.bucket}/{rest}"),
     )
 
 
@@ -141,7 +141,7 @@ def _number(number: int) -> str:
 
 def _cost(report: dict[str, Any]) -> str:
     unknown = report["unknown_costs"]
-    rest = f" known, and {unknown:,} of unknown cost" if unknown else ""
+    rest = f" known, and {unknown:,} with an unknown cost" if unknown else ""
     return f"{dollars(report['known_cost_usd'])}{rest}, including prompts"
 
 
@@ -151,11 +151,11 @@ def _pace(batch: StartedBatch, report: dict[str, Any]) -> str:
     if not checked or checked["todo"] < checked["lines"] or not report["stored"]:
         return ""
     pace = report["stored"] / max(report["seconds"], 0.1)
-    return f", {pace:,.2f} pictures a second"
+    return f", {pace:,.2f} images a second"
 
 
 def _show_check(checked: dict[str, Any], console: Console) -> None:
-    made = f"{checked['lines']:,} lines, {checked['pictures']:,} pictures"
+    made = f"{checked['lines']:,} lines, {checked['pictures']:,} images"
     fits = "which fits"
     if not checked["fits"]:
         fits = (
@@ -165,8 +165,8 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
     if checked["postponed"]:
         say(
             console,
-            f"{checked['postponed']:,} lines would be left out: the month's budget has no room "
-            "for them",
+            f"{checked['postponed']:,} lines would be left out, because the month's budget has no"
+            " room for them",
         )
     price, left = dollars(checked["estimate_usd"]), f"${checked['budget_left_usd']:.2f}"
     say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {made}")
@@ -175,9 +175,9 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
         f"what is missing would cost up to {price} of the {left} left in the month's budget, "
         f"{fits}",
     )
-    _show_lines(checked["problems"], f"{checked['bad']:,} lines can't be made", console)
+    _show_lines(checked["problems"], f"{checked['bad']:,} lines cannot be made", console)
     if checked["bad"] > len(checked["problems"]):
-        say(console, f"all of them are in {checked['problems_key']}")
+        say(console, f"{checked['problems_key']} lists all of them")
     if checked["refusal"]:
         say(
             console,

@@ -45,12 +45,12 @@ def batch_name(file: Path, name: str | None) -> str:
         return names.batch_name(file.as_posix())
     if file.suffix not in ENDINGS:
         allowed = " or ".join(ENDINGS)
-        raise BatchError(f"{file} is no manifest: a file of requests ends in {allowed}")
+        raise BatchError(f"{file} is not a manifest; a file of requests ends in {allowed}")
     try:
         return names.check_batch_name(file.stem if name is None else name, "the batch's name")
     except InputError as error:
         raise BatchError(
-            f"{error}; --name (make: NAME=…) gives the batch another name than the file's"
+            f"{error}; --name (make: NAME=…) gives the batch a name other than the file's"
         ) from error
 
 

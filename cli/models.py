@@ -31,8 +31,8 @@ def main() -> int:
     lacking = sorted(images - ours["image"] - ours["shutdown"])
     unknown = sorted((ours["image"] - images) | (ours["chat"] - chats))
     for names, where in (
-        (lacking, "in the openai package, and without a price here"),
-        (unknown, "here, and not in the openai package"),
+        (lacking, "in the openai package, but without a price here"),
+        (unknown, "here, but not in the openai package"),
     ):
         console.print(f"{', '.join(names)}: {where}" if names else f"No model is {where}.")
     retiring = models.retiring(today=today, days=SOON_DAYS)

@@ -30,7 +30,7 @@ def main() -> int:
         new = block.replace("\\", r"\\")
         after, places = re.subn(pattern, new, before, flags=re.DOTALL)
         if places != 1:
-            print(f"{file} has no place for the table {name}", file=sys.stderr)
+            print(f"{file} has no marks for the table {name}", file=sys.stderr)
             return 1
         Path(page).write_text(after)
         print(f"{name} in {file}")

@@ -121,11 +121,11 @@ def find(target: Target, name: str) -> Run:
         return Run(label=found.name, execution=found)
     if target.ledger.prompt(name):
         raise NoExecutionError(
-            f"run {name} has no execution of its own: start its batch again, or its request with "
-            "this request_id"
+            f"run {name} has no execution of its own; start its batch again, or its request with"
+            " this request_id"
         )
     raise LookupError(
-        f"no run {name!r}: give an execution's name, as `make run` prints it, or a request_id"
+        f"no run {name!r}; give an execution's name, as printed by `make run`, or a request_id"
     )
 
 
@@ -140,7 +140,7 @@ def stored_keys(target: Target, name: str) -> list[str]:
         images = target.ledger.run(name).images
         return [image.key for image in images if image.key and image.status == Status.STORED]
     if run.output is None:
-        why = run.message if run.error else "it has no report yet"
+        why = run.message if run.error else "there is no report yet"
         raise LookupError(f"run {run.name} is {run.status}: {why}")
     return reported_keys(run.output)
 

@@ -28,9 +28,9 @@ COLOURS: dict[str, str] = {
 }
 # What a record's status means to the one who paid.
 WORDS = {
-    Status.STAGED: "bought, not stored yet",
-    Status.LOST: "paid, and S3 did not take it",
-    Status.BAD: "paid, no picture",
+    Status.STAGED: "bought, but not stored yet",
+    Status.LOST: "paid, but S3 did not accept it",
+    Status.BAD: "paid, but no image",
 }
 
 
@@ -81,8 +81,8 @@ def show_budget(month: MonthBudget, console: Console) -> None:
     if month.cap == 0:
         say(
             console,
-            "a cap of 0 stops all spending; set another with `easel budget USD` "
-            "(make: budget USD=…)",
+            "a cap of 0 stops all spending; set another with `easel budget USD` (make: budget"
+            " USD=…)",
         )
 
 
@@ -114,7 +114,7 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
         written = "written" if chat.status == ChatStatus.WRITTEN else "not written"
         say(console, f"its prompt: {chat.possibly_paid} calls possibly paid, {written}")
     if records.prompt is None:
-        say(console, "no picture was bought")
+        say(console, "no image was bought")
     else:
         _show_recorded(records.prompt, records, console)
     if run.status != ExecutionStatus.RUNNING:
@@ -141,7 +141,7 @@ def _status(image: ImageRecord) -> str:
     if image.status != Status.CLAIMED:
         return WORDS.get(image.status, image.status)
     if image.is_counted:
-        return f"called {image.purchase} times, no answer"
+        return f"called {image.purchase} times without an answer"
     return "being bought" if image.lease_until > time.time() else "cut off"
 
 
@@ -151,17 +151,17 @@ def _what_next(run: Run, records: RunRecords, *, on_aws: bool) -> str:
     command = f"`make redrive RUN={name}{' TARGET=aws' if on_aws else ''}`"
     if run.execution.ended_one_image:
         lost = [str(image.n) for image in images if not image.status.is_finished]
-        what = f"picture {', '.join(lost)} of it" if lost and prompt else "its prompt"
+        what = f"image {', '.join(lost)} of it" if lost and prompt else "its prompt"
         return (
-            f"{what} can't be made; to buy it again, start another request with another "
-            "request_id and the count that is missing"
+            f"{what} cannot be made; to buy it again, start a new request with a new request_id and"
+            " the missing count"
         )
     if not run.execution.can_be_resumed:
-        return "the same request would fail in the same way: change it and start it again"
+        return "the same request would fail again: change it and start it again"
     is_complete = prompt and len(images) == prompt.choices["count"]
     if is_complete and all(image.status.is_finished for image in images):
-        return f"all its pictures are there; {command} makes the report that is missing"
-    return f"once the reason is fixed, {command} continues it, paying only for what is missing"
+        return f"all its images are stored; {command} makes the missing report"
+    return f"once the problem is fixed, {command} resumes it and pays only for what is missing"
 
 
 def _show_images(target: Target, label: str, report: dict[str, Any], console: Console) -> None:
@@ -183,7 +183,7 @@ def _image_cells(target: Target, image: dict[str, Any]) -> tuple[str, ...]:
     key, cost = escape(image["key"]), dollars(image["cost_usd"])
     sidecar = runs.read_sidecar(target, image["key"])
     if sidecar is None:
-        return key, "", cost, "deleted since; restore_image brings it back for a time"
+        return key, "", cost, "deleted later; restore_image can restore it for some time"
     prompt = sidecar["prompt"]
     if len(prompt) > PROMPT_CHARACTERS:
         prompt = prompt[: PROMPT_CHARACTERS - 1] + "…"
@@ -194,7 +194,7 @@ def _image_cells(target: Target, image: dict[str, Any]) -> tuple[str, ...]:
 def _price(report: dict[str, Any]) -> str:
     calls = report["possibly_paid"]
     more = f", and {calls} calls possibly paid; see OpenAI's usage page" if calls else ""
-    return f"{dollars(report['cost_usd'])} in all, including the prompt{more}"
+    return f"{dollars(report['cost_usd'])} in total, including the prompt{more}"
 
 
 def _show_removal(output: dict[str, Any], console: Console) -> None:
@@ -207,16 +207,16 @@ def _removal_line(output: dict[str, Any]) -> str:
     restores, purges = "restored" in output, output.get("purge", False)
     if output["objects"] == 0:
         if restores:
-            return "nothing to restore: it was not deleted, or the name is in use"
-        return "nothing found: is the name exactly right?"
+            return "nothing to restore: it was not deleted, or another image has its name"
+        return "nothing found: check the name"
     what = "versions" if purges else "objects"
     count = f"{output['objects']:,} {what} ({output['bytes'] / 1024:,.0f} KiB)"
-    forever = " for good" if purges else ""
+    forever = " permanently" if purges else ""
     if output["dry_run"]:
         return f"dry run: would {'restore' if restores else 'delete'}{forever} {count}"
     days = output.get("recoverable_days")
     restore = output["action"].replace("delete", "restore")
-    back = f"; {restore} brings them back for {days} days" if days else ""
+    back = f"; {restore} can restore them for {days} days" if days else ""
     return f"{'restored' if restores else 'deleted'}{forever}: {count}{back}"
 
 

@@ -43,10 +43,10 @@ def add_user(target: Target, email: str) -> str | None:
             UserPoolId=pool, Username=email, UserAttributes=attributes, **delivery
         )
     except cognito.exceptions.UsernameExistsException:
-        raise SignInError(f"{email} is a user already") from None
+        raise SignInError(f"{email} is already a user") from None
     except cognito.exceptions.InvalidParameterException as error:
         why = error.response["Error"]["Message"]
-        raise SignInError(f"{email} can't be a user: {why}") from error
+        raise SignInError(f"{email} cannot be a user: {why}") from error
     return password
 
 
@@ -77,9 +77,9 @@ def fetch_token(target: Target, scope: str | None) -> str:
         with urllib.request.urlopen(request, timeout=TOKEN_SECONDS) as answer:  # noqa: S310
             token: dict[str, Any] = json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        raise SignInError(f"the sign-in at {sign_in} gives no token: {error}") from error
+        raise SignInError(f"the sign-in at {sign_in} returned no token: {error}") from error
     except OSError as error:
-        raise SignInError(f"the sign-in at {sign_in} can't be reached: {error}") from error
+        raise SignInError(f"the sign-in at {sign_in} cannot be reached: {error}") from error
     return str(token["access_token"])
 
 

@@ -44,17 +44,17 @@ def check(s3: Any, *, bucket: str, owner: str, region: str) -> None:
     It has to be the owner's, in the region, and to keep versions.
     """
     mine = {"Bucket": bucket, "ExpectedBucketOwner": owner}
-    with translate_errors(f"looking at the existing bucket {bucket}"):
+    with translate_errors(f"checking the existing bucket {bucket}"):
         # The oldest region answers with nothing.
         found = s3.get_bucket_location(**mine).get("LocationConstraint") or "us-east-1"
         versioning = s3.get_bucket_versioning(**mine).get("Status", "off")
     if found != region:
         raise ConfigError(
-            f"the existing bucket {bucket} is in {found}, the stack in {region}; deploy with "
-            f"-c aws_region={found}"
+            f"the existing bucket {bucket} is in {found}, but the stack is in {region}; deploy with"
+            f" -c aws_region={found}"
         )
     if versioning != "Enabled":
         raise ConfigError(
-            f"versioning of the existing bucket {bucket} is {versioning}: turn it on, so that a "
-            "delete can be undone"
+            f"versioning of the existing bucket {bucket} is {versioning}; turn it on, so that"
+            " deleted images can be restored"
         )

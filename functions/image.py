@@ -65,7 +65,9 @@ def _staged(image: ImageRecord) -> StagedImage:
     if image.status == Status.BAD:
         raise BadImageError(str(image.problem))
     if image.status == Status.LOST or image.staged_key is None:
-        raise OutcomeUnknownError(f"{image.what} was paid and lost; start a new run to buy another")
+        raise OutcomeUnknownError(
+            f"{image.what} was paid for and lost; start a new run to buy it again"
+        )
     return StagedImage(
         run_id=image.run_id, n=image.n, key=image.staged_key, sha256=image.sha256 or ""
     )

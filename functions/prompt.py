@@ -52,8 +52,8 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     wanted = request.parse(start.request, services.requests, today=today)
     if wanted.action != "create":
         raise ConfigError(
-            f"a {wanted.action} request came to the prompt step; is the state machine older than "
-            "the functions?"
+            f"the prompt step received a {wanted.action} request; the state machine may be older"
+            " than the functions: deploy the stack again"
         )
     run_id = wanted.request_id or check_run_id(start.execution_name, "the execution's name")
     logger.append_keys(run_id=run_id)
@@ -69,8 +69,8 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
         known = _write(draft, earlier, services, deadline)
     if known.digest != request.digest(start.request):
         raise ConflictError(
-            f"run id {run_id} belongs to another request; use another request_id, or the first "
-            "request unchanged"
+            f"run id {run_id} belongs to another request; use another request_id, or send the first"
+            " request unchanged"
         )
     if known.execution != start.execution_id and not wanted.dry_run:
         ledger.note_execution(known, start.execution_id)
@@ -122,9 +122,7 @@ def _write(
         return record
     first = ledger.prompt(draft.run_id)
     if first is None:
-        raise ClaimHeldError(
-            f"the prompt of run {draft.run_id} was taken over by another execution"
-        )
+        raise ClaimHeldError(f"another execution has taken over the prompt of run {draft.run_id}")
     return first
 
 
@@ -140,7 +138,7 @@ def _ask(
         answer = chat_model.write(call, timeout=timeout)
         written = prompt_text.read_answer(answer.text)
         if written is None:
-            empty = f"{call.model} wrote an empty prompt (request {answer.request_id})"
+            empty = f"{call.model} returned an empty prompt (request {answer.request_id})"
             raise TransientError(empty, possibly_paid=True)
     except EaselError as error:
         purchases.give_up(claim, error)

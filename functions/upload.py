@@ -58,8 +58,8 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
     prompt, image = ledger.prompt(staged.run_id), ledger.image(staged.run_id, staged.n)
     if prompt is None or image is None:
         raise ConfigError(
-            f"picture {staged.n} of run {staged.run_id} has no record; start the run again with "
-            "its request_id"
+            f"image {staged.n} of run {staged.run_id} has no record; start the run again with its"
+            " request_id"
         )
     if image.status != Status.STAGED:
         return _stored(image)
@@ -94,13 +94,15 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
     Raises BadImageError, which names where the bytes stay.
     """
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise BadImageError(f"{where} is not what was staged: its sha256 differs; it stays there")
+        raise BadImageError(
+            f"{where} is not what was staged: its sha256 differs; it was left in place"
+        )
     try:
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             if image.width * image.height > MAX_PIXELS:
                 size = f"{image.width}x{image.height}"
                 raise BadImageError(
-                    f"{where} has {size} pixels, more than {MAX_PIXELS:,}; it stays there"
+                    f"{where} has {size} pixels, more than {MAX_PIXELS:,}; it was left in place"
                 )
             extension, content_type = NAMED[str(image.format)]
             image.verify()
@@ -121,7 +123,7 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
     except Exception as error:
         found = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
         raise BadImageError(
-            f"{where} is no whole PNG, JPEG or WebP ({found}); it stays there"
+            f"{where} is not a complete PNG, JPEG or WebP ({found}); it was left in place"
         ) from error
 
 
@@ -159,8 +161,8 @@ def _copy(staged: StagedImage, verified: Verified, base: str, services: Services
         if there and {name: there.metadata.get(name) for name in own} == own:
             return key
     raise ConflictError(
-        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are taken; put {{run8}} and {{n}} into "
-        "file_name"
+        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are in use; put {{run8}} and {{n}} into"
+        " file_name"
     )
 
 
@@ -169,8 +171,8 @@ def _stored_elsewhere(staged: StagedImage, ledger: Ledger) -> StoredImage:
     image = ledger.image(staged.run_id, staged.n)
     if image is None or image.status == Status.STAGED:
         raise ConfigError(
-            f"staged image gone: {staged.key} is not there any more; staging keeps 30 days; start "
-            "a new run to buy another"
+            f"the staged image {staged.key} no longer exists: staging keeps images for 30 days;"
+            " start a new run to buy it again"
         )
     return _stored(image)
 

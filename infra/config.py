@@ -82,15 +82,15 @@ class Config:
         warnings = {}
         if self.unpriced_models == "allow":
             warnings["easel:no-cap"] = (
-                "unpriced_models is allow: the budget's cap does not hold for models with no "
-                "known price"
+                "unpriced_models is allow: models without a known price are not limited by the"
+                " budget's cap"
             )
         for model in (self.chat_model, self.image_model):
             end = models.shutdown(model)
             if end:
                 warnings[f"easel:shutdown-{model}"] = (
-                    f"{model} ends on {end[0]}: from that day on its runs are refused; use "
-                    f"{end[1]} in its place"
+                    f"{model} ends on {end[0]}: runs are refused from that day on; switch to"
+                    f" {end[1]}"
                 )
         return warnings
 
@@ -130,11 +130,13 @@ def read(get: Callable[[str], Any]) -> Config:
         layers=_flag(get, "layers"),
     )
     if config.existing_bucket and not config.bucket_name:
-        raise SettingError("bucket_name", None, "the name of your bucket, with existing_bucket")
+        raise SettingError(
+            "bucket_name", None, "the name of your bucket, because existing_bucket is true"
+        )
     url = config.openai_base_url
     if config.openai_workload_identity and url and not re.match(OPENAI_HOST, url):
         # The token is good for the account, and whoever serves that address would see it.
-        allowed = "an address of OpenAI's own, with openai_workload_identity"
+        allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
     return config
 
@@ -186,5 +188,5 @@ def _topics(value: Any) -> tuple[str, ...]:
     topics = value.split(",") if isinstance(value, str) else value
     is_list = isinstance(topics, list) and bool(topics)
     if not is_list or not all(isinstance(topic, str) and topic.strip() for topic in topics):
-        raise SettingError("topics", value, "a list of topics, or text with commas between")
+        raise SettingError("topics", value, "a list of topics, or text separated by commas")
     return tuple(topic.strip() for topic in topics)

@@ -47,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("command", choices=("up", "down", "demo"))
     parser.add_argument("--port", type=int, default=4566, help="the emulator's port")
     parser.add_argument(
-        "--folder", type=Path, default=ROOT / ".local", help="where all data and logs are written"
+        "--folder", type=Path, default=ROOT / ".local", help="the folder for data and logs"
     )
     parser.add_argument(
         "--context", default="", help='settings of cdk.json, as in "-c monthly_budget_usd=1"'
@@ -61,8 +61,8 @@ def _up(local: Local) -> int:
     outputs = stack.up(local)
     if was_up and not outputs["endpoint"].endswith(f":{local.port}"):
         print(
-            f"The stack was already running and stays at {outputs['endpoint']}. "
-            "To move it, run `make down` first."
+            f"The stack was already running, and stays at {outputs['endpoint']}. To move it, run"
+            " `make down` first."
         )
     for name, text in outputs.items():
         if text is not None:
@@ -73,8 +73,8 @@ def _up(local: Local) -> int:
             f"with {outputs['password']}"
         )
     print(
-        f"The stack is up, and {local.outputs_file} lists the above. "
-        "Next: make run INPUT=examples/default.json, and make down at the end."
+        f"The stack is up. {local.outputs_file} lists the above. Next: make run"
+        " INPUT=examples/default.json, and make down at the end."
     )
     return 0
 
@@ -83,7 +83,7 @@ def _down(local: Local, *, keep: bool) -> int:
     if not stack.down(local, keep=keep):
         print("nothing was running")
     else:
-        print("stopped, the data is kept" if keep else "stopped, the data is deleted")
+        print("stopped, the data was kept" if keep else "stopped, the data was deleted")
     return 0
 
 

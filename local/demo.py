@@ -42,7 +42,7 @@ def show(local: Local, console: Console) -> bool:
             "Painted by the local stand-in for OpenAI: nothing was paid; the real models would "
             f"have cost {total}."
         )
-    console.print("make up keeps the stack running, with a page to make pictures and look at them.")
+    console.print("make up keeps the stack running, with a page to make and browse images.")
     return all(run.status == ExecutionStatus.SUCCEEDED for run in started)
 
 
@@ -57,20 +57,20 @@ def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:
         pass
     failed = next((run for run in planned if run.output is None), None)
     if failed:
-        raise DeclinedError(f"nothing was called and nothing was paid: {failed.message}")
+        raise DeclinedError(f"nothing was called or paid: {failed.message}")
     cost = dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
     images = sum(request.get("count", 1) for request in examples.values())
     console.print(
-        f"This calls {server} with your key: {len(EXAMPLES)} prompts and {images} pictures, "
-        f"up to {cost}."
+        f"This calls {server} with your key: {len(EXAMPLES)} prompts and {images} images, up to"
+        f" {cost}."
     )
     if not yes and _answer(console) not in ("y", "yes"):
-        raise DeclinedError("nothing was called and nothing was paid; YES=1 agrees beforehand")
+        raise DeclinedError("nothing was called or paid; YES=1 agrees beforehand")
 
 
 def _answer(console: Console) -> str:
     try:
-        return console.input("Go on? [y/N] ").strip().lower()
+        return console.input("Continue? [y/N] ").strip().lower()
     except EOFError:  # nobody is at the keyboard
         return ""
 

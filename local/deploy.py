@@ -145,7 +145,7 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
             outputs = stack.get("Outputs", [])
             return {output["OutputKey"]: output["OutputValue"] for output in outputs}
         if not status.endswith("IN_PROGRESS") or time.monotonic() > deadline:
-            stated = stack.get("StackStatusReason", "no reason given")
+            stated = stack.get("StackStatusReason", "no reason was given")
             raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or stated}")
         time.sleep(0.1)
 

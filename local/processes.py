@@ -87,7 +87,7 @@ def stop(pid: int, *, patience_s: float = 10) -> None:
     for survivor in living(pid):
         _signal(survivor, signal.SIGKILL)
     if not wait_until(lambda: not living(pid), seconds=patience_s):
-        raise ProcessError(f"these processes do not end: {sorted(living(pid))}; kill them by hand")
+        raise ProcessError(f"these processes did not end: {sorted(living(pid))}; kill them by hand")
 
 
 def is_running(pid: int) -> bool:

@@ -105,7 +105,7 @@ def up(local: Local) -> dict[str, Any]:
     key = local.environment.get("OPENAI_API_KEY")
     if local.real_openai and not local.real_openai.startswith(("http://", "https://")):
         raise StackError(
-            f"OPENAI_BASE_URL is {local.real_openai!r}: it has to begin with http:// or https://"
+            f"OPENAI_BASE_URL is {local.real_openai!r}; it must begin with http:// or https://"
         )
     if is_up(local):
         # The running stack keeps its key unless the caller gives another.
@@ -171,7 +171,7 @@ def _deploy(
     if local.real_openai and local.real_openai != paid_server(local):
         current = started["openai_base_url"]
         raise StackError(
-            f"the running stack calls {current}, not {local.real_openai}: `make down` first"
+            f"the running stack calls {current}, not {local.real_openai}; run `make down` first"
         )
     endpoint = _endpoint(started["port"])
     clients = _clients(endpoint, local.region)

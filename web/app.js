@@ -74,8 +74,8 @@ async function beginSignIn() {
     await session.start();
   } catch {
     showWelcome({
-      title: "The sign-in page can't be reached",
-      message: "No answer came from it.",
+      title: "The sign-in page cannot be reached",
+      message: "It did not answer.",
       whatToDo: "Check your connection and try again.",
     });
   }
@@ -84,7 +84,7 @@ async function beginSignIn() {
 async function signedOut() {
   if (controls.hidden) return;
   await session.forget();
-  const message = "Sign in again and go on where you were.";
+  const message = "Sign in again to continue where you were.";
   showWelcome({ title: "Your sign-in has ended", message });
   main.querySelector("h1").focus();
   say("Your sign-in has ended.");

@@ -128,7 +128,8 @@ class Bucket:
             size = answer["ContentLength"]
             if size > limit:
                 raise BadImageError(
-                    f"{key!a} has {size:,} bytes, more than {limit:,}; it stays there"
+                    f"{key!a} has {size:,} bytes, more than the limit of {limit:,}; the object was"
+                    " not changed"
                 )
             body: bytes = answer["Body"].read()
             return body
@@ -161,7 +162,7 @@ class Bucket:
     def head(self, key: str, version_id: str | None = None) -> StoredObject | None:
         """Return an object's size and metadata, or None if there is no such object or version."""
         version = {"VersionId": version_id} if version_id else {}
-        with translate_errors(f"looking at {key!a}"):
+        with translate_errors(f"checking {key!a}"):
             try:
                 answer = self._client.head_object(**self._where, Key=key, **version)
             except ClientError as error:
@@ -211,7 +212,7 @@ class Bucket:
         objects = [
             {"Key": key} | ({"VersionId": version} if version else {}) for key, version in these
         ]
-        with translate_errors(f"deleting {len(these)} objects from {these[0][0]!a} on"):
+        with translate_errors(f"deleting {len(these)} objects, from {these[0][0]!a}"):
             answer = self._client.delete_objects(
                 **self._where, Delete={"Objects": objects, "Quiet": True}
             )
@@ -225,7 +226,7 @@ class Bucket:
         """Delete up to 1,000 objects; their versions stay. Raises if S3 kept any."""
         kept = self.remove([(key, None) for key in keys])
         if kept:
-            doing = f"deleting {kept[0].key!a} ({len(kept)} of {len(keys)} objects stay)"
+            doing = f"deleting {kept[0].key!a} ({len(kept)} of {len(keys)} objects remain)"
             raise refusal((one.code for one in kept), doing)
 
     def _opened(self, key: str, version_id: str | None) -> Any:
@@ -259,7 +260,7 @@ class Bucket:
                 if error_code(error) == "PreconditionFailed":
                     return False
                 if error.operation_name == "CopyObject" and _is_absent(error):
-                    raise LookupError(f"{doing}: there is no such object") from error
+                    raise LookupError(f"{doing}: the object does not exist") from error
                 raise
             return True
 

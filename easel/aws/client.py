@@ -96,7 +96,9 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> EaselError:
             return StorageDeniedError(f"{failed}; check {where}")
         if code in BUSY or status == 429 or status >= 500:
             return StorageBusyError(failed)
-        return ConfigError(f"{failed}; is the stack deployed whole, in this region and account?")
+        return ConfigError(
+            f"{failed}; check that the whole stack is deployed in this region and account"
+        )
     # Missing credentials and broken connections are transient; a call that botocore refuses is not.
     transient = (
         BotoConnectionError,

@@ -32,8 +32,7 @@ def read(key: str, bucket: Bucket) -> Iterator[Any]:
     with TemporaryFile() as file:
         if bucket.fetch(key, file) is None:
             raise ConfigError(
-                f"{key} is not there any more; start the batch again, it pays only for what is "
-                "missing"
+                f"{key} no longer exists; start the batch again: it pays only for what is missing"
             )
         file.seek(0)
         yield from map(json.loads, file)

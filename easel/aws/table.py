@@ -107,7 +107,7 @@ class Table:
                 break
             self._sleep(_jitter(attempt))
         if wanted:
-            unread = f"{len(wanted)} of {len(keys)} were not read in {MAX_TRIES} tries"
+            unread = f"{len(wanted)} of {len(keys)} were not read after {MAX_TRIES} attempts"
             raise StorageBusyError(f"reading records: {unread}")
         return found
 
@@ -130,7 +130,7 @@ class Table:
             if CONDITION_FAILED in reasons:
                 return [reason != CONDITION_FAILED for reason in reasons]
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"writing a record: {MAX_TRIES} tries met other writers")
+        raise StorageBusyError(f"writing a record: {MAX_TRIES} attempts met other writers")
 
     def change(
         self,
@@ -160,7 +160,7 @@ class Table:
                     if error_code(error) != "TransactionConflictException":
                         raise
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"{doing}: {MAX_TRIES} tries met other writers")
+        raise StorageBusyError(f"{doing}: {MAX_TRIES} attempts met other writers")
 
     def put(self, item: Item) -> Item:
         """Return the action that writes an item, whatever is there."""

@@ -34,17 +34,17 @@ class LineProblem(Message):
 class CheckedManifest(Message):
     """What the check of a manifest found, before anything was paid."""
 
-    lines: int = described("those that can be made")
+    lines: int = described("the lines that can be made")
     pictures: int
-    todo: int = described("the lines that were not finished yet")
-    postponed: int = described("the lines that are left out for want of budget")
-    bad: int = described("the lines that can't be made")
-    problems: tuple[LineProblem, ...] = described("of the first of the bad lines")
-    problems_key: str | None = described("the file in the bucket that has all of them")
-    estimate_usd: float | None = described("of what is missing, at most")
+    todo: int = described("the lines that are not finished yet")
+    postponed: int = described("the lines left out because the budget has no room for them")
+    bad: int = described("the lines that cannot be made")
+    problems: tuple[LineProblem, ...] = described("the first of the bad lines")
+    problems_key: str | None = described("the file in the bucket that lists all bad lines")
+    estimate_usd: float | None = described("the upper bound for what is missing")
     budget_left_usd: float
-    fits: bool = described("whether the estimate fits under what is left of the month's budget")
-    refusal: str | None = described("of a dry run: why a start would be refused, if it would")
+    fits: bool = described("whether the estimate fits into the rest of the month's budget")
+    refusal: str | None = described("in a dry run: why a start would be refused, or null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +112,16 @@ class BatchReport(Message):
     failed: int
     not_started: int
     possibly_paid: int
-    reasons: dict[str, int] = described("how many lines failed of which error")
+    reasons: dict[str, int] = described("the number of failed lines by error")
     failures: tuple[LineProblem, ...] = described("the first of the failed lines")
-    cost_usd: float | None = described("over all starts; null where a part of it is unknown")
+    cost_usd: float | None = described("for all starts; null if part of it is unknown")
     known_cost_usd: float
     unknown_costs: int = described(
-        "how many pictures and prompts came without a word of what they cost"
+        "the number of images and prompts whose cost OpenAI did not report"
     )
     estimate_usd: float | None
     seconds: float
     report_key: str
     failed_key: str | None = described(
-        "the file in the bucket with the lines that are not finished: a manifest itself"
+        "the file in the bucket with the unfinished lines, itself a manifest"
     )

@@ -25,14 +25,14 @@ class Message:
         """
         if not isinstance(state, dict):
             got = ascii(state)[:200]
-            raise ConfigError(f"{cls.__name__} must be an object, got {got}; {_OLDER}")
+            raise ConfigError(f"{cls.__name__} must be an object, but is {got}; {_OLDER}")
         known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
         missing = [
             name for name, field in known.items() if name not in state and field.default is MISSING
         ]
         if missing:
             lacking = ", ".join(missing)
-            raise ConfigError(f"{cls.__name__} lacks {lacking}, got {sorted(state)}; {_OLDER}")
+            raise ConfigError(f"{cls.__name__} lacks {lacking}; it has {sorted(state)}; {_OLDER}")
         return cls(
             **{
                 name: _read(field.type, state[name])
@@ -46,7 +46,7 @@ class Message:
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
-_OLDER = "is the state machine older than the functions?"
+_OLDER = "the state machine may be older than the functions: deploy the stack again"
 
 
 def _read(kind: Any, value: Any) -> Any:

@@ -70,7 +70,9 @@ class Settings:
         missing = [name for name in cls.variables(REGION) if not environment.get(name)]
         if missing:
             lacking = ", ".join(missing)
-            raise ConfigError(f"environment lacks {lacking}; deploy the stack again, it sets them")
+            raise ConfigError(
+                f"the function's environment lacks {lacking}; deploy the stack again to set it"
+            )
         values: dict[str, Any] = {}
         for one in fields(cls):
             text = environment.get(one.metadata["variable"])
@@ -135,7 +137,9 @@ class OpenAISettings(Settings):
 
     def __post_init__(self) -> None:
         if not self.secret and not self.workload_identity:
-            raise ConfigError(f"environment lacks {SECRET}; deploy the stack again, it sets it")
+            raise ConfigError(
+                f"the function's environment lacks {SECRET}; deploy the stack again to set it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,8 +99,8 @@ class BatchOrders:
         )
         if not all(self._table.write(lock)):
             raise ClaimHeldError(
-                f"order {order} is being placed by another execution, or its function died: this "
-                "waits for its end"
+                f"order {order} is locked: another execution is placing it, or its function died;"
+                " retrying until the lock expires"
             )
         return known
 

@@ -48,10 +48,9 @@ class MonthBudget:
             return
         needed = "an unknown price" if bound is None else f"up to {show(bound)}"
         raise BudgetExceededError(
-            f"{purpose} needs {needed}; {self.month} has {show(self.spent)} spent and "
-            f"{show(self.reserved)} reserved of a cap of {show(self.cap)}; raise it at once with "
-            "`make budget USD=…` (on AWS with TARGET=aws), or monthly_budget_usd at a deploy, or "
-            "wait for the next month"
+            f"{purpose} needs {needed}, but {self.month} has {show(self.spent)} spent and"
+            f" {show(self.reserved)} reserved of a cap of {show(self.cap)}; raise the cap, or wait"
+            " for the next month"
         )
 
 
@@ -80,7 +79,8 @@ class Budget:
                 )
             self._table.write(self._opened(month) if item is None else self._reset(month, item))
         raise StorageBusyError(
-            f"the budget of {month} keeps changing: two deployments with different settings?"
+            f"the budget of {month} keeps changing; check whether two deployments with different"
+            " settings share this table"
         )
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:

@@ -45,7 +45,7 @@ class Claims:
             state.check(bound, purpose=claim.what)
             ours, fits = self._table.write(action, self._budget.reservation(state, bound))
             if not ours:
-                raise ClaimHeldError(f"{claim.what} was claimed by another execution just now")
+                raise ClaimHeldError(f"another execution has just claimed {claim.what}")
             if fits:
                 gauge(metric_names.BUDGET_USED_PERCENT, state.used_percent(bound))
                 return
@@ -89,12 +89,12 @@ class Claims:
         if claim.lease_until > time.time():
             end = f"{datetime.fromtimestamp(claim.lease_until, UTC):%H:%M:%S} UTC"
             raise ClaimHeldError(
-                f"{claim.what} is being bought, or its function died: this waits until {end} at "
-                "most"
+                f"{claim.what} is being bought, or the function that bought it died; its claim"
+                f" expires at {end}"
             )
         if not claim.is_counted:
             if not self.mark_unknown(claim):
-                raise ClaimHeldError(f"{claim.what} is being recovered by another execution")
+                raise ClaimHeldError(f"another execution is recovering {claim.what}")
             claim = replace(claim, lease_until=0, possibly_paid=claim.possibly_paid + 1)
         return claim
 
@@ -143,6 +143,6 @@ def check_purchases(claim: Claim) -> None:
     """Raise OutcomeUnknownError if a call was paid as often as it may be, without a result."""
     if claim.purchase >= MAX_PURCHASES:
         raise OutcomeUnknownError(
-            f"{claim.what} was bought {claim.purchase} times and no usable answer came; look into "
-            "OpenAI's usage page, then start a new run with another request_id to buy another"
+            f"{claim.what} was bought without a usable answer (purchases: {claim.purchase}); check"
+            " OpenAI's usage page, then start a new run to buy it again"
         )

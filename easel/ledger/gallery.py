@@ -182,14 +182,14 @@ class Gallery:
         if len(found) > 1:
             runs = ", ".join(item["sk"] for item in found)
             raise ConflictError(
-                f"{image_id} stands for pictures of several runs ({runs}): name the one you mean "
-                "by image_key, in a run"
+                f"{image_id} is the id of images in several runs ({runs}); name one by its"
+                " image_key, in a run"
             )
         key = run_key(found[0]["sk"], f"image#{found[0]['n']}") if found else None
         item = self._table.get(*key) if key else None
         if item is None:
-            looks = "ids look like 1f0c9a2e-1, as GET /images gives them"
-            raise NotFoundError(f"there is no picture {image_id!a}: {looks}")
+            looks = "ids look like 1f0c9a2e-1, as in the answer to GET /images"
+            raise NotFoundError(f"there is no image {image_id!a}: {looks}")
         return from_item(GalleryImage, item)
 
     def folders(self) -> list[Folder]:

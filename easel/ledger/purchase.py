@@ -177,7 +177,7 @@ class Purchases:
             return image
         now = self.ledger.image(claim.run_id, claim.n)
         if now is None or now.status == Status.CLAIMED:
-            raise ClaimHeldError(f"{claim.what} was taken over by another execution")
+            raise ClaimHeldError(f"another execution has taken over {claim.what}")
         return now
 
     def give_up(self, claim: Claim, error: EaselError) -> None:
@@ -205,8 +205,8 @@ class Purchases:
         left = self.deadline.seconds()
         if left < needed:
             raise TransientError(
-                f"{what}: only {left:.0f} s left, not enough to buy it; the retry starts with a "
-                "fresh timeout"
+                f"{what}: only {left:.0f} s left, not enough for the call; the retry starts with a"
+                " fresh timeout"
             )
 
     def _put_note(self, image: ImageRecord, prompt: PromptRecord) -> None:
@@ -239,9 +239,10 @@ class Purchases:
                 self.ledger.mark_lost(claim)
                 count(metric_names.LOST)
                 key = naming.staged(claim.run_id, claim.n, claim.purchase)
-                logger.error("a paid picture is lost", n=claim.n, key=key)
+                logger.error("a paid image is lost", n=claim.n, key=key)
                 raise OutcomeUnknownError(
-                    f"{claim.what} was paid, but S3 did not take it until the deadline: {error}"
+                    f"{claim.what} was paid for, but S3 did not accept it before the function's"
+                    f" deadline: {error}"
                 ) from error
 
     def _settled(
@@ -250,7 +251,9 @@ class Purchases:
         image = self.settle(claim, prompt, staged)
         if intact or image.staged_key != staged.key:
             return image
-        problem = f"{claim.what} came as no valid base64; what came stays at {staged.key}"
+        problem = (
+            f"{claim.what}: the answer is not valid base64; it is kept as received at {staged.key}"
+        )
         self.ledger.mark_bad(image, problem=problem)
         return self.ledger.image(claim.run_id, claim.n) or image
 
@@ -281,16 +284,13 @@ def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
 def describe_unfinished(run_id: str, records: RunRecords) -> str | None:
     """Return one sentence about a run's unfinished images, or None if there are none."""
     kinds = (
-        ("bought and not stored yet", Status.STAGED),
-        ("still being bought then", Status.CLAIMED),
+        ("bought but not stored yet", Status.STAGED),
+        ("still being bought", Status.CLAIMED),
     )
     numbers = [
         (what, ", ".join(str(image.n) for image in records.images if image.status == status))
         for what, status in kinds
     ]
-    parts = "; ".join(f"{what}: picture {which}" for what, which in numbers if which)
-    how = (
-        f"`make redrive RUN={run_id}` (on AWS with TARGET=aws) goes on with it, paying only for "
-        "what is missing"
-    )
+    parts = "; ".join(f"{what}: image {which}" for what, which in numbers if which)
+    how = "resuming the run pays only for what is missing"
     return f"run {run_id}, {parts}; {how}" if parts else None

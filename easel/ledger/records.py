@@ -120,7 +120,7 @@ class ImageRecord(Claim):
     @property
     def what(self) -> str:
         """Return what is bought, for people."""
-        return f"picture {self.n} of run {self.run_id}"
+        return f"image {self.n} of run {self.run_id}"
 
     def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
         """Return the claim of the next purchase.

@@ -39,7 +39,7 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> A
         not_json = f"{doing}: the answer is not JSON (request {request_id})"
         raise TransientError(not_json, possibly_paid=True) from error
     if not isinstance(read, dict):
-        no_object = f"{doing}: the answer is no JSON object (request {request_id})"
+        no_object = f"{doing}: the answer is not a JSON object (request {request_id})"
         raise TransientError(no_object, possibly_paid=True)
     return read, request_id
 
@@ -68,7 +68,7 @@ def _read(answer: openai.APIResponse[Any], *, end: float, doing: str) -> bytes:
             too_large = f"{doing} is larger than {MAX_BYTES:,} bytes"
             raise TransientError(too_large, possibly_paid=True)
         if time.monotonic() > end:
-            too_late = f"{doing} took too long: {content.tell():,} bytes came"
+            too_late = f"{doing} took too long: only {content.tell():,} bytes arrived in time"
             raise TransientError(too_late, possibly_paid=True)
     content.truncate()
     return content.getvalue()

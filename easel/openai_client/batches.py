@@ -63,7 +63,7 @@ class OpenAIBatches:
                     return None
             return None
 
-        found = self._call(f"looking for the batch of order {order}", search)
+        found = self._call(f"looking up the batch of order {order}", search)
         return found and _placed(found)
 
     def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
@@ -94,7 +94,7 @@ class OpenAIBatches:
         def retrieve(client: OpenAI) -> Any:
             return client.batches.retrieve(batch, timeout=CALL_SECONDS)
 
-        return _placed(self._call(f"looking at batch {batch}", retrieve))
+        return _placed(self._call(f"reading batch {batch}", retrieve))
 
     def lines(self, file: str) -> Iterator[bytes]:
         """Yield the lines of a file one at a time as they arrive: it can be gigabytes long.

@@ -87,8 +87,10 @@ def _read(answer: Mapping[str, Any], request_id: str | None, *, model: str) -> C
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise TransientError(f"{failed} has no choice (request {request_id})", possibly_paid=True)
-    advice = "change topic or description"
+        raise TransientError(
+            f"{failed} contains no choice (request {request_id})", possibly_paid=True
+        )
+    advice = "change the topic or the description"
     if message.get("refusal"):
         refused = f"{model} refuses to write this prompt; {advice}"
         raise ContentRefusedError(refused, category="refusal", possibly_paid=True)

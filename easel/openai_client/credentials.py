@@ -65,7 +65,9 @@ class ApiKey:
         odd = any(c.isspace() for c in key) or not key.isascii() or key.startswith(("{", '"'))
         if not key or odd:
             size = f"{len(key)} characters"
-            raise ConfigError(f"the secret {self._secret} holds no plain API key ({size}); {HOW}")
+            raise ConfigError(
+                f"the secret {self._secret} does not hold a plain API key ({size}); {HOW}"
+            )
         return key
 
 
@@ -105,7 +107,7 @@ class IdentityToken:
 
     def _sign(self) -> str:
         """Return AWS's signed statement of who this function is."""
-        with translate_errors("asking STS who this function is (GetWebIdentityToken)"):
+        with translate_errors("asking STS for this function's identity (GetWebIdentityToken)"):
             try:
                 answer = self._sts.get_web_identity_token(
                     Audience=[AUDIENCE], SigningAlgorithm="ES384", DurationSeconds=IDENTITY_SECONDS
@@ -113,8 +115,8 @@ class IdentityToken:
             except ClientError as error:
                 if error_code(error) == NOT_ENABLED:
                     raise ConfigError(
-                        "this AWS account signs no identities yet: once, `aws iam "
-                        "enable-outbound-web-identity-federation`, then redrive"
+                        "this AWS account does not issue identity tokens yet; run `aws iam"
+                        " enable-outbound-web-identity-federation` once"
                     ) from error
                 raise
         return str(answer["WebIdentityToken"])

@@ -27,7 +27,7 @@ NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 CERTAINLY_UNPAID = frozenset({500, 503, 529})
 # These break before the request has left.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-MAPPED = "at OpenAI see that the service account is mapped to this function's role"
+MAPPED = "check at OpenAI that the service account is mapped to this function's role"
 
 
 def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
@@ -37,14 +37,14 @@ def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> Easel
     """
     name = type(error).__name__
     if isinstance(error, httpx2.HTTPError):
-        return TransientError(f"{doing}: the answer broke off ({name})", possibly_paid=True)
+        return TransientError(f"{doing}: the answer was cut off ({name})", possibly_paid=True)
     if isinstance(error, openai.APIStatusError):
         note(openai_request_id=error.request_id)
         return _by_status(error, doing)
     if isinstance(error, openai.APIConnectionError):
         return _by_connection(error, doing)
     if isinstance(error, openai.APIError):
-        return TransientError(f"{doing}: the answer makes no sense ({name})", possibly_paid=True)
+        return TransientError(f"{doing}: the answer could not be read ({name})", possibly_paid=True)
     return ConfigError(f"{doing}: the openai package refused the call ({name})")
 
 
@@ -54,11 +54,11 @@ def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeErr
     if isinstance(error, openai.OAuthError):
         answered = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
         return AuthError(
-            f"{doing}: {answered}; {MAPPED}, and that openai_workload_identity names provider and "
-            "account, then redrive"
+            f"{doing}: {answered}; {MAPPED}, and check the provider and account in"
+            " openai_workload_identity"
         )
     # For any other answer the package reports no status: most are a server that is busy or down.
-    return TransientError(f"{doing}: no token came ({type(error).__name__})")
+    return TransientError(f"{doing}: no token in the answer ({type(error).__name__})")
 
 
 def retry_after(error: Exception) -> float | None:
@@ -92,7 +92,7 @@ def _by_connection(error: openai.APIConnectionError, doing: str) -> EaselError:
     where = f"{url.scheme}://{url.netloc.decode()}"
     failed = f"{doing}: no answer from {where} ({type(cause).__name__})"
     if isinstance(cause, httpx2.UnsupportedProtocol):
-        return ConfigError(f"{failed}; openai_base_url has to begin with http:// or https://")
+        return ConfigError(f"{failed}; openai_base_url must begin with http:// or https://")
     return TransientError(failed, possibly_paid=not isinstance(cause, NOT_SENT))
 
 
@@ -105,28 +105,25 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         answer = ContentRefusedError(f"{failed}; change the prompt", category=_category(error))
     elif code in NO_CREDIT:
         answer = QuotaExhaustedError(
-            f"{failed}: the account has no credit left; add some, then run again with the same "
-            "request_id or redrive"
+            f"{failed}: the account has no credit left; add credit, then resume the run"
         )
     elif status == 401:
         answer = AuthError(
-            f"{failed}: the key is not valid; set a new one with `make secret` (without a key: "
-            f"{MAPPED}), then redrive"
+            f"{failed}: the key is not valid; set a new one with `make secret` (without a key:"
+            f" {MAPPED})"
         )
     elif status in (403, 404):
         answer = ConfigError(
-            f"{failed}: the account may not use this model, or there is none of that name"
+            f"{failed}: the model does not exist, or the account has no access to it"
         )
     elif status == 429:
         wait = retry_after(error)
         count(metric_names.RATE_LIMITED)
-        answer = RateLimitedError(
-            failed if wait is None else f"{failed}; it asks to wait {wait:g} s"
-        )
+        answer = RateLimitedError(failed if wait is None else f"{failed}; retry after {wait:g} s")
     elif status in (408, 409) or status >= 500:
         answer = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
     else:
-        allowed = "what this model takes, see its page in OpenAI's documentation"
+        allowed = "what this model accepts; see its page in OpenAI's documentation"
         answer = InputError(_text(error.param) or "the request", code or status, allowed)
     return answer
 

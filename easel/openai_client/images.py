@@ -63,7 +63,7 @@ class ImageModel:
         encoded, usage = image_in(answer)
         if encoded is None:
             # A URL in its place is not followed: today's models always send the bytes.
-            no_image = f"{doing}: the answer has no picture (request {request_id})"
+            no_image = f"{doing}: the answer contains no image (request {request_id})"
             raise TransientError(no_image, possibly_paid=True)
         return decode_image(encoded, usage)
 

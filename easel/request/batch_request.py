@@ -30,25 +30,27 @@ class BatchRequest:
 
     manifest: str = column(
         Checked(names.check_manifest, {}),
-        "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`, `batches/spring` "
-        "for whichever there is, or an earlier batch's `failed.jsonl`",
+        "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`; `batches/spring`"
+        " for whichever exists; or an earlier batch's `failed.jsonl`",
     )
     version_id: str | None = column(
         Checked(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),
-        "the version of the file; by default the current one, and later ones change nothing",
+        "the version of the file; the current one by default; later versions change nothing",
     )
     dry_run: bool = column(
-        Flag(), "check every line and add up what it may cost; buy nothing", default=False
+        Flag(), "check every line and add up the price; buy nothing", default=False
     )
     allow_partial: bool = column(
-        Flag(), "make as many lines as fit into the month's budget, instead of none", default=False
+        Flag(),
+        "if the month's budget is too small, make as many lines as fit instead of none",
+        default=False,
     )
     economy: bool = column(
-        Flag(), "buy through OpenAI's Batch API: half the price, within a day", default=False
+        Flag(), "use OpenAI's Batch API: half the price, within a day", default=False
     )
     max_parallel_images: int = column(
         Whole(1, MOST_AT_ONCE),
-        "how many lines run at once, at most the setting",
+        "how many lines run at the same time, at most the setting",
         setting="max_parallel_images",
     )
     tolerated_failure_percentage: float = column(
@@ -56,7 +58,9 @@ class BatchRequest:
         "how many percent of the lines may be wrong or fail before the batch stops",
         setting="tolerated_failure_percentage",
     )
-    safety_identifier: str | None = column(SAFETY_IDENTIFIER, "that of every line without one")
+    safety_identifier: str | None = column(
+        SAFETY_IDENTIFIER, "the safety identifier of every line that names none"
+    )
 
     @property
     def name(self) -> str:

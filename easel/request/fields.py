@@ -59,7 +59,7 @@ class Text(Kind):
 
     def _wrong(self, name: str, value: object) -> InputError:
         if self.private:
-            allowed = f"1 to {self.limit} characters that stand for the end user, hashed"
+            allowed = f"1 to {self.limit} characters that identify the end user, hashed"
             return InputError(name, "something else", allowed)
         size = f"text of 1 to {self.limit:,} characters"
         allowed = f"{size}, not blank, without control or bidi characters"
@@ -237,7 +237,7 @@ def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
             near = "".join(f"; did you mean {match}?" for match in close)
-            allowed = f"no such field, only {', '.join(known)}{near}"
+            allowed = f"only known fields{near or ': ' + ', '.join(known)}"
             raise InputError(str(name), describe(value), allowed)
 
 

@@ -27,7 +27,7 @@ UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 def check_run_id(run_id: object, field: str) -> str:
     """Return a run id that is safe in a key: a URL library would fold `.` and `..`."""
     if not isinstance(run_id, str) or not naming.RUN_ID.fullmatch(run_id) or not run_id.strip("."):
-        raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not dots alone")
+        raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not only dots")
     return run_id
 
 
@@ -49,7 +49,7 @@ def check_folder(folder: object, field: str = "folder_name") -> str:
         raise InputError(field, folder, allowed)
     if segments[0] in naming.RESERVED:
         reserved = ", ".join(naming.RESERVED)
-        raise InputError(field, folder, f"any folder but {reserved}, which Easel uses itself")
+        raise InputError(field, folder, f"any folder except {reserved}, which Easel uses itself")
     return normal
 
 
@@ -57,7 +57,8 @@ def check_file_name(template: object, field: str = "file_name") -> str:
     """Return a template of `{date} {time} {run8} {n} {topic}`."""
     placeholders = " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS)
     allowed = (
-        f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, no dot first"
+        f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, and not"
+        " starting with a dot"
     )
     if not isinstance(template, str) or not template.strip():
         raise InputError(field, template, allowed)
@@ -94,8 +95,8 @@ def check_key_length(folder: str, template: str, *, topics: Iterable[str]) -> No
 def check_image_key(key: object, field: str = "image_key") -> str:
     """Return the key of an image that a caller names: inside a folder, and in none of Easel's."""
     allowed = (
-        "a stored picture's whole key, without s3:// and bucket, like my_s3_folder/image_….png; "
-        f"endings: {', '.join(naming.PICTURES)}"
+        "the full key of a stored image, without s3:// and bucket, like my_s3_folder/image_….png;"
+        f" endings: {', '.join(naming.PICTURES)}"
     )
     if not isinstance(key, str) or "/" not in key:
         raise InputError(field, key, allowed)
@@ -114,14 +115,14 @@ def check_batch_name(name: object, field: str) -> str:
     """Return a batch's name, which its files and the run ids of its lines begin with."""
     matches = isinstance(name, str) and BATCH_NAME.fullmatch(name) and name.strip(".")
     if not isinstance(name, str) or not matches or name == "inbox":
-        raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not dots alone, and not inbox")
+        raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not only dots, and not inbox")
     return name
 
 
 def check_version_id(version_id: object, field: str = "version_id") -> str:
     """Return the id of an object's version."""
     if not isinstance(version_id, str) or not VERSION_ID.fullmatch(version_id):
-        allowed = "the id of one of the manifest's versions, as the answer to the PUT has it"
+        allowed = "the id of one of the manifest's versions, as returned by the PUT"
         raise InputError(field, version_id, allowed)
     return version_id
 
@@ -139,7 +140,7 @@ def batch_name(manifest: object, field: str = "manifest") -> str:
     """
     match = MANIFEST.fullmatch(manifest) if isinstance(manifest, str) else None
     if match is None:
-        letters = "a name of A-Z a-z 0-9 _ . - and no folder in it"
+        letters = "a name of A-Z a-z 0-9 _ . - without a folder"
         examples = "a key like batches/spring.jsonl or batches/spring.csv"
         raise InputError(field, manifest, f"{examples}, {letters}; or a batch's failed.jsonl")
     if not match[2]:
@@ -148,7 +149,7 @@ def batch_name(manifest: object, field: str = "manifest") -> str:
     # for seven digits.
     check_batch_name(match[2][:60], "the manifest's name")
     if len(match[2]) > MAX_FAILED_NAME:
-        allowed = f"at most {MAX_FAILED_NAME} characters: copy the file to another name"
+        allowed = f"at most {MAX_FAILED_NAME} characters; copy the file to a shorter name"
         raise InputError("the manifest's name", match[2], allowed)
     return f"{match[2]}.failed"
 

@@ -64,8 +64,8 @@ class Request:
     action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
     request_id: str | None = column(
         Checked(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
-        "the run's id, 1 to 80 of `A-Z a-z 0-9 _ . -`, by default the execution's name; the same "
-        "id again finishes that run and pays only for what is missing",
+        "the run's id, 1 to 80 of `A-Z a-z 0-9 _ . -`; the execution's name by default; sending the"
+        " same id again finishes that run and pays only for what is missing",
     )
     folder_name: str = column(
         Checked(
@@ -78,50 +78,51 @@ class Request:
     )
     topic: str | None = column(
         TOPIC,
-        "what the image is about; by default one of `topics`, chosen randomly, and again the same "
-        "one in a retry",
+        "the subject of the image; by default one of `topics`, chosen randomly; a retry uses the"
+        " same one",
         actions=CREATE,
     )
     topics: tuple[str, ...] = column(
         Texts(TOPIC, 100), "the list to choose a topic from", setting="topics", actions=CREATE
     )
     description: str | None = column(
-        Text(4_000), "your own idea; the chat model refines it", actions=CREATE
+        Text(4_000), "your own idea; the chat model turns it into a prompt", actions=CREATE
     )
     prompt: str | None = column(
         Text(32_000),
-        "a finished prompt: painted as it is, with no chat call; not with description or style",
+        "a finished prompt, used as it is without a chat call; not with `description` or `style`",
         actions=CREATE,
     )
-    style: str | None = column(Text(200), "a style for the chat model", actions=CREATE)
+    style: str | None = column(Text(200), "a style, passed to the chat model", actions=CREATE)
     count: int = column(
         Whole(1, MAX_COUNT),
-        "how many variations; each is an image with a price of its own",
+        "the number of variations; each is an image with its own price",
         default=1,
         actions=CREATE,
     )
-    model: str = column(Text(100), "an image model", setting="image_model", actions=CREATE)
+    model: str = column(Text(100), "the image model", setting="image_model", actions=CREATE)
     size: str = column(
         Checked(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
-        "`auto`, or width x height: divisible by 16, within 1:3 and 3:1, at most 3840x2160",
+        "`auto`, or width x height: both divisible by 16, ratio between 1:3 and 3:1, at most"
+        " 3840x2160",
         default="1024x1024",
         actions=CREATE,
     )
     quality: str = column(
         Choice(("auto", *models.QUALITIES)),
-        "`xhigh` and `max` only if the model has them",
+        "`xhigh` and `max` only if the model supports them",
         default="medium",
         actions=CREATE,
     )
     output_format: str = column(
-        Choice(("png", "jpeg", "webp")), "the image's format", default="png", actions=CREATE
+        Choice(("png", "jpeg", "webp")), "the image's file format", default="png", actions=CREATE
     )
     output_compression: int | None = column(
-        Whole(0, 100), "with jpeg and webp; by default OpenAI's own", actions=CREATE
+        Whole(0, 100), "only with jpeg and webp; OpenAI's default if not given", actions=CREATE
     )
     background: str = column(
         Choice(("auto", "opaque", "transparent")),
-        "`transparent` with png and webp",
+        "`transparent` only with png and webp",
         default="auto",
         actions=CREATE,
     )
@@ -130,29 +131,33 @@ class Request:
     )
     safety_identifier: str | None = column(
         SAFETY_IDENTIFIER,
-        "who the image is for, hashed by you: OpenAI gets it, so that one user's misuse is not "
-        "yours; the API and the page set it to whoever signed in",
+        "a hashed id of the end user; OpenAI receives it, so that one user's misuse is not"
+        " attributed to you; the API and the page set it to the signed-in user",
         actions=CREATE,
     )
     file_name: str = column(
         Checked(names.check_file_name, {"minLength": 1, "maxLength": 1024}),
-        "a template of `{date} {time} {run8} {n} {topic}`",
+        "a template with `{date} {time} {run8} {n} {topic}`",
         default=names.DEFAULT_FILE_NAME,
         actions=CREATE,
     )
-    dry_run: bool = column(Flag(), "check and estimate, buy nothing", default=False, in_batch=False)
-    aws_region: str = column(Text(100), "only the stack's own", setting="region")
+    dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
+    aws_region: str = column(Text(100), "only the stack's own region", setting="region")
     image_key: str | None = column(
         Checked(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
-        "the image's key, with `delete_image` and `restore_image`",
+        "the image's key, for `delete_image` and `restore_image`",
         actions=ON_IMAGES,
         in_batch=False,
     )
     confirm: bool = column(
-        Flag(), "with a delete: has to be true", default=False, actions=BY_CLEANUP, in_batch=False
+        Flag(), "must be true for a delete", default=False, actions=BY_CLEANUP, in_batch=False
     )
     purge: bool = column(
-        Flag(), "remove every version, for good", default=False, actions=REMOVALS, in_batch=False
+        Flag(),
+        "for a delete: remove every version permanently",
+        default=False,
+        actions=REMOVALS,
+        in_batch=False,
     )
 
     @property
@@ -200,7 +205,7 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     _check_action(given, TABLE["action"].read(given, settings))
     request = Request(**{name: field.read(given, settings) for name, field in TABLE.items()})
     if request.aws_region != settings.region:
-        allowed = f"{settings.region} (bucket and stack live in one region)"
+        allowed = f"{settings.region} (the bucket is in the stack's region)"
         raise InputError("aws_region", request.aws_region, allowed)
     topics = (request.topic,) if request.topic else (*request.topics, OWN_IDEA)
     names.check_key_length(request.folder_name, request.file_name, topics=topics)
@@ -228,7 +233,7 @@ def _check_action(given: dict[str, Any], action: str) -> None:
     if action != "create":
         needed = "image_key" if action in ON_IMAGES else "folder_name"
         if needed not in given:
-            raise InputError(needed, MISSING, f"{action} needs it")
+            raise InputError(needed, MISSING, f"a value, because {action} requires one")
     for name, value in given.items():
         takes = TABLE[name].actions
         if takes and action not in takes:
@@ -238,12 +243,14 @@ def _check_action(given: dict[str, Any], action: str) -> None:
     if "prompt" in given:
         for name in ("description", "style"):
             if name in given:
-                allowed = "not together with prompt, which is painted as it is"
+                allowed = "not together with prompt, which is used as it is"
                 raise InputError(name, describe(given[name]), allowed)
     # A restore takes nothing away, so it needs no confirmation.
     sure = given.get("confirm") is True or given.get("dry_run") is True
     if action in REMOVALS and not sure:
-        allowed = f"true, since {action} takes pictures away; or dry_run: true to see what would go"
+        allowed = (
+            f"true, since {action} deletes images; or dry_run: true to see what would be deleted"
+        )
         raise InputError("confirm", given.get("confirm", MISSING), allowed)
 
 
@@ -252,15 +259,16 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
     price = models.image_price(request.model)
     if price is None and not settings.unpriced_models_allowed:
         raise ConfigError(
-            f"model {request.model!r} has no known price, so the monthly cap cannot hold; use "
-            "another model, or deploy with -c unpriced_models=allow, which lifts the cap for it"
+            f"model {request.model!r} has no known price, so the monthly cap cannot be kept; use"
+            " another model, or deploy with -c unpriced_models=allow, which exempts it from"
+            " the cap"
         )
     if price and request.quality != "auto" and request.quality not in price.effort:
-        allowed = f"{request.model} makes auto, {', '.join(price.effort)}"
+        allowed = f"auto, {', '.join(price.effort)} with {request.model}"
         raise InputError("quality", request.quality, allowed)
     if request.background == "transparent" and request.output_format == "jpeg":
         allowed = "auto or opaque with output_format jpeg, which has no transparency"
         raise InputError("background", "transparent", allowed)
     if request.output_compression is not None and request.output_format == "png":
-        allowed = "only with output_format jpeg or webp: a png loses nothing"
+        allowed = "only with output_format jpeg or webp; png is always lossless"
         raise InputError("output_compression", request.output_compression, allowed)

@@ -147,7 +147,7 @@ class Executions:
         """Return an execution by its name or ARN, or None if there is none."""
         machine = self._machine.replace(":stateMachine:", ":execution:")
         arn = name if name.startswith("arn:") else f"{machine}:{name}"
-        with translate_errors(f"looking at run {name!a}"):
+        with translate_errors(f"reading run {name!a}"):
             try:
                 answer = self._client.describe_execution(executionArn=arn)
             except ClientError as error:
@@ -182,7 +182,7 @@ class Executions:
             if found and until(found):
                 break
         if found is None:
-            raise StorageBusyError(f"run {name} was started, and can't be looked at yet")
+            raise StorageBusyError(f"run {name} was started, but is not visible yet")
         return found
 
     def progress(self, execution: Execution) -> Progress:
@@ -274,7 +274,7 @@ class Executions:
             except ClientError as error:
                 if error_code(error) == "ExecutionNotRedrivable":
                     raise ConflictError(
-                        f"run {run.name} can't be redriven: somebody else may have been first"
+                        f"run {run.name} cannot be resumed; another caller may have been first"
                     ) from error
                 raise
 
@@ -284,7 +284,7 @@ class Executions:
             self._client.stop_execution(
                 executionArn=run.arn,
                 error="Stopped",
-                cause="stopped by hand; a redrive goes on with it",
+                cause="stopped by hand; a redrive continues it",
             )
 
 

@@ -43,14 +43,14 @@ class Runs:
         Return the execution's name. Raises ConflictError if there is nothing to resume.
         """
         if run.is_open:
-            raise ConflictError(f"run {run.name} is {run.status}: there is nothing to go on with")
+            raise ConflictError(f"run {run.name} is {run.status}; there is nothing to resume")
         if run.redrivable and not run.ended_one_image:
             self.executions.redrive(run)
             return run.name
         if not isinstance(run.input, dict) or not run.makes_images:
             raise ConflictError(
-                f"run {run.name} can't be redriven any more, and starting it anew is yours to "
-                "decide: it makes no pictures"
+                f"run {run.name} is too old to be resumed, and it creates no images, so it is not"
+                " started again automatically; start a new run if it is still needed"
             )
         return str(self.executions.start(run.input | {"request_id": run.run_id}))
 

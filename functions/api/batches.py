@@ -75,7 +75,7 @@ def start_batch(name: BatchName) -> Response[schemas.Batch]:
     execution = services.batch_executions.start(wanted, name=execution_name)
     if execution is None:
         raise StorageBusyError(
-            f"batch {name} was started in this very second: look at that, or start again"
+            f"batch {name} was started within the same second; look at that start, or start again"
         )
     run = services.batch_executions.wait_until_visible(execution)
     view = views.show_batch(name, run, services)
@@ -112,6 +112,6 @@ def _find(name: str, services: ApiServices) -> Execution:
         young = executions.get(latest) if latest and (run is None or latest != run.name) else None
         run = young if young and (run is None or young.started > run.started) else run
     if run is None:
-        hint = "POST /batches/{name}/start starts one"
-        raise NotFoundError(f"there is no batch {name!a} that was started: {hint}")
+        hint = "start one with POST /batches/{name}/start"
+        raise NotFoundError(f"no batch {name!a} was started; {hint}")
     return run

@@ -46,7 +46,7 @@ def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     except RecursionError:
         raise InputError("the body", "nested too deep", EXAMPLE) from None
     except ValueError as error:
-        detail = f"the body is no JSON ({error}); allowed: {EXAMPLE}"
+        detail = f"the body is not JSON ({error}); allowed: {EXAMPLE}"
         where = {"field": "the body", "allowed": EXAMPLE}
         raise Refusal(400, InputError.__name__, detail, **where) from None
     if not isinstance(body, dict):
@@ -70,7 +70,7 @@ def _claims(event: APIGatewayProxyEventV2) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _refuse(status: int, error: InputError) -> Refusal:

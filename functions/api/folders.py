@@ -35,7 +35,7 @@ def list_folders() -> schemas.Folders:
 def delete_folder(
     name: Annotated[str, Query(min_length=1, max_length=1024)],
     confirm: Annotated[
-        str | None, Query(description="has to be true, since a whole folder goes")
+        str | None, Query(description="must be true, because the whole folder is deleted")
     ] = None,
 ) -> Response[schemas.Run]:
     """Delete the pictures of a folder and of those below it. The run that does it is the answer.
@@ -47,11 +47,11 @@ def delete_folder(
     folder = check_folder(name, "name")
     if confirm != "true":
         given = MISSING if confirm is None else confirm
-        raise InputError("confirm", given, "true, since all pictures in the folder go")
+        raise InputError("confirm", given, "true, because every image in the folder is deleted")
     names = [known.name for known in services.gallery.folders()]
     if not any(known == folder or known.startswith(f"{folder}/") for known in names):
         raise NotFoundError(
-            f"there is no folder {folder!a} with pictures in it: GET /folders gives their names"
+            f"there are no images in a folder {folder!a}; GET /folders lists the names"
         )
     wanted = {"action": "delete_folder", "folder_name": folder, "confirm": True}
     return begin(wanted, services)
@@ -63,6 +63,6 @@ def restore_folder() -> Response[schemas.Run]:
     body = read_body(router.current_event)
     for name, value in body.items():
         if name != "name":
-            raise InputError(name, value, "no such field, only name")
+            raise InputError(name, value, "only the field name")
     folder = check_folder(body.get("name", MISSING), "name")
     return begin({"action": "restore_folder", "folder_name": folder}, services_of(router))

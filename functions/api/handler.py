@@ -67,18 +67,22 @@ def _invalid(error: RequestValidationError) -> Response[str]:
     missing = first["type"] == "missing"
     rule = str(first["msg"]).removeprefix("Input should be ")
     value = MISSING if missing else first.get("input")
-    wrong = InputError(str(first["loc"][-1]), value, "it has to be given" if missing else rule)
+    wrong = InputError(
+        str(first["loc"][-1]), value, "a value for this required field" if missing else rule
+    )
     return problems.answer(problems.refusal(wrong))
 
 
 def _no_route(_: NoRouteError) -> Response[str]:
-    return problems.answer(Refusal(404, "NotFoundError", "there is no such route"))
+    return problems.answer(
+        Refusal(404, "NotFoundError", "this path does not exist; GET /docs lists them")
+    )
 
 
 def _unexpected(error: Exception) -> Response[str]:
     # Its words may hold anything: a prompt, a link.
     report_failure(error)
-    detail = "something went wrong that nobody foresaw"
+    detail = "an unexpected error; the function's log has the details"
     return problems.answer(Refusal(500, problems.UNEXPECTED, detail))
 
 

@@ -22,7 +22,7 @@ from functions.api.services import ApiServices, services_of
 from functions.api.views import cut_prompt
 
 router = APIGatewayHttpRouter()
-ImageId = Annotated[str, Path(description="a picture's id, such as 1f0c9a2e-1; never its key")]
+ImageId = Annotated[str, Path(description="an image's id, such as 1f0c9a2e-1, not its key")]
 Filter = Annotated[str | None, Query(min_length=1, max_length=1024)]
 SHOWN = (
     "run_id",
@@ -47,7 +47,7 @@ def list_images(
     topic: Annotated[str | None, Query(min_length=1, max_length=TOPIC.limit)] = None,
     status: Annotated[
         Literal["stored", "deleted"],
-        Query(description="deleted: those that can still be had back"),
+        Query(description="deleted: the images that can still be restored"),
     ] = "stored",
     cursor: Filter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 24,

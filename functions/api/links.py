@@ -33,7 +33,7 @@ class Links:
 
     picture: str
     thumbnail: str
-    download: str = described("the picture as a file to keep")
+    download: str = described("the image as a download")
     expires_at: datetime
 
 
@@ -102,7 +102,7 @@ class Signer:
 
     def _renew(self) -> None:
         session = self._signing.session
-        with translate_errors(f"taking on the role for {session}"):
+        with translate_errors(f"assuming the role for {session}"):
             answer = self._sts.assume_role(
                 RoleArn=self._signing.role,
                 RoleSessionName=session,

@@ -21,10 +21,11 @@ from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
 
 ABOUT = (
-    "AI pictures, made on AWS Lambda and kept in S3. A run is asked for with a key of the caller's "
-    "own, and is paid once however often it is asked for. Every data route wants an access token "
-    "with the scope that it names. An error is a problem of RFC 9457 whose title is the name of "
-    "one of Easel's errors; 401, 403 and 429 come from the gateway."
+    "Serverless AI image generation on AWS. Each run has an idempotency key, chosen by the caller:"
+    " the same key with the same body is the same run, and is paid for once. Every data route needs"
+    " an access token with the scope that it lists. Errors are problem details (RFC 9457): `title`"
+    " and `what_to_do` are for people, `error` is the name for programs. The gateway itself sends"
+    " 401, 403 and 429."
 )
 VERSION = "1"
 Schema = dict[str, Any]
@@ -42,7 +43,7 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
     for shape in (schemas.Problem, schemas.GatewayMessage):
         shapes[shape.__name__] = TypeAdapter(shape).json_schema()
     shapes |= {"Request": request_schema(), "BatchStart": start_schema()}
-    about = "an access token, as `make token` prints one"
+    about = "an access token, as printed by `make token`"
     scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
     made["components"]["securitySchemes"] = {"token": scheme}
     scopes = {(method.lower(), path): scope for method, path, scope in DATA}
@@ -137,7 +138,8 @@ def _parameters(path: str, method: str) -> list[Schema]:
     if (method, path) == ("post", "/runs"):
         schema = {"type": "string", "pattern": f"^{RUN_ID_LETTER}{{1,{MAX_KEY}}}$"}
         about = (
-            "names the run: sent again with the same body it is the same run, which is paid once"
+            "identifies the run; sending it again with the same body returns the same run, which is"
+            " paid for once"
         )
         header: Schema = {"name": KEY_HEADER, "in": "header", "required": True}
         return [header | {"schema": schema, "description": about}]
@@ -151,26 +153,26 @@ def _parameters(path: str, method: str) -> list[Schema]:
 def _responses(good: Schema, path: str, method: str) -> Schema:
     starts = method == "delete" or (method == "post" and path not in ("/estimate", "/batches"))
     what = "batch" if path.startswith("/batches") else "run"
-    about = f"The {what}, which goes on" if starts else "The answer"
+    about = f"The {what}, which is now running" if starts else "The answer"
     success = {"202" if starts else "200": good["200"] | {"description": about}}
     if (method, path) == ("post", "/batches"):
-        success = {"201": good["200"] | {"description": "Where its manifest is put"}}
+        success = {"201": good["200"] | {"description": "Where to PUT the manifest"}}
     if (method, path) == ("post", "/runs"):
-        ended = "The run of this key, which has ended already"
+        ended = "The run with this key, which has already ended"
         success["200"] = good["200"] | {"description": ended}
     if starts:
-        location = {"schema": {"type": "string"}, "description": f"where the {what} is told"}
+        location = {"schema": {"type": "string"}, "description": f"the address of the {what}"}
         success["202"] = success["202"] | {"headers": {"Location": location}}
-    problems = {"400": "Something in the request is wrong; nothing was paid"}
+    problems = {"400": "The request is not valid; nothing was paid"}
     if "{" in path or (method, path) == ("delete", "/folders"):
-        problems["404"] = "There is none with this name"
+        problems["404"] = "Not found"
     if (starts and what == "run") or path.startswith("/images/"):
-        problems["409"] = "It does not fit what is there already"
+        problems["409"] = "Conflicts with what already exists"
     if method == "post" and "{id}" not in path:
         problems["413"] = "The body is too large"
-        problems["415"] = "The body is no application/json"
-    problems["500"] = "The deployment is at fault"
-    problems["503"] = "Busy in passing: try again after Retry-After seconds"
+        problems["415"] = "The body is not application/json"
+    problems["500"] = "The deployment has a problem"
+    problems["503"] = "Temporarily busy; retry after Retry-After seconds"
     gateway = {
         "401": "No valid token",
         "403": "A token without the scope",

@@ -1,7 +1,7 @@
 """Errors as the API returns them: application/problem+json (RFC 9457), with what to do next."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -30,56 +30,79 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 UNEXPECTED = "UnexpectedError"
 
-ADVICE: dict[type[EaselError], str] = {
-    TransientError: "It passes by itself: go on with the run in a minute.",
-    RateLimitedError: (
-        "OpenAI's limit of pictures a minute is reached: go on with the run in a few minutes."
+
+class Advice(NamedTuple):
+    """An error in words for the people who use Easel: a title, and what to do next."""
+
+    title: str
+    what_to_do: str
+
+
+ADVICE: dict[type[EaselError], Advice] = {
+    TransientError: Advice(
+        "OpenAI did not answer", "This is usually temporary. Resume in a minute."
     ),
-    StorageBusyError: "It passes by itself: try again in a minute.",
-    ClaimHeldError: (
-        "Another run is buying this very picture: wait for it, then go on with this one."
+    RateLimitedError: Advice(
+        "OpenAI's rate limit reached", "Too many images at the same time. Resume in a few minutes."
     ),
-    InputError: "Change what is named, and send it again.",
-    ContentRefusedError: "OpenAI refuses this content: describe another picture.",
-    AuthError: (
-        "OpenAI refuses the key: whoever runs this deployment has to set a valid one, with make "
-        "secret."
+    StorageBusyError: Advice("AWS is busy", "This is usually temporary. Try again in a minute."),
+    ClaimHeldError: Advice(
+        "Already being made", "Another run is making this image. Wait for it, then resume this one."
     ),
-    QuotaExhaustedError: (
-        "The OpenAI account has no credit left: add some, then go on with the run."
+    InputError: Advice("Invalid request", "Correct the value and send it again."),
+    ContentRefusedError: Advice(
+        "Refused by OpenAI", "OpenAI's moderation refused this content. Change the description."
     ),
-    BudgetExceededError: (
-        "The month's budget is used up: raise it, or wait for the next month; then go on with the "
-        "run."
+    AuthError: Advice(
+        "OpenAI rejected the key", "Ask the person who runs this Easel to set a valid OpenAI key."
     ),
-    BadImageError: (
-        "What OpenAI sent is no picture; the others are stored. Start a new run for another one."
+    QuotaExhaustedError: Advice(
+        "OpenAI account out of credit",
+        "Ask the person who runs this Easel to add credit at OpenAI, then resume.",
     ),
-    OutcomeUnknownError: (
-        "It may have been paid, and no picture came. Look into OpenAI's usage page, then start a "
-        "new run."
+    BudgetExceededError: Advice(
+        "Monthly budget reached",
+        "Ask the person who runs this Easel to raise the budget, or wait for next month; then "
+        "resume.",
     ),
-    StorageDeniedError: (
-        "The bucket, its policy or a role refuses: whoever runs this deployment has to look at "
-        "them."
+    BadImageError: Advice(
+        "Unusable image",
+        "OpenAI returned a file that is not an image. The other images are stored. Start a new "
+        "run to replace this one.",
     ),
-    ConflictError: "It does not fit what is there already: look at the run, or use another key.",
-    NotFoundError: "Check the name: it may be mistyped, or gone.",
-    BatchFailedError: (
-        "Look at its report, mend what is named, and start the batch again: it pays only for what "
-        "is missing."
+    OutcomeUnknownError: Advice(
+        "Paid, but no image",
+        "OpenAI may have charged for an image that never arrived. The other images are stored. "
+        "Start a new run to replace it.",
     ),
-    ConfigError: "The deployment is set up wrong: whoever runs it has to deploy it again.",
-    ModelRetiredError: "Use the model that is named in its place.",
+    StorageDeniedError: Advice(
+        "AWS denied access",
+        "Ask the person who runs this Easel to check the permissions in the details.",
+    ),
+    ConflictError: Advice(
+        "Conflicts with an earlier run", "Look at the run, or send it with a new key."
+    ),
+    NotFoundError: Advice("Not found", "Check the name. It may be misspelled or deleted."),
+    BatchFailedError: Advice(
+        "Too many lines failed",
+        "Fix the lines that the report lists, then start the batch again. It pays only for what "
+        "is missing.",
+    ),
+    ConfigError: Advice(
+        "Easel is not set up correctly",
+        "Ask the person who runs this Easel to check the setting in the details.",
+    ),
+    ModelRetiredError: Advice("Model no longer available", "Use the model that the message names."),
 }
-WHAT_TO_DO = {error.__name__: advice for error, advice in ADVICE.items()} | {
-    UNEXPECTED: (
-        "It is no fault of yours, and it is in the log: try again, and tell whoever runs this "
-        "deployment."
-    )
+UNEXPECTED_ADVICE = Advice(
+    "Unexpected error",
+    "Try again. If it keeps failing, tell the person who runs this Easel: the log has the details.",
+)
+BY_NAME = {error.__name__: advice for error, advice in ADVICE.items()} | {
+    UNEXPECTED: UNEXPECTED_ADVICE
 }
-# For errors that are not Easel's but Step Functions' own, such as States.Timeout.
-OTHERWISE = "Go on with the run: it pays only for what is missing."
+# For Step Functions' own errors, such as States.Timeout.
+OTHER_ADVICE = Advice("The run failed", "Resume it. You pay only for what is missing.")
 STATUS: dict[type[EaselError], int] = {
     InputError: 400,
     ModelRetiredError: 400,
@@ -90,19 +113,19 @@ STATUS: dict[type[EaselError], int] = {
 
 
 class Refusal(Exception):  # noqa: N818 - it is the answer itself
-    """An answer that is an error."""
+    """An answer that is an error. `error` is the error's name."""
 
     def __init__(
         self,
         status: int,
-        title: str,
+        error: str,
         detail: str,
         *,
         field: str | None = None,
         allowed: str | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.field, self.allowed = status, title, field, allowed
+        self.status, self.error, self.field, self.allowed = status, error, field, allowed
 
 
 def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
@@ -115,13 +138,15 @@ def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
 
 
 def answer(refused: Refusal) -> Response[str]:
-    """Return a refusal as it goes over the wire."""
+    """Return the HTTP response of a refusal."""
+    advice = advice_for(refused.error)
     problem: dict[str, Any] = {
-        "type": f"urn:easel:{refused.title}",
-        "title": refused.title,
+        "type": f"urn:easel:{refused.error}",
+        "title": advice.title,
         "status": refused.status,
         "detail": str(refused),
-        "what_to_do": what_to_do(refused.title),
+        "error": refused.error,
+        "what_to_do": advice.what_to_do,
     }
     where = (("field", refused.field), ("allowed", refused.allowed))
     problem |= {name: value for name, value in where if value is not None}
@@ -136,6 +161,6 @@ def answer(refused: Refusal) -> Response[str]:
     )
 
 
-def what_to_do(error: str) -> str:
-    """Return the advice for an error by its name."""
-    return WHAT_TO_DO.get(error, OTHERWISE)
+def advice_for(error: str) -> Advice:
+    """Return the advice for an error, by the error's name."""
+    return BY_NAME.get(error, OTHER_ADVICE)

@@ -25,12 +25,12 @@ MAX_TOKEN = 3096  # of Step Functions' own cursor
 # An execution's name has at most 80 characters, and begins with the caller's eight.
 MAX_KEY = 80 - len("12345678-")
 ELSEWHERE = {
-    "action": "not here: DELETE and POST …/restore have routes of their own",
-    "request_id": f"not here: the header {KEY_HEADER} names the run",
-    "safety_identifier": "not here: it is that of who signed in",
-    "image_key": "not here: DELETE /images/{id}",
-    "confirm": "not here: it belongs to DELETE /folders",
-    "purge": "not here: a purge is started in the Step Functions console",
+    "action": "not here; use DELETE or POST …/restore",
+    "request_id": f"not here; the header {KEY_HEADER} identifies the run",
+    "safety_identifier": "not here; it is set to the signed-in user",
+    "image_key": "not here; use DELETE /images/{id}",
+    "confirm": "not here; it belongs to DELETE /folders",
+    "purge": "not here; start a purge in the Step Functions console",
 }
 BODY_FIELDS = tuple(name for name in FIELDS if name not in ELSEWHERE)
 RunId = Annotated[str, Path(description="a run's id, or the name of one of its executions")]
@@ -55,8 +55,8 @@ def start_run() -> Response[schemas.Run]:
     same = isinstance(earlier.input, dict)
     if not same or {"safety_identifier": user} | earlier.input != wanted:
         raise ConflictError(
-            f"{KEY_HEADER} stands for another request, run {run_id}: use a new key, or the first "
-            "body unchanged"
+            f"{KEY_HEADER} was already used for another request, run {run_id}; use a new key, or"
+            " send the first body unchanged"
         )
     return _answer(
         earlier, services, status=202 if earlier.status == ExecutionStatus.RUNNING else 200
@@ -97,8 +97,7 @@ def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
     run = _find(id, services)
     if isinstance(run.input, dict) and run.input.get("purge") is True:
         raise ConflictError(
-            f"run {run.name} removes for good: that is gone on with in the Step Functions console "
-            "alone"
+            f"run {run.name} deletes images permanently; resume it in the Step Functions console"
         )
     resumed = services.runs.resume(run)
     visible = services.executions.wait_until_visible(resumed, until=lambda now: now.is_open)
@@ -140,8 +139,8 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
 def _key(given: str | None) -> str:
     if given is None or not RUN_ID.fullmatch(given) or len(given) > MAX_KEY:
         allowed = (
-            f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -, new for each run that you want; sent again, it "
-            "is the same run, which is paid once"
+            f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -; a new key for each new run; sending a key again"
+            " returns the same run, which is paid for once"
         )
         raise InputError(KEY_HEADER, MISSING if given is None else given, allowed)
     return given
@@ -153,12 +152,12 @@ def _find(name: str, services: ApiServices) -> Execution:
     run = services.runs.find(name) if is_name else None
     if run is None and is_name and services.ledger.prompt(name):
         raise NotFoundError(
-            f"run {name} has no execution: a line of a batch in economy is told by "
-            "GET /batches/…, others are kept for 90 days"
+            f"run {name} has no execution; GET /batches/… shows the lines of a batch in economy,"
+            " and other executions are kept for 90 days"
         )
     if run is None:
-        hint = "give the id that POST /runs answered, or an execution's name"
-        raise NotFoundError(f"there is no run {name!a}: {hint}")
+        hint = "give the id from the answer to POST /runs, or an execution's name"
+        raise NotFoundError(f"there is no run {name!a}; {hint}")
     return run
 
 

@@ -21,12 +21,13 @@ StepStatus = Literal["waiting", "running", "retrying", "succeeded", "failed", "s
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """An error: its class name, what is wrong, and what to do."""
+    """An error as problem details: a title for people, the error's name, and what to do next."""
 
     type: str
     title: str
     status: int
     detail: str
+    error: str
     what_to_do: str
     field: str | None = None
     allowed: str | None = None
@@ -44,6 +45,7 @@ class Failure:
     """Why a call of a step failed."""
 
     error: str
+    title: str
     message: str
 
 
@@ -62,10 +64,10 @@ class RunStep:
     status: StepStatus
     started: datetime | None
     ended: datetime | None
-    attempts: int = described("calls of the function; more than `of` means that some were repeated")
+    attempts: int = described("calls of the function; more than `of` means that some were retried")
     done: int
     of: int
-    error: Failure | None = described("of the latest failed call, while the step has not succeeded")
+    error: Failure | None = described("of the latest failed call, until the step succeeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,20 +105,20 @@ class ListedRun:
 class Run(ListedRun):
     """A run as it is now."""
 
-    run_id: str = described("the id of its pictures' records; mostly the same as id")
+    run_id: str = described("the id in its images' records; usually the same as id")
     action: str = described(" | ".join(ACTIONS))
     dry_run: bool
     topic: str | None
     prompt: str | None = described("its first 1,000 characters")
-    count: int | None = described("how many pictures are wanted, once the prompt is written")
+    count: int | None = described("how many images were requested, once the prompt is written")
     steps: list[RunStep]
     error: RunFailure | None
     pictures: list[RunPicture]
-    cost_usd: float | None = described("so far; null where a part of it is unknown")
+    cost_usd: float | None = described("so far; null if part of it is unknown")
     estimate_usd: float | None
     possibly_paid: int
     objects: int | None = described(
-        "of a delete or a restore that has ended: how many objects it found"
+        "for a delete or restore that has ended: the number of objects found"
     )
     can_redrive: bool
     can_stop: bool
@@ -146,7 +148,7 @@ class NewBatch:
     name: str
     manifest: str = described("its key in the bucket")
     upload: Upload
-    start: str = described("where the batch is started by POST, once the manifest is there")
+    start: str = described("where to start the batch by POST, once the manifest is uploaded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +161,12 @@ class Batch:
     manifest: str | None
     started: datetime
     ended: datetime | None
-    seconds: float = described("so far, where it has not ended")
+    seconds: float = described("so far, if the batch is still running")
     url: str
     console_url: str
     lines: LineCounts | None = described("null until the manifest is checked")
     checked: CheckedManifest | None = described("null until the manifest is checked")
-    report: BatchReport | None = described("once it has succeeded; a dry run has none")
+    report: BatchReport | None = described("once the batch has succeeded; a dry run has none")
     error: RunFailure | None
 
 
@@ -262,7 +264,7 @@ class Estimate:
     """What a request would cost at most."""
 
     estimate_usd: float | None
-    fits: bool = described("whether it fits under what is left of the month's budget")
+    fits: bool = described("whether it fits into the rest of the month's budget")
     budget: Budget
-    request: dict[str, Any] = described("the request, complete with its defaults")
+    request: dict[str, Any] = described("the request with all its defaults")
     models: list[Model]

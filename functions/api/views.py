@@ -12,7 +12,7 @@ from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 from easel.runs.executions import Execution, Listed
 from easel.runs.history import Progress, StepProgress
 from functions.api import schemas
-from functions.api.problems import what_to_do
+from functions.api.problems import advice_for
 from functions.api.services import ApiServices
 
 PROMPT_SHOWN = 1_000
@@ -100,7 +100,10 @@ def failure_of(run: Execution) -> schemas.RunFailure | None:
         return None
     name = run.error or run.status.lower()
     message = cause_message(run.cause)
-    return schemas.RunFailure(error=name, message=message, what_to_do=what_to_do(name))
+    advice = advice_for(name)
+    return schemas.RunFailure(
+        error=name, title=advice.title, message=message, what_to_do=advice.what_to_do
+    )
 
 
 def _status(run: Listed | Execution) -> schemas.ExecutionStatus:
@@ -120,7 +123,9 @@ def _show_step(
     ended = step.ended or (run.ended if step.entered else None)
     failure = None
     if step.failure and not through:
-        failure = schemas.Failure(error=step.failure[0], message=step.failure[1])
+        error, message = step.failure
+        title = advice_for(error).title
+        failure = schemas.Failure(error=error, title=title, message=message)
     return schemas.RunStep(
         step=name,
         status=_step_status(step, run, through=through),

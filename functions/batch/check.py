@@ -102,19 +102,19 @@ class Checking:
         """Return why the batch may not begin, or None."""
         asked, total = self._asked, tally.lines + tally.bad
         if total == 0:
-            shown = f"{asked.manifest} without a line"
+            shown = f"{asked.manifest}, which has no line"
             return InputError("manifest", shown, "at least one request")
         tolerated = asked.tolerated_failure_percentage
         if tally.bad * 100 > tolerated * total or not tally.lines:
-            shown = f"{asked.manifest} with {tally.bad} bad of {total} lines"
+            shown = f"{asked.manifest}, in which {tally.bad} of {total} lines are wrong"
             some = "; ".join(
                 f"line {one.line}: {one.message}" for one in tally.problems[:SHOWN_IN_ERROR]
             )
             rest = tally.bad - SHOWN_IN_ERROR
             more = f"; and {rest} more" if rest > 0 else ""
             allowed = (
-                f"{tolerated:g} % (tolerated_failure_percentage); all of them are in "
-                f"{self._problems_key}: {some}{more}"
+                f"{tolerated:g} % wrong lines (tolerated_failure_percentage); {self._problems_key}"
+                f" lists all of them; {some}{more}"
             )
             return InputError("manifest", shown, allowed)
         if asked.allow_partial and (tally.todo or not tally.postponed):
@@ -123,7 +123,7 @@ class Checking:
             month.check(tally.estimate, purpose=f"batch {asked.name}")
         except BudgetExceededError as error:
             if not asked.allow_partial:
-                error.add("with allow_partial: true it makes as many lines as fit")
+                error.add("with allow_partial: true the batch makes as many lines as fit")
             return error
         return None
 
@@ -170,5 +170,5 @@ def _fetch(asked: BatchRequest, file: IO[bytes], bucket: Bucket) -> tuple[BatchR
         version_id = bucket.fetch(key, file, version_id=asked.version_id, limit=MAX_BYTES)
         if version_id is not None:
             return asked.of_manifest(key), version_id
-    allowed = "the key of a file that is in the bucket, in a version that is there"
+    allowed = "the key of a file in the bucket, in a version that exists"
     raise InputError("manifest", asked.manifest, allowed)

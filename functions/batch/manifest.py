@@ -28,7 +28,7 @@ FOREIGN = {
     b"\x89PNG": "PNG",
 }
 BOM = b"\xef\xbb\xbf"
-ALLOWED = "JSON Lines (one JSON object a line) or CSV with a header, in UTF-8"
+ALLOWED = "JSON Lines (one JSON object per line) or CSV with a header, in UTF-8"
 EXAMPLE = 'a JSON object, for example {"topic": "Sport"}'
 
 
@@ -84,7 +84,7 @@ def _json_line(number: int, piece: bytes) -> Line:
     except RecursionError:
         return _bad(number, raw, "nested too deep", EXAMPLE)
     except ValueError as error:
-        return _bad(number, raw, f"no JSON ({error})", EXAMPLE)
+        return _bad(number, raw, f"not JSON ({error})", EXAMPLE)
     if not isinstance(given, dict):
         return _bad(number, raw, f"a JSON {type(given).__name__}", EXAMPLE)
     return Line(number=number, raw=raw, given=given)
@@ -103,9 +103,9 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                allowed = "cells with commas between, quotes doubled"
-                raw = f"line {number} of {key}: no CSV"
-                yield _bad(number, raw, f"no CSV ({error})", allowed)
+                allowed = "cells separated by commas, with quotes doubled"
+                raw = f"line {number} of {key}, which is not CSV"
+                yield _bad(number, raw, f"not CSV ({error})", allowed)
                 continue
             if cells is None:
                 return
@@ -119,16 +119,18 @@ def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:
     try:
         return [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
-        allowed = "the names of the columns, with commas between"
-        raise InputError(f"line 1 of {key}", f"no CSV ({error})", allowed) from error
+        allowed = "the names of the columns, separated by commas"
+        raise InputError(f"line 1 of {key}", f"not CSV ({error})", allowed) from error
 
 
 def _check_header(header: list[str], *, key: str) -> None:
     if not any(header):
-        raise InputError(key, "a file with no header", ALLOWED)
+        raise InputError(key, "a file without a header", ALLOWED)
     where, shown = f"line 1 of {key}", ",".join(header)[:100]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InputError(where, shown, "columns with commas between; save it as CSV with commas")
+        raise InputError(
+            where, shown, "columns separated by commas; save the file as CSV with commas"
+        )
     try:
         check_fields(dict.fromkeys(header, ""), COLUMNS)
     except InputError as error:
@@ -156,4 +158,4 @@ def _bad(number: int, raw: str, value: str, allowed: str) -> Line:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a number in JSON")

@@ -105,7 +105,7 @@ class Pricing:
         most = self._services.batching.max_batch_lines
         for count, line in enumerate(lines):
             if count == most:
-                shown = f"{self._asked.manifest} with line {line.number:,}"
+                shown = f"{self._asked.manifest}, whose line {line.number:,}"
                 raise InputError("manifest", shown, f"at most {most:,} lines (max_batch_lines)")
             try:
                 job = self._job(line)
@@ -119,12 +119,12 @@ class Pricing:
             if earlier == line.number:
                 yield job
             elif wanted.request_id:
-                allowed = f"one of its own; line {earlier} has this one"
+                allowed = f"a request_id of its own; line {earlier} already has this one"
                 taken = InputError("request_id", job.run_id, allowed)
                 tally.refuse(line.number, line.raw, taken)
             else:
                 # A repeated line is usually a mistake and would be paid for twice.
-                allowed = "each request once: count makes variations of one"
+                allowed = "each request once; use count for variations of one"
                 twice = InputError("the line", f"the same as line {earlier}", allowed)
                 tally.refuse(line.number, None, twice)
 
@@ -166,7 +166,10 @@ class Pricing:
             raise line.error or InputError("the line", line.raw, "a request")
         for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
             if given.get(name) not in (None, *allowed):
-                reason = "not in a line: a batch makes pictures, and dry_run is said of all of it"
+                reason = (
+                    "not in a line: a batch only creates images, and dry_run applies to the whole"
+                    " batch"
+                )
                 raise InputError(name, given[name], reason)
         settings, today = self._services.requests, self._services.now().date()
         wanted = request.parse(given, settings, today=today)
@@ -196,7 +199,6 @@ def _check_same(job: Job, records: RunRecords) -> None:
     prompt = records.prompt
     if prompt and prompt.digest != request.digest(job.given):
         raise ConflictError(
-            f"run {job.run_id} belongs to another request: put the line back as it was and a "
-            "changed one at the end, or give it a request_id that was never used, or the batch "
-            "another name"
+            f"run {job.run_id} was made from another request; restore the original line and add the"
+            " changed one at the end, or give the line a new request_id, or the batch another name"
         )

@@ -75,7 +75,10 @@ class Outcome:
             self.not_started += 1
             self.reasons[STOPPED if stopped else NOT_STARTED] += 1
         else:
-            cut_off = "begun and not finished: the batch was stopped, or it goes on elsewhere"
+            cut_off = (
+                "started but not finished: the batch was stopped, or another execution is still"
+                " making it"
+            )
             self.fail(item["line"], reason or (UNKNOWN, cut_off))
         # With its run id, so that another start of these lines pays only for what is missing.
         request = item["request"] | {"request_id": item["run_id"]}
@@ -193,8 +196,7 @@ def _describe_failure(plan: BatchPlan, made: BatchReport) -> str:
     whys = ", ".join(f"{error} {number}" for error, number in made.reasons.items())
     tolerated = plan.tolerated_failure_percentage
     return (
-        f"{made.failed} of {made.lines} lines failed ({whys}), more than the {tolerated:g} % that "
-        f"are tolerated; {made.stored} pictures are stored; which and why is in "
-        f"{made.report_key}; mend that, then start the same batch again: it pays only for what is "
-        "missing"
+        f"{made.failed} of {made.lines} lines failed ({whys}), more than the tolerated"
+        f" {tolerated:g} %; {made.stored} images are stored; {made.report_key} lists each failure;"
+        " fix the lines, then start the same batch again: it pays only for what is missing"
     )

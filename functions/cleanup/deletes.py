@@ -27,8 +27,8 @@ def delete_or_restore(
     wanted = request.parse(start.request, services.requests, today=services.now().date())
     if wanted.action not in request.BY_CLEANUP:
         raise ConfigError(
-            f"a {wanted.action} request came to the cleanup step; is the state machine older than "
-            "the functions?"
+            f"the cleanup step received a {wanted.action} request; the state machine may be older"
+            " than the functions: deploy the stack again"
         )
     ledger, bucket = services.ledger, services.bucket
     if wanted.action in request.RESTORES:

@@ -44,17 +44,14 @@ def check_images(records: RunRecords) -> None:
     stored = sum(image.status == Status.STORED for image in records.images)
     whys = "; ".join(image.problem or _describe_unknown(image) for image in failed)
     kind = BadImageError if failed[0].status == Status.BAD else OutcomeUnknownError
-    raise kind(f"{stored} of {len(records.images)} pictures are stored; {whys}")
+    raise kind(f"{stored} of {len(records.images)} images are stored; {whys}")
 
 
 def _describe_unknown(image: ImageRecord) -> str:
-    what = f"was bought {image.purchase} times and no usable answer came"
+    what = f"was bought without a usable answer (purchases: {image.purchase})"
     if image.status == Status.LOST:
-        what = "was paid and lost: S3 did not take it"
-    return (
-        f"{image.what} {what}; look into OpenAI's usage page, then start a new run with another "
-        "request_id to buy another"
-    )
+        what = "was paid for and lost, because S3 did not accept it"
+    return f"{image.what} {what}; check OpenAI's usage page, then start a new run to buy it again"
 
 
 def _report_image(image: ImageRecord, storage: StorageSettings) -> ReportedImage:

@@ -89,9 +89,9 @@ class Sweeper:
         while batch := list(islice(entries, self.bucket.page)):
             if self.deadline.seconds() < LAST_SECONDS:
                 raise TransientError(
-                    f"{swept.objects:,} objects are done, {swept.kept.total():,} were kept by S3, "
-                    "and this function's time is up; it goes on by itself, and should the run fail "
-                    "all the same, Redrive continues it"
+                    f"{swept.objects:,} objects are deleted and S3 kept {swept.kept.total():,} when"
+                    " the function ran out of time; the retry continues, and after the last retry"
+                    " a redrive does"
                 )
             kept = self._remove(batch)
             for entry in batch:
@@ -102,8 +102,8 @@ class Sweeper:
             swept.named += names[: NAMED - len(swept.named)]
         if swept.kept:
             doing = (
-                f"{swept.kept.total():,} objects stay, {swept.objects:,} are done; the first that "
-                f"stay: {', '.join(swept.named)}"
+                f"{swept.objects:,} objects are deleted, {swept.kept.total():,} remain; the first"
+                f" of these: {', '.join(swept.named)}"
             )
             raise refusal(swept.kept, doing)
         return swept

@@ -58,7 +58,7 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
 
     for answer in _answers(placed.answers, batches):
         if deadline.seconds() < LAST_SECONDS:
-            rest = f"{staged} pictures are staged, the others in another try"
+            rest = f"{staged} images are staged; the others are bought by another attempt"
             raise TransientError(f"order {order.order}: {rest}")
         found = claim_of(answer)
         encoded, usage = image_in(_get(answer.get("response"), "body"))
@@ -142,12 +142,14 @@ def _failure(claim: ImageRecord, code: str | None) -> EaselError:
     OpenAI charges nothing for it if it answered with a code; otherwise nobody knows.
     """
     if code is None:
-        unknown = f"{claim.what} was ordered, and no usable answer came"
+        unknown = f"{claim.what} was ordered, but no usable answer came"
         return OutcomeUnknownError(unknown, possibly_paid=True)
     if code in REFUSALS:
         refused = f"{claim.what} was refused ({code}); change the prompt"
         return ContentRefusedError(refused, category=code)
-    return TransientError(f"{claim.what} was not made ({code}); another start orders it anew")
+    return TransientError(
+        f"{claim.what} was not made ({code}); starting the batch again orders it again"
+    )
 
 
 def _describe(claim: ImageRecord, error: EaselError) -> dict[str, Any]:

@@ -39,7 +39,7 @@ DENIED = (PermissionDeniedError, UnauthenticatedError)
 WRONG = (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError)
 # The package raises Python's own error if there is no such object or bucket.
 ABSENT = (NotFoundError, FileNotFoundError)
-HOW = "set its value, a JSON object, as docs/mirror.md says"
+HOW = "set its value to a JSON object, as docs/mirror.md describes"
 # Far below the function's own time, three times over.
 RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 TIMEOUTS: dict[str, Any] = {
@@ -92,12 +92,12 @@ class MirrorStore:
         except ABSENT as error:
             # S3 answers the same while another writes there.
             raise StorageBusyError(
-                f"mirroring to {self.address(key)!a}: another was writing there"
+                f"mirroring to {self.address(key)!a}: another writer was active"
             ) from error
         if there.digest() != hashlib.sha256(body).digest():
             raise ConflictError(
-                f"{self.address(key)!a} is taken by something else ({length:,} bytes), which is "
-                "left as it is: move it away or mirror to another prefix, then redrive"
+                f"{self.address(key)!a} holds another object ({length:,} bytes), which was left"
+                " unchanged; move it, or mirror to another prefix, then resume the run"
             )
 
     @contextmanager
@@ -119,10 +119,10 @@ def translate(error: BaseError | FileNotFoundError, doing: str) -> EaselError:
     failed = f"{doing}: {type(error).__name__}"
     if isinstance(error, DENIED):
         return StorageDeniedError(
-            f"{failed}; check the mirror's credentials and what they may do there, then redrive"
+            f"{failed}; check the mirror's credentials and their permissions, then resume the run"
         )
     if isinstance(error, ABSENT):
-        return ConfigError(f"{failed}; is there a bucket or container of that name?")
+        return ConfigError(f"{failed}; check that a bucket or container of this name exists")
     if isinstance(error, WRONG):
         return ConfigError(f"{failed}; check the setting mirror and the secret's value")
     return StorageBusyError(failed)
@@ -148,7 +148,7 @@ def connect(url: str, config: Mapping[str, Any]) -> Any:
         # Not its words, which may show what the secret holds.
         reason = type(error).__name__
         raise ConfigError(
-            f"the mirror {url} can't be used with these settings ({reason}): {HOW}"
+            f"the mirror {url} cannot be used with these settings ({reason}): {HOW}"
         ) from None
 
 
@@ -157,8 +157,8 @@ def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
     if own and "endpoint" in config:
         # Whoever serves that address would be shown the token of this function's own role.
         raise ConfigError(
-            f"the mirror s3://{bucket} has an endpoint, and no access_key_id and "
-            f"secret_access_key for it: {HOW}"
+            f"the mirror s3://{bucket} has an endpoint, but no access_key_id and secret_access_key"
+            f" for it: {HOW}"
         )
     if own:
         # A bucket that this function's role may write to; on the local stack, at the emulator.
@@ -214,7 +214,7 @@ def read_config(secrets: Any, secret: str) -> dict[str, Any]:
     except ValueError:
         config = None
     if not isinstance(config, dict):
-        raise ConfigError(f"the secret {secret} holds no JSON object: {HOW}")
+        raise ConfigError(f"the secret {secret} does not hold a JSON object: {HOW}")
     return config
 
 

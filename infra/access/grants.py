@@ -27,7 +27,7 @@ class Resource(StrEnum):
     BATCH_EXECUTIONS = "executions of batches"
     MAP_RUNS = "map runs of batches"
     EVENT_BUS = "default event bus"
-    DEAD_LETTERS = "events that cannot be sent"
+    DEAD_LETTERS = "events that were not sent"
     READER_ROLE = "role that signs links to images"
     UPLOADER_ROLE = "role that signs links for manifests"
 

@@ -34,11 +34,11 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
     http_api.add_routes(function.function, access)
 
     for name, value, about in (
-        ("ApiUrl", url, "The API, and the page where it is public"),
-        ("UserPoolId", sign_in.pool.user_pool_id, "Who may sign in; make user adds one"),
-        ("MachineClientId", machine_client, "The sign-in of programs; make token uses it"),
-        ("SignInUrl", sign_in.url, "Where the sign-in is"),
-        *((name, client, "The sign-in of the page") for name, client in clients.items()),
+        ("ApiUrl", url, "The API, and the page if it is public"),
+        ("UserPoolId", sign_in.pool.user_pool_id, "The users; make user adds one"),
+        ("MachineClientId", machine_client, "The sign-in for programs; make token uses it"),
+        ("SignInUrl", sign_in.url, "The address of the sign-in"),
+        *((name, client, "The sign-in for the page") for name, client in clients.items()),
     ):
         CfnOutput(stack, name, value=value, description=about)
     return http_api.api_id
@@ -47,7 +47,8 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
 def _page_url(stack: Stack, own_url: str) -> str:
     """Return the API's own address, or the parameter's, such as a domain in front of it."""
     about = (
-        f"The address of the API and its page, with a slash at the end; {OWN_URL} is the API's own"
+        f"The address of the API and its page, ending in a slash; {OWN_URL} means the API's own"
+        " address"
     )
     # The default is a word, since synth's own check would take an empty address for an error.
     parameter = CfnParameter(

@@ -25,8 +25,8 @@ RATE, BURST = 50, 100
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
 PUBLIC = (
-    "The API's description and the page's own files: the same for everybody, and needed by a "
-    "browser that has no token yet"
+    "The API's description and the page's files: the same for everyone, and loaded by the browser"
+    " before it has a token"
 )
 
 # By route and not by path, so that the log has no names, ids or queries, which may be prompts.
@@ -65,7 +65,7 @@ class HttpApi(Construct):
             "Api",
             api_name="Easel",
             create_default_stage=False,
-            description="Easel: runs, pictures, folders",
+            description="Easel: runs, images, folders",
         )
         log = logs.LogGroup(
             self,

@@ -15,8 +15,8 @@ from infra.access.grants import Grant, Resource
 from infra.functions.function import DeployedFunction, Deployment
 
 SESSION = Duration.hours(1)  # the most for a role that is assumed by another role
-ANY_FOLDER = "Requests choose the folders; what is unfinished is denied below"
-ANY_NAME = "A manifest is named by its sender; one in a folder below is denied"
+ANY_FOLDER = "Requests name the folders; unfinished images are denied below"
+ANY_NAME = "Senders name their manifests; manifests in a folder below are denied"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LinkRole:
 
 
 READER = LinkRole(
-    "Easel: signs links to pictures",
+    "Easel: signs links to images",
     Resource.READER_ROLE,
     settings.READER_ROLE,
     (

@@ -10,12 +10,12 @@ from infra.nag import acknowledge
 
 PASSWORD_LENGTH = 12
 ONE_FACTOR = (
-    "A user sees images and spends within the month's cap, and nobody signs up by themselves. "
-    "Turn a second factor on for the pool if you want one"
+    "A user sees images and spends within the monthly cap, and nobody can sign up without an"
+    " administrator. Turn on a second factor for the pool if you want one"
 )
 NO_PLUS = (
-    "The Plus plan is paid for each user and month. An administrator adds the few users, and "
-    "passwords have twelve characters of four kinds"
+    "The Plus plan costs money for each user and month. An administrator adds the few users, and"
+    " passwords have twelve characters of four kinds"
 )
 
 
@@ -53,8 +53,8 @@ class SignIn(Construct):
         read, write = (
             cognito.ResourceServerScope(scope_name=name.partition("/")[2], scope_description=about)
             for name, about in (
-                (routes.READ, "see pictures and runs"),
-                (routes.WRITE, "make, delete and restore pictures"),
+                (routes.READ, "see images and runs"),
+                (routes.WRITE, "make, delete and restore images"),
             )
         )
         server = self.pool.add_resource_server("Api", identifier=identifier, scopes=[read, write])

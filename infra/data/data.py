@@ -18,9 +18,9 @@ def add_data(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket
     bucket = _bucket(stack, deployment, config)
     records = RecordsTable(stack, "Records", retain=config.retain_images, encryption=encryption)
     table = records.table
-    CfnOutput(stack, "Table", value=table.table_name, description="What is known of them")
+    CfnOutput(stack, "Table", value=table.table_name, description="The table of records")
     cap = str(config.monthly_budget_usd)
-    about = "The cap of this deployment; make budget changes it at once"
+    about = "The cap of this deployment; make budget changes it immediately"
     CfnOutput(stack, "MonthlyBudgetUsd", value=cap, description=about)
     deployment.add(
         {Resource.TABLE: table.table_arn, Resource.STREAM: str(table.table_stream_arn)},
@@ -47,10 +47,10 @@ def _bucket(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
     deployment.add({Resource.BUCKET: bucket.bucket_arn}, variables)
     if is_adopted:
         ExistingBucketCheck(stack, "ExistingBucket", bucket=bucket, deployment=deployment)
-    CfnOutput(stack, "Bucket", value=bucket.bucket_name, description="Where the pictures are")
+    CfnOutput(stack, "Bucket", value=bucket.bucket_name, description="The bucket with the images")
     buckets = f"https://{Aws.REGION}.console.aws.amazon.com/s3/buckets"
     url = f"{buckets}/{bucket.bucket_name}?region={Aws.REGION}&tab=objects"
-    CfnOutput(stack, "PicturesHere", value=url, description="The bucket in the console")
+    CfnOutput(stack, "PicturesHere", value=url, description="The bucket in the S3 console")
     return bucket
 
 
@@ -58,9 +58,11 @@ def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[C
     identity, mirror_url = config.openai_workload_identity, config.mirror
     encryption = deployment.encryption
     found = [
-        openai_identity(stack, identity)
-        if identity
-        else OpenAIKey(stack, "OpenAIKey", encryption=encryption).credentials
+        (
+            openai_identity(stack, identity)
+            if identity
+            else OpenAIKey(stack, "OpenAIKey", encryption=encryption).credentials
+        )
     ]
     if mirror_url:
         mirror = Mirror(stack, "MirrorStore", url=mirror_url, encryption=encryption)

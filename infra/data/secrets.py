@@ -17,10 +17,10 @@ from infra.access.grants import Resource
 from infra.nag import acknowledge
 
 NO_ROTATION = (
-    "OpenAI has no way to rotate a key by program: someone makes a new one there, and make secret "
-    "stores it here"
+    "OpenAI's API cannot rotate a key: someone makes a new one there, and make secret stores it"
+    " here"
 )
-THEIRS = "Another store's credentials, which only a person changes"
+THEIRS = "Credentials of another store, which only its owner changes"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def openai_identity(stack: Stack, name: str) -> Credentials:
 
     `name` is the setting, an identity provider's and a service account's id.
     """
-    about = "Provider and service account at OpenAI; there is no key"
+    about = "The identity provider and service account at OpenAI; there is no key"
     CfnOutput(stack, "OpenAIWorkloadIdentity", value=name, description=about)
     # The action that signs the identity knows no resource.
     return Credentials({Resource.OPENAI_IDENTITY: "*"}, {settings.WORKLOAD_IDENTITY: name})
@@ -69,9 +69,9 @@ class Mirror(Construct):
         self, scope: Construct, construct_id: str, *, url: str, encryption: Encryption
     ) -> None:
         super().__init__(scope, construct_id)
-        text = "Easel: the mirror's credentials, as JSON; empty for an own bucket"
+        text = "Easel: the mirror's credentials, as JSON; empty for a bucket of your own"
         arn = _secret(self, encryption, text, THEIRS).ref
-        about = f"How {url} is reached; set its value by hand"
+        about = f"The credentials for {url}; set the value by hand"
         CfnOutput(Stack.of(self), "MirrorSecret", value=arn, description=about)
         arns = {Resource.MIRROR_SECRET: arn}
         kind, _, place = url.partition("://")

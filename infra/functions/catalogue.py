@@ -31,10 +31,12 @@ minutes, seconds = Duration.minutes, Duration.seconds
 class Caller(Enum):
     """Who calls a function, and why nothing is lost if the call fails."""
 
-    MACHINE = "Step Functions calls it, waits for its answer, and hands its error to the run"
-    GATEWAY = "API Gateway calls it, waits for its answer, and hands its error to the caller"
-    EVENTS = "Nobody waits for its answer: what fails goes into a dead-letter queue"
-    CLOUDFORMATION = "CloudFormation calls it, waits for its answer, and else fails the deployment"
+    MACHINE = "Step Functions calls it, waits for its answer, and reports its error in the run"
+    GATEWAY = "API Gateway calls it, waits for its answer, and returns its error to the caller"
+    EVENTS = "Nothing waits for its answer: failed events go into a dead-letter queue"
+    CLOUDFORMATION = (
+        "CloudFormation calls it, waits for its answer, and otherwise fails the deployment"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def _objects(below: str, *actions: str, because: str) -> Grant:
 
 
 def _executions(of: Resource, below: str, *actions: str) -> Grant:
-    because = "Executions of this one machine, whose names come as they start"
+    because = "Executions of this state machine, whose names are known only when they start"
     return Grant(tuple(f"states:{action}" for action in actions), of, below, because)
 
 
@@ -76,7 +78,7 @@ STAGING = _objects(
     "/staging/*",
     "PutObject",
     "GetObject",
-    because="Staged bytes are stored under the run's id, which is not known before the run starts",
+    because="Staged bytes are stored under the run's id, which is known only when the run starts",
 )
 # With a key in a secret the deployment has the first resource, with a workload identity the other:
 # https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
@@ -106,7 +108,10 @@ PROMPT = Row(
         _objects(
             "/*/",
             "PutObject",
-            because="Requests name the folders; it puts only their markers, which end in a slash",
+            because=(
+                "Requests name the folders; this function puts only their markers, which end in a"
+                " slash"
+            ),
         ),
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     ),
@@ -160,13 +165,13 @@ MIRRORING = Row(
     settings=(StorageSettings, MirrorSettings),
     grants=(
         Grant(("secretsmanager:GetSecretValue",), Resource.MIRROR_SECRET),
-        _objects("/*", "GetObject", because="It reads what it is handed, in whichever folder"),
+        _objects("/*", "GetObject", because="It reads the image that it is given, in any folder"),
         FIND_OBJECTS,
         Grant(
             ("s3:PutObject", "s3:GetObject"),
             Resource.MIRROR_BUCKET,
             "/*",
-            because="It writes only below the mirror's own prefix",
+            because="It writes only under the mirror's prefix",
         ),
         _table("UpdateItem"),
     ),
@@ -174,7 +179,7 @@ MIRRORING = Row(
 )
 # What one start of a batch works on, and its results: no run's own staging begins like this.
 BATCH_WORK = "/staging/@*"
-OWN_FILES = "A batch's own files are stored below its name"
+OWN_FILES = "A batch's files are stored under its name"
 BATCH = Row(
     name="batch",
     timeout=minutes(15),
@@ -222,7 +227,9 @@ EVENTS = Row(
             ("dynamodb:ListStreams",),
             Resource.TABLE,
             "/stream/*",
-            because="Listing covers all streams that a table ever had: their names end in a time",
+            because=(
+                "Listing covers every stream that a table has ever had: their names end in a time"
+            ),
         ),
         Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),

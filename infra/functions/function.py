@@ -98,7 +98,7 @@ class DeployedFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             description=f"Easel: {row.name}",
         )
-        traces = "X-Ray's two actions for traces of the function, which have no resource to name"
+        traces = "X-Ray's two actions for the function's traces, which have no resource to name"
         acknowledge_wildcard(self.role, "*", traces)
         deployment.allow(self.role, row.grants)
         if row.caller is Caller.EVENTS:

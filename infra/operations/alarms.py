@@ -30,11 +30,11 @@ BUDGET_PERCENT = 80
 RETIRING_DAYS = 30
 API_FAILURES = 5  # in five minutes: a single one is one caller's bad luck
 HANDBOOK = "docs/operations.md"
-WAITING_IMAGES = "pictures that are paid may wait in staging"
+WAITING_IMAGES = "paid images may be waiting in staging"
 NOT_DELIVERED = {
-    "Inbox": "A manifest came into batches/inbox/ and its batch was not started",
-    "Schedule": "The schedule's run was not started",
-    "Events": "Others were not told what became of a picture or a run",
+    "Inbox": "A manifest arrived in batches/inbox/, but its batch was not started",
+    "Schedule": "The scheduled run was not started",
+    "Events": "The event about an image or a run was not sent",
 }
 
 
@@ -73,7 +73,7 @@ class Alarms(Construct):
         super().__init__(scope, construct_id)
         self.made: list[cloudwatch.Alarm] = []
         self._add_topic(watched.encryption)
-        about = "Where alarms go; subscribe whoever is on call"
+        about = "The topic for alarms; subscribe the people on call"
         topic = self.topic.topic_arn
         CfnOutput(Stack.of(self), "AlarmTopic", value=topic, description=about)
         for name, machine in watched.machines.by_name().items():
@@ -86,7 +86,7 @@ class Alarms(Construct):
     def mail(self, address: str) -> None:
         """Mail the alarms to an address."""
         mailed = self.topic.add_subscription(subscriptions.EmailSubscription(address))
-        because = "A person's mailbox: nobody would read a queue of mails that bounced"
+        because = "A person's mailbox: nobody would read a queue of bounced mails"
         acknowledge(mailed, "Serverless-SNSRedrivePolicy", because)
 
     def watch_schedule(self, days: int) -> None:
@@ -94,7 +94,7 @@ class Alarms(Construct):
         self._add(
             "NoPictureFromSchedule",
             easel(metric_names.STORED_BY_SCHEDULE, period=HOUR),
-            f"The schedule has stored no picture for {days} day{'s' if days > 1 else ''}",
+            f"The schedule has stored no image for {days} day{('s' if days > 1 else '')}",
             When(
                 # With some slack, for a run that takes longer than yesterday's. CloudWatch looks
                 # back a week at most.
@@ -131,8 +131,8 @@ class Alarms(Construct):
         noun = name.lower()
         failed = machine.metric_failed(period=SOON, statistic="Sum")
         late = machine.metric_timed_out(period=SOON, statistic="Sum")
-        self._add(f"{name}Failed", failed, f"A {noun} ended red; {WAITING_IMAGES}")
-        about = f"A {noun} was not through in its time; {WAITING_IMAGES}"
+        self._add(f"{name}Failed", failed, f"A {noun} failed; {WAITING_IMAGES}")
+        about = f"A {noun} timed out; {WAITING_IMAGES}"
         self._add(f"{name}TimedOut", late, about)
 
     def _watch_purchases(self) -> None:
@@ -140,12 +140,12 @@ class Alarms(Construct):
         self._add(
             "PossiblyPaid",
             easel(metric_names.POSSIBLY_PAID),
-            "OpenAI may have charged for a call whose answer never came",
+            "OpenAI may have charged for a call without an answer",
         )
         self._add(
             "PictureLost",
             easel(metric_names.LOST),
-            "A paid picture is lost: S3 did not take it until the function's end",
+            "A paid image is lost: S3 did not accept it before the function's deadline",
         )
         self._add(
             "BudgetNearlyUsed",
@@ -157,12 +157,12 @@ class Alarms(Construct):
         self._add(
             "BudgetUsedUp",
             easel(metric_names.BUDGET_REFUSED),
-            "A paid call was refused: it did not fit into what is left of the budget",
+            "A paid call was refused: it did not fit into the rest of the budget",
         )
         self._add(
             "ModelRetiring",
             easel(metric_names.MODEL_DAYS_LEFT, statistic="Minimum", period=DAY),
-            f"A model that runs use is shut down within {RETIRING_DAYS} days",
+            f"A model in use shuts down within {RETIRING_DAYS} days",
             When(
                 threshold=RETIRING_DAYS,
                 comparison=Comparison.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -175,7 +175,7 @@ class Alarms(Construct):
         waiting = queue.metric_approximate_number_of_messages_visible(
             period=SOON, statistic="Maximum"
         )
-        about = f"{NOT_DELIVERED[name]}, and the event waits in its dead-letter queue"
+        about = f"{NOT_DELIVERED[name]}; the event is in its dead-letter queue"
         self._add(f"{name}NotDelivered", waiting, about)
 
     def _watch_api(self, api_id: str) -> None:
@@ -187,7 +187,7 @@ class Alarms(Construct):
             period=SOON,
             statistic="Sum",
         )
-        about = "The API keeps answering with 5xx"
+        about = "The API keeps returning 5xx"
         self._add("ApiFailing", failures, about, When(threshold=API_FAILURES))
 
     def _add(self, name: str, metric: cloudwatch.IMetric, about: str, when: When = ONCE) -> None:

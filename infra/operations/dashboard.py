@@ -23,10 +23,12 @@ UNCERTAIN = (metric_names.POSSIBLY_PAID, metric_names.COST_UNKNOWN, metric_names
 # The first thing to look at after an alarm: the newest failures with their run, their class, their
 # message and OpenAI's request id.
 FAILURES = (
-    "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, "
-    "possibly_paid, @message",
+    (
+        "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, "
+        "possibly_paid, @message"
+    ),
     # Our own lines, and what Lambda logs of a function that died.
-    'filter @message like /"error":|possibly paid|picture is lost|Task timed out|Runtime exited/',
+    'filter @message like /"error":|possibly paid|image is lost|Task timed out|Runtime exited/',
     "sort @timestamp desc",
     "limit 50",
 )
@@ -86,11 +88,11 @@ def _working(watched: Watched) -> Widgets:
     return [
         _graph("Runs", ends),
         _graph(
-            "Pictures, and lines of batches that failed",
+            "Images, and failed lines of batches",
             [easel(name, period=HOUR) for name in PICTURES],
         ),
         _graph(
-            "Calls of a step that failed (most are tried again)",
+            "Failed calls by step (most are retried)",
             _failures(watched.functions.by_name()),
         ),
     ]
@@ -101,7 +103,7 @@ def _costs() -> Widgets:
     return [
         _graph("Dollars spent", [easel(metric_names.SPEND_USD, period=HOUR)]),
         _graph("Budget reserved or spent, %", [used]),
-        _graph("What nobody knows for sure", [easel(name, period=HOUR) for name in UNCERTAIN]),
+        _graph("Outcomes that are not known", [easel(name, period=HOUR) for name in UNCERTAIN]),
     ]
 
 
@@ -109,8 +111,8 @@ def _slow(watched: Watched) -> Widgets:
     steps = watched.functions.by_name()
     held_up = [easel(metric_names.RATE_LIMITED, period=HOUR), *_throttled(steps)]
     return [
-        _graph("A step's call, half of them end within", _durations(steps, "p50")),
-        _graph("A step's call, 95 % end within", _durations(steps, "p95")),
+        _graph("Duration of a step, median", _durations(steps, "p50")),
+        _graph("Duration of a step, 95 %", _durations(steps, "p95")),
         _graph("Held up", held_up, right=[_latency(watched.api_id)]),
     ]
 
@@ -141,7 +143,7 @@ def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
     return [
         machine.metric_succeeded(label=f"{name}: succeeded", period=HOUR),
         machine.metric_failed(label=f"{name}: failed", period=HOUR),
-        machine.metric_timed_out(label=f"{name}: out of time", period=HOUR),
+        machine.metric_timed_out(label=f"{name}: timed out", period=HOUR),
     ]
 
 
@@ -167,12 +169,12 @@ def _latency(api_id: str) -> cloudwatch.IMetric:
         dimensions_map={"ApiId": api_id},
         period=HOUR,
         statistic="p95",
-        label="API, 95 % within, ms",
+        label="API, 95 %, ms",
     )
 
 
 def _throttled(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
     return [
-        step.function.metric_throttles(label=f"{name}: no Lambda free", period=HOUR)
+        step.function.metric_throttles(label=f"{name}: throttled", period=HOUR)
         for name, step in steps.items()
     ]

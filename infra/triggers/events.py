@@ -55,7 +55,7 @@ class Announcements(Construct):
         events.Rule(
             self,
             "Failures",
-            description="Easel: runs and batches that ended without success",
+            description="Easel: runs and batches that did not succeed",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],

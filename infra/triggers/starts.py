@@ -45,7 +45,7 @@ class RunSchedule(Construct):
         events.Rule(
             self,
             "Rule",
-            description="Easel: a picture on schedule",
+            description="Easel: an image on schedule",
             schedule=events.Schedule.expression(expression),
             targets=[_start(started, run, self.dead_letters)],
         )
@@ -99,7 +99,7 @@ def dead_letters(
         encryption_master_key=encryption.key,
         retention_period=Duration.days(14),
     )
-    because = "It is a dead-letter queue itself, and nothing that could fail takes messages from it"
+    because = "It is itself a dead-letter queue, and nothing that could fail reads from it"
     acknowledge(queue, "Serverless-SQSRedrivePolicy", because)
     if not of_function:
         acknowledge(queue, "AwsSolutions-SQS3", because)

@@ -67,7 +67,7 @@ class BatchWorkflow(Construct):
         # The lines bound how many images are made at once, so a line makes its own one by one.
         lines.item_processor(run_chain(self, functions, payload=LINE, at_once=1))
         economy = Economy(self, "Economy", functions=functions, end=end)
-        comment = "Not in a dry run, and not where every line is finished"
+        comment = "Skipped in a dry run, and if every line is finished"
         choice = (
             sfn.Choice.jsonata(self, State.ANYTHING_TO_MAKE, comment=comment)
             .when(
@@ -94,7 +94,7 @@ class BatchWorkflow(Construct):
         """Deny all but the work folder of what the Distributed Map's construct grants."""
         role = self.state_machine.role
         everywhere = f"arn:{Aws.PARTITION}:s3:::{bucket.bucket_name}/*"
-        because = "The role's next statement denies all but what a batch works on"
+        because = "The role's next statement denies everything except a batch's own files"
         acknowledge_wildcard(role, everywhere, because)
         stack = Stack.of(self)
         arn = self.state_machine.state_machine_arn
@@ -106,7 +106,9 @@ class BatchWorkflow(Construct):
                 resource_name=f"{name}{below}",
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            because = "This machine's own executions, whose names come as they start"
+            because = (
+                "This state machine's own executions, whose names are known only when they start"
+            )
             acknowledge_wildcard(self.state_machine, executions, because)
         self.state_machine.add_to_role_policy(
             iam.PolicyStatement(

@@ -62,7 +62,7 @@ class Economy(Construct):
             selector=START_OF_LINE,
         )
         orders = Lines(
-            comment="Placed once, then waited for, without a function running",
+            comment="Placed once; then the state machine waits, and no function runs",
             file="{% $states.input.work & 'orders.jsonl' %}",
             at_once=ORDERS_AT_ONCE,
         )
@@ -80,12 +80,12 @@ class Economy(Construct):
         store.item_processor(self._store())
 
         plan = self._task(
-            State.PLAN_ORDERS, Task.PLAN, "Up to 200 pictures each", outputs=WITH_COUNTS
+            State.PLAN_ORDERS, Task.PLAN, "Up to 200 images each", outputs=WITH_COUNTS
         )
         came = self._task(
             State.LIST_STAGED,
             Task.LIST_STAGED,
-            "The lines with a picture in staging",
+            "The lines with an image in staging",
             outputs=WITH_COUNTS,
         )
         any_order = sfn.Condition.jsonata("{% $states.input.orders > 0 %}")
@@ -100,14 +100,14 @@ class Economy(Construct):
         place = self._task(
             State.PLACE_ORDER,
             Task.PLACE,
-            "Claims its pictures, then has OpenAI make them, once",
+            "Claims its images, then orders them from OpenAI, once",
             claims=True,
         )
         until = sfn.WaitTime.seconds(UNTIL_NEXT_LOOK)
         wait = sfn.Wait.jsonata(self, State.WAIT_FOR_OPENAI, time=until)
-        look = self._task(State.LOOK_AT_ORDER, Task.LOOK, "Has OpenAI ended it?")
+        look = self._task(State.LOOK_AT_ORDER, Task.LOOK, "Has OpenAI finished it?")
         collect = self._task(
-            State.COLLECT, Task.COLLECT, "Streams what came into staging", claims=True
+            State.COLLECT, Task.COLLECT, "Streams the results into staging", claims=True
         )
         is_done = sfn.Condition.jsonata("{% $states.input.done %}")
         done = sfn.Choice.jsonata(self, State.IS_IT_DONE).when(is_done, collect).otherwise(wait)

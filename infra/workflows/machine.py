@@ -106,13 +106,17 @@ class Machines:
         runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
         console = f"https://{Aws.REGION}.console.aws.amazon.com/states/home?region={Aws.REGION}"
         for name, value, about in (
-            ("StateMachineArn", runs, "Start an execution of it with {} or a request"),
+            ("StateMachineArn", runs, "Start an execution with {} or a request"),
             (
                 "BatchStateMachineArn",
                 batches,
-                "Start an execution of it with a manifest in the bucket",
+                "Start an execution with a manifest in the bucket",
             ),
-            ("StartHere", f"{console}#/statemachines/view/{runs}", "The machine in the console"),
+            (
+                "StartHere",
+                f"{console}#/statemachines/view/{runs}",
+                "The state machine in the console",
+            ),
         ):
             CfnOutput(stack, name, value=value, description=about)
 
@@ -150,13 +154,13 @@ def make_machine(
             include_execution_data=False,
         ),
     )
-    on_all = "X-Ray's and log delivery's actions, which AWS grants on all resources only"
+    on_all = "X-Ray's and log delivery's actions, which AWS can grant only on all resources"
     acknowledge_wildcard(machine.role, "*", on_all)
     for step in definition.calls:
         acknowledge_wildcard(
             machine.role,
             f"{step.function.function_arn}:*",
-            "Any version of this function: the task's construct grants that, and calls no version",
+            "Any version of this function: the task's construct grants this, but calls no version",
         )
     encryption.encrypt(machine)
     return machine
@@ -170,9 +174,11 @@ def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
         name,
         lambda_function=call.function.function,
         comment=call.comment,
-        payload=sfn.TaskInput.from_object(call.payload | {"attempt": ATTEMPT})
-        if call.payload
-        else sfn.TaskInput.from_text(INPUT_AND_ATTEMPT),
+        payload=(
+            sfn.TaskInput.from_object(call.payload | {"attempt": ATTEMPT})
+            if call.payload
+            else sfn.TaskInput.from_text(INPUT_AND_ATTEMPT)
+        ),
         outputs=call.outputs,
         retry_on_service_exceptions=False,
         task_timeout=sfn.Timeout.duration(timeout.plus(TASK_MARGIN)),

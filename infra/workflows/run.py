@@ -54,7 +54,7 @@ class RunWorkflow(Construct):
         super().__init__(scope, construct_id)
         upkeep = Call(
             function=functions[CLEANUP],
-            comment="One image or one folder, as asked for",
+            comment="One image or one folder, as requested",
             payload=START,
         )
         # Input that is not an object goes to the prompt step, which refuses it by name.
@@ -62,14 +62,14 @@ class RunWorkflow(Construct):
         by_cleanup = sfn.Condition.jsonata(
             f'{{% $type($states.input) = "object" and $states.input.action in [{actions}] %}}'
         )
-        comment = "Pictures are made unless a delete or a restore is asked for"
+        comment = "Images are made unless the request is for a delete or a restore"
         chain = (
             sfn.Choice.jsonata(self, State.CHOOSE_ACTION, comment=comment)
             .when(by_cleanup, task(self, State.UPKEEP, upkeep))
             .otherwise(run_chain(self, functions, payload=START, at_once=at_once))
         )
         definition = Definition(
-            comment="Easel: a prompt, then each picture bought, staged, verified and stored",
+            comment="Easel: a prompt, then each image bought, staged, verified and stored",
             chain=chain,
             timeout=RUN_TIMEOUT,
             calls=[functions[row] for row in STEPS if row in functions],
@@ -109,7 +109,7 @@ def mirror_task(scope: Construct, name: State, mirror: DeployedFunction) -> task
 
     If it fails, the run fails. Redrive resumes here, and nothing is paid again.
     """
-    comment = "Copies picture, thumbnail and sidecar to the second store"
+    comment = "Copies image, thumbnail and sidecar to the second store"
     return task(scope, name, Call(function=mirror, comment=comment))
 
 
@@ -124,7 +124,7 @@ def no_picture(scope: Construct, name: State) -> sfn.Pass:
     return sfn.Pass.jsonata(
         scope,
         name,
-        comment="Refused, or never to be had: the others go on, and the last step tells",
+        comment="Refused or unusable: the other images continue, and the last step reports it",
         outputs={"run_id": "{% $states.input.run_id %}", "n": "{% $states.input.n %}"},
     )
 
@@ -144,7 +144,7 @@ def _variations(scope: Construct, functions: Functions, at_once: int) -> sfn.Map
     variations = sfn.Map.jsonata(
         scope,
         State.EACH_VARIATION,
-        comment="One picture each, side by side",
+        comment="One image each, in parallel",
         items=sfn.ProvideItems.jsonata("{% $states.input.variations %}"),
         item_selector={
             "run_id": "{% $states.input.run_id %}",
@@ -162,7 +162,7 @@ def _copies(scope: Construct, mirror: DeployedFunction, at_once: int) -> sfn.Map
     copies = sfn.Map.jsonata(
         scope,
         State.EACH_STORED,
-        comment="A copy each in the second store",
+        comment="One copy each in the second store",
         items=sfn.ProvideItems.jsonata("{% $states.input.stored %}"),
         max_concurrency=min(at_once, MAX_COUNT),
         outputs=INPUT,

@@ -33,8 +33,8 @@ def _workers() -> int:
     given = os.environ.get("EASEL_LOCAL_WORKERS") or str(workers.AT_MOST)
     if not given.isdecimal() or int(given) == 0:
         sys.exit(
-            f"EASEL_LOCAL_WORKERS is {given!r}: "
-            "give the number of processes a function may have, 1 or more"
+            f"EASEL_LOCAL_WORKERS is {given!r}; allowed: the number of processes per function, 1 or"
+            " more"
         )
     return int(given)
 

@@ -35,7 +35,8 @@ class PortInUseError(EmulatorError):
 
     def __init__(self, port: int) -> None:
         super().__init__(
-            f"port {port} is taken: end what listens there, or choose another with PORT=…"
+            f"port {port} is in use: stop the program that uses it, or choose another port with"
+            " PORT=…"
         )
 
 
@@ -114,10 +115,10 @@ def start(
         processes.stop(process.pid)
         problem = f"did not answer within {deadline_s:g} s"
     elif process.poll() is not None:
-        problem = f"ended at once with status {process.returncode}"
+        problem = f"exited immediately with status {process.returncode}"
     else:
         return process
-    raise EmulatorError(f"the emulator {problem}; {log} ends:\n{_tail(log)}")
+    raise EmulatorError(f"the emulator {problem}; the end of {log}:\n{_tail(log)}")
 
 
 def _require_free(port: int) -> None:
@@ -130,7 +131,7 @@ def _require_free(port: int) -> None:
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 raise PortInUseError(port) from error
             raise EmulatorError(
-                f"cannot listen on port {port} ({error}): choose another with PORT=…"
+                f"cannot listen on port {port} ({error}); choose another port with PORT=…"
             ) from error
 
 

@@ -109,7 +109,7 @@ def test_what_was_chosen_to_be_given_has_to_be_given(visitor: Visit) -> None:
     expect(page.get_by_label("Width x height")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
     page.get_by_role("radio", name="Square").check()
-    page.get_by_label("Paint my words as they are").check()
+    page.get_by_label("Use my text exactly").check()
     expect(page.get_by_label("Your idea")).to_have_attribute("aria-invalid", "true")
     visitor.wrong = [said for said in visitor.wrong if "400" not in said]
 
@@ -169,7 +169,7 @@ def test_what_does_not_fit_under_the_budget_can_not_be_bought(
     try:
         with visit(browser, aws) as visitor:
             visitor.sign_in()
-            expect(visitor.page.locator("#price")).to_contain_text("Over this month's budget")
+            expect(visitor.page.locator("#price")).to_contain_text("Spending is stopped for this month")
             expect(visitor.page.locator("button.big")).to_have_attribute("aria-disabled", "true")
             visitor.page.locator("button.big").click(force=True)
             assert "#run/" not in visitor.page.url
@@ -209,8 +209,8 @@ def test_a_failed_run_says_why_and_is_gone_on_with(visitor: Visit, caller: Calle
     page = visitor.page
     expect(page.locator(".badge")).to_have_text("Failed")
     expect(page.locator(".callout")).to_contain_text("QuotaExhaustedError")
-    expect(page.locator(".callout")).to_contain_text("add some, then go on with the run")
-    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".callout")).to_contain_text("OpenAI account out of credit")
+    page.get_by_role("button", name="Resume").click()
     expect(page.locator(".badge")).to_have_text("Done")
     assert visitor.aws.charged()["images"] == 1
 
@@ -220,9 +220,9 @@ def test_a_run_is_stopped_by_a_second_click(visitor: Visit, caller: Caller) -> N
     run = caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json
     visitor.sign_in(f"#run/{run['id']}")
     visitor.page.get_by_role("button", name="Stop").click()
-    visitor.page.get_by_role("button", name="Stop for sure?").click()
+    visitor.page.get_by_role("button", name="Really stop?").click()
     expect(visitor.page.locator(".badge")).to_have_text("Stopped")
-    visitor.page.get_by_role("button", name="Go on").click()
+    visitor.page.get_by_role("button", name="Resume").click()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
 
 
@@ -288,10 +288,10 @@ def test_the_lightbox_tells_all_copies_downloads_and_starts_again(
     with page.expect_download() as download:
         about.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename.endswith(".png")
-    about.get_by_role("button", name="Again with this prompt").click()
+    about.get_by_role("button", name="Reuse prompt").click()
     expect(page.get_by_label("Your idea")).to_have_value(words.strip())
     expect(page.get_by_label("Folder")).to_have_value(folder)
-    expect(page.get_by_label("Paint my words as they are")).to_be_checked()
+    expect(page.get_by_label("Use my text exactly")).to_be_checked()
 
 
 def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
@@ -318,7 +318,7 @@ def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
     )
     visitor.go("#deleted")
     page.get_by_role("button", name="Restore Second kite").first.click()
-    expect(page.locator("#notes")).to_contain_text("is back in the gallery")
+    expect(page.locator("#notes")).to_contain_text("is restored to the gallery")
     visitor.go(f"#gallery?folder={folder}")
     expect(page.locator("ul.tiles li")).to_have_count(2)
 
@@ -336,7 +336,7 @@ def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller:
     expect(dialog).to_be_visible()
     dialog.get_by_label("Type the folder's name").fill(folder)
     dialog.get_by_role("button", name="Delete 2 pictures").click()
-    expect(page.locator(".state")).to_contain_text("No picture fits")
+    expect(page.locator(".state")).to_contain_text("No pictures found")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("ul.tiles li")).to_have_count(1)
 

@@ -74,7 +74,7 @@ def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> No
         watching.send_signal(signal.SIGINT)
         _, errors = watching.communicate(timeout=20)
     assert (watching.returncode, errors.count("\n")) == (130, 1)
-    assert "goes on by itself" in errors
+    assert "what was started continues" in errors
     assert (
         aws.ended(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
         == "SUCCEEDED"
@@ -95,7 +95,7 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
         (("run", "-"), "{", "not JSON"),
         (("run", "no-such-file.json"), "", "no-such-file.json"),
         (("open", "no-such-run"), "", "no run"),
-        (("secret",), "  ", "no API key"),
+        (("secret",), "  ", "not an API key"),
         (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
         (("batch", "examples/default.json"), "", "ends in .jsonl or .csv"),
         (("batch", "examples/catalogue.csv", "--name", "in box"), "", "NAME=…"),
@@ -123,7 +123,7 @@ def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> No
     done = easel(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "is the local stack up" in done.stderr
+    assert "check that the local stack is up" in done.stderr
 
 
 def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_purchase_with_no_outcome_is_told_beside_the_price(
 ) -> None:
     aws.script({"path": "/v1/images/generations", "cut": True})
     done = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
-    assert "in all, including the prompt, and 1 calls possibly paid" in done.stdout
+    assert "in total, including the prompt, and 1 calls possibly paid" in done.stdout
 
 
 def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
@@ -263,10 +263,10 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
         text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}),
     )
     assert "deleted: 3 objects" in deleted.stdout
-    assert "restore_image brings them back for 30 days" in deleted.stdout
+    assert "restore_image can restore them for 30 days" in deleted.stdout
     shown = easel(aws, tmp_path, "report", made["name"])
     assert shown.returncode == 0, shown.stderr
-    assert "deleted since" in shown.stdout
+    assert "deleted later" in shown.stdout
     fetched = easel(aws, tmp_path, "open", made["name"])
     (path,) = fetched.stdout.split()
     assert path.endswith(Path(left).name)
@@ -281,7 +281,7 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
         ({"action": "restore_folder"}, "restored: 4 objects"),
         (
             {"action": "delete_folder", "confirm": True, "purge": True},
-            "deleted for good: 4 versions",
+            "deleted permanently: 4 versions",
         ),
     ],
     ids=["dry run", "delete", "restore", "purge"],
@@ -329,7 +329,7 @@ def test_an_old_delete_is_not_started_again(aws: LocalStack) -> None:
     """It would take what has been stored since: a delete goes by its start."""
     failed = aws.run({"action": "delete_folder", "folder_name": "resumed"})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    with pytest.raises(LookupError, match="yours to decide"):
+    with pytest.raises(LookupError, match="start a new run if it is still needed"):
         runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
 
 
@@ -356,8 +356,8 @@ def test_report_tells_of_a_failed_run_which_pictures_are_paid(
     shown = easel(aws, tmp_path, "report", failed["name"])
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
-    assert "paid, no picture" in shown.stdout
-    assert "picture 1 of it can't be made" in shown.stdout
+    assert "paid, but no image" in shown.stdout
+    assert "image 1 of it cannot be made" in shown.stdout
     assert "make redrive" not in shown.stdout
 
 
@@ -409,7 +409,7 @@ def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_pa
         "3/3",
         "1 of 4 (InputError 1)",
         "count is 11",
-        "pictures a second",
+        "images a second",
         "/batches/kites/report.json",
     ):
         assert said in done.stdout
@@ -451,10 +451,10 @@ def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothin
     assert done.returncode == 1, done.stdout + done.stderr  # as a start would end
     for said in (
         "dry run of priced",
-        "1 lines, 2 pictures",
+        "1 lines, 2 images",
         "in the month's budget, which fits",
         "count is 11",
-        "1 bad of 2 lines",
+        "1 of 2 lines are wrong",
     ):
         assert said in done.stdout
     assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
@@ -505,7 +505,7 @@ def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> 
         watching.send_signal(signal.SIGINT)
         _, errors = watching.communicate(timeout=20)
     assert watching.returncode == 130
-    assert "goes on by itself" in errors
+    assert "what was started continues" in errors
     machine = aws.outputs["batch_state_machine_arn"]
     assert (
         aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]

@@ -101,7 +101,7 @@ def test_more_bad_lines_than_are_tolerated_refuse_the_batch_with_their_numbers(
 ) -> None:
     step.put(PAINTED, *BAD)
     with pytest.raises(
-        InputError, match=r"5 bad of 6 lines.*line 2: count is 11.*line 6"
+        InputError, match=r"5 of 6 lines are wrong.*line 2: count is 11.*line 6"
     ) as refused:
         step.check()
     assert "batches/spring/problems.jsonl" in str(refused.value)
@@ -115,7 +115,7 @@ def test_more_bad_lines_than_are_tolerated_refuse_the_batch_with_their_numbers(
     [
         ({"manifest": "catalogue.jsonl"}, "manifest is"),
         ({"manifest": "batches/../x.jsonl"}, "manifest is"),
-        ({"manifest": "batches/missing.jsonl"}, "a file that is in the bucket"),
+        ({"manifest": "batches/missing.jsonl"}, "a file in the bucket"),
         ({"manifest": f"batches/{'x' * 61}.jsonl"}, "1 to 60"),
         ({"manifest": "batches/inbox.jsonl"}, "not inbox"),
         ({"manifets": 1}, "did you mean manifest"),
@@ -123,7 +123,7 @@ def test_more_bad_lines_than_are_tolerated_refuse_the_batch_with_their_numbers(
         ({"tolerated_failure_percentage": 101}, "from 0 to 100"),
         ({"dry_run": "yes"}, "true or false"),
         ({"version_id": 7}, "version_id"),
-        ({"version_id": "00000000-0000-0000-0000-000000000000"}, "version that is there"),
+        ({"version_id": "00000000-0000-0000-0000-000000000000"}, "version that exists"),
     ],
 )
 def test_a_start_that_is_wrong_is_named(step: BatchStep, asked: dict[str, Any], why: str) -> None:
@@ -134,7 +134,7 @@ def test_a_start_that_is_wrong_is_named(step: BatchStep, asked: dict[str, Any], 
 
 def test_a_manifest_without_a_line_and_one_with_too_many_are_refused(step: BatchStep) -> None:
     step.put_bytes(b"\n\n")
-    with pytest.raises(InputError, match="without a line"):
+    with pytest.raises(InputError, match="has no line"):
         step.check()
     step.services.configure(max_batch_lines=2)
     step.put({"topic": "a"}, {"topic": "b"}, {"topic": "c"})
@@ -312,8 +312,8 @@ def test_a_line_that_was_changed_is_a_conflict_and_not_taken_for_the_picture_tha
         (2, "ConflictError"),
     ]
     assert told.refusal
-    assert "run spring-1 belongs to another request" in told.refusal
-    with pytest.raises(InputError, match="2 bad of 3 lines"):
+    assert "run spring-1 was made from another request" in told.refusal
+    with pytest.raises(InputError, match="2 of 3 lines are wrong"):
         step.check()
 
 
@@ -328,7 +328,7 @@ def test_a_run_id_of_another_batch_is_a_conflict_where_the_request_is_another(
 
 def test_a_dry_run_says_whether_a_start_would_be_refused(step: BatchStep) -> None:
     step.put(PAINTED, {"count": 11})
-    assert "1 bad of 2 lines" in str(step.check(dry_run=True).refusal)
+    assert "1 of 2 lines are wrong" in str(step.check(dry_run=True).refusal)
     assert step.check(dry_run=True, tolerated_failure_percentage=50).refusal is None
     step.ledger.budget.set_cap(month_of(NOW), 1)
     assert "allow_partial" in str(step.check(dry_run=True, tolerated_failure_percentage=50).refusal)

@@ -50,8 +50,7 @@ def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, ledg
         "$0.0000 spent",
         "$1.0000 reserved",
         "cap of $1.0000",
-        "make budget USD=",
-        "monthly_budget_usd",
+        "raise the cap",
     ):
         assert part in said
 

@@ -82,12 +82,12 @@ def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(
         (
             lambda ledger, claim: ledger.claims.mark_unknown(claim),
             OutcomeUnknownError,
-            "picture 2 of run run-1 was bought 1 times and no usable answer came",
+            "image 2 of run run-1 was bought without a usable answer",
         ),
         (
             lambda ledger, claim: ledger.mark_lost(claim),
             OutcomeUnknownError,
-            "picture 2 of run run-1 was paid and lost",
+            "image 2 of run run-1 was paid for and lost",
         ),
         (
             lambda ledger, claim: (
@@ -118,7 +118,7 @@ def test_a_picture_that_can_t_be_had_fails_the_run_at_its_end_and_says_what_is_s
     step.ledger.claims.take(claim, after=None)
     end(step.ledger, claim)
     step.stored(1)
-    with pytest.raises(error, match="1 of 2 pictures are stored; .*" + said):
+    with pytest.raises(error, match="1 of 2 images are stored; .*" + said):
         step.finish()
 
 

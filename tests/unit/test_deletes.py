@@ -300,7 +300,7 @@ def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
     with pytest.raises(
         error,
         match=(
-            rf"^{len(codes)} objects stay, {12 - len(codes)} are done.*'f/00\.png' \({codes[0]}\)"
+            rf"^{12 - len(codes)} objects are deleted, {len(codes)} remain.*'f/00\.png' \({codes[0]}\)"
         ),
     ):
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=small)
@@ -322,7 +322,7 @@ def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(
     with pytest.raises(StorageDeniedError) as caught:
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=refusing)
     assert str(caught.value).count(r"'f/\u202e") == 5
-    assert "9 objects stay" in str(caught.value)
+    assert "9 remain" in str(caught.value)
 
 
 @pytest.mark.parametrize("purge", [False, True])
@@ -395,7 +395,7 @@ def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(
     small = Bucket(
         Refusing(s3, {}, takes=(deadline, 1.0)), name=BUCKET, owner="123456789012", page=2
     )
-    with pytest.raises(TransientError, match=r"^4 objects are done, .* goes on by itself"):
+    with pytest.raises(TransientError, match=r"^4 objects are deleted .* the retry continues"):
         step.do(request, bucket=small, deadline=deadline)
     assert keys_in(s3) == ["f/4.png", "f/5.png"]
     assert step.do(request).objects == 2

@@ -260,7 +260,7 @@ def test_collecting_again_skips_what_is_staged(step: EconomyStep) -> None:
             Bucket.put(inner, *given, **how)
 
     step.bucket.__class__ = Slow
-    with pytest.raises(TransientError, match="1 pictures are staged"):
+    with pytest.raises(TransientError, match="1 images are staged"):
         step.collect(placed)
     step.deadline.left = 900
     assert step.collect(placed)["staged"] == 1

@@ -250,7 +250,7 @@ def test_a_picture_that_s3_refuses_until_the_deadline_is_lost_and_counted_as_spe
     step: ImageStep, bucket: Bucket
 ) -> None:
     step.bucket = RefusingStore(bucket, 10_000, StorageBusyError("slow down"))
-    with pytest.raises(OutcomeUnknownError, match="did not take it"):
+    with pytest.raises(OutcomeUnknownError, match="did not accept it"):
         step.run()
     assert step.record().status == Status.LOST
     committed, spent = step.money()
@@ -315,7 +315,7 @@ def test_a_put_that_hangs_leaves_time_to_write_down_that_the_picture_is_lost(
         StorageBusyError("no answer"),
         hang=lambda: step.deadline.sleep(PUT_CONNECT_SECONDS + PUT_READ_SECONDS),
     )
-    with pytest.raises(OutcomeUnknownError, match="did not take it"):
+    with pytest.raises(OutcomeUnknownError, match="did not accept it"):
         step.run()
     assert step.record().status == Status.LOST
     assert step.deadline.left >= 5
@@ -341,7 +341,7 @@ def test_what_is_no_base64_stays_in_staging_and_is_never_bought_again(
 
 def test_a_try_with_too_little_time_left_buys_nothing(step: ImageStep, s3: Any) -> None:
     step.deadline.left = STAGING_SECONDS + LEAST_CALL_SECONDS - 1
-    with pytest.raises(TransientError, match="not enough to buy it"):
+    with pytest.raises(TransientError, match="not enough for the call"):
         step.run()
     assert step.painter.asked == []
     assert step.ledger.image("run-1", 1) is None

@@ -29,10 +29,10 @@ def test_reads_json_lines_with_a_byte_order_mark_windows_line_ends_and_blank_lin
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b'{"topic": "Sport"', "no JSON"),
+        (b'{"topic": "Sport"', "not JSON"),
         (b'["Sport"]', "a JSON list"),
         (b'{"topic": "\xff"}', "no UTF-8"),
-        (b'{"count": NaN}', "no JSON"),
+        (b'{"count": NaN}', "not JSON"),
         (b"[" * 150_000, "nested too deep"),
         (b'{"prompt": "' + b"x" * 1_000_000 + b'"}', "of more bytes"),
     ],
@@ -98,10 +98,10 @@ def test_a_cell_that_does_not_fit_stays_a_text_for_its_field_to_refuse() -> None
 @pytest.mark.parametrize(
     ("header", "why"),
     [
-        ("topic,colour", "'colour' in line 1 .* no such field"),
+        ("topic,colour", "'colour' in line 1 .* only known fields"),
         ("topic,topic", "each column once"),
-        ("", "no header"),
-        ("topic;style", "save it as CSV with commas"),
+        ("", "without a header"),
+        ("topic;style", "save the file as CSV with commas"),
         ("action", "'action' in line 1"),
         ("discription", "did you mean description"),
     ],
@@ -111,7 +111,7 @@ def test_a_header_that_can_not_be_is_named(header: str, why: str) -> None:
         read(f"{header}\nSport,x\n".encode(), CSV)
 
 
-@pytest.mark.parametrize(("row", "why"), [("a,b,c", "of 3 cells"), ('"a"b,c', "no CSV")])
+@pytest.mark.parametrize(("row", "why"), [("a,b,c", "of 3 cells"), ('"a"b,c', "not CSV")])
 def test_a_row_that_is_none_is_told_and_the_next_is_read(row: str, why: str) -> None:
     wrong, last = read(f"topic,style\n{row}\nSport,ink\n".encode(), CSV)
     assert why in str(wrong.error)
@@ -120,7 +120,7 @@ def test_a_row_that_is_none_is_told_and_the_next_is_read(row: str, why: str) -> 
 
 def test_a_quote_that_never_ends_is_an_error_and_no_endless_row() -> None:
     (wrong,) = read(b'topic\n"Sport\n' + b"x\n" * 10, CSV)
-    assert "no CSV" in str(wrong.error)
+    assert "not CSV" in str(wrong.error)
 
 
 def test_bytes_that_are_no_utf8_reach_no_field_unseen() -> None:

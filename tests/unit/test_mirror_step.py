@@ -177,7 +177,7 @@ def test_what_broke_off_is_completed(run: Run, pictures: Bucket) -> None:
 def test_what_is_something_else_is_never_overwritten(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     obstore.put(other, KEY, b"theirs")
-    with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*redrive"):
+    with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*resume"):
         run(pictures, other)
     assert there(other)[KEY] == b"theirs"
 

@@ -32,10 +32,10 @@ def test_an_error_says_what_is_bought_and_not_stored_and_how_to_go_on(ledger: Le
     claimed(ledger, n=3)
     said = told(ledger, AuthError("the key is wrong"))
     assert said.startswith(
-        "the key is wrong; run run-1, bought and not stored yet: picture 1, 2; still being bought"
-        " then: picture 3; "
+        "the key is wrong; run run-1, bought but not stored yet: image 1, 2; still being bought: "
+        "image 3; "
     )
-    assert "`make redrive RUN=run-1`" in said
+    assert "pays only for what is missing" in said
 
 
 def test_an_error_of_a_run_that_bought_nothing_is_left_as_it_is(ledger: Ledger) -> None:

@@ -73,7 +73,7 @@ def test_a_turn_that_comes_too_late_is_refused_and_takes_nothing(
 ) -> None:
     limit = make(5)
     begin(limit, clock)
-    with pytest.raises(RateLimitedError, match="no turn"):
+    with pytest.raises(RateLimitedError, match="no free slot"):
         begin(limit, clock, "a-1-2", patience=5)
     start = clock.now
     assert begin(limit, clock, "a-1-3") - start < 60 / 5 / 0.95
@@ -84,7 +84,7 @@ def test_no_more_calls_go_on_at_once_than_may(make: Callable[..., RateLimit], cl
     with ExitStack() as going_on:
         for call in ("a-1-1", "a-2-1"):
             going_on.enter_context(limit.slot(call, until=clock.now + 300, patience=0))
-        with pytest.raises(RateLimitedError, match="2 of 2 go on"):
+        with pytest.raises(RateLimitedError, match="2 of 2 slots are in use"):
             begin(limit, clock, "a-3-1", patience=10)
         assert sum(clock.slept) == pytest.approx(10, abs=0.01)
     begin(limit, clock, "a-3-1", patience=0)

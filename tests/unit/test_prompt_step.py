@@ -233,7 +233,7 @@ def test_a_chat_call_that_failed_is_counted_only_where_it_may_have_been_charged(
 
 def test_a_try_with_too_little_time_left_asks_nothing(step: PromptStep) -> None:
     step.deadline.left = prompt.MARGIN_SECONDS + prompt.LEAST_CALL_SECONDS - 1
-    with pytest.raises(TransientError, match="not enough to buy it"):
+    with pytest.raises(TransientError, match="not enough for the call"):
         step.run()
     assert step.chat.asked == []
     assert step.ledger.chat("execution-1") is None

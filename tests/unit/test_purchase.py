@@ -48,4 +48,4 @@ def test_a_bad_answer_of_its_own_is_marked(ledger: Ledger, bucket: Bucket) -> No
     kept = purchases.stage(claim, prompt_record(), LateAnswer())
 
     assert kept.status == Status.BAD
-    assert "no valid base64" in (kept.problem or "")
+    assert "not valid base64" in (kept.problem or "")

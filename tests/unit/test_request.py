@@ -199,7 +199,7 @@ def test_a_model_with_no_known_price_is_refused_unless_the_deployment_allows_it(
 @pytest.mark.parametrize("action", ["delete_image", "delete_folder"])
 def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
     target = {"image_key": "f/a.png"} if action == "delete_image" else {"folder_name": "f"}
-    with pytest.raises(InputError, match="needs it"):
+    with pytest.raises(InputError, match="requires one"):
         parse({"action": action, "confirm": True})
     with pytest.raises(InputError, match="confirm"):
         parse({"action": action} | target)
@@ -277,7 +277,7 @@ def test_a_restore_needs_its_target_and_no_confirmation(
     action: str, target: dict[str, str]
 ) -> None:
     assert parse({"action": action} | target).target in target.values()
-    with pytest.raises(InputError, match="needs it"):
+    with pytest.raises(InputError, match="requires one"):
         parse({"action": action})
 
 

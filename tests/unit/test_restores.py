@@ -198,7 +198,7 @@ def test_a_picture_whose_delete_marker_s3_keeps_stays_deleted_and_the_others_com
     kept, other = step.stored(1), step.stored(2)
     step.delete(**DELETE)
     refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
-    with pytest.raises(StorageDeniedError, match=r"1 objects stay, 5 are done"):
+    with pytest.raises(StorageDeniedError, match=r"5 objects are deleted, 1 remain"):
         step.do(FOLDER, bucket=refusing)
     assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
     assert other in keys_in(s3)
@@ -207,6 +207,6 @@ def test_a_picture_whose_delete_marker_s3_keeps_stays_deleted_and_the_others_com
 def test_a_restore_stops_before_its_deadline(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**DELETE)
-    with pytest.raises(TransientError, match=r"^0 objects are done"):
+    with pytest.raises(TransientError, match=r"^0 objects are deleted"):
         step.do(FOLDER, deadline=FakeDeadline(left=29))
     assert step.restore(**FOLDER).restored == 3

@@ -3,11 +3,11 @@
 const WAITS = [1, 2, 4]; // seconds before each retry of a read
 const LONGEST_WAIT = 30; // seconds, whatever Retry-After says
 
-/** What went wrong in a call. `status` is 0 if no response came. */
+/** Why a call failed. `status` is 0 without a response; `code` is the error's name in the API. */
 export class ApiError extends Error {
-  constructor({ status, title, detail, field, what_to_do: whatToDo }) {
+  constructor({ status, title, detail, error, field, allowed, what_to_do: whatToDo }) {
     super(detail);
-    Object.assign(this, { status, title, field, whatToDo });
+    Object.assign(this, { status, title, code: error, field, allowed, whatToDo });
   }
 
   /** Whether the same call may succeed a little later. */
@@ -17,14 +17,14 @@ export class ApiError extends Error {
 }
 
 const OWN_WORDS = {
-  401: ["Your sign-in has ended", "Sign in again to go on."],
+  401: ["Your sign-in has ended", "Sign in again to continue."],
   403: [
     "Not allowed",
-    "Your sign-in doesn't give the right to do this. " +
-      "Sign out, and in again as somebody who has it.",
+    "Your account does not have the right to do this. " +
+      "Sign out, and sign in with an account that has it.",
   ],
-  404: ["Not found", "It may have been deleted, or the address is mistyped."],
-  429: ["Too many requests at once", "Wait a moment and try again."],
+  404: ["Not found", "It may have been deleted, or the address may be misspelled."],
+  429: ["Too many requests", "Wait a moment and try again."],
   503: ["The API is busy", "Wait a moment and try again."],
 };
 
@@ -116,12 +116,16 @@ export function sleep(seconds, signal) {
   });
 }
 
+/** Returns an error in one or two sentences: what failed, and what to do. */
+export const explain = ({ title, message, whatToDo }) =>
+  whatToDo ? `${title}. ${whatToDo}` : message;
+
 /** Returns the error of a call that got no response. */
 export const noAnswer = () =>
   new ApiError({
     status: 0,
     title: "No answer",
-    detail: "Easel can't be reached.",
+    detail: "Easel cannot be reached.",
     what_to_do: "Check your connection and try again.",
   });
 

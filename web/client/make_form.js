@@ -9,12 +9,17 @@ import {
   startValues,
   withPossibleQuality,
 } from "./form_values.js";
+import { explain } from "./api.js";
 import { left, upTo } from "./format.js";
 import { LivePrice, isDearer } from "./live_price.js";
 import { forgetClick, isFresh, newClick, openClick, send } from "./run_start.js";
 
-const FIX_FIRST = "Put right what is marked above; then the price shows.";
-const OVER_BUDGET = "Over this month's budget: make fewer, smaller or in lower quality.";
+const FIX_FIRST = "Fix the highlighted field to see the price.";
+const OVER_BUDGET =
+  "This is more than what is left of this month's budget. " +
+  "Make fewer or smaller pictures, or choose a lower quality.";
+const SPENDING_STOPPED =
+  "Spending is stopped for this month. Ask the person who runs this Easel.";
 
 /** `onchange` is called on every change, `onstart(run)` when a run has started. */
 export class MakeForm {
@@ -48,8 +53,9 @@ export class MakeForm {
   /** Why nothing can be bought now, or null. */
   get reason() {
     const { error, estimate } = this.price;
-    if (error) return fieldOf(error) ? FIX_FIRST : error.message;
-    return estimate.fits ? null : OVER_BUDGET;
+    if (error) return fieldOf(error) ? FIX_FIRST : explain(error);
+    if (estimate.fits) return null;
+    return estimate.budget.cap_usd > 0 ? OVER_BUDGET : SPENDING_STOPPED;
   }
 
   /** The click that has no response, unless it is being sent. */
@@ -86,8 +92,8 @@ export class MakeForm {
     if (this.signal.aborted) return null;
     if (this.reason) return this.reason;
     if (isDearer(estimate, before)) {
-      const price = priceOf(estimate).join(" · ");
-      return `It costs more than what stood here. ${price}. Click again if that is right.`;
+      const [price] = priceOf(estimate);
+      return `The price changed. ${price}. Click again to confirm.`;
     }
     return this.send(newClick(this.request));
   }

@@ -1,6 +1,6 @@
 /** Reads a run again and again until it has ended. */
 
-import { sleep } from "./api.js";
+import { ApiError, sleep } from "./api.js";
 
 const SLOWEST_SECONDS = 3;
 const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
@@ -38,7 +38,7 @@ export async function ended(api, run) {
   }
   if (run.status === "succeeded") return run;
   if (!run.error) throw new Error(`The run ${run.status.replace("_", " ")}.`);
-  throw new Error(`${run.error.message} ${run.error.what_to_do ?? ""}`);
+  throw new ApiError({ ...run.error, detail: run.error.message });
 }
 
 function untilVisible(signal) {

@@ -89,8 +89,8 @@ export class Session {
         message:
           error instanceof oidc.ErrorResponse
             ? error.error_description || error.error
-            : "The answer from the sign-in page was not the one that was waited for.",
-        whatToDo: "Try once more. If it stays so, ask whoever runs this Easel.",
+            : "The sign-in page returned an unexpected answer.",
+        whatToDo: "Try again. If it keeps failing, ask the person who runs this Easel.",
       };
     }
   }

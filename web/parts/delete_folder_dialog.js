@@ -26,9 +26,9 @@ export function DeleteFolderDialog({ name, folders, api, onclose }) {
       <article>
         <h2 id="ask">Delete the folder ${name}?</h2>
         <p>
-          ${pictures}${where}, ${bytes(sum(deleted, "bytes"))}. They stay under Recently deleted
-          for a while and can be brought back from there; that brings back all that was ever
-          deleted from the folder and is still kept.
+          ${pictures}${where}, ${bytes(sum(deleted, "bytes"))}. You can restore them under
+          Recently deleted for some time. Restoring the folder also restores pictures that were
+          deleted from it earlier.
         </p>
         <${NameForm} name=${name} onconfirm=${confirm} onkeep=${close}>Delete ${pictures}<//>
       </article>
@@ -62,7 +62,7 @@ function NameForm({ name, onconfirm, onkeep, children }) {
       />
       <small id="typed-hint" class="hint">${name}</small>
       <footer class="row">
-        <${Button} onclick=${onkeep} class="secondary">Keep it<//>
+        <${Button} onclick=${onkeep} class="secondary">Cancel<//>
         <button type="submit" class="danger solid" aria-disabled=${typed === name ? null : "true"}>
           ${children}
         </button>

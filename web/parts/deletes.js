@@ -1,5 +1,6 @@
 /** Deletes and restores images and folders, with notices that report the outcome and offer Undo. */
 
+import { explain } from "../client/api.js";
 import { ended } from "../client/run_polling.js";
 import { announceImagesChanged, note, say } from "./notices.js";
 
@@ -31,7 +32,7 @@ export async function deleteImage(api, image, { onDeleted, onRestored }) {
   });
 
   async function undo() {
-    say("Bringing it back…");
+    say("Restoring…");
     try {
       await deletion; // the restore may start only when the delete has ended
     } catch {
@@ -40,9 +41,9 @@ export async function deleteImage(api, image, { onDeleted, onRestored }) {
     try {
       await restoreImage(api, image);
       onRestored(image);
-      say(`${name} is back.`);
+      say(`${name} is restored.`);
     } catch (error) {
-      report(`${name} could not be brought back.`, error);
+      report(`${name} could not be restored.`, error);
     }
   }
 }
@@ -50,7 +51,7 @@ export async function deleteImage(api, image, { onDeleted, onRestored }) {
 /** Restores a deleted image and waits until it is there. */
 export async function restoreImage(api, image) {
   const run = await ended(api, await api.restoreImage(image.id));
-  if (!run.objects) throw new Error("Nothing of it is left, or its delete has not ended yet.");
+  if (!run.objects) throw new Error("It is no longer stored, or it is still being deleted.");
   announceImagesChanged();
   // The old links name a version that is gone.
   image.links = (await api.image(image.id)).links;
@@ -76,20 +77,20 @@ export async function deleteFolder(api, name) {
 
 /** Restores a deleted folder's images. */
 export async function restoreFolder(api, name) {
-  const close = note(`Bringing back the folder ${name}…`, { seconds: WAITING_SECONDS });
+  const close = note(`Restoring the folder ${name}…`, { seconds: WAITING_SECONDS });
   try {
     const run = await ended(api, await api.restoreFolder(name));
-    if (!run.objects) throw new Error("Nothing of it is left.");
+    if (!run.objects) throw new Error("Its pictures are no longer stored.");
     close();
     announceImagesChanged();
-    note(`The folder ${name} is back.`);
+    note(`The folder ${name} is restored.`);
   } catch (error) {
     close();
-    report(`The folder ${name} could not be brought back.`, error);
+    report(`The folder ${name} could not be restored.`, error);
   }
 }
 
 /** Shows a failure of a delete or a restore for long enough to read it. */
 export function report(text, error) {
-  note(`${text} ${error.message} ${error.whatToDo ?? ""}`, { failed: true, seconds: 20 });
+  note(`${text} ${explain(error)}`, { failed: true, seconds: 20 });
 }

@@ -1,11 +1,13 @@
 /** The lightbox's panel: an image's details, and what can be done with it. */
 
+import { explain } from "../client/api.js";
 import { keepImageAsDraft } from "../client/form_values.js";
 import { bytes, money, when } from "../client/format.js";
 import { Button, Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
 const COPIED_MS = 3000;
+const OWN_IDEA = "own idea"; // the API's topic for a picture without one
 
 /**
  * Shows an image in the element `panel`.
@@ -55,12 +57,12 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
   }
   return html`
     <div class="body" tabindex="0" role="region" aria-label="About the picture">
-      ${trouble && html`<p class="wrong" role="alert">${trouble.message}</p>`}
+      ${trouble && html`<p class="wrong" role="alert">${explain(trouble)}</p>`}
       <div class="actions">
         <${CopyButton} image=${image} readWhole=${readWhole} />
         ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
         <${Button} onclick=${reuse} icon="again" class="secondary whole">
-          Again with this prompt
+          Reuse prompt
         <//>
         <${Button}
           onclick=${() => ondelete(listed)}
@@ -94,7 +96,7 @@ function CopyButton({ image, readWhole }) {
       await navigator.clipboard.writeText((await readWhole(image)).prompt);
       setOutcome("Prompt copied");
     } catch {
-      setOutcome("It could not be copied");
+      setOutcome("Could not be copied");
     }
     clearTimeout(timer.current);
     timer.current = setTimeout(() => setOutcome(""), COPIED_MS);
@@ -131,7 +133,7 @@ function Facts({ image, onleave }) {
   const facts = [
     ["Model", joined(image.model, quality && `${quality} quality`)],
     ["Cost", money(image.cost_usd)],
-    ["Topic", topic && link(`#gallery?${new URLSearchParams({ topic })}`, topic)],
+    ["Topic", topic && topic !== OWN_IDEA && link(`#gallery?${new URLSearchParams({ topic })}`, topic)],
     ["Folder", folder && link(`#gallery?${new URLSearchParams({ folder })}`, folder)],
     ["Style", image.style],
     [
@@ -142,7 +144,7 @@ function Facts({ image, onleave }) {
       ),
     ],
     ["Made", image.stored_at && when(image.stored_at)],
-    ["Run", image.run_url && link(`#run/${runIdOf(image)}`, "Watch how it was made")],
+    ["Run", image.run_url && link(`#run/${runIdOf(image)}`, "View run")],
   ];
   return html`
     <dl>

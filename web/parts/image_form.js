@@ -4,7 +4,7 @@ import { NAMED_SIZES, fieldOf, qualitiesOf } from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 import { Choices, Field, Select } from "./form_fields.js";
 
-const OTHER_SIZE = { value: "other", label: "Other", small: "your own" };
+const OTHER_SIZE = { value: "other", label: "Other", small: "type it" };
 const SIZE_OPTIONS = NAMED_SIZES.map(([value, label, ratio]) => ({
   value, label, ratio, small: ratio ? value.replace("x", " × ") : "model decides",
 }));
@@ -29,7 +29,7 @@ const RARE_FIELDS = ["model", "output_format", "background"];
 /** Shows the fields of a MakeForm. Its error is shown at the field that it is about. */
 export function ImageFields({ form, folders }) {
   const { values, limits, stack, error } = form;
-  const problemOf = (name) => (fieldOf(error) === name ? error.message : null);
+  const problemOf = (name) => (fieldOf(error) === name ? problemText(error) : null);
   const change = (name) => (value) => form.change({ [name]: value });
   const shared = { form, change, problemOf };
   return html`
@@ -62,6 +62,9 @@ export function ImageFields({ form, folders }) {
     <${RareFields} ...${shared} />
   `;
 }
+
+/** Returns what the field takes. Its label and its value are on the screen already. */
+const problemText = ({ allowed, message }) => (allowed ? `Allowed: ${allowed}.` : message);
 
 const plain = (name) => ({ value: name, label: name });
 
@@ -103,7 +106,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
       id="idea"
       label="Your idea"
       optional
-      hint="Leave it empty and Easel thinks of something."
+      hint="Leave it empty to be surprised."
       problem=${problemOf("idea")}
       control=${idea}
     />
@@ -115,7 +118,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
         checked=${values.verbatim}
         onchange=${(event) => change("verbatim")(event.target.checked)}
       />
-      <span>Paint my words as they are <small>no chat model refines them</small></span>
+      <span>Use my text exactly <small>skip the prompt writer</small></span>
     </label>
     <${Field} id="style" label="Style" optional problem=${problemOf("style")} control=${style} />
     <datalist id="styles">${STYLES.map((name) => html`<option value=${name} />`)}</datalist>
@@ -148,7 +151,7 @@ function Size({ form, problemOf }) {
     <${Field}
       id="own-size"
       label="Width x height"
-      hint="Divisible by 16, within 1:3 and 3:1, at most 3840x2160"
+      hint="Both divisible by 16, ratio between 1:3 and 3:1, at most 3840x2160"
       hidden=${!isSizeTyped && !problem}
       problem=${problem}
       control=${typed}

@@ -24,7 +24,7 @@ export function ImageGrid({
         api, signal, images, index, tileOf, onNearEnd: onnearend, onDeleted, onRestored,
       });
     } catch {
-      const problem = "The picture can't be opened now. Check your connection and try again.";
+      const problem = "The picture cannot be opened. Check your connection and try again.";
       note(problem, { failed: true });
     }
   }

@@ -143,7 +143,7 @@ function optionsFor(isStill) {
     zoomTitle: "Zoom (z)",
     arrowPrevTitle: "Previous picture",
     arrowNextTitle: "Next picture",
-    errorMsg: "The picture can't be loaded.",
+    errorMsg: "The picture cannot be loaded.",
     showHideAnimationType: isStill ? "none" : "zoom",
     ...(isStill && {
       zoomAnimationDuration: false,
@@ -190,7 +190,7 @@ function loadStyle() {
     link.onload = resolve;
     link.onerror = () => {
       styled = null;
-      reject(new Error(`${STYLE} can't be loaded`));
+      reject(new Error(`${STYLE} cannot be loaded`));
     };
     document.head.querySelector("link[rel=stylesheet]").before(link);
   });

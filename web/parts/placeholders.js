@@ -22,13 +22,12 @@ export function Empty({ title, text, children }) {
   `;
 }
 
-/** What failed, in the API's own words, and what to do. */
+/** Shows what failed and what to do next. */
 export function Failed({ error, onretry }) {
   return html`
     <div class="state failed" role="alert">
       <h2><${Icon} name="info" />${error.title ?? "Something failed"}</h2>
-      <p>${error.message}</p>
-      ${error.whatToDo && html`<p>${error.whatToDo}</p>`}
+      <${Explanation} ...${explained(error)} />
       ${onretry &&
       html`<div class="row"><${Button} onclick=${onretry} icon="again">Try again<//></div>`}
     </div>
@@ -36,12 +35,22 @@ export function Failed({ error, onretry }) {
 }
 
 /** A failure as a block within a view. */
-export function Callout({ title, message, whatToDo, ...attributes }) {
+export function Callout({ title, message, whatToDo, code, ...attributes }) {
   return html`
     <div class="callout failed" ...${attributes}>
       <strong>${title}</strong>
-      <p>${message}</p>
-      ${whatToDo && html`<p>${whatToDo}</p>`}
+      <${Explanation} message=${message} whatToDo=${whatToDo} code=${code} />
     </div>
   `;
 }
+
+/** What to do, and in small print the message for support, if the API sent it (`code`). */
+function Explanation({ message, whatToDo, code }) {
+  if (!code) return html`<p>${message}</p>${whatToDo && html`<p>${whatToDo}</p>`}`;
+  return html`
+    ${whatToDo && html`<p>${whatToDo}</p>`}
+    <p><small class="cause">${code}: ${message}</small></p>
+  `;
+}
+
+const explained = ({ message, whatToDo, code }) => ({ message, whatToDo, code });

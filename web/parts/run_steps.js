@@ -1,27 +1,27 @@
 /** A run's steps, and the words for its status and its changes. */
 
-import { span } from "../client/format.js";
+import { many, span } from "../client/format.js";
 import { Icon, html } from "./elements.js";
 
 const NAMES = {
   prompt: "Write the prompt",
-  image: "Paint",
-  upload: "Hang it in the gallery",
-  cleanup: "Tidy up and report",
+  image: "Make the picture",
+  upload: "Save to gallery",
+  cleanup: "Finish",
 };
 /** What the only step of a run that creates no images is called. */
 const CLEANUP_NAMES = {
-  delete_image: "Take the picture away",
-  delete_folder: "Take the folder's pictures away",
-  restore_image: "Bring the picture back",
-  restore_folder: "Bring the folder's pictures back",
+  delete_image: "Delete the picture",
+  delete_folder: "Delete the folder's pictures",
+  restore_image: "Restore the picture",
+  restore_folder: "Restore the folder's pictures",
 };
 /** The title of a run that creates no images. */
 export const TITLES = {
   delete_image: "Delete a picture",
   delete_folder: "Delete a folder",
-  restore_image: "Bring back a picture",
-  restore_folder: "Bring back a folder",
+  restore_image: "Restore a picture",
+  restore_folder: "Restore a folder",
 };
 /** The words for a run's status. */
 export const STATUS = {
@@ -35,7 +35,7 @@ export const STATUS = {
 const STEP_STATUS = {
   waiting: ["Waiting", "clock"],
   running: ["Running", "brush"],
-  retrying: ["Trying again", "again"],
+  retrying: ["Retrying", "again"],
   succeeded: ["Done", "check"],
   failed: ["Failed", "cross"],
   stopped: ["Stopped", "stop"],
@@ -58,7 +58,7 @@ function Step({ step, run }) {
           ${factsOf(step, run).map((fact) => html`<span>${fact}</span>`)}
         </span>
         ${step.error &&
-        html`<span class="fault"><strong>${step.error.error}</strong> ${step.error.message}</span>`}
+        html`<span class="fault"><strong>${step.error.title}</strong> ${step.error.message}</span>`}
       </div>
     </li>
   `;
@@ -70,7 +70,7 @@ function factsOf(step, run) {
     step.of > 1 && `${step.done} of ${step.of}`,
     step.started && span(step.started, step.ended ?? run.ended),
     // Each variation takes one attempt.
-    step.attempts > step.of && `${step.attempts - step.of} tried again`,
+    step.attempts > step.of && `${many(step.attempts - step.of, "retry", "retries")}`,
   ].filter(Boolean);
 }
 

@@ -35,9 +35,9 @@ export function View({ api, signal }) {
     <ul class="rows" ref=${rows}>${list.items.map(row)}</ul>
     <div class="end">
       <${ListEnd}
-        list=${list} loading="Getting what was deleted…" more="More" readMore=${readMore}
+        list=${list} loading="Loading deleted pictures…" more="More" readMore=${readMore}
       >
-        <${Empty} title="Nothing was deleted" text="What you delete stays here for a while.">
+        <${Empty} title="Nothing was deleted" text="Deleted pictures are kept here for some time.">
           <${ButtonLink} href="#gallery">Back to the gallery<//>
         <//>
       <//>
@@ -70,9 +70,9 @@ function useRestore(api, signal, list, rows) {
       const row = rows.current?.children[index];
       if (row?.contains(document.activeElement)) toFocus.current = index;
       list.remove(image);
-      note(`“${image.title || "The picture"}” is back in the gallery.`);
+      note(`“${image.title || "The picture"}” is restored to the gallery.`);
     } catch (error) {
-      report("It could not be brought back.", error);
+      report("The picture could not be restored.", error);
     } finally {
       restoring.current -= 1;
     }

@@ -189,7 +189,7 @@ function Wall({ list, api, children }) {
 
   return html`
     <div class="wall">
-      ${isFirstPage && list.isReading && html`<${Loading}>Getting pictures…<//>`}
+      ${isFirstPage && list.isReading && html`<${Loading}>Loading pictures…<//>`}
       ${!isFirstPage &&
       html`
         <${ImageGrid}
@@ -208,7 +208,7 @@ function Wall({ list, api, children }) {
       html`
         <${ListEnd}
           list=${list}
-          loading="Getting pictures…"
+          loading="Loading pictures…"
           more="More pictures"
           readMore=${readMore}
           onretry=${readOn}
@@ -223,15 +223,17 @@ function Wall({ list, api, children }) {
 function NothingFound({ filters: { folder, topic }, onclear }) {
   const make = html`<${ButtonLink} href="#make">Make a picture<//>`;
   if (!folder && !topic)
-    return html`<${Empty} title="No pictures yet" text="What you make hangs here.">${make}<//>`;
-  const filters = [folder && `in the folder ${folder}`, topic && `on the topic ${topic}`];
-  const text = filters.filter(Boolean).join(" ");
+    return html`
+      <${Empty} title="No pictures yet" text="Pictures that you make appear here.">${make}<//>
+    `;
+  const filters = [topic && `for “${topic}”`, folder && `in the folder “${folder}”`];
+  const title = ["No pictures found", ...filters.filter(Boolean)].join(" ");
   function clear() {
     onclear();
     document.getElementById("by-folder").focus();
   }
   return html`
-    <${Empty} title="No picture fits" text=${text[0].toUpperCase() + text.slice(1)}>
+    <${Empty} title=${title} text="Try another topic or folder.">
       <${Button} onclick=${clear}>Show all pictures<//>
       ${make}
     <//>

@@ -1,5 +1,6 @@
 /** The view that makes images: the form, the price before the click, and the newest images. */
 
+import { explain } from "../client/api.js";
 import { fieldOf } from "../client/form_values.js";
 import { many } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
@@ -143,20 +144,20 @@ function PriceOf({ estimate, reason }) {
 }
 
 const NoPrice = ({ error, reason }) =>
-  fieldOf(error) ? reason : `${error.message} ${error.whatToDo ?? ""}`;
+  fieldOf(error) ? reason : explain(error);
 
 /** A click without a response can be sent again, and is paid once. */
 function UnansweredClick({ error, onretry, onforget }) {
   return html`
     <div class="callout" role="alert">
-      <strong>${error ? error.title : "Your last click got no answer"}</strong>
+      <strong>${error ? error.title : "Your last click was not answered"}</strong>
       <p>
-        ${error && error.message} Try again sends the same click: if it did arrive, nothing is paid
-        twice. Forgotten, it may have been paid all the same: Runs shows it then.
+        ${error && error.message} “Try again” sends the same click: you are never charged twice for
+        it. If you discard it, check Runs: it may have started.
       </p>
       <div class="row">
         <${Button} onclick=${onretry} icon="again">Try again<//>
-        <${Button} onclick=${onforget} class="quiet">Forget this click<//>
+        <${Button} onclick=${onforget} class="quiet">Discard<//>
       </div>
     </div>
   `;
@@ -173,7 +174,7 @@ function Newest({ api, signal }) {
         <h2 id="newest">Newest pictures</h2>
         <a href="#gallery">All in the gallery</a>
       </div>
-      ${list.isReading && html`<${Loading}>Getting your pictures…<//>`}
+      ${list.isReading && html`<${Loading}>Loading your pictures…<//>`}
       ${list.error && html`<${Failed} error=${list.error} onretry=${() => list.readMore()} />`}
       ${list.hasRead &&
       html`
@@ -188,7 +189,7 @@ function Newest({ api, signal }) {
       ${list.isEmpty &&
       html`
         <${Empty}
-          title="Your first picture will hang here"
+          title="Your first picture will appear here"
           text="One click on Surprise me is enough."
         />
       `}

@@ -1,5 +1,6 @@
 /** The view of one run: its steps as they progress, its images as they arrive, and its actions. */
 
+import { explain } from "../client/api.js";
 import { many, money, span, upTo, when } from "../client/format.js";
 import { follow } from "../client/run_polling.js";
 import {
@@ -19,15 +20,15 @@ import { RunSteps, STATUS, TITLES, changesOf } from "../parts/run_steps.js";
 
 const SECONDS_TO_CONFIRM = 6;
 const SLOTS = {
-  claimed: "Being painted",
-  staged: "Painted, on its way to the gallery",
+  claimed: "Being made",
+  staged: "Made, being saved to the gallery",
   refused: "Refused by OpenAI's moderation",
-  lost: "Lost",
-  bad: "What came is no picture",
+  lost: "Paid, but lost",
+  bad: "The model returned an unusable file",
   deleted: "Deleted",
 };
-/** If the run has ended first, the image waits for "Go on". */
-const ENDED_SLOTS = { claimed: "Not painted yet", staged: "Painted, not in the gallery yet" };
+/** If the run has ended first, the image waits for "Resume". */
+const ENDED_SLOTS = { claimed: "Not made yet", staged: "Made, not in the gallery yet" };
 
 /** Reads what the view starts with. */
 export const load = ({ api, signal, id }) => api.run(id, signal);
@@ -49,7 +50,7 @@ export function View({ api, signal, loaded }) {
       receive(now);
       followAgain();
     } catch (error) {
-      if (!signal.aborted) note(`${error.message} ${error.whatToDo ?? ""}`, { failed: true });
+      if (!signal.aborted) note(explain(error), { failed: true });
     }
   }
 
@@ -68,7 +69,7 @@ export function View({ api, signal, loaded }) {
             : run.error && html`<${RunError} error=${run.error} />`}
         </div>
         <p class="wrong" role="status">
-          ${trouble && `${trouble.message} Easel keeps trying; the run goes on.`}
+          ${trouble && `${trouble.message} Easel keeps trying; the run continues.`}
         </p>
         <${Actions} run=${run} api=${api} act=${act} />
         <p><${OutsideLink} href=${run.console_url}>Open in the Step Functions console<//></p>
@@ -130,18 +131,21 @@ function Facts({ run }) {
   return html`<p class="facts">${facts.map((fact) => fact && html`<span>${fact}</span>`)}</p>`;
 }
 
-function RunError({ error: { error, message, what_to_do: whatToDo } }) {
-  return html`<${Callout} title=${error} message=${message} whatToDo=${whatToDo} />`;
+function RunError({ error: { error, title, message, what_to_do: whatToDo } }) {
+  return html`
+    <${Callout} title=${title} code=${error} message=${message} whatToDo=${whatToDo} />
+  `;
 }
 
 function Actions({ run, api, act }) {
   const stop = () => act(() => api.stop(run.id), "Stopping.");
-  const goOn = () => act(() => api.redrive(run.id), "Going on. Only what is missing is paid.");
+  const announcement = "Resuming. You pay only for what is missing.";
+  const resume = () => act(() => api.redrive(run.id), announcement);
   const mayMakeAnother = run.status !== "running" && run.action === "create";
   return html`
     <div class="row">
       ${run.can_stop && html`<${StopButton} onstop=${stop} />`}
-      ${run.can_redrive && html`<${Button} onclick=${goOn} icon="play">Go on<//>`}
+      ${run.can_redrive && html`<${Button} onclick=${resume} icon="play">Resume<//>`}
       ${mayMakeAnother &&
       html`<${ButtonLink} href="#make" class="secondary">Make another<//>`}
     </div>
@@ -158,7 +162,7 @@ function StopButton({ onstop }) {
   }, [isArmed]);
   return html`
     <${Button} onclick=${isArmed ? onstop : () => setArmed(true)} class="secondary" icon="stop">
-      ${isArmed ? "Stop for sure? What is bought stays bought" : "Stop"}
+      ${isArmed ? "Really stop? Pictures already made stay paid" : "Stop"}
     <//>
   `;
 }
@@ -187,7 +191,7 @@ function Images({ run, api, signal }) {
         { length: waiting },
         () => html`
           <li class="slot claimed">
-            <p>${isRunning ? "Waiting for its turn" : ENDED_SLOTS.claimed}</p>
+            <p>${isRunning ? "Starting…" : ENDED_SLOTS.claimed}</p>
           </li>
         `,
       )}

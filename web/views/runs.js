@@ -14,15 +14,15 @@ export function View({ api, signal }) {
   const [rows, readMore] = useFocusOnMore(list);
   return html`
     <h1 tabindex="-1">Runs</h1>
-    <p class="lead">Everything that was made, deleted or brought back.</p>
+    <p class="lead">History of everything created, deleted and restored.</p>
     <ul class="rows" ref=${rows}>
       ${list.items.map((run) => html`<${Row} key=${run.id} run=${run} />`)}
     </ul>
     <div class="end">
-      <${ListEnd} list=${list} loading="Getting runs…" more="More" readMore=${readMore}>
+      <${ListEnd} list=${list} loading="Loading runs…" more="More" readMore=${readMore}>
         <${Empty}
           title="No runs yet"
-          text="Every click on Make is a run, and each can be watched here."
+          text="Each click on Make starts a run. You can follow it here."
         >
           <${ButtonLink} href="#make">Make a picture<//>
         <//>
@@ -41,7 +41,7 @@ function Row({ run }) {
       <a href="#run/${encodeURIComponent(run.id)}" class="main">
         <span>${title}</span><small>${when(run.started)}</small>
       </a>
-      <span class="facts">${run.ended ? span(run.started, run.ended) : "under way"}</span>
+      <span class="facts">${run.ended ? span(run.started, run.ended) : "running"}</span>
       <${OutsideLink} href=${run.console_url} class="aside" aria-label=${label}>
         <span>Console</span>
       <//>

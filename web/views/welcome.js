@@ -4,9 +4,9 @@ import { Button, Icon, html } from "../parts/elements.js";
 import { Callout } from "../parts/placeholders.js";
 
 const PROMISES = [
-  "The price stands there before you click",
-  "Never paid twice in silence",
-  "Deleted pictures can be had back for 30 days",
+  "You see the price before you click",
+  "You never pay twice without knowing",
+  "Deleted pictures can be restored for 30 days",
 ];
 
 /** `problem` is why the last sign-in failed or ended: its title, message and whatToDo. */
@@ -17,7 +17,7 @@ export function Welcome({ onsignin, problem }) {
         <h1 tabindex="-1">Pictures from your ideas, each with its price</h1>
         <p class="lead">
           Give Easel a topic or an idea of your own. A chat model writes the prompt, an image model
-          paints it, and the picture lands in your gallery with all that is known about it.
+          makes it, and your gallery keeps the picture with its prompt and its cost.
         </p>
         ${problem && html`<${Callout} role="alert" ...${problem} />`}
         <${Button} onclick=${onsignin} class="big" icon="leave">Sign in<//>

@@ -337,7 +337,7 @@ def test_a_start_is_found_before_its_check_has_noted_it(
 @pytest.mark.parametrize("name", ["summer", "a%20b", "x" * 61])
 def test_a_batch_that_was_never_started_is_not_found(api: Api, name: str) -> None:
     missing = show(api, Told(YOUNG), name)
-    assert (missing.status, missing.json["title"]) == (404, "NotFoundError")
+    assert (missing.status, missing.json["error"]) == (404, "NotFoundError")
 
 
 def test_every_field_of_a_start_is_described() -> None:

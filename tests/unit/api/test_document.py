@@ -35,6 +35,6 @@ def test_describes_every_field_that_a_run_takes() -> None:
 
 
 def test_has_advice_for_every_error_of_the_tree() -> None:
-    from functions.api.problems import WHAT_TO_DO
+    from functions.api.problems import BY_NAME
 
-    assert {error.__name__ for error in leaves(EaselError)} <= set(WHAT_TO_DO)
+    assert {error.__name__ for error in leaves(EaselError)} <= set(BY_NAME)

@@ -76,7 +76,7 @@ def test_what_the_browser_has_already_is_not_sent_again(api: Api, path: str, enc
 )
 def test_nothing_else_is_served(api: Api, path: str) -> None:
     answer = api("GET", path)
-    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
+    assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
 
 
 def test_the_page_knows_where_to_sign_in_and_whence_pictures_come(api: Api) -> None:

@@ -110,7 +110,7 @@ def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
 def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> None:
     fill(api, 2)
     answer = api("GET", "/images", query={"cursor": cursor})
-    assert (answer.status, answer.json["title"], answer.json["field"]) == (
+    assert (answer.status, answer.json["error"], answer.json["field"]) == (
         400,
         "InputError",
         "cursor",
@@ -176,7 +176,7 @@ def test_a_folder_whose_last_picture_went_is_not_listed(api: Api) -> None:
 def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/restore")):
         answer = api(method, f"/images/{wrong}{path}")
-        assert (answer.status, answer.json["title"]) == (404, "NotFoundError"), (method, wrong)
+        assert (answer.status, answer.json["error"]) == (404, "NotFoundError"), (method, wrong)
     assert api.executions() == []
 
 
@@ -190,7 +190,7 @@ def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
     one = image_id("run-1", 1)
     api.table.write(api.table.put({"pk": f"picture#{one}", "sk": "run-2", "n": 1}))
     answer = api("DELETE", f"/images/{one}")
-    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+    assert (answer.status, answer.json["error"]) == (409, "ConflictError")
     assert api.executions() == []
     assert key
 
@@ -230,14 +230,14 @@ def test_a_folder_is_not_deleted_without_its_name_and_a_yes(
     api: Api, query: dict[str, str]
 ) -> None:
     answer = api("DELETE", "/folders", query=query)
-    assert (answer.status, answer.json["title"]) == (400, "InputError")
+    assert (answer.status, answer.json["error"]) == (400, "InputError")
     assert api.executions() == []
 
 
 def test_a_folder_that_there_is_not_is_told_to_be_mistyped(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1", folder="dogs/small"))
     answer = api("DELETE", "/folders", query={"name": "dog", "confirm": "true"})
-    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
+    assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
     assert api.executions() == []
     assert api("DELETE", "/folders", query={"name": "dogs", "confirm": "true"}).status == 202
 

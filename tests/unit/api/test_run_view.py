@@ -94,7 +94,7 @@ def test_a_start_that_is_told_late_is_waited_for(api: Api) -> None:
 def test_a_start_that_is_never_told_is_busy_and_no_404(api: Api) -> None:
     """Who got a 404 would take a new key, and pay again."""
     answer = call(api, Told(late=99), "POST", "/runs", {})
-    assert (answer.status, answer.json["title"]) == (503, "StorageBusyError")
+    assert (answer.status, answer.json["error"]) == (503, "StorageBusyError")
 
 
 class Taken(Told):

@@ -101,7 +101,7 @@ def test_a_run_that_has_ended_is_answered_with_its_status(api: Api) -> None:
 def test_the_same_key_with_another_body_is_a_conflict(api: Api, other: dict[str, Any]) -> None:
     api.run({"topic": "Sport"})
     answer = api.run(other)
-    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+    assert (answer.status, answer.json["error"]) == (409, "ConflictError")
     assert len(api.executions()) == 1
 
 
@@ -176,7 +176,7 @@ def test_only_json_is_read(api: Api, content_type: str) -> None:
 
 def test_a_body_above_what_step_functions_takes_is_refused(api: Api) -> None:
     answer = api.run(json.dumps({"prompt": "x" * 300_000}))
-    assert (answer.status, answer.json["title"]) == (413, "InputError")
+    assert (answer.status, answer.json["error"]) == (413, "InputError")
     assert api.executions() == []
 
 
@@ -286,13 +286,13 @@ def test_a_run_can_be_stopped_twice(api: Api) -> None:
 def test_there_is_nothing_to_redrive_in_a_run_that_goes_on(api: Api) -> None:
     run_id = api.run({}).json["id"]
     answer = api("POST", f"/runs/{run_id}/redrive")
-    assert (answer.status, answer.json["title"]) == (409, "ConflictError")
+    assert (answer.status, answer.json["error"]) == (409, "ConflictError")
 
 
 @pytest.mark.parametrize("path", ["/runs/nobody", "/runs/a%20b", "/runs/" + "x" * 81, "/nowhere"])
 def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     answer = api("GET", path)
-    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
+    assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
 
 
 def test_what_nobody_foresaw_is_told_without_its_words(
@@ -304,7 +304,7 @@ def test_what_nobody_foresaw_is_told_without_its_words(
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     answer = api("POST", "/estimate", {}, services=api.services.having(now=broken))
-    assert (answer.status, answer.json["title"]) == (500, "UnexpectedError")
+    assert (answer.status, answer.json["error"]) == (500, "UnexpectedError")
     assert json.loads(log.getvalue())["error"] == "RuntimeError"
     assert "a prompt" not in answer.text + log.getvalue()
 
@@ -335,5 +335,5 @@ def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(
 def test_a_line_of_a_batch_in_economy_is_told_to_be_one(api: Api) -> None:
     keep_prompt(api, "spring-3")
     answer = api("GET", "/runs/spring-3")
-    assert (answer.status, answer.json["title"]) == (404, "NotFoundError")
-    assert "a line of a batch in economy is told by GET /batches/" in answer.json["detail"]
+    assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
+    assert "GET /batches/… shows the lines of a batch in economy" in answer.json["detail"]
