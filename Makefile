@@ -1,4 +1,4 @@
-# Every command of the project. `make` alone lists them.
+# All commands of the project. `make` without arguments lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,10 +17,10 @@ EASEL := $(BIN)/python -m cli --target $(TARGET)
 APT_INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq\
   --no-install-recommends
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# Bytecode is kept, whatever the caller's setting: without it every function of the local stack
-# compiles openai again.
+# Bytecode is kept even if the caller has turned it off. Otherwise every function of the local stack
+# would compile openai again.
 unexport PYTHONDONTWRITEBYTECODE
-# npm and npx come with the environment's own Node; what they download stays in the environment.
+# npm and npx come with the environment's own Node. Their downloads stay in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export npm_config_cache := $(CURDIR)/$(VENV)/npm
 export npm_config_update_notifier := false

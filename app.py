@@ -1,6 +1,6 @@
 """The CDK app.
 
-`cdk synth` runs it, and `python app.py [-c name=value …]` does the same without the CDK CLI.
+`cdk synth` runs it. `python app.py [-c name=value …]` does the same without the CDK CLI.
 """
 
 import argparse
@@ -21,9 +21,9 @@ STACK = "Easel"
 
 
 def build(overrides: dict[str, str], outdir: str | None) -> App:
-    """Return the app with its stack, to be synthesized.
+    """Return the app with its stack, ready for synthesis.
 
-    cdk.json's context is used unless the CDK CLI or `overrides` have other values.
+    The context of cdk.json applies unless the CDK CLI or `overrides` set other values.
     """
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(context=context | overrides, outdir=outdir)
@@ -36,8 +36,8 @@ def build(overrides: dict[str, str], outdir: str | None) -> App:
 
 
 def check_names(given: Mapping[str, object], *, known: Mapping[str, object]) -> None:
-    """Raise SettingError for an unknown setting: a mistyped budget would not be a budget."""
-    # The CDK's own names contain an @ or a colon.
+    """Raise SettingError for an unknown setting, because a mistyped budget would have no effect."""
+    # Names that belong to the CDK itself contain an @ or a colon.
     for name in given:
         if name not in known and "@" not in name and ":" not in name:
             settings = ", ".join(setting for setting in known if "@" not in setting)
@@ -45,7 +45,7 @@ def check_names(given: Mapping[str, object], *, known: Mapping[str, object]) -> 
 
 
 def main() -> None:
-    """Read the command line and synthesize, or report in one line what is wrong."""
+    """Read the command line and synthesize. Report a mistake in one line."""
     parser = argparse.ArgumentParser(
         description="Write the CloudFormation template and its assets."
     )

@@ -28,7 +28,7 @@ from easel.request.fields import Flag, Number, Whole
 
 MAX_USD = 1_000_000_000
 IMAGES = ROOT / ".local" / "pictures"
-# The file is the manifest, in the version that is uploaded.
+# The manifest and its version come from the uploaded file.
 BATCH_OPTIONS = [name for name in batch_request.FIELDS if name not in ("manifest", "version_id")]
 WHICH_RUN = "the execution's name, or the run's id"
 
@@ -36,7 +36,7 @@ Command = Callable[[Target, argparse.Namespace], int]
 
 
 def main() -> int:
-    """Run one command. What a person can fix is one line on stderr, not a traceback."""
+    """Run one command. Print an error that a user can fix as one line on stderr."""
     options = _parser().parse_args()
     try:
         code: int = options.command(find_target(options.target), options)
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_batch_options(batch: argparse.ArgumentParser) -> None:
     batch.add_argument("file", type=Path, help="JSON Lines (.jsonl), or CSV with a header (.csv)")
     batch.add_argument("--name", help="the batch's name; the file's name by default")
-    # None is "not given": the default of the field, or the deployment's setting, applies.
+    # None means "not given": the field's default or the deployment's setting applies.
     for name in BATCH_OPTIONS:
         field = batch_request.TABLE[name]
         kind: dict[str, Any] = {"metavar": "TEXT"}
@@ -207,7 +207,7 @@ def _usd(text: str) -> float:
         usd = float(text)
     except ValueError:
         usd = -1
-    # An amount that rounds to nothing would stop all spending by mistake.
+    # An amount that rounds to 0 would stop all spending by mistake.
     if not 0 <= usd < MAX_USD or (usd > 0) != (micro_dollars(usd) > 0):
         allowed = f"a number of dollars from 0 to {MAX_USD:,}, such as 25"
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")

@@ -1,4 +1,4 @@
-"""What the command line shows of a batch: its lines as they proceed, then its report."""
+"""Shows a batch on the terminal: the progress of its lines, then its report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def watch(target: Target, batch: StartedBatch, console: Console) -> None:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    # Images take long and uneven times: an average over seconds would jump.
+    # Images take long, uneven times, so an average over a few seconds would jump.
     with Progress(*columns, console=console, speed_estimate_period=600) as progress:
         bar = progress.add_task("checking the manifest", total=None, counted="")
         for now in batches.follow(target, batch):
@@ -52,14 +52,14 @@ def watch(target: Target, batch: StartedBatch, console: Console) -> None:
                     counted=_counted(counts),
                 )
         progress.update(bar, description=batch.status.lower())
-    if not console.is_terminal:  # the bar leaves its last line open there
+    if not console.is_terminal:  # the bar leaves its last line open here
         console.print()
 
 
 def show_report(target: Target, batch: StartedBatch, console: Console) -> None:
-    """Show what a batch that has ended made, what failed and why, and what it cost.
+    """Show an ended batch: its images, its failures with their reasons, and its cost.
 
-    Show what a dry run would cost.
+    For a dry run, show the cost it would have.
     """
     report = batches.read_report(target, batch)
     if report:
@@ -135,7 +135,7 @@ def _report_rows(
 
 
 def _number(number: int) -> str:
-    """Return a number as text; nothing for 0, so that its row is left out."""
+    """Format a number. Return "" for 0, so that its row is omitted."""
     return f"{number:,}" if number else ""
 
 
@@ -146,7 +146,7 @@ def _cost(report: dict[str, Any]) -> str:
 
 
 def _pace(batch: StartedBatch, report: dict[str, Any]) -> str:
-    """Return the images per second, if this start made all of them."""
+    """Return the images per second, or "" if this start did not make all of them."""
     checked = batch.checked
     if not checked or checked["todo"] < checked["lines"] or not report["stored"]:
         return ""

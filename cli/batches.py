@@ -1,4 +1,4 @@
-"""Starts a file's batch, watches it, and reads its report."""
+"""Starts a file's batch, follows it, and reads its report."""
 
 import json
 import time
@@ -21,12 +21,12 @@ ENDINGS = (".jsonl", ".csv")
 
 
 class BatchError(ValueError):
-    """The file can't be a batch; the message says what to do."""
+    """The file cannot be a batch. The message has the next step."""
 
 
 @dataclass(kw_only=True)
 class StartedBatch:
-    """One start of a batch, as it was when it was last looked at."""
+    """One start of a batch, in the state that was last read."""
 
     name: str
     execution: Execution
@@ -35,12 +35,12 @@ class StartedBatch:
 
     @property
     def status(self) -> str:
-        """Return Step Functions' word for its status."""
+        """Return the status in Step Functions."""
         return self.execution.status
 
 
 def batch_name(file: Path, name: str | None) -> str:
-    """Return the name of a file's batch: the given one, or else the file's. Raises BatchError."""
+    """Return the given batch name, or else the file's. Raises BatchError."""
     if name is None and _is_in_bucket(file):
         return names.batch_name(file.as_posix())
     if file.suffix not in ENDINGS:
@@ -55,9 +55,9 @@ def batch_name(file: Path, name: str | None) -> str:
 
 
 def start(target: Target, file: Path, *, name: str, options: Mapping[str, Any]) -> StartedBatch:
-    """Upload the file and start its batch with that version; options that are None are left out.
+    """Upload the file and start its batch with that version. Options that are None are omitted.
 
-    A manifest that is in the bucket already is started as it is.
+    A manifest that is already in the bucket is started without an upload.
     """
     manifest, version = file.as_posix(), None
     if not _is_in_bucket(file):
@@ -75,7 +75,7 @@ def start(target: Target, file: Path, *, name: str, options: Mapping[str, Any]) 
 
 
 def follow(target: Target, batch: StartedBatch) -> Iterator[StartedBatch]:
-    """Yield the batch again and again as it proceeds, until it has ended."""
+    """Yield the batch's state repeatedly until the batch has ended."""
     executions = target.batch_executions
     while True:
         batch.execution = executions.get(batch.execution.arn) or batch.execution
@@ -88,9 +88,9 @@ def follow(target: Target, batch: StartedBatch) -> Iterator[StartedBatch]:
 
 
 def read_report(target: Target, batch: StartedBatch) -> dict[str, Any] | None:
-    """Return the report of a batch that has ended, or None if nothing was made.
+    """Return the report of an ended batch, or None if it has none.
 
-    A batch that failed because too many lines failed has a report as well.
+    A batch that failed because too many lines failed also has a report.
     """
     if batch.execution.error == BatchFailedError.__name__:
         key = naming.batch_file(batch.name, "report.json")

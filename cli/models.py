@@ -1,6 +1,6 @@
 """`make models`: compares models.toml with the installed openai package.
 
-It also lists the models that are shut down soon.
+It also lists the models that will soon be shut down.
 """
 
 import sys
@@ -18,7 +18,7 @@ SOON_DAYS = 90
 
 
 def main() -> int:
-    """Print the table's age, what it lacks, and what ends soon.
+    """Print the table's age, its gaps, and the models that end soon.
 
     Return 1 if an image model of the package has no price in the table.
     """

@@ -10,12 +10,12 @@ from cli.target import ROOT
 from easel.request import batch_request, request
 from easel.request.fields import Field
 
-# Where each table stands: between two comments with its name.
+# Each table is between two comments with its name, in this page.
 TABLES: dict[str, tuple[str, Mapping[str, Field]]] = {
     "Fields": ("README.md", request.TABLE),
     "BatchFields": ("docs/batches.md", batch_request.TABLE),
 }
-# The deployment's settings with another name in cdk.json.
+# These settings have another name in cdk.json.
 SETTINGS = {"region": "aws_region"}
 
 
@@ -26,7 +26,7 @@ def main() -> int:
         before = page.read_text()
         block = f"<!-- {name} -->\n\n{draw(table.values())}\n\n<!-- end of {name} -->"
         pattern = rf"<!-- {name} -->.*<!-- end of {name} -->"
-        # Doubled, because a backslash is special in a replacement.
+        # Backslashes are doubled, because they are special in a replacement.
         new = block.replace("\\", r"\\")
         after, places = re.subn(pattern, new, before, flags=re.DOTALL)
         if places != 1:
@@ -47,7 +47,7 @@ def draw(fields: Iterable[Field]) -> str:
 
 
 def _value(schema: Mapping[str, Any]) -> str:
-    """Return in words what a schema allows."""
+    """Describe in words the values that a schema allows."""
     match schema:
         case {"enum": words}:
             return ", ".join(f"`{word}`" for word in words)

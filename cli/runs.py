@@ -1,4 +1,4 @@
-"""Starts, finds and watches runs, and fetches their images."""
+"""Starts, finds and follows runs, and fetches their images."""
 
 import json
 import time
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.25
 
 
 class NoExecutionError(LookupError):
-    """The records know the run, but Step Functions does not.
+    """The records contain the run, but Step Functions has no execution of it.
 
     It is a line of an economy batch, or older than 90 days.
     """
@@ -29,7 +29,7 @@ class NoExecutionError(LookupError):
 
 @dataclass(kw_only=True)
 class Run:
-    """An execution, as it was when it was last looked at."""
+    """An execution, in the state that was last read."""
 
     label: str
     execution: Execution
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Return Step Functions' word for its status."""
+        """Return the status in Step Functions."""
         return self.execution.status
 
     @property
@@ -57,33 +57,33 @@ class Run:
 
     @property
     def error(self) -> str | None:
-        """Return the name of the error that ended it."""
+        """Return the name of the error that ended it, or None."""
         return self.execution.error
 
     @property
     def seconds(self) -> float:
-        """Return how long it took, since its latest redrive; 0 while it runs."""
+        """Return its duration since the latest redrive, or 0 while it runs."""
         ended, began = self.execution.ended, self.execution.redriven or self.execution.started
         return (ended - began).total_seconds() if ended else 0.0
 
     @property
     def message(self) -> str:
-        """Return why it failed, for people."""
+        """Return the reason why it failed, for people."""
         return failure_message(self.execution)
 
 
 def failure_message(execution: Execution) -> str:
-    """Return why an execution failed, for people."""
+    """Return the reason why an execution failed, for people."""
     return f"{execution.error or execution.status}: {cause_message(execution.cause)}"
 
 
 def start(target: Target, request: Any, *, label: str) -> Run:
-    """Start a run. The request is sent as it is: the prompt step checks it."""
+    """Start a run. The request is sent unchanged, because the prompt step checks it."""
     return _started(target, str(target.runs.executions.start(request)), label=label)
 
 
 def resume(target: Target, name: str) -> Run:
-    """Resume a failed run: redrive it, else start it again with its input and run id.
+    """Resume a failed run: redrive it, or else start it again with its input and run id.
 
     Raises LookupError.
     """
@@ -98,7 +98,7 @@ def resume(target: Target, name: str) -> Run:
 
 
 def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
-    """Yield the runs again and again as they proceed, until all have ended."""
+    """Yield the runs' states repeatedly until all runs have ended."""
     executions = target.runs.executions
     while True:
         for run in runs:
@@ -112,7 +112,7 @@ def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
 
 
 def find(target: Target, name: str) -> Run:
-    """Return a run's latest execution, by the name or ARN of any of them, or by the run's id.
+    """Return a run's latest execution, by the name or ARN of any execution, or by the run id.
 
     Raises LookupError.
     """
@@ -152,7 +152,7 @@ def reported_keys(report: dict[str, Any]) -> list[str]:
 
 
 def fetch_images(target: Target, keys: Sequence[str], folder: Path) -> list[Path]:
-    """Copy images from the bucket into a folder; skip those that have been deleted since."""
+    """Copy images from the bucket into a folder. Skip images that have been deleted since."""
     s3 = target.client("s3")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

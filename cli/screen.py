@@ -1,4 +1,4 @@
-"""What the command line shows of a run: its steps as they proceed, then its report."""
+"""Shows a run on the terminal: the progress of its steps, then its report."""
 
 import time
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ COLOURS: dict[str, str] = {
     ExecutionStatus.RUNNING: "yellow",
     ExecutionStatus.SUCCEEDED: "green",
 }
-# What a record's status means to the one who paid.
+# These words describe a record's status from the payer's point of view.
 WORDS = {
     Status.STAGED: "bought, but not stored yet",
     Status.LOST: "paid, but S3 did not accept it",
@@ -39,14 +39,14 @@ def watch(target: Target, started: Sequence[Run], console: Console) -> None:
     with Live(_steps_table(started), console=console, refresh_per_second=8) as live:
         for now in runs.follow(target, started):
             live.update(_steps_table(now))
-    if not console.is_terminal:  # Live leaves the last line open there
+    if not console.is_terminal:  # Live leaves its last line open here
         console.print()
 
 
 def show_report(target: Target, run: Run, console: Console, *, folder: Path | None = None) -> None:
     """Show a finished run's images with key, size, prompt and cost.
 
-    Show a failed run's error and what to do. With a folder, copy the images there.
+    For a failed run, show the error and what to do. If a folder is given, copy the images there.
     """
     if run.output is None:
         _show_unfinished(target, run, console)
@@ -61,13 +61,14 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
         places: Sequence[Path | str] = [f"s3://{target.bucket}/{key}" for key in keys]
         if folder:
             places = runs.fetch_images(target, keys, folder)
-        # In one piece, to be copied: the table folds them on a narrow screen.
+        # Each place is on one line, so that it can be copied. The table breaks it on narrow
+        # screens.
         for place in places:
             say(console, f"  {escape(str(place))}")
 
 
 def show_without_execution(target: Target, run_id: str, console: Console) -> None:
-    """Show what the records say of a run that Step Functions does not know."""
+    """Show the records of a run that has no execution in Step Functions."""
     records = target.ledger.run(run_id)
     if records.prompt:
         say(console, f"{escape(run_id)} · {escape(records.prompt.title)}")
@@ -75,7 +76,7 @@ def show_without_execution(target: Target, run_id: str, console: Console) -> Non
 
 
 def show_budget(month: MonthBudget, console: Console) -> None:
-    """Show a month's money in one line."""
+    """Show a month's budget in one line."""
     spent, reserved, cap = map(money.show, (month.spent, month.reserved, month.cap))
     say(console, f"{month.month}: {spent} spent, {reserved} reserved, cap {cap}")
     if month.cap == 0:
@@ -87,22 +88,22 @@ def show_budget(month: MonthBudget, console: Console) -> None:
 
 
 def dollars(usd: float | None) -> str:
-    """Return an amount of dollars as text; one that is not known is "unknown"."""
+    """Format dollars. Return "unknown" for None."""
     return "unknown" if usd is None else money.show(money.micro_dollars(usd))
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line as it is: no colours for numbers, no line breaks of rich's own."""
+    """Print a line unchanged, without rich's highlighting and line breaks."""
     console.print(line, highlight=False, soft_wrap=True)
 
 
 def _show_unfinished(target: Target, run: Run, console: Console) -> None:
-    """Show why a run has no report, which of its images are paid and stored, and what to do."""
+    """Show why a run has no report, which images are paid or stored, and what to do."""
     if run.status == ExecutionStatus.RUNNING:
         say(console, f"{escape(run.label)} is running; so far:")
     else:
         console.print(f"[red]{escape(run.label)} {run.status}[/red] {escape(run.message)}")
-    # After a conflict, the records under its id are another request's.
+    # If the run failed with a conflict, the records under its id belong to another request.
     if run.execution.makes_images and run.error != ConflictError.__name__:
         _show_records(target, run, console)
 
@@ -167,7 +168,7 @@ def _what_next(run: Run, records: RunRecords, *, on_aws: bool) -> str:
 def _show_images(target: Target, label: str, report: dict[str, Any], console: Console) -> None:
     title = f"{escape(label)} · {escape(report['title'] or '')}"
     table = Table(title=title, title_justify="left", show_lines=False)
-    # A key in one piece can be copied; a narrow screen has no room for that.
+    # A key on one line can be copied, but a narrow screen has no room for that.
     whole = ("size", "cost") if console.width < WIDE else ("picture", "size", "cost")
     for column in ("picture", "size", "cost", "prompt"):
         table.add_column(column, overflow="fold", no_wrap=column in whole)
@@ -198,7 +199,7 @@ def _price(report: dict[str, Any]) -> str:
 
 
 def _show_removal(output: dict[str, Any], console: Console) -> None:
-    """Show a delete or a restore in one line, and the whole answer."""
+    """Show a delete or a restore in one line, followed by the whole output."""
     say(console, f"{escape(output['target'])}: {_removal_line(output)}")
     console.print_json(data=output)
 
@@ -222,7 +223,7 @@ def _removal_line(output: dict[str, Any]) -> str:
 
 def _steps_table(started: Sequence[Run]) -> Table:
     table = Table(box=None, padding=(0, 2))
-    table.add_column("run", no_wrap=True, max_width=16)  # the whole name is printed above
+    table.add_column("run", no_wrap=True, max_width=16)  # the full name is printed above
     for step in Step:
         table.add_column(step)
     table.add_column("status")
@@ -238,7 +239,7 @@ def _step_cell(run: Run, step: Step) -> str:
     entered, left = run.progress.steps[step].entered, run.progress.steps[step].left
     if not entered:
         return "[dim]·[/dim]"
-    # After a redrive, a state has been entered more often than left.
+    # After a redrive, a state may have been entered more often than left.
     if left == entered or run.status == ExecutionStatus.SUCCEEDED:
         mark = "[green]✓[/green]"
     else:

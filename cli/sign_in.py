@@ -1,4 +1,4 @@
-"""Who may use the API: users of the page, and tokens for programs."""
+"""Access to the API: adds users of the page, and fetches tokens for programs."""
 
 import base64
 import json
@@ -15,19 +15,19 @@ from functions.api import routes
 
 SCOPES = {"read": routes.READ, "write": routes.WRITE}
 TOKEN_SECONDS = 20
-# One of each kind, as the user pool demands, then enough random letters.
+# The user pool requires one character of each kind. Random letters follow.
 _ALWAYS = "Aa1-"
 _RANDOM_LETTERS = 20
 
 
 class SignInError(RuntimeError):
-    """The sign-in refused; the message says why."""
+    """The sign-in refused. The message has the reason."""
 
 
 def add_user(target: Target, email: str) -> str | None:
     """Add a user, who chooses a password at the first sign-in.
 
-    Return the temporary password where no mail is sent: on this machine.
+    Return the temporary password on this machine, which sends no mail, or None on AWS.
     """
     pool, cognito = target.output("UserPoolId"), target.client("cognito-idp")
     password = random_password() if target.endpoint else None
@@ -53,7 +53,8 @@ def add_user(target: Target, email: str) -> str | None:
 def fetch_token(target: Target, scope: str | None) -> str:
     """Return an access token for a program, valid for an hour.
 
-    With `read` or `write` it has that scope alone, else both. Raises SignInError.
+    If `scope` is `read` or `write`, the token has only that scope, otherwise both. Raises
+    SignInError.
     """
     pool, client = target.output("UserPoolId"), target.output("MachineClientId")
     described = target.client("cognito-idp").describe_user_pool_client(

@@ -1,4 +1,4 @@
-"""The stack that a command is for: the local one by its outputs file, or the one on AWS."""
+"""The stack that a command uses: the local one, found by its outputs file, or the one on AWS."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from easel.runs.executions import Executions
 from easel.runs.runs import Runs
 
 ROOT = Path(__file__).resolve().parent.parent
-# Somewhere else if the stack was brought up in another folder.
+# The file is elsewhere if the stack was started in another folder.
 OUTPUTS = Path(os.environ.get("EASEL_OUTPUTS", ROOT / ".local" / "outputs.json"))
 STACK = "Easel"
 
 
 class TargetError(RuntimeError):
-    """There is no such stack; the message says what to do."""
+    """The stack does not exist. The message has the next step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +39,10 @@ class Target:
     state_machine_arn: str
 
     def client(self, service: str) -> Any:
-        """Return a client for this stack's AWS."""
+        """Return an AWS client for this stack."""
         local: dict[str, Any] = {}
         if self.endpoint:
-            # The local emulator takes any credentials; on AWS the usual chain finds them.
+            # The local emulator accepts any credentials. On AWS, boto3 finds them in the usual way.
             local = {
                 "endpoint_url": self.endpoint,
                 "aws_access_key_id": "test",
@@ -60,9 +60,9 @@ class Target:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """Return the ledger, with the cap that the stack was deployed with.
+        """Return the ledger, with the cap of the deployment.
 
-        Reading the budget can write it, so no other cap will do.
+        Reading the budget may write the cap, so it must be the deployed one.
         """
         table = Table(self.client("dynamodb"), name=self.table)
         setting = micro_dollars(float(self.output("MonthlyBudgetUsd")))
@@ -78,13 +78,13 @@ class Target:
     def batch_executions(self) -> Executions:
         """Return the executions of batches.
 
-        Raises TargetError if the deployed stack is too old to have them.
+        Raises TargetError if the deployed stack is too old to have batches.
         """
         machine = self.output("BatchStateMachineArn")
         return Executions(self.client("stepfunctions"), machine=machine)
 
     def output(self, name: str) -> str:
-        """Return one of the stack's outputs. Raises TargetError if the deployment lacks it."""
+        """Return one of the stack's outputs. Raises TargetError if it is missing."""
         outputs = stack_outputs(self.client("cloudformation"))
         if name not in outputs:
             raise TargetError(
@@ -96,7 +96,7 @@ class Target:
     def openai_secret(self) -> str:
         """Return the name of the secret with the OpenAI key.
 
-        Raises TargetError if the deployment has none.
+        Raises TargetError if the deployment uses no key.
         """
         identity = stack_outputs(self.client("cloudformation")).get("OpenAIWorkloadIdentity")
         if identity:
@@ -125,7 +125,7 @@ def local_target(outputs: Path = OUTPUTS) -> Target:
 
 
 def aws_target() -> Target:
-    """Return the stack that `make deploy` made, in the region of cdk.json. Raises TargetError."""
+    """Return the deployed stack in the region of cdk.json. Raises TargetError."""
     region = json.loads((ROOT / "cdk.json").read_text())["context"]["aws_region"]
     try:
         outputs = stack_outputs(boto3.client("cloudformation", region_name=region))

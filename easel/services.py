@@ -1,7 +1,7 @@
-"""The composition root: everything a function talks to, built on first use, once per cold start.
+"""The composition root. It builds each collaborator on first use, once per cold start.
 
-Each function ships only the folders and layers that it uses, so a collaborator is imported where
-it is built. Tests replace a collaborator by assigning to its name.
+Each function ships only the folders and layers that it uses, so a collaborator is imported where it
+is built. Tests replace a collaborator by assigning to its name.
 """
 
 import os
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The collaborators of one deployment, by its environment."""
+    """The collaborators of one deployment, built from its environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
@@ -47,7 +47,7 @@ class Services:
 
     @cached_property
     def storage(self) -> StorageSettings:
-        """Return where images and records are."""
+        """Return the settings of the bucket, the table and the budget."""
         return StorageSettings.read(self.environment)
 
     @cached_property
@@ -57,12 +57,12 @@ class Services:
 
     @cached_property
     def batching(self) -> BatchSettings:
-        """Return what bounds a batch."""
+        """Return the limits of a batch."""
         return BatchSettings.read(self.environment)
 
     @cached_property
     def mirror_url(self) -> str | None:
-        """Return the second store, or None without one."""
+        """Return the URL of the second store, or None if there is none."""
         return MirroredSettings.read(self.environment).mirror
 
     @cached_property
@@ -72,9 +72,9 @@ class Services:
 
     @cached_property
     def staging(self) -> Bucket:
-        """Return the bucket with short single tries, for bytes that exist nowhere else.
+        """Return the bucket with short single attempts, for bytes that exist nowhere else.
 
-        Whoever puts them asks again until the function's deadline.
+        The caller repeats a put until the function's deadline.
         """
         s3 = client(
             "s3", tries=1, connect_timeout=PUT_CONNECT_SECONDS, read_timeout=PUT_READ_SECONDS
@@ -88,13 +88,13 @@ class Services:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """Return the records of all runs."""
+        """Return the ledger."""
         budget = Budget(self.table, setting=self.storage.monthly_budget_micro_usd)
         return Ledger(self.table, budget)
 
     @cached_property
     def rate_limit(self) -> RateLimit:
-        """Return the rate of image calls, for the whole stack."""
+        """Return the rate limit of image calls, for the whole stack."""
         rate = RateSettings.read(self.environment)
         return RateLimit(
             self.table, per_minute=rate.images_per_minute, at_once=rate.max_parallel_images
@@ -111,7 +111,7 @@ class Services:
         return BatchOrders(self.table)
 
     def purchases(self, deadline: Deadline, *, staging: Bucket | None = None) -> Purchases:
-        """Return the purchases of one call; `staging` is the bucket that takes paid bytes."""
+        """Return the purchases of one call. `staging` is the bucket for paid bytes."""
         return Purchases(self.ledger, staging or self.bucket, deadline, now=self.now)
 
     @cached_property
@@ -121,7 +121,7 @@ class Services:
 
     @cached_property
     def openai_account(self) -> "Account":
-        """Return the OpenAI account, with a key or by this function's identity."""
+        """Return the OpenAI account, with a key or with this function's identity."""
         from easel.openai_client.client import Account
         from easel.openai_client.credentials import ApiKey, Credential, IdentityToken
 

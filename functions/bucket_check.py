@@ -1,6 +1,6 @@
 """A custom resource of CloudFormation, deployed only with an existing bucket.
 
-It fails the deployment, with the reason, unless the bucket can keep Easel's promises.
+It fails the deployment with a reason unless the bucket can keep Easel's promises.
 """
 
 import json
@@ -14,9 +14,9 @@ RESPONSE_SECONDS = 20
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Answer CloudFormation at the URL that it names, whatever happens.
+    """Answer CloudFormation at the URL in the event, even after an error.
 
-    Otherwise it would wait until the resource times out.
+    Without an answer CloudFormation would wait until the resource times out.
     """
     properties = event["ResourceProperties"]
     status, reason = "SUCCESS", ""
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
         if event["RequestType"] != "Delete":
             bucket, owner = properties["Bucket"], properties["Owner"]
             check(client("s3"), bucket=bucket, owner=owner, region=properties["Region"])
-    except Exception as error:  # a bug has to be answered, too
+    except Exception as error:  # CloudFormation needs an answer even after a bug
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
     names = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     resource = f"check-{properties['Bucket']}"
@@ -39,13 +39,13 @@ def handler(event: dict[str, Any], _context: object) -> None:
 
 
 def check(s3: Any, *, bucket: str, owner: str, region: str) -> None:
-    """Raise ConfigError or StorageDeniedError unless the bucket can be used.
+    """Raise ConfigError or StorageDeniedError unless the bucket is usable.
 
-    It has to be the owner's, in the region, and to keep versions.
+    The owner must own it, it must be in the region, and versioning must be on.
     """
     mine = {"Bucket": bucket, "ExpectedBucketOwner": owner}
     with translate_errors(f"checking the existing bucket {bucket}"):
-        # The oldest region answers with nothing.
+        # S3 returns no location for us-east-1.
         found = s3.get_bucket_location(**mine).get("LocationConstraint") or "us-east-1"
         versioning = s3.get_bucket_versioning(**mine).get("Status", "off")
     if found != region:

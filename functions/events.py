@@ -1,7 +1,7 @@
 """Sends events about images and failed runs to EventBridge.
 
-They come from the table's stream, and from Step Functions' own events. An event that fails is sent
-again, so that others may see one twice, and none is lost.
+The sources are the table's stream and the events of Step Functions. A failed event is sent again.
+No event is lost, but a subscriber may see one twice.
 """
 
 import json
@@ -23,7 +23,7 @@ from easel.contract.settings import EventSettings
 from easel.contract.status import Status
 from easel.services import SERVICES
 
-AT_ONCE = 10  # that PutEvents takes
+AT_ONCE = 10  # the limit of PutEvents
 OF_STORED = (
     "key",
     "folder",
@@ -41,14 +41,14 @@ OF_STORED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What has happened, by its name (EventBridge's detail-type), and what is known of it."""
+    """An event: its name (EventBridge's detail-type), and its detail."""
 
     name: str
     detail: dict[str, Any]
 
 
 class Bus:
-    """EventBridge's default bus of the account."""
+    """The account's default event bus."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -78,7 +78,7 @@ def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
 
 
 def run(event: dict[str, Any], *, bucket: str, batch_machine: str, bus: Bus) -> dict[str, Any]:
-    """Send the event, or one for each record."""
+    """Send the event of a failed execution, or one event for each stream record that has one."""
     if "Records" in event:
         items = (plain(record["dynamodb"]["NewImage"]) for record in event["Records"])
         events = [one for item in items if (one := of_image(item, bucket=bucket))]
@@ -93,7 +93,7 @@ def run(event: dict[str, Any], *, bucket: str, batch_machine: str, bus: Bus) -> 
 
 
 def of_image(record: Item, *, bucket: str) -> Event | None:
-    """Return the event for an image's record as it is now, or None."""
+    """Return the event for an image's current record, or None."""
     run_id, n = record["run_id"], record["n"]
     known = {"id": naming.image_id(run_id, n), "run_id": run_id, "n": n}
     if record["status"] == Status.REFUSED:
@@ -110,7 +110,7 @@ def of_image(record: Item, *, bucket: str) -> Event | None:
 
 
 def of_failure(change: dict[str, Any], *, batch_machine: str) -> Event:
-    """Return the event for a failed execution; `change` is the detail of Step Functions' event."""
+    """Return the event for a failed execution. `change` is the detail of Step Functions' event."""
     is_batch = change["stateMachineArn"] == batch_machine
     detail = {
         "kind": "batch" if is_batch else "run",
@@ -124,7 +124,7 @@ def of_failure(change: dict[str, Any], *, batch_machine: str) -> Event:
 
 
 def _run_id(change: dict[str, Any]) -> str:
-    """Return the id by which the run is resumed: the caller's, else the execution's name."""
+    """Return the id that resumes the run: the caller's request_id, or the execution's name."""
     try:
         request = json.loads(change.get("input") or "{}")
     except ValueError:
@@ -134,7 +134,7 @@ def _run_id(change: dict[str, Any]) -> str:
 
 
 def _log(failure: dict[str, Any]) -> None:
-    """Log a failed run, even if none of its functions could, and before sending may fail."""
+    """Log a failed run, in case no function could log it or the sending fails."""
     why = failure["error"] or failure["status"]
     message = f"{failure['kind']} failed: {failure['message'] or why}"
     run_id, execution = failure["run_id"], failure["execution"]

@@ -22,14 +22,14 @@ from easel.services import SERVICES, Services
 
 @step("image")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take an ImageTask, return a StagedImage."""
+    """Take an ImageTask and return a StagedImage."""
     task = ImageTask.from_state(event)
     with mention_unfinished(task.run_id, SERVICES.ledger):
         return run(task, SERVICES, Deadline(context)).to_state()
 
 
 def run(task: ImageTask, services: Services, deadline: Deadline) -> StagedImage:
-    """Make sure that this image is bought and staged, at the price of at most one call."""
+    """Make sure that this image is bought and staged, with at most one paid call."""
     purchases = services.purchases(deadline, staging=services.staging)
     prompt = services.ledger.prompt(task.run_id)
     if prompt is None:
@@ -58,7 +58,7 @@ def _buy(
 
 
 def _staged(image: ImageRecord) -> StagedImage:
-    """Return the message for an image that is bought. Raises the error that ended it."""
+    """Return the message for a bought image. Raises an error if its record has no usable image."""
     if image.status == Status.REFUSED:
         refused = f"{image.what} was refused ({image.refusal}); change the prompt"
         raise ContentRefusedError(refused, category=str(image.refusal))

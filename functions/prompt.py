@@ -1,4 +1,4 @@
-"""Checks the whole request, then writes and keeps the image prompt."""
+"""Checks the whole request, then writes and stores the image prompt."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ LEAST_CALL_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A run whose prompt is not written yet."""
+    """A run without a prompt yet."""
 
     start: StartRun
     run_id: str
@@ -42,12 +42,12 @@ class Draft:
 
 @step("prompt")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take a StartRun, return a RunPlan."""
+    """Take a StartRun and return a RunPlan."""
     return run(StartRun.from_state(event), SERVICES, Deadline(context)).to_state()
 
 
 def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
-    """Make sure that the run has a prompt record, at the price of at most one chat call."""
+    """Make sure that the run has a prompt record, with at most one paid chat call."""
     today, ledger = services.now().date(), services.ledger
     wanted = request.parse(start.request, services.requests, today=today)
     if wanted.action != "create":
@@ -58,7 +58,7 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     run_id = wanted.request_id or check_run_id(start.execution_name, "the execution's name")
     logger.append_keys(run_id=run_id)
     _report_days_left(wanted.model, services)
-    # The chat call first: once it is written, the prompt is there, too.
+    # The chat record must be read first: if it is finished, the prompt record is there as well.
     earlier, known = ledger.chat(run_id), ledger.prompt(run_id)
     if known is None:
         topic = wanted.pick_topic(run_id)
@@ -84,7 +84,7 @@ def _plan(run_id: str, count: int, estimate: int | None, *, dry_run: bool) -> Ru
 
 
 def _report_days_left(image_model: str, services: Services) -> None:
-    """Report how long the models of this run are still available, if an end is known."""
+    """Report how many days the run's models are still available, if a shutdown date is known."""
     used = (image_model, services.requests.chat_model)
     ends = [end for model in used if (end := models.shutdown(model))]
     if ends:
@@ -96,11 +96,11 @@ def _report_days_left(image_model: str, services: Services) -> None:
 def _write(
     draft: Draft, earlier: ChatRecord | None, services: Services, deadline: Deadline
 ) -> PromptRecord:
-    """Write the prompt and keep its record, or return that of an execution that was first."""
+    """Write the prompt and store its record. Return another execution's record if it was first."""
     purchases, ledger = services.purchases(deadline), services.ledger
     wanted, question = draft.quote.request, draft.quote.question
     if earlier:
-        # A running call is waited for; one with an unknown outcome is made once more.
+        # This waits for a running call. A call with an unknown outcome is repeated once.
         earlier = purchases.recover_chat(earlier)
     # The marker proves the bucket and the permissions before anything is paid.
     marker = naming.folder_marker(wanted.folder_name)
@@ -129,9 +129,9 @@ def _write(
 def _ask(
     call: ChatCall, claim: ChatRecord, chat_model: ChatModel, purchases: Purchases
 ) -> tuple[Written, int | None]:
-    """Make one chat call, and return what it wrote and its cost in micro-dollars.
+    """Make one chat call, and return its text and its cost in micro-dollars.
 
-    The cost is settled with the record.
+    The claim is settled later, when the prompt record is stored.
     """
     timeout = min(CHAT_SECONDS, purchases.deadline.seconds() - MARGIN_SECONDS)
     try:

@@ -26,7 +26,7 @@ from easel.services import SERVICES, Services
 
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 FORMATS = {name: (ending, naming.CONTENT_TYPES[ending]) for name, ending in ENDINGS.items()}
-# Pillow's name for a JPEG with several images: it is read as JPEG, and stored as it is.
+# MPO is Pillow's name for a JPEG file with several images. It is read as JPEG and stored unchanged.
 NAMED = FORMATS | {"MPO": FORMATS["JPEG"]}
 MAX_PIXELS = 50_000_000  # six times a model's largest image; decoded at most 200 MB
 THUMBNAIL_EDGE = 320
@@ -35,7 +35,7 @@ MAX_NAME_ATTEMPTS = 99
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """An image that was decoded whole; sizes in pixels, the thumbnail as WebP."""
+    """A fully decoded image. Sizes are in pixels, and the thumbnail is a WebP."""
 
     extension: str
     content_type: str
@@ -46,14 +46,14 @@ class Verified:
 
 @step("upload")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
-    """Take a StagedImage, return a StoredImage."""
+    """Take a StagedImage and return a StoredImage."""
     staged = StagedImage.from_state(event)
     with mention_unfinished(staged.run_id, SERVICES.ledger):
         return run(staged, SERVICES).to_state()
 
 
 def run(staged: StagedImage, services: Services) -> StoredImage:
-    """Make sure that this image is stored under a key of its own. Free, and safe to run again."""
+    """Make sure that this image is stored under its own key. This is free and safe to repeat."""
     ledger, bucket = services.ledger, services.bucket
     prompt, image = ledger.prompt(staged.run_id), ledger.image(staged.run_id, staged.n)
     if prompt is None or image is None:
@@ -89,9 +89,9 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
 
 
 def verify(data: bytes, *, sha256: str, where: str) -> Verified:
-    """Decode an image whole, by its bytes alone, never by what was asked for.
+    """Decode the whole image. Its bytes decide the format, not the requested output_format.
 
-    Raises BadImageError, which names where the bytes stay.
+    Raises BadImageError with the key of the staged bytes.
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise BadImageError(
@@ -118,8 +118,8 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
             )
     except BadImageError:
         raise
-    # Pillow's decoders raise whatever a damaged file makes them stumble over: OSError,
-    # SyntaxError, ValueError, IndexError …
+    # Pillow's decoders raise many errors for a damaged file: OSError, SyntaxError, ValueError,
+    # IndexError and more.
     except Exception as error:
         found = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
         raise BadImageError(
@@ -128,7 +128,7 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
 
 
 def _thumbnail(image: Image.Image) -> bytes:
-    """Return a small WebP. The image itself may be shrunk."""
+    """Return a small WebP. This may shrink the given image."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
     small = image if image.mode == mode else image.convert(mode)
     small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
@@ -149,7 +149,7 @@ def _base(prompt: PromptRecord, staged: StagedImage) -> str:
 
 
 def _copy(staged: StagedImage, verified: Verified, base: str, services: Services) -> str:
-    """Copy to the first free name; a taken one with this very image is an earlier try of ours."""
+    """Copy to the first free name. If this image already has that name, return it."""
     bucket = services.bucket
     own = {"sha256": staged.sha256, "run-id": staged.run_id, "n": str(staged.n)}
     for attempt in range(1, MAX_NAME_ATTEMPTS + 1):

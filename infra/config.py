@@ -1,6 +1,6 @@
 """The deploy-time settings, as one checked dataclass.
 
-They are cdk.json's context, and `-c name=value` overrides each.
+They are the context of cdk.json. `-c name=value` overrides a setting.
 """
 
 import re
@@ -13,8 +13,8 @@ from easel.contract.errors import InputError
 from easel.request import models
 from easel.request.names import check_folder
 
-# The calls in progress are one record of the table (easel/ledger/rate_limit.py), which takes 1,000
-# write units a second: with more calls, its size would use them up.
+# All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
+# write units a second. With more calls, the record's size would exceed that.
 MAX_PARALLEL = 400
 REGION = r"[a-z]{2}(-[a-z]+)+-\d"
 BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -25,7 +25,7 @@ OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
 
 
 class SettingError(ValueError):
-    """A setting is wrong. The message names it, its value and what is allowed."""
+    """An invalid setting. The message has its name, its value and the allowed values."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
@@ -33,7 +33,7 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a deployment can choose. cdk.json explains each setting."""
+    """The settings of a deployment. cdk.json explains each one."""
 
     aws_region: str
     bucket_name: str | None
@@ -78,7 +78,7 @@ class Config:
         return variables
 
     def warnings(self) -> dict[str, str]:
-        """Return what the deploying person should know, by the id of the warning."""
+        """Return warnings for whoever deploys, by the id of the warning."""
         warnings = {}
         if self.unpriced_models == "allow":
             warnings["easel:no-cap"] = (
@@ -96,7 +96,7 @@ class Config:
 
 
 def read(get: Callable[[str], Any]) -> Config:
-    """Return the settings in a CDK context, in which `-c` puts text. Raises SettingError."""
+    """Return the settings in a CDK context. `-c` sets them as text. Raises SettingError."""
     identity = "an identity provider's id / a service account's id, or nothing"
     mail = "an e-mail address, or nothing"
     has_rate = get("images_per_minute") not in (None, "")
@@ -135,7 +135,7 @@ def read(get: Callable[[str], Any]) -> Config:
         )
     url = config.openai_base_url
     if config.openai_workload_identity and url and not re.match(OPENAI_HOST, url):
-        # The token is good for the account, and whoever serves that address would see it.
+        # The token is valid for the OpenAI account, and the operator of this address would see it.
         allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
     return config

@@ -1,4 +1,4 @@
-"""Suppress findings of cdk-nag next to the resource that they concern, each with a reason.
+"""Suppresses findings of cdk-nag next to the resource that they concern, each with a reason.
 
 A test checks the whole stack with the rule sets.
 """
@@ -11,20 +11,20 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Suppress a rule of a rule set, such as AwsSolutions-S1, on this construct alone."""
+    """Suppress a rule of a rule set, such as AwsSolutions-S1, on this construct only."""
     rule_set = rule.partition("-")[0]
     acknowledgment = Acknowledgment(id=f"{rule_set}::{rule}", reason=reason)
     Validations.of(construct).acknowledge(acknowledgment)
 
 
 def acknowledge_wildcard(owner: IConstruct, resource: str, reason: str) -> None:
-    """Suppress the finding that a role, or a policy of the owner, has an ARN with an asterisk."""
+    """Suppress the finding that the owner, a role or its policy, has an ARN with an asterisk."""
     name = _named(Stack.of(owner).resolve(resource))
     acknowledge(owner, f"AwsSolutions-IAM5[Resource::{name}]", reason)
 
 
 def _named(value: Any) -> str:
-    """Return an ARN as the rule set names it, with references in angle brackets."""
+    """Return an ARN in the rule set's notation, with references in angle brackets."""
     match value:
         case str():
             return value.replace("${", "<").replace("}", ">")

@@ -1,4 +1,4 @@
-"""The stack. Read from top to bottom, it is the list of what is deployed."""
+"""The stack. Read from top to bottom, it is the list of everything that is deployed."""
 
 from aws_cdk import Environment, Stack
 from constructs import Construct
@@ -21,10 +21,10 @@ ABOUT = "Easel: serverless AI image generation"
 
 
 class EaselStack(Stack):
-    """Everything that Easel is on AWS."""
+    """All AWS resources of Easel."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
-        # The account is the deploying credentials', so that synth looks nothing up.
+        # The account comes from the deploying credentials, so synth makes no lookups.
         env = Environment(region=config.aws_region)
         super().__init__(scope, construct_id, env=env, description=ABOUT)
 

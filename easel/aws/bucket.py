@@ -1,4 +1,4 @@
-"""One S3 bucket. Nothing is overwritten: every put and copy to a final key is conditional."""
+"""One S3 bucket. Puts and copies to final keys are conditional, so nothing is overwritten."""
 
 import heapq
 from base64 import b64encode
@@ -15,13 +15,13 @@ from botocore.exceptions import ClientError
 from easel.aws.client import error_code, refusal, translate_errors
 from easel.contract.errors import BadImageError, InputError
 
-PAGE = 1000  # the most keys that one list or one delete takes
+PAGE = 1000  # the limit of keys in one list or one delete
 CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """What S3 knows of an object, without its bytes. `modified` has whole seconds."""
+    """An object's metadata, without its bytes. `modified` has whole seconds."""
 
     key: str
     bytes: int
@@ -33,7 +33,7 @@ class StoredObject:
 class Version:
     """One version of an object, or one delete marker (of 0 bytes).
 
-    `modified` has whole seconds: no order can be read from it.
+    `modified` has whole seconds, so it is too coarse to order versions.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What S3 kept in spite of a delete, and its code for the reason."""
+    """An object that S3 failed to delete, and the error code."""
 
     key: str
     version_id: str | None
@@ -54,7 +54,7 @@ class Kept:
 
 
 class Bucket:
-    """One bucket of one owner."""
+    """One bucket. Its owner is checked in each call."""
 
     def __init__(self, client: Any, *, name: str, owner: str, page: int = PAGE) -> None:
         self._client = client
@@ -71,9 +71,9 @@ class Bucket:
         metadata: Mapping[str, str] | None = None,
         sha256: str | None = None,
     ) -> None:
-        """Write an object under a key that belongs to one purchase alone.
+        """Write an object under a key that belongs to a single purchase.
 
-        With `sha256` (hexadecimal), S3 refuses a body that has another sum.
+        If `sha256` (hexadecimal) is given, S3 refuses a body with another checksum.
         """
         proof = {"ChecksumSHA256": b64encode(bytes.fromhex(sha256)).decode()} if sha256 else {}
         with translate_errors(f"writing {key!a}"):
@@ -100,7 +100,7 @@ class Bucket:
     ) -> bool:
         """Copy inside S3 unless the target is taken. Return whether it was copied.
 
-        Raises LookupError if there is no source.
+        Raises LookupError if the source does not exist.
         """
         return self._unless_taken(
             f"copying {source!a} to {target!a}",
@@ -117,9 +117,9 @@ class Bucket:
         )
 
     def get(self, key: str, *, limit: int) -> bytes | None:
-        """Return an object's bytes, or None if there is none.
+        """Return an object's bytes, or None if there is no object.
 
-        Raises BadImageError above `limit` bytes, before they are read.
+        Raises BadImageError if the object is larger than `limit` bytes, before they are read.
         """
         with translate_errors(f"reading {key!a}"):
             answer = self._opened(key, None)
@@ -139,8 +139,8 @@ class Bucket:
     ) -> str | None:
         """Copy an object into a file in bounded memory.
 
-        Return its version's id, or None if there is no such object. Raises InputError above
-        `limit` bytes, before they are read.
+        Return the id of its version, or None if there is no such object. Raises InputError if the
+        object is larger than `limit` bytes, before they are read.
         """
         with translate_errors(f"reading {key!a}"):
             answer = self._opened(key, version_id)
@@ -154,7 +154,7 @@ class Bucket:
         return str(answer.get("VersionId", ""))
 
     def put_file(self, key: str, file: IO[bytes], *, content_type: str) -> None:
-        """Write a file from its beginning, whatever is at the key, in bounded memory."""
+        """Write a file from its beginning, in bounded memory. Overwrite any existing object."""
         file.seek(0)
         with translate_errors(f"writing {key!a}"):
             self._client.put_object(**self._where, Key=key, Body=file, ContentType=content_type)
@@ -177,7 +177,7 @@ class Bucket:
             )
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the current objects under a prefix, page by page; S3 does not list metadata."""
+        """Yield the current objects under a prefix, page by page. S3 lists no metadata."""
         with translate_errors(f"listing {prefix!a}"):
             for page in self._pages("list_objects_v2", prefix):
                 for o in page.get("Contents", []):
@@ -186,22 +186,22 @@ class Bucket:
                     )
 
     def histories(self, prefix: str) -> Iterator[list[Version]]:
-        """Yield the history of each key under a prefix: versions, then delete markers.
+        """Yield the history of each key under a prefix: its versions, then its delete markers.
 
-        Both are newest first. A key is yielded when the next one was listed, so a caller that
-        removes it at once never removes what the next page is asked to start after, and a key
-        that straddles pages is whole.
+        Both are sorted newest first. A history may span two pages, so it is yielded only when the
+        listing has reached the next key. The caller may therefore remove it right away: the next
+        page never starts after a removed key.
         """
         for _, history in groupby(self._versions(prefix), key=attrgetter("key")):
             yield sorted(history, key=attrgetter("marker"))
 
     def history(self, key: str) -> list[Version]:
         """Return the versions and delete markers of exactly this key."""
-        # Of all keys that begin with it, it is itself the first.
+        # The key itself sorts before all longer keys with this prefix.
         return [version for version in next(self.histories(key), []) if version.key == key]
 
     def remove(self, these: Sequence[tuple[str, str | None]]) -> list[Kept]:
-        """Remove up to 1,000 versions or delete markers for good, and return what S3 kept.
+        """Permanently remove up to 1,000 versions or delete markers. Return what S3 kept.
 
         A key without a version gets a delete marker.
         """
@@ -216,21 +216,21 @@ class Bucket:
             answer = self._client.delete_objects(
                 **self._where, Delete={"Objects": objects, "Quiet": True}
             )
-        # S3 answers 200 also if it refused single objects.
+        # S3 answers 200 even if it refused single objects.
         return [
             Kept(key=e["Key"], version_id=e.get("VersionId") or None, code=e.get("Code", ""))
             for e in answer.get("Errors", [])
         ]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete up to 1,000 objects; their versions stay. Raises if S3 kept any."""
+        """Delete up to 1,000 objects. Their versions stay. Raises an error if S3 kept any."""
         kept = self.remove([(key, None) for key in keys])
         if kept:
             doing = f"deleting {kept[0].key!a} ({len(kept)} of {len(keys)} objects remain)"
             raise refusal((one.code for one in kept), doing)
 
     def _opened(self, key: str, version_id: str | None) -> Any:
-        """Return S3's answer with an object's body, or None if there is no such object."""
+        """Return S3's response with an object's body, or None if there is no such object."""
         version = {"VersionId": version_id} if version_id else {}
         try:
             return self._client.get_object(**self._where, Key=key, **version)
@@ -245,7 +245,8 @@ class Bucket:
             for page in self._pages("list_object_versions", prefix):
                 versions = (_version(v, marker=False) for v in page.get("Versions", []))
                 markers = (_version(m, marker=True) for m in page.get("DeleteMarkers", []))
-                # Two lists a page, both ascending in UTF-8, which is the order of Python's strings.
+                # Each page has two lists, sorted by UTF-8 bytes. Python sorts strings in the same
+                # order.
                 yield from heapq.merge(versions, markers, key=attrgetter("key"))
 
     def _pages(self, operation: str, prefix: str) -> Iterator[Any]:
@@ -281,6 +282,6 @@ def _is_absent(error: ClientError) -> bool:
 
 
 def console_url(bucket: str, key: str, *, region: str) -> str:
-    """Return the page of an object in the S3 console."""
+    """Return the URL of an object in the S3 console."""
     console = f"https://{region}.console.aws.amazon.com/s3/object/{bucket}"
     return f"{console}?region={region}&prefix={quote(key, safe='')}"

@@ -1,4 +1,4 @@
-"""Makes AWS clients, and turns their errors into Easel's."""
+"""Makes AWS clients, and translates their errors into Easel's."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ BUSY = frozenset(
 def client(
     service: str, *, tries: int = 3, connect_timeout: float = 5, read_timeout: float = 15
 ) -> Any:
-    """Return a client whose calls end far below every function's own timeout.
+    """Return a client whose calls end far below the timeout of every function.
 
     Credentials and region come from Lambda's environment.
     """
@@ -64,21 +64,21 @@ def client(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": tries},
-        # Over TLS a body needs no second sum for its signature: each put has its checksum in a
-        # signed header, or behind it.
+        # Over TLS the signature needs no second checksum of the body: each put already has its
+        # checksum in a signed header or a trailer.
         s3={"payload_signing_enabled": False},
     )
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 def error_code(error: ClientError) -> str:
-    """Return AWS's code of an error."""
+    """Return the AWS code of an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Turn botocore's errors inside the block into Easel's; `doing` is what failed, on what."""
+    """Translate botocore's errors inside the block. `doing` names the action and its input."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -99,7 +99,7 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> EaselError:
         return ConfigError(
             f"{failed}; check that the whole stack is deployed in this region and account"
         )
-    # Missing credentials and broken connections are transient; a call that botocore refuses is not.
+    # Missing credentials and broken connections are transient. A call that botocore refuses is not.
     transient = (
         BotoConnectionError,
         HTTPClientError,
@@ -112,9 +112,9 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> EaselError:
 
 
 def refusal(codes: Iterable[str], doing: str) -> EaselError:
-    """Return one error for several refusals inside an answer of 200.
+    """Return one error for several refusals in a response with status 200.
 
-    It is a denial if one of them is, else a transient error if one of them is.
+    Return a denial if any refusal is a denial, or else a transient error if any is transient.
     """
     order = (StorageDeniedError, StorageBusyError, ConfigError)
     errors = [

@@ -1,4 +1,4 @@
-"""Files with a JSON value per line, written and read in bounded memory."""
+"""Files with one JSON value per line, written and read in bounded memory."""
 
 import io
 import json
@@ -14,13 +14,13 @@ CONTENT_TYPE = "application/jsonl"
 
 def write(file: IO[bytes], item: Any) -> None:
     """Add a line to a file."""
-    # Lone surrogates, which JSON in UTF-8 cannot hold, are escaped.
+    # UTF-8 cannot encode lone surrogates, so they are escaped.
     line = json.dumps(item, ensure_ascii=False).encode(errors="backslashreplace")
     file.write(line + b"\n")
 
 
 def to_bytes(items: Iterable[Any]) -> bytes:
-    """Return a short file of these items."""
+    """Return the bytes of a short file with these items."""
     file = io.BytesIO()
     for item in items:
         write(file, item)
@@ -28,7 +28,7 @@ def to_bytes(items: Iterable[Any]) -> bytes:
 
 
 def read(key: str, bucket: Bucket) -> Iterator[Any]:
-    """Yield the lines of a file in the bucket. Raises ConfigError if it is gone."""
+    """Yield the values of a file in the bucket. Raises ConfigError if the file is missing."""
     with TemporaryFile() as file:
         if bucket.fetch(key, file) is None:
             raise ConfigError(

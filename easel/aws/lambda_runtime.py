@@ -1,4 +1,4 @@
-"""The life of a function's process: its cold start, and the time that a call has left."""
+"""A function's process: its cold start, and the time that an invocation has left."""
 
 import gc
 import os
@@ -12,19 +12,20 @@ ON_LAMBDA = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def prepare(*resources: Callable[[], object]) -> None:
-    """Call these functions, which keep what they make, before the first call of the function does.
+    """Build these cached resources during the cold start, before the first invocation.
 
-    It is the last statement of a handler's module: Lambda gives a whole core for it, whatever the
-    function's memory. Elsewhere nothing is made: an import needs no environment, no credentials.
+    This must be the last statement of a handler's module. Lambda provides a whole core for the cold
+    start, whatever the function's memory. Outside Lambda nothing is built, so an import needs
+    neither environment nor credentials.
     """
     if not ON_LAMBDA:
         return
     for resource in resources:
-        # The call asks again for what cannot be made, and its error says why.
+        # If a resource fails, the first invocation builds it again and raises the error.
         with suppress(Exception):
             resource()
-    # functions/__init__.py turned the collector off. It is on again, and never walks through what
-    # exists by now.
+    # functions/__init__.py turned the garbage collector off. Freezing excludes all existing objects
+    # from later collections.
     gc.freeze()
     gc.enable()
 
@@ -40,9 +41,9 @@ class Deadline:
         return self._context.get_remaining_time_in_millis() / 1000
 
     def epoch(self) -> int:
-        """Return the moment of the end, in epoch seconds."""
+        """Return the time of the end, in epoch seconds."""
         return int(time.time() + self.seconds()) + 1
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep for this many seconds."""
         time.sleep(seconds)

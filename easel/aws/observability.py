@@ -1,10 +1,10 @@
-"""What a call reports: one structured line, and metrics. Prompts, events and links are not logged.
+"""A call's structured log line and its metrics. Prompts, events and links are not logged.
 
-Each call logs one line at its end: `step`, `run_id`, `n`, `attempt`, `ms` (milliseconds),
-`openai_request_id`, `usd` (dollars that it spent), `error` (the class) and `possibly_paid`, as far
-as they apply, and what its own work adds. Three things have a line of their own because they are
-about money that nobody sees: a call that may have been paid, an image that is lost, and a run that
-failed (logged by the events function, because the run itself no longer runs).
+Each call logs one line at its end. The line has `step`, `run_id`, `n`, `attempt`, `ms`
+(milliseconds), `openai_request_id`, `usd` (dollars spent), `error` (the class) and `possibly_paid`
+where they apply, and the facts that the step adds. Three events get a line of their own, because
+they concern money that nobody would notice: a call that may have been paid, a lost image, and a
+failed run. The events function logs the failed run, because the run itself has ended.
 """
 
 import time
@@ -31,11 +31,11 @@ logger = Logger(service=SERVICE, log_uncaught_exceptions=False, location=None)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 Handler = Callable[[Any, LambdaContext], dict[str, Any]]
-_facts: dict[str, Any] = {}  # of the current call: a process has one at a time
+_facts: dict[str, Any] = {}  # the current call's; a process handles one call at a time
 
 
 def step(name: str) -> Callable[[Handler], Handler]:
-    """Wrap a handler with its line and the metric `Failed` (0 or 1).
+    """Wrap a handler to log its line and count the metric `Failed` (0 or 1).
 
     A call that reports nothing and does not fail logs no line.
     """
@@ -64,19 +64,20 @@ def step(name: str) -> Callable[[Handler], Handler]:
 
 
 def report(what: str, **facts: Any) -> None:
-    """Set what this call did, for the line at its end; the last one counts."""
+    """Set the message of this call's log line. The last message wins."""
     _facts.update(facts, message=what)
 
 
 def note(**facts: Any) -> None:
-    """Add facts to the line at the end of this call."""
+    """Add facts to this call's log line."""
     _facts.update(facts)
 
 
 def report_failure(error: Exception) -> None:
-    """Let the line report a failure; a transient one is a warning."""
+    """Report a failure in this call's log line: a warning if it is retryable, else an error."""
     message, possibly_paid = "an unexpected error", False
-    # Any other error is a bug; its words may hold anything, and Lambda logs them with a traceback.
+    # Any other error is a bug. Its message may contain anything, and Lambda logs it with a
+    # traceback.
     if isinstance(error, EaselError):
         message, possibly_paid = str(error), error.possibly_paid
     report(message, error=type(error).__name__, possibly_paid=possibly_paid)
@@ -87,17 +88,17 @@ def report_failure(error: Exception) -> None:
 
 
 def count(name: str, value: float = 1) -> None:
-    """Add to a metric that counts."""
+    """Add to a counter metric."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
 def gauge(name: str, value: float) -> None:
-    """Set a metric that is a level."""
+    """Set a gauge metric."""
     metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
 
 
 def spend(micro_usd: int | None) -> None:
-    """Add to the dollars spent; an unknown cost is counted as unknown, never as 0."""
+    """Add to the dollars spent. An unknown cost is counted as unknown, never as 0."""
     if micro_usd is None:
         count(COST_UNKNOWN)
         return

@@ -1,4 +1,4 @@
-"""One DynamoDB table: plain Python values in and out, and writes that outlast a conflict.
+"""One DynamoDB table: plain Python values in and out, and writes that are retried after a conflict.
 
 In every expression `#name` stands for the attribute `name`.
 """
@@ -19,7 +19,7 @@ from easel.contract.errors import StorageBusyError
 Item = dict[str, Any]
 Key = tuple[str, str]  # pk and sk
 MAX_TRIES = 8
-MAX_BATCH = 100  # items that DynamoDB returns for one batched read
+MAX_BATCH = 100  # the limit of items in one batched read
 TRANSIENT = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -28,7 +28,7 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class Index(NamedTuple):
-    """The items of a secondary index whose attribute `key` has this value."""
+    """The items of a secondary index with this value in the attribute `key`."""
 
     name: str
     key: str
@@ -36,7 +36,7 @@ class Index(NamedTuple):
 
 
 class Table:
-    """One table. `sleep` is the clock's, except in tests."""
+    """One table. `sleep` is time.sleep, except in tests."""
 
     def __init__(
         self, client: Any, *, name: str, sleep: Callable[[float], None] = time.sleep
@@ -46,7 +46,7 @@ class Table:
         self._sleep = sleep
 
     def get(self, pk: str, sk: str) -> Item | None:
-        """Return an item as it is now, or None."""
+        """Return an item, or None. The read is strongly consistent."""
         with translate_errors(f"reading the record {pk} {sk}"):
             answer = self._client.get_item(
                 TableName=self._name, Key=_key((pk, sk)), ConsistentRead=True
@@ -54,7 +54,7 @@ class Table:
         return plain(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str) -> list[Item]:
-        """Return all items of a partition as they are now, sorted by their sort key."""
+        """Return all items of a partition by sort key. The read is strongly consistent."""
         with translate_errors(f"reading the records of {pk}"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._name,
@@ -69,8 +69,8 @@ class Table:
     ) -> tuple[list[Item], bool]:
         """Return at most `limit` items of an index, newest first, and whether there are more.
 
-        `since` is the lowest `at_id`, `start` the keys of the item after which the page begins.
-        An index lags by moments.
+        `since` is the lowest `at_id`. `start` has the keys of the item before the page. The index
+        lags slightly behind the table.
         """
         condition, values = "#key = :value", {":value": index.value}
         if since:
@@ -90,9 +90,9 @@ class Table:
         return [plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
     def get_many(self, keys: Sequence[Key]) -> list[Item]:
-        """Return up to 100 items as they are now, in no order; missing ones are left out.
+        """Return up to 100 items in no particular order, without the missing ones.
 
-        Raises StorageBusyError.
+        The read is strongly consistent. Raises StorageBusyError.
         """
         wanted: list[Any] = [_key(key) for key in keys]
         found: list[Item] = []
@@ -101,7 +101,7 @@ class Table:
                 request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
                 answer = self._client.batch_get_item(RequestItems=request)
             found += [plain(item) for item in answer["Responses"].get(self._name, [])]
-            # What did not fit into one answer, or was throttled.
+            # These keys did not fit into the response, or were throttled.
             wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
             if not wanted:
                 break
@@ -112,15 +112,15 @@ class Table:
         return found
 
     def write(self, *actions: Item) -> list[bool]:
-        """Do all actions or none, and return for each whether its condition held.
+        """Do all actions or none. Return for each action whether its condition held.
 
-        If all are true, the actions are done. Raises StorageBusyError if other transactions keep
-        getting in the way: botocore retries none of those.
+        If all values are true, the actions are done. Raises StorageBusyError if the write keeps
+        conflicting with other transactions, which botocore does not retry.
         """
         for attempt in range(MAX_TRIES):
             with translate_errors("writing a record"):
                 try:
-                    # botocore adds a client request token, which makes its own resends harmless.
+                    # botocore adds a client request token, so its retries are idempotent.
                     self._client.transact_write_items(TransactItems=list(actions))
                     return [True] * len(actions)
                 except ClientError as error:
@@ -141,9 +141,9 @@ class Table:
         values: Mapping[str, Any],
         names: Mapping[str, str] | None = None,
     ) -> Item | None:
-        """Change one item and return it as it is then, or None if the condition did not hold.
+        """Change one item. Return the changed item, or None if the condition did not hold.
 
-        `names` are attributes whose names are not words.
+        `names` maps placeholders to attribute names that are not plain words.
         """
         doing = f"changing the record {key[0]} {key[1]}"
         call = self._expressions(expression, condition, values, names)
@@ -163,11 +163,11 @@ class Table:
         raise StorageBusyError(f"{doing}: {MAX_TRIES} attempts met other writers")
 
     def put(self, item: Item) -> Item:
-        """Return the action that writes an item, whatever is there."""
+        """Return the action that writes an item and overwrites any existing one."""
         return {"Put": {"TableName": self._name, "Item": _typed(item)}}
 
     def put_if_absent(self, item: Item) -> Item:
-        """Return the action that writes a new item."""
+        """Return the action that writes an item if it does not exist yet."""
         absent = "attribute_not_exists(pk)"
         return {
             "Put": {"TableName": self._name, "Item": _typed(item), "ConditionExpression": absent}
@@ -204,7 +204,7 @@ class Table:
 
 
 def plain(item: Mapping[str, Any]) -> Item:
-    """Return an item as DynamoDB sends it in plain values."""
+    """Return an item from DynamoDB's format in plain values."""
     return {name: _number(_deserialize(value)) for name, value in item.items()}
 
 
@@ -216,7 +216,7 @@ def _jitter(attempt: int) -> float:
 def _cancellation_reasons(error: ClientError, actions: int) -> list[str] | None:
     """Return the cancellation reason of each action, or None if the error is something else.
 
-    It is something else if neither a condition nor anything transient cancelled the transaction.
+    It is something else unless a condition or something transient cancelled the transaction.
     """
     code = error_code(error)
     if code == "TransactionConflictException":
@@ -237,7 +237,7 @@ def _typed(item: Mapping[str, Any]) -> Item:
 
 
 def _number(value: Any) -> Any:
-    # Money is whole micro-dollars and time whole microseconds: no number has a fraction.
+    # Money is whole micro-dollars and time whole microseconds, so no number has a fraction.
     if isinstance(value, dict):
         return {name: _number(inner) for name, inner in value.items()}
     return int(value) if isinstance(value, Decimal) else value

@@ -1,1 +1,1 @@
-"""What all parts of Easel agree on. Standard library only, and nothing in here imports the rest."""
+"""What all parts of Easel share. It imports only the standard library."""

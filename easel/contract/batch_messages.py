@@ -4,7 +4,7 @@ StartRun ─► batch ─► BatchPlan ─► [ StartRun ─► … a run … �
 BatchPlan ─► batch ─► BatchReport
 BatchPlan ─► economy ─► [ Order ─► economy ─► PlacedOrder ] × orders
 
-BatchPlan and BatchReport are answers of the API as well: their descriptions are shown there.
+The API returns CheckedManifest and BatchReport as well, and shows the descriptions of their fields.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ def described(text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class LineProblem(Message):
-    """What is wrong with one line of a manifest."""
+    """The problem of one line of a manifest."""
 
     line: int
     field: str | None
@@ -32,7 +32,7 @@ class LineProblem(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedManifest(Message):
-    """What the check of a manifest found, before anything was paid."""
+    """The result of a manifest's check, before anything is paid."""
 
     lines: int = described("the lines that can be made")
     pictures: int
@@ -51,8 +51,8 @@ class CheckedManifest(Message):
 class BatchPlan(CheckedManifest):
     """Written by batch once the manifest is checked; read by the Map, by economy, and by batch.
 
-    `work` is the prefix of this start's files. `ended_by` is the error that ended a Map, if one
-    did. Money in dollars.
+    `work` is the prefix of this start's files. `ended_by` is the error that ended a Map, or None.
+    Money is in dollars.
     """
 
     batch: str
@@ -73,7 +73,7 @@ class BatchPlan(CheckedManifest):
 
 @dataclass(frozen=True, kw_only=True)
 class Order(Message):
-    """Written by economy's plan; read to place it. Up to 200 images that are ordered together."""
+    """Written by economy's plan and read to place the order: up to 200 images ordered together."""
 
     order: str
     pictures: tuple[ImageRef, ...]
@@ -82,9 +82,9 @@ class Order(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedOrder(Message):
-    """Written by economy once an order is placed, and each time that it looks at the order.
+    """Written by economy once an order is placed, and each time it polls the order.
 
-    `batch` is OpenAI's id of the batch, or None if nothing was left to order.
+    `batch` is the batch's id at OpenAI, or None if nothing was left to order.
     """
 
     order: str
@@ -97,9 +97,9 @@ class PlacedOrder(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchReport(Message):
-    """What became of a batch.
+    """The report of a batch.
 
-    Pictures are counted in stored, refused, deleted and possibly_paid, lines in the others.
+    stored, refused, deleted and possibly_paid count images. The other counts are of lines.
     """
 
     batch: str

@@ -44,7 +44,7 @@ class EaselError(Exception):
 
 
 class RetryableError(EaselError):
-    """Transient: Step Functions tries the step again."""
+    """A transient error: Step Functions retries the step."""
 
 
 class TransientError(RetryableError):
@@ -64,7 +64,7 @@ class ClaimHeldError(RetryableError):
 
 
 class FinalError(EaselError):
-    """Stays until someone changes something: never retried."""
+    """A permanent error: it is never retried, because someone has to change something first."""
 
 
 class InputError(FinalError):
@@ -77,7 +77,7 @@ class InputError(FinalError):
 
 
 class ContentRefusedError(FinalError):
-    """OpenAI refuses the content; `category` is OpenAI's own word for the reason."""
+    """OpenAI refuses the content. `category` is OpenAI's own word for the reason."""
 
     def __init__(self, message: str, *, category: str, possibly_paid: bool = False) -> None:
         super().__init__(message, possibly_paid=possibly_paid)
@@ -97,11 +97,11 @@ class BudgetExceededError(FinalError):
 
 
 class BadImageError(FinalError):
-    """The bytes that arrived are not an image that can be stored; they stay in staging."""
+    """The bytes that arrived are not an image that can be stored. They stay in staging."""
 
 
 class OutcomeUnknownError(FinalError):
-    """Bought twice with no answer either time, or S3 refused a paid image until the deadline."""
+    """Two purchases got no answer, or S3 refused a paid image until the deadline."""
 
 
 class StorageDeniedError(FinalError):
@@ -117,7 +117,7 @@ class NotFoundError(FinalError):
 
 
 class BatchFailedError(FinalError):
-    """More lines of a batch failed than it tolerates; its report lists them with reasons."""
+    """More lines of a batch failed than it tolerates. Its report lists them with reasons."""
 
 
 class ConfigError(FinalError):
@@ -128,15 +128,15 @@ class ModelRetiredError(FinalError):
     """The model is shut down."""
 
 
-# These end one image and not its run: the others continue, and the cleanup step reports all.
+# These end one image and not its run. The others continue, and the cleanup step reports all.
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
-# A run that failed with one of these would only end in the same way again.
+# A run that failed with one of these would fail in the same way again.
 NEVER_RESUMED = (InputError.__name__, ConflictError.__name__)
 
 
 def cause_message(cause: str | None) -> str:
-    """Return the message in an execution's cause: the function's own if it has one."""
+    """Return a function's error message from an execution's cause, or else the whole cause."""
     try:
         return str(json.loads(cause or "")["errorMessage"])
     except (ValueError, KeyError, TypeError):
@@ -144,7 +144,7 @@ def cause_message(cause: str | None) -> str:
 
 
 def leaves(base: type[EaselError]) -> list[type[EaselError]]:
-    """Return the classes below `base` that are raised, in the order of their definition."""
+    """Return the leaf classes below `base`, in the order of their definition."""
     found = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
     return found or [base]
 

@@ -4,7 +4,8 @@ StartRun ─► prompt ─► RunPlan ─► [ ImageTask ─► image ─► Sta
 RunPlan ─► cleanup ─► Report
 StartRun (a request to delete or restore) ─► cleanup ─► Removal or Restoration
 
-With a mirror, StoredImage passes through the mirror step, too. batch_messages.py has the others.
+With a mirror, StoredImage also passes through the mirror step. For the other messages see
+batch_messages.py.
 """
 
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -14,14 +15,14 @@ from easel.contract.errors import ConfigError
 
 
 class Message:
-    """Read a message from a state, and write it to one."""
+    """A message that can be read from a state and written to one."""
 
     @classmethod
     def from_state(cls, state: Any) -> Self:
-        """Read the fields of this message; other keys are ignored.
+        """Return the message with the fields in a state. Other keys are ignored.
 
-        An execution that was started by an older template can meet newer functions. Raises
-        ConfigError for a state that lacks a field.
+        Newer functions may meet an execution that an older template started. Raises ConfigError if
+        a field is missing.
         """
         if not isinstance(state, dict):
             got = ascii(state)[:200]
@@ -42,7 +43,7 @@ class Message:
         )
 
     def to_state(self) -> dict[str, Any]:
-        """Return this message as JSON can carry it."""
+        """Return this message as JSON-compatible values."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
 
@@ -50,7 +51,7 @@ _OLDER = "the state machine may be older than the functions: deploy the stack ag
 
 
 def _read(kind: Any, value: Any) -> Any:
-    """Return a state's value as a field's type has it: lists as tuples, objects as messages."""
+    """Convert a state's value to a field's type: lists to tuples, objects to messages."""
     if get_origin(kind) is not tuple:
         return value
     item = get_args(kind)[0]
@@ -63,9 +64,9 @@ def _read(kind: Any, value: Any) -> Any:
 class StartRun(Message):
     """Written by the state machine; read by prompt, batch, and cleanup (to delete or restore).
 
-    `request` is the execution's input, `started` its start (ISO 8601, UTC). For a line of a batch,
-    `execution_name` is the line's run id, and `execution` the ARN of the line's own execution, or
-    None if that execution makes only a part of the run.
+    `request` is the execution's input, and `started` is its start (ISO 8601, UTC). For a line of a
+    batch, `execution_name` is the line's run id. `execution` is then the ARN of the line's own
+    execution, or None if that execution makes only a part of the run.
     """
 
     request: Any
@@ -83,8 +84,8 @@ class StartRun(Message):
 class RunPlan(Message):
     """Written by prompt; read by the Map and by cleanup. The prompt's text stays in its record.
 
-    A dry run has no variations. `estimate_micro_usd` is the upper bound of the run, or None if a
-    price is unknown.
+    A dry run has no variations. `estimate_micro_usd` is the run's maximum cost, or None if a price
+    is unknown.
     """
 
     run_id: str
@@ -103,7 +104,7 @@ class ImageTask(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class StagedImage(Message):
-    """Written by image and economy; read by upload: a paid image whose bytes are at `key`."""
+    """Written by image and economy; read by upload: a paid image with its bytes at `key`."""
 
     run_id: str
     n: int
@@ -142,7 +143,7 @@ class ReportedImage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Message):
-    """Written by cleanup: the output of a run. Money in dollars, None if unknown."""
+    """Written by cleanup: the output of a run. Money is in dollars, or None if unknown."""
 
     run_id: str
     dry_run: bool
@@ -160,11 +161,11 @@ class Report(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Message):
-    """Written by cleanup: the output of a delete. Without `purge` it can be undone.
+    """Written by cleanup: the output of a delete. It can be undone unless it was a `purge`.
 
-    `objects` counts the objects found (the versions, in a purge), `bytes` their size; a dry run
-    deletes none of them. After a retry, both are those of the last attempt. `recoverable_days` is
-    0 after a purge, and None in an existing bucket, whose owner's lifecycle decides.
+    `objects` counts the objects found (for a purge, the versions) and `bytes` is their size. A dry
+    run deletes none of them. After a retry, both are from the last attempt. `recoverable_days` is 0
+    after a purge. It is None for an existing bucket, because the owner's lifecycle rules decide.
     """
 
     action: str
@@ -181,8 +182,8 @@ class Removal(Message):
 class Restoration(Message):
     """Written by cleanup: the output of a restore.
 
-    `objects` counts the deleted objects that can be restored, `bytes` their size; a dry run
-    restores none of them. After a retry, both are those of the last attempt.
+    `objects` counts the deleted objects that can be restored, and `bytes` is their size. A dry run
+    restores none of them. After a retry, both are from the last attempt.
     """
 
     action: str

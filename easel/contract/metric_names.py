@@ -3,8 +3,8 @@
 NAMESPACE = "Easel"
 SERVICE = "easel"
 
-# Each metric covers the whole stack, since CloudWatch charges for each one. Lambda itself counts
-# how long a step takes and how often it fails, because a step is a function.
+# Each metric covers the whole stack, because CloudWatch charges per metric. Duration and failures
+# of each step come from Lambda's own metrics, because each step is a function.
 STORED, REFUSED, LOST, POSSIBLY_PAID = "Stored", "Refused", "Lost", "PossiblyPaid"
 STORED_BY_SCHEDULE = "StoredBySchedule"
 FAILED, RATE_LIMITED, BATCH_LINES_FAILED = "Failed", "RateLimited", "BatchLinesFailed"
@@ -12,6 +12,6 @@ SPEND_USD, COST_UNKNOWN = "SpendUSD", "CostUnknown"
 BUDGET_USED_PERCENT, BUDGET_REFUSED = "BudgetUsedPercent", "BudgetRefused"
 MODEL_DAYS_LEFT = "ModelDaysLeft"
 
-# EventBridge's source and detail types.
+# These are the source and the detail types of the events for EventBridge.
 SOURCE = "easel"
 IMAGE_STORED, IMAGE_REFUSED, RUN_FAILED = "ImageStored", "ImageRefused", "RunFailed"

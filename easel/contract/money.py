@@ -17,12 +17,12 @@ def dollars(micro_usd: None) -> None: ...
 @overload
 def dollars(micro_usd: int | None) -> float | None: ...
 def dollars(micro_usd: int | None) -> float | None:
-    """Return micro-dollars in dollars."""
+    """Convert micro-dollars to dollars."""
     return None if micro_usd is None else micro_usd / MICRO
 
 
 def micro_dollars(usd: float) -> int:
-    """Return dollars in whole micro-dollars."""
+    """Convert dollars to whole micro-dollars."""
     return round(usd * MICRO)
 
 
@@ -33,7 +33,7 @@ def add(amounts: Iterable[int | None]) -> int | None:
 
 
 def show(micro_usd: int) -> str:
-    """Return micro-dollars as text, such as $0.0130."""
+    """Format micro-dollars, such as $0.0130."""
     return f"${micro_usd / MICRO:.4f}"
 
 

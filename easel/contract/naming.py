@@ -1,4 +1,4 @@
-"""Every key and name that Easel writes. None depends on what a model answered.
+"""Every key and name that Easel writes. None of them depends on a model's answer.
 
 Names that callers choose are checked in easel/request/names.py.
 """
@@ -12,7 +12,7 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 RESERVED = ("staging", "thumbnails", "batches")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
-SCHEDULED = "schedule-"  # how the ids of the schedule's runs begin
+SCHEDULED = "schedule-"  # the prefix of the run ids of the schedule
 INBOX = "batches/inbox/"
 MANIFEST_ENDINGS = ("jsonl", "csv")
 CONTENT_TYPES = {
@@ -23,8 +23,8 @@ CONTENT_TYPES = {
 }
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_IMAGE_BYTES = 64 * 1024 * 1024  # the largest image that is stored
-# The gallery's indexes, each by the attribute that it groups images by. Only images in the gallery
-# have these attributes.
+# Each index of the gallery groups images by this attribute. Only images in the gallery have these
+# attributes.
 GALLERY_INDEXES = {
     "by_time": "shelf",
     "by_folder": "shelf_folder",
@@ -40,44 +40,44 @@ def is_scheduled(run_id: str) -> bool:
 
 
 def batch_manifest(name: str, ending: str | None = None) -> str:
-    """Return the key of a batch's manifest; without an ending it stands for jsonl or csv."""
+    """Return the key of a batch's manifest. Without an ending it matches jsonl and csv."""
     return f"batches/{name}.{ending}" if ending else f"batches/{name}"
 
 
 def batch_line(name: str, line: int) -> str:
-    """Return the run id of a manifest's line, which counts from 1."""
+    """Return the run id of a manifest's line. Lines count from 1."""
     return f"{name}-{line}"
 
 
 def batch_file(name: str, file: str) -> str:
-    """Return the key of a file about a batch."""
+    """Return the key of one of a batch's files."""
     return f"batches/{name}/{file}"
 
 
 def batch_execution(name: str, *, at: datetime, suffix: str) -> str:
-    """Return the name of an execution that starts a batch; `suffix` is four random letters.
+    """Return the name of an execution that starts a batch. `suffix` is four random letters.
 
-    It has at most 80 characters, which is Step Functions' limit.
+    The name has at most 80 characters, which is Step Functions' limit.
     """
     return f"{name}.{at:%Y%m%d%H%M%S}-{suffix}"
 
 
 def is_batch_execution(execution: str, name: str) -> bool:
-    """Return whether an execution's name is one of this batch's."""
+    """Return whether an execution's name belongs to this batch."""
     pattern = rf"{re.escape(name)}\.\d{{14}}-{RUN_ID_LETTER}{{4}}"
     return re.fullmatch(pattern, execution) is not None
 
 
 def batch_work(name: str, execution: str) -> str:
-    """Return the prefix of the files that one start of a batch works on.
+    """Return the prefix of the working files of one start of a batch.
 
-    No run's staging begins like this, because no run id has an @ in it.
+    It never collides with a run's staging, because no run id contains an @.
     """
     return f"staging/@{name}/{execution}/"
 
 
 def run8(run_id: str) -> str:
-    """Return eight hexadecimal characters that stand for a run in names."""
+    """Return the eight hexadecimal characters that identify a run in names."""
     return hashlib.sha256(run_id.encode()).hexdigest()[:8]
 
 
@@ -87,27 +87,27 @@ def image_id(run_id: str, n: int) -> str:
 
 
 def staged(run_id: str, n: int, purchase: int) -> str:
-    """Return where the bytes of a purchase wait for the upload step."""
+    """Return the key where a purchase's bytes wait for the upload step."""
     return f"staging/{run_id}/{n}/{purchase}.bytes"
 
 
 def staged_call(run_id: str, n: int, purchase: int) -> str:
-    """Return where the parameters of a purchase are, written before it is paid."""
+    """Return the key of a purchase's parameters, which are written before it is paid."""
     return f"staging/{run_id}/{n}/{purchase}.json"
 
 
 def staging_prefix(run_id: str, n: int) -> str:
-    """Return the prefix of everything that one image left in staging."""
+    """Return the prefix of everything that one image has in staging."""
     return f"staging/{run_id}/{n}/"
 
 
 def folder_marker(folder: str) -> str:
-    """Return the key of the zero-byte object that S3's console shows as a folder."""
+    """Return the key of the zero-byte object that the S3 console shows as a folder."""
     return f"{folder}/"
 
 
 def image_base(folder: str, template: str, *, started: str, run_id: str, n: int, topic: str) -> str:
-    """Return an image's key without its ending; `started` is when the run first started."""
+    """Return an image's key without its ending. `started` is when the run first started."""
     start = datetime.fromisoformat(started)
     date, time = f"{start:%Y-%m-%d}", f"{start:%H%M%S}"
     name = template.format(date=date, time=time, run8=run8(run_id), n=n, topic=_slug(topic))
@@ -115,20 +115,20 @@ def image_base(folder: str, template: str, *, started: str, run_id: str, n: int,
 
 
 def image(base: str, extension: str, *, attempt: int) -> str:
-    """Return an image's key; a later attempt at a taken name gets a suffix, as in `name_2.png`."""
+    """Return an image's key. If a name is taken, the next attempt adds a suffix: `name_2.png`."""
     return f"{base}.{extension}" if attempt == 1 else f"{base}_{attempt}.{extension}"
 
 
 def sidecar(image_key: str) -> str:
-    """Return the key of the JSON next to an image.
+    """Return the key of the JSON file next to an image.
 
-    It contains the whole key, so that no two images share a sidecar.
+    It contains the image's whole key, so that no two images share a sidecar.
     """
     return f"{image_key}.json"
 
 
 def thumbnail(image_key: str) -> str:
-    """Return the key of an image's small WebP."""
+    """Return the key of an image's thumbnail."""
     return f"thumbnails/{image_key}.webp"
 
 
@@ -140,7 +140,7 @@ def of_image(image_key: str) -> tuple[str, ...]:
 def of_folder(folder: str) -> tuple[str, ...]:
     """Return the prefixes of a folder and of its thumbnails.
 
-    The closing slash keeps `cats` away from `cats2/`.
+    The closing slash prevents `cats` from matching `cats2/`.
     """
     return (f"{folder}/", f"thumbnails/{folder}/")
 

@@ -1,7 +1,7 @@
-"""The environment of the functions: each class is a group of variables that a function declares.
+"""The environment of the functions. Each class is a group of variables that a function declares.
 
 The stack sets exactly the variables of the groups in a function's row of the catalogue
-(infra/functions/catalogue.py), and services.py reads a group when something needs it.
+(infra/functions/catalogue.py). services.py reads a group when something needs it.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,9 @@ CHAT_MODEL = "EASEL_CHAT_MODEL"
 IMAGE_MODEL = "EASEL_IMAGE_MODEL"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
 SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of the variable with the secret's name
-WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"  # instead of SECRET, if there is no key
-# The openai package's own name, so that one variable serves the stack and a machine at home.
+WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"  # set instead of SECRET if there is no key
+# This is the openai package's own variable, so the same name works for the stack and for a program
+# on a developer's machine.
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
 IMAGES_PER_MINUTE = "EASEL_IMAGES_PER_MINUTE"
 MAX_PARALLEL_IMAGES = "EASEL_MAX_PARALLEL_IMAGES"
@@ -40,7 +41,7 @@ SIGN_IN_URL = "EASEL_SIGN_IN_URL"
 MIRROR = "EASEL_MIRROR"
 MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of the variable
 REGION = "AWS_REGION"  # set by Lambda
-# Set by the local stack alone: its sign-in and its token exchange are on this machine.
+# Only the local stack sets these: its sign-in and its token exchange run on this machine.
 LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
 LOCAL_TOKEN_URL = "EASEL_LOCAL_TOKEN_URL"  # noqa: S105 - an address
 
@@ -51,22 +52,22 @@ NO_LIMIT = "none"
 
 
 def _variable(name: str, read: Callable[[str], Any] = str, *, optional: bool = False) -> Any:
-    """Return the field of one variable; an optional one is None if it is missing or empty."""
+    """Return the field of one variable. An optional one is None if it is missing or empty."""
     return field(metadata={"variable": name, "read": read, "optional": optional})
 
 
 def _unless(word: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Return a reader that gives None for a word."""
+    """Return a reader that returns None for this word."""
     return lambda text: None if text == word else read(text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A group of environment variables, typed."""
+    """A typed group of environment variables."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """Read the group. Raises ConfigError, which names every variable missing or wrong."""
+        """Return the group. Raises ConfigError with the names of missing or invalid variables."""
         missing = [name for name in cls.variables(REGION) if not environment.get(name)]
         if missing:
             lacking = ", ".join(missing)
@@ -85,7 +86,7 @@ class Settings:
 
     @classmethod
     def variables(cls, *more: str) -> tuple[str, ...]:
-        """Return the variables that the stack has to set; `more` are those that Lambda sets."""
+        """Return the variables that the stack has to set. Variables set by Lambda go in `more`."""
         return tuple(
             one.metadata["variable"]
             for one in fields(cls)
@@ -95,7 +96,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class StorageSettings(Settings):
-    """Where images and records are, and the month's money in micro-dollars.
+    """The places of images and records, and the month's budget in micro-dollars.
 
     `recoverable_days` is how long a delete can be undone, or None if the bucket's owner decides.
     """
@@ -112,7 +113,7 @@ class StorageSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestSettings(Settings):
-    """What a request gets for the fields that its caller leaves out, and the chat model."""
+    """The defaults for fields that a request leaves out, and the chat model."""
 
     folder_name: str = _variable(FOLDER)
     topics: tuple[str, ...] = _variable(TOPICS, lambda text: tuple(text.split(TOPIC_SEPARATOR)))
@@ -124,7 +125,7 @@ class RequestSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAISettings(Settings):
-    """How OpenAI is reached: with the key in a secret, or without one by a workload identity.
+    """The access to OpenAI: a key in a secret, or a workload identity without a key.
 
     `workload_identity` is an identity provider's id, a slash, and a service account's id.
     `token_url` is None for OpenAI's own token exchange.
@@ -144,7 +145,7 @@ class OpenAISettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class RateSettings(Settings):
-    """How many image calls may begin a minute (None: OpenAI's limit alone), and run at once."""
+    """How many image calls may start per minute (None: no limit) and run concurrently."""
 
     images_per_minute: int | None = _variable(IMAGES_PER_MINUTE, _unless(NO_LIMIT, int))
     max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
@@ -152,7 +153,7 @@ class RateSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings(Settings):
-    """What bounds a batch, unless its start asks for less."""
+    """The limits of a batch. Its start may ask for lower ones."""
 
     max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
     tolerated_failure_percentage: float = _variable(TOLERATED_FAILURES, float)
@@ -169,21 +170,21 @@ class MirrorSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class MirroredSettings(Settings):
-    """The second store, for functions that report which images it lacks; None without one."""
+    """The second store, or None, for functions that report which images are not mirrored."""
 
     mirror: str | None = _variable(MIRROR, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSettings(Settings):
-    """What tells a batch's failure from a run's."""
+    """The batch machine, which tells a failed batch from a failed run."""
 
     batch_state_machine: str = _variable(BATCH_STATE_MACHINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """What the API alone needs. The page's address ends in a slash, the sign-in's does not.
+    """Settings of the API only. The page's URL ends in a slash, the sign-in's does not.
 
     `page_client` is None if the stack has no page.
     """
@@ -200,5 +201,5 @@ class ApiSettings(Settings):
 
     @property
     def sign_in_url(self) -> str:
-        """Return where people sign in."""
+        """Return the URL where people sign in."""
         return self.local_sign_in_url or self.deployed_sign_in_url

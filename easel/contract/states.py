@@ -1,6 +1,6 @@
-"""The names of the states and of the steps behind them.
+"""The names of the states and of their steps.
 
-The stack draws the state machines with them; the API and the command line read them in an
+The stack builds the state machines with them. The API and the command line read them from an
 execution's history.
 """
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The states of both machines, those inside their Maps included."""
+    """The states of both machines, including the states inside their Maps."""
 
     CHOOSE_ACTION = "Which action?"
     WRITE_PROMPT = "Write the prompt"
@@ -48,7 +48,7 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """The steps of a run that are shown to its owner."""
+    """The steps of a run that its owner can see."""
 
     PROMPT = "prompt"
     IMAGE = "image"
@@ -66,7 +66,7 @@ STEP_OF = {
 
 
 class ExecutionStatus(StrEnum):
-    """Step Functions' words for the status of an execution."""
+    """The statuses of an execution, as Step Functions names them."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -76,7 +76,7 @@ class ExecutionStatus(StrEnum):
 
 
 class Task(StrEnum):
-    """What a state asks of a function that does several things."""
+    """The task that a state requests from a function with several tasks."""
 
     PLAN = "plan"
     PLACE = "place"

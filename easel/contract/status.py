@@ -1,4 +1,4 @@
-"""What can become of an image, and of a run's chat call."""
+"""The statuses of an image and of a run's chat call."""
 
 from enum import StrEnum
 
@@ -23,12 +23,12 @@ class Status(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        """Return whether nothing is left to do: neither to buy the image nor to store it."""
+        """Return whether the image needs neither to be bought nor to be stored."""
         return self in (Status.STORED, Status.DELETED, Status.REFUSED)
 
 
 class ChatStatus(StrEnum):
-    """The status of a run's chat call: its prompt is kept once it is written."""
+    """The status of a run's chat call. Once it is written, the prompt has a record."""
 
     CLAIMED = "claimed"
     WRITTEN = "written"

@@ -1,7 +1,7 @@
 """The starts of batches, and the orders at OpenAI's Batch API.
 
-An order is up to 200 images. Its key is made of its images, so whoever orders the same ones meets
-the same order. It is locked while it is placed. If the function dies, the lock expires at the
+An order is up to 200 images. Its key is derived from its images, so an order of the same images has
+the same key. An order is locked while it is placed. If the function dies, the lock expires at the
 function's timeout, and the next attempt first checks whether OpenAI already has the order.
 """
 
@@ -17,7 +17,7 @@ from easel.contract.errors import ClaimHeldError
 
 @dataclass(frozen=True, kw_only=True)
 class BatchStart:
-    """One start of a batch: its execution, the manifest with its version, and when (ISO, UTC)."""
+    """One start of a batch: its execution, its manifest and version, and its time (ISO, UTC)."""
 
     name: str
     execution: str
@@ -40,18 +40,18 @@ class BatchStarts:
         )
 
     def note(self, start: BatchStart) -> None:
-        """Keep a start as the batch's latest."""
+        """Record a start as the batch's latest."""
         item = {"pk": f"batch#{start.name}", "sk": "batch"} | asdict(start)
         self._table.write(self._table.put(item))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockedOrder:
-    """An order that this function has locked.
+    """An order locked by this function.
 
-    `began` is when it was first locked, `again` whether another function locked it before, and
-    `batch` OpenAI's id of it, once known. `mark` is what OpenAI knows it by: if an order produced
-    nothing, the next order for the same images gets a new number.
+    `began` is when it was first locked. `again` is true if another function locked it before.
+    `batch` is OpenAI's id, once known. `mark` is the name that OpenAI stores with the batch. It
+    ends in a number, so an order for the same images after an ended one has a new mark.
     """
 
     mark: str
@@ -72,9 +72,9 @@ class BatchOrders:
         self._table = table
 
     def lock(self, order: str, *, until: int) -> LockedOrder:
-        """Lock an order until a moment in epoch seconds.
+        """Lock an order until a time in epoch seconds.
 
-        Raises ClaimHeldError while another function has it.
+        Raises ClaimHeldError while another function holds the lock.
         """
         pk, sk = _key(order)
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
@@ -105,13 +105,13 @@ class BatchOrders:
         return known
 
     def mark_placed(self, order: str, *, batch: str) -> None:
-        """Keep OpenAI's id of the order, and unlock it."""
+        """Record OpenAI's id of the order, and unlock it."""
         expression = "SET #batch = :batch, #held_until = :over"
         values = {":batch": batch, ":over": 0}
         self._table.write(self._table.update(_key(order), expression, values=values))
 
     def mark_ended(self, order: str, *, batch: str) -> None:
-        """Close an order of which nothing more comes, unless that was done before."""
+        """Close an order that has ended, unless it is already closed."""
         change = self._table.update(
             _key(order),
             "REMOVE #batch ADD #ended :one",
@@ -121,7 +121,7 @@ class BatchOrders:
         self._table.write(change)
 
     def unlock(self, order: str, *, after: float) -> None:
-        """Unlock an order in so many seconds."""
+        """Let the lock expire in this many seconds."""
         values = {":end": int(time.time() + after)}
         change = self._table.update(_key(order), "SET #held_until = :end", values=values)
         self._table.write(change)

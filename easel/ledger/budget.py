@@ -1,7 +1,7 @@
 """The monthly cap: one item per month with `committed` (reserved and spent), `spent` and `cap`.
 
-All are micro-dollars. A cap that was set while the stack runs is in an item of its own as well,
-for the months to come. The last change wins: a deployment with another setting sets the cap again.
+All are micro-dollars. A cap set while the stack runs is also stored in a separate item, for the
+coming months. The last change wins: a deployment with another setting sets the cap again.
 """
 
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class MonthBudget:
         return max(0, self.cap - self.committed)
 
     def fits(self, bound: int | None) -> bool:
-        """Return whether an upper bound fits; with a cap of 0 not even an unknown price does."""
+        """Return whether an upper bound fits. If the cap is 0, not even an unknown price fits."""
         return self.cap > 0 and (bound is None or self.committed + bound <= self.cap)
 
     def used_percent(self, bound: int | None) -> float:
-        """Return how much of the cap is reserved or spent, once this bound is."""
+        """Return the percentage of the cap that is reserved or spent, including this bound."""
         return round(100 * (self.committed + (bound or 0)) / self.cap, 2) if self.cap else 100.0
 
     def check(self, bound: int | None, *, purpose: str) -> None:
@@ -55,12 +55,12 @@ class MonthBudget:
 
 
 def month_of(moment: datetime) -> str:
-    """Return the budget's month, in UTC."""
+    """Return the budget month of a time, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m}"
 
 
 class Budget:
-    """The cap of every month. `setting` is the deployment's, in micro-dollars."""
+    """The cap of every month. `setting` is the deployment's cap, in micro-dollars."""
 
     def __init__(self, table: Table, *, setting: int) -> None:
         self._table = table
@@ -69,7 +69,7 @@ class Budget:
     def read(self, month: str) -> MonthBudget:
         """Return a month's state.
 
-        The first reader of a month, or after a change of the setting, writes the cap.
+        The first read of a month writes its cap. So does the first read after the setting changed.
         """
         for _ in range(MAX_TRIES):
             item = self._table.get(*_key(month))
@@ -84,12 +84,13 @@ class Budget:
         )
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:
-        """Change the cap from now on, without a deployment: 0 stops all spending.
+        """Change the cap from now on, without a deployment. A cap of 0 stops all spending.
 
-        Return the month's state then.
+        Return the month's new state.
         """
         pk, sk = SET_BY_HAND
-        # First for the months to come: a month that begins meanwhile has it.
+        # The cap for the coming months is stored first, so that a month that starts meanwhile has
+        # it.
         self._table.write(
             self._table.put({"pk": pk, "sk": sk, "cap": cap, "setting": self._setting})
         )
@@ -98,21 +99,21 @@ class Budget:
         return self.read(month)
 
     def reservation(self, state: MonthBudget, bound: int | None) -> Item:
-        """Return the action that reserves.
+        """Return the action that reserves an upper bound.
 
-        It holds only while the cap is the one that was read and the bound still fits.
+        Its condition is that the cap has not changed since it was read, and the bound still fits.
         """
         values = {":bound": bound or 0, ":cap": state.cap}
         condition = "#cap = :cap"
         if bound is not None:
-            # Conditions cannot add, so the sum is turned round: committed <= cap - bound.
+            # A condition cannot add, so it compares committed <= cap - bound.
             values[":room"] = state.cap - bound
             condition += " AND #committed <= :room"
         key = _key(state.month)
         return self._table.update(key, "ADD #committed :bound", condition=condition, values=values)
 
     def change(self, month: str, *, committed: int, spent: int) -> Item:
-        """Return the action that settles or releases what was reserved in that month."""
+        """Return the action that settles or releases a reservation in this month."""
         expression = "ADD #committed :committed, #spent :spent"
         values = {":committed": committed, ":spent": spent}
         return self._table.update(_key(month), expression, values=values)

@@ -1,8 +1,8 @@
 """A claim stands for one paid call.
 
-It is taken before the call, in one transaction with the money, and ended by what came of the call.
-A claim without an end means that its function died. Once its lease is over, OpenAI may have
-charged for it: that is counted, and the call is made again at most once.
+It is taken before the call, in one transaction with the money, and ended with the call's result. A
+claim without an end means that its function died. Once its lease has expired, OpenAI may have
+charged for the call. The purchase is then counted as possibly paid, and repeated at most once.
 """
 
 import time
@@ -21,7 +21,8 @@ MAX_PURCHASES = 2
 MAX_TRIES = 20
 C = TypeVar("C", bound=Claim)
 
-# The lease shows whether the claim's money is counted already, so it must be the one that was read.
+# The lease also shows whether the claim's money is already counted as spent, so a change requires
+# the lease that was read.
 _UNCHANGED = "#status = :was_status AND #purchase = :was_purchase AND #lease_until = :was_lease"
 
 
@@ -33,10 +34,10 @@ class Claims:
         self._budget = budget
 
     def take(self, claim: Claim, *, after: Claim | None) -> None:
-        """Claim a call and reserve its upper bound, or neither.
+        """Claim a call and reserve its upper bound, or do neither.
 
-        `after` is the earlier purchase with an unknown outcome, if there is one. Raises
-        ClaimHeldError if another execution was first, and BudgetExceededError.
+        `after` is the earlier purchase with an unknown outcome, or None. Raises ClaimHeldError if
+        another execution was first, and BudgetExceededError.
         """
         action = self._renewed(claim, after) if after else self._table.put_if_absent(to_item(claim))
         bound = claim.reserved_micro_usd
@@ -52,12 +53,15 @@ class Claims:
         raise StorageBusyError(f"the budget of {claim.month} keeps changing")
 
     def renew(self, claim: Claim, *, until: int) -> bool:
-        """Extend a claim's lease. Return False if the claim is another execution's by now."""
+        """Extend a claim's lease. Return False if another execution now has the claim."""
         change = self._update(claim, "SET #lease_until = :until", {":until": until})
         return all(self._table.write(change))
 
     def release(self, claim: Claim) -> None:
-        """Undo a claim whose call was certainly not charged; an earlier purchase stays counted."""
+        """Undo the claim of a call that was certainly not charged.
+
+        An earlier purchase stays counted.
+        """
         if claim.purchase == 1:
             undo = self._table.delete(claim.item_key, condition=_UNCHANGED, values=_as_read(claim))
         else:
@@ -67,9 +71,9 @@ class Claims:
         self._table.write(undo, self._budget.change(claim.month, committed=money, spent=0))
 
     def mark_unknown(self, claim: Claim) -> bool:
-        """End a claim's lease and count it as possibly paid: its bound is spent from now on.
+        """End a claim's lease and count the call as possibly paid: its bound is now spent.
 
-        Return whether it was counted now.
+        Return whether this call counted it.
         """
         values = {":over": 0, ":one": 1}
         change = self._update(claim, "SET #lease_until = :over ADD #possibly_paid :one", values)
@@ -82,9 +86,9 @@ class Claims:
         return counted
 
     def expire(self, claim: C) -> C:
-        """Return an earlier claim whose function is gone, counted as possibly paid.
+        """Return an earlier claim of a dead function, counted as possibly paid.
 
-        Raises ClaimHeldError while its lease lasts.
+        Raises ClaimHeldError until its lease expires.
         """
         if claim.lease_until > time.time():
             end = f"{datetime.fromtimestamp(claim.lease_until, UTC):%H:%M:%S} UTC"
@@ -101,9 +105,9 @@ class Claims:
     def settlement(
         self, claim: Claim, expression: str, values: dict[str, Any], *, cost: int | None
     ) -> tuple[Item, Item]:
-        """Return the actions that end a claim and replace its reservation by what was spent.
+        """Return the actions that end a claim and replace its reservation with the cost.
 
-        An unknown cost counts as the reservation.
+        An unknown cost counts as the reserved amount.
         """
         reserved = claim.reserved_micro_usd or 0
         spent = reserved if cost is None else cost
@@ -112,7 +116,7 @@ class Claims:
         return self._update(claim, expression, values), money
 
     def _renewed(self, claim: Claim, after: Claim) -> Item:
-        # From now on it is bought by a call of its own, whatever order it was in.
+        # From now on the image is bought by a separate call, even if it was in an order.
         expression = (
             "SET #purchase = :purchase, #lease_until = :until, #month = :month, "
             "#reserved_micro_usd = :reserved REMOVE #order"
@@ -140,7 +144,7 @@ def _as_read(claim: Claim) -> dict[str, Any]:
 
 
 def check_purchases(claim: Claim) -> None:
-    """Raise OutcomeUnknownError if a call was paid as often as it may be, without a result."""
+    """Raise OutcomeUnknownError if no further purchase of this call is allowed."""
     if claim.purchase >= MAX_PURCHASES:
         raise OutcomeUnknownError(
             f"{claim.what} was bought without a usable answer (purchases: {claim.purchase}); check"

@@ -26,7 +26,7 @@ SET_INDEX_KEYS = ", ".join(f"#{name} = :{name}" for name in INDEX_KEYS)
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an image is in the gallery; `at` is an ISO 8601 time."""
+    """An image's place in the gallery. `at` is an ISO 8601 time."""
 
     status: Status
     folder: str
@@ -48,8 +48,8 @@ class Place:
     def count(self, table: Table, *, images: int, size: int) -> Item:
         """Return the action that adds to its folder's count of stored images and of their bytes.
 
-        Both are negative if an image leaves. A folder has sixteen counters, chosen by the image,
-        because the many images that arrive or leave at once would otherwise wait for each other.
+        Both are negative if an image leaves. Each folder has sixteen counters, and the image
+        decides which one is used. With a single counter, concurrent changes would block each other.
         """
         counter = naming.run8(naming.image_id(self.run_id, self.n))[0]
         return table.update(
@@ -68,7 +68,7 @@ def _on_topic(status: str, topic: str) -> str:
 
 
 def _in_folder_on_topic(status: str, folder: str, topic: str) -> str:
-    # No folder's name has a line break.
+    # A folder's name never contains a line break.
     return f"{status}#{folder}\n{topic}"
 
 
@@ -78,7 +78,7 @@ def _index(name: str, value: str) -> Index:
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryImage:
-    """An image in the gallery, or deleted from it. Micro-dollars; times ISO 8601 in UTC."""
+    """A stored or deleted image. Money is in micro-dollars; times are ISO 8601 in UTC."""
 
     run_id: str
     n: int
@@ -107,7 +107,7 @@ class GalleryImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """How many stored images a folder holds, and their bytes."""
+    """A folder, with the count and the bytes of its stored images."""
 
     name: str
     images: int
@@ -116,7 +116,7 @@ class Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which images are wanted; `since` is the oldest time."""
+    """A filter for images. `since` is the oldest time."""
 
     status: Status
     folder: str | None = None
@@ -125,7 +125,7 @@ class Filter:
 
     @property
     def index(self) -> Index:
-        """Return the index, with the value that just these images have."""
+        """Return the narrowest index for this filter, with its value."""
         status, folder, topic = self.status, self.folder, self.topic
         if folder is not None and topic is not None:
             value = _in_folder_on_topic(status, folder, topic)
@@ -146,7 +146,7 @@ class Gallery:
     def page(
         self, wanted: Filter, *, after: str | None, limit: int
     ) -> tuple[list[GalleryImage], str | None]:
-        """Return at most `limit` images, newest first, and the cursor of the next page, if any.
+        """Return at most `limit` images, newest first, and the cursor of the next page or None.
 
         `after` is the cursor of an earlier page. Raises InputError for an unknown cursor.
         """
@@ -158,7 +158,7 @@ class Gallery:
         return images, _cursor(items[-1]["at_id"]) if more else None
 
     def _position(self, cursor: str) -> Item:
-        """Return the keys of an image that exists, after which a page begins."""
+        """Return the index position of the cursor's image, where the page begins."""
         wrong = InputError("cursor", cursor, "the cursor of an earlier answer, unchanged")
         try:
             at_id = urlsafe_b64decode(cursor.encode()).decode()
@@ -175,7 +175,8 @@ class Gallery:
     def find(self, image_id: str) -> GalleryImage:
         """Return one image.
 
-        Raises NotFoundError, and ConflictError if two runs share the id's eight characters.
+        Raises NotFoundError if there is none, and ConflictError if two runs share the id's eight
+        characters.
         """
         matches = IMAGE_ID.fullmatch(image_id)
         found = self._table.query(f"picture#{image_id}") if matches else []
@@ -193,7 +194,7 @@ class Gallery:
         return from_item(GalleryImage, item)
 
     def folders(self) -> list[Folder]:
-        """Return all folders that hold images, by name."""
+        """Return all folders that hold images, sorted by name."""
         images: Counter[str] = Counter()
         size: Counter[str] = Counter()
         for item in self._table.query("folders"):

@@ -1,4 +1,4 @@
-"""The records of runs, read and written. Each change of an image's status is one transaction."""
+"""Reads and writes the records of runs. Each change of an image's status is one transaction."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,12 +34,12 @@ class Ledger:
         self.claims = Claims(table, budget)
 
     def prompt(self, run_id: str) -> PromptRecord | None:
-        """Return the run's prompt record, or None before the prompt step."""
+        """Return the run's prompt record, or None if the prompt is not written yet."""
         item = self._table.get(*run_key(run_id, "prompt"))
         return from_item(PromptRecord, item) if item else None
 
     def chat(self, run_id: str) -> ChatRecord | None:
-        """Return the run's chat call, or None before its claim, and if the prompt was given."""
+        """Return the run's chat call, or None before its claim or if the caller gave the prompt."""
         item = self._table.get(*run_key(run_id, "chat"))
         return from_item(ChatRecord, item) if item else None
 
@@ -53,7 +53,7 @@ class Ledger:
         return RunRecords.of_items(self._table.query(f"run#{run_id}"))
 
     def runs(self, wanted: Mapping[str, int]) -> dict[str, RunRecords]:
-        """Return the records of many runs, each with up to so many images."""
+        """Return the records of many runs. `wanted` maps each run id to its number of images."""
         keys = [
             run_key(run_id, sk)
             for run_id, count in wanted.items()
@@ -75,7 +75,7 @@ class Ledger:
             yield from ((line, known[line["run_id"]]) for line in group)
 
     def keep_prompt(self, record: PromptRecord, *, paid: ChatRecord | None) -> bool:
-        """Write the prompt record and settle the chat call that was paid for it, or neither.
+        """Write the prompt record and settle the chat call that was paid for it, or do neither.
 
         Return False if there is a prompt record already.
         """
@@ -89,7 +89,7 @@ class Ledger:
         return all(self._table.write(put, *settled))
 
     def note_execution(self, prompt: PromptRecord, execution: str) -> None:
-        """Keep the run's latest execution, for people who look for it by the run's id."""
+        """Record the run's latest execution, so that it can be found by the run's id."""
         change = self._table.update(
             run_key(prompt.run_id, "prompt"),
             "SET #execution = :execution",
@@ -122,13 +122,13 @@ class Ledger:
         return all(self._table.write(*self.claims.settlement(claim, change, values, cost=0)))
 
     def mark_lost(self, claim: ImageRecord) -> bool:
-        """End a claim that was paid and lost: its bound counts as spent, as a lease of 0 says."""
+        """End a claim that was paid and lost. Its bound counts as spent, shown by a lease of 0."""
         values = {":to": Status.LOST, ":over": 0}
         change = "SET #status = :to, #lease_until = :over"
         return all(self._table.write(*self.claims.settlement(claim, change, values, cost=None)))
 
     def mark_bad(self, image: ImageRecord, *, problem: str) -> bool:
-        """Mark a staged image as one that cannot be stored. Return False if it was before."""
+        """Mark a staged image as one that cannot be stored. Return False if it is not staged."""
         change = self._table.update(
             image.item_key,
             "SET #status = :bad, #problem = :problem",
@@ -184,13 +184,14 @@ class Ledger:
             | place.index_values(),
         )
         counted = place.count(self._table, images=1, size=image.bytes or 0)
-        # An image's id contains a hash of its run's id, so this item leads from one to the other.
+        # An image's id contains only a hash of the run id, so this item maps the hash to the run
+        # id.
         image_id = naming.image_id(image.run_id, image.n)
         link = {"pk": f"picture#{image_id}", "sk": image.run_id, "n": image.n}
         return all(self._table.write(change, counted, self._table.put(link)))
 
     def note_mirrored(self, run_id: str, n: int, *, url: str) -> None:
-        """Keep where an image's copy is."""
+        """Record the address of an image's copy."""
         change = self._table.update(
             run_key(run_id, f"image#{n}"),
             "SET #mirrored = :url",
@@ -200,13 +201,13 @@ class Ledger:
         self._table.write(change)
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
-        """Move a stored image to the deleted ones. Return False if it does not have this key."""
+        """Change a stored image to deleted. Return False if it does not have this key."""
         item = self._with_key(run_id, n, key=key, status=Status.STORED)
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         return item is not None and self._move(item, to=Status.DELETED, at=now)
 
     def mark_restored(self, run_id: str, n: int, *, key: str) -> bool:
-        """Move a deleted image back to the stored ones. Return False if it has another key."""
+        """Change a deleted image back to stored. Return False if it has another key."""
         item = self._with_key(run_id, n, key=key, status=Status.DELETED)
         return item is not None and self._move(item, to=Status.STORED, at=item["stored_at"])
 

@@ -1,17 +1,17 @@
-"""The bytes that a purchase brought: as they came, and as they are in staging."""
+"""The bytes of a purchase, before and after they are put into staging."""
 
 import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 USAGE_COUNTS = ("input_tokens", "input_tokens_details", "output_tokens", "total_tokens")
-MAX_USAGE = 1_000  # S3 takes 2 KB of metadata
+MAX_USAGE = 1_000  # the limit of S3 is 2 KB of metadata
 
 
 class PaidImage(Protocol):
-    """The bytes of an image call's answer, with their sum and the answer's `usage`.
+    """The bytes of an image call's answer, with their checksum and the answer's `usage`.
 
-    `intact` is false if they are not the decoded image, but what came instead.
+    `intact` is false if the answer could not be decoded. The bytes are then the raw answer.
     """
 
     @property
@@ -20,7 +20,7 @@ class PaidImage(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Return their sum, in hexadecimal."""
+        """Return their SHA-256, in hexadecimal."""
 
     @property
     def intact(self) -> bool:
@@ -28,12 +28,12 @@ class PaidImage(Protocol):
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        """Return what the call used, if the answer has it."""
+        """Return the call's usage, if the answer has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StagedBytes:
-    """Bytes in staging, and the `usage` of the call that brought them."""
+    """Bytes in staging, and the `usage` of the call that returned them."""
 
     key: str
     bytes: int
@@ -42,7 +42,7 @@ class StagedBytes:
 
 
 def to_metadata(paid: PaidImage) -> dict[str, str]:
-    """Return the staged object's metadata, so that a crash after the put loses nothing."""
+    """Return the staged object's metadata. With it, a crash after the put loses nothing."""
     usage = paid.usage
     kept = {name: usage[name] for name in USAGE_COUNTS if name in usage} if usage else None
     text = json.dumps(kept)

@@ -1,14 +1,15 @@
 """The life of a purchase: recover, claim, stage, settle, give up.
 
-A purchase is safe to die at any line, and to run twice:
+A purchase may die at any line and may run twice:
 
 1. A note in staging proves bucket, permissions and key before anything is claimed or paid.
 2. One transaction claims the call and reserves its upper bound under the month's cap.
 3. The call is made once. Its bytes go to staging in the next statement.
-4. Settling replaces the reservation by what was spent.
+4. Settling replaces the reservation with the cost.
 
-What died in between leaves a claim with a lease. The next attempt waits for its end, looks into
-staging, and buys again only if nothing is there, once, counted as possibly paid.
+If the function dies in between, it leaves a claim with a lease. The next attempt waits for the
+lease to expire and looks into staging. If nothing is there, it counts the call as possibly paid and
+buys once more.
 """
 
 import json
@@ -42,11 +43,13 @@ from easel.request.models import check_not_retired
 
 # The paid call leaves this much of the invocation for putting its bytes into staging.
 STAGING_SECONDS = 30
-LEAST_CALL_SECONDS = 30  # with less, an image would be ordered and not waited for
-# Waiting in the function for a slot is cheaper than coming again, but every second is billed.
+LEAST_CALL_SECONDS = 30  # with less, the call would time out before the image arrives
+# Waiting in the function for a slot is cheaper than a retry of the step, but every second is
+# billed.
 SLOT_SECONDS = 60.0
 PUT_CONNECT_SECONDS, PUT_READ_SECONDS = 2, 5
-# No put begins later: it may hang for as long as its timeouts allow, and then comes the record.
+# No put starts later than this. It may hang until its timeouts expire, and then the record must
+# still be written.
 LAST_SECONDS = 5 + PUT_CONNECT_SECONDS + PUT_READ_SECONDS
 PAUSE_SECONDS = 0.5
 C = TypeVar("C", bound=Claim)
@@ -55,7 +58,7 @@ C = TypeVar("C", bound=Claim)
 class Purchases:
     """Buys images and prompts, each with one claim per paid call.
 
-    `bucket` holds the staging, `deadline` is the end of the function that buys.
+    `bucket` is for staging. `deadline` is the end of the buying function.
     """
 
     def __init__(
@@ -74,10 +77,10 @@ class Purchases:
     def recover(self, image: ImageRecord, prompt: PromptRecord) -> ImageRecord:
         """Return an image after an earlier purchase: staged, or with its claim expired.
 
-        Raises ClaimHeldError while the earlier function may live, and OutcomeUnknownError if the
-        image was bought as often as it may be.
+        Raises ClaimHeldError while the earlier function may be alive, and OutcomeUnknownError if no
+        further purchase is allowed.
         """
-        # Staging first: what is there need not be waited for.
+        # Staging is checked first: if the bytes are there, there is no need to wait for the lease.
         found = self._find_staged(image, image.purchase)
         if found is None and image.status == Status.CLAIMED:
             image = self.ledger.claims.expire(image)
@@ -90,10 +93,10 @@ class Purchases:
         return self.settle(image, prompt, found)
 
     def recover_chat(self, chat: ChatRecord) -> ChatRecord:
-        """Return an earlier chat call with its claim expired, to be made once more.
+        """Return an earlier chat call with its claim expired, to be repeated once.
 
-        Raises ClaimHeldError while the earlier function may live, and OutcomeUnknownError if the
-        call was made as often as it may be.
+        Raises ClaimHeldError while the earlier function may be alive, and OutcomeUnknownError if no
+        further call is allowed.
         """
         chat = self.ledger.claims.expire(chat)
         check_purchases(chat)
@@ -107,17 +110,16 @@ class Purchases:
         *,
         rate_limit: RateLimit,
     ) -> ImageRecord:
-        """Buy one image by one call, which gets the seconds that it may take.
+        """Buy one image with one call. The call receives its time limit in seconds.
 
-        Raises ModelRetiredError, TransientError if too little time is left, and what the call
-        raises.
+        Raises ModelRetiredError, TransientError if too little time is left, and the call's errors.
         """
         self.check_model(prompt)
         self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.what)
         self._put_note(image, prompt)
         left = self.deadline.seconds()
         patience = min(SLOT_SECONDS, left - LEAST_CALL_SECONDS - STAGING_SECONDS)
-        # Each invocation has a name of its own: two that meet at this image must not end each
+        # The name is unique per invocation: two invocations for this image must not end each
         # other's slot.
         name = f"{naming.image_id(image.run_id, image.n)}-{token_hex(4)}"
         with rate_limit.slot(name, until=self.deadline.epoch(), patience=patience):
@@ -133,11 +135,10 @@ class Purchases:
         return image
 
     def claim(self, wanted: C, *, bound: int | None, until: int | None = None) -> C:
-        """Claim a paid call and reserve its upper bound (micro-dollars), or neither.
+        """Claim a paid call and reserve its upper bound (micro-dollars), or do neither.
 
-        `wanted` is a fresh record, or an expired claim that is bought once more. The lease ends
-        with this function, or at `until` (epoch seconds). Raises ClaimHeldError and
-        BudgetExceededError.
+        `wanted` is a new record, or an expired claim to be bought again. The lease ends with this
+        function, or at `until` (epoch seconds). Raises ClaimHeldError and BudgetExceededError.
         """
         lease, month = until or self.deadline.epoch(), month_of(self._now())
         claim = wanted.claimed(until=lease, month=month, bound=bound)
@@ -145,22 +146,22 @@ class Purchases:
         return claim
 
     def renew(self, claim: Claim, *, until: int) -> bool:
-        """Let a claim's lease end at `until` (epoch seconds). Return False if it has changed."""
+        """Extend a claim's lease to `until` (epoch seconds). Return False if it has changed."""
         return self.ledger.claims.renew(claim, until=until)
 
     def release(self, claim: Claim) -> None:
-        """Undo a claim for which nothing was paid, and its reservation."""
+        """Undo an unpaid claim and its reservation."""
         self.ledger.claims.release(claim)
 
     def stage(self, claim: ImageRecord, prompt: PromptRecord, paid: PaidImage) -> ImageRecord:
-        """Put a paid image into staging and settle its claim, if OpenAI can send it again."""
+        """Put a paid image into staging and settle its claim. Use this if OpenAI can resend it."""
         return self._settled(claim, prompt, self._put(claim, paid), intact=paid.intact)
 
     def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
-        """End the claim of an image whose bytes are in staging, at what it cost.
+        """End the claim of an image whose bytes are in staging, with its cost.
 
-        Return the record, which is another execution's if that took the claim over. Raises
-        ClaimHeldError if it is being bought there.
+        Return the record. If another execution took the claim over, return that execution's record,
+        or raise ClaimHeldError while it is buying the image.
         """
         cost = prompt.image_cost(staged.usage, economy=claim.order is not None)
         image = replace(
@@ -187,7 +188,7 @@ class Purchases:
         claim is undone.
         """
         if claim.is_counted:
-            return  # counted as possibly paid already
+            return  # already counted as possibly paid
         if isinstance(error, ContentRefusedError) and isinstance(claim, ImageRecord):
             if self.ledger.mark_refused(claim, category=error.category):
                 count(metric_names.REFUSED)
@@ -197,7 +198,7 @@ class Purchases:
             self.ledger.claims.release(claim)
 
     def check_model(self, prompt: PromptRecord) -> None:
-        """Raise ModelRetiredError if the run's image model is shut down by now."""
+        """Raise ModelRetiredError if the run's image model has been shut down."""
         check_not_retired(prompt.choices["model"], today=self._now().date())
 
     def require_seconds(self, needed: float, what: str) -> None:
@@ -210,7 +211,7 @@ class Purchases:
             )
 
     def _put_note(self, image: ImageRecord, prompt: PromptRecord) -> None:
-        """Write what will be bought, so that nobody has to guess."""
+        """Write the parameters of the purchase before it is paid, as a trace of what was bought."""
         number = image.purchase + 1
         note = json.dumps({"purchase": number} | prompt.image_call(), ensure_ascii=False).encode()
         key = naming.staged_call(image.run_id, image.n, number)
@@ -228,7 +229,7 @@ class Purchases:
         return StagedBytes(key=key, bytes=len(paid.data), sha256=paid.sha256, usage=paid.usage)
 
     def _stage_only_copy(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
-        """Put bytes that exist nowhere else: whatever S3 answers, ask again until the deadline."""
+        """Put bytes that exist nowhere else. After any error, try again until the deadline."""
         while True:
             try:
                 return self._put(claim, paid)
@@ -267,7 +268,7 @@ class Purchases:
 
 @contextmanager
 def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
-    """Add to an error that may end the run which of its images are paid and not stored yet.
+    """If an error may end the run, add which of its images are paid and not stored yet.
 
     An error that ends one image does not end the run.
     """
@@ -276,7 +277,7 @@ def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
     except ONE_IMAGE:
         raise
     except EaselError as error:
-        with suppress(EaselError):  # the table may be what has failed
+        with suppress(EaselError):  # the table may be what failed
             error.add(describe_unfinished(run_id, ledger.run(run_id)))
         raise
 

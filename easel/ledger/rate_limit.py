@@ -1,9 +1,9 @@
-"""Who may begin a paid image call, and when: one item for all runs and batches.
+"""The rate limit of paid image calls: one item for all runs and batches.
 
-`next_at` is the moment of the next free slot (microseconds since 1970). `calls` has each call that
-is running, with the end of its function: a function that died holds its slot no longer than it
-could have lived. Slots are handed out by adding to `next_at`, so however many ask at once, none
-has to ask again. OpenAI's 429 moves `next_at` for everybody.
+`next_at` is the time of the next free slot (microseconds since 1970). `calls` maps each running
+call to its function's end, so the slot of a dead function expires at that function's timeout. A
+slot is taken by adding to `next_at`, so concurrent callers need no retry. A 429 from OpenAI moves
+`next_at` for all of them.
 """
 
 import random
@@ -16,14 +16,14 @@ from easel.contract.errors import EaselError, RateLimitedError
 
 KEY: Key = ("pace", "images")
 SECOND = 1_000_000
-# A little below the limit, because calls do not arrive as evenly as they leave.
+# The rate is a little below the limit, because calls do not arrive as evenly as they are sent.
 SHARE = 0.97
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
-LOOK_SECONDS = 1.0  # between two looks for a slot
+LOOK_SECONDS = 1.0  # between two reads while waiting for a slot
 
 
 class RateLimit:
-    """How many image calls may begin per minute (None: no limit of ours), and run `at_once`."""
+    """How many image calls may start per minute (None: no limit) and run at the same time."""
 
     def __init__(
         self,
@@ -37,32 +37,34 @@ class RateLimit:
         self._table, self._clock, self._sleep = table, clock, sleep
         self._at_once = at_once
         self._interval = round(60 * SECOND / (per_minute * SHARE)) if per_minute else 0
-        # How much may begin at once after a pause; with the rest of a minute it fits the limit.
+        # After a pause, calls worth this much time may start immediately. Together with the calls
+        # of the rest of the minute they stay within the limit.
         self._burst = round(60 * SECOND * (1 - SHARE)) if per_minute else 0
 
     @contextmanager
     def slot(self, call: str, *, until: float, patience: float) -> Iterator[None]:
-        """Wait for a slot and hold it for one call; `until` is its function's end (epoch seconds).
+        """Wait for a slot and hold it for one call. `until` is its function's end (epoch seconds).
 
-        Raises RateLimitedError if no slot is free within `patience` seconds; nothing is held then.
+        Raises RateLimitedError, and holds no slot, if none is free within `patience` seconds.
         """
         try:
             self._enter(call, until=round(until), patience=patience)
             yield
         finally:
-            with suppress(EaselError):  # the slot ends with `until`
+            with suppress(EaselError):  # the slot expires at `until` anyway
                 self._leave(call)
 
     def slow_down(self, seconds: float | None) -> None:
-        """Let no call begin for some time, after OpenAI refused one for its rate.
+        """Pause all calls, after OpenAI refused one with a rate limit.
 
-        `seconds` is None if OpenAI does not say for how long.
+        `seconds` is None if OpenAI gives no time.
         """
         pause = min(PAUSE_SECONDS if seconds is None else seconds, LONGEST_PAUSE_SECONDS)
         values = {":until": self._now() + round(pause * SECOND)}
         both = "SET #next_at = :until, #paused_until = :until"
         if self._table.change(KEY, both, condition="#next_at < :until", values=values) is None:
-            # The queue is longer than that; whoever waits in it looks at the pause first.
+            # The queue already reaches beyond the pause. Waiting calls check `paused_until` before
+            # they start.
             longer = "attribute_not_exists(#paused_until) OR #paused_until < :until"
             condition = f"attribute_exists(pk) AND ({longer})"
             pause_only = "SET #paused_until = :until"
@@ -84,7 +86,7 @@ class RateLimit:
             self._leave(call)
 
     def _take(self, call: str, *, until: int, latest: int) -> int | None:
-        """Take a slot and return when it begins, or None if there is none until `latest`."""
+        """Take a slot and return its start, or None if no slot is free before `latest`."""
         earliest = self._now() - self._burst
         names, held = {"#call": call}, {":until": until, ":at_once": self._at_once}
         idle = self._table.change(
@@ -107,7 +109,7 @@ class RateLimit:
         return None if queued is None else int(queued["next_at"]) - self._interval
 
     def _wait_for_room(self, end: int) -> None:
-        """Return once the next try may succeed: looking costs less than trying.
+        """Return when a slot may be free. A read is cheaper than a failed write.
 
         Raises RateLimitedError.
         """

@@ -1,6 +1,6 @@
-"""What the table knows of a run: its prompt, its chat call, its images.
+"""The records of a run: its prompt, its chat call, its images.
 
-An image record is the claim, the lineage and the gallery's row at once. Status is explained in
+An image record is also the claim, the lineage and the gallery's entry. For the status see
 easel/contract/status.py.
 """
 
@@ -26,11 +26,11 @@ def run_key(run_id: str, sk: str) -> Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(ABC):
-    """One paid call. With `purchase` 0 it was never claimed.
+    """One paid call. If `purchase` is 0, it was never claimed.
 
-    `lease_until` (epoch seconds) is the end of the function that makes the call, and 0 once its
+    `lease_until` (epoch seconds) is the end of the function that makes the call, and 0 once the
     estimate counts as spent. `reserved_micro_usd` is that estimate, or None if the price is
-    unknown; `month` is the month of the budget in which it was reserved.
+    unknown. `month` is the budget month in which it was reserved.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class Claim(ABC):
 
     @property
     def is_counted(self) -> bool:
-        """Return whether its estimate counts as spent already, whatever came of the call."""
+        """Return whether its estimate already counts as spent, whatever the call's result."""
         return self.lease_until == 0
 
     @property
@@ -55,7 +55,7 @@ class Claim(ABC):
     @property
     @abstractmethod
     def what(self) -> str:
-        """Return what is bought, for people."""
+        """Return a description of the purchase, for people."""
 
     @property
     def item_key(self) -> Key:
@@ -63,7 +63,7 @@ class Claim(ABC):
         return run_key(self.run_id, self.sk)
 
     def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
-        """Return the claim of the next purchase, until the end of its lease."""
+        """Return the claim of the next purchase, with its lease."""
         return replace(
             self,
             purchase=self.purchase + 1,
@@ -81,12 +81,12 @@ class ChatRecord(Claim):
 
     @property
     def sk(self) -> str:
-        """Return the sort key: one per run."""
+        """Return the sort key. A run has one chat call."""
         return "chat"
 
     @property
     def what(self) -> str:
-        """Return what is bought, for people."""
+        """Return a description of the purchase, for people."""
         return f"the prompt of run {self.run_id}"
 
 
@@ -94,8 +94,8 @@ class ChatRecord(Claim):
 class ImageRecord(Claim):
     """One image.
 
-    `order` is the order at OpenAI's Batch API that it was claimed in, or None if it is bought by a
-    call of its own.
+    `order` is the order at OpenAI's Batch API in which it was claimed, or None if a separate call
+    buys it.
     """
 
     status: Status = Status.CLAIMED
@@ -114,24 +114,24 @@ class ImageRecord(Claim):
 
     @property
     def sk(self) -> str:
-        """Return the sort key: one per variation."""
+        """Return the sort key. A run has one per variation."""
         return f"image#{self.n}"
 
     @property
     def what(self) -> str:
-        """Return what is bought, for people."""
+        """Return a description of the purchase, for people."""
         return f"image {self.n} of run {self.run_id}"
 
     def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
         """Return the claim of the next purchase.
 
-        A second purchase is a call of its own, whatever order the first one was in.
+        A second purchase is a separate call, even if the first one was in an order.
         """
         claim = super().claimed(until=until, month=month, bound=bound)
         return replace(claim, order=None) if self.purchase else claim
 
     def is_ordered(self, order: str) -> bool:
-        """Return whether it is claimed in this order, and the claim has not been given up."""
+        """Return whether it is claimed in this order and the claim has not been given up."""
         return self.status == Status.CLAIMED and self.order == order and not self.is_counted
 
     def is_missing_from(self, mirror: str | None) -> bool:
@@ -143,10 +143,10 @@ class ImageRecord(Claim):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptRecord:
-    """What a run's first execution fixed for every later one.
+    """The choices that a run's first execution fixed for all later ones.
 
-    `choices` are the request's checked fields. `estimate_micro_usd` is the upper bound of chat
-    call and images, or None if a price is unknown. `execution` is the latest one's name or ARN.
+    `choices` are the request's checked fields. `estimate_micro_usd` is the upper bound of chat call
+    and images, or None if a price is unknown. `execution` is the latest execution's name or ARN.
     """
 
     run_id: str
@@ -174,11 +174,14 @@ class PromptRecord:
         )
 
     def image_cost(self, usage: dict[str, Any] | None, *, economy: bool) -> int | None:
-        """Return what an image cost in micro-dollars, or None if it is unknown."""
+        """Return an image's cost in micro-dollars, or None if it is unknown."""
         return models.image_cost(self.choices["model"], usage, economy=economy)
 
     def image_call(self) -> dict[str, Any]:
-        """Return the parameters of the image call; `auto` is left to OpenAI's own default."""
+        """Return the parameters of the image call, without those that are `auto`.
+
+        OpenAI applies its own default for them.
+        """
         names = (
             "model",
             "size",
@@ -197,7 +200,7 @@ class PromptRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecords:
-    """All records of a run; images by number."""
+    """All records of a run, with the images sorted by number."""
 
     prompt: PromptRecord | None = None
     chat: ChatRecord | None = None
@@ -225,12 +228,12 @@ class RunRecords:
 
     @property
     def image_costs(self) -> list[int | None]:
-        """Return the cost of each image in micro-dollars; a refused one costs nothing."""
+        """Return the cost of each image in micro-dollars. A refused image costs nothing."""
         return [one.cost_micro_usd for one in self.images if one.status != Status.REFUSED]
 
 
 def to_item(record: Claim | PromptRecord) -> Item:
-    """Return a record as the table keeps it: without the fields that are None."""
+    """Return a record as the table stores it, without the fields that are None."""
     values = {name: value for name, value in asdict(record).items() if value is not None}
     if isinstance(record, PromptRecord):
         key, values["choices"] = run_key(record.run_id, "prompt"), json.dumps(record.choices)
@@ -240,7 +243,7 @@ def to_item(record: Claim | PromptRecord) -> Item:
 
 
 def from_item(kind: type[R], item: Item) -> R:
-    """Read the fields of a dataclass from an item; what the item lacks is None."""
+    """Return a dataclass with the fields in an item. Missing fields are None."""
     return kind(
         **{
             one.name: _read(one.name, one.type, item.get(one.name))

@@ -1,6 +1,6 @@
-"""OpenAI's Batch API: a file of requests goes up, and within a day there is a file of answers.
+"""OpenAI's Batch API. It takes a file of requests and returns a file of answers within a day.
 
-It takes half the price.
+It charges half the price.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ from easel.openai_client.client import Account
 from easel.openai_client.errors import translate
 
 ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
-MAX_IMAGES = 200  # that one batch may hold
+MAX_IMAGES = 200  # our limit for one batch
 ENDED = ("completed", "failed", "expired", "cancelled")
-ORDER = "easel_order"  # the metadata by which a batch is found again
+ORDER = "easel_order"  # the metadata key for finding a batch
 CALL_SECONDS = 60.0
 UPLOAD_SECONDS = 300.0
 T = TypeVar("T")
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedBatch:
-    """A batch at OpenAI as it is now; the files are None if there are none (yet)."""
+    """The state of a batch at OpenAI. The files are None until they exist."""
 
     id: str
     status: str
@@ -38,7 +38,7 @@ class PlacedBatch:
 
     @property
     def ended(self) -> bool:
-        """Return whether nothing more comes."""
+        """Return whether the batch has ended."""
         return self.status in ENDED
 
 
@@ -51,11 +51,11 @@ class OpenAIBatches:
     def find(self, order: str, *, since: datetime) -> PlacedBatch | None:
         """Return the batch that was created for an order, or None.
 
-        Looks at the account's batches back to `since`.
+        Searches the account's batches back to `since`.
         """
 
         def search(client: OpenAI) -> Any:
-            # Newest first, page by page.
+            # The list is sorted newest first and is read page by page.
             for batch in client.batches.list(limit=100, timeout=CALL_SECONDS):
                 if (batch.metadata or {}).get(ORDER) == order:
                     return batch
@@ -67,7 +67,7 @@ class OpenAIBatches:
         return found and _placed(found)
 
     def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
-        """Upload the requests and have them done: this costs money, and again if done twice."""
+        """Upload the requests and start the batch. This costs money each time it is called."""
         doing = f"creating the batch of order {order}"
 
         def upload(client: OpenAI) -> str:
@@ -89,7 +89,7 @@ class OpenAIBatches:
         return _placed(self._call(doing, create))
 
     def look(self, batch: str) -> PlacedBatch:
-        """Return a batch as it is now."""
+        """Return the current state of a batch."""
 
         def retrieve(client: OpenAI) -> Any:
             return client.batches.retrieve(batch, timeout=CALL_SECONDS)
@@ -97,9 +97,9 @@ class OpenAIBatches:
         return _placed(self._call(f"reading batch {batch}", retrieve))
 
     def lines(self, file: str) -> Iterator[bytes]:
-        """Yield the lines of a file one at a time as they arrive: it can be gigabytes long.
+        """Yield the lines of a file one at a time, because the file can be gigabytes long.
 
-        Raises TransientError if it breaks off.
+        Raises TransientError if the download breaks off.
         """
         doing = f"reading file {file}"
         timeout = httpx2.Timeout(CALL_SECONDS, read=MAX_SILENCE_SECONDS)
@@ -124,7 +124,7 @@ def _translated(doing: str) -> Iterator[None]:
 
 
 def _split(chunks: Iterator[bytes], *, doing: str) -> Iterator[bytes]:
-    """Yield bytes as they come, cut at line ends."""
+    """Yield chunks of bytes as whole lines."""
     rest = bytearray()
     for chunk in chunks:
         start = len(rest)

@@ -16,7 +16,7 @@ from easel.openai_client.errors import may_mean_no_schema
 
 @dataclass(frozen=True, kw_only=True)
 class ChatCall:
-    """What the chat model is asked; `schema` is how it should answer."""
+    """A call of the chat model. `schema` is the shape of the answer."""
 
     model: str
     system: str
@@ -36,14 +36,14 @@ class ChatCall:
         return {"model": self.model, "messages": messages} | tokens | user
 
     def response_format(self) -> Any:
-        """Return the schema as the API takes it."""
+        """Return the schema in the API's format."""
         schema = {"name": "image_prompt", "strict": True, "schema": self.schema}
         return {"type": "json_schema", "json_schema": schema}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatAnswer:
-    """What the chat model wrote, and its `usage` as it came."""
+    """The text that the chat model wrote, and its raw `usage`."""
 
     text: str
     usage: dict[str, Any] | None
@@ -57,9 +57,9 @@ class ChatModel:
         self._account = account
 
     def write(self, asked: ChatCall, *, timeout: float) -> ChatAnswer:
-        """Return one answer, by the schema if the server can, else as it writes.
+        """Return one answer, by the schema if the server supports it, or else as free text.
 
-        `timeout` in seconds, for all of it.
+        `timeout` is the limit for the whole call, in seconds.
         """
         doing, end = f"the chat call to {asked.model}", time.monotonic() + timeout
 

@@ -1,4 +1,4 @@
-"""One OpenAI account. The SDK never retries, but a short wait that OpenAI asks for is honoured."""
+"""One OpenAI account. The SDK never retries, but short waits that OpenAI asks for are honoured."""
 
 import time
 from collections.abc import Callable
@@ -24,12 +24,13 @@ class Account:
         self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
 
     def call(self, call: Callable[[OpenAI], T]) -> T:
-        """Call with the credential; if OpenAI refuses it, once more with a fresh one."""
+        """Call with the credential. If OpenAI refuses it, call once more with a fresh one."""
         known = self._credential.value()
         try:
             return call(self._client.with_options(api_key=known))
         except openai.AuthenticationError:
-            # It may have been rotated or withdrawn since it was read; the second refusal is final.
+            # The credential may have been rotated or withdrawn since it was read. A second refusal
+            # is final.
             return call(self._client.with_options(api_key=self._credential.refresh()))
 
     def call_within(
@@ -40,11 +41,10 @@ class Account:
         doing: str,
         slow_down: Callable[[float | None], None] | None = None,
     ) -> T:
-        """Call, and call again after a wait that OpenAI asks for, if the first was not paid.
+        """Call, and repeat an unpaid call after the wait that OpenAI asks for.
 
-        Half of the time until `end` (monotonic clock) stays for the call. `slow_down` is called
-        each time that OpenAI refuses the call for its rate, with the seconds to wait, if given.
-        Raises EaselError.
+        Half of the time until `end` (monotonic clock) is reserved for the call itself. `slow_down`
+        is called for each rate limit error, with the seconds to wait or None. Raises EaselError.
         """
         half, waits = (end - time.monotonic()) / 2, 0
         while True:
@@ -63,5 +63,5 @@ class Account:
 
 
 def seconds_until(end: float) -> float:
-    """Return the timeout of a call that ends at a moment of the monotonic clock."""
+    """Return the timeout of a call that must end at this time of the monotonic clock."""
     return max(1.0, end - time.monotonic())

@@ -1,4 +1,4 @@
-"""What proves to OpenAI whose calls these are: a key in a secret, or this function's identity.
+"""The credentials for OpenAI: a key in a secret, or a token for this function's identity.
 
 Both are fetched at run time and kept only in memory.
 """
@@ -15,7 +15,7 @@ from easel.contract.errors import ConfigError
 from easel.openai_client.errors import translate_exchange
 
 HOW = "set it with `make secret`"
-# The stack grants no other audience:
+# The stack's permissions allow no other audience:
 # https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
 AUDIENCE = "https://api.openai.com/v1"
 IDENTITY_SECONDS = 300
@@ -24,17 +24,17 @@ NOT_ENABLED = "OutboundWebIdentityFederationDisabledException"
 
 
 class Credential(Protocol):
-    """What OpenAI takes for the account."""
+    """A credential that OpenAI accepts for the account."""
 
     def value(self) -> str:
-        """Return the credential as it is known. Raises EaselError."""
+        """Return the current credential. Raises EaselError."""
 
     def refresh(self) -> str:
         """Fetch the credential again and return it. Raises EaselError."""
 
 
 class ApiKey:
-    """The key in a secret; `refresh` fetches it again after it was rotated."""
+    """The key in a secret. `refresh` fetches it again after a rotation."""
 
     def __init__(self, client: Any, *, secret: str) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class ApiKey:
         return self._key
 
     def refresh(self) -> str:
-        """Return the key as it is in Secrets Manager now."""
+        """Fetch the key from Secrets Manager and return it."""
         self._key = None
         return self.value()
 
@@ -57,7 +57,7 @@ class ApiKey:
             try:
                 answer = self._client.get_secret_value(SecretId=self._secret)
             except ClientError as error:
-                # A secret that does not exist, and one that has no value yet.
+                # The secret either does not exist or has no value yet.
                 if error_code(error) == "ResourceNotFoundException":
                     raise ConfigError(f"the secret {self._secret} has no value; {HOW}") from error
                 raise
@@ -72,7 +72,7 @@ class ApiKey:
 
 
 class IdentityToken:
-    """OpenAI's token for one service account, for which AWS signs who this function is.
+    """OpenAI's token for one service account. AWS signs the function's identity for it.
 
     `identity` is the provider's id, a slash, and the service account's id.
     """
@@ -90,13 +90,13 @@ class IdentityToken:
         )
 
     def value(self) -> str:
-        """Return a token that is valid now; the openai package keeps and renews it.
+        """Return a valid token. The openai package caches and renews it.
 
-        Raises EaselError; nothing was paid then.
+        Raises EaselError. Nothing has been paid in that case.
         """
         try:
             return self._auth.get_token()
-        # The package raises RuntimeError for a token that has expired before it came.
+        # The package raises RuntimeError for a token that had expired when it arrived.
         except (openai.OpenAIError, httpx2.HTTPError, RuntimeError) as error:
             raise translate_exchange(error) from error
 
@@ -106,7 +106,7 @@ class IdentityToken:
         return self.value()
 
     def _sign(self) -> str:
-        """Return AWS's signed statement of who this function is."""
+        """Return a statement of this function's identity, signed by AWS."""
         with translate_errors("asking STS for this function's identity (GetWebIdentityToken)"):
             try:
                 answer = self._sts.get_web_identity_token(

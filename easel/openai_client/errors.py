@@ -1,4 +1,4 @@
-"""openai's errors as Easel's, by type and code, never by message; and whether a call was paid."""
+"""Translates openai's errors by type and code, never by message, and reports possible charges."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,18 +22,18 @@ from easel.contract.errors import (
 
 REFUSALS = frozenset({"moderation_blocked", "content_policy_violation"})
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-# The service itself reports that it failed or never began. 502, 504, 408 and 409 can hide a call
-# that went through.
+# With these statuses the service reports that it failed or never started. A 502, 504, 408 or 409
+# can hide a call that succeeded.
 CERTAINLY_UNPAID = frozenset({500, 503, 529})
-# These break before the request has left.
+# These errors occur before the request is sent.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 MAPPED = "check at OpenAI that the service account is mapped to this function's role"
 
 
 def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> EaselError:
-    """Return Easel's error for one of openai, or of its transport while a body is read.
+    """Return Easel's error for an error of openai, or of its transport while a body is read.
 
-    The call's log line gets OpenAI's request id; refusals for the rate are counted.
+    Also adds OpenAI's request id to the call's log line, and counts rate limit errors.
     """
     name = type(error).__name__
     if isinstance(error, httpx2.HTTPError):
@@ -49,7 +49,7 @@ def translate(error: openai.OpenAIError | httpx2.HTTPError, doing: str) -> Easel
 
 
 def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeError) -> EaselError:
-    """Return Easel's error for the token exchange: the paid call after it never left."""
+    """Return Easel's error for a failed token exchange. No paid call was sent."""
     doing = "exchanging this function's identity for a token at OpenAI"
     if isinstance(error, openai.OAuthError):
         answered = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
@@ -57,7 +57,8 @@ def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeErr
             f"{doing}: {answered}; {MAPPED}, and check the provider and account in"
             " openai_workload_identity"
         )
-    # For any other answer the package reports no status: most are a server that is busy or down.
+    # The package reports no status for any other answer. Most come from a server that is busy or
+    # down.
     return TransientError(f"{doing}: no token in the answer ({type(error).__name__})")
 
 
@@ -77,9 +78,9 @@ def retry_after(error: Exception) -> float | None:
 
 
 def may_mean_no_schema(error: openai.APIStatusError) -> bool:
-    """Return whether a refused chat call may pass without `response_format`.
+    """Return whether a refused chat call may succeed without `response_format`.
 
-    Compatible servers that lack it seldom name the field.
+    Compatible servers that lack the field seldom name it in their error.
     """
     param = _text(error.param) or ""
     unnamed = not param or param.startswith("response_format")
@@ -87,7 +88,7 @@ def may_mean_no_schema(error: openai.APIStatusError) -> bool:
 
 
 def _by_connection(error: openai.APIConnectionError, doing: str) -> EaselError:
-    note(openai_request_id=None)  # the id of an earlier try would lead astray
+    note(openai_request_id=None)  # the id of an earlier attempt would mislead
     url, cause = error.request.url, error.__cause__ or error
     where = f"{url.scheme}://{url.netloc.decode()}"
     failed = f"{doing}: no answer from {where} ({type(cause).__name__})"
@@ -129,12 +130,12 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
 
 
 def _text(value: object) -> str | None:
-    """Return a field of an error if it is text: servers differ."""
+    """Return an error's field if it is text. Servers differ in its type."""
     return value if isinstance(value, str) else None
 
 
 def _category(error: openai.APIStatusError) -> str:
-    """Return OpenAI's own word for the reason: the first moderation category, else the code."""
+    """Return OpenAI's word for the reason: the first moderation category, or else the code."""
     body: Any = error.body if isinstance(error.body, dict) else {}
     details = body.get("moderation_details") or body.get("details")
     categories = details.get("categories") if isinstance(details, dict) else None

@@ -1,4 +1,4 @@
-"""The image call, which costs money, and the bytes in its answer."""
+"""The paid image call, and the image in its answer."""
 
 import binascii
 import hashlib
@@ -14,7 +14,8 @@ from easel.contract.errors import TransientError
 from easel.openai_client.answers import Answer, read_object
 from easel.openai_client.client import Account, seconds_until
 
-# An image in base64 shrinks by a quarter at most, and inflating it takes longer than all else.
+# Compression would save at most a quarter of a base64 image, and decompressing it would take longer
+# than all other work.
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
 
 
@@ -22,7 +23,7 @@ UNCOMPRESSED = {"Accept-Encoding": "identity"}
 class ImageAnswer:
     """The bytes of an image, and the answer's `usage`.
 
-    `intact` is false if the answer was not valid base64; `data` then holds it as it came.
+    `intact` is false if the answer was not valid base64. `data` then holds the raw text.
     """
 
     data: bytes
@@ -44,10 +45,10 @@ class ImageModel:
         timeout: float,
         slow_down: Callable[[float | None], None],
     ) -> ImageAnswer:
-        """Paint one image. `timeout` in seconds, for all of it.
+        """Paint one image. `timeout` is the limit for the whole call, in seconds.
 
-        `slow_down` is called each time that OpenAI refuses the call for its rate. An error's
-        `possibly_paid` is true if OpenAI may have charged for it.
+        `slow_down` is called for each rate limit error. An error's `possibly_paid` is true if
+        OpenAI may have charged for the call.
         """
         doing, end = f"the image call to {parameters['model']}", time.monotonic() + timeout
 
@@ -62,14 +63,15 @@ class ImageModel:
         )
         encoded, usage = image_in(answer)
         if encoded is None:
-            # A URL in its place is not followed: today's models always send the bytes.
+            # A URL instead of the bytes is not followed, because today's models always send the
+            # bytes.
             no_image = f"{doing}: the answer contains no image (request {request_id})"
             raise TransientError(no_image, possibly_paid=True)
         return decode_image(encoded, usage)
 
 
 def image_in(body: Any) -> tuple[str | None, dict[str, Any] | None]:
-    """Return the base64 of the image in an answer's body and the usage, each None if missing."""
+    """Return the image's base64 and the usage from an answer's body. Each is None if missing."""
     body = body if isinstance(body, dict) else {}
     images, usage = body.get("data"), body.get("usage")
     first = images[0] if isinstance(images, list) and images else None
@@ -79,7 +81,7 @@ def image_in(body: Any) -> tuple[str | None, dict[str, Any] | None]:
 
 
 def decode_image(encoded: str, usage: dict[str, Any] | None) -> ImageAnswer:
-    """Decode an image strictly, because a lenient decoder swallows damage."""
+    """Decode an image strictly, because a lenient decoder would hide damage."""
     try:
         data, intact = pybase64.b64decode(encoded, validate=True), True
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What a caller may ask of a batch: one table. The manifest is required, all else optional."""
+"""The fields of a batch's start, in one table. Only the manifest is required."""
 
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,10 @@ MOST_AT_ONCE = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRequest:
-    """A checked start of a batch, complete with its defaults.
+    """A checked start of a batch, with all defaults filled in.
 
-    `version_id` is None for the manifest's current version, `max_parallel_images` how many lines
-    run at once, `safety_identifier` that of the lines that have none.
+    `version_id` is None for the manifest's current version. `max_parallel_images` is how many lines
+    run concurrently. `safety_identifier` is for the lines that have none.
     """
 
     manifest: str = column(
@@ -68,7 +68,7 @@ class BatchRequest:
         return names.batch_name(self.manifest)
 
     def of_manifest(self, key: str) -> "BatchRequest":
-        """Return the same request for the manifest that was found."""
+        """Return the same request with the key of the manifest that was found."""
         return replace(self, manifest=key)
 
 
@@ -77,7 +77,7 @@ FIELDS = tuple(TABLE)
 
 
 def parse(raw: object, settings: BatchSettings) -> BatchRequest:
-    """Check the input of a batch whole. Raises InputError."""
+    """Check the whole input of a batch. Raises InputError."""
     if not isinstance(raw, dict):
         example = 'a JSON object, for example {"manifest": "batches/spring.jsonl"}'
         raise InputError("the batch", raw, example)

@@ -1,4 +1,4 @@
-"""The upper bound of a run, before any of it is bought: the chat call, if any, and the images."""
+"""The upper bound of a run before anything is bought: the chat call, if any, and the images."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,7 @@ from easel.request.request import Request
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What the chat model is asked, and the upper bound of that call (None: price unknown)."""
+    """The question to the chat model, and the upper bound of that call (None: price unknown)."""
 
     model: str
     user: str
@@ -20,9 +20,9 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """What a request buys: the question to the chat model, unless the prompt is given, and images.
+    """The purchases of a request: the chat call, if the prompt is not given, and the images.
 
-    Of the images, `prompt` is the text they are painted from, or None if it is not written yet.
+    `prompt` is the text that the images are painted from, or None if it is not written yet.
     """
 
     request: Request
@@ -32,7 +32,7 @@ class Quote:
     def total(self, *, images: int | None = None, economy: bool = False) -> int | None:
         """Return the upper bound in micro-dollars, or None if a price is unknown.
 
-        `images` is how many have to be bought, if it is not the request's count.
+        `images` is the number of images to buy, by default the request's count.
         """
         wanted = self.request
         each = models.estimate_image(
@@ -48,16 +48,16 @@ class Quote:
         return chat + (wanted.count if images is None else images) * each
 
     def with_prompt(self, text: str) -> "Quote":
-        """Return the quote once the prompt is written."""
+        """Return the quote with the written prompt."""
         return Quote(request=self.request, question=self.question, prompt=text)
 
     def without_question(self, text: str) -> "Quote":
-        """Return the quote of the images alone, once the prompt is written and paid."""
+        """Return the quote for the images only, after the prompt is written and paid."""
         return Quote(request=self.request, question=None, prompt=text)
 
 
 def quote(wanted: Request, topic: str, settings: RequestSettings, *, today: date) -> Quote:
-    """Return what a request buys.
+    """Return the purchases of a request.
 
     Raises ModelRetiredError, or ConfigError for a chat model without a known price.
     """
@@ -77,5 +77,5 @@ def quote(wanted: Request, topic: str, settings: RequestSettings, *, today: date
 
 
 def dearest_topic(wanted: Request) -> str:
-    """Return the topic that makes the longest question, for a run whose topic is not chosen yet."""
+    """Return the topic with the longest question, for a run without a chosen topic yet."""
     return max(wanted.possible_topics, key=lambda topic: len(wanted.user_message(topic).encode()))

@@ -1,8 +1,8 @@
-"""A table of fields is a dataclass whose fields say what they take.
+"""Tables of fields. A table is a dataclass, and each of its fields declares what it accepts.
 
-The same table checks a request, types the cells of a CSV file and of a query, and describes the
-fields in the API's OpenAPI document, to the page (/config.json), and in README.md and
-docs/batches.md.
+One table serves all of these: it checks a request, converts the cells of a CSV file and of a query,
+and describes the fields in the API's OpenAPI document, in the page's /config.json, in README.md and
+in docs/batches.md.
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ from typing import Any
 
 from easel.contract.errors import InputError
 
-# Bidi embeddings, overrides and isolates, which turn the direction of the text after them.
+# These are bidi embeddings, overrides and isolates, which change the direction of the text after
+# them.
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 MAX_SHOWN = 20
 MAX_DIGITS = 9
@@ -23,30 +24,30 @@ Schema = dict[str, Any]
 
 
 class Kind(ABC):
-    """What a field takes."""
+    """The kind of values that a field accepts."""
 
     @abstractmethod
     def check(self, name: str, value: Any) -> Any:
-        """Return the value as the request keeps it. Raises InputError."""
+        """Return the value in the request's form. Raises InputError."""
 
     @abstractmethod
     def schema(self) -> Schema:
         """Return the kind as JSON Schema."""
 
     def from_text(self, text: str) -> Any:
-        """Return a CSV cell or a query parameter as JSON would have it, for `check`."""
+        """Convert a CSV cell or a query parameter to a JSON value for `check`."""
         return text
 
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Text of 1 to `limit` characters; a `private` one is never repeated in an error."""
+    """Text of 1 to `limit` characters. A `private` text is never repeated in an error."""
 
     limit: int
     private: bool = False
 
     def check(self, name: str, value: Any) -> str:
-        """Return the text without blanks around it."""
+        """Return the text without surrounding blanks."""
         if not isinstance(value, str) or not value.strip() or len(value) > self.limit:
             raise self._wrong(name, value)
         if not is_clean(value):
@@ -125,7 +126,7 @@ class Whole(Kind):
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
     def from_text(self, text: str) -> Any:
-        """Return a number if the text is one."""
+        """Return a number if the text is a number, or else the text."""
         is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
         return int(text) if is_number else text
 
@@ -163,23 +164,23 @@ class Flag(Kind):
         return {"type": "boolean"}
 
     def from_text(self, text: str) -> Any:
-        """Return the flag if the text is one."""
+        """Return the flag if the text is true or false, or else the text."""
         return {"true": True, "false": False}.get(text.lower(), text)
 
 
 @dataclass(frozen=True)
 class Checked(Kind):
-    """Text that a function of names.py or models.py checks."""
+    """Text that is checked by a function of names.py or models.py."""
 
     function: Callable[[object, str], str]
     described: Schema
 
     def check(self, name: str, value: Any) -> str:
-        """Return what the function returns."""
+        """Return the function's result."""
         return self.function(value, name)
 
     def schema(self) -> Schema:
-        """Return the schema that belongs to the function."""
+        """Return the function's schema."""
         return {"type": "string", **self.described}
 
 
@@ -187,8 +188,8 @@ class Checked(Kind):
 class Field:
     """One row of a table.
 
-    `setting` names the deployment's setting that is the default; `actions` are those that take
-    the field, () for all; `in_batch` is false if a line of a batch may not have it.
+    `setting` names the deployment's setting that provides the default. `actions` are the actions
+    that accept the field, or () for all. `in_batch` is false if a line of a batch must not have it.
     """
 
     name: str
@@ -220,19 +221,19 @@ def column(
     actions: tuple[str, ...] = (),
     in_batch: bool = True,
 ) -> Any:
-    """Declare a field of a table: what it takes, and what it is, for people."""
+    """Declare a field of a table: the kind of its values, and a note for people."""
     facts = {"default": default, "setting": setting, "actions": actions, "in_batch": in_batch}
     return dataclasses.field(metadata={"kind": kind, "note": note, **facts})
 
 
 def table_of(declared: type) -> dict[str, Field]:
-    """Return the rows of a dataclass whose fields are columns, by name."""
+    """Return the rows of a dataclass of columns, by name."""
     rows = dataclasses.fields(declared)
     return {row.name: Field(name=row.name, **row.metadata) for row in rows}
 
 
 def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise InputError for an unknown field, with the one that may be meant."""
+    """Raise InputError for an unknown field. The error suggests the closest known one."""
     for name, value in raw.items():
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
@@ -242,14 +243,14 @@ def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def drop_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that were given: null means the same as leaving a field out."""
+    """Return the fields without nulls, because null means the same as no field."""
     return {name: value for name, value in raw.items() if value is not None}
 
 
 def from_texts(table: Mapping[str, Field], texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return cells or query parameters as JSON would have them, by the kinds of their fields.
+    """Convert cells or query parameters to JSON values, by the kinds of their fields.
 
-    Text that does not fit its field stays text, which the field then refuses by name.
+    Text that does not fit its field stays text. The field's check then refuses it by name.
     """
     return {name: table[name].kind.from_text(text) for name, text in texts}
 
@@ -257,7 +258,7 @@ def from_texts(table: Mapping[str, Field], texts: Iterable[tuple[str, str]]) -> 
 def describe(value: object) -> object:
     """Redact a caller's value for an error, because errors are logged.
 
-    Longer text is summarised; characters that must not be in it are shown.
+    Longer text is summarised, with the code points of its forbidden characters.
     """
     if not isinstance(value, str) or len(value) <= MAX_SHOWN:
         return value
@@ -266,9 +267,9 @@ def describe(value: object) -> object:
 
 
 def is_clean(text: str) -> bool:
-    """Return whether a text has neither control characters nor ones that turn its direction.
+    """Return whether a text has no control characters and none that change its direction.
 
-    Line breaks and tabs are a caller's own, and so are joiners and direction marks.
+    Line breaks, tabs, joiners and direction marks are allowed.
     """
     return not any(
         (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in TURNING

@@ -1,4 +1,4 @@
-"""What the models cost and when they are shut down, from models.toml. Money in micro-dollars."""
+"""Prices and shutdown dates of the models, from models.toml. Money is in micro-dollars."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ SIZE_RULE = (
     " 3840x2160"
 )
 MAX_CHAT_TOKENS = 2500
-# Of a prompt that the chat model writes, by the bound below: about 120 words of English.
+# This bounds a prompt that the chat model writes. By token_bounds it is about 120 words of English.
 MAX_WRITTEN_TOKENS = 450
-MAX_TOKENS = 10**9  # a larger number in an answer's usage is not a count
-# The formula was read off published examples; this covers what those round away.
+MAX_TOKENS = 10**9  # a larger number in an answer's usage is invalid
+# The formula was derived from published examples. The margin covers their rounding.
 MARGIN = 1.05
-# OpenAI's Batch API takes half the price: https://platform.openai.com/docs/guides/batch
+# OpenAI's Batch API charges half the price: https://platform.openai.com/docs/guides/batch
 ECONOMY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePrice:
-    """Dollars per million tokens, and the billing formula's effort by quality."""
+    """Dollars per million tokens, and for each quality the effort of the billing formula."""
 
     text: float
     image: float
@@ -49,31 +49,31 @@ def _chat_price(model: str) -> tuple[float, float] | None:
 
 
 def shutdown(model: str) -> tuple[date, str] | None:
-    """Return the day on which a model is shut down and its successor, or None if not known."""
+    """Return the date of a model's shutdown and its successor, or None if no date is known."""
     entry = _table()["shutdown"].get(model)
     return (entry["on"], entry["successor"]) if entry else None
 
 
 def retiring(*, today: date, days: int) -> dict[str, tuple[date, str]]:
-    """Return the models that will be shut down within `days`, each with its day and successor."""
+    """Return the models that will be shut down within `days`, with date and successor."""
     last = today + timedelta(days=days)
     ends = {name: (entry["on"], entry["successor"]) for name, entry in _table()["shutdown"].items()}
     return {name: end for name, end in ends.items() if today < end[0] <= last}
 
 
 def known() -> dict[str, set[str]]:
-    """Return the names of the models in the table: image, chat, and those with a shutdown."""
+    """Return the names of the table's models: image, chat, and those with a shutdown date."""
     return {kind: set(_table()[kind]) for kind in ("image", "chat", "shutdown")}
 
 
 def read_on() -> tuple[date, tuple[str, ...]]:
-    """Return when the table was read, and from where."""
+    """Return the date when the table was read, and its sources."""
     read = _table()["read"]
     return read["on"], tuple(read["sources"])
 
 
 def check_not_retired(model: str, *, today: date) -> None:
-    """Raise ModelRetiredError from the day on which the model is shut down."""
+    """Raise ModelRetiredError if the model is shut down on this date."""
     end = shutdown(model)
     if end and today >= end[0]:
         raise ModelRetiredError(f"model {model} was shut down on {end[0]}; use {end[1]}")
@@ -111,11 +111,11 @@ def check_size(size: object, field: str = "size") -> str:
 
 
 def token_bounds(text: str) -> Iterator[int]:
-    """Yield for each character how many tenths of a token it adds at most.
+    """Yield the most tenths of a token that each character can add.
 
-    A byte-level tokenizer never makes more tokens than there are bytes. Of small letters and
-    spaces it makes far fewer, because nearly each pair of them is a token: random ones come to
-    0.58 a letter with a vocabulary of 100,000 (cl100k_base), English to a quarter.
+    A byte-level tokenizer never makes more tokens than there are bytes. Small letters and spaces
+    need far fewer, because nearly every pair of them is a token. With a vocabulary of 100,000
+    (cl100k_base), random letters need 0.58 tokens each, and English needs a quarter.
     """
     return (
         6 if "a" <= c <= "z" or c == " " else 10 * len(c.encode(errors="surrogatepass"))
@@ -128,7 +128,7 @@ def estimate_image(
 ) -> int | None:
     """Return the upper bound of one image, or None if the price is unknown.
 
-    `auto` counts as the dearest choice; `prompt` is None if it has not been written yet.
+    `auto` counts as the most expensive choice. `prompt` is None if it is not written yet.
     """
     price = image_price(model)
     if price is None:
@@ -142,7 +142,10 @@ def estimate_image(
 
 
 def _output_tokens(effort: int, size: str) -> int:
-    """Follow OpenAI's price calculator: a larger image can cost less than a smaller one."""
+    """Apply the formula of OpenAI's price calculator.
+
+    A larger image can cost less than a smaller one.
+    """
     width, height = map(int, size.split("x"))
     long, short = max(width, height), min(width, height)
     patches = effort * round(effort * short / long)
@@ -150,7 +153,7 @@ def _output_tokens(effort: int, size: str) -> int:
 
 
 def image_cost(model: str, usage: Mapping[str, Any] | None, *, economy: bool = False) -> int | None:
-    """Return what an image cost by its answer's `usage`, or None if price or usage is unknown."""
+    """Return an image's cost from its answer's `usage`, or None if price or usage is unknown."""
     price, output = image_price(model), _tokens(usage, "output_tokens")
     if price is None or output is None:
         return None
@@ -171,7 +174,7 @@ def estimate_chat(model: str, *, messages: str) -> int | None:
 
 
 def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
-    """Return what a chat call cost by its answer's `usage`, or None if that is unknown."""
+    """Return a chat call's cost from its answer's `usage`, or None if price or usage is unknown."""
     price, read = _chat_price(model), _tokens(usage, "prompt_tokens")
     if price is None or read is None:
         return None
@@ -179,7 +182,7 @@ def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
 
 
 def _tokens(usage: object, name: str) -> int | None:
-    """Return a count in an answer's `usage`, or None: every part of it is optional."""
+    """Return a count from an answer's `usage`, or None if it is missing or invalid."""
     count = usage.get(name) if isinstance(usage, Mapping) else None
     if not isinstance(count, int) or isinstance(count, bool):
         return None

@@ -1,4 +1,4 @@
-"""The names that callers choose: run ids, folders, file names, keys of images, batches."""
+"""The names that callers choose: run ids, folders, file names, image keys, batches."""
 
 import re
 import string
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from easel.contract import naming
 from easel.contract.errors import InputError
 
-BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # with a line's number, it is a run id
+BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # a run id adds the line's number
 MAX_FAILED_NAME = 65
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 VERSION_ID = re.compile("[!-~]{1,1024}")
@@ -18,21 +18,22 @@ MANIFEST = re.compile(
 )
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
-# The longest text around a folder and a file name: the thumbnail's prefix and ending, a suffix.
+# This is the longest text that Easel adds to a folder and a file name: the thumbnail's prefix and
+# endings, and a suffix.
 ROOM = len("thumbnails/" + "/" + "_12" + ".jpeg" + ".webp")
-# Control and bidi characters, line ends, and what no console can show.
+# These are control and bidi characters, line ends, and characters that no console can show.
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
 def check_run_id(run_id: object, field: str) -> str:
-    """Return a run id that is safe in a key: a URL library would fold `.` and `..`."""
+    """Return a run id that is safe in a key. A URL library would resolve `.` and `..`."""
     if not isinstance(run_id, str) or not naming.RUN_ID.fullmatch(run_id) or not run_id.strip("."):
         raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not only dots")
     return run_id
 
 
 def check_folder(folder: object, field: str = "folder_name") -> str:
-    """Return the folder in Unicode's composed form (NFC), without a slash at either end."""
+    """Return the folder in Unicode's composed form (NFC). It must not start or end with a slash."""
     allowed = (
         "a path like campaign/spring: no empty, `.` or `..` segment, no slash at either end, "
         "no backslash, no control or bidi characters"
@@ -54,7 +55,7 @@ def check_folder(folder: object, field: str = "folder_name") -> str:
 
 
 def check_file_name(template: object, field: str = "file_name") -> str:
-    """Return a template of `{date} {time} {run8} {n} {topic}`."""
+    """Return a file name template. It may contain `{date} {time} {run8} {n} {topic}`."""
     placeholders = " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS)
     allowed = (
         f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, and not"
@@ -93,7 +94,7 @@ def check_key_length(folder: str, template: str, *, topics: Iterable[str]) -> No
 
 
 def check_image_key(key: object, field: str = "image_key") -> str:
-    """Return the key of an image that a caller names: inside a folder, and in none of Easel's."""
+    """Return a caller's image key. It must be inside a folder, but not in one of Easel's."""
     allowed = (
         "the full key of a stored image, without s3:// and bucket, like my_s3_folder/image_….png;"
         f" endings: {', '.join(naming.PICTURES)}"
@@ -112,7 +113,7 @@ def check_image_key(key: object, field: str = "image_key") -> str:
 
 
 def check_batch_name(name: object, field: str) -> str:
-    """Return a batch's name, which its files and the run ids of its lines begin with."""
+    """Return a batch's name. It is the prefix of its files and of its lines' run ids."""
     matches = isinstance(name, str) and BATCH_NAME.fullmatch(name) and name.strip(".")
     if not isinstance(name, str) or not matches or name == "inbox":
         raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not only dots, and not inbox")
@@ -128,13 +129,13 @@ def check_version_id(version_id: object, field: str = "version_id") -> str:
 
 
 def check_manifest(key: object, field: str = "manifest") -> str:
-    """Return the key of a manifest. Raises InputError if no batch can be named after it."""
+    """Return the key of a manifest. Raises InputError if no batch name can be derived from it."""
     batch_name(key, field)
     return str(key)
 
 
 def batch_name(manifest: object, field: str = "manifest") -> str:
-    """Return the name of the batch whose manifest a caller names: the file's, without its ending.
+    """Return the batch name for a manifest: the name of its file without the ending.
 
     Raises InputError.
     """
@@ -145,8 +146,8 @@ def batch_name(manifest: object, field: str = "manifest") -> str:
         raise InputError(field, manifest, f"{examples}, {letters}; or a batch's failed.jsonl")
     if not match[2]:
         return check_batch_name(match[1], "the manifest's name")
-    # Its lines have run ids of their own, so the name may be longer; a line without one has room
-    # for seven digits.
+    # A failed.jsonl file keeps the run ids of its lines, so its name may be longer. There is still
+    # room for seven digits, for a line without a run id.
     check_batch_name(match[2][:60], "the manifest's name")
     if len(match[2]) > MAX_FAILED_NAME:
         allowed = f"at most {MAX_FAILED_NAME} characters; copy the file to a shorter name"

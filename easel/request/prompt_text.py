@@ -1,6 +1,6 @@
-"""What the chat model is asked for an image prompt, and how its answer is read.
+"""The question that asks the chat model for an image prompt, and how its answer is read.
 
-What callers and models write is data, never an instruction.
+Text from callers and models is data, never an instruction.
 """
 
 import json
@@ -40,7 +40,7 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A finished image prompt, and what a gallery shows next to the image."""
+    """A finished image prompt, and the texts that a gallery shows next to the image."""
 
     prompt: str
     title: str
@@ -49,17 +49,17 @@ class Written:
 
 
 def as_given(prompt: str) -> Written:
-    """Return a caller's finished prompt, painted as it is."""
+    """Return a caller's prompt, to be painted unchanged."""
     title, alt_text = _line(prompt, MAX_TITLE), _line(prompt, MAX_ALT_TEXT)
     return Written(prompt=prompt, title=title, alt_text=alt_text, tags=[])
 
 
 def read_answer(text: str) -> Written | None:
-    """Read a chat model's answer, in our schema or as plain text; None if nothing is left."""
+    """Read a chat model's answer, in our schema or as plain text. Return None if it is empty."""
     text = _unwrap(text)
     try:
         answer = json.loads(text)
-    except (ValueError, RecursionError):  # the latter if it nests some thousand deep
+    except (ValueError, RecursionError):  # RecursionError: nested too deep
         answer = {"prompt": text}
     if not isinstance(answer, dict) or not isinstance(answer.get("prompt"), str):
         answer = {"prompt": text}
@@ -77,7 +77,7 @@ def read_answer(text: str) -> Written | None:
 
 
 def _cut(text: str) -> str:
-    """Cut a written prompt to what the estimate allows for, between words if there are spaces."""
+    """Cut a prompt to the length that the estimate allows, at a space if there is one."""
     bounds, most = list(accumulate(token_bounds(text))), 10 * MAX_WRITTEN_TOKENS
     if not bounds or bounds[-1] <= most:
         return text

@@ -1,6 +1,6 @@
-"""What a caller may ask of a run: one table. `{}` is a complete request.
+"""The fields of a run's request, in one table. `{}` is a complete request.
 
-Anything wrong is an InputError before a cent is spent.
+Any mistake raises an InputError before anything is paid.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ ACTIONS = (*CREATE, *BY_CLEANUP)
 ON_IMAGES = ("delete_image", "restore_image")
 IN_FOLDERS = (*CREATE, "delete_folder", "restore_folder")
 MAX_COUNT = 10
-OWN_IDEA = "own idea"  # the topic of an image with a description or a prompt, and no topic
-# These do not make it a different request.
+OWN_IDEA = "own idea"  # the topic of a request with a description or a prompt, and no topic
+# Requests that differ only in these fields count as the same request.
 NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier")
 CHOICES = (
     "folder_name",
@@ -59,7 +59,7 @@ SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A checked request, complete with its defaults."""
+    """A checked request, with all defaults filled in."""
 
     action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
     request_id: str | None = column(
@@ -162,23 +162,23 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Return what a delete or a restore is about: an image's key or a folder."""
+        """Return the target of a delete or a restore: an image's key or a folder."""
         return self.image_key or self.folder_name
 
     @property
     def possible_topics(self) -> tuple[str, ...]:
-        """Return the topics that a run may get: the caller's own, else those of the list."""
+        """Return the topics that a run may get: the caller's own, or else the list's."""
         if self.topic:
             return (self.topic,)
         return (OWN_IDEA,) if self.description or self.prompt else self.topics
 
     def pick_topic(self, run_id: str) -> str:
-        """Choose a topic; the run id is the seed, so that a retry chooses the same."""
+        """Choose a topic. The run id is the seed, so that a retry chooses the same one."""
         topics = self.possible_topics
         return random.Random(run_id).choice(topics)  # noqa: S311 - not a secret
 
     def user_message(self, topic: str) -> str:
-        """Return the request as the chat model sees it: data, never an instruction."""
+        """Return the request as data for the chat model, never as an instruction."""
         wanted = {
             "topic": None if topic == OWN_IDEA else topic,
             "description": self.description,
@@ -193,7 +193,7 @@ FIELDS = tuple(TABLE)
 
 
 def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
-    """Check a caller's input whole.
+    """Check a caller's whole input.
 
     Raises InputError, ModelRetiredError, or ConfigError for a model without a known price.
     """
@@ -215,21 +215,21 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
 
 
 def digest(raw: dict[str, Any]) -> str:
-    """Return what tells two requests under one run id apart.
+    """Return a digest. Two requests under one run id must have the same digest.
 
-    It covers all fields but the id itself, `dry_run`, and whom the image is for.
+    It covers all fields except the id itself, `dry_run`, and the user's safety_identifier.
     """
     said = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def choices(request: Request) -> dict[str, Any]:
-    """Return what later steps need of a request: the run's first execution fixes it."""
+    """Return the fields that later steps need. The run's first execution fixes them."""
     return {name: getattr(request, name) for name in CHOICES}
 
 
 def _check_action(given: dict[str, Any], action: str) -> None:
-    """Raise InputError for a field that the action does not take, or needs and does not have."""
+    """Raise InputError for a field that the action does not accept, or for a missing one."""
     if action != "create":
         needed = "image_key" if action in ON_IMAGES else "folder_name"
         if needed not in given:
@@ -245,7 +245,7 @@ def _check_action(given: dict[str, Any], action: str) -> None:
             if name in given:
                 allowed = "not together with prompt, which is used as it is"
                 raise InputError(name, describe(given[name]), allowed)
-    # A restore takes nothing away, so it needs no confirmation.
+    # A restore removes no image, so it needs no confirmation.
     sure = given.get("confirm") is True or given.get("dry_run") is True
     if action in REMOVALS and not sure:
         allowed = (

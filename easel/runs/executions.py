@@ -29,9 +29,9 @@ NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """One execution as it is now.
+    """The state of one execution.
 
-    `status` is Step Functions' own word; `output` is there once it has succeeded.
+    `status` is the status in Step Functions. `output` is set once the execution has succeeded.
     """
 
     arn: str
@@ -47,9 +47,9 @@ class Execution:
 
     @property
     def name(self) -> str:
-        """Return the execution's name, or the run id of a batch's line, which people know.
+        """Return the execution's name, or for a batch's line its run id, which is the known name.
 
-        The name is the run id unless the request has one.
+        The name is also the run id unless the request has a request_id.
         """
         machine, _, name = self.arn.rpartition(":")
         return self.run_id if "/" in machine else name
@@ -64,7 +64,7 @@ class Execution:
 
     @property
     def action(self) -> str:
-        """Return what it does; the step that makes images refuses input that is not an object."""
+        """Return the run's action. Invalid input counts as `create`: its first step refuses it."""
         return (
             str(self.input.get("action") or "create") if isinstance(self.input, dict) else "create"
         )
@@ -76,21 +76,22 @@ class Execution:
 
     @property
     def is_open(self) -> bool:
-        """Return whether it is running or has succeeded: there is nothing to resume."""
+        """Return whether the run is running or has succeeded, so it cannot be resumed."""
         return self.status in (ExecutionStatus.RUNNING, ExecutionStatus.SUCCEEDED)
 
     @property
     def can_be_resumed(self) -> bool:
-        """Return whether going on with it may end in another way. A purge is never resumed."""
+        """Return whether a new attempt may have another result. A purge is never resumed."""
         if self.is_open or self.error in NEVER_RESUMED or not isinstance(self.input, dict):
             return False
         return self.makes_images or (self.redrivable and self.input.get("purge") is not True)
 
     @property
     def ended_one_image(self) -> bool:
-        """Return whether it failed for an image that cannot be made.
+        """Return whether it failed because an image cannot be made.
 
-        A redrive would only report it again; a new start may find what arrived late.
+        A redrive would only report the image again. A new start may find an image that arrived
+        late.
         """
         return self.error in ENDS_ONE_IMAGE
 
@@ -108,7 +109,7 @@ class Listed:
 
 @dataclass(frozen=True, kw_only=True)
 class LineCounts:
-    """The lines of a batch by what becomes of them."""
+    """The number of a batch's lines in each state."""
 
     total: int
     pending: int
@@ -128,7 +129,7 @@ class Executions:
     def start(self, request: Any, *, name: str | None = None) -> str | None:
         """Start an execution and return its name.
 
-        Return None if one of this name has ended, or has another input.
+        Return None if an execution of this name has ended or has another input.
         """
         given = {"name": name} if name else {}
         with translate_errors("starting a run"):
@@ -171,9 +172,9 @@ class Executions:
     def wait_until_visible(
         self, name: str, *, until: Callable[[Execution], bool] = bool
     ) -> Execution:
-        """Return an execution that was started or resumed just now.
+        """Return an execution that was just started or resumed.
 
-        Step Functions may show it late. Raises StorageBusyError if it does not show it at all.
+        Step Functions may show it late. Raises StorageBusyError if it does not appear at all.
         """
         found = None
         for wait in (0, *VISIBLE_WAITS):
@@ -193,7 +194,7 @@ class Executions:
             return read_history(event for page in pages for event in page["events"])
 
     def checked_manifest(self, execution: Execution) -> dict[str, Any] | None:
-        """Return what the check of a batch's manifest found, or None before.
+        """Return the result of the check of a batch's manifest, or None if there is none yet.
 
         It is in the first page of the history.
         """
@@ -209,9 +210,9 @@ class Executions:
         return None
 
     def line_counts(self, execution: Execution) -> LineCounts | None:
-        """Return a batch's lines as its latest Distributed Map counts them, or None before.
+        """Return the line counts of a batch's latest Distributed Map, or None if there is none yet.
 
-        A line that timed out has failed.
+        Lines that timed out count as failed.
         """
         with translate_errors(f"counting the lines of {execution.name}"):
             runs = self._client.list_map_runs(executionArn=execution.arn)["mapRuns"]
@@ -267,7 +268,7 @@ class Executions:
                 return
 
     def redrive(self, run: Execution) -> None:
-        """Redrive a failed execution. Raises ConflictError if Step Functions does not."""
+        """Redrive a failed execution. Raises ConflictError if Step Functions refuses."""
         with translate_errors(f"redriving run {run.name}"):
             try:
                 self._client.redrive_execution(executionArn=run.arn)
@@ -279,7 +280,7 @@ class Executions:
                 raise
 
     def stop(self, run: Execution) -> None:
-        """Stop a running execution; what it has bought waits in staging."""
+        """Stop a running execution. The images it has bought stay in staging."""
         with translate_errors(f"stopping run {run.name}"):
             self._client.stop_execution(
                 executionArn=run.arn,
@@ -289,7 +290,7 @@ class Executions:
 
 
 def _request(given: Any) -> Any:
-    """Return a run's request; a batch's line has it inside its input, next to its run id."""
+    """Return a run's request. For a batch's line it is inside the input, next to the run id."""
     if not isinstance(given, dict) or "execution_name" not in given:
         return given
     if not isinstance(given.get("request"), dict):

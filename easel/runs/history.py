@@ -18,10 +18,10 @@ FAILURES = (
 
 @dataclass(kw_only=True)
 class StepProgress:
-    """One step of an execution so far.
+    """The progress of one step of an execution.
 
-    `entered` and `left` count its states, `attempts` its calls; `failure` is the last call's error
-    and message.
+    `entered` and `left` count the step's states, and `attempts` its calls. `failure` is the last
+    call's error and message.
     """
 
     entered: int = 0
@@ -34,9 +34,9 @@ class StepProgress:
 
 @dataclass(kw_only=True)
 class Progress:
-    """All steps of an execution so far.
+    """The progress of all steps of an execution.
 
-    `wanted` is how many variations its Map has, `varied` whether all of them are over.
+    `wanted` is how many variations its Map has. `varied` is true once all of them have ended.
     """
 
     steps: dict[Step, StepProgress] = field(
@@ -47,9 +47,9 @@ class Progress:
 
 
 def read_history(events: Iterable[dict[str, Any]]) -> Progress:
-    """Return the progress in an execution's history.
+    """Return the progress from an execution's history.
 
-    Each event names the one before it, so that parallel variations can be told apart.
+    Each event refers to its previous event, which tells parallel variations apart.
     """
     progress = Progress()
     step_at: dict[int, Step | None] = {}
@@ -59,7 +59,8 @@ def read_history(events: Iterable[dict[str, Any]]) -> Progress:
         if state:
             step = STEP_OF.get(state["name"])
         elif event["type"] == "MapStateStarted":
-            # The first Map makes the images; another one copies them.
+            # The first Map makes the images. A second Map mirrors them and must not change the
+            # count.
             length = event["mapStateStartedEventDetails"]["length"]
             progress.wanted = progress.wanted if progress.varied else length
         elif event["type"] == "MapStateSucceeded":
@@ -89,4 +90,4 @@ def _note(step: StepProgress, event: dict[str, Any]) -> None:
         step.failure = None
     elif "stateExitedEventDetails" in event:
         step.left += 1
-        step.ended, step.failure = event["timestamp"], None  # a failure that was caught is over
+        step.ended, step.failure = event["timestamp"], None  # a caught failure does not count

@@ -1,10 +1,10 @@
-"""Finds and resumes runs, by Step Functions and by the records."""
+"""Finds and resumes runs, with Step Functions and the records."""
 
 from easel.contract.errors import ConflictError
 from easel.ledger.ledger import Ledger
 from easel.runs.executions import Execution, Executions
 
-SEARCHED = 100  # executions that are looked through for a request_id
+SEARCHED = 100  # executions to search for a request_id
 
 
 class Runs:
@@ -15,30 +15,30 @@ class Runs:
         self._ledger = ledger
 
     def find(self, name: str) -> Execution | None:
-        """Return the execution of this name; if that is the run's id, the run's latest one."""
+        """Return the execution with this name, or if it is a run id, the run's latest execution."""
         run = self.executions.get(name)
         return self.latest(name, than=run) if run is None or run.name == run.run_id else run
 
     def find_latest(self, name: str) -> Execution | None:
-        """Return a run's latest execution, by the name or ARN of any of them, or by the run's id.
+        """Return a run's latest execution, by the name or ARN of any execution, or by the run id.
 
-        Before its prompt is written, the table does not know a run: then the latest executions are
-        looked through.
+        The table does not know a run until its prompt is written. Until then, the latest executions
+        are searched.
         """
         run = self.executions.get(name)
-        # An execution that ended in a conflict was never one of this run.
+        # An execution that ended in a conflict never belonged to this run.
         if run is None or run.error != ConflictError.__name__:
             run = self.latest(run.run_id if run else name, than=run)
         return run or self._by_request_id(name)
 
     def latest(self, run_id: str, *, than: Execution | None) -> Execution | None:
-        """Return the run's most recent accepted execution, unless `than` is more recent."""
+        """Return the run's latest recorded execution, or `than` if that is more recent."""
         prompt = self._ledger.prompt(run_id)
         found = self.executions.get(prompt.execution) if prompt else None
         return found if found and (than is None or found.started > than.started) else than
 
     def resume(self, run: Execution) -> str:
-        """Resume a failed run: redrive it, else start it again with its input and run id.
+        """Resume a failed run: redrive it, or else start it again with its input and run id.
 
         Return the execution's name. Raises ConflictError if there is nothing to resume.
         """

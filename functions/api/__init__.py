@@ -1,13 +1,13 @@
-"""The HTTP API and the page. It reads, and starts the state machines; it buys and deletes nothing.
+"""The HTTP API and the page. It reads and starts the state machines; it never buys or deletes.
 
 routes    every route with its scope
-runs, batches, images, folders, estimates   what answers them
-views     how executions and records are shown
-schemas   the shapes of the answers
-problems  errors, as the API returns them
+runs, batches, images, folders, estimates   the route functions
+views     runs and batches, built from executions and records
+schemas   the shapes of the responses
+problems  errors as the API returns them
 page      the page's files, its settings, and the API's description
 openapi   the description itself
-caller    who calls, and the body of the call
-links     presigned links to images and for manifests
-services  what the routes talk to
+caller    the caller's identity, and the request's body and query
+links     presigned links to read images and to upload manifests
+services  the collaborators of the routes
 """

@@ -1,4 +1,4 @@
-"""Batches: a link to put a manifest to, a start, and how far it has come."""
+"""Batches: get an upload link for a manifest, start a batch, and follow its progress."""
 
 from secrets import token_hex
 from typing import Annotated, Any
@@ -21,22 +21,22 @@ from functions.api.services import ApiServices, services_of
 router = APIGatewayHttpRouter()
 FORMAT = Choice(naming.MANIFEST_ENDINGS)
 NEW_FIELDS = ("name", "format")
-# The batch's name is in the route, and whoever signed in is the safety_identifier.
+# These two are not in the body: the route names the batch, and the token names the user.
 START_TABLE = {
     name: field
     for name, field in batch_request.TABLE.items()
     if name not in ("manifest", "safety_identifier")
 }
 START_FIELDS = ("format", *START_TABLE)
-SEARCHED = 100  # executions that are looked through for one that is too young to be noted
+SEARCHED = 100  # executions to search for one that the check has not noted yet
 BatchName = Annotated[str, Path(description="a batch's name")]
 
 
 @router.post("/batches")
 def make_batch() -> Response[schemas.NewBatch]:
-    """Get a link to put a batch's manifest to.
+    """Return a link to upload a batch's manifest.
 
-    It lasts fifteen minutes; whoever has it can put this one file and nothing else.
+    The link is valid for fifteen minutes. It allows the upload of this one file and nothing else.
     """
     services, body = services_of(router), _read(NEW_FIELDS)
     name = check_batch_name(body.get("name", MISSING), "name")
@@ -49,20 +49,20 @@ def make_batch() -> Response[schemas.NewBatch]:
 
 @router.get("/batches/<name>")
 def show_batch(name: BatchName) -> schemas.Batch:
-    """A batch as it stands: its lines so far, what the check found, its report or its error."""
+    """Return a batch's current state: its lines so far, the check's result, its report or error."""
     services = services_of(router)
     return views.show_batch(name, _find(name, services), services)
 
 
 @router.post("/batches/<name>/start")
 def start_batch(name: BatchName) -> Response[schemas.Batch]:
-    """Start a batch, or go on with it.
+    """Start a batch, or continue it.
 
-    It needs no Idempotency-Key: another start meets the same run ids, and pays nothing twice.
+    It needs no Idempotency-Key: another start uses the same run ids, so nothing is paid twice.
     """
     services, body = services_of(router), _read(START_FIELDS)
     name = check_batch_name(name, "name")
-    # Without a format it is whichever manifest is there.
+    # Without a format, the check uses whichever manifest exists.
     ending = _format(body) if "format" in body else None
     wanted = {"manifest": naming.batch_manifest(name, ending)} | {
         field: value for field, value in body.items() if field != "format"
@@ -100,7 +100,8 @@ def _format(body: dict[str, Any]) -> str:
 def _find(name: str, services: ApiServices) -> Execution:
     """Return the batch's latest execution.
 
-    The check of the manifest notes it. Before, and if that fails at once, its name shows it.
+    The check of the manifest notes the execution. If that has not happened yet or has failed, the
+    execution is found by its name.
     """
     executions = services.batch_executions
     is_name = BATCH_NAME.fullmatch(name) is not None

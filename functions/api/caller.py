@@ -1,4 +1,4 @@
-"""Who calls, and what they send, checked as far as every route needs it."""
+"""The caller's identity and the request's body and query, with the checks that all routes share."""
 
 import hashlib
 import json
@@ -9,27 +9,30 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from easel.contract.errors import MISSING, InputError
 from functions.api.problems import Refusal
 
-MAX_BODY_BYTES = 256 * 1024  # Step Functions takes as much
+MAX_BODY_BYTES = 256 * 1024  # the limit of a Step Functions input
 JSON = "application/json"
 EXAMPLE = 'a JSON object, for example {} or {"topic": "Sport"}'
 
 
 def caller_id(event: APIGatewayProxyEventV2) -> str:
-    """Return eight hexadecimal characters that stand for the token's owner, person or program."""
+    """Return eight hexadecimal characters that identify the token's owner, person or program."""
     return hashlib.sha256(str(_claims(event)["sub"]).encode()).hexdigest()[:8]
 
 
 def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
-    """Return what OpenAI gets for the token's owner.
+    """Return the identifier of the token's owner for OpenAI.
 
-    Nobody without the pool's own subjects can tell who that is. The subject of a program's token
-    is its client's id.
+    Only someone who knows the user pool's subjects can tell whom it identifies. The subject of
+    a program's token is its client id.
     """
     return hashlib.sha256(f"{user_pool}\n{_claims(event)['sub']}".encode()).hexdigest()
 
 
 def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
-    """Return the JSON object that was sent. Raises InputError, or a Refusal with 413 or 415."""
+    """Return the request's JSON object.
+
+    Raises InputError, or a Refusal with status 413 or 415.
+    """
     sent = event.headers.get("content-type", "")
     if sent.partition(";")[0].strip().lower() != JSON:
         raise _refuse(415, InputError("content-type", sent or MISSING, JSON))

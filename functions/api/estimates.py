@@ -1,4 +1,4 @@
-"""What a request would cost at most, and what is left of the month's budget."""
+"""The maximum cost of a request, and what is left of the month's budget."""
 
 from dataclasses import asdict
 from typing import Any
@@ -23,14 +23,14 @@ router = APIGatewayHttpRouter()
 
 @router.get("/estimate")
 def estimate_query() -> schemas.Estimate:
-    """The estimate of a request whose fields are in the query; `topics` with commas between."""
+    """Return the estimate for a request in the query. Separate several `topics` with commas."""
     given = check_parameters(router.current_event, *BODY_FIELDS)
     return _estimate(from_texts(TABLE, given.items()), services_of(router))
 
 
 @router.post("/estimate")
 def estimate_body() -> schemas.Estimate:
-    """The estimate of a request in the body: prompts can be longer than an address."""
+    """Return the estimate for a request in the body, which has room for a long prompt."""
     return _estimate(read_body(router.current_event), services_of(router))
 
 

@@ -1,6 +1,6 @@
-"""Folders: what they hold, delete and undo.
+"""Folders: list, delete and restore.
 
-Their names are in the query or the body, since a slash in a path would route elsewhere.
+Folder names are in the query or the body, because a slash in a path would match another route.
 """
 
 from typing import Annotated
@@ -21,7 +21,7 @@ router = APIGatewayHttpRouter()
 
 @router.get("/folders")
 def list_folders() -> schemas.Folders:
-    """All folders that hold pictures, with their count and bytes."""
+    """Return all folders that hold images, with their image count and bytes."""
     services = services_of(router)
     check_parameters(router.current_event)
     folders = [
@@ -38,9 +38,9 @@ def delete_folder(
         str | None, Query(description="must be true, because the whole folder is deleted")
     ] = None,
 ) -> Response[schemas.Run]:
-    """Delete the pictures of a folder and of those below it. The run that does it is the answer.
+    """Delete the images of a folder and its subfolders. Returns the run that deletes them.
 
-    It can be undone.
+    The delete can be undone.
     """
     services = services_of(router)
     check_parameters(router.current_event, "name", "confirm")
@@ -59,7 +59,7 @@ def delete_folder(
 
 @router.post("/folders/restore")
 def restore_folder() -> Response[schemas.Run]:
-    """Undo the delete of a folder that has ended. The run that does it is the answer."""
+    """Restore a deleted folder, once the delete has ended. Returns the run that restores it."""
     body = read_body(router.current_event)
     for name, value in body.items():
         if name != "name":

@@ -1,4 +1,4 @@
-"""Answers what comes through the gateway, which has checked the caller's token and scope before."""
+"""Answers requests from the gateway, which has already checked the caller's token and scope."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from functions.api.services import API_SERVICES, ApiServices
 
 
 def app() -> APIGatewayHttpResolver:
-    """Return all routes, and what becomes of their errors."""
+    """Return the resolver with all routes and error handlers."""
     made = APIGatewayHttpResolver(enable_validation=True)
     for module in (runs, batches, images, folders, estimates, page):
         made.include_router(module.router)
@@ -35,15 +35,16 @@ def answer(
     resolver: APIGatewayHttpResolver,
     services: ApiServices,
 ) -> dict[str, Any]:
-    """Return the answer to one event of the gateway."""
+    """Return the response to one event of the gateway."""
     resolver.append_context(services=services)
     answered = resolver.resolve(event, context)
-    # The gateway's access log has every call; calls that change something are logged here, too.
+    # The gateway's access log has every call. Calls that change something are logged here as well.
     if event["requestContext"]["http"]["method"] != "GET":
         note(route=event["routeKey"], status=answered["statusCode"])
-        if answered["statusCode"] < 500:  # else the line has the reason
+        if answered["statusCode"] < 500:  # a server error has its own log line
             report(event["routeKey"])
-    # Files say themselves how long they may be kept; what has prompts and links in it, never.
+    # The page's files set their own Cache-Control. API responses contain prompts and links, so they
+    # are never cached.
     defaults = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     answered["headers"] = defaults | answered["headers"]
     return answered
@@ -51,7 +52,7 @@ def answer(
 
 @step("api")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take an event of the gateway, return an answer."""
+    """Take an event of the gateway and return a response."""
     return answer(event, context, resolver=RESOLVER, services=API_SERVICES)
 
 
@@ -80,7 +81,7 @@ def _no_route(_: NoRouteError) -> Response[str]:
 
 
 def _unexpected(error: Exception) -> Response[str]:
-    # Its words may hold anything: a prompt, a link.
+    # The error's message is not returned: it may contain a prompt or a link.
     report_failure(error)
     detail = "an unexpected error; the function's log has the details"
     return problems.answer(Refusal(500, problems.UNEXPECTED, detail))

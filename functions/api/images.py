@@ -1,4 +1,4 @@
-"""The gallery: pictures newest first, one with its lineage, delete and undo."""
+"""The gallery: list images, show one with its lineage, delete and restore."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -52,7 +52,7 @@ def list_images(
     cursor: Filter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
 ) -> schemas.Images:
-    """Pictures, newest first; of the deleted, those that were deleted last."""
+    """Return images, newest first. Deleted images are sorted by the time of their delete."""
     services = services_of(router)
     known = ("folder", "topic", "status", "cursor", "limit")
     check_parameters(router.current_event, *known)
@@ -76,7 +76,7 @@ def list_images(
 
 @router.get("/images/<id>")
 def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own word
-    """A picture with all that is known of it: its whole prompt, parameters, usage, cost."""
+    """Return an image with all that is known about it: full prompt, parameters, usage and cost."""
     services = services_of(router)
     image = services.gallery.find(id)
     prompt = services.gallery.prompts([image.run_id])[image.run_id]
@@ -96,9 +96,9 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
 
 @router.delete("/images/<id>")
 def delete_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
-    """Delete a picture. The run that does it is the answer.
+    """Delete an image. Returns the run that deletes it.
 
-    It can be restored until the time in `recoverable_until`.
+    The image can be restored until the time in `recoverable_until`.
     """
     services = services_of(router)
     key = services.gallery.find(id).key
@@ -107,7 +107,7 @@ def delete_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
 
 @router.post("/images/<id>/restore")
 def restore_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
-    """Undo a delete that has ended. The run that does it is the answer."""
+    """Restore a deleted image, once the delete has ended. Returns the run that restores it."""
     services = services_of(router)
     key = services.gallery.find(id).key
     return begin({"action": "restore_image", "image_key": key}, services)

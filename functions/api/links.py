@@ -1,8 +1,7 @@
 """Presigned links, which need no sign-in and expire at a known time.
 
-They are signed with the credentials of a role of its own, whose session has a known end. The
-credentials of a function in Lambda may expire at any time, and a link expires with the credentials
-that signed it.
+A link expires with the credentials that signed it, and the credentials of a Lambda function may
+expire at any time. A separate role signs the links, because the end of its session is known.
 """
 
 import time
@@ -20,7 +19,7 @@ from easel.aws.client import translate_errors
 from easel.contract import naming
 from easel.contract.batch_messages import described
 
-SESSION_SECONDS = 60 * 60  # the longest that a role may have which another role assumes
+SESSION_SECONDS = 60 * 60  # the maximum for a role that another role assumes
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html
 MAX_LINK_SECONDS = 7 * 24 * 60 * 60
 READ_SECONDS = 30 * 60
@@ -39,7 +38,7 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLink:
-    """Where a manifest is put by HTTP's PUT, until it expires."""
+    """A link to upload a manifest with HTTP PUT until it expires."""
 
     key: str
     url: str
@@ -48,7 +47,7 @@ class UploadLink:
 
 @dataclass(frozen=True, kw_only=True)
 class Signing:
-    """Whose links these are: the role that signs, its session's name, and a bucket's region."""
+    """The role that signs the links, the name of its session, and the bucket with its region."""
 
     role: str
     session: str
@@ -57,9 +56,9 @@ class Signing:
 
 
 class Signer:
-    """Signs links to one bucket.
+    """Signs links to one bucket. A link is valid for `seconds`.
 
-    The role's session is renewed before a link of so many `seconds` could outlive it.
+    The role's session is renewed if it would end before a new link expires.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Signer:
         self._session_end = 0.0
 
     def lifetime(self) -> tuple[int, datetime]:
-        """Return how many seconds a link lives that is signed now, and when it expires.
+        """Return how many seconds a link signed now is valid, and when it expires.
 
         Raises StorageBusyError or StorageDeniedError if there is no session.
         """
@@ -84,12 +83,12 @@ class Signer:
         return seconds, datetime.fromtimestamp(int(now) + seconds, UTC)
 
     def sign(self, call: str, key: str, seconds: int, **more: str) -> str:
-        """Return a link for one call of S3 on one key, once the lifetime is known."""
+        """Return a link for one S3 call on one key. Call lifetime() first to start the session."""
         return self._sign(self._client, call, {"Key": key, **more}, seconds)
 
     @cached_property
     def origin(self) -> str:
-        """Return where all links lead: scheme, host and port. Calls nobody."""
+        """Return the scheme, host and port of all links, without a network call."""
         nobody = self._s3("none", "none", "none")
         address = urlsplit(self._sign(nobody, "get_object", {"Key": "any"}, 1))
         return f"{address.scheme}://{address.netloc}"
@@ -115,8 +114,8 @@ class Signer:
         self._session_end = given["Expiration"].timestamp()
 
     def _s3(self, access_key: str, secret_key: str, token: str) -> Any:
-        # Links lead straight to the bucket in its own region: from elsewhere S3 redirects at
-        # first, and the signature would not fit.
+        # The host must be the bucket's own region. S3 may redirect requests for any other host, and
+        # then the signature would not match.
         options: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
         return boto3.client(
             "s3",
@@ -148,18 +147,18 @@ class ImageLinks:
 
     @property
     def origin(self) -> str:
-        """Return where all links lead, for the page's content policy."""
+        """Return the origin of all links, for the page's Content-Security-Policy."""
         return self._signer.origin
 
 
 class UploadLinks:
-    """Links to which manifests are put, signed by a role that may only put manifests."""
+    """Links to upload manifests, signed by a role that may only put manifests."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
     def of(self, name: str, ending: str) -> UploadLink:
-        """Return the link for one batch's manifest, for that key alone.
+        """Return the upload link for one batch's manifest. It is valid for that key only.
 
         Raises StorageBusyError or StorageDeniedError.
         """

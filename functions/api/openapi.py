@@ -1,4 +1,4 @@
-"""The API's description in OpenAPI: from the routes, the shapes of answers, and the field tables.
+"""The API's OpenAPI description, made from the routes, the response shapes and the field tables.
 
 `python -m functions.api.openapi` prints it.
 """
@@ -47,7 +47,7 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
     scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
     made["components"]["securitySchemes"] = {"token": scheme}
     scopes = {(method.lower(), path): scope for method, path, scope in DATA}
-    # The resolver has no public list of its routes, and takes no summary from a docstring.
+    # The resolver has no public list of its routes, and it does not read summaries from docstrings.
     routes = resolver._dynamic_routes + resolver._static_routes
     functions = {(route.method.lower(), route.openapi_path): route.func for route in routes}
     for path, operations in made["paths"].items():
@@ -61,18 +61,18 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
 
 
 def request_schema() -> Schema:
-    """Return the fields of a request, from their table."""
+    """Return the schema of a request, from its field table."""
     return _object({name: TABLE[name].schema() for name in BODY_FIELDS}) | {"title": "Request"}
 
 
 def start_schema() -> Schema:
-    """Return the fields of a batch's start, from their table; null means leaving a field out."""
+    """Return the schema of a batch's start, from its field table. A null counts as no value."""
     fields = {name: _nullable(field.schema()) for name, field in START_TABLE.items()}
     return _object({"format": _format_schema()} | fields) | {"title": "BatchStart"}
 
 
 def _words(function: Any) -> Schema:
-    """Return a route's name, summary and description, from its function."""
+    """Return a route's operationId, summary and description, from its function."""
     summary, _, rest = (inspect.getdoc(function) or "").partition("\n\n")
     words = {"operationId": function.__name__, "summary": " ".join(summary.split())}
     return words | ({"description": " ".join(rest.split())} if rest else {})
@@ -93,7 +93,7 @@ def _format_schema() -> Schema:
 
 
 def _complete(operation: Schema, path: str, method: str) -> None:
-    """Add to an operation what its route's function does not declare."""
+    """Add what the route's function does not declare to an operation."""
     operation["responses"] = _responses(operation["responses"], path, method)
     body = _request_body(path, method)
     if body:
@@ -101,7 +101,7 @@ def _complete(operation: Schema, path: str, method: str) -> None:
     parameters = operation.setdefault("parameters", [])
     parameters += _parameters(path, method)
     for parameter in parameters:
-        # Leaving it out is the only null that a query has.
+        # A query has no null, only a missing parameter.
         kinds = parameter["schema"].pop("anyOf", [])
         kinds = [kind for kind in kinds if kind != {"type": "null"}]
         one = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}

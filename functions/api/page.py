@@ -1,6 +1,6 @@
-"""What a browser reads: the page, its settings, and the API's description.
+"""Everything that a browser loads: the page, its settings, and the API's description.
 
-It is public, and nothing in it is secret.
+It is public and contains no secrets.
 """
 
 import gzip
@@ -25,7 +25,7 @@ from functions.api.runs import BODY_FIELDS
 from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
-# Files are not part of the description.
+# Files are not part of the API's description.
 PLAIN: dict[str, Any] = {"include_in_schema": False, "enable_validation": False}
 WEB = Path(__file__).resolve().parents[2] / "web"
 VIEWER = Path(swagger_ui.__file__).parent
@@ -39,7 +39,7 @@ DOCS = {
 }
 TEXT = ("text/", "application/json", "image/svg+xml")
 YEAR = 365 * 24 * 3600
-# The limits of a field as the page names them, by their names in JSON Schema.
+# The keywords of JSON Schema for a field's limits, with the page's name for each.
 LIMITS = {
     "maxLength": "max_length",
     "minimum": "minimum",
@@ -60,7 +60,7 @@ mimetypes.add_type("image/svg+xml", ".svg")
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file as it goes over the wire: compressed if that helps."""
+    """A file as it is sent, with a compressed copy if its type is text."""
 
     content_type: str
     plain: bytes
@@ -83,17 +83,17 @@ def index() -> Response[str]:
 
 @router.get("/web/.+", **PLAIN)
 def web_file() -> Response[str]:
-    """Return one of the page's scripts, styles and pictures."""
+    """Return one of the page's scripts, styles or images."""
     file = router.current_event.path.removeprefix("/web/")
     if file not in _names():
         raise NotFoundError(f"there is no file web/{file!a}")
-    # A vendored file has its version in its path.
+    # The path of a vendored file contains its version, so it can be cached for a year.
     return _send(_file(WEB / file), seconds=YEAR if file.startswith("vendor/") else 0)
 
 
 @router.get("/config.json", **PLAIN)
 def config() -> Response[str]:
-    """Return what the page has to know before anybody has signed in."""
+    """Return the settings that the page needs before sign-in."""
     body = json.dumps(page_config(services_of(router))).encode()
     return _send(_pack(body, "application/json"))
 
@@ -106,8 +106,8 @@ def description() -> Response[str]:
 
 @router.get("/docs", **PLAIN)
 def docs() -> Response[str]:
-    """Return the page that shows the description."""
-    # The viewer sets styles from its scripts, and has its icons in its stylesheet.
+    """Return the page that shows the API's description."""
+    # The viewer's scripts set inline styles, and its stylesheet contains icons as data: URLs.
     style = "'self' 'unsafe-inline'"
     policy = _policy(script="'self'", style=style, img="'self' data:", connect="'self'")
     return _send(_file(WEB / "docs" / "index.html"), policy=policy)
@@ -115,16 +115,16 @@ def docs() -> Response[str]:
 
 @router.get("/docs/<file>", **PLAIN)
 def docs_file(file: str) -> Response[str]:
-    """Return one of the viewer's own files, which Powertools brings."""
+    """Return one of the viewer's files. Most of them come with Powertools."""
     if file not in DOCS:
         raise NotFoundError(f"there is no file docs/{file!a}")
     return _send(_file(DOCS[file]), seconds=3600)
 
 
 def page_config(services: ApiServices) -> dict[str, Any]:
-    """Return where to sign in, where images come from, and the limits of a request's fields.
+    """Return the sign-in's addresses, the images' origin, and the limits of a request's fields.
 
-    The sign-in's addresses are here because its discovery document names AWS's own.
+    The sign-in's addresses are listed here because its discovery document names AWS's own ones.
     """
     region, sign_in = services.storage.region, services.api.sign_in_url
     issuer = f"https://cognito-idp.{region}.amazonaws.com/{services.api.user_pool}"
@@ -161,7 +161,7 @@ def _policy(**sources: str) -> str:
 
 
 def _send(file: File, *, seconds: int = 0, policy: str | None = None) -> Response[str]:
-    """Return a file, or 304 if the browser has it already."""
+    """Return a file, or status 304 if the browser has it already."""
     headers: dict[str, str | list[str]] = {
         **SAFE,
         "ETag": file.etag,
@@ -174,7 +174,7 @@ def _send(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
         return Response(status_code=304, body="", headers=headers)
     packed = file.packed if "gzip" in given.get("accept-encoding", "") else None
     headers |= {"Content-Encoding": "gzip"} if packed else {}
-    # Powertools would encode bytes that claim to be JSON as JSON once more.
+    # Without this flag, Powertools would encode bytes of type JSON as JSON again.
     body = b64encode(packed or file.plain).decode()
     answer = Response(status_code=200, content_type=file.content_type, body=body, headers=headers)
     answer.base64_encoded = True

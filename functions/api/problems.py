@@ -1,4 +1,4 @@
-"""Errors as the API returns them: application/problem+json (RFC 9457), with what to do next."""
+"""Errors as the API returns them: application/problem+json (RFC 9457), with advice."""
 
 import json
 from typing import Any, NamedTuple
@@ -101,7 +101,7 @@ UNEXPECTED_ADVICE = Advice(
 BY_NAME = {error.__name__: advice for error, advice in ADVICE.items()} | {
     UNEXPECTED: UNEXPECTED_ADVICE
 }
-# For Step Functions' own errors, such as States.Timeout.
+# This is for errors of Step Functions itself, such as States.Timeout.
 OTHER_ADVICE = Advice("The run failed", "Resume it. You pay only for what is missing.")
 STATUS: dict[type[EaselError], int] = {
     InputError: 400,
@@ -113,7 +113,7 @@ STATUS: dict[type[EaselError], int] = {
 
 
 class Refusal(Exception):  # noqa: N818 - it is the answer itself
-    """An answer that is an error. `error` is the error's name."""
+    """A response that is an error."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Refusal(Exception):  # noqa: N818 - it is the answer itself
 
 
 def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
-    """Return the answer to one of Easel's errors."""
+    """Return the refusal for one of Easel's errors."""
     where = {}
     if isinstance(error, InputError):
         where = {"field": error.field, "allowed": error.allowed}
@@ -138,7 +138,7 @@ def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
 
 
 def answer(refused: Refusal) -> Response[str]:
-    """Return the HTTP response of a refusal."""
+    """Return the HTTP response for a refusal."""
     advice = advice_for(refused.error)
     problem: dict[str, Any] = {
         "type": f"urn:easel:{refused.error}",

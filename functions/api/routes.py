@@ -1,8 +1,8 @@
-"""Every route of the API: the stack makes the gateway's routes from them."""
+"""Every route of the API. The stack creates the gateway's routes from this list."""
 
 READ, WRITE = "easel/read", "easel/write"
 
-# Method, path, and the scope that the caller's access token has to have.
+# Each entry is the method, the path, and the scope that the access token must have.
 DATA = (
     ("GET", "/runs", READ),
     ("POST", "/runs", WRITE),
@@ -22,7 +22,8 @@ DATA = (
     ("GET", "/estimate", READ),
     ("POST", "/estimate", READ),
 )
-# Without a token: what the API is, which is no secret.
+# These need no token, because the API's description is not secret.
 DESCRIPTION = (("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/{file}"))
-# Without a token, with the setting public_page alone: the page that signs its reader in.
+# These need no token, because the page signs its users in. They exist only with the setting
+# public_page.
 PAGE = (("GET", "/"), ("GET", "/config.json"), ("GET", "/web/{file+}"))

@@ -1,4 +1,4 @@
-"""Runs: start one, look at it, resume it, stop it."""
+"""Runs: start, list, show, redrive and stop."""
 
 from typing import Annotated, Any
 from uuid import uuid4
@@ -21,8 +21,8 @@ from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
 KEY_HEADER = "Idempotency-Key"
-MAX_TOKEN = 3096  # of Step Functions' own cursor
-# An execution's name has at most 80 characters, and begins with the caller's eight.
+MAX_TOKEN = 3096  # the length of a Step Functions token
+# An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len("12345678-")
 ELSEWHERE = {
     "action": "not here; use DELETE or POST …/restore",
@@ -38,7 +38,7 @@ RunId = Annotated[str, Path(description="a run's id, or the name of one of its e
 
 @router.post("/runs")
 def start_run() -> Response[schemas.Run]:
-    """Start a run; the same key with the same body is the same run, whenever it is sent again."""
+    """Start a run. The same key with the same body always returns the same run."""
     services, event = services_of(router), router.current_event
     body = drop_nulls(read_body(event))
     check(body, services)
@@ -48,7 +48,7 @@ def start_run() -> Response[schemas.Run]:
     executions = services.executions
     if executions.start(wanted, name=run_id) is not None:
         return _answer(executions.wait_until_visible(run_id), services)
-    # It may have been started by the same request a moment ago.
+    # Another copy of this request may have started the run a moment ago.
     first = executions.wait_until_visible(run_id)
     earlier = services.runs.latest(run_id, than=first) or first
     # A run of an older version has no safety_identifier.
@@ -68,9 +68,9 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(min_length=1, max_length=MAX_TOKEN)] = None,
 ) -> schemas.Runs:
-    """The runs of the last 90 days, newest first.
+    """Return the runs of the last 90 days, newest first.
 
-    Those from the schedule and the console are among them.
+    The list includes runs started by the schedule and from the console.
     """
     services = services_of(router)
     check_parameters(router.current_event, "limit", "cursor")
@@ -82,9 +82,9 @@ def list_runs(
 
 @router.get("/runs/<id>")
 def show_run(id: RunId) -> schemas.Run:  # noqa: A002 - the route's own word
-    """A run as it stands.
+    """Return the current state of a run.
 
-    Its steps have start, end, attempts and error; its pictures and its cost are those so far.
+    Each step has its start, end, attempts and error. The images and the cost are those so far.
     """
     services = services_of(router)
     return views.show_run(_find(id, services), services)
@@ -92,7 +92,7 @@ def show_run(id: RunId) -> schemas.Run:  # noqa: A002 - the route's own word
 
 @router.post("/runs/<id>/redrive")
 def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
-    """Go on with a run that failed, paying only for what is missing."""
+    """Continue a failed run. It pays only for what is missing."""
     services = services_of(router)
     run = _find(id, services)
     if isinstance(run.input, dict) and run.input.get("purge") is True:
@@ -106,7 +106,7 @@ def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
 
 @router.post("/runs/<id>/stop")
 def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
-    """Stop a run; what it has bought waits 30 days in staging, and a redrive goes on with it."""
+    """Stop a run. Images it has bought stay in staging for 30 days, where a redrive finds them."""
     services = services_of(router)
     run = _find(id, services)
     if run.status == ExecutionStatus.RUNNING:
@@ -116,16 +116,16 @@ def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
 
 
 def begin(wanted: dict[str, Any], services: ApiServices) -> Response[schemas.Run]:
-    """Start a run that deletes or restores; a second one finds nothing more to do."""
-    # The name shows in the list what it does.
+    """Start a run that deletes or restores. A repeated run finds nothing left to do."""
+    # The list of runs shows the name, so the name contains the action.
     name = str(services.executions.start(wanted, name=f"{wanted['action']}-{uuid4()}"))
     return _answer(services.executions.wait_until_visible(name), services)
 
 
 def check(body: dict[str, Any], services: ApiServices) -> Request:
-    """Return the request as the prompt step will see it.
+    """Return the request as the prompt step will parse it.
 
-    Raises a Refusal with 400: whatever is wrong with it, nothing was paid.
+    Raises a Refusal with status 400 if anything is wrong with the request; nothing has been paid.
     """
     try:
         for name, where in ELSEWHERE.items():
@@ -147,7 +147,7 @@ def _key(given: str | None) -> str:
 
 
 def _find(name: str, services: ApiServices) -> Execution:
-    """Return the execution of this name, or the latest one of the run with this id."""
+    """Return the execution with this name, or the latest execution of the run with this id."""
     is_name = RUN_ID.fullmatch(name) is not None
     run = services.runs.find(name) if is_name else None
     if run is None and is_name and services.ledger.prompt(name):

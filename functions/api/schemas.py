@@ -1,7 +1,7 @@
-"""The shapes of the answers, from which the API's description is made.
+"""The shapes of the responses. The API's description is made from them.
 
-Money in dollars, null if unknown; times ISO 8601 in UTC. What a message or a client has already is
-answered as it is: BatchReport, CheckedManifest, LineCounts, Links.
+Money is in dollars, or null if unknown. Times are ISO 8601 in UTC. Some responses use the type of a
+message or of a client unchanged: BatchReport, CheckedManifest, LineCounts, Links.
 """
 
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayMessage:
-    """The gateway's own answer: no valid token (401), no scope (403), too many requests (429)."""
+    """An error of the gateway: no valid token (401), no scope (403) or too many requests (429)."""
 
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a call of a step failed."""
+    """The reason why a call of a step failed."""
 
     error: str
     title: str
@@ -51,14 +51,14 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFailure(Failure):
-    """Why a run failed, and what to do."""
+    """The reason why a run failed, and what to do."""
 
     what_to_do: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStep:
-    """One step of a run; `done` of `of` variations are through."""
+    """One step of a run. `done` variations out of `of` are complete."""
 
     step: Step
     status: StepStatus
@@ -72,7 +72,7 @@ class RunStep:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPicture:
-    """One picture of a run."""
+    """One image of a run."""
 
     n: int
     id: str
@@ -90,7 +90,7 @@ class RunPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRun:
-    """A run in the list. The title is that of its pictures; a delete and a restore have none."""
+    """A run in the list. Its title is its images' title; deletes and restores have no title."""
 
     id: str
     title: str | None
@@ -103,7 +103,7 @@ class ListedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Run(ListedRun):
-    """A run as it is now."""
+    """The current state of a run."""
 
     run_id: str = described("the id in its images' records; usually the same as id")
     action: str = described(" | ".join(ACTIONS))
@@ -134,7 +134,7 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """Where a manifest is put, as the request's body; it needs no sign-in, and expires."""
+    """A link to upload a manifest as the request's body. It needs no sign-in, and it expires."""
 
     method: Literal["PUT"]
     url: str
@@ -143,7 +143,7 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class NewBatch:
-    """A batch whose manifest can be put now."""
+    """A batch whose manifest can be uploaded now."""
 
     name: str
     manifest: str = described("its key in the bucket")
@@ -153,7 +153,7 @@ class NewBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as its latest execution is now."""
+    """The current state of a batch's latest execution."""
 
     name: str
     status: ExecutionStatus
@@ -172,7 +172,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A picture in the gallery."""
+    """An image in the gallery."""
 
     id: str
     run_id: str
@@ -200,7 +200,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage(Image):
-    """A picture with all that is known of it."""
+    """An image with everything known about it."""
 
     tags: list[str]
     style: str | None
@@ -226,7 +226,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder: how many stored pictures it holds, and their bytes."""
+    """A folder, with the count and the bytes of its stored images."""
 
     name: str
     count: int
@@ -235,14 +235,14 @@ class Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """All folders that hold pictures, by name."""
+    """All folders that hold images, sorted by name."""
 
     folders: list[Folder]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The month's money."""
+    """The month's budget."""
 
     month: str
     cap_usd: float
@@ -253,7 +253,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """An image model whose price is known."""
+    """An image model with a known price."""
 
     name: str
     qualities: list[str]
@@ -261,7 +261,7 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a request would cost at most."""
+    """The maximum cost of a request."""
 
     estimate_usd: float | None
     fits: bool = described("whether it fits into the rest of the month's budget")

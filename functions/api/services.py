@@ -1,4 +1,4 @@
-"""What the routes talk to, built once per cold start; tests hand in their own."""
+"""The collaborators of the routes, built once per cold start. Tests pass their own."""
 
 import os
 from functools import cached_property
@@ -26,7 +26,7 @@ class ApiServices(Services):
 
     @cached_property
     def api(self) -> ApiSettings:
-        """Return the API's own settings."""
+        """Return the settings that only the API has."""
         return ApiSettings.read(self.environment)
 
     @cached_property
@@ -51,24 +51,24 @@ class ApiServices(Services):
 
     @cached_property
     def image_links(self) -> ImageLinks:
-        """Return links to images."""
+        """Return the signer of image links."""
         return ImageLinks(self._signer(self.api.reader_role, "links", READ_SECONDS))
 
     @cached_property
     def upload_links(self) -> UploadLinks:
-        """Return links for manifests."""
+        """Return the signer of upload links for manifests."""
         return UploadLinks(self._signer(self.api.uploader_role, "uploads", UPLOAD_SECONDS))
 
     def run_url(self, name: str) -> str:
-        """Return where a run is shown."""
+        """Return the URL of a run."""
         return f"{self.api.page_url}runs/{name}"
 
     def batch_url(self, name: str) -> str:
-        """Return where a batch is shown."""
+        """Return the URL of a batch."""
         return f"{self.api.page_url}batches/{name}"
 
     def console_url(self, arn: str) -> str:
-        """Return the graph of an execution in the Step Functions console."""
+        """Return the URL of an execution's graph in the Step Functions console."""
         region = self.storage.region
         console = f"https://{region}.console.aws.amazon.com/states/home"
         return f"{console}?region={region}#/v2/executions/details/{arn}"
@@ -83,6 +83,6 @@ API_SERVICES = ApiServices(os.environ)
 
 
 def services_of(router: APIGatewayHttpRouter) -> ApiServices:
-    """Return what the handler gave to this call."""
+    """Return the services that the handler passed to this call."""
     services: ApiServices = router.context["services"]
     return services

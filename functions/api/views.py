@@ -1,4 +1,4 @@
-"""Runs and batches as the API shows them: from executions, their histories, and records."""
+"""Runs and batches as the API shows them, built from executions, their histories, and records."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ PROMPT_SHOWN = 1_000
 def list_run(
     run: Listed | Execution, prompt: PromptRecord | None, services: ApiServices
 ) -> schemas.ListedRun:
-    """Return a run in a list."""
+    """Return a run's entry in the list."""
     return schemas.ListedRun(
         id=run.name,
         title=prompt.title if prompt else None,
@@ -34,9 +34,9 @@ def list_run(
 
 
 def show_run(run: Execution, services: ApiServices) -> schemas.Run:
-    """Return a run with its steps, pictures and cost, and what went wrong."""
+    """Return a run with its steps, images, cost and error."""
     progress = services.executions.progress(run)
-    # After a conflict, the records under its id are another request's.
+    # If the run failed with a conflict, the records under its id belong to another request.
     has_records = run.makes_images and run.error != ConflictError.__name__
     records = services.ledger.run(run.run_id) if has_records else RunRecords()
     prompt, output = records.prompt, run.output or {}
@@ -64,7 +64,7 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
 
 
 def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batch:
-    """Return a batch with its lines so far, its check, its report, and what went wrong."""
+    """Return a batch with its lines so far, its check, its report and its error."""
     executions = services.batch_executions
     manifest = run.input.get("manifest") if isinstance(run.input, dict) else None
     checked = executions.checked_manifest(run)
@@ -89,13 +89,13 @@ def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batc
 
 
 def cut_prompt(prompt: PromptRecord | None) -> tuple[str, bool]:
-    """Return the beginning of a prompt, and whether there is more of it."""
+    """Return the beginning of a prompt, and whether the prompt was cut."""
     text = prompt.text if prompt else ""
     return text[:PROMPT_SHOWN], len(text) > PROMPT_SHOWN
 
 
 def failure_of(run: Execution) -> schemas.RunFailure | None:
-    """Return why an execution has failed, or None if it has not."""
+    """Return why an execution failed, or None if it has not failed."""
     if run.is_open:
         return None
     name = run.error or run.status.lower()
@@ -107,7 +107,7 @@ def failure_of(run: Execution) -> schemas.RunFailure | None:
 
 
 def _status(run: Listed | Execution) -> schemas.ExecutionStatus:
-    # Step Functions' words are those of the answer.
+    # The API uses the statuses of Step Functions, in lower case.
     return run.status.lower()  # type: ignore[return-value]
 
 
@@ -172,9 +172,9 @@ def _show_image(
 
 
 def _cost(records: RunRecords, *, is_running: bool) -> float | None:
-    """Return what the run has cost so far.
+    """Return the run's cost so far.
 
-    While it runs, an image that is being bought has no cost yet.
+    An image that is still being bought does not count while the run is running.
     """
     if records.prompt is None:
         return None if records.chat and records.chat.possibly_paid else 0.0

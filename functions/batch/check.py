@@ -1,6 +1,6 @@
-"""Checks a manifest before a cent is spent, prices what is missing, and lists what there is to do.
+"""Checks a manifest before anything is paid, prices what is missing, and lists what is to be made.
 
-The lists are files in the bucket: all good lines, those still to be made, and the problems.
+The lists are files in the bucket: all good lines, the lines to be made, and the problems.
 """
 
 from tempfile import TemporaryFile
@@ -26,9 +26,9 @@ SHOWN_IN_ERROR = 5
 
 
 def check(start: StartRun, services: Services) -> BatchPlan:
-    """Return what a batch will do and what it costs at most.
+    """Return what a batch will do and its maximum cost.
 
-    Raises InputError or BudgetExceededError if it may not begin.
+    Raises InputError or BudgetExceededError if the batch must not start.
     """
     asked = batch_request.parse(start.request, services.batching)
     with TemporaryFile() as manifest, TemporaryFile() as bad:
@@ -59,7 +59,7 @@ def check(start: StartRun, services: Services) -> BatchPlan:
 
 
 class Checking:
-    """The check of one manifest, in the version that was found."""
+    """The check of one manifest, in the version that was fetched."""
 
     def __init__(
         self, start: StartRun, asked: BatchRequest, version_id: str, services: Services
@@ -70,10 +70,10 @@ class Checking:
         self._problems_key = naming.batch_file(asked.name, "problems.jsonl")
 
     def note_start(self) -> bool:
-        """Keep this start as the batch's latest, and return whether it is the first."""
+        """Record this start as the batch's latest, and return whether it is the first."""
         starts, name = self._services.batch_starts, self._asked.name
         is_new = starts.latest(name) is None
-        if not self._asked.dry_run:  # a dry run would hide a start that is running
+        if not self._asked.dry_run:  # a dry run would hide a start that is still running
             start = BatchStart(
                 name=name,
                 execution=self._start.execution_name,
@@ -90,7 +90,7 @@ class Checking:
         self._services.bucket.put_file(key, file, content_type=json_lines.CONTENT_TYPE)
 
     def put_problems(self, tally: Tally) -> None:
-        """Write the problems, for people and as this start found them."""
+        """Write the problems twice: as the batch's latest, and with this start's files."""
         if not tally.bad:
             return
         content_type = json_lines.CONTENT_TYPE
@@ -99,7 +99,7 @@ class Checking:
         self.put("problems.jsonl", tally.bad_file)
 
     def refusal(self, tally: Tally, month: MonthBudget) -> EaselError | None:
-        """Return why the batch may not begin, or None."""
+        """Return the reason why the batch must not start, or None."""
         asked, total = self._asked, tally.lines + tally.bad
         if total == 0:
             shown = f"{asked.manifest}, which has no line"
@@ -160,9 +160,9 @@ class Checking:
 
 
 def _fetch(asked: BatchRequest, file: IO[bytes], bucket: Bucket) -> tuple[BatchRequest, str]:
-    """Copy the manifest into a file, and return the request for it with its version.
+    """Copy the manifest into a file. Return the request with the manifest's key, and its version.
 
-    A key without an ending stands for whichever manifest is there.
+    If the key has no ending, use the first ending that exists.
     """
     endings = [f".{ending}" for ending in naming.MANIFEST_ENDINGS]
     named = asked.manifest.endswith(tuple(endings))

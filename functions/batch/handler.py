@@ -1,4 +1,4 @@
-"""Checks a batch before it begins, and reports it at its end."""
+"""Checks a batch before it starts, and reports it at its end."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from functions.batch.report import report_batch
 
 @step("batch")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
-    """Take a StartRun, return a BatchPlan; at the end take a BatchPlan, return a BatchReport."""
+    """Take a StartRun and return a BatchPlan, or take a BatchPlan and return a BatchReport."""
     if isinstance(event, dict) and "request" in event:
         return check(StartRun.from_state(event), SERVICES).to_state()
     return report_batch(BatchPlan.from_state(event), SERVICES).to_state()

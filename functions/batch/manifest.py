@@ -1,6 +1,6 @@
 """Reads a manifest line by line in bounded memory: JSON Lines or CSV, in UTF-8.
 
-What is wrong with a line is an error of that line alone.
+A bad line does not affect the other lines.
 """
 
 import csv
@@ -15,8 +15,9 @@ from easel.request.fields import check_fields, from_texts
 from easel.request.request import TABLE
 
 MAX_BYTES = 100_000_000
-SHOWN = 200  # bytes of a line that is too long
-# Bytes in JSON Lines, characters in CSV: an item stays below the 256 KiB of Step Functions.
+SHOWN = 200  # bytes shown of a line that is too long
+# The unit is bytes in JSON Lines and characters in CSV. The limit keeps an item below the 256 KiB
+# of Step Functions.
 MAX_LINE = 200_000
 COLUMNS = tuple(name for name, field in TABLE.items() if field.in_batch)
 FOREIGN = {
@@ -34,9 +35,9 @@ EXAMPLE = 'a JSON object, for example {"topic": "Sport"}'
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that is not blank: the request in it, or what is wrong with it.
+    """One line that is not blank, with the request in it or its error.
 
-    `number` counts from 1. `raw` is the line as it came, from CSV as JSON Lines would have it.
+    `number` counts from 1. `raw` is the line's text, or for CSV the same request as JSON.
     """
 
     number: int
@@ -46,7 +47,7 @@ class Line:
 
 
 def read_lines(file: IO[bytes], *, key: str) -> Iterator[Line]:
-    """Yield the lines of a manifest; its key decides which kind it is.
+    """Yield the lines of a manifest. The key's ending decides the format.
 
     Raises InputError if the file is not a manifest at all.
     """
@@ -112,7 +113,7 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
             if any(cells):
                 yield _csv_line(number, header, cells)
     finally:
-        text.detach()  # the file is the caller's to close
+        text.detach()  # the caller closes the file
 
 
 def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reads the lines of a manifest as runs, and prices what is missing of each."""
+"""Parses the lines of a manifest as runs, and prices what each one is missing."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One good line: its run id, its request as it came, and what it buys."""
+    """One good line: its run id, its request, and its price."""
 
     line: int
     run_id: str
@@ -33,9 +33,9 @@ class Job:
     quote: Quote
 
     def to_item(self, *, user: str | None = None) -> dict[str, Any]:
-        """Return the line as it is written down.
+        """Return the line for the lists of lines.
 
-        A line to be made gets the batch's own `user` if it names none.
+        Pass `user` for a line to be made: it is used if the line has no safety_identifier.
         """
         given = self.given
         if user and not self.quote.request.safety_identifier:
@@ -46,9 +46,10 @@ class Job:
 
 @dataclass(kw_only=True)
 class Tally:
-    """What has been found so far; micro-dollars, None once a price is unknown.
+    """The totals so far, in micro-dollars. The estimate is None once a price is unknown.
 
-    `room`, if there is one, says whether a sum still fits under the month's cap.
+    `room` returns whether a sum still fits under the month's cap. It is None if no line may be
+    postponed.
     """
 
     bad_file: IO[bytes]
@@ -63,7 +64,7 @@ class Tally:
     problems: list[LineProblem] = field(default_factory=list)
 
     def refuse(self, line: int, raw: str | None, error: EaselError) -> None:
-        """Count a bad line, and write it down; `raw` is None if there is nothing to fix in it."""
+        """Count a bad line and write it to the problems. `raw` is None if it needs no fix."""
         self.bad += 1
         problem = LineProblem(
             line=line,
@@ -76,9 +77,9 @@ class Tally:
         json_lines.write(self.bad_file, problem.to_state() | {"raw": raw})
 
     def take(self, cost: int | None, *, finished: bool, pictures: int) -> bool:
-        """Count a good line and return whether it is to be made.
+        """Count a good line, and return whether it is to be made.
 
-        It is unless it is finished, or its cost does not fit together with those before.
+        A finished line is not made again. A line that no longer fits into the budget is postponed.
         """
         self.lines += 1
         self.pictures += pictures
@@ -100,8 +101,8 @@ class Pricing:
         self._asked, self._services = asked, services
 
     def jobs(self, lines: Iterable[Line], tally: Tally) -> Iterator[Job]:
-        """Yield the good lines; the others are counted and written down."""
-        first: dict[str, int] = {}  # the first line with an id, or with a request
+        """Yield the good lines. Count the bad ones and write them to the problems."""
+        first: dict[str, int] = {}  # line number by run id or by request
         most = self._services.batching.max_batch_lines
         for count, line in enumerate(lines):
             if count == most:
@@ -113,7 +114,7 @@ class Pricing:
                 tally.refuse(line.number, line.raw, error)
                 continue
             wanted = job.quote.request
-            # Two users may want the same.
+            # Two users may send the same request, so the user is part of the comparison.
             same = request.digest(job.given) + (wanted.safety_identifier or "")
             earlier = first.setdefault(wanted.request_id or same, line.number)
             if earlier == line.number:
@@ -123,7 +124,7 @@ class Pricing:
                 taken = InputError("request_id", job.run_id, allowed)
                 tally.refuse(line.number, line.raw, taken)
             else:
-                # A repeated line is usually a mistake and would be paid for twice.
+                # A repeated line is usually a mistake, and it would be paid for twice.
                 allowed = "each request once; use count for variations of one"
                 twice = InputError("the line", f"the same as line {earlier}", allowed)
                 tally.refuse(line.number, None, twice)
@@ -136,11 +137,11 @@ class Pricing:
         *,
         is_new: bool,
     ) -> None:
-        """Price what is missing of each line, and write down all lines and those to be made."""
+        """Price what each line is missing. Write all lines, and the lines to be made."""
         all_lines, todo = files
         asked, ledger = self._asked, self._services.ledger
         while group := list(islice(jobs, LINES_AT_ONCE)):
-            # The lines of a new batch have no records, unless they name a run.
+            # The lines of a new batch have no records yet, except a line with its own request_id.
             wanted = {
                 job.run_id: job.quote.request.count
                 for job in group
@@ -179,10 +180,10 @@ class Pricing:
         return Job(line=line.number, run_id=run_id, raw=line.raw, given=given, quote=quoted)
 
     def _missing(self, job: Job, records: RunRecords) -> tuple[int | None, bool]:
-        """Return the upper bound of what a line still costs, and whether it is finished."""
+        """Return the maximum cost of what the line is missing, and whether it is finished."""
         statuses = {image.n: image.status for image in records.images}
         numbers = range(1, job.quote.request.count + 1)
-        # The money of images that are ordered at OpenAI's Batch API is reserved already.
+        # Images ordered at OpenAI's Batch API already have a reservation.
         ordered = {image.n for image in records.images if image.order}
         claimed = Status.CLAIMED
         missing = sum(statuses.get(n, claimed) == claimed and n not in ordered for n in numbers)
@@ -195,7 +196,7 @@ class Pricing:
 
 
 def _check_same(job: Job, records: RunRecords) -> None:
-    """Raise ConflictError if the line's run id belongs to another request already."""
+    """Raise ConflictError if the line's run id already belongs to another request."""
     prompt = records.prompt
     if prompt and prompt.digest != request.digest(job.given):
         raise ConflictError(

@@ -1,7 +1,7 @@
-"""What became of a batch.
+"""Reports a batch.
 
-The records of its lines have the results; the reasons of failures are in the files that Step
-Functions wrote.
+The results of its lines come from their records, and the reasons of failures from the result files
+of Step Functions.
 """
 
 import json
@@ -24,17 +24,17 @@ from easel.ledger.records import RunRecords
 from easel.services import Services
 
 SHOWN = 20
-MAX_MANIFEST = 1_000_000  # bytes of the list of result files
+MAX_MANIFEST = 1_000_000  # bytes of the manifest that lists the result files
 MAX_REASON = 500  # characters of a failure's message
-NOT_STARTED = "NotStarted"  # the batch ended before, or the month's budget has no room for it
-STOPPED = "Stopped"  # with the batch, in the middle
+NOT_STARTED = "NotStarted"  # the batch ended first, or the budget had no room for the line
+STOPPED = "Stopped"  # the line was running when the batch was stopped
 UNKNOWN = "Unknown"
 Reason = tuple[str, str]  # the name of an error, and its message
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The sums over all lines so far; micro-dollars."""
+    """The totals of all lines so far, in micro-dollars."""
 
     failed_file: IO[bytes]
     mirror: str | None
@@ -56,7 +56,7 @@ class Outcome:
             self.failures.append(problem)
 
     def add(self, item: dict[str, Any], records: RunRecords, reason: Reason | None) -> None:
-        """Add a line, and write it down if it is not finished."""
+        """Add a line. Write it to the failed lines if it is not finished."""
         prompt, images = records.prompt, records.images
         self.images.update(image.status for image in images)
         self.possibly_paid += records.possibly_paid
@@ -80,14 +80,15 @@ class Outcome:
                 " making it"
             )
             self.fail(item["line"], reason or (UNKNOWN, cut_off))
-        # With its run id, so that another start of these lines pays only for what is missing.
+        # The run id is kept, so that another start of these lines pays only for what is missing.
         request = item["request"] | {"request_id": item["run_id"]}
         json_lines.write(self.failed_file, request)
 
     def keep_bad_line(self, problem: dict[str, Any], batch: str) -> None:
-        """Write a bad line as it came, to be fixed.
+        """Write a bad line to the failed lines unchanged, so that it can be fixed.
 
-        If it is a request at all, it gets its run id, so that it stays that line's.
+        If it is a JSON object, add its run id, so that it keeps the id when its line number
+        changes.
         """
         self.fail(problem["line"], (problem["error"], problem["message"]))
         if problem["raw"] is None:
@@ -100,7 +101,7 @@ class Outcome:
             raw = problem["raw"].encode(errors="backslashreplace")
             self.failed_file.write(raw + b"\n")
             return
-        # The id of a line that conflicts is another image's.
+        # The run id of a line with a conflict belongs to another request.
         conflicts = problem["error"] == ConflictError.__name__
         own = {} if conflicts else {"request_id": naming.batch_line(batch, problem["line"])}
         json_lines.write(self.failed_file, own | given)
@@ -109,7 +110,7 @@ class Outcome:
 def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
     """Write report.json and failed.jsonl, and return the report.
 
-    Raises BatchFailedError if the batch ended before its end.
+    Raises BatchFailedError if the batch was ended early.
     """
     bucket, ledger = services.bucket, services.ledger
     unmade = _read_unmade(f"{plan.work}unmade/", bucket)
@@ -122,7 +123,7 @@ def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
         for item, records in ledger.of_lines(json_lines.read(plan.lines_key, bucket)):
             outcome.add(item, records, reasons.get(item["run_id"]))
         made = _report(plan, outcome, now=services.now())
-        # The file of an earlier start is overwritten, even by an empty one.
+        # An empty file overwrites the file of an earlier start, which is out of date.
         failed_key = naming.batch_file(plan.batch, "failed.jsonl")
         if made.failed_key or bucket.head(failed_key):
             bucket.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
@@ -165,7 +166,7 @@ def _report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:
 
 
 def _read_reasons(prefix: str, bucket: Bucket) -> dict[str, Reason]:
-    """Return the error of each failed line by its run id, as Step Functions wrote it down."""
+    """Return the error of each failed line by run id, from the result files of Step Functions."""
     found = {}
     keys = [one.key for one in bucket.objects(f"{prefix}/")]
     for manifest in [key for key in keys if key.endswith("/manifest.json")]:
@@ -176,7 +177,8 @@ def _read_reasons(prefix: str, bucket: Bucket) -> dict[str, Reason]:
                 error = str(child.get("Error") or (STOPPED if aborted else UNKNOWN))
                 message = cause_message(child.get("Cause")) or error
                 given = json.loads(child["Input"])
-                # A child is a line; in an economy batch also an order, of many lines' images.
+                # A child execution is one line. In an economy batch it may also be an order for
+                # images of many lines.
                 line = {"run_id": given.get("execution_name")}
                 for one in given.get("pictures", [line]):
                     found[one["run_id"]] = (error, message[:MAX_REASON])
@@ -184,7 +186,7 @@ def _read_reasons(prefix: str, bucket: Bucket) -> dict[str, Reason]:
 
 
 def _read_unmade(prefix: str, bucket: Bucket) -> dict[str, Reason]:
-    """Return what OpenAI did not make of an economy batch, by run id."""
+    """Return why OpenAI did not make images of an economy batch, by run id."""
     found = {}
     for key in [one.key for one in bucket.objects(prefix)]:
         for one in json_lines.read(key, bucket):

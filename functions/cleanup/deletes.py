@@ -1,8 +1,8 @@
 """Deletes or restores what a request names, and nothing else.
 
-An image goes with its sidecar and thumbnail, a folder with its thumbnails. A delete puts delete
-markers on current objects, which keep their versions; a purge removes versions and delete markers
-for good; a restore removes the delete markers on top of versions that are still there.
+An image includes its sidecar and thumbnail, and a folder includes its thumbnails. A delete puts
+delete markers on current objects, which keep their versions. A purge permanently removes versions
+and delete markers. A restore removes the delete markers on top of versions that still exist.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from functions.cleanup.sweep import Entry, Sweeper, Swept, count_entries
 def delete_or_restore(
     start: StartRun, services: Services, deadline: Deadline
 ) -> Removal | Restoration:
-    """Do what the request asks, as of the execution's start."""
+    """Delete or restore what the request names, as of the execution's start."""
     wanted = request.parse(start.request, services.requests, today=services.now().date())
     if wanted.action not in request.BY_CLEANUP:
         raise ConfigError(
@@ -81,7 +81,7 @@ def _sweep(wanted: Request, entries: Iterator[Entry], sweeper: Sweeper) -> Swept
 def to_remove(wanted: Request, *, until: datetime, bucket: Bucket) -> Iterator[Entry]:
     """Yield what a delete removes, but nothing newer than `until`.
 
-    Images that arrive during a delete survive it.
+    Images that arrive during a delete are kept.
     """
     return _versions(wanted, until, bucket) if wanted.purge else _objects(wanted, until, bucket)
 
@@ -96,8 +96,8 @@ def _objects(wanted: Request, until: datetime, bucket: Bucket) -> Iterator[Entry
 
 
 def _versions(wanted: Request, until: datetime, bucket: Bucket) -> Iterator[Entry]:
-    # Delete markers after their versions, as a history has them: the other way round, a crash
-    # would show deleted images again.
+    # Delete markers must be removed after their versions, which is the order of a history.
+    # Otherwise a crash in between would make deleted images visible again.
     for history in _histories(wanted, bucket):
         for entry in history:
             if entry.modified <= until:
@@ -112,7 +112,7 @@ def _versions(wanted: Request, until: datetime, bucket: Bucket) -> Iterator[Entr
 
 
 def to_restore(wanted: Request, bucket: Bucket) -> Iterator[Entry]:
-    """Yield all delete markers of deleted keys; a key that is in use is left as it is."""
+    """Yield all delete markers of deleted keys. Skip keys that are in use."""
     for history in _histories(wanted, bucket):
         newest = next((entry for entry in history if not entry.marker), None)
         top = next((entry for entry in history if entry.latest and entry.marker), None)
@@ -138,7 +138,7 @@ def _current(wanted: Request, bucket: Bucket) -> Iterator[StoredObject]:
 
 
 def _histories(wanted: Request, bucket: Bucket) -> Iterator[list[Version]]:
-    """Yield each key's versions, then its delete markers, those of deleted keys as well."""
+    """Yield each key's versions followed by its delete markers. Deleted keys are included."""
     if wanted.image_key:
         yield from map(bucket.history, naming.of_image(wanted.image_key))
     else:

@@ -1,4 +1,4 @@
-"""Empties the staging of finished images and reports the run; or deletes or restores on request."""
+"""Empties staging of finished images and reports the run; also deletes and restores on request."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from functions.cleanup.report import check_images, make_report
 
 @step("cleanup")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take a RunPlan, return a Report.
+    """Take a RunPlan and return a Report.
 
     Or take a StartRun with a request to delete or restore, and return a Removal or Restoration.
     """
@@ -27,9 +27,9 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 
 
 def finish(plan: RunPlan, services: Services) -> Report:
-    """Remove what finished images left in staging, and report.
+    """Remove the staged objects of finished images, and report the run.
 
-    Raises BadImageError or OutcomeUnknownError for images that cannot be made.
+    Raises BadImageError or OutcomeUnknownError if an image cannot be made.
     """
     records = RunRecords() if plan.dry_run else services.ledger.run(plan.run_id)
     finished = tuple(

@@ -1,4 +1,4 @@
-"""The report of a run, from its records alone."""
+"""The report of a run, made from its records only."""
 
 from easel.aws.bucket import console_url
 from easel.contract import naming
@@ -11,9 +11,9 @@ from easel.ledger.records import ImageRecord, RunRecords
 
 
 def make_report(plan: RunPlan, records: RunRecords, storage: StorageSettings) -> Report:
-    """Return each image with key, console link, cost and status, and the totals.
+    """Return the totals, and each image with key, console link, cost and status.
 
-    A cost that is not known makes the total unknown.
+    An unknown cost makes the total unknown.
     """
     prompt = records.prompt
     images = tuple(_report_image(image, storage) for image in records.images)
@@ -36,7 +36,10 @@ def make_report(plan: RunPlan, records: RunRecords, storage: StorageSettings) ->
 
 
 def check_images(records: RunRecords) -> None:
-    """Raise the error of the first image that cannot be made, with what became of each."""
+    """Raise an error if any image cannot be made.
+
+    The first such image decides the class of the error. The message lists all of them.
+    """
     unmade = (Status.BAD, Status.LOST, Status.CLAIMED)
     failed = [image for image in records.images if image.status in unmade]
     if not failed:

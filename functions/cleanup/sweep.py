@@ -1,6 +1,6 @@
 """Removes objects, versions or delete markers batch by batch, and keeps the records in step.
 
-It can be stopped after every line and run again: what is gone is not listed again.
+It may stop at any line and run again: the next listing omits what is already removed.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from easel.aws.lambda_runtime import Deadline
 from easel.contract.errors import FinalError, TransientError
 
 AT_ONCE = 16
-LAST_SECONDS = 30  # no batch starts that late; one takes a few
+LAST_SECONDS = 30  # a batch takes a few; none starts later than this
 NAMED = 5
 
 KeyVersion = tuple[str, str | None]  # the version is None for the current object
@@ -31,10 +31,10 @@ class Mark(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A version or delete marker to remove, or a current object, which gets a delete marker.
+    """A version or delete marker to remove, or a current object that gets a delete marker.
 
-    `objects` and `bytes` are what it counts in the answer. `lineage` is the place of the metadata
-    that name its image's record.
+    `objects` and `bytes` are added to the totals. `lineage` is the object with the metadata that
+    names the image's record.
     """
 
     key: str
@@ -46,7 +46,10 @@ class Entry:
 
 @dataclass(kw_only=True)
 class Swept:
-    """What was removed, or would be in a dry run; and what S3 kept, by code and by name."""
+    """The totals of what was removed, or would be in a dry run.
+
+    `kept` counts what S3 did not remove, by error code. `named` has the first few with their codes.
+    """
 
     objects: int = 0
     bytes: int = 0
@@ -59,7 +62,7 @@ class Swept:
 
 
 def count_entries(entries: Iterator[Entry]) -> Swept:
-    """Return what would be removed."""
+    """Return the totals of what would be removed."""
     swept = Swept()
     for entry in entries:
         swept.add(entry)
@@ -70,8 +73,8 @@ def count_entries(entries: Iterator[Entry]) -> Swept:
 class Sweeper:
     """Removes entries from a bucket.
 
-    `mark` changes an image's record before its entry goes, `unmark` undoes that if S3 keeps the
-    entry.
+    `mark` changes an image's record before its entry is removed. `unmark` undoes that if S3 keeps
+    the entry.
     """
 
     bucket: Bucket
@@ -82,8 +85,8 @@ class Sweeper:
     def sweep(self, entries: Iterator[Entry]) -> Swept:
         """Remove the entries.
 
-        Raises TransientError shortly before the deadline, and at the end, if S3 kept something,
-        the error for its codes.
+        Raises TransientError shortly before the deadline. If S3 kept some entries, raises the error
+        for their codes at the end.
         """
         swept = Swept()
         while batch := list(islice(entries, self.bucket.page)):
@@ -109,8 +112,8 @@ class Sweeper:
         return swept
 
     def _remove(self, batch: list[Entry]) -> Mapping[KeyVersion, Kept]:
-        # Records first: the next listing finds again what a crash leaves marked and not removed;
-        # the other way round it never would.
+        # Records are marked first. After a crash, the next listing still finds objects that were
+        # marked and not removed. Objects that were removed and not marked would never be found.
         with ThreadPoolExecutor(AT_ONCE) as pool:
             marked = [one for one in pool.map(self._mark, batch) if one]
 
@@ -121,16 +124,16 @@ class Sweeper:
             places = [(entry.key, entry.version_id) for entry in batch]
             try:
                 kept = {(one.key, one.version_id): one for one in self.bucket.remove(places)}
-            except FinalError:  # refused as a whole
+            except FinalError:  # S3 refused the whole request
                 undo(lambda _: True)
                 raise
             undo(kept.__contains__)
         return kept
 
     def _mark(self, entry: Entry) -> tuple[Entry, str, int] | None:
-        """Return the entry with run id and number of its image, if it has a record.
+        """Return the entry with its image's run id and number, or None if it has no record.
 
-        The record was marked now, or in an earlier try.
+        This call or an earlier attempt has marked the record.
         """
         found = self.bucket.head(*entry.lineage) if entry.lineage else None
         run_id = found.metadata.get("run-id") if found else None

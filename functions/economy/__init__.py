@@ -1,7 +1,7 @@
-"""The economy step: a batch's images from OpenAI's Batch API, at half the price, within a day.
+"""The economy step. It buys a batch's images from OpenAI's Batch API, at half price, within a day.
 
 handler  entry point
-plan     which images are ordered together, and which of those that came are stored next
-place    claims an order's images and places it, once
-collect  stages what came of an order, and settles the rest
+plan     groups images into orders, and lists the staged images to be stored
+place    claims an order's images and places the order once
+collect  stages an order's images, and settles the claims of the others
 """

@@ -1,6 +1,6 @@
-"""Collects what came of an order: images go to staging one by one, in bounded memory.
+"""Collects the results of an order. Images go to staging one by one, in bounded memory.
 
-Each claim of the order is settled.
+Every claim of the order is settled.
 """
 
 import json
@@ -27,22 +27,22 @@ from easel.openai_client.images import decode_image, image_in
 from easel.services import Services
 from functions.economy.plan import custom_id, describe_unmade
 
-LAST_SECONDS = 60.0  # the rest is left to another try, which skips what is staged
+LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
 NOT_MADE = "NotMade"
 COMPLETED = "completed"
 Claimed = tuple[ImageRecord, PromptRecord]
 
 
 def look(order: PlacedOrder, services: Services) -> PlacedOrder:
-    """Return the order after one more look; it is `done` once nothing more comes of it."""
+    """Return the order after another look at OpenAI. It is `done` when the batch has ended."""
     done = order.batch is None or services.openai_batches.look(order.batch).ended
     return replace(order, done=done, looks=order.looks + 1)
 
 
 def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[str, Any]:
-    """Stage what came, settle what did not, and return how many each are.
+    """Stage the images that arrived, settle the others, and return both counts.
 
-    Raises TransientError if its time is over before the end.
+    Raises TransientError if there is too little time left to finish.
     """
     if order.batch is None:
         return {"order": order.order, "staged": 0, "unmade": 0}
@@ -71,11 +71,13 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
         found = claim_of(answer)
         if found:
             failed.append((found[0], _failure(found[0], _code(answer))))
-    # In a completed batch each request has an answer; in the others, those without were not done.
+    # In a completed batch each request has an answer. In any other batch, a request without an
+    # answer was not processed.
     code = None if placed.status == COMPLETED else placed.status
     failed += [(claim, _failure(claim, code)) for claim, _ in open_claims.values()]
     if failed:
-        # Before the claims are settled: after that nobody knows the reasons any more.
+        # The reasons are stored before the claims are settled, because a retry finds only open
+        # claims.
         body = json_lines.to_bytes(_describe(claim, error) for claim, error in failed)
         key = f"{order.work}unmade/{order.order}.jsonl"
         services.bucket.put(key, body, content_type=json_lines.CONTENT_TYPE)
@@ -88,14 +90,14 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
 
 
 def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, Claimed]:
-    """Return the claims of the order that are not settled yet, by OpenAI's name for them."""
+    """Return the order's claims that are not settled yet, by custom_id."""
     most: dict[str, int] = {}
     for ref in order.pictures:
         most[ref["run_id"]] = max(ref["n"], most.get(ref["run_id"], 0))
     found = {}
     for run_id, records in ledger.runs(most).items():
         for image in records.images:
-            # Also if somebody gave it up meanwhile: if it came, it came.
+            # A claim that was given up meanwhile still counts, because its image may have arrived.
             claimed = image.status == Status.CLAIMED and image.order == order.order
             if records.prompt and claimed:
                 found[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
@@ -105,7 +107,7 @@ def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, Claimed]:
 def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> Claimed | None:
     """Return an image that belongs to the order but not to this plan.
 
-    Two starts of a batch that ran at once can make one.
+    That can happen if two starts of a batch ran at the same time.
     """
     run_id, _, n = name.rpartition("#")
     if not run_id or not n.isdecimal() or {"run_id": run_id, "n": int(n)} in order.pictures:
@@ -119,27 +121,27 @@ def _answers(file: str | None, batches: OpenAIBatches) -> Iterator[dict[str, Any
         try:
             read = json.loads(line)
         except (ValueError, RecursionError):
-            continue  # whose it was is not known: its claim stays open, and is settled at the end
+            continue  # its claim is unknown, stays open, and is settled at the end
         if isinstance(read, dict):
             yield read
 
 
 def _get(value: object, name: str) -> Any:
-    """Return a field of an answer's part, if that is an object."""
+    """Return a field of a part of an answer, or None if the part is not an object."""
     return value.get(name) if isinstance(value, dict) else None
 
 
 def _code(answer: dict[str, Any]) -> str:
-    """Return OpenAI's word for why an image was not made."""
+    """Return OpenAI's code for why an image was not made."""
     response = answer.get("response")
     error = _get(_get(response, "body"), "error") or answer.get("error")
     return str(_get(error, "code") or _get(response, "status_code") or "unknown")
 
 
 def _failure(claim: ImageRecord, code: str | None) -> EaselError:
-    """Return what became of an image that did not come.
+    """Return the error for an image that did not arrive.
 
-    OpenAI charges nothing for it if it answered with a code; otherwise nobody knows.
+    If OpenAI returned a code, it charges nothing for the image. Otherwise the outcome is unknown.
     """
     if code is None:
         unknown = f"{claim.what} was ordered, but no usable answer came"

@@ -1,4 +1,4 @@
-"""Plans a batch's orders, places each, looks at it, collects what came, and lists it."""
+"""Plans a batch's orders, places, polls and collects each, and lists the staged images."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from functions.economy.plan import list_staged, plan
 
 @step("economy")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take a state's `task` and what it is about (`of`), return what became of it."""
+    """Take a state's `task` and its subject `of`, and return the result."""
     task, of = event["task"], event["of"]
     note(task=task)
     match task:

@@ -1,6 +1,6 @@
-"""Places an order at OpenAI: its images are claimed, then their requests go up, once.
+"""Places an order at OpenAI: claims its images, then uploads their requests once.
 
-Safe to die at any line, and to run twice.
+It may die at any line and may run twice.
 """
 
 import time
@@ -19,22 +19,22 @@ from easel.openai_client.batches import ENDPOINT
 from easel.services import Services
 from functions.economy.plan import custom_id, describe_unmade
 
-# OpenAI ends a batch within a day; then what came is collected.
+# OpenAI ends a batch within a day. The remaining time is for collecting the images.
 CLAIM_SECONDS = 26 * 60 * 60
-VISIBLE_SECONDS = 15.0  # until a batch that was created is surely in the list
-CLOCKS = timedelta(hours=1)  # by which our clock and OpenAI's may differ
+VISIBLE_SECONDS = 15.0  # after this time a new batch is surely in OpenAI's list
+CLOCKS = timedelta(hours=1)  # the greatest difference between our clock and OpenAI's
 
 
 def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
     """Make sure that this order has one batch at OpenAI.
 
-    Raises BudgetExceededError if there is room for none of its images.
+    Raises BudgetExceededError if the budget has no room for any of its images.
     """
     orders, name, purchases = services.batch_orders, order.order, services.purchases(deadline)
     lock = orders.lock(name, until=deadline.epoch())
     batch = lock.batch
     if batch is None and lock.again:
-        # Whoever locked it before may have placed it; nothing is claimed in addition to that.
+        # The previous holder of the lock may have placed the order. If so, claim nothing more.
         found = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
         batch = found.id if found else None
     if batch is None:
@@ -67,7 +67,8 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
         if short:
             body = json_lines.to_bytes(short)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
-        # Proves bucket and permissions before anything is paid, and shows later what was.
+        # This write proves the bucket and the permissions before anything is paid. Later it shows
+        # what was ordered.
         key = f"{order.work}requests/{name}.jsonl"
         bucket.put_file(key, requests, content_type=content_type)
         if not count:
@@ -88,10 +89,10 @@ def _release(order: Order, purchases: Purchases) -> None:
 def _claim(
     order: Order, requests: IO[bytes], purchases: Purchases
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Claim the order's images as far as the budget goes, and write their requests.
+    """Claim the order's images as far as the budget allows, and write their requests.
 
-    Return how many those are, and the budget's refusal of each of the others. Raises
-    BudgetExceededError if it has room for none.
+    Return the number of claimed images, and the budget's refusal of each of the others. Raises
+    BudgetExceededError if the budget has no room for any image.
     """
     count, refusal = 0, None
     short: list[dict[str, Any]] = []
@@ -114,18 +115,19 @@ def _claim(
 
 
 def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purchases) -> bool:
-    """Claim an image for an order. Return False if it is not to be ordered (any more)."""
+    """Claim an image for an order. Return False if it is not to be ordered, or no longer."""
     image = purchases.ledger.image(ref["run_id"], ref["n"])
     until = int(time.time()) + CLAIM_SECONDS
     if image:
-        # Claimed by an attempt that came no further; OpenAI's day begins now.
+        # An earlier attempt claimed the image and got no further. The claim is renewed, because
+        # OpenAI's day starts now.
         return image.is_ordered(order) and purchases.renew(image, until=until)
     purchases.check_model(prompt)
     wanted = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
     try:
         purchases.claim(wanted, bound=prompt.image_bound(economy=True), until=until)
     except ClaimHeldError:
-        return False  # bought elsewhere since the plan was made
+        return False  # another execution bought it after the plan was made
     return True
 
 

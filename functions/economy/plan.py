@@ -1,4 +1,4 @@
-"""Which images are ordered together, and which of those that came are stored next."""
+"""Groups images into orders, and lists the staged images that are stored next."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,19 +16,20 @@ from easel.services import Services
 
 
 def custom_id(image: ImageRef) -> str:
-    """Return OpenAI's name for an image of an order."""
+    """Return the custom_id of an image in an order."""
     return f"{image['run_id']}#{image['n']}"
 
 
 def describe_unmade(run_id: str, n: int, error: str, message: str) -> dict[str, Any]:
-    """Return what the batch's report needs of an image that was ordered and is not made."""
+    """Return an entry for the batch's report: an image that was ordered and not made."""
     return {"run_id": run_id, "n": n, "error": error, "message": message}
 
 
 def plan(batch: BatchPlan, services: Services) -> dict[str, int]:
-    """Write down the orders of a batch, and return their number.
+    """Write the list of a batch's orders, and return their number.
 
-    Images that an earlier start has ordered keep their order; what is bought already is in none.
+    Images ordered by an earlier start stay in their order. Images that are already bought are in
+    none.
     """
     count = 0
     with TemporaryFile() as file:
@@ -44,11 +45,11 @@ def plan(batch: BatchPlan, services: Services) -> dict[str, int]:
 def _orders(batch: BatchPlan, services: Services) -> Iterator[tuple[str, list[ImageRef]]]:
     """Yield the key and the images of each order."""
     earlier: dict[str, list[ImageRef]] = defaultdict(list)
-    waiting: dict[str, list[ImageRef]] = defaultdict(list)  # by model, since an order has one
+    waiting: dict[str, list[ImageRef]] = defaultdict(list)  # by model: an order has only one
     lines = json_lines.read(batch.todo_key, services.bucket)
     for item, records in services.ledger.of_lines(lines):
         if records.prompt is None:
-            continue  # its prompt could not be written; that line is reported as failed
+            continue  # its prompt could not be written; the report counts the line as failed
         known = {image.n: image for image in records.images}
         model = records.prompt.choices["model"]
         for n in range(1, item["pictures"] + 1):
@@ -66,7 +67,7 @@ def _orders(batch: BatchPlan, services: Services) -> Iterator[tuple[str, list[Im
 
 
 def list_staged(batch: BatchPlan, services: Services) -> dict[str, int]:
-    """Write down the lines with an image that is not stored or not mirrored yet; count them."""
+    """Write and count the lines with an image that is not stored or not mirrored yet."""
     count, mirror = 0, services.mirror_url
     with TemporaryFile() as file:
         lines = json_lines.read(batch.todo_key, services.bucket)

@@ -1,1 +1,1 @@
-"""The mirror step: it exists only if the setting `mirror` names a second store."""
+"""The mirror step. It exists only if the setting `mirror` names a second store."""

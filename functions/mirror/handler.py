@@ -17,22 +17,22 @@ from functions.mirror.store import MirrorStore, mirror_store
 
 @step("mirror")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
-    """Take a StoredImage, return a StoredImage."""
+    """Take a StoredImage and return a StoredImage."""
     return run(StoredImage.from_state(event), SERVICES, mirror_store()).to_state()
 
 
 def run(stored: StoredImage, services: Services, mirror: MirrorStore) -> StoredImage:
-    """Make sure that an image is in the mirror. Free, and safe to run again.
+    """Make sure that an image is in the mirror. This costs nothing and is safe to repeat.
 
-    What is there already stays as it is.
+    Existing copies are left unchanged.
     """
     if stored.status != Status.STORED or stored.key is None:
         return stored
     if services.bucket.head(stored.key) is None:
-        # Deleted since it was stored; the mirror takes no part in deletes.
+        # The image was deleted after it was stored. The mirror does not follow deletes.
         report("nothing to mirror", key=ascii(stored.key))
         return stored
-    # The image last: if it is there, the rest is, too.
+    # The image is copied last, so an image in the mirror always has its thumbnail and sidecar.
     for key in (naming.thumbnail(stored.key), naming.sidecar(stored.key), stored.key):
         body = services.bucket.get(key, limit=naming.MAX_IMAGE_BYTES)
         if body is not None:

@@ -1,4 +1,4 @@
-"""A second store, at Google, at Microsoft or in another S3. Nothing there is overwritten."""
+"""A second store, at Google, Microsoft or in another S3 bucket. Nothing there is overwritten."""
 
 import hashlib
 import json
@@ -37,10 +37,11 @@ from easel.services import SERVICES
 
 DENIED = (PermissionDeniedError, UnauthenticatedError)
 WRONG = (InvalidPathError, NotSupportedError, UnknownConfigurationKeyError)
-# The package raises Python's own error if there is no such object or bucket.
+# The package raises FileNotFoundError if there is no such object or bucket.
 ABSENT = (NotFoundError, FileNotFoundError)
 HOW = "set its value to a JSON object, as docs/mirror.md describes"
-# Far below the function's own time, three times over.
+# One call copies three objects, and even with retries all three must end far below the function's
+# timeout.
 RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 TIMEOUTS: dict[str, Any] = {
     "timeout": timedelta(seconds=60),
@@ -51,7 +52,7 @@ TIMEOUTS: dict[str, Any] = {
 class MirrorStore:
     """One store at `url`, such as `gs://bucket/prefix`.
 
-    `connect` makes its client at the first call, and again after a refusal.
+    `connect` creates its client for the first call, and again after a refusal.
     """
 
     def __init__(self, connect: Callable[[], Any], *, url: str) -> None:
@@ -59,19 +60,19 @@ class MirrorStore:
         self._store: Any = None
 
     def address(self, key: str) -> str:
-        """Return where a copy is; the address has no credentials in it."""
+        """Return the address of a copy, without credentials."""
         return f"{self._url}/{quote(key)}"
 
     def copy(self, key: str, body: bytes, *, content_type: str) -> None:
-        """Write an object unless these very bytes are there already.
+        """Write an object unless the same bytes are already there.
 
-        Raises ConflictError if others are.
+        Raises ConflictError if other bytes are there.
         """
         with self._translated(f"mirroring to {self.address(key)!a}"):
             self._store = self._store or self._connect()
             attributes: Any = {"Content-Type": content_type}
             try:
-                # In one request, since only that can be made conditional.
+                # Only a single request can be conditional, so multipart is off.
                 obstore.put(
                     self._store,
                     key,
@@ -90,7 +91,7 @@ class MirrorStore:
                 there.update(chunk)
                 length += len(chunk)
         except ABSENT as error:
-            # S3 answers the same while another writes there.
+            # S3 returns the same error while another client writes this key.
             raise StorageBusyError(
                 f"mirroring to {self.address(key)!a}: another writer was active"
             ) from error
@@ -102,20 +103,20 @@ class MirrorStore:
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
-        """Turn the package's errors into Easel's, by their types.
+        """Translate the package's errors into Easel's by type.
 
-        Their words can hold an address with a signature.
+        Their messages are dropped, because they can contain a signed address.
         """
         try:
             yield
         except (BaseError, FileNotFoundError) as error:
             if isinstance(error, DENIED):
-                self._store = None  # its credentials may be replaced until the next try
+                self._store = None  # a retry may find new credentials in the secret
             raise translate(error, doing) from None
 
 
 def translate(error: BaseError | FileNotFoundError, doing: str) -> EaselError:
-    """Return Easel's error for one of obstore."""
+    """Return Easel's error for an obstore error."""
     failed = f"{doing}: {type(error).__name__}"
     if isinstance(error, DENIED):
         return StorageDeniedError(
@@ -129,9 +130,9 @@ def translate(error: BaseError | FileNotFoundError, doing: str) -> EaselError:
 
 
 def connect(url: str, config: Mapping[str, Any]) -> Any:
-    """Return a client for a store, by the settings that obstore knows for its kind.
+    """Return a client for a store. `config` has obstore's settings for this kind of store.
 
-    Nothing is sent yet. Raises ConfigError.
+    Sends no request yet. Raises ConfigError.
     """
     kind, _, place = url.partition("://")
     bucket, _, prefix = place.partition("/")
@@ -145,7 +146,7 @@ def connect(url: str, config: Mapping[str, Any]) -> Any:
         make = GCSStore if kind == "gs" else AzureStore
         return make(bucket, config=_texts(config), client_options=_client(config), **where)
     except (BaseError, TypeError, ValueError) as error:
-        # Not its words, which may show what the secret holds.
+        # The error's message is dropped, because it may show the secret's value.
         reason = type(error).__name__
         raise ConfigError(
             f"the mirror {url} cannot be used with these settings ({reason}): {HOW}"
@@ -155,19 +156,20 @@ def connect(url: str, config: Mapping[str, Any]) -> Any:
 def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
     own = "access_key_id" not in config
     if own and "endpoint" in config:
-        # Whoever serves that address would be shown the token of this function's own role.
+        # The endpoint's operator would receive the session token of this function's role.
         raise ConfigError(
             f"the mirror s3://{bucket} has an endpoint, but no access_key_id and secret_access_key"
             f" for it: {HOW}"
         )
     if own:
-        # A bucket that this function's role may write to; on the local stack, at the emulator.
+        # Without keys, the function's own role must have access to the bucket. On the local stack
+        # the endpoint is the emulator.
         endpoint = client("s3").meta.endpoint_url
         config |= {"endpoint": endpoint} if endpoint.startswith("http://") else {}
         credentials: Callable[[], Any] = Boto3CredentialProvider()
     else:
-        # Never as a part of the settings alone: obstore would add the session token of this
-        # function's own role.
+        # The keys need a credential provider of their own. If they were settings only, obstore
+        # would add the session token of this function's role.
         given = {
             "access_key_id": config.pop("access_key_id"),
             "secret_access_key": config.pop("secret_access_key", ""),
@@ -182,7 +184,7 @@ def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
 
 
 def _texts(config: Mapping[str, Any]) -> Any:
-    """Return the settings as text; a key file may be in the secret as an object."""
+    """Return the settings as text. A key file may be a JSON object in the secret."""
     return {
         name: json.dumps(value) if isinstance(value, dict) else value
         for name, value in config.items()
@@ -190,12 +192,12 @@ def _texts(config: Mapping[str, Any]) -> Any:
 
 
 def _client(config: Mapping[str, Any]) -> Any:
-    """Return the timeouts, and allow an address without TLS if one was named."""
+    """Return the timeouts. Allow plain HTTP if a setting has an http:// address."""
     return TIMEOUTS | {"allow_http": "http://" in json.dumps(config)}
 
 
 def read_config(secrets: Any, secret: str) -> dict[str, Any]:
-    """Return the settings in a secret, {} if it has no value.
+    """Return the settings in a secret, or {} if it has no value.
 
     Raises ConfigError, which never shows the value.
     """

@@ -1,1 +1,1 @@
-"""What roles may do, and the key that a customer may bring."""
+"""The permissions of roles, and an optional customer key."""

@@ -1,9 +1,9 @@
-"""The customer's own key, if one is asked for.
+"""The customer-managed key, if the deployment has one.
 
-It encrypts images, records, secrets, queues, logs and what the machines keep. A service that acts
-for one of our roles shows the key the role's rights, which are bound to `kms:ViaService`. A service
-that acts by itself is named in the key's policy, for this account and, if the service reports one,
-for its source. Administrators control the key by IAM.
+It encrypts images, records, secrets, queues, logs and the data of the state machines. A service
+that acts for one of our roles uses the role's permissions, which are bound to `kms:ViaService`. A
+service that acts independently is named in the key's policy, for this account and, if the service
+reports its source, for that source only. IAM policies decide who administers the key.
 """
 
 from collections.abc import Iterable
@@ -31,10 +31,11 @@ START = Grant(("states:StartExecution",), Resource.RUNS)
 
 
 class Encryption(Construct):
-    """One key, rotated every year, or none: then `key` is None and every service uses its own.
+    """One key, rotated every year. If there is none, `key` is None.
 
-    A destroyed key would make everything unreadable, so it is kept as long as the images are.
-    `own_bucket` is False if the bucket is someone else's, which has its own key.
+    Without a customer key, each service uses its own key. A destroyed key would make everything
+    unreadable, so it is kept as long as the images are. `own_bucket` is False for an existing
+    bucket, which has its own key.
     """
 
     key: kms.IKey | None = None
@@ -46,7 +47,7 @@ class Encryption(Construct):
         self._logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}"
 
     def make_key(self, *, retain: bool) -> None:
-        """Make the key, and let AWS's services use it for this account."""
+        """Create the key, and let AWS's services use it for this account."""
         key = kms.Key(
             self,
             "Key",
@@ -61,17 +62,17 @@ class Encryption(Construct):
         ours = {"aws:SourceAccount": stack.account}
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         groups = {"kms:EncryptionContext:aws:logs:arn": f"{self._logs}:log-group:*"}
-        # The asterisk is what the service itself sends:
+        # The service itself sends the asterisk:
         # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
         delivery = {"kms:EncryptionContext:SourceArn": f"{self._logs}:*"}
         both = [DECRYPT, DATA_KEY]
         services: dict[str, tuple[list[str], dict[str, Any]]] = {
             f"logs.{stack.region}": (LOG_GROUP_ACTIONS, {"ArnLike": groups}),
             "delivery.logs": ([DECRYPT], {"StringEquals": delivery}),
-            # For the alarms' topic:
+            # The alarms' topic needs this:
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             "cloudwatch": (both, {"StringEquals": ours, "ArnLike": {"aws:SourceArn": alarms}}),
-            # No rule is named here, since each queue's own policy names its rule:
+            # This names no rule, because each queue's own policy already names its rule:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
             "events": (both, {"StringEquals": ours}),
         }
@@ -87,7 +88,7 @@ class Encryption(Construct):
         self.key = key
 
     def allow(self, role: iam.IRole, grants: Iterable[Grant]) -> None:
-        """Let a role use the key for what its grants need, and through those services alone."""
+        """Let a role use the key for its grants, and only through the services they need."""
         for action, services in key_rights(grants).items():
             through = [
                 f"{service}.{Stack.of(self).region}.amazonaws.com"
@@ -100,7 +101,7 @@ class Encryption(Construct):
     def encrypt(self, machine: sfn.StateMachine) -> None:
         """Encrypt a machine's definition and executions.
 
-        CDK's own property takes only a machine whose name is known before it is made.
+        CDK's own property needs the machine's name, and ours is unknown until it is created.
         """
         if self.key is None:
             return
@@ -117,8 +118,8 @@ class Encryption(Construct):
         self._add(machine.role, [DATA_KEY], {"StringEquals": logged})
 
     def allow_starts(self, machine: sfn.StateMachine) -> None:
-        """Let the events that start a machine have their input encrypted."""
-        # CDK makes this role if a machine is an event's target.
+        """Let the events that start a machine encrypt its input."""
+        # CDK creates this role if a machine is the target of an event.
         role = machine.node.try_find_child("EventsRole")
         if role:
             self.allow(cast("iam.Role", role), [START])
@@ -133,5 +134,5 @@ class Encryption(Construct):
 
 
 def removal(*, retain: bool) -> RemovalPolicy:
-    """Return what becomes of stored data when the stack is destroyed."""
+    """Return what happens to stored data when the stack is destroyed."""
     return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY

@@ -1,7 +1,7 @@
-"""What a role may do, as data.
+"""The permissions of roles, as data.
 
-The rights on a customer's key follow from the grants: whoever reads an object may decrypt it, and
-whoever writes one may have it encrypted, through the service that stores it.
+Permissions on a customer's key follow from the grants. A role that reads an object may decrypt it,
+and a role that writes one may encrypt it, through the service that stores it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Resource(StrEnum):
-    """What a grant can be about. Each has one ARN in a deployment."""
+    """A resource of a grant. Each has one ARN in a deployment."""
 
     EVERYTHING = "*"
     BUCKET = "bucket"
@@ -32,14 +32,14 @@ class Resource(StrEnum):
     UPLOADER_ROLE = "role that signs links for manifests"
 
 
-# A deployment may lack these. Without them, the grants about them do not exist either.
+# A deployment may lack these. Grants on a missing one are dropped.
 OPTIONAL = {Resource.OPENAI_SECRET, Resource.OPENAI_IDENTITY, Resource.MIRROR_BUCKET}
 # The customer's key does not encrypt these.
 ELSEWHERE = {Resource.MIRROR_BUCKET}
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
-# What an action needs of the key. A table is only ever decrypted, whether an item is read or
-# written, so that every action of DynamoDB needs the same.
+# These actions need the key. A table needs only kms:Decrypt, even for writes, so all actions of
+# DynamoDB count as reads.
 READS = {
     "s3:GetObject",
     "s3:GetObjectVersion",
@@ -55,9 +55,9 @@ WRITES = {"s3:PutObject", "sqs:SendMessage", "states:StartExecution"}
 
 @dataclass(frozen=True)
 class Grant:
-    """Actions on a resource, or on what is `below` it.
+    """Actions on a resource, or on the paths `below` it.
 
-    `because` is why `below` has an asterisk. With `deny`, the actions are forbidden.
+    `because` is the reason for an asterisk in `below`. If `deny` is set, the actions are forbidden.
     """
 
     actions: tuple[str, ...]
@@ -69,7 +69,7 @@ class Grant:
 
 
 def key_rights(grants: Iterable[Grant]) -> dict[str, tuple[str, ...]]:
-    """Return through which services these grants need each action of the customer's key."""
+    """Return for each action of the customer's key the services through which it is needed."""
     found: dict[str, set[str]] = {DECRYPT: set(), DATA_KEY: set()}
     for grant in grants:
         for action in () if grant.deny or grant.on in ELSEWHERE else grant.actions:

@@ -1,4 +1,4 @@
-"""The API: its gateway, its sign-in, its function, and the address at which people reach it."""
+"""The API: its gateway, its sign-in, its function, and its public address."""
 
 from aws_cdk import CfnCondition, CfnOutput, CfnParameter, Fn, Stack
 
@@ -13,7 +13,7 @@ OWN_URL = "own"
 
 
 def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bool) -> str:
-    """Add the API, with the page if it is public, and return its id."""
+    """Add the API, and the page if it is public. Return the API's id."""
     http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
     sign_in = SignIn(stack, "SignIn", retain=retain)
     url = _page_url(stack, http_api.url)
@@ -45,12 +45,12 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
 
 
 def _page_url(stack: Stack, own_url: str) -> str:
-    """Return the API's own address, or the parameter's, such as a domain in front of it."""
+    """Return the address from the stack's parameter, such as a domain, or else the API's own."""
     about = (
         f"The address of the API and its page, ending in a slash; {OWN_URL} means the API's own"
         " address"
     )
-    # The default is a word, since synth's own check would take an empty address for an error.
+    # The default is a word, because synth's own check treats an empty address as an error.
     parameter = CfnParameter(
         stack,
         "PageUrl",

@@ -1,4 +1,4 @@
-"""The gateway: each route of functions/api/routes.py, the token it demands, and its throttling."""
+"""The gateway: each route of functions/api/routes.py, the token it requires, and its throttling."""
 
 import json
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from functions.api import routes
 from infra.access.encryption import Encryption
 from infra.nag import acknowledge
 
-# For each route. A page that follows a run asks about once a second. The limit keeps a runaway
-# script from taking all of the account's Lambda concurrency, which the steps need as well. Step
-# Functions' own limit for reading executions is lower, and is answered as busy.
+# These limits apply to each route. A page that follows a run sends about one request a second. The
+# limit keeps a runaway script from using up the account's Lambda concurrency, which the steps need
+# as well. Step Functions has a lower limit for reading executions, which the API reports as busy.
 RATE, BURST = 50, 100
-# A first visit to the page asks for some twenty-five files at once.
+# A first visit to the page requests some twenty-five files at the same time.
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
 PUBLIC = (
@@ -29,7 +29,8 @@ PUBLIC = (
     " before it has a token"
 )
 
-# By route and not by path, so that the log has no names, ids or queries, which may be prompts.
+# The log has the route instead of the path. Paths contain names, ids and queries, and a query may
+# contain a prompt.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -44,7 +45,7 @@ ACCESS_LOG = {
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call the API: the clients of one issuer of tokens, and everybody for the page."""
+    """The clients that may call the API: those of one token issuer, and for the page everyone."""
 
     issuer: str
     clients: Sequence[str]
@@ -54,12 +55,12 @@ class Access:
 class HttpApi(Construct):
     """The gateway with its stage.
 
-    Its routes are added once the function exists, which has to know the API's address.
+    Its routes are added later, because the function must exist first and needs the API's address.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
         super().__init__(scope, construct_id)
-        # No CORS: the page is served from here, and no other page needs the API.
+        # There is no CORS, because the page has the same origin and no other page needs the API.
         self._api = apigatewayv2.HttpApi(
             self,
             "Api",
@@ -80,7 +81,7 @@ class HttpApi(Construct):
             auto_deploy=True,
             throttle=apigatewayv2.ThrottleSettings(rate_limit=RATE, burst_limit=BURST),
         )
-        # The construct takes a format only as another module's object; the resource takes text.
+        # The construct takes a format only as an object of another module. The resource takes text.
         resource = cast("apigatewayv2.CfnStage", stage.node.default_child)
         destination = apigatewayv2.LogGroupLogDestination(log).bind(stage).destination_arn
         resource.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
@@ -91,8 +92,8 @@ class HttpApi(Construct):
         self.url = f"https://{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/"
 
     def add_routes(self, function: lambda_.IFunction, access: Access) -> None:
-        """Let the function answer. A data route demands a token with the route's scope."""
-        # One permission for the whole API, since one for each route would allow the same.
+        """Add the function's routes. A data route requires a token with its scope."""
+        # One permission covers the whole API. Separate ones for each route would allow the same.
         integration = HttpLambdaIntegration("Function", function, scope_permission_to_route=False)
         authorizer = HttpJwtAuthorizer(
             "Token", access.issuer, jwt_audience=list(access.clients), authorizer_name="token"
@@ -114,5 +115,5 @@ class HttpApi(Construct):
             if f"{method} {path}" == FILES_ROUTE:
                 limits = {"ThrottlingRateLimit": FILES_RATE, "ThrottlingBurstLimit": FILES_BURST}
                 self._stage.add_property_override("RouteSettings", {FILES_ROUTE: limits})
-                # Settings can be given only to a route that exists.
+                # Settings require that the route exists.
                 self._stage.node.add_dependency(*added)

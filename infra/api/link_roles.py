@@ -1,7 +1,7 @@
-"""The roles with whose credentials the API signs links: one reads images, one puts manifests.
+"""The roles that sign the API's links: one reads images, one puts manifests.
 
-A link expires with the credentials that signed it. Nobody knows in advance when a function's own
-credentials end; those of an assumed role come with their end.
+A link expires with the credentials that signed it. The expiry of a function's own credentials is
+unknown, but an assumed role's credentials have a known expiry.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from easel.contract import settings
 from infra.access.grants import Grant, Resource
 from infra.functions.function import DeployedFunction, Deployment
 
-SESSION = Duration.hours(1)  # the most for a role that is assumed by another role
+SESSION = Duration.hours(1)  # the maximum for a role that another role assumes
 ANY_FOLDER = "Requests name the folders; unfinished images are denied below"
 ANY_NAME = "Senders name their manifests; manifests in a folder below are denied"
 
 
 @dataclass(frozen=True)
 class LinkRole:
-    """What a link of one kind may do, and who knows the role by which name."""
+    """The permissions of one kind of link, and the names of its role."""
 
     description: str
     resource: Resource
@@ -39,8 +39,8 @@ READER = LinkRole(
         Grant(("s3:GetObject",), Resource.BUCKET, "/batches/*", deny=True),
     ),
 )
-# Not into the inbox, where a manifest starts its batch: a link does not allow to start one. Nor
-# among a batch's own files. IAM's asterisk matches slashes, too.
+# The pattern excludes the inbox, because a manifest there starts a batch, and a link must not. It
+# also excludes a batch's own files. In IAM an asterisk also matches slashes.
 UPLOADER = LinkRole(
     "Easel: signs links for manifests",
     Resource.UPLOADER_ROLE,
@@ -54,7 +54,7 @@ UPLOADER = LinkRole(
 
 
 def add_link_roles(stack: Construct, function: DeployedFunction, deployment: Deployment) -> None:
-    """Make both roles. Only the function can assume them."""
+    """Create both roles. Only the function can assume them."""
     for construct_id, link in (("Reader", READER), ("Uploader", UPLOADER)):
         role = iam.Role(
             Construct(stack, construct_id),

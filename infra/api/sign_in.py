@@ -1,4 +1,4 @@
-"""The sign-in: who may use the API. People by a page of Cognito's, programs by a secret."""
+"""The sign-in of the API: people use Cognito's page, and programs use a secret."""
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_cognito as cognito
@@ -20,7 +20,7 @@ NO_PLUS = (
 
 
 class SignIn(Construct):
-    """A user pool to which only an administrator adds users, with the API's two scopes."""
+    """A user pool with the API's two scopes. Only an administrator adds users."""
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
@@ -42,12 +42,12 @@ class SignIn(Construct):
         )
         acknowledge(self.pool, "AwsSolutions-COG2", ONE_FACTOR)
         acknowledge(self.pool, "AwsSolutions-COG8", NO_PLUS)
-        # A prefix is unique in a whole region: the account's number makes it ours.
+        # The prefix must be unique in a region, so it contains the account's number.
         prefix = f"easel-{Aws.ACCOUNT_ID}-{Aws.REGION}"
         options = cognito.CognitoDomainOptions(domain_prefix=prefix)
         domain = self.pool.add_domain("Domain", cognito_domain=options)
         self.url = f"https://{domain.domain_name}.auth.{Aws.REGION}.amazoncognito.com"
-        # Not the pool's ProviderURL, which is the same: the local AWS does not have it.
+        # This equals the pool's ProviderURL, which the local AWS does not have.
         self.issuer = f"https://cognito-idp.{Aws.REGION}.amazonaws.com/{self.pool.user_pool_id}"
         (identifier,) = {name.partition("/")[0] for name in (routes.READ, routes.WRITE)}
         read, write = (
@@ -63,13 +63,13 @@ class SignIn(Construct):
     def for_page(self, url: str) -> str:
         """Add the client of the page at `url`, and return its id.
 
-        It has no secret, since a browser keeps none, but the code flow with PKCE.
+        It uses the code flow with PKCE instead of a secret, because a browser cannot keep one.
         """
         client = self.pool.add_client(
             "Page",
             generate_secret=False,
-            # Cognito's own page signs in with it. A token that someone gets with it directly has
-            # none of the API's scopes.
+            # Cognito's own page signs in with this flow. A token from calling it directly has none
+            # of the API's scopes.
             auth_flows=cognito.AuthFlow(user_srp=True),
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
@@ -87,11 +87,11 @@ class SignIn(Construct):
         return client.user_pool_client_id
 
     def for_machines(self) -> str:
-        """Add the client of programs, which have its secret and no user, and return its id."""
+        """Add the client of programs, which has a secret and no user. Return its id."""
         client = self.pool.add_client(
             "Machine",
             generate_secret=True,
-            # No user signs in through it.
+            # No user signs in with this client.
             auth_flows=cognito.AuthFlow(user_srp=False),
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(client_credentials=True), scopes=self._scopes

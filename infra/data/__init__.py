@@ -1,1 +1,1 @@
-"""What is kept: images, records and secrets."""
+"""The stored data: images, records and secrets."""

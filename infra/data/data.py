@@ -1,4 +1,4 @@
-"""What is kept, with its secrets: a bucket, a table, the account at OpenAI, a mirror."""
+"""The stored data and its secrets: a bucket, a table, the OpenAI account, a mirror."""
 
 from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_s3 as s3
@@ -13,7 +13,7 @@ from infra.functions.function import Deployment
 
 
 def add_data(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
-    """Add what is kept, let the functions know it, and return the bucket."""
+    """Add the bucket, table and secrets to the stack and to the deployment. Return the bucket."""
     encryption = deployment.encryption
     bucket = _bucket(stack, deployment, config)
     records = RecordsTable(stack, "Records", retain=config.retain_images, encryption=encryption)

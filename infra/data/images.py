@@ -1,7 +1,7 @@
 """The bucket: private, TLS only, versioned. A deleted object can be restored for 30 days.
 
-It sends its events to EventBridge, and logs who asks for what. A bucket that exists already is
-checked at deploy time, since synth looks nothing up.
+It sends its events to EventBridge and logs each access. An existing bucket is checked at deploy
+time, because synth makes no network calls.
 """
 
 from typing import cast
@@ -14,7 +14,7 @@ from infra.access.encryption import Encryption, removal
 from infra.functions.catalogue import BUCKET_CHECK
 from infra.functions.function import DeployedFunction, Deployment
 
-# Longer than Step Functions' redrive window of 14 days, which begins when a run ends.
+# This must exceed Step Functions' redrive window of 14 days, which starts when a run ends.
 STAGING_DAYS = 30
 DELETED_DAYS = 30
 LOGGED_DAYS = 90
@@ -26,12 +26,12 @@ class ImageStore(Construct):
     bucket: s3.IBucket
 
     def adopt(self, name: str) -> s3.IBucket:
-        """Use a bucket that exists. Its owner keeps its rules."""
+        """Use an existing bucket. Its owner's rules stay in force."""
         self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", name)
         return self.bucket
 
     def make(self, name: str | None, *, retain: bool, encryption: Encryption) -> s3.IBucket:
-        """Make a bucket of our own."""
+        """Create a bucket."""
         bucket = s3.Bucket(
             self,
             "Bucket",
@@ -42,7 +42,7 @@ class ImageStore(Construct):
             if encryption.key
             else s3.BucketEncryption.S3_MANAGED,
             encryption_key=encryption.key,
-            # S3 asks the key once for many objects, not for each.
+            # With a bucket key, S3 calls KMS once for many objects instead of once for each.
             bucket_key_enabled=True if encryption.key else None,
             enforce_ssl=True,
             minimum_tls_version=1.2,
@@ -65,8 +65,8 @@ class ImageStore(Construct):
                 ),
             ],
         )
-        # The construct's own switch would add a function with rights of its own, to set one
-        # property of the bucket.
+        # The construct's own switch would add a function with permissions of its own, only to set
+        # one property of the bucket.
         resource = cast("s3.CfnBucket", bucket.node.default_child)
         events = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
@@ -77,7 +77,7 @@ class ImageStore(Construct):
 
 
 class AccessLog(Construct):
-    """A private bucket that S3 alone writes to, and only what it logs of one bucket."""
+    """A private bucket. Only S3 may write to it, and only the access logs of one bucket."""
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
@@ -86,8 +86,8 @@ class AccessLog(Construct):
             "Bucket",
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            # Not the customer's key, since S3 delivers access logs only to a bucket that it
-            # encrypts itself:
+            # The customer's key is not used here, because S3 delivers access logs only to a bucket
+            # with its own encryption:
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
@@ -102,9 +102,9 @@ class AccessLog(Construct):
 
 
 class ExistingBucketCheck(Construct):
-    """A custom resource that fails unless the bucket can be used.
+    """A custom resource that fails unless the bucket is usable.
 
-    It has to be this account's, in this region, and versioned.
+    The bucket must be in this account and this region, and must be versioned.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ExistingBucketCheck(Construct):
                 "Region": Aws.REGION,
             },
         )
-        # Without its permissions the check would report only that it has none.
+        # Without its permissions, the check would report an access error instead of its result.
         resource.node.add_dependency(check.role)
 
 

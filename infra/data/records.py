@@ -1,4 +1,4 @@
-"""The table: claims, lineage, budget, and the gallery's four orders, newest first."""
+"""The table: claims, lineage, budget, and the four indexes of the gallery, newest first."""
 
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
@@ -8,7 +8,7 @@ from infra.access.encryption import Encryption, removal
 
 
 class RecordsTable(Construct):
-    """One table on demand, with point-in-time recovery."""
+    """One on-demand table with point-in-time recovery."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, retain: bool, encryption: Encryption
@@ -26,8 +26,8 @@ class RecordsTable(Construct):
                 point_in_time_recovery_enabled=True
             ),
             removal_policy=removal(retain=retain),
-            # Events are made from the stream: a change in the table is announced even if the
-            # function that made it dies.
+            # The stream is the source of events. A change in the table produces its event even if
+            # the function that made it dies.
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
         )
         for name, shelf in GALLERY_INDEXES.items():

@@ -1,7 +1,7 @@
-"""How the functions prove to OpenAI, and to a second store, whose they are.
+"""The credentials of the functions for OpenAI and for a second store.
 
-Secrets are made without a value, which someone sets by hand. OpenAI can also be reached by the
-functions' own identity, without any key.
+Secrets are created without a value, and someone sets it later. With a workload identity, the
+functions reach OpenAI without a key.
 """
 
 from collections.abc import Mapping
@@ -25,27 +25,27 @@ THEIRS = "Credentials of another store, which only its owner changes"
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the functions may use, and the settings by which they find it."""
+    """The resources that the functions may use, and the settings with their names."""
 
     arns: Mapping[Resource, str]
     variables: Mapping[str, str]
 
 
 def openai_identity(stack: Stack, name: str) -> Credentials:
-    """Return the credentials without a key: OpenAI maps its service account to the roles.
+    """Return credentials without a key: OpenAI maps its service account to the functions' roles.
 
-    `name` is the setting, an identity provider's and a service account's id.
+    `name` is the setting: the ids of an identity provider and of a service account.
     """
     about = "The identity provider and service account at OpenAI; there is no key"
     CfnOutput(stack, "OpenAIWorkloadIdentity", value=name, description=about)
-    # The action that signs the identity knows no resource.
+    # The action that signs the identity supports no resource.
     return Credentials({Resource.OPENAI_IDENTITY: "*"}, {settings.WORKLOAD_IDENTITY: name})
 
 
 class OpenAIKey(Construct):
     """A secret that `make secret` sets.
 
-    CDK's own Secret would generate a random value, which looks like a key and is not one.
+    CDK's own Secret would generate a random value, which looks like a key but is not valid.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
@@ -62,7 +62,7 @@ class OpenAIKey(Construct):
 class Mirror(Construct):
     """A secret that someone sets to a JSON object.
 
-    An S3 bucket needs none if the function's role may write there.
+    It is not needed for an S3 bucket if the function's role may write to the bucket.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Mirror(Construct):
 def _secret(
     scope: Construct, encryption: Encryption, description: str, because: str
 ) -> secretsmanager.CfnSecret:
-    """Return a secret without a value; `because` is why it is not rotated."""
+    """Return a secret without a value. `because` is the reason why it is not rotated."""
     key = encryption.key
     secret = secretsmanager.CfnSecret(
         scope, "Secret", description=description, kms_key_id=key.key_arn if key else None

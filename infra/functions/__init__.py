@@ -1,1 +1,1 @@
-"""The Lambda functions: what each is made of, and what it may do."""
+"""The Lambda functions: their contents, settings and permissions."""

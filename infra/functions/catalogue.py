@@ -1,6 +1,6 @@
-"""The catalogue: one row for each function, and nothing else describes a function.
+"""The catalogue. Each row describes one function completely.
 
-A new function needs its code in functions/, its row here, and the state or trigger that calls it.
+A new function needs its code in functions/, its row here, and a state or trigger that calls it.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ minutes, seconds = Duration.minutes, Duration.seconds
 
 
 class Caller(Enum):
-    """Who calls a function, and why nothing is lost if the call fails."""
+    """The caller of a function, and why nothing is lost if the call fails."""
 
     MACHINE = "Step Functions calls it, waits for its answer, and reports its error in the run"
     GATEWAY = "API Gateway calls it, waits for its answer, and returns its error to the caller"
@@ -41,11 +41,11 @@ class Caller(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a function is made of, and what it may do.
+    """The contents, settings and permissions of a function.
 
-    `layers` come with boto3 and powertools; None is for a function without any. `folders` of
-    easel/ are shipped with contract and aws. The environment is exactly the variables of
-    `settings`. `only_with` is a variable without which there is no such function.
+    `layers` are added to boto3 and powertools; None means no layers at all. `folders` of easel/ are
+    shipped in addition to contract and aws. The environment has exactly the variables of
+    `settings`. `only_with` is a variable: without it, the function is not deployed.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _executions(of: Resource, below: str, *actions: str) -> Grant:
     return Grant(tuple(f"states:{action}" for action in actions), of, below, because)
 
 
-# Without the right to list, S3 answers 403 and not 404 for an object that does not exist.
+# Without permission to list, S3 answers 403 instead of 404 for a missing object.
 FIND_OBJECTS = Grant(("s3:ListBucket",), Resource.BUCKET)
 STAGING = _objects(
     "/staging/*",
@@ -80,8 +80,8 @@ STAGING = _objects(
     "GetObject",
     because="Staged bytes are stored under the run's id, which is known only when the run starts",
 )
-# With a key in a secret the deployment has the first resource, with a workload identity the other:
-# https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
+# A deployment with a key in a secret has the first resource, and one with a workload identity has
+# the second: https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
 CALL_OPENAI = (
     Grant(("secretsmanager:GetSecretValue",), Resource.OPENAI_SECRET),
     Grant(
@@ -95,7 +95,8 @@ CALL_OPENAI = (
 )
 
 
-# Sizes are measured, and times follow from how long a call may take: docs/decisions/0023-sizes.md.
+# Memory sizes are measured. Timeouts follow from how long a call may take:
+# docs/decisions/0023-sizes.md.
 PROMPT = Row(
     name="prompt",
     timeout=seconds(90),
@@ -177,7 +178,7 @@ MIRRORING = Row(
     ),
     only_with=MIRROR,
 )
-# What one start of a batch works on, and its results: no run's own staging begins like this.
+# These are the working files and results of a batch's start. A run's staging never has this prefix.
 BATCH_WORK = "/staging/@*"
 OWN_FILES = "A batch's files are stored under its name"
 BATCH = Row(
@@ -234,7 +235,7 @@ EVENTS = Row(
         Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),
 )
-# It reads the table and handles executions. Buying, storing and deleting is done by the steps of
+# It reads the table and handles executions. Buying, storing and deleting are left to the steps of
 # the runs that it starts.
 API = Row(
     name="api",
@@ -257,12 +258,13 @@ API = Row(
             ":*",
             *("DescribeExecution", "GetExecutionHistory", "ListMapRuns"),
         ),
-        # The ARN of a line's execution contains the label of its Map, and a Map Run's ends with it.
+        # The ARN of a line's execution contains the label of its Map. The ARN of a Map Run ends
+        # with it.
         _executions(Resource.BATCH_EXECUTIONS, "/*", "DescribeExecution", "GetExecutionHistory"),
         _executions(Resource.MAP_RUNS, "/*", "DescribeMapRun"),
         _table("GetItem", "BatchGetItem", "Query"),
         *(Grant(("dynamodb:Query",), Resource.TABLE, f"/index/{name}") for name in GALLERY_INDEXES),
-        # The month's first reader writes its budget, and nothing else.
+        # The first read of a month writes that month's budget. Nothing else is written.
         Grant(
             ("dynamodb:PutItem", "dynamodb:UpdateItem"),
             Resource.TABLE,
@@ -282,7 +284,7 @@ BUCKET_CHECK = Row(
     settings=(),
     grants=(Grant(("s3:GetBucketLocation", "s3:GetBucketVersioning"), Resource.BUCKET),),
 )
-# In the order in which the dashboard shows them.
+# The dashboard shows the functions in this order.
 CATALOGUE = (
     PROMPT,
     IMAGE,

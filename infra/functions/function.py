@@ -1,4 +1,4 @@
-"""A function as its row of the catalogue describes it, and all functions of a deployment."""
+"""Builds a function from its row of the catalogue, and all functions of a deployment."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,17 +17,17 @@ from infra.functions.catalogue import CATALOGUE, Caller, Row
 from infra.functions.layers import ARCHITECTURE, RUNTIME, Layers
 from infra.nag import acknowledge, acknowledge_wildcard
 
-# boto3 is pinned as well: the runtime's own changes without notice, and may be too old to know
+# boto3 is pinned as well. The runtime's own version changes without notice, and may be too old for
 # If-None-Match on CopyObject.
 BASE_LAYERS = ("boto3", "powertools")
 
 
 @dataclass
 class Deployment:
-    """What the functions are built from. It grows as the stack does.
+    """The inputs for building functions. It grows while the stack is built.
 
-    `arns` are the resources that grants can be about, `variables` the values of settings. The local
-    stack has no `layers`.
+    `arns` are the resources of grants, and `variables` the values of settings. The local stack has
+    no `layers`.
     """
 
     encryption: Encryption
@@ -36,12 +36,12 @@ class Deployment:
     variables: dict[str, str] = field(default_factory=dict)
 
     def add(self, arns: Mapping[Resource, str], variables: Mapping[str, str]) -> None:
-        """Let the functions that are built from now on know more."""
+        """Add resources and variables for the functions that are built from now on."""
         self.arns.update(arns)
         self.variables.update(variables)
 
     def allow(self, role: iam.Role, grants: Iterable[Grant]) -> None:
-        """Let a role do what the grants allow, and use the key as far as they need it."""
+        """Give a role its grants, and the permissions on the key that they need."""
         known = [one for one in grants if one.on in self.arns or one.on not in OPTIONAL]
         for grant in known:
             resource = f"{self.arns[grant.on]}{grant.below}"
@@ -59,7 +59,7 @@ class Deployment:
 
 
 class DeployedFunction(Construct):
-    """A function with its own role and log group; `build` makes the function itself."""
+    """A function's role and log group. `build` adds the function itself."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, row: Row, deployment: Deployment
@@ -78,7 +78,7 @@ class DeployedFunction(Construct):
         self.log_group.grant_write(self.role)
 
     def build(self) -> "DeployedFunction":
-        """Make the function, from what the deployment has by now."""
+        """Build the function with the deployment's current resources and variables."""
         row, deployment, layers = self.row, self._deployment, self._deployment.layers
         self.function = lambda_.Function(
             self,
@@ -128,18 +128,18 @@ class Functions:
         return row.name in self._made
 
     def by_name(self) -> dict[str, DeployedFunction]:
-        """Return all functions in the catalogue's order."""
+        """Return all functions by name, in the catalogue's order."""
         return {row.name: self[row] for row in CATALOGUE if row in self}
 
     def begin(self, row: Row) -> DeployedFunction:
-        """Make a function's role and log group."""
+        """Create a function's role and log group."""
         self._made[row.name] = DeployedFunction(
             self._stack, row.name.capitalize(), row=row, deployment=self.deployment
         )
         return self[row]
 
     def add_steps(self) -> None:
-        """Make the functions that the machines call."""
+        """Build the functions that the machines call."""
         for row in CATALOGUE:
             is_there = not row.only_with or row.only_with in self.deployment.variables
             if row.caller is Caller.MACHINE and is_there:
@@ -153,7 +153,7 @@ def handler(row: Row) -> str:
 
 
 def layer_names(row: Row) -> tuple[str, ...]:
-    """Return the layers of a function, with those that nearly all have."""
+    """Return the layers of a function, including the base layers."""
     return () if row.layers is None else (*BASE_LAYERS, *row.layers)
 
 
@@ -178,7 +178,7 @@ def contents(row: Row) -> tuple[str, ...]:
 
 
 def asset_filter(row: Row) -> list[str]:
-    """Return the patterns, as in .gitignore, that ignore everything but a function's contents."""
+    """Return .gitignore patterns that ignore everything except a function's contents."""
     kept = [f"!/{path}" for path in contents(row)]
     packages = ("!/easel", "/easel/*", "!/functions", "/functions/*")
     return ["/*", *packages, *kept, "__pycache__", "*.pyc", ".*"]

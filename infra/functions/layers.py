@@ -1,7 +1,7 @@
-"""The libraries of the functions, built by uv for Lambda's own platform, without Docker.
+"""The functions' libraries, built by uv for Lambda's own platform, without Docker.
 
-Each layer is pinned with hashes in layer_pins/ and built once into .layers/ by
-`python -m infra.functions.layers`. Synth reads what is there and needs no network.
+Each layer is pinned with hashes in layer_pins/ and built once into .layers/ by `python -m
+infra.functions.layers`. Synth uses the built layers without network access.
 """
 
 import argparse
@@ -27,14 +27,14 @@ RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 PINS = Path(__file__).parent / "layer_pins"
 BUILT = ROOT / ".layers"
-# What openai and pydantic both need is in pydantic's layer alone: a function with the first has the
-# second. Lambda takes five layers at most.
+# Packages that openai and pydantic share are only in pydantic's layer. A function with the openai
+# layer has both. Lambda allows at most five layers.
 NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
-MIRROR_NAMES = (*NAMES, "obstore")  # with a mirror
-# The services that the functions call. botocore brings the descriptions of 400 others.
+MIRROR_NAMES = (*NAMES, "obstore")  # for a deployment with a mirror
+# The functions call only these services. botocore ships the descriptions of 400 others.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")
-# What is never run on Lambda: stubs, tests, commands, lists of files, and formats and fonts that no
-# image of ours has.
+# These files are never used on Lambda: stubs, tests, commands, file lists, and support for formats
+# and fonts that no image of ours has.
 UNUSED = ("**/*.pyi", "**/py.typed", "**/tests", "bin", "*.dist-info/RECORD", ".lock")
 UNUSED_IN = {
     "boto3": ("boto3/data", "boto3/examples", "dateutil/zoneinfo/*.tar.gz"),
@@ -61,19 +61,19 @@ UNUSED_IN = {
 
 
 class LayerError(RuntimeError):
-    """A layer cannot be built. The message has uv's last lines."""
+    """A layer cannot be built. The message has the last lines of uv's output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The Python (`3.14`) that a layer is for, and its platform in uv's words (None: this one)."""
+    """The Python (`3.14`) of a layer, and its platform as uv names it (None: this machine's)."""
 
     python: str
     platform: str | None
 
     @property
     def compiles(self) -> bool:
-        """Return whether this Python compiles the bytecode that the target reads."""
+        """Return whether this Python's bytecode fits the target."""
         return self.python == HERE.python
 
 
@@ -103,9 +103,9 @@ class Layers(Construct):
 
 
 def build(name: str, target: Target = LAMBDA) -> Path:
-    """Return the folder of a layer, and build it unless it exists. Raises LayerError."""
+    """Return the folder of a layer. Build it if it does not exist. Raises LayerError."""
     pins = PINS / f"{name}.txt"
-    # This file is part of the recipe: a change of it builds the layers again.
+    # This file is part of the hash, so a change to it rebuilds the layers.
     recipe = f"{target} {target.compiles}".encode() + Path(__file__).read_bytes()
     built = BUILT / f"{name}-{hashlib.sha256(pins.read_bytes() + recipe).hexdigest()[:12]}"
     if built.is_dir():
@@ -113,12 +113,12 @@ def build(name: str, target: Target = LAMBDA) -> Path:
     BUILT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as folder:
         made = Path(folder) / "layer"
-        # Without dependencies, since the pins list everything.
+        # Dependencies are off, because the pins list everything.
         command = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-compile-bytecode"]
         command += ["--target", str(made / "python"), "--python-version", target.python]
         command += ["--python-platform", target.platform] if target.platform else []
         command += ["--only-binary", ":all:", "--require-hashes", "-r", str(pins)]
-        # Our own tool on our own pins.
+        # The command is our own tool with our own pins.
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             last = "\n".join(done.stderr.strip().splitlines()[-3:])
@@ -129,12 +129,12 @@ def build(name: str, target: Target = LAMBDA) -> Path:
         for unused in list(_unused(name, made / "python")):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink(missing_ok=True)
         if target.compiles:
-            # An asset's zip gives all files one date, so that bytecode with a date would be stale:
-            # this one is never checked against its source.
+            # All files in an asset's zip get the same date, so bytecode with a date would be stale.
+            # Bytecode of this kind is never checked against its source.
             compileall.compile_dir(
                 made, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
             )
-        # Another builder may have been faster.
+        # Another process may have built it in the meantime.
         if not built.is_dir():
             made.rename(built)
     return built
@@ -149,7 +149,7 @@ def _unused(name: str, folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Build every layer, and report where it is and its size."""
+    """Build every layer, and print its folder and size."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.functions.layers", description="Build the layers"
     )

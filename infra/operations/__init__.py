@@ -1,1 +1,1 @@
-"""What people look at: alarms, dashboard, outputs."""
+"""What operators look at: alarms, dashboard, outputs."""

@@ -1,7 +1,7 @@
-"""The alarms. Each is named after one thing that needs someone to act.
+"""The alarms. Each is named after a problem that needs someone to act.
 
 They go to a topic, which mails them to an address. docs/operations.md has a section for each alarm:
-what it means, what to look at, what to do.
+what it means, where to look, what to do.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from infra.workflows.machine import Machines
 SOON, HOUR, DAY = Duration.minutes(5), Duration.hours(1), Duration.days(1)
 BUDGET_PERCENT = 80
 RETIRING_DAYS = 30
-API_FAILURES = 5  # in five minutes: a single one is one caller's bad luck
+API_FAILURES = 5  # in five minutes; a single error may be one caller's bad luck
 HANDBOOK = "docs/operations.md"
 WAITING_IMAGES = "paid images may be waiting in staging"
 NOT_DELIVERED = {
@@ -40,7 +40,7 @@ NOT_DELIVERED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What alarms and dashboard are about."""
+    """The resources that alarms and dashboard watch."""
 
     functions: Functions
     machines: Machines
@@ -49,13 +49,13 @@ class Watched:
 
     @property
     def encryption(self) -> Encryption:
-        """Return the key of what they are about."""
+        """Return the encryption of the watched resources."""
         return self.functions.deployment.encryption
 
 
 @dataclass(frozen=True, kw_only=True)
 class When:
-    """When an alarm rings: after so many periods on the wrong side of a threshold."""
+    """The condition of an alarm: how many periods must be on the wrong side of a threshold."""
 
     threshold: float = 1
     periods: int = 1
@@ -90,14 +90,14 @@ class Alarms(Construct):
         acknowledge(mailed, "Serverless-SNSRedrivePolicy", because)
 
     def watch_schedule(self, days: int) -> None:
-        """Alarm if the schedule has stored no image for so many days."""
+        """Alarm if the schedule has stored no image for this many days."""
         self._add(
             "NoPictureFromSchedule",
             easel(metric_names.STORED_BY_SCHEDULE, period=HOUR),
             f"The schedule has stored no image for {days} day{('s' if days > 1 else '')}",
             When(
-                # With some slack, for a run that takes longer than yesterday's. CloudWatch looks
-                # back a week at most.
+                # The period has some slack, in case a run takes longer than yesterday's. CloudWatch
+                # looks back a week at most.
                 periods=min(24 * days + 2, 7 * 24),
                 comparison=Comparison.LESS_THAN_THRESHOLD,
                 missing=Missing.BREACHING,
@@ -136,7 +136,7 @@ class Alarms(Construct):
         self._add(f"{name}TimedOut", late, about)
 
     def _watch_purchases(self) -> None:
-        """Alarm if an image or money may be lost, or a model ends."""
+        """Alarm if an image or money may be lost, or if a model will be shut down."""
         self._add(
             "PossiblyPaid",
             easel(metric_names.POSSIBLY_PAID),
@@ -151,7 +151,7 @@ class Alarms(Construct):
             "BudgetNearlyUsed",
             easel(metric_names.BUDGET_USED_PERCENT, statistic="Maximum"),
             f"{BUDGET_PERCENT} % of the month's budget is reserved or spent",
-            # It is reported with each claim, and stays as it is until the next one.
+            # Each claim reports this metric, and the value lasts until the next claim.
             When(threshold=BUDGET_PERCENT, missing=Missing.IGNORE),
         )
         self._add(
@@ -171,7 +171,7 @@ class Alarms(Construct):
         )
 
     def _watch_queue(self, name: str, queue: sqs.IQueue) -> None:
-        """Alarm as long as something is in a dead-letter queue."""
+        """Alarm as long as a dead-letter queue is not empty."""
         waiting = queue.metric_approximate_number_of_messages_visible(
             period=SOON, statistic="Maximum"
         )
@@ -194,7 +194,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             name,
-            # The subject of the mail.
+            # The subject of the mail contains this name.
             alarm_name=f"Easel-{name}",
             alarm_description=f"{about}. What to do: {HANDBOOK}#{name.lower()}",
             metric=metric,

@@ -20,14 +20,12 @@ PICTURES = (
     metric_names.BATCH_LINES_FAILED,
 )
 UNCERTAIN = (metric_names.POSSIBLY_PAID, metric_names.COST_UNKNOWN, metric_names.BUDGET_REFUSED)
-# The first thing to look at after an alarm: the newest failures with their run, their class, their
-# message and OpenAI's request id.
+# Look here first after an alarm: these are the newest failures with their run, class, message and
+# OpenAI's request id.
 FAILURES = (
-    (
-        "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, "
-        "possibly_paid, @message"
-    ),
-    # Our own lines, and what Lambda logs of a function that died.
+    "fields @timestamp, level, step, run_id, n, attempt, error, message, openai_request_id, "
+    "possibly_paid, @message",
+    # This matches our own lines, and the lines that Lambda logs for a function that died.
     'filter @message like /"error":|possibly paid|image is lost|Task timed out|Runtime exited/',
     "sort @timestamp desc",
     "limit 50",
@@ -63,7 +61,8 @@ class Dashboard(Construct):
         self.dashboard = cloudwatch.Dashboard(
             self,
             "Dashboard",
-            # With the region in it, since dashboards belong to the account and not to a region.
+            # The name contains the region, because dashboards belong to the account and not to a
+            # region.
             dashboard_name=f"Easel-{Aws.REGION}",
             default_interval=Duration.days(1),
             widgets=[
@@ -148,7 +147,7 @@ def _ends(name: str, machine: sfn.IStateMachine) -> list[cloudwatch.IMetric]:
 
 
 def _failures(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
-    # Our own count includes what the API answered with 5xx.
+    # Our own count includes responses of the API with status 5xx.
     failed: list[cloudwatch.IMetric] = [easel(metric_names.FAILED, period=HOUR)]
     for name, step in steps.items():
         failed.append(step.function.metric_errors(label=name, period=HOUR))

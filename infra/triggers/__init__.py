@@ -1,1 +1,1 @@
-"""What starts a machine or a function: schedule, inbox, table, failures."""
+"""The triggers of machines and functions: schedule, inbox, table, failures."""

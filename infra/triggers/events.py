@@ -1,7 +1,7 @@
-"""The events for others: ImageStored, ImageRefused and RunFailed, on the account's default bus.
+"""The events for subscribers: ImageStored, ImageRefused and RunFailed, on the default event bus.
 
-Images are announced from the table's stream, and failures from Step Functions' own events. No step
-of a run has to send them, and a function that dies after its work is in the table loses none.
+Events about images come from the table's stream, and events about failures from Step Functions. No
+step of a run has to send them, so no event is lost if a function dies after its write to the table.
 Events that cannot be sent wait in a queue.
 """
 
@@ -27,15 +27,17 @@ UNSUCCESSFUL = (
     ExecutionStatus.TIMED_OUT,
     ExecutionStatus.ABORTED,
 )
-AT_ONCE = 10  # as many as EventBridge takes in one call
-# What ends an image, and its status before. A restored image is stored as well, and is not new.
+AT_ONCE = 10  # the limit of EventBridge in one call
+# This maps an image's new status to its previous one. A restored image is also stored, but it is
+# not new.
 ENDS = {Status.STORED: Status.STAGED, Status.REFUSED: Status.CLAIMED}
 
 
 class Announcements(Construct):
-    """The function that sends the events, what calls it, and the queue of what it could not send.
+    """The function that sends events, its triggers, and the queue of events it could not send.
 
-    EventBridge's rule, the stream and Lambda's asynchronous calls leave there what they give up on.
+    EventBridge's rule, the stream and Lambda's asynchronous calls put events there when they give
+    up.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class Announcements(Construct):
             batch_size=AT_ONCE,
             max_batching_window=Duration.seconds(1),
             bisect_batch_on_error=True,
-            # It is retried within this time however often, and the stream waits for it.
+            # The number of retries within this time is not limited, and the stream waits meanwhile.
             max_record_age=RETRY_FOR,
             filters=[{"pattern": json.dumps(_change(old, new))} for new, old in ENDS.items()],
         )
@@ -95,7 +97,7 @@ class Announcements(Construct):
 
 
 def _change(old: Status, new: Status) -> dict[str, object]:
-    """Return the filter for images whose status changes."""
+    """Return the filter for images that change from one status to another."""
     return {
         "eventName": ["MODIFY"],
         "dynamodb": {

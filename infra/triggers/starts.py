@@ -1,6 +1,6 @@
-"""What starts a machine: a schedule, and manifests in the inbox.
+"""The triggers of machines: a schedule, and manifests in the inbox.
 
-An event that cannot be delivered is retried for two hours, and then kept in a queue.
+An event that cannot be delivered is retried for two hours and then kept in a queue.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from easel.contract.naming import INBOX, SCHEDULED
 from infra.access.encryption import Encryption
 from infra.nag import acknowledge
 
-MOST_RETRIES = 185  # that EventBridge takes; the age of the event is what ends them
+MOST_RETRIES = 185  # EventBridge's maximum; in practice the event's age ends the retries
 RETRY_FOR = Duration.hours(2)
 
 
 @dataclass(frozen=True)
 class Started:
-    """The machine that a rule starts, with the key of its input."""
+    """The machine that a rule starts, and the key that encrypts its input."""
 
     machine: sfn.StateMachine
     encryption: Encryption
@@ -33,7 +33,7 @@ class Started:
 class RunSchedule(Construct):
     """A rule that starts a run with the settings' defaults.
 
-    A doubled event is one purchase, since the event's id is the run's id.
+    The event's id is the run id, so a duplicate event buys nothing twice.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RunSchedule(Construct):
 class BatchInbox(Construct):
     """A rule that starts a batch for each manifest that is put into the inbox.
 
-    A doubled event finds the batch's run ids taken, and pays nothing twice.
+    A duplicate event uses the same run ids, so nothing is paid twice.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class BatchInbox(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letters(self, started.encryption)
-        # The version in the event, since a manifest that replaces it has an event of its own.
+        # The start uses the version in the event, because a newer manifest has its own event.
         manifest = {
             "manifest": events.EventField.from_path("$.detail.object.key"),
             "version_id": events.EventField.from_path("$.detail.object.version-id"),
@@ -86,10 +86,10 @@ class BatchInbox(Construct):
 def dead_letters(
     scope: Construct, encryption: Encryption, *, of_function: bool = False
 ) -> sqs.Queue:
-    """Return the dead-letter queue of the rule in this construct, for someone to look at.
+    """Return the dead-letter queue of the rule in this construct. Someone has to inspect it.
 
-    It keeps an event for two weeks. `of_function` is for a queue that a function has as well: the
-    rule set recognizes it by that.
+    It keeps an event for two weeks. Set `of_function` for a queue that a function uses as well. The
+    rule set then recognizes it as a dead-letter queue.
     """
     queue = sqs.Queue(
         scope,

@@ -10,12 +10,12 @@
 Input: a start of a batch (easel/request/batch_request.py). Output: a BatchReport, or a dry run's
 BatchPlan (easel/contract/batch_messages.py).
 
-Each line is a child execution of its own, with a single run's own steps. A line that fails is in
-the report. If more fail than are tolerated, Step Functions stops the rest, and the report fails the
-execution. Another start of the same batch continues it.
+Each line is a separate child execution with the steps of a single run. The report lists lines that
+failed. If more lines fail than are tolerated, Step Functions stops the others, and the report fails
+the execution. Another start of the same batch continues it.
 
-Transitions: for a line those of a single run without Which action?; besides, Check the manifest,
-Anything to make?, For each line, Report the batch.
+Transitions: for each line those of a single run without Which action?. In addition: Check the
+manifest, Anything to make?, For each line, Report the batch.
 """
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
@@ -35,12 +35,13 @@ from infra.workflows.machine import LINE, Call, Definition, make_machine, task
 from infra.workflows.run import START, STEPS, run_chain
 
 BATCH_TIMEOUT = Duration.days(14)
-# The constructs of the Maps grant these on the whole bucket, since keys are known only as it runs.
+# The constructs of the Maps grant these on the whole bucket, because the keys are known only at run
+# time.
 FILES = Grant(("s3:GetObject", "s3:PutObject"), Resource.BUCKET, BATCH_WORK)
 
 
 class BatchWorkflow(Construct):
-    """A Distributed Map over the lines of a manifest, each a run."""
+    """A Distributed Map over the lines of a manifest. Each line is a run."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, functions: Functions, bucket: s3.IBucket
@@ -64,7 +65,8 @@ class BatchWorkflow(Construct):
             selector=START_OF_LINE,
         )
         lines = EachLine(self, State.EACH_LINE, each_line, end)
-        # The lines bound how many images are made at once, so a line makes its own one by one.
+        # The number of lines limits how many images are made concurrently, so each line makes its
+        # images one by one.
         lines.item_processor(run_chain(self, functions, payload=LINE, at_once=1))
         economy = Economy(self, "Economy", functions=functions, end=end)
         comment = "Skipped in a dry run, and if every line is finished"
@@ -91,7 +93,10 @@ class BatchWorkflow(Construct):
         self._restrict(bucket)
 
     def _restrict(self, bucket: s3.IBucket) -> None:
-        """Deny all but the work folder of what the Distributed Map's construct grants."""
+        """Deny the Distributed Map everything outside the work folder.
+
+        Its construct grants access to the whole bucket.
+        """
         role = self.state_machine.role
         everywhere = f"arn:{Aws.PARTITION}:s3:::{bucket.bucket_name}/*"
         because = "The role's next statement denies everything except a batch's own files"

@@ -24,7 +24,7 @@ START_OF_LINE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """What every Map of a batch shares: its bucket, and the state that follows a failed Map."""
+    """What all Maps of a batch share: its bucket, and the next state after a failed Map."""
 
     bucket: s3.IBucket
     report: sfn.IChainable
@@ -32,7 +32,7 @@ class BatchEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """The file with the lines, what a child execution gets of each, and how many run at once."""
+    """The file with the lines, the input of a line's execution, and how many run concurrently."""
 
     comment: str
     file: str
@@ -41,7 +41,10 @@ class Lines:
 
 
 class EachLine(sfn.DistributedMap):
-    """Tolerate as many failed lines as the batch's input allows; with more, report the batch."""
+    """A Map that tolerates as many failed lines as the batch's input allows.
+
+    If more lines fail, the batch is reported.
+    """
 
     def __init__(self, scope: Construct, name: State, lines: Lines, end: BatchEnd) -> None:
         super().__init__(
@@ -65,7 +68,7 @@ class EachLine(sfn.DistributedMap):
         self.add_catch(end.report, errors=[THRESHOLD], outputs=ended)
 
     def to_state_json(self, state_machine_query_language: sfn.QueryLanguage | None = None) -> Any:
-        """Return the state with the tolerance, which the construct has no property for."""
+        """Return the state with the tolerance, because the construct has no property for it."""
         state = super().to_state_json(state_machine_query_language)
         tolerance = "{% $states.input.tolerated_failure_percentage %}"
         return {**state, "ToleratedFailurePercentage": tolerance}

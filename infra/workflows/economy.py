@@ -15,8 +15,7 @@ OpenAI's Batch API makes the images within a day, at half the price.
      └ Store the staged picture ─► Not stored
  Report the batch
 
-No function runs while OpenAI works. The prompts are written by the chat call of a single run, and
-an image that arrived is stored by a single run's own steps.
+No function runs while OpenAI works. The prompts and the storing use the same steps as a single run.
 
 Transitions: for a line 3 and one for each image; for an order of up to 200 images 2, and 3 every
 five minutes.
@@ -40,16 +39,16 @@ from infra.workflows.run import (
     upload_task,
 )
 
-# A small order is done soon, and a look costs little. Later there is one every five minutes.
+# A small order is done soon, and a look costs little. Later looks are five minutes apart.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
-# An order waits and makes no images itself, since OpenAI bounds what runs at once. While orders are
-# placed, they share the budget's record.
+# An order makes no images itself but waits for OpenAI, which limits how many images it makes at the
+# same time. While orders are placed, they compete for the budget's record.
 ORDERS_AT_ONCE = "{% 50 %}"
 WITH_COUNTS = "{% $merge([$states.input, $states.result.Payload]) %}"
 
 
 class Economy(Construct):
-    """The states from `begin` on, which lead to the batch's report."""
+    """The states of an economy batch, from `begin` to the batch's report."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, functions: Functions, end: BatchEnd
@@ -114,7 +113,7 @@ class Economy(Construct):
         return place.next(wait).next(look).next(done)
 
     def _store(self) -> sfn.Chain:
-        # The name of a state is unique in a machine, so that these are not called as in a run.
+        # A state's name must be unique in its machine, so these names differ from the run's names.
         store: sfn.IChainable
         store = upload = upload_task(self, State.STORE_STAGED, self._functions)
         not_stored = no_picture(self, State.NOT_STORED)

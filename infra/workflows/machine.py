@@ -1,7 +1,7 @@
-"""How both machines and their tasks are made.
+"""Builds both machines and their tasks.
 
-A machine is Standard, in JSONata, traced, and logged without its data. A task is one state that
-calls one function, with what is retried if that fails.
+A machine is of type Standard, uses JSONata, is traced, and is logged without its data. A task is
+one state that calls one function, with the retries of that call.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from infra.access.grants import Resource
 from infra.functions.function import DeployedFunction
 from infra.nag import acknowledge_wildcard
 
-# What AWS answers when AWS, and not our code, failed; and how a function dies.
+# These are the errors of AWS, as opposed to our code, and of a function that dies.
 SERVICE_ERRORS = [
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -34,19 +34,19 @@ SERVICE_ERRORS = [
     "Lambda.Unknown",
     "States.Timeout",
 ]
-# As many functions run as the account allows at once: a new account may have ten.
+# The account limits how many functions run at the same time. The limit of a new account may be ten.
 THROTTLED = "Lambda.TooManyRequestsException"
 CLAIM_POLL = Duration.seconds(15)
-LEASES = 2  # a call is made at most twice, and each time its function can die
+LEASES = 2  # a call is made at most twice, and each attempt's function may die
 TASK_MARGIN = Duration.seconds(10)
 INPUT = "{% $states.input %}"
 RESULT = "{% $states.result.Payload %}"
 INPUT_AND_ATTEMPT = (
     "{% $merge([$states.input, {'attempt': 1 + $states.context.State.RetryCount}]) %}"
 )
-ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # for the log: which try of the step this is
-# A batch's line. Its execution has a random name, so that it is found by its ARN if it makes the
-# whole run.
+ATTEMPT = "{% 1 + $states.context.State.RetryCount %}"  # this attempt's number, for the log
+# The execution of a batch's line has a random name. An execution that makes the whole run passes
+# its ARN on, so that it can be found.
 PART_OF_LINE = {
     name: f"{{% $states.input.{name} %}}" for name in ("request", "execution_name", "started")
 }
@@ -55,10 +55,10 @@ LINE = PART_OF_LINE | {"execution": "{% $states.context.Execution.Id %}"}
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """How a state calls its function. Without a payload it hands over its own input.
+    """A state's call of its function. Without a payload the state passes its own input on.
 
-    With `claims`, the call can meet a paid call that another execution has claimed, and waits for
-    it. `turns` is how often it tries again if OpenAI, or Easel's own rate limit, has no turn.
+    Set `claims` if another execution may have claimed the paid call: the state then waits for it.
+    `turns` is the number of retries after a rate limit, of OpenAI or Easel.
     """
 
     function: DeployedFunction
@@ -71,7 +71,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What a machine does, and the functions that it calls."""
+    """The definition of a machine, and the functions that it calls."""
 
     comment: str
     chain: sfn.IChainable
@@ -87,7 +87,7 @@ class Machines:
     batches: sfn.StateMachine
 
     def arns(self) -> dict[Resource, str]:
-        """Return what grants can be about: the machines, their executions and their map runs."""
+        """Return the resources of grants: the machines, their executions and their map runs."""
         runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
         return {
             Resource.RUNS: runs,
@@ -98,11 +98,11 @@ class Machines:
         }
 
     def by_name(self) -> dict[str, sfn.StateMachine]:
-        """Return the machines as alarms and dashboard name them."""
+        """Return the machines by their names in alarms and dashboard."""
         return {"Run": self.runs, "Batch": self.batches}
 
     def add_outputs(self, stack: Stack) -> None:
-        """Output how people and programs find the machines."""
+        """Add the stack outputs with the machines' addresses, for people and programs."""
         runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
         console = f"https://{Aws.REGION}.console.aws.amazon.com/states/home?region={Aws.REGION}"
         for name, value, about in (
@@ -121,7 +121,7 @@ class Machines:
             CfnOutput(stack, name, value=value, description=about)
 
     def variables(self) -> dict[str, str]:
-        """Return the settings by which the functions find the machines."""
+        """Return the settings with the machines' ARNs, for the functions."""
         return {
             settings.STATE_MACHINE: self.runs.state_machine_arn,
             settings.BATCH_STATE_MACHINE: self.batches.state_machine_arn,
@@ -131,7 +131,7 @@ class Machines:
 def make_machine(
     scope: Construct, definition: Definition, encryption: Encryption
 ) -> sfn.StateMachine:
-    """Return a machine in a construct of its own."""
+    """Return a new machine in this construct."""
     log_group = logs.LogGroup(
         scope,
         "Logs",
@@ -150,7 +150,7 @@ def make_machine(
         logs=sfn.LogOptions(
             destination=log_group,
             level=sfn.LogLevel.ALL,
-            # States carry topics and descriptions, which stay out of the logs.
+            # States contain topics and descriptions, which must not be logged.
             include_execution_data=False,
         ),
     )
@@ -192,7 +192,7 @@ def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
 
 
 def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
-    # OpenAI counts its limits by the minute, and may ask to wait for one.
+    # OpenAI's limits are per minute, and it may ask to wait for a minute.
     made.add_retry(
         errors=[RateLimitedError.__name__],
         interval=Duration.seconds(20),
@@ -230,5 +230,5 @@ def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
 
 
 def _renamed(arn: str, kind: str) -> str:
-    """Return the ARN of something that has a machine's name in its own."""
+    """Return an ARN that contains a machine's name, such as an execution's."""
     return Fn.join(kind, Fn.split(":stateMachine:", arn, 2))

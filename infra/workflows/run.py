@@ -10,8 +10,8 @@ Restoration (easel/contract/messages.py).
 
 Errors are the class names of easel/contract/errors.py. An error that ends one image and not its run
 is caught: a refusal is in the report, and any other makes the last step fail the run. All other
-errors stay uncaught, so that the run fails under the error's own name, and Redrive resumes at that
-very step.
+errors are not caught. The run then fails with the error's own name, and Redrive resumes at the step
+that failed.
 
 With a mirror, For each variation is followed by For each stored image, and in it Mirror the image.
 
@@ -35,7 +35,7 @@ from infra.workflows.machine import INPUT, Call, Definition, make_machine, task
 
 RUN_TIMEOUT = Duration.hours(6)
 STEPS: tuple[Row, ...] = (PROMPT, IMAGE, UPLOAD, MIRRORING, CLEANUP)
-# An image of a large batch waits for its turn as long as it takes: 100 tries are hours.
+# An image of a large batch may wait for a slot for hours, which takes up to 100 attempts.
 TURNS = 100
 WITH_STORED = "{% $merge([$states.input, {'stored': [$states.result[status = 'stored']]}]) %}"
 START = {
@@ -46,7 +46,7 @@ START = {
 
 
 class RunWorkflow(Construct):
-    """One Standard state machine in JSONata."""
+    """A Standard state machine in JSONata."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, functions: Functions, at_once: int
@@ -57,7 +57,7 @@ class RunWorkflow(Construct):
             comment="One image or one folder, as requested",
             payload=START,
         )
-        # Input that is not an object goes to the prompt step, which refuses it by name.
+        # Input that is not an object goes to the prompt step, whose error names the problem.
         actions = ", ".join(f'"{action}"' for action in BY_CLEANUP)
         by_cleanup = sfn.Condition.jsonata(
             f'{{% $type($states.input) = "object" and $states.input.action in [{actions}] %}}'
@@ -80,7 +80,7 @@ class RunWorkflow(Construct):
 def run_chain(
     scope: Construct, functions: Functions, *, payload: dict[str, Any], at_once: int
 ) -> sfn.Chain:
-    """Return one run, from its request to its report; `payload` makes the first step's StartRun."""
+    """Return the states of one run. `payload` is the StartRun of the first step."""
     prompt = prompt_task(scope, State.WRITE_PROMPT, functions, payload=payload)
     report = report_task(scope, State.REPORT, functions)
     chain = prompt.next(_variations(scope, functions, at_once))
@@ -99,7 +99,7 @@ def prompt_task(
 
 
 def upload_task(scope: Construct, name: State, functions: Functions) -> tasks.LambdaInvoke:
-    """Return the step that turns a staged image into a stored one."""
+    """Return the step that stores a staged image."""
     comment = "Verifies, copies to the final key, writes thumbnail and sidecar"
     return task(scope, name, Call(function=functions[UPLOAD], comment=comment))
 
@@ -120,7 +120,7 @@ def report_task(scope: Construct, name: State, functions: Functions) -> tasks.La
 
 
 def no_picture(scope: Construct, name: State) -> sfn.Pass:
-    """Return the state in which an image ends that cannot be made."""
+    """Return the final state of an image that cannot be made."""
     return sfn.Pass.jsonata(
         scope,
         name,
@@ -158,7 +158,7 @@ def _variations(scope: Construct, functions: Functions, at_once: int) -> sfn.Map
 
 
 def _copies(scope: Construct, mirror: DeployedFunction, at_once: int) -> sfn.Map:
-    """Return the copies. They follow all images, so that a broken second store prevents none."""
+    """Return the Map that mirrors images. It runs last, so a broken mirror blocks no image."""
     copies = sfn.Map.jsonata(
         scope,
         State.EACH_STORED,

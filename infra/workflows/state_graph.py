@@ -1,6 +1,6 @@
-"""The state machines as Mermaid diagrams, from their definition in the template.
+"""Draws the state machines as Mermaid diagrams, from their definition in the template.
 
-`python -m infra.workflows.state_graph` writes them into the docs. A test compares those with the
+`python -m infra.workflows.state_graph` writes them into the docs. A test compares the docs with the
 template.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from infra import ROOT
 
-# Where each machine is drawn: between the two marks, by the name of its construct.
+# Each machine, by the name of its construct, is drawn between two marks in this page.
 PLACES = {"Workflow": "README.md", "BatchWorkflow": "docs/architecture.md"}
 State = dict[str, Any]
 
@@ -38,7 +38,7 @@ def _drawn(machine: State) -> Iterator[str]:
 
 
 def _ways(state: State) -> Iterator[tuple[str | None, str | None]]:
-    """Return where a state leads (None: the end), and in which case."""
+    """Yield each next state (None: the end) with its condition."""
     for choice in state.get("Choices", []):
         yield choice["Next"], _condition(choice["Condition"])
     if "Default" in state:
@@ -67,7 +67,7 @@ def _id(name: str) -> str:
 
 
 def machine_of(template: State, construct: str) -> State:
-    """Return the definition of a construct's machine, with a word for each reference."""
+    """Return the definition of a construct's machine. References are replaced by a word."""
     (found,) = (
         one["Properties"]["DefinitionString"]
         for name, one in template["Resources"].items()

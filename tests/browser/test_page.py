@@ -169,7 +169,9 @@ def test_what_does_not_fit_under_the_budget_can_not_be_bought(
     try:
         with visit(browser, aws) as visitor:
             visitor.sign_in()
-            expect(visitor.page.locator("#price")).to_contain_text("Spending is stopped for this month")
+            expect(visitor.page.locator("#price")).to_contain_text(
+                "Spending is stopped for this month"
+            )
             expect(visitor.page.locator("button.big")).to_have_attribute("aria-disabled", "true")
             visitor.page.locator("button.big").click(force=True)
             assert "#run/" not in visitor.page.url

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -289,7 +290,7 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
 def test_a_delete_and_a_restore_are_said_in_a_line(
     aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str
 ) -> None:
-    folder = f"said/{len(said)}"
+    folder = f"said/{uuid4().hex}"
     aws.run({"prompt": "A kite", **SMALL, "folder_name": folder})
     if more["action"] == "restore_folder":
         aws.run({"action": "delete_folder", "confirm": True, "folder_name": folder})

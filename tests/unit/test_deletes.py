@@ -300,7 +300,8 @@ def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
     with pytest.raises(
         error,
         match=(
-            rf"^{12 - len(codes)} objects are deleted, {len(codes)} remain.*'f/00\.png' \({codes[0]}\)"
+            rf"^{12 - len(codes)} objects are deleted, {len(codes)} remain"
+            rf".*'f/00\.png' \({codes[0]}\)"
         ),
     ):
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=small)

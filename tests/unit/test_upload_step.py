@@ -217,7 +217,7 @@ def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(
 ) -> None:
     staged = step.staged(png())
     s3.delete_object(Bucket=BUCKET, Key=staged.key)
-    with pytest.raises(ConfigError, match="staged image .* no longer exists"):
+    with pytest.raises(ConfigError, match=r"staged image .* no longer exists"):
         step.run(staged)
     assert keys_in(s3) == []
 
