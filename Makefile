@@ -151,8 +151,8 @@ openapi: $(VENV)/.made ## Write docs/openapi.json after a change of the API
 	@$(BIN)/python -m functions.api.openapi > docs/openapi.new
 	@mv docs/openapi.new docs/openapi.json
 
-reference: $(VENV)/.made ## Write the tables of fields in the docs after a change of a request
-	@$(BIN)/python -m cli.reference
+reference: $(VENV)/.made ## Write the tables of docs/reference.md from the code
+	@$(BIN)/python -m infra.reference
 
 graphs: synth ## Draw the state machines in the docs after a change of them
 	@$(BIN)/python -m infra.workflows.state_graph

@@ -156,7 +156,7 @@ def _open(target: Target, options: argparse.Namespace) -> int:
     paths = runs.fetch_images(target, runs.stored_keys(target, options.run), IMAGES)
     if not paths:
         raise LookupError(f"run {options.run} stored no images")
-    for path in paths:
+    for path in paths.values():
         print(path)
         webbrowser.open(path.as_uri())
     return 0

@@ -151,11 +151,14 @@ def reported_keys(report: dict[str, Any]) -> list[str]:
     return [image["key"] for image in images if image["status"] == Status.STORED]
 
 
-def fetch_images(target: Target, keys: Sequence[str], folder: Path) -> list[Path]:
-    """Copy images from the bucket into a folder. Skip images that have been deleted since."""
+def fetch_images(target: Target, keys: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Copy images from the bucket into a folder, and return the files by key.
+
+    Images that have been deleted are skipped.
+    """
     s3 = target.client("s3")
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = {}
     for key in keys:
         path = folder / Path(key).name
         try:
@@ -164,7 +167,7 @@ def fetch_images(target: Target, keys: Sequence[str], folder: Path) -> list[Path
             if error.response["Error"]["Code"] == "404":
                 continue
             raise
-        paths.append(path)
+        paths[key] = path
     return paths
 
 

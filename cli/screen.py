@@ -1,5 +1,6 @@
 """Shows a run on the terminal: the progress of its steps, then its report."""
 
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,7 @@ from easel.contract.status import ChatStatus, Status
 from easel.ledger.budget import MonthBudget
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 
-WIDE = 100
-PROMPT_CHARACTERS = 140
+PROMPT_CHARACTERS = 200
 COLOURS: dict[str, str] = {
     ExecutionStatus.RUNNING: "yellow",
     ExecutionStatus.SUCCEEDED: "green",
@@ -44,7 +44,7 @@ def watch(target: Target, started: Sequence[Run], console: Console) -> None:
 
 
 def show_report(target: Target, run: Run, console: Console, *, folder: Path | None = None) -> None:
-    """Show a finished run's images with key, size, prompt and cost.
+    """Show a finished run's prompt, and its images with cost, size and place.
 
     For a failed run, show the error and what to do. If a folder is given, copy the images there.
     """
@@ -56,15 +56,7 @@ def show_report(target: Target, run: Run, console: Console, *, folder: Path | No
         estimate = dollars(run.output["estimate_usd"])
         say(console, f"dry run: nothing was bought; it would cost up to {estimate}")
     else:
-        _show_images(target, run.label, run.output, console)
-        keys = runs.reported_keys(run.output)
-        places: Sequence[Path | str] = [f"s3://{target.bucket}/{key}" for key in keys]
-        if folder:
-            places = runs.fetch_images(target, keys, folder)
-        # Each place is on one line, so that it can be copied. The table breaks it on narrow
-        # screens.
-        for place in places:
-            say(console, f"  {escape(str(place))}")
+        _show_images(target, run, console, folder)
 
 
 def show_without_execution(target: Target, run_id: str, console: Console) -> None:
@@ -165,31 +157,40 @@ def _what_next(run: Run, records: RunRecords, *, on_aws: bool) -> str:
     return f"once the problem is fixed, {command} resumes it and pays only for what is missing"
 
 
-def _show_images(target: Target, label: str, report: dict[str, Any], console: Console) -> None:
-    title = f"{escape(label)} · {escape(report['title'] or '')}"
-    table = Table(title=title, title_justify="left", show_lines=False)
-    # A key on one line can be copied, but a narrow screen has no room for that.
-    whole = ("size", "cost") if console.width < WIDE else ("picture", "size", "cost")
-    for column in ("picture", "size", "cost", "prompt"):
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
+def _show_images(target: Target, run: Run, console: Console, folder: Path | None) -> None:
+    """Show the title, the prompt, and a line for each image that ends with its place.
+
+    A line is never broken, so that the place can be copied.
+    """
+    report = run.output or {}
+    keys = runs.reported_keys(report)
+    places: dict[str, Any] = {key: f"s3://{target.bucket}/{key}" for key in keys}
+    if folder:
+        places |= runs.fetch_images(target, keys, folder)
+    sidecars = {key: runs.read_sidecar(target, key) for key in keys}
+    say(console, f"{escape(run.label)} · {escape(report['title'] or '')}")
+    prompt = next((sidecar["prompt"] for sidecar in sidecars.values() if sidecar), None)
+    if prompt:
+        shown = textwrap.shorten(prompt, PROMPT_CHARACTERS, placeholder=" …")
+        console.print(f"  “{escape(shown)}”", style="dim", highlight=False)
     for image in report["pictures"]:
-        table.add_row(*_image_cells(target, image))
-    console.print(table)
+        key = image["key"]
+        say(console, f"  {_image_line(image, sidecars.get(key), places.get(key))}")
     say(console, f"  {_price(report)}")
 
 
-def _image_cells(target: Target, image: dict[str, Any]) -> tuple[str, ...]:
+def _image_line(
+    image: dict[str, Any], sidecar: dict[str, Any] | None, place: Path | str | None
+) -> str:
     if image["status"] != Status.STORED:
-        return f"{image['n']}: {image['status']}", "", "", escape(image["refusal"] or "")
-    key, cost = escape(image["key"]), dollars(image["cost_usd"])
-    sidecar = runs.read_sidecar(target, image["key"])
+        return f"{image['n']:>2}  {image['status']} {escape(image['refusal'] or '')}".rstrip()
+    cost = dollars(image["cost_usd"])
     if sidecar is None:
-        return key, "", cost, "deleted later; restore_image can restore it for some time"
-    prompt = sidecar["prompt"]
-    if len(prompt) > PROMPT_CHARACTERS:
-        prompt = prompt[: PROMPT_CHARACTERS - 1] + "…"
-    pixels = f"{sidecar['width']}x{sidecar['height']}"
-    return key, f"{pixels}\n{image['bytes'] / 1024:,.0f} KiB", cost, escape(prompt)
+        pixels = "deleted later; restore_image can restore it for some time:"
+    else:
+        kibibytes = f"{image['bytes'] / 1024:,.0f} KiB"
+        pixels = f"{sidecar['width']}x{sidecar['height']}  {kibibytes:>9}"
+    return f"{image['n']:>2}  {cost:>7}  {pixels}  {escape(str(place))}"
 
 
 def _price(report: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ They are the context of cdk.json. `-c name=value` overrides a setting.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from easel.contract import settings
@@ -31,33 +31,65 @@ class SettingError(ValueError):
         super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
 
 
+def setting(note: str) -> Any:
+    """Return a field of Config with its note for the reference."""
+    return field(metadata={"note": note})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings of a deployment. cdk.json explains each one."""
+    """The settings of a deployment. The defaults are in cdk.json."""
 
-    aws_region: str
-    bucket_name: str | None
-    existing_bucket: bool
-    folder_name: str
-    topics: tuple[str, ...]
-    chat_model: str
-    image_model: str
-    openai_base_url: str | None
-    openai_workload_identity: str | None
-    mirror: str | None
-    schedule: str | None
-    schedule_alarm_days: int
-    alarm_email: str | None
-    monthly_budget_usd: float
-    unpriced_models: str
-    images_per_minute: int | None
-    max_parallel_images: int
-    tolerated_failure_percentage: float
-    max_batch_lines: int
-    public_page: bool
-    retain_images: bool
-    customer_key: bool
-    layers: bool
+    aws_region: str = setting("the region of the stack and its bucket")
+    bucket_name: str | None = setting("a name for the bucket; by default CloudFormation names it")
+    existing_bucket: bool = setting(
+        "use the bucket named in `bucket_name`, which must be yours and keep versions"
+    )
+    folder_name: str = setting("the default folder of a request")
+    topics: tuple[str, ...] = setting("the default topics of a request")
+    chat_model: str = setting("the model that writes prompts; synth warns if it shuts down soon")
+    image_model: str = setting("the model that makes images; synth warns if it shuts down soon")
+    openai_base_url: str | None = setting("an OpenAI-compatible server; by default OpenAI")
+    openai_workload_identity: str | None = setting(
+        "sign in to OpenAI without a key: `identity provider/service account`"
+        " ([guide](openai-without-a-key.md))"
+    )
+    mirror: str | None = setting(
+        "a second store for a copy of each image: `gs://bucket/prefix`, `az://container/prefix` or"
+        " `s3://bucket/prefix` ([guide](mirror.md))"
+    )
+    schedule: str | None = setting("`rate(…)` or `cron(…)`, in UTC ([guide](schedule.md))")
+    schedule_alarm_days: int = setting(
+        "ring an alarm after this many days without an image from the schedule, 1 to 7; 0 for no"
+        " alarm"
+    )
+    alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
+    monthly_budget_usd: float = setting(
+        "the monthly cap: a paid call starts only if its upper bound fits; 0 stops all spending"
+    )
+    unpriced_models: str = setting(
+        "`refuse` or `allow` models without a known price; the cap does not cover them"
+    )
+    images_per_minute: int | None = setting(
+        "image calls per minute, for all runs and batches together; by default only OpenAI's limit"
+    )
+    max_parallel_images: int = setting(
+        "image calls at the same time, for all runs and batches together, 1 to 400"
+    )
+    tolerated_failure_percentage: float = setting(
+        "the percentage of a batch's lines that may fail before the batch stops"
+    )
+    max_batch_lines: int = setting("the maximum number of lines of a batch")
+    public_page: bool = setting(
+        "deploy the web page with its sign-in; the local stack always has it"
+    )
+    retain_images: bool = setting("keep bucket, table and users when the stack is destroyed")
+    customer_key: bool = setting(
+        "encrypt with a KMS key of your account ([guide](deploy.md#use-your-own-kms-key))"
+    )
+    layers: bool = setting(
+        "deploy the Lambda layers; off on the local stack, which uses the virtual environment"
+    )
 
     def variables(self) -> dict[str, str]:
         """Return the settings that the functions read from their environment."""

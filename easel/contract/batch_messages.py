@@ -7,17 +7,12 @@ BatchPlan ─► economy ─► [ Order ─► economy ─► PlacedOrder ] × o
 The API returns CheckedManifest and BatchReport as well, and shows the descriptions of their fields.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from easel.contract.messages import Message
+from easel.contract.messages import Message, described
 
 ImageRef = dict[str, Any]  # the run_id and n of an image in an order
-
-
-def described(text: str) -> Any:
-    """Return a required field with a description for the API."""
-    return field(metadata={"description": text})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +30,14 @@ class CheckedManifest(Message):
     """The result of a manifest's check, before anything is paid."""
 
     lines: int = described("the lines that can be made")
-    pictures: int
+    pictures: int = described("the images of these lines")
     todo: int = described("the lines that are not finished yet")
     postponed: int = described("the lines left out because the budget has no room for them")
     bad: int = described("the lines that cannot be made")
     problems: tuple[LineProblem, ...] = described("the first of the bad lines")
     problems_key: str | None = described("the file in the bucket that lists all bad lines")
     estimate_usd: float | None = described("the upper bound for what is missing")
-    budget_left_usd: float
+    budget_left_usd: float = described("what is left of the month's budget")
     fits: bool = described("whether the estimate fits into the rest of the month's budget")
     refusal: str | None = described("in a dry run: why a start would be refused, or null")
 
@@ -102,26 +97,26 @@ class BatchReport(Message):
     stored, refused, deleted and possibly_paid count images. The other counts are of lines.
     """
 
-    batch: str
-    manifest: str
-    version_id: str
-    lines: int
-    stored: int
-    refused: int
-    deleted: int
-    failed: int
-    not_started: int
-    possibly_paid: int
+    batch: str = described("the batch's name")
+    manifest: str = described("the manifest's key")
+    version_id: str = described("the version of the manifest")
+    lines: int = described("the number of lines")
+    stored: int = described("the number of stored images")
+    refused: int = described("the number of images that OpenAI refused")
+    deleted: int = described("the number of images that were deleted later")
+    failed: int = described("the number of failed lines")
+    not_started: int = described("the number of lines that were not started")
+    possibly_paid: int = described("the number of paid calls with an unknown outcome")
     reasons: dict[str, int] = described("the number of failed lines by error")
     failures: tuple[LineProblem, ...] = described("the first of the failed lines")
     cost_usd: float | None = described("for all starts; null if part of it is unknown")
-    known_cost_usd: float
+    known_cost_usd: float = described("the sum of all known costs, for all starts")
     unknown_costs: int = described(
         "the number of images and prompts whose cost OpenAI did not report"
     )
-    estimate_usd: float | None
-    seconds: float
-    report_key: str
+    estimate_usd: float | None = described("the upper bound before this start")
+    seconds: float = described("the duration of this start")
+    report_key: str = described("the file in the bucket with this report")
     failed_key: str | None = described(
         "the file in the bucket with the unfinished lines, itself a manifest"
     )

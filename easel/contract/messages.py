@@ -8,10 +8,15 @@ With a mirror, StoredImage also passes through the mirror step. For the other me
 batch_messages.py.
 """
 
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Self, get_args, get_origin
 
 from easel.contract.errors import ConfigError
+
+
+def described(text: str) -> Any:
+    """Return a required field with a description, for the API and the reference."""
+    return field(metadata={"description": text})
 
 
 class Message:
@@ -130,65 +135,69 @@ class StoredImage(Message):
 class ReportedImage(Message):
     """One image of the report."""
 
-    n: int
-    id: str
-    status: str
-    key: str | None
-    console_url: str | None
-    bytes: int | None
-    cost_usd: float | None
-    possibly_paid: int
-    refusal: str | None
+    n: int = described("the image's number in the run, from 1")
+    id: str = described("the image's id, for the API")
+    status: str = described("`stored`, `refused` (by OpenAI's moderation) or `deleted` (later)")
+    key: str | None = described("the image's key in the bucket")
+    console_url: str | None = described("the image's page in the S3 console")
+    bytes: int | None = described("the image's size")
+    cost_usd: float | None = described("the image's cost; null if unknown")
+    possibly_paid: int = described(
+        "the number of paid calls for this image with an unknown outcome: a timeout, a broken "
+        "connection or a crash; each image is bought again at most once"
+    )
+    refusal: str | None = described("OpenAI's reason for a refusal")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Message):
     """Written by cleanup: the output of a run. Money is in dollars, or None if unknown."""
 
-    run_id: str
-    dry_run: bool
-    topic: str | None
-    title: str | None
-    pictures: tuple[ReportedImage, ...]
-    stored: int
-    refused: int
-    possibly_paid: int
-    chat_cost_usd: float | None
-    image_cost_usd: float | None
-    cost_usd: float | None
-    estimate_usd: float | None
+    run_id: str = described("the run's id; send it as `request_id` to finish a failed run")
+    dry_run: bool = described("whether this was only an estimate")
+    topic: str | None = described("the subject of the images")
+    title: str | None = described("the chat model's title")
+    pictures: tuple[ReportedImage, ...] = described("one entry per variation, in order")
+    stored: int = described("the number of stored images")
+    refused: int = described("the number of images that OpenAI refused")
+    possibly_paid: int = described(
+        "the number of paid calls with an unknown outcome, including the prompt's"
+    )
+    chat_cost_usd: float | None = described("the prompt's cost; null if unknown")
+    image_cost_usd: float | None = described("the images' cost; null if unknown")
+    cost_usd: float | None = described("the total cost; null if part of it is unknown")
+    estimate_usd: float | None = described("the upper bound, reserved in the budget")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Message):
     """Written by cleanup: the output of a delete. It can be undone unless it was a `purge`.
 
-    `objects` counts the objects found (for a purge, the versions) and `bytes` is their size. A dry
-    run deletes none of them. After a retry, both are from the last attempt. `recoverable_days` is 0
-    after a purge. It is None for an existing bucket, because the owner's lifecycle rules decide.
+    After a retry, `objects` and `bytes` are from the last attempt.
     """
 
-    action: str
-    target: str
-    purge: bool
-    dry_run: bool
-    objects: int
-    deleted: int
-    bytes: int
-    recoverable_days: int | None
+    action: str = described("the request's `action`")
+    target: str = described("the image's key, or the folder")
+    purge: bool = described("whether every version was removed")
+    dry_run: bool = described("whether this only counted the objects")
+    objects: int = described("the number of objects found; for a purge, the number of versions")
+    deleted: int = described("how many of them were deleted")
+    bytes: int = described("the size of the objects")
+    recoverable_days: int | None = described(
+        "how long they can be restored: 0 after a purge, null if the bucket's own rules decide"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration(Message):
     """Written by cleanup: the output of a restore.
 
-    `objects` counts the deleted objects that can be restored, and `bytes` is their size. A dry run
-    restores none of them. After a retry, both are from the last attempt.
+    After a retry, `objects` and `bytes` are from the last attempt.
     """
 
-    action: str
-    target: str
-    dry_run: bool
-    objects: int
-    restored: int
-    bytes: int
+    action: str = described("the request's `action`")
+    target: str = described("the image's key, or the folder")
+    dry_run: bool = described("whether this only counted the objects")
+    objects: int = described("the number of deleted objects that can be restored")
+    restored: int = described("how many of them were restored")
+    bytes: int = described("the size of the objects")

@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from easel.aws.client import translate_errors
 from easel.contract import naming
-from easel.contract.batch_messages import described
+from easel.contract.messages import described
 
 SESSION_SECONDS = 60 * 60  # the maximum for a role that another role assumes
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html

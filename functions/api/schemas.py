@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from easel.contract.batch_messages import BatchReport, CheckedManifest, described
+from easel.contract.batch_messages import BatchReport, CheckedManifest
+from easel.contract.messages import described
 from easel.contract.states import Step
 from easel.contract.status import Status
 from easel.request.request import ACTIONS
