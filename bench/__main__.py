@@ -1,8 +1,8 @@
-"""All measures side by side, in one run: `make bench` prints them and writes bench/results.md.
+"""All benchmarks in one run: `make bench` prints the results and writes bench/results.md.
 
-Everything that is compared runs in turns on one machine, and the least of ROUNDS counts: what
-disturbs only adds. Times depend on the machine, ratios much less so. N8N=1 measures n8n, too, which
-takes 3 GB and ten minutes more.
+The competitors take turns on one machine, and the lowest of ROUNDS measurements counts, since a
+disturbance can only add to it. Times depend on the machine, and ratios depend on it much less. With
+N8N=1, n8n is measured too, which takes 3 GB and ten more minutes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from local.deploy import zipped
 
 ROUNDS = 7
 RESULTS = Path(__file__).parent / "results.md"
-SIZES = {1_500_000: 15, 8_000_000: 5}  # bytes of a picture, and how many of them are one measure
+SIZES = {1_500_000: 15, 8_000_000: 5}  # bytes of an image, and how many images make one measurement
 COLD = ("bare script", "naive handler", "the SDKs alone", *cold.STEPS)
 LIBRARIES = (
     "openai",
@@ -45,11 +45,11 @@ LIBRARIES = (
 )
 MB, MIB = 1_000_000, 2**20
 T = TypeVar("T")
-Figures = list[tuple[str, str, str]]  # what, how much, and what it has to reach
+Figures = list[tuple[str, str, str]]  # name, measured value, limit
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print the results and write them."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--n8n", action="store_true", help="measure n8n, too")
     with_n8n = parser.parse_args().n8n
@@ -57,9 +57,9 @@ def main() -> None:
         raise SystemExit("the benchmark reads memory and CPU from /proc: it runs on Linux alone")
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
-    )  # as Ctrl-C, so that all that was started ends
+    )  # ends everything that was started, as Ctrl-C does
     if with_n8n:
-        n8n.install()  # first, so that what it lacks is said before anything is measured
+        n8n.install()  # first, so that a missing tool is reported before anything is measured
     try:
         _measure(with_n8n)
     except KeyboardInterrupt:
@@ -94,7 +94,7 @@ def _measure(with_n8n: bool) -> None:
 
 
 def _paint(figures: Figures) -> str:
-    """The image step's way of a picture against its peers."""
+    """Compare the image step with its competitors, from the call to the stored image."""
     rows: list[tuple[str, ...]] = []
     with sink.running() as where:
         for size, count in SIZES.items():
@@ -128,7 +128,7 @@ def _paint(figures: Figures) -> str:
 def _painted(
     size: int, least: Mapping[str, Mapping[str, float]], figures: Figures
 ) -> Iterator[tuple[str, ...]]:
-    # The worse of two: a server need not say how long its answer is.
+    # The worse of the two counts, since a server need not announce the length of its response.
     ours = {
         kind: max(least[name][kind] for name in ("Easel", "Easel, size untold"))
         for kind in least["Easel"]
@@ -163,7 +163,8 @@ def _painted(
     )
     for name, took in least.items():
         cpu, resident = took["cpu_seconds"], took["resident_bytes"] / MB
-        # A picture as large as the one before finds its memory there already: that says nothing.
+        # Usual images also warm the process up, so one of the same size reuses its memory and the
+        # peak means nothing.
         peak = f"{took['peak_bytes'] / size:.2f}" if size != painters.USUAL else "–"
         yield (
             mb,
@@ -324,7 +325,7 @@ def _runs(found: Runs, figures: Figures) -> str:
         f"{found.run_seconds * 1000:.0f} ms a run alone, the bare script"
         f" {found.bare_seconds * 1000:.0f} ms."
     )
-    # The parts: the emulator of AWS, the functions' processes, the stand-in for OpenAI.
+    # The parts are the emulator of AWS, the functions' processes, and the stand-in for OpenAI.
     said = (
         f"Whole runs of one picture of {found.picture_bytes / MB:.2f} MB each, with an OpenAI that"
         f" takes no time. {alone}"
@@ -393,7 +394,7 @@ def _gallery(figures: Figures) -> str:
 
 
 def _in_turns(names: Sequence[str], once: Callable[[str], T], doing: str) -> dict[str, list[T]]:
-    """What `once` finds for each, one after the other, ROUNDS times over."""
+    """Return the results of `once` for each name. The names take turns, ROUNDS times."""
     print(f"Measuring {doing} …", file=sys.stderr)
     rounds = [{name: once(name) for name in names} for _ in range(ROUNDS)]
     return {name: [found[name] for found in rounds] for name in names}

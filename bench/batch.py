@@ -1,4 +1,4 @@
-"""One large batch on a local stack, as benchmarks start it, and whether it and its bill add up."""
+"""One large batch on a local stack, and the check that it and its bill add up."""
 
 import json
 import time
@@ -28,7 +28,7 @@ TOLD = (
     "estimate_usd",
     "seconds",
 )
-EVERY = 20  # so many lines have one fault
+EVERY = 20  # one line in this many has a fault
 FAULTS: dict[str, dict[str, Any]] = {
     "500": {"status": 500, "body": {"error": {"message": "no", "type": "server_error"}}},
     "429, wait 0 s": {
@@ -54,23 +54,24 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How one start of a batch ended; `report` is empty where it wrote none."""
+    """The end of one start of a batch. `report` is empty if it wrote none."""
 
     status: str
     seconds: float
     report: dict[str, Any] = field(default_factory=dict)
 
     def told(self) -> dict[str, str]:
-        """The numbers of it."""
+        """Return the status, the time and the numbers of the report, for printing."""
         numbers = {
             f"report: {name}": str(self.report[name]) for name in TOLD if name in self.report
         }
         return {"status": self.status, "seconds": f"{self.seconds:.0f}"} | numbers
 
     def account(self, charged: dict[str, Any], items: int, *, exact: bool = True) -> dict[str, str]:
-        """Whether every picture is accounted for, and every payment.
+        """Return whether every image and every payment is accounted for, for printing.
 
-        Not `exact` where a function that died need not have paid yet.
+        Without `exact`, functions may have died before they paid, so the sums are only upper
+        bounds.
         """
         stored, refused, failed, possibly = (
             self.report.get(name, 0) for name in ("stored", "refused", "failed", "possibly_paid")
@@ -101,9 +102,9 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchBatch:
-    """A manifest of so many lines, no two alike, each of one small picture.
+    """A manifest with this many different lines, each for one small image.
 
-    With `chat` the chat model writes its prompt.
+    With `chat`, the chat model writes each prompt.
     """
 
     aws: LocalStack
@@ -124,7 +125,7 @@ class BenchBatch:
         )
 
     def script_faults(self) -> Counter[str]:
-        """One fault for every so-manieth line, one kind after the other; gives how many of each."""
+        """Script one fault for every EVERY lines, of each kind in turn, and count them by kind."""
         names = list(FAULTS)
         chosen = [
             (number, names[number // EVERY % len(names)])
@@ -139,7 +140,7 @@ class BenchBatch:
         return Counter(name for _, name in chosen)
 
     def start(self) -> str:
-        """StartRun it, or go on with it; gives the execution's ARN."""
+        """Start the batch, or resume it, and return the execution's ARN."""
         call = {
             "stateMachineArn": self.aws.outputs["batch_state_machine_arn"],
             "input": json.dumps({"manifest": MANIFEST}),
@@ -147,7 +148,7 @@ class BenchBatch:
         return str(self.aws.states.start_execution(**call)["executionArn"])
 
     def wait(self, arn: str) -> Ended:
-        """The end of a start, however long it takes."""
+        """Wait for the end of a start without a time limit, and return it."""
         while (found := self.aws.states.describe_execution(executionArn=arn))[
             "status"
         ] == "RUNNING":
@@ -162,12 +163,12 @@ class BenchBatch:
         )
 
     def until_paid(self, pictures: float) -> None:
-        """Wait until so many are paid."""
+        """Wait until this many images are paid."""
         while self.aws.charged()["images"] < pictures:
             time.sleep(POLL_SECONDS)
 
     def stored_at(self) -> list[float]:
-        """The moments at which pictures were stored, in their order."""
+        """Return the times at which images were stored, in order."""
         pages = self.aws.dynamodb.get_paginator("scan").paginate(
             TableName=self.aws.outputs["table"],
             FilterExpression="attribute_exists(stored_at) AND begins_with(sk, :image)",
@@ -180,7 +181,7 @@ class BenchBatch:
         )
 
     def pictures(self) -> int:
-        """How many lie in the bucket."""
+        """Return how many images are in the bucket."""
         return sum(key.endswith(".png") for key in self.aws.keys(f"{FOLDER}/"))
 
 
@@ -193,7 +194,7 @@ def print_rows(title: str, rows: dict[str, str]) -> None:
 
 
 def _mark(number: int) -> str:
-    """What the prompt of one line says and no other."""
+    """Return words that only this line's prompt contains."""
     return f"numbered {number:,} over"
 
 

@@ -1,10 +1,11 @@
-"""A large batch on a local stack of its own.
+"""A large batch on its own local stack.
 
-Its pace, whether that stays flat, its memory, and what faults and a crash leave.
+It measures the pace, whether the pace stays constant, the memory, and the effects of faults and of
+a crash.
 
-`python -m bench.batches --items 1000`, with `--faults` for trouble at every twentieth call, and
-with `--kill` for a crash in the middle. The stand-in for OpenAI is no part of the stack and goes on
-throughout, as OpenAI would, so its bill is that of all starts.
+Run `python -m bench.batches --items 1000`, with `--faults` for a fault at every twentieth call, or
+with `--kill` for a crash in the middle. The stand-in for OpenAI is not part of the stack and keeps
+running, as OpenAI would, so its bill covers all starts.
 """
 
 import argparse
@@ -29,7 +30,7 @@ TENTHS = 10
 
 
 def main() -> None:
-    """Bring up a stack of its own, measure, take it down."""
+    """Bring up a separate stack, measure, and take the stack down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=1_000)
     parser.add_argument("--chat", action="store_true", help="let the chat model write each prompt")
@@ -47,7 +48,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         _fake_openai(Path(folder)) as (stand_in, base_url),
     ):
-        # Hardly any waiting between retries.
+        # Retries wait hardly at all.
         environment = own_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
         local = Local(
             folder=Path(folder) / "local",
@@ -127,7 +128,7 @@ def _megabytes(size: int) -> str:
 
 @contextmanager
 def _fake_openai(folder: Path) -> Iterator[tuple[int, str]]:
-    """Process id and base URL of a fake OpenAI that outlives the stack."""
+    """Yield the process id and base URL of a fake OpenAI that outlives the stack."""
     running = fake_openai.start(folder, ["--paint-once"])
     try:
         yield running.pid, fake_openai.wait_until_ready(running, folder)

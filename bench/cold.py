@@ -1,6 +1,6 @@
-"""What a cold start costs in CPU until the first call can be served.
+"""The CPU time of a cold start until the first call can be served.
 
-Imports and clients, each in a process of its own.
+It covers imports and clients. Each measurement has its own process.
 """
 
 import json
@@ -19,7 +19,7 @@ from infra.functions import layers
 from local.deploy import zipped
 
 STEPS = ("image", "prompt", "upload", "cleanup", "batch", "economy", "api")
-SET = "set"  # what a setting is, where only its being there matters
+SET = "set"  # the value of a setting if only its presence matters
 ENVIRONMENT = {
     **{name: SET for group in settings.Settings.__subclasses__() for name in group.variables()},
     settings.SECRET: SET,
@@ -52,15 +52,15 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def module_of(step: str) -> str:
-    """Return the module of a step's handler: a folder has it in handler.py."""
+    """Return the module of a step's handler. If the step is a folder, that is its handler.py."""
     folder = (ROOT / "functions" / step).is_dir()
     return f"functions.{step}.handler" if folder else f"functions.{step}"
 
 
 def once(peer: str) -> tuple[float, int]:
-    """Return CPU seconds from the process's start, and resident bytes, of a step or a peer.
+    """Return CPU seconds since the process started, and resident bytes, of a step or a peer.
 
-    It runs in this environment, with its bytecode.
+    The process runs in this environment, with its bytecode.
     """
     environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
     return _told(
@@ -77,9 +77,9 @@ def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float
 
 
 class Unpacked:
-    """The image function's layers, built for this Python, as they come out of their zips.
+    """The image function's layers, built for this Python and extracted from their zips.
 
-    With the bytecode that they ship, and without.
+    There are two copies: one with the bytecode that the layers ship, and one without.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,20 +93,20 @@ class Unpacked:
         copytree(folder / "shipped", folder / "bare", ignore=ignore_patterns("*.pyc"))
 
     def once(self, where: str) -> float:
-        """CPU seconds to import the image step.
+        """Return the CPU seconds of importing the image step.
 
-        `shipped` or `bare`, or `installed`, which is this environment's own packages.
+        `where` is `shipped`, `bare`, or `installed`, which means this environment's packages.
         """
         libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
         if where != "installed":
             libraries = self._folder / where / "python"
         path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image"
-        # -S: without this environment's packages; -B: what is compiled is not kept.
+        # -S leaves out this environment's packages, and -B discards what is compiled.
         return _told(
             [sys.executable, "-I", "-S", "-B", "-c", path + TOLD], ENVIRONMENT | ON_LAMBDA
         )[0]
 
 
 def unpacked() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for `Unpacked`, which whoever asks for it removes."""
+    """Return a folder for `Unpacked`. The caller removes it."""
     return tempfile.TemporaryDirectory()

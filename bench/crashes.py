@@ -1,10 +1,10 @@
-"""What a crash leaves of a batch, and what the same batch then pays until it is finished.
+"""The effects of a crash on a batch, and what the same batch then pays until it is finished.
 
-`functions` kills all functions three times while AWS stays, and the batch goes on by itself. `down`
-is `make down KEEP=1`, and `power` kills the emulator with its functions: then the stack is brought
-up in the same folder, and the same batch is started again. The emulator saves at its end, so a
-power cut costs it table and executions, as none would on AWS: `power` shows what a local stack
-loses.
+`functions` kills all functions three times while AWS stays, and the batch continues without help.
+`down` is `make down KEEP=1`, and `power` kills the emulator with its functions. After both, the
+stack is brought up in the same folder and the same batch is started again. The emulator saves its
+data when it ends, so `power` loses the table and the executions. That cannot happen on AWS: `power`
+shows what a local stack loses.
 """
 
 import os
@@ -20,13 +20,13 @@ from local.stack import Local
 from tests.support.local_stack import LocalStack
 
 KINDS = ("functions", "down", "power")
-# Of the functions that claim, as infra/stack.py has them: a claim that ends later is one of a
-# function that began after the crash.
+# The timeouts of the functions that claim, as in infra/stack.py. If a claim ends later than this
+# after the crash, its function began after the crash.
 CHAT_SECONDS, IMAGE_SECONDS = 90, 300
 
 
 def crash(how: str, local: Local, batch: BenchBatch) -> None:
-    """Crash a batch in its middle, and print what is left and what becomes of it."""
+    """Crash a batch in the middle, and print what is left and how the batch ends."""
     batch.upload()
     arn = batch.start()
     if how == "functions":
@@ -37,7 +37,7 @@ def crash(how: str, local: Local, batch: BenchBatch) -> None:
 
 
 def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
-    """Kill all functions at a quarter, at half and at three quarters."""
+    """Kill all functions after a quarter, a half and three quarters of the batch."""
     emulator, killed, ended = stack.started_processes(local)["emulator"], 0, 0
     for quarter in (1, 2, 3):
         batch.until_paid(batch.items * quarter / 4)
@@ -50,7 +50,7 @@ def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
 
 
 def _restarted(how: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch:
-    """The batch on the stack that is up again; its manifest is there."""
+    """Return the batch on the restarted stack, with its manifest in the bucket."""
     aws = batch.aws
     batch.until_paid(batch.items / 2)
     stored = batch.pictures()
@@ -92,7 +92,7 @@ def _print_end(before: dict[str, str], batch: BenchBatch, arn: str) -> None:
 
 
 def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
-    """Let the claims and places of functions that died then (epoch seconds) run out.
+    """Expire the claims and slots of functions that died at this time (epoch seconds).
 
     Return how many there were.
     """
@@ -134,7 +134,7 @@ def _changed(
             ExpressionAttributeValues=values,
         )
     except aws.dynamodb.exceptions.ConditionalCheckFailedException:
-        return False  # it was ended meanwhile
+        return False  # the claim or slot has ended in the meantime
     return True
 
 

@@ -1,9 +1,9 @@
-"""What collecting an order of OpenAI's Batch API costs in memory, on the local stack.
+"""The memory for collecting an order of OpenAI's Batch API, on the local stack.
 
-`python -m bench.economy`.
+Run it with `python -m bench.economy`.
 
-The stand-in repeats one picture; what is measured is the function that streams the result file into
-staging, by the highest resident memory of its processes as Linux tells it.
+The stand-in repeats one image. The benchmark measures the function that streams the result file
+into staging, by the highest resident memory of its processes that Linux reports.
 """
 
 import argparse
@@ -23,12 +23,12 @@ FUNCTION = "EconomyFunction"
 
 
 def main() -> None:
-    """Bring up a stack of its own, make a batch in economy, and tell."""
+    """Bring up a separate stack, run a batch in economy, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--size", default="1024x1024")
     given = parser.parse_args()
-    # An order waits half a minute at first for OpenAI, and longer later.
+    # Unscaled, an order first waits half a minute for OpenAI, and longer later.
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     with tempfile.TemporaryDirectory() as folder:
         settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
@@ -87,7 +87,7 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
 
 
 def _peak_kb() -> int:
-    """The highest resident memory so far of any process of the function."""
+    """Return the highest resident memory so far, in KB, of any process of the function."""
     peak = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -104,7 +104,7 @@ def _peak_kb() -> int:
                     ]
                 )
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
     return peak
 
 

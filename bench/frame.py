@@ -1,6 +1,6 @@
-"""What the frame around every handler costs a call.
+"""The cost per call of the frame around every handler.
 
-Log keys, the cold-start mark, and the metrics that are flushed at its end.
+The frame adds log keys, marks the cold start, and flushes the metrics at the end.
 """
 
 import json
@@ -13,8 +13,8 @@ from infra import ROOT
 
 CALLS = 3000
 HANDLERS = {"plain": "handler", "framed": "step('bench')(handler)"}
-# Its lines go where Lambda's go, to standard output, which nobody reads here; the result comes on
-# the other.
+# The frame's lines go to standard output, as on Lambda, and are discarded here. The result goes to
+# standard error.
 CODE = """
 import sys, time
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ print((time.process_time() - start) / {calls}, file=sys.stderr)
 
 
 def seconds(name: str) -> float:
-    """CPU seconds of a call, in a process of its own."""
+    """Return the CPU seconds of a call, measured in a separate process."""
     command = [sys.executable, "-c", CODE.format(handler=HANDLERS[name], calls=CALLS)]
     where: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)

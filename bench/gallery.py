@@ -1,8 +1,8 @@
-"""How long the API's function takes for the gallery's first page, with few pictures and with many.
+"""The time that the API's function takes for the gallery's first page, with few and many images.
 
-The function runs in this process against a local stack's table, whose records are written straight
-to it. Its own time, links and answer included, is told apart from what the table takes: the
-emulator's table walks through all records, DynamoDB does not.
+The function runs in this process and uses a local stack's table, whose records are written
+directly. The function's own time, including links and response, is measured separately from the
+table's time, because the emulator's table searches all records and DynamoDB does not.
 """
 
 import json
@@ -26,9 +26,9 @@ WARM, CALLS = 5, 40
 
 
 def measure() -> tuple[dict[int, float], dict[int, float]]:
-    """Milliseconds of the function's own and of the table, by how many pictures there are.
+    """Return milliseconds of the function and of the table, by the number of images.
 
-    A stack is brought up for it.
+    A separate stack is brought up for this.
     """
     with tempfile.TemporaryDirectory() as folder:
         local = Local(
@@ -79,7 +79,7 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
 
 
 def page() -> tuple[float, float]:
-    """The first page once: milliseconds of the function's own and of the table."""
+    """Request the first page, and return milliseconds of the function and of the table."""
     from functions.api import handler
     from functions.api.services import API_SERVICES
 
@@ -101,7 +101,7 @@ def page() -> tuple[float, float]:
         "requestContext": {"http": {"method": "GET"}, "stage": "$default"},
     }
     start = time.perf_counter()
-    nothing: Any = None  # the answer needs no context
+    nothing: Any = None  # the handler does not use the context
     answer = handler.answer(event, nothing, resolver=handler.RESOLVER, services=API_SERVICES)
     total = time.perf_counter() - start
     events.unregister("before-send.dynamodb", unique_id="bench-before")
@@ -112,7 +112,7 @@ def page() -> tuple[float, float]:
 
 
 def fill(table: Table, numbers: range) -> None:
-    """Write the records of stored pictures, one a run."""
+    """Write the records of stored images, one for each run."""
     for number in numbers:
         run_id, at = (
             f"run-{number}",
@@ -131,7 +131,7 @@ def fill(table: Table, numbers: range) -> None:
 
 
 def picture(run_id: str, at: str) -> dict[str, Any]:
-    """A stored picture's record."""
+    """Return the record of a stored image."""
     known: dict[str, Any] = {
         "run_id": run_id,
         "n": 1,
@@ -158,7 +158,7 @@ def picture(run_id: str, at: str) -> dict[str, Any]:
 
 
 def prompt(run_id: str, at: str) -> dict[str, Any]:
-    """A run's prompt record."""
+    """Return the prompt record of a run."""
     said = {
         "text": "A vivid prompt. " * 40,
         "title": "A title",

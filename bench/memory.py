@@ -1,6 +1,6 @@
-"""What a local stack uses while something goes on.
+"""The resident memory and CPU time of a local stack during a benchmark.
 
-The resident memory and the CPU time of its emulator, its functions and the stand-in.
+They are measured for its emulator, its functions and the stand-in.
 """
 
 import os
@@ -14,13 +14,16 @@ from typing import Self
 
 from local.processes import living
 
-EVERY_SECONDS = 0.2  # looking costs some 5 ms
+EVERY_SECONDS = 0.2  # taking a sample costs about 5 ms
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Bytes at one moment (epoch seconds). What processes share counts once for each."""
+    """Resident bytes at one time (epoch seconds).
+
+    Memory that several processes share counts for each of them.
+    """
 
     at: float
     emulator: int
@@ -29,18 +32,19 @@ class Sample:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Return the sum of the parts."""
         return sum(self.parts().values())
 
     def parts(self) -> dict[str, int]:
-        """By who has it."""
+        """Return the bytes by part."""
         return {"emulator": self.emulator, "functions": self.functions, "stand-in": self.stand_in}
 
 
 class Memory:
-    """Within its block, samples are taken.
+    """A sampler that takes samples while its block runs.
 
-    By the emulator's process id, whose group its functions are in, and the stand-in's.
+    It needs two process ids: the emulator's, whose process group includes its functions, and the
+    stand-in's.
     """
 
     def __init__(self, *, emulator: int, stand_in: int) -> None:
@@ -64,7 +68,7 @@ class Memory:
 
     @property
     def peak(self) -> Sample:
-        """The sample with the most of all."""
+        """Return the sample with the highest total."""
         return max(self.samples, key=lambda sample: sample.total)
 
     def _sample(self) -> None:
@@ -83,16 +87,16 @@ class Memory:
 
 
 def cpu_seconds(*, emulator: int, stand_in: int) -> dict[str, float]:
-    """The CPU time so far by who has used it, in seconds; functions that have ended count, too."""
+    """Return CPU seconds so far by part, including functions that have ended."""
     own, ended = _used(emulator)
     functions = sum(sum(_used(pid)) for pid in living(emulator) if pid != emulator)
     return {"emulator": own, "functions": functions + ended, "stand-in": _used(stand_in)[0]}
 
 
 def _used(pid: int) -> tuple[float, float]:
-    """CPU seconds of a process, and of its children that have ended."""
+    """Return the CPU seconds of a process, and of its children that have ended."""
     with suppress(OSError):
-        # The name, in parentheses, may hold anything.
+        # The name is in parentheses and may contain any character.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         user, system, ended_user, ended_system = (int(field) / TICKS for field in fields[11:15])
         return user + system, ended_user + ended_system
@@ -100,7 +104,7 @@ def _used(pid: int) -> tuple[float, float]:
 
 
 def _resident(pid: int) -> int:
-    """Bytes by Linux's own count, 0 once the process has ended."""
+    """Return the resident bytes that Linux reports, or 0 if the process has ended."""
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     return 0

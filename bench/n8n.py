@@ -1,14 +1,16 @@
-"""The peer of Easel.
+"""The comparison with n8n, which runs the workflow that Easel replaces.
 
-N8n with the workflow that Easel remakes, on the same stand-in and the same local S3: `make bench
-N8N=1`.
+It uses the same stand-in and the same local S3: `make bench N8N=1`.
 
-n8n is installed once (3 GB, some six minutes) and keeps its own defaults: executions and pictures
-are saved, SQLite, one process and its task runner. The workflow differs from the people's in four
-things. A webhook starts it, which answers when the picture is stored, so that many can run at once.
-Each execution has a key of its own: the original's name is the same all day. The bucket's name has
-a dot, since the AWS S3 node takes a custom endpoint only with path-style names. And that node
-creates no bucket at such an endpoint: the S3 node does.
+n8n is installed once (3 GB, about six minutes) and keeps its defaults: it saves executions and
+images, uses SQLite, and runs one process and its task runner. The workflow differs from the
+original in four ways:
+
+- A webhook starts it and answers when the image is stored, so that many can run at the same time.
+- Each execution has a separate key, because the original's name is the same all day.
+- The bucket's name has a dot, since the AWS S3 node accepts a custom endpoint only with path-style
+  names.
+- The S3 node creates the bucket, since the AWS S3 node cannot create one at such an endpoint.
 """
 
 import json
@@ -50,8 +52,8 @@ N8N, NPM = (
 )
 WORKFLOW, WORKFLOW_ID = Path(__file__).parent / "n8n" / "workflow.json", "easelpeer"
 BUCKET = f"bucket.{WORKFLOW_ID}"
-# As in the workflow: of the sizes that n8n offers, the stand-in's PNG of this one is the nearest to
-# 1.5 MB (1,442,037 bytes).
+# The workflow uses the same size. Of the sizes that n8n offers, its PNG from the stand-in is the
+# nearest to 1.5 MB (1,442,037 bytes).
 SIZE: Final = "1536x1024"
 OFF = (
     "DIAGNOSTICS",
@@ -66,9 +68,9 @@ START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """n8n with so many runs at once.
+    """The results of n8n with this many runs at the same time.
 
-    Its best rate, and the most bytes that its processes had resident at one moment.
+    They are its best rate, and the most bytes that its processes had resident at one time.
     """
 
     at_once: int
@@ -77,13 +79,13 @@ class Measured:
 
 
 def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measured]:
-    """Measure each number of runs at once on an n8n started for it.
+    """Measure each number of concurrent runs on a fresh n8n process.
 
-    Everything else is brought up once, and all of it ends here.
+    Everything else is brought up once, and everything is stopped at the end.
 
-    The rate is the best of some repetitions, after half a repetition to warm up. Raises HTTPError
-    for a run that fails, whose cause is in n8n's log, and SystemExit for a picture that is not in
-    the bucket as the stand-in painted it.
+    The rate is the best of some repetitions, after half a repetition to warm up. Raise HTTPError if
+    a run fails (n8n's log has the cause), and SystemExit if an image in the bucket differs from the
+    one that the stand-in painted.
     """
     install()
     LOG.unlink(missing_ok=True)
@@ -115,7 +117,7 @@ def _measured(
         before = len(_stored(aws))
         with Memory(
             emulator=n8n.pid, stand_in=0
-        ) as memory:  # it sums up a group of processes, n8n's here
+        ) as memory:  # sums up the process group, here n8n's
             for _ in range(repetitions):
                 start = time.perf_counter()
                 list(pool.map(_run, [url] * runs))
@@ -134,15 +136,16 @@ def _measured(
 
 
 def _run(url: str) -> str:
-    """The key of the picture."""
+    """Run the workflow once, and return the image's key."""
     with urlopen(url, data=b"", timeout=RUN_SECONDS) as answer:  # noqa: S310 - loopback
         return str(json.loads(answer.read())["Key"])
 
 
 def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
-    """The first run that n8n takes.
+    """Wait for n8n's first successful run, and return the image's key.
 
-    Until it has started it refuses the connection, says so in words, or knows no such webhook.
+    Until it has started, n8n refuses the connection, answers with a text, or does not know the
+    webhook.
     """
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -156,7 +159,7 @@ def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
 
 
 def _checked(aws: LocalStack, key: str) -> int:
-    """The size of a stored picture, which has to be the PNG that the stand-in gives everyone."""
+    """Return the size of a stored image. Raise SystemExit unless it is the stand-in's PNG."""
     client = OpenAI(api_key="any", base_url=aws.outputs["openai_base_url"])
     made = client.images.generate(
         model="gpt-image-2.6-flare", prompt="any", size=SIZE, quality="medium"
@@ -170,7 +173,7 @@ def _checked(aws: LocalStack, key: str) -> int:
 
 
 def _stored(aws: LocalStack) -> list[int]:
-    """The sizes of the pictures in n8n's bucket."""
+    """Return the sizes of the images in n8n's bucket."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     return [
         found["Size"]
@@ -181,7 +184,7 @@ def _stored(aws: LocalStack) -> list[int]:
 
 
 def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
-    """Give n8n its credentials and the workflow, and turn the workflow on."""
+    """Import the credentials and the workflow into n8n, and publish the workflow."""
     keys = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
     credentials = [
         {
@@ -211,9 +214,9 @@ def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """All that n8n sees.
+    """Return the complete environment of n8n.
 
-    It writes into `home` only, listens on loopback, and calls nobody of its own accord.
+    With it, n8n writes only into `home`, listens on loopback, and calls no other server on its own.
     """
     home.mkdir()
     return {
@@ -225,16 +228,16 @@ def _environment(home: Path) -> dict[str, str]:
             "N8N_RUNNERS_BROKER_PORT": str(free_port()),
         },
         **{f"N8N_{name}_ENABLED": "false" for name in OFF},
-        # they ask for lists of what there is
+        # These modules request lists of available servers and packages.
         "N8N_DISABLED_MODULES": "mcp-registry,community-packages",
     }
 
 
 def install() -> None:
-    """Install n8n unless it is there.
+    """Install n8n if it is not installed.
 
-    Of its packages' install scripts only SQLite's is run, which compiles: others fetch what is not
-    on npm and not used here.
+    Only SQLite's install script is run, because it compiles. The scripts of other packages fetch
+    files that are not on npm and not used here.
     """
     made = INSTALLED / "version"
     if made.is_file() and made.read_text() == VERSION:
@@ -271,7 +274,7 @@ def _done(script: Sequence[str], environment: Mapping[str, str]) -> None:
 def _running(
     script: Sequence[str], environment: Mapping[str, str]
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """Node with a script, in a group of processes that ends with the block."""
+    """Run a script with Node, in a process group that ends with the block."""
     process: subprocess.Popen[bytes] | None = None
     try:
         with LOG.open("ab") as log, processes.defer_signals():

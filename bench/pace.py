@@ -1,11 +1,11 @@
-"""The pace of image calls in virtual time.
+"""A simulation of the pace of image calls, in virtual time.
 
-Many workers, one limit, and the code that ships: `python -m bench.pace`.
+Many workers share one limit and run the code that ships: `python -m bench.pace`.
 
-Real are `RateLimit`, the calling and waiting of `Account`, and the stand-in's limiter; DynamoDB is
-moto's. Only time is simulated: each worker is a thread, one of them runs at a time, and the clock
-jumps to where the next one wakes. So are the seconds that calls, networks and DynamoDB take, and
-the Retry of the image step, which comes again after a refusal.
+`RateLimit`, the calls and waits of `Account`, and the stand-in's limiter are real. DynamoDB is
+moto's. Time is simulated: each worker is a thread, only one of them runs at a time, and the clock
+jumps to the time at which the next one wakes. Also simulated are the seconds that calls, networks
+and DynamoDB take, and the Retry of the image step, which calls again after a refusal.
 """
 
 import argparse
@@ -41,14 +41,15 @@ from local.fake_openai.account import SlidingWindow
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
 FUNCTION_SECONDS = int(IMAGE.timeout.to_seconds())
-# As infra/workflows/machine.py has them.
+# These values are those in infra/workflows/machine.py.
 FIRST_WAIT, LONGEST_WAIT = 20.0, 300.0
-# How uneven the world is: seconds from the turn to OpenAI, of a picture, and of a call of DynamoDB.
+# The ranges of random delays in seconds: from the slot to OpenAI, for an image, and for a call of
+# DynamoDB.
 ON_THE_WAY, PAINTING, DYNAMODB = (0.005, 0.25), (8.0, 25.0), (0.004, 0.012)
 
 
 class VirtualTime:
-    """A clock for threads that jumps: only one of them runs, until it sleeps."""
+    """A clock for threads that jumps. Only one thread runs at a time, until it sleeps."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -57,21 +58,21 @@ class VirtualTime:
         self._error: BaseException | None = None
 
     def __call__(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         return self.now
 
     monotonic = __call__
 
     def sleep(self, seconds: float) -> None:
-        """Let the others run meanwhile."""
+        """Let other threads run for this long."""
         bed = self._bed(seconds)
         self._wake_next()
         bed.acquire()
 
     def run(self, work: Callable[[], None], *, threads: int) -> None:
-        """Do the same work in so many threads; returns when all of it is done.
+        """Do the same work in this many threads, and return when all are done.
 
-        Raises the first error.
+        Raise the first error.
         """
         ended = threading.Semaphore(0)
 
@@ -104,9 +105,9 @@ class VirtualTime:
 
 
 class DynamoDB:
-    """Moto's client with the time that a call takes.
+    """Moto's client, with a delay for each call.
 
-    It keeps count of the calls, and of the write units of the updates.
+    It counts the calls, and the write units of the updates.
     """
 
     def __init__(self, client: Any, clock: VirtualTime, rng: random.Random) -> None:
@@ -115,7 +116,7 @@ class DynamoDB:
         self.write_units, self._bytes = 0, 0
 
     def __getattr__(self, name: str) -> Any:
-        """Any operation."""
+        """Return any operation, with its delay."""
 
         def call(**parameters: Any) -> Any:
             self.calls[name] += 1
@@ -127,7 +128,7 @@ class DynamoDB:
             finally:
                 if (
                     name == "update_item"
-                ):  # one that was refused costs as much: a unit for each KB of the item
+                ):  # a refused update costs as much: a unit for each KB of the item
                     self.write_units += max(1, -(-self._bytes // 1024))
                 self._clock.sleep(seconds / 2)
             return answer
@@ -136,9 +137,9 @@ class DynamoDB:
 
 
 def _size(item: Any) -> int:
-    """Bytes of an item, about as DynamoDB counts them.
+    """Return the bytes of an item, about as DynamoDB counts them.
 
-    Names and texts, and 1 to 21 bytes a number.
+    Names and texts count their length, and a number counts 1 to 21 bytes.
     """
     if not isinstance(item, dict):
         return len(str(item))
@@ -147,7 +148,7 @@ def _size(item: Any) -> int:
 
 @dataclass(kw_only=True)
 class Upstream:
-    """OpenAI: a limit of images a minute, a way to it, and a while for each picture."""
+    """OpenAI: a limit of images per minute, a network delay, and a delay for each image."""
 
     window: SlidingWindow
     painting: tuple[float, float]
@@ -157,7 +158,7 @@ class Upstream:
     refused: int = 0
 
     def paint(self) -> tuple[dict[str, Any], str | None]:
-        """One call. Raises openai.RateLimitError."""
+        """Make one call. Raise openai.RateLimitError if it is over the limit."""
         self.clock.sleep(self.rng.uniform(*ON_THE_WAY))
         wait = self.window.admit()
         if wait:
@@ -173,10 +174,10 @@ class Upstream:
 
 
 class NoSecret:
-    """The key that the account asks for."""
+    """The secret that the account needs."""
 
     def value(self) -> str:
-        """Any will do."""
+        """Return an API key. Any key is accepted."""
         return "any"
 
     refresh = value
@@ -184,7 +185,7 @@ class NoSecret:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a simulation counted; seconds are virtual."""
+    """The counts of a simulation. Seconds are virtual."""
 
     setting: int
     limit: int
@@ -202,17 +203,17 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """From the first call that was accepted to the last."""
+        """Return the time from the first accepted call to the last."""
         return self.accepted[-1] - self.accepted[0]
 
     @property
     def refused_percentage(self) -> float:
-        """Of all calls at OpenAI, those answered with 429."""
+        """Return the percentage of calls that OpenAI answered with 429."""
         return 100 * self.refused / (self.refused + len(self.accepted))
 
     @property
     def throughput_percentage(self) -> float:
-        """Of what the limit allows in that time."""
+        """Return the accepted calls as a percentage of what the limit allows in that time."""
         return 100 * 60 * (len(self.accepted) - 1) / self.seconds / self.limit
 
 
@@ -227,16 +228,16 @@ def simulate(
     painting: tuple[float, float] = PAINTING,
     seed: int = 1,
 ) -> Outcome:
-    """Make so many pictures.
+    """Simulate this many images.
 
-    `setting` is what RateLimit is told, `limit` what OpenAI keeps to; `client` has an empty table
-    TABLE.
+    `setting` is RateLimit's limit, and `limit` is the one that OpenAI enforces. `client` has an
+    empty table TABLE.
 
-    Fewer workers whose pictures take less long meet the limit just so, and moto takes its time for
-    each call that goes on.
+    With shorter images, fewer workers are enough to reach the limit, which saves real time: moto
+    spends time on each call in progress.
     """
     rng = random.Random(seed)
-    random.seed(seed)  # that of RateLimit
+    random.seed(seed)  # RateLimit uses the global generator
     clock = VirtualTime()
     dynamodb = DynamoDB(client, clock, rng)
     rate_limit = RateLimit(
@@ -253,7 +254,7 @@ def simulate(
     numbers, counted, waits, comings = iter(range(items)), Counter[str](), [0.0], [0]
 
     def visit(number: int) -> None:
-        """One invocation of the image step. Raises RateLimitedError."""
+        """Simulate one invocation of the image step. Raise RateLimitedError."""
         end, doing = clock.now + FUNCTION_SECONDS, f"call {number}"
         arrived, has_turn = clock.now, False
         try:
@@ -303,7 +304,7 @@ def simulate(
 
 
 def main() -> None:
-    """Print what comes of a setting that is right, and of one that is too high."""
+    """Print the outcomes of a correct setting and of one that is too high."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument(
@@ -340,7 +341,7 @@ def main() -> None:
 
 
 def aws() -> "_Aws":
-    """An AWS in memory with an empty table."""
+    """Return an AWS in memory with an empty table."""
     return _Aws()
 
 

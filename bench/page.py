@@ -1,8 +1,8 @@
-"""Lighthouse's scores of the page's views, signed out and in, on a local stack with a few pictures.
+"""Lighthouse's scores of the page's views, signed out and signed in.
 
-`python -m bench.page`.
+Run it with `python -m bench.page`. It uses a local stack with a few images.
 
-It needs a browser on the PATH, and the network once, for Lighthouse itself.
+It needs a browser on the PATH, and the network once, to install Lighthouse.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Four ways to get a picture from OpenAI into a bucket.
+"""Four ways to get an image from OpenAI into a bucket.
 
-Each makes its clients, and gives a function of the picture's size in bytes.
+Each function makes its clients, and returns a function that takes the image's size in bytes.
 """
 
 import json
@@ -14,13 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 Paint = Callable[[int], None]
 MODEL, BUCKET = "gpt-image-2.6-flare", "bench"
-USUAL = 1_500_000  # bytes of a picture
+USUAL = 1_500_000  # bytes of an image
 
 
 def easel() -> Paint:
-    """What ships, with all clients that the image step makes.
+    """Return a painter that runs the code that ships.
 
-    Its own clients, as the step builds them.
+    It uses the clients that the image step makes.
     """
     import functions.image  # noqa: F401 - on Lambda, the import makes the clients
     from easel.ledger.paid_image import to_metadata
@@ -43,13 +43,13 @@ def easel() -> Paint:
 
 
 def easel_untold() -> Paint:
-    """The same from a server that does not say before how long its answer is."""
+    """Return the same painter for a server that does not announce its response's length."""
     os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_BASE_URL"].replace("/v1", "/untold/v1")
     return easel()
 
 
 def bare() -> Paint:
-    """A script as people write it."""
+    """Return a plain script that uses the two SDKs."""
     import base64
 
     import boto3
@@ -73,11 +73,11 @@ def bare() -> Paint:
 
 
 def naive() -> Paint:
-    """A Lambda handler as the libraries' own pages show it: tracer, parser, a resource of boto3."""
+    """Return a Lambda handler as in the libraries' docs: tracer, parser and a boto3 resource."""
     import base64
 
     os.environ["POWERTOOLS_TRACE_DISABLED"] = (
-        "true"  # there is no daemon here; what the tracer costs to load stays
+        "true"  # no daemon runs here, but loading the tracer still counts
     )
     import boto3
     from aws_lambda_powertools import Tracer
@@ -112,9 +112,10 @@ def naive() -> Paint:
 
 
 def floor() -> Paint:
-    """The least that can be done.
+    """Return the painter with the least work that is possible.
 
-    The standard library's HTTP, the base64 out of the answer's bytes, one signed PUT.
+    It uses the standard library's HTTP, the base64 cut from the response's bytes, and one signed
+    PUT.
     """
     import http.client
     import ssl
@@ -171,9 +172,10 @@ PAINTERS = {
 
 
 def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) -> dict[str, float]:
-    """What one has taken, measured in a process of its own.
+    """Return what one painter used, measured in a separate process.
 
-    `cpu_seconds` a picture, `peak_bytes` above what it had, `resident_bytes`.
+    The result has `cpu_seconds` per image, `peak_bytes` above the memory before it, and
+    `resident_bytes`.
     """
     command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
     done = subprocess.run(
@@ -183,14 +185,14 @@ def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) ->
 
 
 def main(name: str, size: int, count: int) -> None:
-    """Paint a usual picture to warm up, one for the peak, then `count` for the CPU.
+    """Paint a usual image to warm up, one for the peak, and then `count` for the CPU time.
 
-    Print what that took.
+    Print the results as JSON.
     """
     paint = PAINTERS[name]()
     paint(USUAL)
     before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak on Linux
     paint(size)
     peak = status("VmHWM")
     start = time.process_time()
@@ -201,7 +203,7 @@ def main(name: str, size: int, count: int) -> None:
 
 
 def status(name: str, pid: int | str = "self") -> int:
-    """Bytes that Linux says of a process: `VmRSS` for what is resident, `VmHWM` for its most."""
+    """Return bytes from Linux's process status: `VmRSS` is resident now, `VmHWM` is the peak."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
 

@@ -1,10 +1,10 @@
-"""What each function has resident at its most, usually and with the largest that it takes.
+"""The peak resident memory of each function, with usual inputs and with the largest it accepts.
 
-`python -m bench.resident`.
+Run it with `python -m bench.resident`.
 
-From this come the sizes in infra/functions/catalogue.py; docs/decisions/0023-sizes.md says how. A
-function's process here is this Python's, on x86-64 or whatever this machine is: Lambda's own
-runtime adds some 30 MB.
+The sizes in infra/functions/catalogue.py follow from these results, as docs/decisions/0023-sizes.md
+explains. Here a function's process uses this machine's Python and architecture. Lambda's own
+runtime adds about 30 MB.
 """
 
 import io
@@ -31,7 +31,7 @@ LINES = 50_000
 LARGEST_BYTES, LARGEST_EDGE = (
     64 * 1024 * 1024,
     7071,
-)  # what the upload step takes: bytes, and pixels of a side of a square
+)  # the upload step's limits: bytes, and pixels per side of a square
 MB = 1_000_000
 VERIFY = """
 import hashlib, pathlib, sys
@@ -44,7 +44,7 @@ print(next(int(line.split()[1]) * 1024 for line in status if line.startswith("Vm
 
 
 def main() -> None:
-    """Measure and print, in MB."""
+    """Measure, and print the results in MB."""
     with tempfile.TemporaryDirectory() as folder:
         usual = _on_a_stack(Path(folder))
         largest = {
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _on_a_stack(folder: Path) -> dict[str, int]:
-    """Runs of usual pictures; a check of many lines; an emptied folder."""
+    """Run usual images, a large check and a folder delete, and return each function's peak."""
     settings = (f"max_batch_lines={LINES}", "monthly_budget_usd=100000")
     local = Local(
         folder=folder / "local",

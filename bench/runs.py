@@ -1,10 +1,10 @@
-"""What a run costs over a bare script that does the same calls, on the local stack.
+"""The overhead of a run over a bare script that makes the same calls, on the local stack.
 
-Time, CPU and memory.
+It is measured in time, CPU and memory.
 
-Everything is measured in one go on one machine against one stand-in, which paints each kind of
-picture once and then repeats it: what is left is the stack's own. Seconds depend on the machine;
-the ratios less so.
+Everything is measured in one session on one machine with one stand-in, which paints each kind of
+image once and then repeats it, so that only the stack's own cost remains. Seconds depend on the
+machine, and ratios depend on it less.
 """
 
 import base64
@@ -29,46 +29,46 @@ from local import stack
 from local.stack import Local
 from tests.support.local_stack import free_port, own_environment
 
-# in which the stand-in's picture is the nearest to 1.5 MB of those that n8n offers, too
+# Of the sizes that n8n also offers, the stand-in's image of this one is the nearest to 1.5 MB.
 SIZE = "1536x1024"
 ALONE, POLL_SECONDS = 40, 0.005
 AT_ONCE = (1, 4, 16)
 ROUNDS, PICTURES = (
     3,
     48,
-)  # so many times so many pictures; the best rate counts, since what disturbs only adds
-LOOK_SECONDS = 0.05  # looking costs some 4 ms
+)  # rounds, and images per round; the best rate counts, since a disturbance can only lower it
+LOOK_SECONDS = 0.05  # a query costs about 4 ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """So many runs at once, of one picture each, and the bare script in their place."""
+    """This many runs at the same time, with one image each, and the bare script instead of them."""
 
     at_once: int
     pictures: int
-    pictures_per_second: float  # the best of some rounds
+    pictures_per_second: float  # the best of the rounds
     bare_pictures_per_second: float
     cpu_seconds_per_picture: Mapping[str, float]  # by part: emulator, functions, stand-in
-    peak_bytes: int  # resident, all parts at one moment
+    peak_bytes: int  # resident, all parts at the same time
     peak_parts: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """All that `measure` finds; seconds and bytes."""
+    """The results of `measure`, in seconds and bytes."""
 
     picture_bytes: int
-    run_seconds: float  # the median of one after the other
+    run_seconds: float  # the median of runs one after the other
     bare_seconds: float
     loads: tuple[Load, ...]
-    transitions: Mapping[int, int]  # of a run of so many pictures
+    transitions: Mapping[int, int]  # by the number of images in a run
     invocations: Mapping[int, int]
 
 
 def measure() -> Runs:
-    """Measure on stacks of its own.
+    """Measure on separate stacks.
 
-    Each load has a new one, since a stack keeps the history of all that it ran.
+    Each load has a new stack, since a stack keeps the history of all its runs.
     """
     with _stack() as bench:
         found = bench.run()
@@ -90,7 +90,7 @@ def measure() -> Runs:
 
 @contextmanager
 def _stack() -> Iterator["_Bench"]:
-    """A stack from its start to its end."""
+    """Start a stack, yield it, and take it down."""
     with tempfile.TemporaryDirectory() as folder:
         local = Local(
             folder=Path(folder),
@@ -113,7 +113,7 @@ def _stack() -> Iterator["_Bench"]:
 
 
 class _Bench:
-    """A running stack and its two processes."""
+    """A running stack, and the process ids of its emulator and stand-in."""
 
     def __init__(self, deployed: Target, base_url: str, **processes: int) -> None:
         self._machine, self._states, self._processes = (
@@ -124,16 +124,16 @@ class _Bench:
         self._bare = _bare_script(deployed, base_url)
 
     def alone(self) -> tuple[float, float]:
-        """The median seconds of a run and of the bare script, one after the other."""
-        for _ in range(4):  # warm
+        """Return the median seconds of a run and of the bare script, one after the other."""
+        for _ in range(4):  # to warm up
             self._bare()
             self.run()
         runs, bare = _each(self.run, ALONE), _each(self._bare, ALONE)
         return statistics.median(runs), statistics.median(bare)
 
     def load(self, at_once: int) -> Load:
-        """So many runs at once."""
-        self._runs_at_once(at_once, 4 * at_once)  # warm
+        """Measure this many runs at the same time."""
+        self._runs_at_once(at_once, 4 * at_once)  # to warm up
         with ThreadPoolExecutor(at_once) as pool:
             bare = min(
                 _each(lambda: list(pool.map(lambda _: self._bare(), range(PICTURES))), ROUNDS)
@@ -163,7 +163,7 @@ class _Bench:
         )
 
     def run(self, count: int = 1) -> dict[str, Any]:
-        """One run of so many pictures, once it has ended."""
+        """Run once with this many images, wait for the end, and return the execution."""
         arn = self._start(count)
         while (found := self._states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             time.sleep(POLL_SECONDS)
@@ -172,9 +172,9 @@ class _Bench:
         return dict(found)
 
     def _runs_at_once(self, at_once: int, times: int) -> None:
-        """Keep so many running.
+        """Keep this many runs going until all have ended.
 
-        One caller asks for all: a question for each run would be a good part of the load.
+        One query covers all runs, since a query for each run would be a large part of the load.
         """
         started = 0
         while (running := self._count("RUNNING")) or started < times:
@@ -193,7 +193,7 @@ class _Bench:
         )
 
     def counted(self, count: int) -> tuple[int, int]:
-        """State transitions and invocations of a run of so many pictures."""
+        """Return the state transitions and invocations of a run with this many images."""
         arn = self.run(count)["executionArn"]
         pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"]]
@@ -203,9 +203,9 @@ class _Bench:
 
 
 def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
-    """The same three calls with nothing around them.
+    """Return a script that makes the same three calls and nothing else.
 
-    No claim, no check, no thumbnail, no record, no budget.
+    It has no claim, check, thumbnail, record or budget.
     """
     openai, s3 = OpenAI(api_key="any", base_url=base_url), deployed.client("s3")
 
@@ -234,5 +234,5 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _each(work: Callable[[], Any], times: int) -> list[float]:
-    """Seconds of each, one after the other."""
+    """Return the seconds of each call, made one after the other."""
     return [_seconds(work) for _ in range(times)]

@@ -1,8 +1,8 @@
-"""A TLS server on loopback for the benchmark of clients: image endpoint, secret and bucket in one.
+"""A TLS server on loopback for benchmarks of clients: image endpoint, secret and bucket in one.
 
-A picture is as large as its prompt says in bytes, and its answer is made once; what is put is read
-and thrown away. It checks that what is put has the size that its key says, so that nobody is quick
-by doing less.
+The prompt contains the image's size in bytes, and each response is made once. Uploaded bodies are
+read and discarded. The server checks that a body has the size that its key names, so that no client
+is faster by sending less.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
-    """StartRun it, give the environment in which clients find and trust it, and end it."""
+    """Start the server, yield an environment in which clients find and trust it, and end it."""
     with TemporaryDirectory() as folder:
         authority, trusted, own = (
             trustme.CA(),
@@ -41,7 +41,7 @@ def running() -> Iterator[dict[str, str]]:
         authority.cert_pem.write_to_path(str(trusted))
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
         command = [sys.executable, "-m", "bench.sink", str(own)]
-        # At its end it complains of connections that clients have just left.
+        # When it ends, the server complains about connections that clients have just closed.
         quiet: dict[str, Any] = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.DEVNULL,
@@ -74,7 +74,7 @@ async def _paint(request: Request) -> Response:
 
 
 async def _paint_untold(request: Request) -> Response:
-    """The same without saying before how long it is."""
+    """Send the same response without announcing its length."""
     answer = _answer(int((await request.json())["prompt"]))
     return StreamingResponse(iter([answer]), media_type="application/json")
 
@@ -87,7 +87,7 @@ async def _put(request: Request) -> Response:
     came = 0
     async for chunk in request.stream():
         came += len(chunk)
-    # With a checksum behind it, a body says its own size in a header.
+    # If a checksum follows a body, a header has the body's own size.
     size = int(request.headers.get("x-amz-decoded-content-length", came))
     return Response(status_code=200 if came >= size == int(request.path_params["size"]) else 400)
 

@@ -1,4 +1,4 @@
-"""Run the stack on this machine: `python -m local up|down|demo`, which make calls."""
+"""Run the stack on this machine: `make` calls `python -m local up|down|demo`."""
 
 import argparse
 import os
@@ -16,8 +16,8 @@ from local.stack import Local, StackError
 
 
 def main() -> int:
-    """Run one command. Errors that the user can fix are one line on stderr, not a traceback."""
-    # make and CI end a command by SIGTERM. Every process has to end then, as on Ctrl-C.
+    """Run one command. Report an error that the user can fix in one line, without a traceback."""
+    # make and CI end a command with SIGTERM. Every process has to end then, as it does on Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     words = argparse.ArgumentParser()

@@ -1,4 +1,4 @@
-"""The demonstration: three runs on the local stack, their steps, and their images."""
+"""The demonstration: make three runs on the local stack, and show their steps and images."""
 
 import json
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ EXAMPLES = ("default", "described", "jpeg_by_style")
 
 
 class DeclinedError(Exception):
-    """Nobody agreed to pay; the message says that nothing was paid."""
+    """Nobody agreed to pay. The message says that nothing was paid."""
 
 
 def show(local: Local, console: Console) -> bool:
     """Run the examples and show their images. Return whether all succeeded.
 
-    Ask before a real server is paid. Raises DeclinedError.
+    Ask before calling a real server, which costs money. Raise DeclinedError if the answer is no.
     """
     target = local_target(local.outputs_file)
     server = paid_server(local)
@@ -47,7 +47,7 @@ def show(local: Local, console: Console) -> bool:
 
 
 def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:
-    """Say which server will be called and what that may cost, from a dry run of each example."""
+    """Name the server that will be called and its price, from a dry run of each example."""
     examples = {name: _example(name) for name in EXAMPLES}
     planned = [
         runs.start(target, request | {"dry_run": True}, label=name)
@@ -71,7 +71,7 @@ def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:
 def _answer(console: Console) -> str:
     try:
         return console.input("Continue? [y/N] ").strip().lower()
-    except EOFError:  # nobody is at the keyboard
+    except EOFError:  # nobody is at the keyboard to answer
         return ""
 
 

@@ -22,19 +22,19 @@ PAGE_URL = "PageUrl"
 # The local stack differs from the deployed one in two ways. First, the virtual environment serves
 # as the layers. Second, the parameter PageUrl is set, because the emulator serves the page.
 LOCAL_SETTINGS = ("layers=false",)
-# These settings apply unless the caller gives others. Nobody but this machine can open the page.
+# These settings apply unless the caller gives others. Only this machine can open the page.
 LOCAL_DEFAULTS = ("public_page=true",)
 
 
 class DeployError(RuntimeError):
-    """The stack cannot be synthesized or created; the message has the reason."""
+    """The stack cannot be synthesized or created. The message has the reason."""
 
 
 @contextmanager
 def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], None]]:
-    """Let the app write the cloud assembly, as `cdk synth` does, while the block runs.
+    """Run the app, which writes the cloud assembly as `cdk synth` does, while the block runs.
 
-    The block gets a function that waits for the app; it raises DeployError with the app's message.
+    Yield a function that waits for the app. It raises DeployError with the app's message.
     """
     context = (*LOCAL_DEFAULTS, *settings, *LOCAL_SETTINGS)
     options = [word for setting in context for word in ("-c", setting)]
@@ -85,12 +85,12 @@ def create_or_update(
 ) -> dict[str, str]:
     """Create the stack or update the existing one, and return its outputs.
 
-    Raise DeployError with CloudFormation's reasons.
+    Raise DeployError with CloudFormation's reasons if that fails.
     """
     ssm.put_parameter(Name=BOOTSTRAP_PARAMETER, Value="30", Type="String", Overwrite=True)
     before = _page_url(cloudformation, endpoint) if _exists(cloudformation) else None
     outputs = _apply(template_url, before, cloudformation=cloudformation)
-    # The page's URL is known only when the API exists, so the first deploy needs an update.
+    # The page's URL is known only after the API exists, so the first deploy needs an update.
     now = _page_url(cloudformation, endpoint)
     return outputs if now == before else _apply(template_url, now, cloudformation=cloudformation)
 
@@ -120,14 +120,14 @@ def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> d
         else:
             cloudformation.create_stack(**call)
     except ClientError as error:
-        # CloudFormation has no error code for this, so the message is the only way to tell.
+        # CloudFormation has no error code for this, so only the message identifies it.
         if "No updates are to be performed" not in str(error):
             raise DeployError(str(error)) from error
     return _outputs(cloudformation)
 
 
 def _page_url(cloudformation: Any, endpoint: str) -> str | None:
-    """Return where the emulator serves the stack's API, or None if the stack has no API yet."""
+    """Return the emulator's URL for the stack's API, or None if the stack has no API yet."""
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     apis = (
         resource for resource in resources if resource["ResourceType"] == "AWS::ApiGatewayV2::Api"
@@ -159,7 +159,7 @@ def _reasons(cloudformation: Any) -> str:
 
 
 def _exists(cloudformation: Any) -> bool:
-    """Return whether the stack can be updated; delete what a failed creation left."""
+    """Return whether the stack can be updated. Delete what a failed creation left behind."""
     try:
         status = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
     except ClientError:
@@ -171,7 +171,7 @@ def _exists(cloudformation: Any) -> bool:
 
 
 def _make_bucket(s3: Any, bucket: str, *, region: str) -> None:
-    # S3 refuses a location constraint that names its oldest region.
+    # S3 refuses a location constraint for its oldest region.
     is_oldest = region == "us-east-1"
     location = {} if is_oldest else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:

@@ -24,10 +24,10 @@ class ProcessError(RuntimeError):
 def start_module(
     module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str], log: Path
 ) -> "subprocess.Popen[bytes]":
-    """Start `python -m module` in a session of its own; its output goes to the log file.
+    """Start `python -m module` in a new session. Its output goes to the log file.
 
-    Ctrl-C does not reach another session: whoever calls this has to stop the process. Call it
-    within `defer_signals`, and remember the process in the same block.
+    Ctrl-C does not reach the new session, so the caller has to stop the process. Call this function
+    within `defer_signals`, and store the process in the same block.
     """
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603  the modules are our own or MiniStack's
@@ -70,10 +70,10 @@ def defer_signals() -> Iterator[None]:
 
 
 def stop(pid: int, *, patience_s: float = 10) -> None:
-    """End a process that was started here with its whole group, and kill what does not end in time.
+    """End a process that was started here with its whole group. Kill what does not end in time.
 
-    The emulator saves its state and ends its functions. Do nothing if `pid` leads no process of
-    the stack: the file that lists it may be from before a restart of the machine.
+    The emulator saves its state and ends its functions. Do nothing if `pid` does not lead a process
+    of the stack: the file that lists it may be older than a restart of the machine.
     """
     if not any(_is_ours(command) for command in living(pid).values()):
         return
@@ -118,8 +118,8 @@ def living(group: int) -> dict[int, str]:
 def _from_proc() -> Iterator[tuple[int, int, str, str]]:
     """List the processes of a Linux machine or container, which may have no `ps`."""
     for folder in _PROC.glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # the process has ended meanwhile
-            # The second field is the name in parentheses, which may contain anything.
+        with contextlib.suppress(OSError):  # the process has ended in the meantime
+            # The second field is the name in parentheses, which may contain any character.
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
             state, _parent, group, *_ = fields
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")

@@ -26,12 +26,12 @@ STAND_IN_KEY = "local-stand-in"
 
 
 class StackError(RuntimeError):
-    """The local stack cannot be brought up; the message is one line with the reason."""
+    """The local stack cannot be brought up. The message gives the reason in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """Where a local stack is and how it is set up.
+    """The location of a local stack, and how it is set up.
 
     `environment` is the caller's environment. It reaches the functions, except for secrets.
     `stand_in` has options of `python -m local.fake_openai`.
@@ -45,41 +45,41 @@ class Local:
 
     @property
     def outputs_file(self) -> Path:
-        """The file that tools and tests read."""
+        """Return the file with the stack's outputs, which tools and tests read."""
         return self.folder / "outputs.json"
 
     @property
     def processes_file(self) -> Path:
-        """The file with the PIDs of the processes that were started."""
+        """Return the file with the PIDs of the processes that were started."""
         return self.folder / "processes.json"
 
     @property
     def emulator_folder(self) -> Path:
-        """The folder with everything that the emulator writes."""
+        """Return the folder with everything that the emulator writes."""
         return self.folder / "emulator"
 
     @property
     def assembly(self) -> Path:
-        """The folder with the synthesized template and its assets."""
+        """Return the folder with the synthesized template and its assets."""
         return self.folder / "cdk.out"
 
     @property
     def real_openai(self) -> str | None:
-        """The OpenAI server that the caller's environment names, or None to use the fake one."""
+        """Return the OpenAI server in the caller's environment, or None to use the fake one."""
         if self.environment.get("OPENAI_API_KEY") or self.environment.get("OPENAI_BASE_URL"):
             return self.environment.get("OPENAI_BASE_URL") or REAL_OPENAI
         return None
 
     @property
     def region(self) -> str:
-        """The region of the settings, or the region of cdk.json."""
+        """Return the region of the settings, or the region of cdk.json."""
         context = json.loads((deploy.ROOT / "cdk.json").read_text())["context"]
         overrides = dict(pair.split("=", 1) for pair in self.settings if "=" in pair)
         return str(overrides.get("aws_region", context["aws_region"]))
 
 
 def started_processes(local: Local) -> dict[str, Any]:
-    """Return the PIDs, the emulator's port and the OpenAI server; nothing if the stack is down."""
+    """Return the PIDs, the emulator's port and the OpenAI server, or {} if the stack is down."""
     if not local.processes_file.is_file():
         return {}
     return dict(json.loads(local.processes_file.read_text()))
@@ -100,7 +100,7 @@ def paid_server(local: Local) -> str | None:
 def up(local: Local) -> dict[str, Any]:
     """Bring the stack up, or deploy the change to the running one, and return the outputs.
 
-    Nothing keeps running if it fails.
+    If it fails, nothing keeps running.
     """
     key = local.environment.get("OPENAI_API_KEY")
     if local.real_openai and not local.real_openai.startswith(("http://", "https://")):
@@ -112,19 +112,19 @@ def up(local: Local) -> dict[str, Any]:
         with _synthesis(local) as finish:
             return _deploy(local, finish, key=key)
     local.folder.mkdir(parents=True, exist_ok=True)
-    # A stack whose emulator was killed leaves other processes.
+    # If the emulator of a stack was killed, other processes of the stack are left.
     down(local, keep=True)
     try:
         with _synthesis(local) as finish:
             _start(local)
             return _deploy(local, finish, key=key or STAND_IN_KEY)
-    except BaseException:  # Ctrl-C, too, ends every process that was started
+    except BaseException:  # Ctrl-C also ends every process that was started
         down(local, keep=True)
         raise
 
 
 def down(local: Local, *, keep: bool) -> bool:
-    """Stop the processes and drop the data unless `keep`. Return False if nothing was running."""
+    """Stop the processes and delete the data unless `keep`. Return False if nothing was running."""
     started = started_processes(local)
     for name in ("emulator", "stand_in"):
         if name in started:
@@ -150,7 +150,7 @@ def _start(local: Local) -> None:
         url = fake_openai.wait_until_ready(stand_in, local.folder)
         environment[settings.LOCAL_TOKEN_URL] = f"{url.removesuffix('/v1')}/oauth/token"
     environment["OPENAI_BASE_URL"] = started["openai_base_url"] = url
-    # On AWS the sign-in has a domain of its own.
+    # On AWS, the sign-in has its own domain.
     environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     local.emulator_folder.mkdir(exist_ok=True)
     config = EmulatorConfig(
@@ -187,7 +187,7 @@ def _deploy(
         secret = stack["OpenAIKeySecret"]
         clients["secretsmanager"].put_secret_value(SecretId=secret, SecretString=key)
     password = None
-    if "PageClientId" in stack:  # without the page nobody signs in
+    if "PageClientId" in stack:  # nobody signs in without the page
         password_file = local.emulator_folder / "password"
         password = _add_user(clients["cognito-idp"], stack["UserPoolId"], password_file)
     outputs = {
@@ -207,9 +207,9 @@ def _deploy(
 
 
 def _add_user(cognito: Any, pool: str, password_file: Path) -> str:
-    """Add the user of the local stack, so that the page can be used at once. Return the password.
+    """Add the user of the local stack, so that the page can be used immediately.
 
-    The file with the password is kept and deleted together with the emulator's data.
+    Return the password. The file with it is kept and deleted together with the emulator's data.
     """
     if not password_file.is_file():
         password_file.touch(mode=0o600)

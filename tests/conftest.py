@@ -1,6 +1,6 @@
-"""The local stack is one for the whole session.
+"""The local stack, which the whole session shares.
 
-Whoever asks for `aws` gets it with a stand-in that remembers nothing.
+The fixture `aws` clears the stand-in before each test.
 """
 
 import signal
@@ -15,13 +15,13 @@ from tests.support.local_stack import LocalStack, free_port, own_environment
 
 
 def pytest_configure() -> None:
-    # A run that is ended from outside ends what it started, too, as on Ctrl-C.
+    # On SIGTERM, pytest ends what it has started, as it does on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    # Hardly any waiting between retries.
+    # Retries wait hardly at all.
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     local = Local(
         folder=tmp_path_factory.mktemp("stack"),
@@ -38,12 +38,12 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSta
 
 @pytest.fixture
 def aws(running_stack: LocalStack) -> LocalStack:
-    """The running stack, with a stand-in that remembers nothing of the tests before."""
+    """Return the running stack, with a stand-in that has forgotten all earlier tests."""
     running_stack.forget()
     return running_stack
 
 
 @pytest.fixture
 def caller(aws: LocalStack) -> Caller:
-    """A program that may do all that the API can."""
+    """Return a program that may use the whole API."""
     return machine(aws)

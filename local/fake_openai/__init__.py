@@ -1,7 +1,7 @@
 """A fake OpenAI server on loopback: it writes prompts, paints real images and counts tokens.
 
-It refuses what the real API refuses, and it fails when a test scripts a fault.
-`python -m local.fake_openai` runs it.
+It refuses what the real API refuses, and it fails when a test scripts a fault. `process` starts it,
+as does `python -m local.fake_openai`.
 
 server          the routes, chat completions and image generations
 files           the Files API: inputs and results of batches
@@ -14,6 +14,4 @@ painting        images painted from a prompt, and the response with them
 responses       JSON responses, errors, pages of a list, and faults applied to a response
 faults          the faults that a test scripts
 account         what the account was charged, and its requests per minute
-
-`process` starts it.
 """

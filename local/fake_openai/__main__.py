@@ -1,6 +1,6 @@
 """Run the fake OpenAI: `python -m local.fake_openai --port 0 --ready-file FILE`.
 
-It writes its base URL into FILE once it listens.
+The server writes its base URL into FILE once it listens.
 """
 
 import argparse
@@ -35,12 +35,12 @@ async def _serve(port: int, ready_file: Path, options: Options) -> None:
     listening = socket.create_server(("127.0.0.1", port))
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
-    # A connection that a test cuts is not an error of the server.
+    # If a test cuts a connection, that is not an error of the server.
     config.loglevel = "CRITICAL"
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
-    # The socket listens already: a client that reads the file now is served once the loop runs.
+    # The socket already listens. A client that reads the file now is served once the loop runs.
     new = ready_file.with_suffix(".new")
     new.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     new.replace(ready_file)

@@ -1,4 +1,4 @@
-"""What the account was charged, for tests to count, and how many requests a minute it may make."""
+"""The charges of the account, which tests count, and its limit of image requests per minute."""
 
 import hashlib
 import time
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Adding up floats leaves a rest. Whoever has waited as long as required is admitted despite it.
+# Sums of floats have rounding errors. Without this tolerance, a caller that waited exactly as long
+# as required could be refused.
 ROUNDING_SECONDS = 1e-6
 
 
@@ -27,14 +28,14 @@ class Ledger:
     users: Counter[str] = field(default_factory=Counter)
 
     def image(self, prompt: str) -> int:
-        """Charge one image, and return how many images of this prompt were charged."""
+        """Charge one image, and return how many images of this prompt have been charged."""
         short = hashlib.sha256(prompt.encode()).hexdigest()[:16]
         self.images += 1
         self.images_by_prompt[short] += 1
         return self.images_by_prompt[short]
 
     def call(self, body: Mapping[str, Any]) -> None:
-        """Count the call for its end user, if the request names one."""
+        """Count the call for its end user if the request names one."""
         if "safety_identifier" in body:
             self.users[body["safety_identifier"]] += 1
 
@@ -53,7 +54,7 @@ class Ledger:
 
 
 class SlidingWindow:
-    """Admit at most `limit` requests in any `seconds`, in constant time for each.
+    """A limit of `limit` requests in any `seconds`. Each check takes constant time.
 
     A refused request does not count.
     """
@@ -71,7 +72,7 @@ class SlidingWindow:
         self._admitted: deque[float] = deque(maxlen=limit)
 
     def admit(self) -> float:
-        """Return 0.0 if the request is admitted, or the seconds until there is room."""
+        """Return 0.0 if the request is admitted, or the seconds until there is room for it."""
         now = self._clock()
         if len(self._admitted) == self.limit:
             wait = self._admitted[0] + self.seconds - now

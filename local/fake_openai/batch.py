@@ -31,7 +31,7 @@ WINDOW_SECONDS = 24 * 3600
 class Outcome:
     """The outcome of one request: an HTTP response, or an error without a response.
 
-    With status 200 and without a body, the images are painted when the result is read.
+    If the status is 200 and there is no body, the images are painted when the result is read.
     """
 
     line: Line
@@ -59,8 +59,8 @@ class Outcome:
 class Batch:
     """A batch of the account.
 
-    `request` has the fields that it was created with, and `began` is a time of the clock that
-    drives it. With `expires_after`, it expires after that many images.
+    `request` has the fields that it was created with. `began` is its start time on the clock that
+    drives it. With `expires_after`, the batch expires after that many images.
     """
 
     request: Mapping[str, Any]
@@ -78,7 +78,7 @@ class Batch:
     times: dict[str, int] = field(default_factory=dict)
 
     def enter(self, status: str) -> None:
-        """Change to this status, and store the time when it is entered for the first time."""
+        """Change to this status, and store the time if it is entered for the first time."""
         self.times.setdefault(status, int(time.time()))
         self.status = status
 
@@ -111,7 +111,7 @@ class Batch:
 def shuffle(lines: Sequence[Line]) -> list[Line]:
     """Return the lines in another order.
 
-    The API promises no order, so whoever relies on the input's order should notice.
+    The API promises no order, so code that relies on the input's order should fail here.
     """
     shuffled = list(lines)
     random.shuffle(shuffled)

@@ -1,11 +1,11 @@
-"""Read a batch's input file. One wrong line fails the whole file, as in the real API."""
+"""The reader of a batch's input file. One wrong line fails the whole file, as in the real API."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MAX_PICTURES = 200  # of one batch
+MAX_PICTURES = 200  # the API's limit for one batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +18,13 @@ class Line:
 
     @property
     def pictures(self) -> int:
-        """The number of images that it requests."""
+        """Return the number of images that it requests."""
         count = self.body.get("n", 1)
         return count if isinstance(count, int) and count > 0 else 1
 
 
 def read(content: bytes, endpoint: str) -> tuple[list[Line], list[dict[str, Any]]]:
-    """Return the requests, and the errors in the form that a failed batch shows."""
+    """Return the requests, and the errors as a failed batch shows them."""
     lines: list[Line] = []
     errors: list[dict[str, Any]] = []
     taken: set[str] = set()

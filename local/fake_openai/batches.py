@@ -1,4 +1,4 @@
-"""The Batch API: up to 200 images in one file, made in the background, charged at the end."""
+"""The Batch API: up to 200 images in one file, made in the background and charged at the end."""
 
 import json
 import time
@@ -26,9 +26,11 @@ from local.fake_openai.responses import (
     to_bytes,
 )
 
-# The path in a rule that ends the next batch early; its answer is a number of images.
+# The path of a fault rule that ends the next batch early. The rule's answer is the number of images
+# after which it ends.
 EXPIRE = "/v1/batches/expire"
-# The shares of a batch's time after which it is validated, and after which its requests are done.
+# The fractions of a batch's time after which it is validated, and after which its requests are
+# done.
 VALIDATED, DONE = 0.1, 0.9
 UNDONE = {
     "expired": {
@@ -41,14 +43,14 @@ UNDONE = {
     },
 }
 LOST = {"code": "request_timeout", "message": "The underlying call to the model timed out."}
-# A line of a result, with the number of its request in the input.
+# A result line, with the number of its request in the input.
 NumberedLine = tuple[int, Callable[[], bytes]]
 
 
 class Batches:
     """The batches of an account, oldest first.
 
-    A batch takes `seconds`. With 0 seconds it ends when it is read for the first time.
+    A batch takes `seconds`. With 0 seconds it ends when it is first read.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Batches:
         self._batches.clear()
 
     def settle(self) -> None:
-        """Charge the batches that have ended by now, even if nobody has read them."""
+        """Charge the batches that have ended by now, including those that nobody has read."""
         if self._seconds:
             for batch in self._batches.values():
                 self._advance(batch)
@@ -98,7 +100,7 @@ class Batches:
         return await answer(batch.to_json(), rule)
 
     async def list(self, request: Request) -> Response:
-        """Answer GET /v1/batches, the newest first."""
+        """Answer GET /v1/batches, newest first."""
         newest_first = [self._advance(batch) for batch in reversed(self._batches.values())]
         shown = [batch.to_json() for batch in newest_first]
         return page(shown, request, default=20, maximum=100)
@@ -122,7 +124,7 @@ class Batches:
         return JSONResponse(batch.to_json())
 
     def _advance(self, batch: Batch) -> Batch:
-        """Bring a batch to the status that its age demands, and return it."""
+        """Move a batch to the status that fits its age, and return it."""
         age = min(1.0, (time.monotonic() - batch.began) / self._seconds) if self._seconds else 1.0
         if batch.status in ENDED or age < VALIDATED:
             return batch
@@ -188,7 +190,7 @@ class Batches:
         return self._ledger.image(line.body["prompt"])
 
     def _write(self, outcome: Outcome, numbers: Sequence[int], created: int) -> bytes:
-        """Return a line of a result. It is painted again at each read, always the same."""
+        """Return a result line. Each read paints it again, with the same result."""
         body = outcome.body
         if outcome.status == 200 and body is None:
             body = self._painter.body(outcome.line.body, numbers, created=created)
@@ -199,7 +201,7 @@ class Batches:
         if not lines:
             return None
         numbers = [number for number, _ in lines]
-        # The lines of one file may be in order although the batch's lines are shuffled.
+        # One file's lines may be in order even though the batch's lines are shuffled.
         in_order = numbers == sorted(numbers)
         pieces = [make for _, make in (reversed(lines) if in_order else lines)]
         return self._files.add(File(filename=name, purpose="batch_output", pieces=pieces))

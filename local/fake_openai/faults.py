@@ -1,4 +1,4 @@
-"""Faults that a test scripts: which request fails, how, and how often."""
+"""The faults that a test scripts: which request fails, how, and how often."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,12 +8,12 @@ KINDS = ("status", "delay", "cut", "answer")
 
 
 class RuleError(ValueError):
-    """A rule is wrong; the message names the field."""
+    """A rule is wrong. The message names the field."""
 
 
 @dataclass(kw_only=True)
 class Rule:
-    """One fault. `charged` means that a replaced response still costs money."""
+    """One fault. `charged` means that the request costs money although its response is replaced."""
 
     path: str
     contains: str = ""
@@ -28,19 +28,22 @@ class Rule:
 
 
 class Faults:
-    """The rules that still wait, tried in order."""
+    """The rules that are not used up, in the order in which they are tried."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []
 
     def add(self, raw: object) -> None:
-        """Add rules from a request's body. Raise RuleError."""
+        """Add rules from a request's body. Raise RuleError if one is wrong."""
         if not isinstance(raw, list):
             raise RuleError("the body must be a list of rules")
         self.rules += [_rule(rule) for rule in raw]
 
     def take(self, path: str, text: str) -> Rule | None:
-        """Return the first rule that matches this request, and count it down."""
+        """Return the first rule that matches this request, and use it up once.
+
+        Return None if no rule matches.
+        """
         for rule in self.rules:
             if rule.path == path and rule.contains in text and rule.times > 0:
                 rule.times -= 1
@@ -52,7 +55,7 @@ class Faults:
         self.rules.clear()
 
     def left(self) -> list[dict[str, Any]]:
-        """Return the rules that still wait."""
+        """Return the rules that are not used up."""
         names = [field.name for field in fields(Rule)]
         return [
             {name: getattr(rule, name) for name in names} for rule in self.rules if rule.times > 0

@@ -22,14 +22,14 @@ from local.fake_openai.responses import (
     refusal,
 )
 
-MAX_BYTES = 200_000_000  # of a batch's input
-RETENTION_SECONDS = 30 * 24 * 3600  # how long the real API keeps a batch's files
-CONTENT = "/v1/files/content"  # the path in a rule for the content of any file
+MAX_BYTES = 200_000_000  # the limit for a batch's input
+RETENTION_SECONDS = 30 * 24 * 3600  # the real API keeps a batch's files this long
+CONTENT = "/v1/files/content"  # the path of a fault rule for the content of any file
 
 
 @dataclass(kw_only=True)
 class File:
-    """A file in pieces that are made when they are read.
+    """A file in pieces, which are made when they are read.
 
     `size` is in bytes. The size of a result is 0 until it has been downloaded.
     """
@@ -125,7 +125,7 @@ class Files:
             return await answer({}, rule)
         if rule and rule.delay:
             await asyncio.sleep(rule.delay)
-        # A streamed body has no length: the client notices a cut by the missing last chunk.
+        # A streamed body has no length, so the client detects a cut by the missing last chunk.
         body = _first_half(file) if rule and rule.cut else _whole(file)
         return StreamingResponse(body, media_type="application/octet-stream")
 
@@ -143,7 +143,7 @@ async def _first_half(file: File) -> AsyncIterator[bytes]:
     half = len(file.pieces) // 2
     for make in file.pieces[:half]:
         yield await run_in_threadpool(make)
-    # The cut is in the middle of a line, so that nobody can mistake it for the end of the file.
+    # The cut is in the middle of a line, so it cannot be mistaken for the end of the file.
     last = await run_in_threadpool(file.pieces[half])
     yield last[: len(last) // 2]
     raise ConnectionAbortedError("cut, as a test demands")

@@ -1,4 +1,4 @@
-"""Paint images from prompts, and put them into a response.
+"""Images painted from prompts, and the response that contains them.
 
 The same words give the same abstract landscape, in any size and format.
 """
@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from local.fake_openai.requests import check_image, usage
 
-# An image is painted at this size at most and scaled up, which is fast. A painting may be soft.
+# An image is painted at most this large and then scaled up, which is fast. It may look soft.
 SKETCH_EDGE = 640
 GRAIN_EDGE = 256
 Colour = tuple[int, int, int]
@@ -26,7 +26,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How an image is encoded; sizes in pixels. `transparent` leaves out the background."""
+    """How an image is encoded. Sizes are in pixels. `transparent` leaves out the background."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Look:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Look":
-        """Return the look that a valid request demands."""
+        """Return the look that a valid request asks for."""
         width, height = check_image(body)
         return cls(
             width=width,
@@ -48,7 +48,7 @@ class Look:
 
 
 class Painter:
-    """Paint images for valid requests; with `once`, the same image for every prompt."""
+    """A painter of images for valid requests. With `once`, every prompt gets the same image."""
 
     def __init__(self, *, once: bool = False) -> None:
         self._once = once
@@ -59,8 +59,8 @@ class Painter:
     ) -> dict[str, Any]:
         """Return the body of a response with one image for each number.
 
-        The same prompt and number give the same image, and another number gives another image.
-        Images are base64 in bytes, which `responses.to_bytes` writes.
+        The same prompt and number give the same image, and another number gives another image. The
+        images are base64 in bytes, which `responses.to_bytes` writes.
         """
         look = Look.of(request)
         words = [
@@ -79,7 +79,7 @@ class Painter:
 
 
 def paint(prompt: str, look: Look) -> bytes:
-    """Return a whole image file."""
+    """Return a complete image file."""
     rng = random.Random(hashlib.sha256(prompt.encode()).digest())  # noqa: S311  not a secret
     scale = min(1.0, SKETCH_EDGE / max(look.width, look.height))
     size = max(1, round(look.width * scale)), max(1, round(look.height * scale))
@@ -140,7 +140,7 @@ def _sun(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> None
 
 
 def _hills(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> None:
-    """Add ranges of hills, each nearer, darker and lower than the range behind it."""
+    """Add ranges of hills. Each is nearer, darker and lower than the range behind it."""
     width, height = sketch.size
     layers = rng.randint(4, 6)
     for layer in range(layers):
@@ -178,7 +178,7 @@ def _motes(sketch: Image.Image, rng: random.Random, palette: list[Colour]) -> No
 
 
 def _add_grain(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Add the grain of paper, which also makes the file as large as a real image."""
+    """Add the grain of paper, which also makes the file as large as a real image's."""
     noise = Image.frombytes("L", (GRAIN_EDGE, GRAIN_EDGE), rng.randbytes(GRAIN_EDGE * GRAIN_EDGE))
     tile = noise.point(lambda value: 120 + value // 16)
     grain = Image.new("L", image.size)

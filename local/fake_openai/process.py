@@ -1,4 +1,4 @@
-"""Start the fake OpenAI as a process of its own; `local.processes.stop` ends it."""
+"""Start the fake OpenAI as a separate process. `local.processes.stop` ends it."""
 
 import os
 import subprocess
@@ -16,11 +16,11 @@ class FakeOpenAIError(ProcessError):
 
 
 def start(folder: Path, options: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
-    """Start the server without waiting for it; its URL and its log are written to `folder`."""
+    """Start the server without waiting for it. Its URL and its log are written to `folder`."""
     url_file = _url_file(folder)
     url_file.unlink(missing_ok=True)
     arguments = ["--port", "0", "--ready-file", str(url_file), *options]
-    # By default each thread that paints would keep memory of its own.
+    # By default, each thread that paints would keep its own pool of memory.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
     log = _log(folder)
     return processes.start_module("local.fake_openai", arguments, environment=environment, log=log)

@@ -1,4 +1,4 @@
-"""Refuse what the real API refuses, in the same shape, so that a wrong call is noticed."""
+"""The checks of the real API, with errors of the same shape, so that wrong calls are noticed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ CHOICES = {
 }
 KNOWN = {"model", "prompt", "n", "size", "output_compression", "safety_identifier", "user"}
 KNOWN |= CHOICES.keys()
-# OpenAI bills an image by its patches. This is the number of patches along the longer edge for
+# OpenAI bills an image by its patches. These are the numbers of patches along the longer edge for
 # each quality of gpt-image-2.5.
 EFFORT = {"low": 16, "medium": 24, "high": 48, "auto": 48, "xhigh": 72, "max": 96}
 
@@ -24,11 +24,11 @@ BATCH_KNOWN = {
     "metadata",
     "output_expires_after",
 }
-BATCH_ENDPOINT = "/v1/images/generations"  # the only endpoint that this server has for batches
+BATCH_ENDPOINT = "/v1/images/generations"  # the only endpoint that batches may use here
 
 
 class RefusedError(ValueError):
-    """A request that the API answers with 400."""
+    """A request that the API answers with status 400."""
 
     def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
         super().__init__(message)
@@ -68,7 +68,10 @@ def check_user(body: Mapping[str, Any]) -> None:
 
 
 def check_batch(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the request that the API repeats in the batch. Raise RefusedError."""
+    """Return the fields of the request that the API repeats in the batch.
+
+    Raise RefusedError if the request is not valid.
+    """
     _check_known(body, BATCH_KNOWN)
     required = (
         ("input_file_id", None),

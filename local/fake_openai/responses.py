@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from local.fake_openai.faults import Rule
 
-_PLACEHOLDER = uuid4().hex  # marks where an image goes; no text contains it
+_PLACEHOLDER = uuid4().hex  # marks an image's place; no text contains it
 
 
 def is_done(rule: Rule | None) -> bool:
@@ -23,12 +23,12 @@ def is_done(rule: Rule | None) -> bool:
 
 
 def is_replaced(rule: Rule | None) -> bool:
-    """Return whether the rule has a response of its own."""
+    """Return whether the rule replaces the response."""
     return rule is not None and bool(rule.status or rule.answer is not None)
 
 
 async def answer(body: Any, rule: Rule | None) -> Response:
-    """Return a response with this body, delayed, cut or replaced if the rule demands it."""
+    """Return a response with this body. Delay, cut or replace it if the rule says so."""
     headers = {"x-request-id": f"req_{random.getrandbits(48):012x}"}
     if rule and rule.delay is not None:
         await asyncio.sleep(rule.delay)
@@ -46,7 +46,7 @@ async def answer(body: Any, rule: Rule | None) -> Response:
 
 
 def to_bytes(body: Any) -> bytes:
-    """Return the body as JSON. Bytes in it are base64, and are copied unchanged.
+    """Return the body as JSON. Bytes in it are base64 and are copied unchanged.
 
     Escaping an image's base64 letter by letter would cost more than everything else here.
     """
@@ -62,7 +62,7 @@ def to_bytes(body: Any) -> bytes:
 
 
 class CutResponse(Response):
-    """Promise a whole body, send half of it, and close the connection."""
+    """A response that promises a whole body, sends half of it, and closes the connection."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the first half."""
@@ -74,7 +74,7 @@ class CutResponse(Response):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiError:
-    """An error in the real API's shape; the kind is the caller's fault unless it says otherwise."""
+    """An error in the real API's shape. By default, its kind means that the caller is at fault."""
 
     message: str
     code: str | None = None
@@ -101,7 +101,7 @@ def page(
 ) -> Response:
     """Return the items that follow `after`, at most `limit` of them.
 
-    A page starts after an id, so items that are added at the front meanwhile move nothing.
+    A page starts after an id, so items that are added at the front do not shift the pages.
     """
     after = request.query_params.get("after")
     limit = request.query_params.get("limit", str(default))

@@ -1,4 +1,4 @@
-"""The fake OpenAI's routes, with chat completions and image generations."""
+"""The fake OpenAI's routes, including chat completions and image generations."""
 
 import asyncio
 import hashlib
@@ -51,11 +51,11 @@ MOOD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the server behaves; times in seconds.
+    """The server's options. Times are in seconds.
 
-    `latency` is how long an image takes at least. With `paint_once` every prompt gets the same
-    image, for benchmarks. A `minute` may be shorter than a real one, so that a simulation can
-    scale time.
+    `latency` is the least time that an image takes. With `paint_once` every prompt gets the same
+    image, for benchmarks. A `minute` may be shorter than a real one, so that a simulation can scale
+    time.
     """
 
     latency: float = 0

@@ -1,4 +1,4 @@
-"""Exchange an AWS-signed JWT for a token of a service account (workload identity).
+"""The exchange of an AWS-signed JWT for a token of a service account (workload identity).
 
 Signatures are not checked.
 """
@@ -18,7 +18,7 @@ SECONDS = 3600
 
 
 async def exchange(request: Request) -> Response:
-    """Return a token for a JWT whose audience is OpenAI. Errors have OAuth's own shape."""
+    """Return a token for a JWT whose audience is OpenAI. Errors have OAuth's shape."""
     body = await request.json()
     if body.get("grant_type") != GRANT or body.get("subject_token_type") != JWT:
         return _refusal("invalid_request")
@@ -37,7 +37,7 @@ def _refusal(code: str) -> Response:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Return the claims of a JWT, or nothing if it is not one."""
+    """Return the claims of a JWT, or an empty dictionary if the token is not a JWT."""
     try:
         middle = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))

@@ -1,6 +1,6 @@
 """MiniStack, a local AWS in one process, with the gaps closed that matter to Easel.
 
-Each gap has one patch and one test, which also shows the gap in plain MiniStack. When that test
+Each gap has one patch and one test. The test also shows the gap in plain MiniStack. When the test
 reports that a release has closed the gap, delete the patch.
 
 awslambda/      failures, logs and processes of functions
@@ -8,5 +8,5 @@ stepfunctions/  timing, metrics, history, Maps and redrives of executions
 s3              conditional copies, versions in events, and memory
 cloudwatch      metrics and fields in JSON log lines
 
-`edits` has the tools of the patches. `process` starts the emulator with the environment it needs.
+`edits` has the tools for patches. `process` starts the emulator with the environment it needs.
 """

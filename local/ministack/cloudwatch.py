@@ -1,7 +1,7 @@
-"""Gaps in CloudWatch: JSON log lines are plain text.
+"""Gaps: CloudWatch treats JSON log lines as plain text.
 
 - Metrics that a function writes into its log (the embedded metric format) are not stored.
-- A log query does not know the fields of a line that is JSON.
+- A log query does not know the fields of a JSON line.
 """
 
 import functools
@@ -58,7 +58,7 @@ def _storing_metrics(emit: Any) -> Any:
 def _metrics(log: str) -> Iterator[Metric]:
     """Yield the metrics in a log.
 
-    The CloudWatch guide has the format on its page "Specification: Embedded metric format".
+    The CloudWatch guide describes the format on its page "Specification: Embedded metric format".
     """
     for line in log.splitlines():
         if not line.startswith("{") or '"CloudWatchMetrics"' not in line:

@@ -1,4 +1,4 @@
-"""Change MiniStack in memory. A change that no longer fits is refused with a one-line error."""
+"""Tools that change MiniStack in memory. A change that no longer fits raises a one-line error."""
 
 import inspect
 import textwrap
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class PatchError(RuntimeError):
-    """MiniStack has changed in a place that a patch changes."""
+    """MiniStack's code has changed where a patch applies."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(
@@ -18,7 +18,8 @@ class PatchError(RuntimeError):
         )
 
 
-# The source of functions that were edited before: inspect.getsource reads the unchanged file.
+# The source of functions that were already edited, since inspect.getsource reads the unchanged
+# file.
 _edited: dict[FunctionType, str] = {}
 
 
@@ -35,7 +36,7 @@ def edit(
     """Rewrite lines inside a function, for gaps that a wrapper around it cannot close.
 
     The function can use `names` afterwards. It stays the same object, so the change also reaches
-    modules that have imported or wrapped it.
+    modules that have already imported or wrapped it.
     """
     attribute: Any = getattr(owner, name, None)
     function = inspect.unwrap(attribute)
@@ -44,7 +45,7 @@ def edit(
     source = _edited.get(function) or textwrap.dedent(inspect.getsource(function))
     source = _changed(source, changes, f"{owner.__name__}.{name}")
     scope: dict[str, Any] = {}
-    # The blank lines keep the line numbers of tracebacks close to those of the file.
+    # The blank lines keep the line numbers in tracebacks close to those in the file.
     lines = "\n" * (function.__code__.co_firstlineno - 1) + source
     code = compile(lines, inspect.getfile(function), "exec", dont_inherit=True)
     exec(code, function.__globals__, scope)  # noqa: S102  the text is ours and MiniStack's

@@ -1,4 +1,4 @@
-"""Start the emulator as a process of its own; `local.processes.stop` ends it."""
+"""Start the emulator as a separate process. `local.processes.stop` ends it."""
 
 import errno
 import http.client
@@ -15,8 +15,8 @@ from local.processes import ProcessError
 
 _LOG_LINES_SHOWN = 20
 
-# The functions inherit the emulator's environment. A secret is never in a function's environment,
-# real credentials must not reach it, and a function imports only what its own asset contains.
+# The functions inherit the emulator's environment. A secret never belongs in a function's
+# environment, real credentials must not reach it, and a function imports only what its asset has.
 _NOT_INHERITED = (
     "OPENAI_API_KEY",
     "AWS_PROFILE",
@@ -44,7 +44,7 @@ class PortInUseError(EmulatorError):
 class EmulatorConfig:
     """Where an emulator listens and writes, and the environment that it inherits.
 
-    Everything it writes is below `folder`. With `keep`, a later emulator finds the data again.
+    Everything it writes is below `folder`. With `keep`, a later emulator finds the data there.
     """
 
     port: int
@@ -55,7 +55,7 @@ class EmulatorConfig:
 
     @property
     def log(self) -> Path:
-        """The log of the emulator's last start."""
+        """Return the path of the log of the emulator's last start."""
         return self.folder / "emulator.log"
 
     def environment(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ class EmulatorConfig:
             # These two servers listen on all interfaces and ignore BIND_HOST.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            # A proxy is for requests to OpenAI, not for requests on this machine.
+            # A proxy is for requests to OpenAI only, never for requests on this machine.
             **{
                 name: ",".join(filter(None, [self.base.get(name), "127.0.0.1,localhost"]))
                 for name in ("NO_PROXY", "no_proxy")
@@ -97,7 +97,7 @@ def start(
     `module="ministack"` starts MiniStack without patches. Raise PortInUseError or EmulatorError.
     """
     _require_free(config.port)
-    # A killed emulator leaves its temporary files.
+    # A killed emulator leaves temporary files behind.
     shutil.rmtree(config.folder / "tmp", ignore_errors=True)
     environment, log = config.environment(), config.log
     process: subprocess.Popen[bytes] | None = None
@@ -107,7 +107,7 @@ def start(
         in_time = processes.wait_until(
             lambda: process.poll() is not None or _answers(config.port), seconds=deadline_s
         )
-    except BaseException:  # Ctrl-C and SIGTERM do not reach the emulator's own session
+    except BaseException:  # Ctrl-C and SIGTERM do not reach the emulator's session
         if process:
             processes.stop(process.pid)
         raise
@@ -123,7 +123,7 @@ def start(
 
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
-        # Without this option a port that was closed a moment ago would count as taken.
+        # Without this option, a port that was closed a moment ago would seem to be taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

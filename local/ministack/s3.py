@@ -2,9 +2,9 @@
 
 - CopyObject ignores `If-None-Match`, which PutObject honours.
 - The event of a new object lacks the id of its version.
-- In a bucket with versions the bytes of each object stay in memory for good, although they are
-  on disk and read from there. If the disk is full, MiniStack only logs a warning when it saves an
-  overwritten version: that version is then lost, on a local stack only.
+- In a bucket with versions, the bytes of each object stay in memory forever, although they are on
+  disk and are read from there. If the disk is full when MiniStack saves an overwritten version, it
+  only logs a warning, and the version is lost. This can happen on a local stack only.
 """
 
 import functools
@@ -15,7 +15,7 @@ from ministack.services import s3
 from local.ministack.edits import edit, replace
 
 _PRIOR = '    dest_prior_obj = dest_bucket["objects"].get(dest_key)\n'
-# The check is atomic, because nothing between the check and the copy awaits.
+# The check is atomic, because there is no await between the check and the copy.
 _PRIOR_CHECKED = f"""{_PRIOR}    refused = _check_put_preconditions(headers, dest_prior_obj)
     if refused is not None:
         return refused
@@ -41,7 +41,7 @@ def _dropping_bytes(persist: Any) -> Any:
     @functools.wraps(persist)
     def persisting(bucket: str, key: str, obj: Any) -> None:
         persist(bucket, key, obj)
-        # MiniStack keeps the bytes of an object that could not be written.
+        # MiniStack keeps the bytes of an object if it could not write them.
         if isinstance(obj, dict) and obj["body"] is None:
             for version in s3._object_versions.get((bucket, key), ()):
                 if version["version_id"] == obj.get("version_id"):

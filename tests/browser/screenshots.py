@@ -1,6 +1,6 @@
-"""Takes the README's pictures of the page, on a local stack of its own: `make screenshots`.
+"""The script that takes the README's screenshots of the page: `make screenshots`.
 
-No test.
+It uses its own local stack, and is not a test.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 320, "height": 640}
 
 
 def main() -> None:
-    """Make pictures of several shapes, then photograph the views."""
+    """Make images of several shapes, then photograph the views."""
     with tempfile.TemporaryDirectory() as folder:
         local = Local(
             folder=Path(folder) / "local",

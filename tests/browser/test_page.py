@@ -1,4 +1,4 @@
-"""The page in a real browser: each thing that people do on it."""
+"""The page in a real browser: everything that people do on it."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
 
 
 def make(caller: Caller, **request: object) -> dict[str, object]:
-    """One finished picture, made through the API."""
+    """Make one finished image through the API."""
     run = caller.ended(caller.run({**SMALL, **request}, key=uuid4().hex).json)
     assert run["status"] == "succeeded"
     return dict(run["pictures"][0])
@@ -42,37 +42,41 @@ def tiles(page: Page) -> int:
     return page.locator("ul.tiles li button").count()
 
 
-def test_whoever_is_not_signed_in_sees_how_to(visitor: Visit) -> None:
+def test_signed_out_visitor_sees_how_to_sign_in(visitor: Visit) -> None:
     visitor.open()
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
     expect(visitor.page.get_by_role("navigation")).to_be_hidden()
 
 
-def test_sign_in_brings_back_to_where_one_was_and_sign_out_ends_it(visitor: Visit) -> None:
+def test_sign_in_returns_to_the_requested_page(visitor: Visit) -> None:
     visitor.sign_in("#runs")
     expect(visitor.page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
     assert "code=" not in visitor.page.url
+
     visitor.page.reload()
     expect(visitor.page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
     assert visitor.page.evaluate("localStorage.length") == 0
+
     visitor.page.get_by_role("button", name="Sign out").click()
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
     assert visitor.page.evaluate("sessionStorage.length") == 0
+
     visitor.open("#gallery")
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_a_wrong_password_gets_nobody_in(visitor: Visit) -> None:
+def test_wrong_password_is_refused(visitor: Visit) -> None:
     visitor.open()
     visitor.page.get_by_role("button", name="Sign in").click()
     visitor.page.locator("input[name=username]").fill(visitor.aws.outputs["user"])
     visitor.page.locator("input[name=password]").fill("Wrong-password-1")
     visitor.page.locator("button[type=submit], input[type=submit]").first.click()
+
     expect(visitor.page.locator("input[name=password]")).to_be_visible()
     assert not visitor.page.url.startswith(visitor.aws.outputs["api_url"])
 
 
-def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) -> None:
+def test_idea_becomes_images_shown_as_they_arrive(visitor: Visit) -> None:
     folder, page = f"page/{uuid4().hex}", visitor.page
     visitor.sign_in()
     page.get_by_label("Your idea").fill("Our new teapot on a wooden table")
@@ -84,16 +88,19 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     page.get_by_label("Folder").fill(folder)
     expect(page.locator("#price")).to_contain_text(re.compile(r"Up to \$0\.\d+.* left this month"))
     expect(page.locator("#price.old")).to_have_count(0)
+
     visitor.aws.script({"path": IMAGES, "delay": 1.5, "times": 2})
     page.get_by_role("button", name="Make 2 pictures").click()
     page.wait_for_url(re.compile(r"#run/"))
     steps = page.locator("ol.steps li")
     expect(steps).to_have_count(4)
     expect(steps.nth(1)).to_contain_text("Running")
+
     page.reload()
     expect(steps.nth(3)).to_contain_text("Done")
     expect(page.locator(".badge")).to_have_text("Done")
     expect(page.locator("section.pictures ul.tiles li button")).to_have_count(2)
+
     console = page.get_by_role("link", name="Open in the Step Functions console").get_attribute(
         "href"
     )
@@ -102,32 +109,33 @@ def test_an_idea_becomes_pictures_that_are_watched_as_they_come(visitor: Visit) 
     assert len(visitor.aws.keys(f"{folder}/")) == 5
 
 
-def test_what_was_chosen_to_be_given_has_to_be_given(visitor: Visit) -> None:
+def test_selected_option_requires_its_value(visitor: Visit) -> None:
     page = visitor.page
     visitor.sign_in()
     page.get_by_role("radio", name="Other").check()
     expect(page.get_by_label("Width x height")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
+
     page.get_by_role("radio", name="Square").check()
     page.get_by_label("Use my text exactly").check()
     expect(page.get_by_label("Your idea")).to_have_attribute("aria-invalid", "true")
     visitor.wrong = [said for said in visitor.wrong if "400" not in said]
 
 
-def test_surprise_me_is_one_click(visitor: Visit) -> None:
+def test_surprise_me_takes_one_click(visitor: Visit) -> None:
     visitor.sign_in()
     visitor.page.get_by_role("button", name="Surprise me").click()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
     assert visitor.aws.charged()["images"] == 1
 
 
-def test_a_click_whose_answer_got_lost_is_sent_again_and_paid_once(visitor: Visit) -> None:
+def test_click_with_lost_response_is_paid_once(visitor: Visit) -> None:
     page, sent = visitor.page, []
 
     def lose(route: Route) -> None:
         sent.append(route.request.headers["idempotency-key"])
         if len(sent) == 1:
-            route.fetch()  # it arrives, its answer does not
+            route.fetch()  # the request arrives, but its response does not
             route.abort()
         else:
             route.continue_()
@@ -137,23 +145,27 @@ def test_a_click_whose_answer_got_lost_is_sent_again_and_paid_once(visitor: Visi
     page.get_by_label("Your idea").fill("A kite")
     page.get_by_role("button", name="Make the picture").click()
     page.get_by_role("button", name="Try again").click()
+
     expect(page.locator(".badge")).to_have_text("Done")
     assert len(set(sent)) == 1
     assert visitor.aws.charged()["images"] == 1
+
     visitor.wrong = [said for said in visitor.wrong if "ERR_FAILED" not in said]
 
 
-def test_a_wrong_field_is_marked_and_nothing_can_be_bought(visitor: Visit) -> None:
+def test_wrong_field_is_marked_and_blocks_buying(visitor: Visit) -> None:
     page = visitor.page
     visitor.sign_in()
     page.get_by_label("Folder").fill("staging")
+
     expect(page.get_by_label("Folder")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#folder_name-problem")).to_contain_text("staging")
     expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
+
     visitor.wrong = [said for said in visitor.wrong if "400" not in said]
 
 
-def test_what_does_not_fit_under_the_budget_can_not_be_bought(
+def test_images_over_budget_cannot_be_bought(
     browser: Browser, aws: LocalStack, caller: Caller
 ) -> None:
     from datetime import UTC, datetime
@@ -179,8 +191,8 @@ def test_what_does_not_fit_under_the_budget_can_not_be_bought(
         budget.set_cap(month, 25_000_000)
 
 
-def test_watching_loads_each_picture_once(visitor: Visit, caller: Caller) -> None:
-    """Each answer signs its links anew, which is no reason to load the pictures anew."""
+def test_watching_loads_each_image_once(visitor: Visit, caller: Caller) -> None:
+    """Each response signs its links again, but that is no reason to load the images again."""
     loaded: Counter[str] = Counter()
     visitor.aws.script({"path": IMAGES, "delay": 5.0, "times": 1})
     run = caller.run({**SMALL, "prompt": "A kite", "count": 2}, key=uuid4().hex).json
@@ -198,12 +210,13 @@ def test_watching_loads_each_picture_once(visitor: Visit, caller: Caller) -> Non
     visitor.page.locator("section.pictures li.shown").first.wait_for()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
     expect(visitor.page.locator("section.pictures li.shown")).to_have_count(2)
+
     pictures = {path: times for path, times in loaded.items() if path.endswith(".png")}
     assert len(polls) > 3
     assert (len(pictures), max(pictures.values())) == (2, 1)
 
 
-def test_a_failed_run_says_why_and_is_gone_on_with(visitor: Visit, caller: Caller) -> None:
+def test_failed_run_shows_reason_and_can_resume(visitor: Visit, caller: Caller) -> None:
     no_credit = {"error": {"code": "insufficient_quota", "message": "no"}}
     visitor.aws.script({"path": IMAGES, "status": 429, "body": no_credit})
     run = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
@@ -212,23 +225,25 @@ def test_a_failed_run_says_why_and_is_gone_on_with(visitor: Visit, caller: Calle
     expect(page.locator(".badge")).to_have_text("Failed")
     expect(page.locator(".callout")).to_contain_text("QuotaExhaustedError")
     expect(page.locator(".callout")).to_contain_text("OpenAI account out of credit")
+
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".badge")).to_have_text("Done")
     assert visitor.aws.charged()["images"] == 1
 
 
-def test_a_run_is_stopped_by_a_second_click(visitor: Visit, caller: Caller) -> None:
+def test_second_click_stops_a_run(visitor: Visit, caller: Caller) -> None:
     visitor.aws.script({"path": IMAGES, "delay": 4.0})
     run = caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json
     visitor.sign_in(f"#run/{run['id']}")
     visitor.page.get_by_role("button", name="Stop").click()
     visitor.page.get_by_role("button", name="Really stop?").click()
     expect(visitor.page.locator(".badge")).to_have_text("Stopped")
+
     visitor.page.get_by_role("button", name="Resume").click()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
 
 
-def test_the_gallery_is_endless_newest_first_and_narrowed(visitor: Visit, caller: Caller) -> None:
+def test_gallery_is_endless_sorted_and_filterable(visitor: Visit, caller: Caller) -> None:
     folder = f"endless/{uuid4().hex}"
     for n in range(3):
         caller.ended(
@@ -241,6 +256,7 @@ def test_the_gallery_is_endless_newest_first_and_narrowed(visitor: Visit, caller
     visitor.sign_in(f"#gallery?folder={folder}")
     page = visitor.page
     expect(page.locator("ul.tiles li")).to_have_count(30)
+
     captions = page.locator("ul.tiles li .caption").all_text_contents()
     assert captions == sorted(captions, reverse=True)
     page.get_by_label("Folder").select_option("")
@@ -250,17 +266,19 @@ def test_the_gallery_is_endless_newest_first_and_narrowed(visitor: Visit, caller
     assert "topic=Sport" in page.url
 
 
-def test_a_picture_is_looked_at_by_keyboard_alone(visitor: Visit, caller: Caller) -> None:
+def test_image_can_be_viewed_by_keyboard(visitor: Visit, caller: Caller) -> None:
     folder = f"keys/{uuid4().hex}"
     for words in ("First kite", "Second kite"):
         make(caller, prompt=words, folder_name=folder)
     visitor.sign_in(f"#gallery?folder={folder}")
     page = visitor.page
     expect(page.locator("ul.tiles li")).to_have_count(2)
+
     page.locator("ul.tiles li button").first.focus()
     page.keyboard.press("Enter")
     about = page.locator("aside")
     expect(about).to_contain_text("Second kite")
+
     page.keyboard.press("ArrowRight")
     expect(about.get_by_role("heading", level=2)).to_have_text("First kite")
     page.keyboard.press("z")
@@ -270,7 +288,7 @@ def test_a_picture_is_looked_at_by_keyboard_alone(visitor: Visit, caller: Caller
     expect(page.locator("ul.tiles li button").nth(1)).to_be_focused()
 
 
-def test_the_lightbox_tells_all_copies_downloads_and_starts_again(
+def test_lightbox_shows_details_copies_downloads_and_restarts(
     visitor: Visit, caller: Caller, browser: Browser
 ) -> None:
     folder, words = f"box/{uuid4().hex}", "A kite. " * 200
@@ -284,9 +302,11 @@ def test_the_lightbox_tells_all_copies_downloads_and_starts_again(
     expect(about).to_contain_text("256 × 256")
     expect(about).to_contain_text(re.compile(r"\$0\.\d+"))
     expect(about.locator(".prompt")).to_have_text(words.strip())
+
     about.get_by_role("button", name="Copy prompt").click()
     expect(about.get_by_role("status")).to_have_text("Prompt copied")
     assert page.evaluate("navigator.clipboard.readText()") == words.strip()
+
     with page.expect_download() as download:
         about.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename.endswith(".png")
@@ -296,9 +316,7 @@ def test_the_lightbox_tells_all_copies_downloads_and_starts_again(
     expect(page.get_by_label("Use my text exactly")).to_be_checked()
 
 
-def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
-    visitor: Visit, caller: Caller
-) -> None:
+def test_undo_and_recently_deleted_restore_an_image(visitor: Visit, caller: Caller) -> None:
     folder, page = f"undo/{uuid4().hex}", visitor.page
     for words in ("First kite", "Second kite"):
         make(caller, prompt=words, folder_name=folder)
@@ -311,9 +329,11 @@ def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
 
     delete()
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("ul.tiles li")).to_have_count(2)
     assert len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 2
+
     delete()
     visitor.aws.until(
         lambda: len([key for key in visitor.aws.keys(f"{folder}/") if key.endswith(".png")]) == 1
@@ -321,11 +341,12 @@ def test_a_deleted_picture_comes_back_by_undo_and_from_recently_deleted(
     visitor.go("#deleted")
     page.get_by_role("button", name="Restore Second kite").first.click()
     expect(page.locator("#notes")).to_contain_text("is restored to the gallery")
+
     visitor.go(f"#gallery?folder={folder}")
     expect(page.locator("ul.tiles li")).to_have_count(2)
 
 
-def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller: Caller) -> None:
+def test_folder_delete_requires_typing_its_name(visitor: Visit, caller: Caller) -> None:
     folder, page = f"typed/{uuid4().hex}", visitor.page
     make(caller, prompt="A kite", folder_name=folder)
     make(caller, prompt="A kite", folder_name=f"{folder}/below")
@@ -333,17 +354,20 @@ def test_a_folder_is_deleted_only_when_its_name_is_typed(visitor: Visit, caller:
     page.get_by_role("button", name="Delete this folder").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("2 pictures in it and in 1 folder below it")
+
     dialog.get_by_label("Type the folder's name").fill(folder[:-1])
     dialog.get_by_label("Type the folder's name").press("Enter")
     expect(dialog).to_be_visible()
+
     dialog.get_by_label("Type the folder's name").fill(folder)
     dialog.get_by_role("button", name="Delete 2 pictures").click()
     expect(page.locator(".state")).to_contain_text("No pictures found")
+
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("ul.tiles li")).to_have_count(1)
 
 
-def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
+def test_markup_in_user_text_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
     words = f"<img src=x onerror=\"document.title='broken'\"><b>{uuid4().hex}</b>"
     run = caller.ended(
         caller.run(
@@ -353,6 +377,7 @@ def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Call
     )
     visitor.sign_in(f"#run/{run['id']}")
     expect(visitor.page.locator("blockquote")).to_have_text(words)
+
     visitor.go("#gallery?folder=%3Cb%3Efolder")
     visitor.page.locator("ul.tiles li button").first.click()
     expect(visitor.page.locator("aside .prompt")).to_have_text(words)
@@ -360,7 +385,7 @@ def test_markup_in_what_people_say_is_shown_as_text(visitor: Visit, caller: Call
     assert "broken" not in visitor.page.title()
 
 
-def test_an_ended_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
+def test_expired_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
     visitor.sign_in("#gallery")
     visitor.page.evaluate(
         """() => {
@@ -372,8 +397,10 @@ def test_an_ended_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
         }"""
     )
     visitor.go("#runs")
+
     expect(visitor.page.get_by_role("alert")).to_contain_text("Your sign-in has ended")
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
+
     visitor.wrong = [said for said in visitor.wrong if "401" not in said]
 
 
@@ -393,7 +420,7 @@ STATES = (
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_in_any_state(
+def test_axe_finds_no_violation_in_any_state(
     browser: Browser, aws: LocalStack, caller: Caller, scheme: str
 ) -> None:
     folder = f"axe/{uuid4().hex}"
@@ -407,6 +434,7 @@ def test_axe_finds_nothing_in_any_state(
     )
     failed = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
     found: dict[str, list[str]] = {}
+
     with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
         page = visitor.page
         visitor.open()
@@ -436,14 +464,16 @@ def test_axe_finds_nothing_in_any_state(
         page.locator("ul.tiles li button").first.click()
         page.locator("aside .prompt").wait_for()
         found["lightbox"] = visitor.violations()
-        # axe sets inline styles, which the content policy refuses; the other tests listen
+        # axe sets inline styles, which the content policy refuses. The other tests check for such
+        # errors.
         visitor.wrong.clear()
+
     assert set(found) == set(STATES)
     assert {state: those for state, those in found.items() if those} == {}
 
 
 @pytest.mark.parametrize("width", [320, 768, 2560])
-def test_nothing_has_to_be_scrolled_sideways(
+def test_page_never_scrolls_sideways(
     browser: Browser, aws: LocalStack, caller: Caller, width: int
 ) -> None:
     picture = make(caller, prompt="A kite")
@@ -463,9 +493,7 @@ def test_nothing_has_to_be_scrolled_sideways(
     assert picture
 
 
-def test_the_first_load_is_small_and_comes_from_here_alone(
-    browser: Browser, aws: LocalStack
-) -> None:
+def test_first_load_is_small_and_same_origin(browser: Browser, aws: LocalStack) -> None:
     own = vendored = 0
     with visit(browser, aws) as visitor:
         visitor.open()
@@ -477,16 +505,18 @@ def test_the_first_load_is_small_and_comes_from_here_alone(
         assert url.startswith(aws.outputs["api_url"])
         size = len(fetch(url, headers={"Accept-Encoding": "gzip"}).body)
         own, vendored = (own, vendored + size) if "/vendor/" in url else (own + size, vendored)
+
     assert own + vendored < 300_000
     assert own < 60_000
 
 
-def test_the_page_s_headers_let_nothing_in_from_elsewhere(aws: LocalStack) -> None:
+def test_page_headers_block_other_origins(aws: LocalStack) -> None:
     answer = fetch(aws.outputs["api_url"])
     config = json.loads(fetch(aws.outputs["api_url"] + "config.json").body)
     policy = dict(
         part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
     )
+
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
     assert policy["img-src"].split()[-1] == config["images_origin"]

@@ -1,6 +1,6 @@
 """Batches on the local stack.
 
-Each line a run, what fails is told and gone on with, and nothing is bought twice.
+Each line is a run, failures are reported while the rest continues, and nothing is bought twice.
 """
 
 import json
@@ -33,7 +33,7 @@ def pictures(aws: LocalStack, folder: str) -> int:
     return sum(key.endswith(".png") for key in aws.keys(f"{folder}/"))
 
 
-def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: LocalStack) -> None:
+def test_manifest_becomes_images_and_restart_buys_nothing(aws: LocalStack) -> None:
     body = (
         'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,256x256,low\n\nA'
         " ship,2,batch/csv,256x256,low\n"
@@ -41,6 +41,7 @@ def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: L
     aws.s3.put_object(Bucket=aws.bucket, Key="batches/things.csv", Body=body.encode())
     first = run(aws, manifest="batches/things.csv")
     assert first["status"] == "SUCCEEDED", first["cause"]
+
     report = first["report"]
     assert (report["lines"], report["stored"], report["failed"], report["failed_key"]) == (
         2,
@@ -51,11 +52,13 @@ def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: L
     assert pictures(aws, "batch/csv") == 3
     assert report["cost_usd"] <= report["estimate_usd"]
     assert json.loads(read(aws, "batches/things/report.json")) == report
-    # A line costs five transitions, and two more for each further picture.
+
+    # A line costs five transitions, and two more for each further image.
     (map_run,) = aws.states.list_map_runs(executionArn=first["executionArn"])["mapRuns"]
     children = aws.states.list_executions(mapRunArn=map_run["mapRunArn"])["executions"]
     assert sorted(len(aws.entered(child["executionArn"])) for child in children) == [5, 7]
     assert len(aws.entered(first["executionArn"])) == 4
+
     charged = aws.charged()
     assert (charged["chat"], charged["images"]) == (2, 3)
     again = run(aws, manifest="batches/things.csv")["report"]
@@ -63,7 +66,7 @@ def test_a_manifest_becomes_pictures_and_another_start_of_it_buys_nothing(aws: L
     assert aws.charged() == charged
 
 
-def test_84_one_of_twenty_lines_fails_for_good_and_nineteen_are_stored(aws: LocalStack) -> None:
+def test_84_one_failed_line_leaves_nineteen_stored(aws: LocalStack) -> None:
     upload(
         aws,
         *({"prompt": f"A kite numbered {n}.", "folder_name": "batch/tolerant"} for n in range(20)),
@@ -81,14 +84,13 @@ def test_84_one_of_twenty_lines_fails_for_good_and_nineteen_are_stored(aws: Loca
     assert ended["status"] == "SUCCEEDED"
     assert (report["stored"], report["failed"], report["reasons"]) == (19, 1, {"BadImageError": 1})
     assert [one["line"] for one in report["failures"]] == [8]
+
     (left,) = read(aws, report["failed_key"]).splitlines()
     assert json.loads(left)["request_id"] == "tolerant-8"
     assert aws.charged()["images"] == 20
 
 
-def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_finishes_it(
-    aws: LocalStack,
-) -> None:
+def test_too_many_failures_fail_batch_until_restarted(aws: LocalStack) -> None:
     upload(
         aws,
         *({"prompt": f"A ship numbered {n}.", "folder_name": "batch/strict"} for n in range(12)),
@@ -104,18 +106,20 @@ def test_more_failures_than_are_tolerated_end_the_batch_red_and_another_start_fi
     )
     ended = run(aws, manifest="batches/strict.jsonl", tolerated_failure_percentage=0)
     assert (ended["status"], ended["error"]) == ("FAILED", "BatchFailedError")
+
     report = json.loads(read(aws, "batches/strict/report.json"))
     assert report["stored"] == 0
     assert report["failed"] + report["not_started"] == 12
     assert report["reasons"]["AuthError"] >= 1
     assert len(read(aws, report["failed_key"]).splitlines()) == 12
+
     aws.forget()
     again = run(aws, manifest=report["failed_key"])["report"]
     assert (again["batch"], again["stored"], again["failed"]) == ("strict.failed", 12, 0)
     assert aws.charged()["images"] == pictures(aws, "batch/strict") == 12
 
 
-def test_a_batch_that_was_stopped_goes_on_with_what_is_missing(aws: LocalStack) -> None:
+def test_stopped_batch_resumes_with_missing_images(aws: LocalStack) -> None:
     upload(
         aws,
         *({"prompt": f"A tree numbered {n}.", "folder_name": "batch/stopped"} for n in range(12)),
@@ -124,12 +128,14 @@ def test_a_batch_that_was_stopped_goes_on_with_what_is_missing(aws: LocalStack) 
     arn = start(aws, manifest="batches/stopped.jsonl", max_parallel_images=2)
     aws.until(lambda: pictures(aws, "batch/stopped") >= 3)
     aws.states.stop_execution(executionArn=arn)
+
     ended = run(aws, manifest="batches/stopped.jsonl")
+
     assert ended["report"]["stored"] == pictures(aws, "batch/stopped") == 12
     assert aws.charged()["images"] == 12 + ended["report"]["possibly_paid"]
 
 
-def test_a_manifest_in_the_inbox_starts_its_batch(aws: LocalStack) -> None:
+def test_manifest_in_inbox_starts_its_batch(aws: LocalStack) -> None:
     upload(
         aws, {"prompt": "A red barn.", "folder_name": "batch/inbox"}, key="batches/inbox/barn.jsonl"
     )
@@ -137,17 +143,19 @@ def test_a_manifest_in_the_inbox_starts_its_batch(aws: LocalStack) -> None:
     assert pictures(aws, "batch/inbox") == 1
 
 
-def test_a_dry_run_reads_all_and_buys_nothing(aws: LocalStack) -> None:
+def test_dry_run_reads_everything_and_buys_nothing(aws: LocalStack) -> None:
     upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/dry.jsonl")
     found = run(aws, manifest="batches/dry.jsonl", dry_run=True)["report"]
+
     assert (found["lines"], found["bad"], found["problems"][0]["line"]) == (1, 1, 2)
     assert found["estimate_usd"] > 0
     assert aws.charged()["images"] == aws.charged()["chat"] == 0
 
 
-def test_a_batch_that_is_refused_pays_nothing_and_says_which_lines(aws: LocalStack) -> None:
+def test_refused_batch_pays_nothing_and_names_lines(aws: LocalStack) -> None:
     upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/wrong.jsonl")
     ended = run(aws, manifest="batches/wrong.jsonl")
+
     assert (ended["status"], ended["error"]) == ("FAILED", "InputError")
     assert "line 2: count is 11" in ended["cause"]
     assert aws.charged()["chat"] == 0

@@ -1,8 +1,8 @@
-"""The command blocks of the README and the docs, run as they stand.
+"""The command blocks of the README and the docs, run as written.
 
-In a copy of the project, on a local stack of its own.
+They run in a copy of the project, on its own local stack.
 
-What is said to the deployed stack (TARGET=aws) goes to the emulator, as if it were AWS.
+Commands for the deployed stack (TARGET=aws) call the emulator, as if it were AWS.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 from local.deploy import ROOT
 from tests.support.local_stack import free_port, own_environment
 
-# What can't run in a test: an account is needed, or it would run itself.
+# These commands cannot run in a test: they need an account, or the test would run itself.
 NOT_HERE = ("make bootstrap", "make deploy", "make destroy", "make test", "make check")
 DEADLINE_SECONDS = 120
 LEFT_OUT = {
@@ -35,7 +35,7 @@ LEFT_OUT = {
 
 
 def commands() -> list[str]:
-    """Every line of a block of commands, page by page."""
+    """Return every line of the command blocks, page by page."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     blocks = (
         block
@@ -44,7 +44,7 @@ def commands() -> list[str]:
             r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL
         )
     )
-    # One that begins with a variable goes on with it.
+    # A block that begins with a variable is one command, since its later lines use the variable.
     return [
         one
         for block in blocks
@@ -53,7 +53,7 @@ def commands() -> list[str]:
 
 
 class Workplace:
-    """A copy of the project, in which the newcomer types."""
+    """A copy of the project, in which a newcomer types commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, port = folder, free_port()
@@ -67,8 +67,8 @@ class Workplace:
         self.environment = own_environment() | aws | {"PORT": str(port), "COLUMNS": "160"}
 
     def types(self, command: str) -> "subprocess.CompletedProcess[str]":
-        """Type a command; a question is answered with a key."""
-        # Not in make's own way of passing on what it was called with.
+        """Type a command. If it asks a question, answer with a key."""
+        # The variables with which make passes its arguments on must not reach the command.
         environment = {
             name: value
             for name, value in self.environment.items()
@@ -92,12 +92,12 @@ class Workplace:
         return self.types("make run INPUT=asked.json").returncode
 
     def api_url(self) -> str:
-        """Where the API is, while the stack is up."""
+        """Return the API's URL, or an empty text if the stack is down."""
         outputs = self.folder / ".local" / "outputs.json"
         return str(json.loads(outputs.read_text())["api_url"]) if outputs.is_file() else ""
 
     def failed_run(self) -> str:
-        """The id of a new run that failed, since the budget was closed."""
+        """Start a run that fails because the budget is 0, and return its id."""
         run_id = f"failed-{uuid4().hex[:8]}"
         assert self.types("make budget USD=0").returncode == 0
         assert self.runs(run_id) != 0
@@ -112,7 +112,7 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
     place.types("make down")
 
 
-def test_every_command_block_that_can_run_here_runs(workplace: Workplace) -> None:
+def test_command_blocks_in_docs_run(workplace: Workplace) -> None:
     asked = commands()
     run_here = [command for command in asked if not command.startswith(NOT_HERE)]
     assert len(run_here) > 15

@@ -1,4 +1,4 @@
-"""The command line, as a person calls it, against the running local stack."""
+"""The command line, called as a person calls it, against the running local stack."""
 
 import json
 import os
@@ -25,14 +25,12 @@ MANIFESTS = ("campaign.jsonl", "catalogue.csv")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_a_request_that_the_prompt_step_takes(example: Path) -> None:
+def test_every_example_is_a_valid_request(example: Path) -> None:
     request.parse(json.loads(example.read_text()), request_settings(), today=NOW.date())
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_every_line_of_an_example_s_batch_is_a_request_that_the_prompt_step_takes(
-    name: str,
-) -> None:
+def test_every_example_batch_line_is_valid(name: str) -> None:
     with (ROOT / "examples" / name).open("rb") as file:
         lines = list(manifest.read_lines(file, key=name))
     assert len(lines) == 5
@@ -40,7 +38,7 @@ def test_every_line_of_an_example_s_batch_is_a_request_that_the_prompt_step_take
         request.parse(line.given, request_settings(), today=NOW.date())
 
 
-def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_path: Path) -> None:
+def test_run_shows_report_and_open_fetches_image(aws: LocalStack, tmp_path: Path) -> None:
     done = easel(
         aws,
         tmp_path,
@@ -51,17 +49,20 @@ def test_run_shows_the_report_and_open_fetches_the_picture(aws: LocalStack, tmp_
     assert done.returncode == 0, done.stderr
     assert "SUCCEEDED" in done.stdout
     assert "cli/image_" in done.stdout
+
     name = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
     shown = easel(aws, tmp_path, "open", name)
     assert shown.returncode == 0, shown.stderr
+
     picture = Path(shown.stdout.split()[0])
     assert picture.read_bytes().startswith(b"\x89PNG")
     picture.unlink()
 
 
-def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+def test_ctrl_c_reports_that_run_continues(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "delay": 2})
     command = [EASEL, "run", "examples/default.json"]
+
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -74,6 +75,7 @@ def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> No
         name = watching.stdout.readline().split()[1]
         watching.send_signal(signal.SIGINT)
         _, errors = watching.communicate(timeout=20)
+
     assert (watching.returncode, errors.count("\n")) == (130, 1)
     assert "what was started continues" in errors
     assert (
@@ -82,8 +84,9 @@ def test_ctrl_c_says_that_the_run_goes_on(aws: LocalStack, tmp_path: Path) -> No
     )
 
 
-def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path: Path) -> None:
+def test_failed_run_shows_reason_and_exits_nonzero(aws: LocalStack, tmp_path: Path) -> None:
     done = easel(aws, tmp_path, "run", "-", text='{"count": 11}')
+
     assert done.returncode == 1
     assert "InputError: count is 11" in done.stdout
     assert "change it and start it again" in done.stdout
@@ -102,7 +105,7 @@ def test_a_failed_run_shows_why_and_ends_with_an_error(aws: LocalStack, tmp_path
         (("batch", "examples/catalogue.csv", "--name", "in box"), "", "NAME=…"),
     ],
 )
-def test_what_a_person_can_mend_is_one_line(
+def test_user_errors_are_one_line(
     aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str
 ) -> None:
     done = easel(aws, tmp_path, *words, text=text)
@@ -111,28 +114,31 @@ def test_what_a_person_can_mend_is_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_secret_sets_the_key_and_never_shows_it(aws: LocalStack, tmp_path: Path) -> None:
+def test_secret_is_set_and_never_shown(aws: LocalStack, tmp_path: Path) -> None:
     done = easel(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
     assert done.returncode == 0, done.stderr
     assert "sk-from-a-pipe" not in done.stdout + done.stderr
+
     secrets = aws.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     assert secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-from-a-pipe"
 
 
-def test_a_stack_that_is_gone_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
+def test_unreachable_stack_is_reported_in_one_line(aws: LocalStack, tmp_path: Path) -> None:
     done = easel(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "check that the local stack is up" in done.stderr
 
 
-def test_without_a_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
+def test_missing_stack_explains_how_to_get_one(tmp_path: Path) -> None:
     nowhere = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
     command = [EASEL, "run", "examples/default.json"]
+
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere
     )
+
     assert done.returncode == 1
     assert "make up" in done.stderr
 
@@ -146,13 +152,12 @@ NO_CREDIT = {
 
 
 @pytest.mark.parametrize("named", ["by the execution's name", "by the request_id"])
-def test_redrive_goes_on_with_a_failed_run_and_pays_for_what_is_missing(
-    aws: LocalStack, tmp_path: Path, named: str
-) -> None:
+def test_redrive_pays_only_for_what_is_missing(aws: LocalStack, tmp_path: Path, named: str) -> None:
     request_id = f"resume-{len(named)}"
     aws.script(NO_CREDIT)
     failed = aws.run({"request_id": request_id, "prompt": "A kite", **SMALL})
     assert failed["error"] == "QuotaExhaustedError"
+
     done = easel(
         aws,
         tmp_path,
@@ -167,7 +172,7 @@ def test_redrive_goes_on_with_a_failed_run_and_pays_for_what_is_missing(
 
 @dataclass(frozen=True, kw_only=True)
 class Aged(Target):
-    """A stack whose executions can't be redriven any more, as on AWS after 14 days."""
+    """A stack whose executions can no longer be redriven, as on AWS after 14 days."""
 
     def client(self, service: str) -> Any:
         client = super().client(service)
@@ -179,17 +184,16 @@ class Aged(Target):
         return client
 
 
-def test_a_run_that_failed_before_its_prompt_is_found_by_its_request_id(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_early_failed_run_is_found_by_request_id(aws: LocalStack, tmp_path: Path) -> None:
     aws.script(NO_CREDIT | {"path": "/v1/chat/completions"})
     assert aws.run({"request_id": "early", **SMALL})["error"] == "QuotaExhaustedError"
+
     done = easel(aws, tmp_path, "redrive", "early")
     assert done.returncode == 0, done.stderr
     assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
 
 
-def test_report_is_that_of_the_run_s_latest_execution(aws: LocalStack, tmp_path: Path) -> None:
+def test_report_covers_the_latest_execution(aws: LocalStack, tmp_path: Path) -> None:
     request = {"request_id": "twice", "prompt": "A kite", **SMALL}
     aws.script(NO_CREDIT)
     failed = aws.run(request)
@@ -200,9 +204,7 @@ def test_report_is_that_of_the_run_s_latest_execution(aws: LocalStack, tmp_path:
         assert "FAILED" not in shown.stdout
 
 
-def test_a_failed_run_names_every_picture_and_the_command_that_goes_on(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_failed_run_lists_images_and_resume_command(aws: LocalStack, tmp_path: Path) -> None:
     aws.script(NO_CREDIT | {"times": 2})
     done = easel(
         aws,
@@ -211,14 +213,13 @@ def test_a_failed_run_names_every_picture_and_the_command_that_goes_on(
         "-",
         text=json.dumps({"request_id": "named", "prompt": "A kite", "count": 2, **SMALL}),
     )
+
     assert done.returncode == 1
     assert done.stdout.count("not bought") >= 1
     assert "make redrive RUN=named" in done.stdout
 
 
-def test_a_conflict_shows_none_of_the_other_request_s_pictures(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_conflict_hides_images_of_other_request(aws: LocalStack, tmp_path: Path) -> None:
     key = aws.run({"request_id": "mine", "prompt": "A kite", **SMALL})["report"]["pictures"][0][
         "key"
     ]
@@ -229,31 +230,30 @@ def test_a_conflict_shows_none_of_the_other_request_s_pictures(
         "-",
         text=json.dumps({"request_id": "mine", "prompt": "Another", **SMALL}),
     )
+
     assert "ConflictError" in done.stdout
     assert key not in done.stdout
     assert "make redrive" not in done.stdout
 
 
-def test_a_run_that_goes_on_is_said_to_be_running(aws: LocalStack, tmp_path: Path) -> None:
+def test_resumed_run_is_reported_as_running(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "delay": 3})
     arn = aws.start({"prompt": "A kite", **SMALL})
+
     shown = easel(aws, tmp_path, "report", arn.rpartition(":")[2])
+
     assert "is running; so far" in shown.stdout
     assert "make redrive" not in shown.stdout
     assert aws.ended(arn)["status"] == "SUCCEEDED"
 
 
-def test_a_purchase_with_no_outcome_is_told_beside_the_price(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_unknown_purchase_is_shown_next_to_price(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "cut": True})
     done = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
     assert "in total, including the prompt, and 1 calls possibly paid" in done.stdout
 
 
-def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: Path) -> None:
     made = aws.run({"prompt": "A kite", "count": 2, **SMALL})
     gone, left = (picture["key"] for picture in made["report"]["pictures"])
     deleted = easel(
@@ -265,9 +265,11 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
     )
     assert "deleted: 3 objects" in deleted.stdout
     assert "restore_image can restore them for 30 days" in deleted.stdout
+
     shown = easel(aws, tmp_path, "report", made["name"])
     assert shown.returncode == 0, shown.stderr
     assert "deleted later" in shown.stdout
+
     fetched = easel(aws, tmp_path, "open", made["name"])
     (path,) = fetched.stdout.split()
     assert path.endswith(Path(left).name)
@@ -287,19 +289,21 @@ def test_a_finished_run_is_shown_also_where_a_picture_of_it_was_deleted(
     ],
     ids=["dry run", "delete", "restore", "purge"],
 )
-def test_a_delete_and_a_restore_are_said_in_a_line(
+def test_delete_and_restore_are_reported_in_one_line(
     aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str
 ) -> None:
     folder = f"said/{uuid4().hex}"
     aws.run({"prompt": "A kite", **SMALL, "folder_name": folder})
     if more["action"] == "restore_folder":
         aws.run({"action": "delete_folder", "confirm": True, "folder_name": folder})
+
     done = easel(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
+
     assert f"{folder}: {said} (" in done.stdout
 
 
 @pytest.mark.parametrize("action", ["delete_image", "restore_image"])
-def test_what_is_not_there_is_said_to_be_not_there(
+def test_missing_image_is_reported_as_nothing_to_do(
     aws: LocalStack, tmp_path: Path, action: str
 ) -> None:
     confirm = {"confirm": True} if action == "delete_image" else {}
@@ -314,38 +318,33 @@ def test_what_is_not_there_is_said_to_be_not_there(
     assert "nothing" in done.stdout
 
 
-def test_redrive_starts_again_with_the_run_s_id_where_step_functions_can_not(
-    aws: LocalStack,
-) -> None:
+def test_redrive_restarts_when_step_functions_cannot(aws: LocalStack) -> None:
     aws.script(NO_CREDIT)
     failed = aws.run({"prompt": "A kite", **SMALL})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
     again = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
+
     assert again.execution.arn != failed["executionArn"]
     assert aws.ended(again.execution.arn)["report"]["run_id"] == failed["name"]
     assert aws.charged()["images"] == 1
 
 
-def test_an_old_delete_is_not_started_again(aws: LocalStack) -> None:
-    """It would take what has been stored since: a delete goes by its start."""
+def test_old_delete_is_not_restarted(aws: LocalStack) -> None:
+    """A delete goes by its start time, so a new start would delete what has been stored since."""
     failed = aws.run({"action": "delete_folder", "folder_name": "resumed"})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
     with pytest.raises(LookupError, match="start a new run if it is still needed"):
         runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
 
 
-def test_there_is_nothing_to_redrive_in_a_run_that_succeeded(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_succeeded_run_cannot_be_redriven(aws: LocalStack, tmp_path: Path) -> None:
     name = aws.run({"prompt": "A kite", **SMALL})["name"]
     done = easel(aws, tmp_path, "redrive", name)
     assert (done.returncode, aws.charged()["images"]) == (1, 1)
     assert "SUCCEEDED" in done.stderr
 
 
-def test_report_tells_of_a_failed_run_which_pictures_are_paid(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_report_of_failed_run_lists_paid_images(aws: LocalStack, tmp_path: Path) -> None:
     aws.script(
         {
             "path": "/v1/images/generations",
@@ -354,7 +353,9 @@ def test_report_tells_of_a_failed_run_which_pictures_are_paid(
         }
     )
     failed = aws.run({"prompt": "A kite", **SMALL})
+
     shown = easel(aws, tmp_path, "report", failed["name"])
+
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
     assert "paid, but no image" in shown.stdout
@@ -369,9 +370,7 @@ def test_report_shows_a_finished_run_again(aws: LocalStack, tmp_path: Path) -> N
     assert made["report"]["pictures"][0]["key"] in shown.stdout
 
 
-def test_budget_shows_the_month_and_stops_all_spending_at_once_without_a_deploy(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_budget_command_stops_spending_without_deploy(aws: LocalStack, tmp_path: Path) -> None:
     try:
         stopped = easel(aws, tmp_path, "budget", "0")
         assert stopped.returncode == 0, stopped.stderr
@@ -387,22 +386,22 @@ def test_budget_shows_the_month_and_stops_all_spending_at_once_without_a_deploy(
 
 
 @pytest.mark.parametrize("words", ["-1", "nan", "inf", "five", "0.0000001"])
-def test_a_budget_that_is_no_sum_changes_nothing(
-    aws: LocalStack, tmp_path: Path, words: str
-) -> None:
+def test_invalid_budget_changes_nothing(aws: LocalStack, tmp_path: Path, words: str) -> None:
     refused = easel(aws, tmp_path, "budget", "--", words)
     assert refused.returncode == 2
     assert "usd" in refused.stderr
     assert "cap $25.0000" in easel(aws, tmp_path, "budget").stdout
 
 
-def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_path: Path) -> None:
+def test_batch_shows_results_and_failure_reasons(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "kites.jsonl"
     lines = [
         SMALL | {"prompt": f"A kite numbered {n}", "folder_name": "kites"} for n in range(3)
     ] + [{"count": 11}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
     done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
+
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("batch kites, execution kites.")
     for said in (
@@ -422,20 +421,20 @@ def test_batch_shows_what_was_stored_what_failed_and_why(aws: LocalStack, tmp_pa
     )
 
 
-def test_a_line_of_a_batch_in_economy_is_reported_and_opened_from_its_records(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_economy_line_is_reported_from_its_records(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "cheap.jsonl"
     file.write_text(
         json.dumps(SMALL | {"prompt": "A kite at half the price", "folder_name": "cheap"}) + "\n"
     )
     done = easel(aws, tmp_path, "batch", str(file), "--economy")
     assert done.returncode == 0, done.stdout + done.stderr
+
     (key,) = [key for key in aws.keys("cheap/") if key.endswith(".png")]
     told = easel(aws, tmp_path, "report", "cheap-1")
     assert (told.returncode, told.stderr) == (0, "")
     for said in ("cheap-1 · A kite at half the price", "stored"):
         assert said in told.stdout
+
     refused = easel(aws, tmp_path, "redrive", "cheap-1")
     assert refused.returncode == 1
     assert "start its batch again" in refused.stderr
@@ -443,13 +442,13 @@ def test_a_line_of_a_batch_in_economy_is_reported_and_opened_from_its_records(
     assert runs.stored_keys(local_target(tmp_path / "outputs.json"), "cheap-1") == [key]
 
 
-def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothing(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_batch_dry_run_shows_price_and_bad_lines(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "dry.csv"
     file.write_text("topic,count\nSport,2\nScience,11\n")
+
     done = easel(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
-    assert done.returncode == 1, done.stdout + done.stderr  # as a start would end
+
+    assert done.returncode == 1, done.stdout + done.stderr  # a real start would fail, too
     for said in (
         "dry run of priced",
         "1 lines, 2 images",
@@ -462,9 +461,7 @@ def test_a_dry_run_of_a_batch_tells_its_price_and_every_bad_line_and_buys_nothin
     assert aws.keys("batches/priced") == ["batches/priced.csv", "batches/priced/problems.jsonl"]
 
 
-def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_failed_batch_shows_report_and_exits_nonzero(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "ruined.jsonl"
     file.write_text(
         "".join(json.dumps(SMALL | {"prompt": f"A ruin numbered {n}"}) + "\n" for n in range(3))
@@ -477,7 +474,9 @@ def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error
             "times": 99,
         }
     )
+
     done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
+
     assert done.returncode == 1
     for said in (
         "ruined FAILED BatchFailedError",
@@ -488,7 +487,7 @@ def test_a_batch_of_which_too_much_fails_shows_its_report_and_ends_with_an_error
         assert said in done.stdout
 
 
-def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> None:
+def test_ctrl_c_reports_that_batch_continues(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "left.jsonl"
     file.write_text(json.dumps(SMALL | {"prompt": "A kite that is left alone"}) + "\n")
     aws.script({"path": "/v1/images/generations", "delay": 2})
@@ -507,6 +506,7 @@ def test_ctrl_c_says_that_the_batch_goes_on(aws: LocalStack, tmp_path: Path) -> 
         _, errors = watching.communicate(timeout=20)
     assert watching.returncode == 130
     assert "what was started continues" in errors
+
     machine = aws.outputs["batch_state_machine_arn"]
     assert (
         aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]

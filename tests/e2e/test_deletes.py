@@ -1,4 +1,4 @@
-"""Deletes, off unless confirmed, and how they are undone, or for good."""
+"""Deletes, which need a confirmation, their undo, and purges, which cannot be undone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,20 +29,19 @@ def made(aws: LocalStack, folder: str) -> str:
         {"action": "delete_everything", "confirm": True},
     ],
 )
-def test_nothing_is_deleted_without_a_confirmed_target(
-    aws: LocalStack, request_: dict[str, Any]
-) -> None:
+def test_delete_requires_a_confirmed_target(aws: LocalStack, request_: dict[str, Any]) -> None:
     key = made(aws, "kept")
     assert aws.run(request_)["error"] == "InputError"
     assert key in aws.keys("kept/")
 
 
-def test_an_image_goes_with_what_belongs_to_it_and_comes_back(aws: LocalStack) -> None:
+def test_image_and_companions_are_deleted_and_restored(aws: LocalStack) -> None:
     key, other = made(aws, "one"), made(aws, "one")
     picture = aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read()
     report = aws.run({"action": "delete_image", "image_key": key, "confirm": True})["report"]
     assert (report["deleted"], report["recoverable_days"]) == (3, 30)
     assert [found for found in aws.keys("one/") if found.endswith(".png")] == [other]
+
     report = aws.run({"action": "restore_image", "image_key": key})["report"]
     assert report == {
         "action": "restore_image",
@@ -57,33 +56,32 @@ def test_an_image_goes_with_what_belongs_to_it_and_comes_back(aws: LocalStack) -
     assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
 
 
-def test_a_folder_goes_and_its_neighbour_stays(aws: LocalStack) -> None:
+def test_folder_delete_keeps_its_neighbour(aws: LocalStack) -> None:
     made(aws, "cats")
     neighbour = made(aws, "cats2")
     planned = aws.run({"action": "delete_folder", "folder_name": "cats", "dry_run": True})["report"]
     assert (planned["objects"], planned["deleted"]) == (4, 0)
+
     report = aws.run({"action": "delete_folder", "folder_name": "cats", "confirm": True})["report"]
     assert (report["objects"], report["deleted"]) == (4, 4)
     assert aws.keys("cats/") == aws.keys("thumbnails/cats/") == []
     assert neighbour in aws.keys("cats2/")
 
 
-def test_starting_a_deleted_picture_s_run_again_reports_deleted_and_buys_nothing(
-    aws: LocalStack,
-) -> None:
+def test_restarting_deleted_run_buys_nothing(aws: LocalStack) -> None:
     request = {"request_id": "gone-1", "folder_name": "gone", **SMALL}
     key = aws.run(request)["report"]["pictures"][0]["key"]
     aws.run({"action": "delete_image", "image_key": key, "confirm": True})
     aws.forget()
+
     report = aws.run(request)["report"]
+
     assert report["pictures"][0]["status"] == "deleted"
     assert aws.charged()["images"] == 0
     assert key not in aws.keys("gone/")
 
 
-def test_a_folder_comes_back_and_its_run_reports_it_stored_and_buys_nothing(
-    aws: LocalStack,
-) -> None:
+def test_restored_folder_is_stored_and_buys_nothing(aws: LocalStack) -> None:
     request = {"request_id": "back-1", "folder_name": "back", "count": 2, **SMALL}
     before = aws.run(request)["report"]["pictures"]
     kept = [*aws.keys("back/"), *aws.keys("thumbnails/back/")]
@@ -100,25 +98,25 @@ def test_a_folder_comes_back_and_its_run_reports_it_stored_and_buys_nothing(
     ] == len(kept)
     assert [*aws.keys("back/"), *aws.keys("thumbnails/back/")] == kept
     assert neighbour not in aws.keys("back2/")
+
     aws.forget()
     assert aws.run(request)["report"]["pictures"] == before
     assert aws.charged()["images"] == 0
     assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == 0
 
 
-def test_a_restore_leaves_a_name_alone_that_another_picture_took(aws: LocalStack) -> None:
+def test_restore_leaves_a_reused_name_alone(aws: LocalStack) -> None:
     request = {"folder_name": "taken", "file_name": "kite", **SMALL}
     key = aws.run(request)["report"]["pictures"][0]["key"]
     aws.run({"action": "delete_image", "image_key": key, "confirm": True})
     assert aws.run(request)["report"]["pictures"][0]["key"] == key
+
     version = aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"]
     assert aws.run({"action": "restore_folder", "folder_name": "taken"})["report"]["restored"] == 0
     assert aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"] == version
 
 
-def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(
-    aws: LocalStack,
-) -> None:
+def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
     request = {"request_id": "purged-1", "folder_name": "dogs", **SMALL}
     aws.run(request)
     neighbour = made(aws, "dogs2")
@@ -127,9 +125,11 @@ def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(
     planned = aws.run(
         {"action": "delete_folder", "folder_name": "dogs", "purge": True, "dry_run": True}
     )["report"]
+
     report = aws.run(
         {"action": "delete_folder", "folder_name": "dogs", "purge": True, "confirm": True}
     )["report"]
+
     assert (report["purge"], report["recoverable_days"]) == (True, 0)
     assert report["deleted"] == planned["objects"] == report["objects"] == 8
     assert report["bytes"] == planned["bytes"] > 0
@@ -140,7 +140,7 @@ def test_a_purge_leaves_nothing_of_a_folder_and_everything_of_its_neighbour(
     assert aws.run(request)["report"]["pictures"][0]["status"] == "deleted"
 
 
-def test_a_purge_of_more_than_a_page_takes_it_all(aws: LocalStack) -> None:
+def test_purge_handles_more_than_one_page(aws: LocalStack) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(
             pool.map(
@@ -152,6 +152,7 @@ def test_a_purge_of_more_than_a_page_takes_it_all(aws: LocalStack) -> None:
     assert (
         aws.run({"action": "restore_folder", "folder_name": "many"})["report"]["restored"] == 1_300
     )
+
     aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
     assert (
         aws.run({"action": "delete_folder", "folder_name": "many", "purge": True, "confirm": True})[

@@ -1,4 +1,4 @@
-"""The demonstration, as `make demo` runs it."""
+"""The demonstration, run as `make demo` runs it."""
 
 import contextlib
 import signal
@@ -44,12 +44,11 @@ def demo(tmp_path: Path) -> Demo:
     return start
 
 
-def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(
-    demo: Demo, tmp_path: Path
-) -> None:
+def test_demo_makes_five_images_and_leaves_nothing_running(demo: Demo, tmp_path: Path) -> None:
     running = demo()
     shown, errors = running.communicate(timeout=DEADLINE_SECONDS)
     assert running.returncode == 0, errors
+
     pictures = sorted((tmp_path / "pictures").iterdir())
     assert sorted(Image.open(picture).format or "" for picture in pictures) == [
         "JPEG",
@@ -66,11 +65,10 @@ def test_five_pictures_are_made_shown_and_kept_and_nothing_is_left_running(
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
-def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(
-    demo: Demo, tmp_path: Path, typed: str
-) -> None:
+def test_real_key_is_used_only_after_confirmation(demo: Demo, tmp_path: Path, typed: str) -> None:
     running = demo(OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     shown, errors = running.communicate(typed, timeout=DEADLINE_SECONDS)
+
     assert running.returncode == 1
     assert "http://127.0.0.1:9/v1" in shown
     assert "up to $" in shown
@@ -82,7 +80,7 @@ def test_a_real_key_is_used_only_after_a_yes_to_server_and_price(
 @pytest.mark.parametrize(
     "starting", [True, False], ids=["while the emulator starts", "while the stack is deployed"]
 )
-def test_what_it_started_ends_with_it(
+def test_demo_ends_everything_it_started(
     demo: Demo, tmp_path: Path, starting: bool, ending: signal.Signals
 ) -> None:
     running = demo()
@@ -97,17 +95,19 @@ def test_what_it_started_ends_with_it(
         time.sleep(0.01)
     running.send_signal(ending)
     _, errors = running.communicate(timeout=DEADLINE_SECONDS)
+
     assert running.returncode == 128 + ending
     assert "Traceback" not in errors
     assert not living(tmp_path, "environ") + living(tmp_path, "cmdline")
 
 
 def living(folder: Path, what: str) -> list[Path]:
-    """The processes that have this folder in their environment (the emulator and its functions)
-    or command line (the stand-in).
+    """Return the processes that name this folder in their environment or command line.
+
+    The environment identifies the emulator and its functions, and the command line the stand-in.
     """
     found = []
     for said in Path("/proc").glob(f"[0-9]*/{what}"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # the process has ended in the meantime
             found += [said] if str(folder).encode() in said.read_bytes() else []
     return found

@@ -1,4 +1,4 @@
-"""Deploys to the local AWS: what a stack refuses, what it changes, what outlives it."""
+"""Deploys to the local AWS: what a stack refuses, what it changes, and what it keeps."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SMALL = {"size": "256x256", "quality": "low"}
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
-    """A local stack of this test's own, not up yet."""
+    """Yield a local stack for one test, which is not up yet."""
     mine = Local(
         folder=tmp_path / "local", port=free_port(), settings=(), environment=own_environment()
     )
@@ -36,7 +36,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 @pytest.fixture
 def emulator(local: Local) -> Callable[[], LocalStack]:
-    """The emulator of that stack with nothing deployed."""
+    """Return a function that starts the emulator of that stack with nothing deployed."""
 
     def start() -> LocalStack:
         folder = local.folder / "emulator"
@@ -64,7 +64,7 @@ def emulator(local: Local) -> Callable[[], LocalStack]:
 
 @pytest.fixture
 def theirs(emulator: Callable[[], LocalStack]) -> LocalStack:
-    """An emulator with somebody's bucket in it."""
+    """Return an emulator with somebody else's bucket in it."""
     aws = emulator()
     aws.s3.create_bucket(
         Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"}
@@ -73,86 +73,83 @@ def theirs(emulator: Callable[[], LocalStack]) -> LocalStack:
     return aws
 
 
-def test_an_existing_bucket_without_versions_is_refused_with_the_reason(
-    local: Local, theirs: LocalStack
-) -> None:
+def test_bucket_without_versions_is_refused_with_reason(local: Local, theirs: LocalStack) -> None:
     with pytest.raises(DeployError, match="versioning of the existing bucket mine is off"):
         stack.up(replace(local, settings=("bucket_name=mine", "existing_bucket=true")))
     assert theirs.keys("") == ["theirs.txt"]
 
 
-def test_an_existing_bucket_is_taken_once_it_keeps_versions(
-    local: Local, theirs: LocalStack
-) -> None:
+def test_existing_bucket_is_accepted_with_versions(local: Local, theirs: LocalStack) -> None:
     mine = replace(local, settings=("bucket_name=mine", "existing_bucket=true"))
     with pytest.raises(DeployError):
         stack.up(mine)
+
     theirs.s3.put_bucket_versioning(Bucket="mine", VersioningConfiguration={"Status": "Enabled"})
     assert stack.up(mine)["bucket"] == "mine"
     assert theirs.keys("") == ["theirs.txt"]
 
 
-def test_a_bucket_that_is_not_there_is_refused(
-    local: Local, emulator: Callable[[], LocalStack]
-) -> None:
+def test_missing_bucket_is_refused(local: Local, emulator: Callable[[], LocalStack]) -> None:
     emulator()
     with pytest.raises(DeployError, match="existing bucket nobodys"):
         stack.up(replace(local, settings=("bucket_name=nobodys", "existing_bucket=true")))
 
 
-def test_up_on_a_running_stack_deploys_the_change_and_down_with_keep_keeps_the_pictures(
-    local: Local,
-) -> None:
+def test_up_deploys_changes_and_down_keeps_images(local: Local) -> None:
     aws = LocalStack(stack.up(local))
     key = aws.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"]
     outputs = stack.up(replace(local, settings=("folder_name=changed",)))
     assert outputs["bucket"] == aws.bucket
+
     changed = LocalStack(outputs).run(SMALL)["report"]["pictures"][0]["key"]
     assert changed.startswith("changed/")
     stack.down(local, keep=True)
     assert not local.outputs_file.exists()
+
     again = LocalStack(stack.up(local))
     assert {key, changed} <= set(again.keys(""))
     assert again.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"] == key
     assert again.charged()["images"] == 0
+
     stack.down(local, keep=False)
     assert not (local.folder / "emulator").exists()
 
 
-def test_up_after_the_emulator_was_killed_leaves_no_second_stand_in(local: Local) -> None:
+def test_up_after_killed_emulator_starts_one_stand_in(local: Local) -> None:
     stack.up(local)
     before = json.loads(local.processes_file.read_text())
     os.killpg(before["emulator"], signal.SIGKILL)
+
     after = stack.up(local)
+
     assert not processes.is_running(before["stand_in"])
     assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
 
 
-def test_the_oldest_region_whose_buckets_name_none_works_too(local: Local) -> None:
+def test_oldest_region_works_without_location_constraint(local: Local) -> None:
     outputs = stack.up(replace(local, settings=("aws_region=us-east-1",)))
     assert outputs["region"] == "us-east-1"
     assert LocalStack(outputs).run({"aws_region": "us-east-1", **SMALL})["status"] == "SUCCEEDED"
 
 
-def test_a_stack_under_a_key_of_the_customer_s_makes_pictures_and_can_be_put_under_it_later(
-    local: Local,
-) -> None:
+def test_customer_key_works_and_can_be_added_later(local: Local) -> None:
     stack.up(local)
     outputs = stack.up(replace(local, settings=("customer_key=true",)))
     aws = LocalStack(outputs)
     (key,) = aws.client("kms").list_keys()["Keys"]
     assert aws.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
-    # The local AWS takes a bucket's encryption and keeps no word of it; that is looked at on the
-    # template.
+    # The local AWS accepts a bucket's encryption but does not report it, so the tests of the
+    # template check it.
     assert {
         group.get("kmsKeyId") for group in aws.client("logs").describe_log_groups()["logGroups"]
     } == {key["KeyArn"]}
+
     ended = aws.run(SMALL)
     assert ended["status"] == "SUCCEEDED"
     assert ended["report"]["pictures"][0]["key"] in aws.keys("")
 
 
-def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
+def test_outputs_contain_what_tools_need(aws: LocalStack) -> None:
     assert set(aws.outputs) == {
         "endpoint",
         "region",
@@ -167,12 +164,12 @@ def test_the_outputs_are_those_that_tools_rely_on(aws: LocalStack) -> None:
     }
 
 
-def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(
-    aws: LocalStack, local: Local
-) -> None:
+def test_taken_port_is_reported_and_leaves_nothing(aws: LocalStack, local: Local) -> None:
     port = aws.outputs["endpoint"].rpartition(":")[2]
     command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(local.folder)]
+
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"port {port} is taken" in done.stderr
@@ -181,17 +178,16 @@ def test_a_port_that_is_taken_is_one_clear_line_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])
-def test_a_port_that_is_none_is_one_clear_line(tmp_path: Path, port: str) -> None:
+def test_invalid_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
     command = [sys.executable, "-m", "local", "up", f"--port={port}", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"port {port}" in done.stderr
 
 
-def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function(
-    local: Local,
-) -> None:
+def test_key_in_environment_reaches_only_the_secret(local: Local) -> None:
     environment = {
         **local.environment,
         "OPENAI_API_KEY": "sk-mine-1234",
@@ -200,6 +196,7 @@ def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function
     mine = replace(local, environment=environment)
     aws = LocalStack(stack.up(mine))
     assert aws.outputs["openai_base_url"] == "http://127.0.0.1:9/v1"
+
     emulator = json.loads(mine.processes_file.read_text())["emulator"]
     assert b"sk-mine" not in Path(f"/proc/{emulator}/environ").read_bytes()
     (secret,) = aws.client("secretsmanager").list_secrets()["SecretList"]
@@ -210,13 +207,14 @@ def test_a_key_in_the_caller_s_environment_goes_to_the_secret_and_to_no_function
         )
 
     assert kept() == "sk-mine-1234"
-    # From a shell that knows nothing of it, the stack that runs is still the one that costs money.
+
+    # A shell without the key's variables still deploys to the stack that calls the paid server.
     stack.up(local)
     assert kept() == "sk-mine-1234"
     assert stack.paid_server(local) == "http://127.0.0.1:9/v1"
 
 
-def test_a_missing_key_is_named_with_how_to_set_it(
+def test_missing_key_error_explains_how_to_set_it(
     local: Local, emulator: Callable[[], LocalStack]
 ) -> None:
     emulator()
@@ -224,15 +222,15 @@ def test_a_missing_key_is_named_with_how_to_set_it(
     secrets: Any = aws.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
     secrets.put_secret_value(SecretId=secret["ARN"], SecretString=" ")
+
     ended = aws.run({"folder_name": "keyless", **SMALL})
+
     assert ended["error"] == "ConfigError"
     assert "make secret" in ended["cause"]
     assert secret["Name"] in ended["cause"] or secret["ARN"] in ended["cause"]
 
 
-def test_a_stack_without_a_key_makes_pictures_alone_and_in_economy_and_has_no_secret_to_set(
-    local: Local, tmp_path: Path
-) -> None:
+def test_keyless_stack_makes_images_without_a_secret(local: Local, tmp_path: Path) -> None:
     quick = {**local.environment, "SFN_WAIT_SCALE": "0.02"}
     aws = LocalStack(
         stack.up(
@@ -241,6 +239,7 @@ def test_a_stack_without_a_key_makes_pictures_alone_and_in_economy_and_has_no_se
     )
     assert not aws.client("secretsmanager").list_secrets()["SecretList"]
     assert aws.run({"folder_name": "keyless", **SMALL})["report"]["stored"] == 1
+
     upload(aws, {"description": "A lamp.", "folder_name": "keyless"}, key="batches/keyless.jsonl")
     assert run(aws, manifest="batches/keyless.jsonl", economy=True)["report"]["stored"] == 1
     asked = easel(aws, tmp_path, "secret", text="sk-any\n")

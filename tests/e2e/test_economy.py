@@ -1,6 +1,6 @@
 """Batches in economy on the local stack.
 
-OpenAI's Batch API makes the pictures, each order is placed once, and what came is stored.
+OpenAI's Batch API makes the images, each order is placed once, and its results are stored.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ USER, OTHER = "5e1f" * 16, "0a0a" * 16
 
 
 def ledger(aws: LocalStack) -> tuple[int, int]:
-    """Pictures that were charged, and batches that were created."""
+    """Return how many images were charged and how many batches were created."""
     charged = aws.charged()
     return charged["batch_images"], charged["batches"]
 
@@ -26,11 +26,12 @@ def make(aws: LocalStack, name: str, *, lines: int, **more: Any) -> dict[str, An
     return run(aws, manifest=f"batches/{name}.jsonl", economy=True, **more)
 
 
-def test_an_economy_batch_costs_half_and_buys_nothing_at_the_full_price(aws: LocalStack) -> None:
+def test_economy_batch_costs_half(aws: LocalStack) -> None:
     ended = make(aws, "economy-a", lines=5)
     assert ended["status"] == "SUCCEEDED", ended["cause"]
     report = ended["report"]
     assert (report["stored"], report["failed"], pictures(aws, "economy-a")) == (5, 0, 5)
+
     charged = aws.charged()
     assert (charged["chat"], charged["batch_images"], charged["images"], charged["batches"]) == (
         5,
@@ -47,12 +48,13 @@ def test_an_economy_batch_costs_half_and_buys_nothing_at_the_full_price(aws: Loc
         }
     )["report"]
     assert report["cost_usd"] / 5 < 0.6 * single["cost_usd"]
+
     again = run(aws, manifest="batches/economy-a.jsonl", economy=True)["report"]
     assert (again["stored"], again["cost_usd"]) == (5, report["cost_usd"])
     assert ledger(aws) == (5, 1)
 
 
-def test_what_expires_and_what_is_refused_is_listed_and_the_rest_is_stored(aws: LocalStack) -> None:
+def test_expired_and_refused_images_are_listed(aws: LocalStack) -> None:
     refused = {"error": {"code": "moderation_blocked", "message": "no"}}
     aws.script(
         {
@@ -68,6 +70,7 @@ def test_what_expires_and_what_is_refused_is_listed_and_the_rest_is_stored(aws: 
     assert stored == pictures(aws, "economy-b") == images
     assert stored + report["refused"] + report["reasons"].get("NotMade", 0) == 8
     assert report["reasons"]["NotMade"] >= 3
+
     left = read(aws, report["failed_key"]).splitlines()
     assert len(left) == report["reasons"]["NotMade"]
     aws.forget()
@@ -75,28 +78,25 @@ def test_what_expires_and_what_is_refused_is_listed_and_the_rest_is_stored(aws: 
     assert again["stored"] == len(left) == aws.charged()["batch_images"]
 
 
-def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(aws: LocalStack) -> None:
+def test_order_with_lost_response_is_not_repeated(aws: LocalStack) -> None:
     aws.script({"path": "/v1/batches", "cut": True})
     report = make(aws, "economy-c", lines=3)["report"]
     assert report["stored"] == 3
     assert ledger(aws) == (3, 1)
 
 
-def test_a_result_that_breaks_off_is_read_again_and_nothing_is_staged_twice(
-    aws: LocalStack,
-) -> None:
+def test_interrupted_result_download_stages_nothing_twice(aws: LocalStack) -> None:
     aws.script({"path": "/v1/files/content", "cut": True})
     report = make(aws, "economy-d", lines=6)["report"]
     assert (report["stored"], report["possibly_paid"]) == (6, 0)
+
     versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="staging/economy-d-")[
         "Versions"
     ]
     assert len([one for one in versions if one["Key"].endswith(".bytes")]) == 6
 
 
-def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order(
-    aws: LocalStack,
-) -> None:
+def test_stopped_batch_resumes_the_same_order(aws: LocalStack) -> None:
     upload(
         aws,
         *({"prompt": f"A door numbered {n}.", "folder_name": "economy-e"} for n in range(4)),
@@ -105,12 +105,14 @@ def test_a_batch_that_was_stopped_while_openai_works_goes_on_with_the_same_order
     arn = start(aws, manifest="batches/economy-e.jsonl", economy=True)
     aws.until(lambda: aws.charged()["batches"] == 1)
     aws.states.stop_execution(executionArn=arn)
+
     report = run(aws, manifest="batches/economy-e.jsonl", economy=True)["report"]
+
     assert (report["stored"], report["failed"]) == (4, 0)
     assert ledger(aws) == (4, 1)
 
 
-def test_openai_is_told_whom_each_call_is_for(aws: LocalStack) -> None:
+def test_each_call_names_its_end_user(aws: LocalStack) -> None:
     aws.run(
         {
             "topic": "Sport",
@@ -121,7 +123,8 @@ def test_openai_is_told_whom_each_call_is_for(aws: LocalStack) -> None:
             "safety_identifier": USER,
         }
     )
-    assert aws.charged()["users"] == {USER: 2}  # the chat call and the picture
+    assert aws.charged()["users"] == {USER: 2}  # the chat call and the image
+
     report = make(aws, "economy-told", lines=2, safety_identifier=OTHER)["report"]
     assert report["stored"] == 2
     assert aws.charged()["users"] == {USER: 2, OTHER: 4}

@@ -1,4 +1,4 @@
-"""Who comes through the gateway, and what does not."""
+"""Access through the gateway, and its limits."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def executions(aws: LocalStack) -> set[str]:
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", "tampered"])
-def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str | None) -> None:
+def test_invalid_token_gets_nothing(aws: LocalStack, token: str | None) -> None:
     before = executions(aws)
     good = str(machine(aws).token)
     head, claims, signature = good.split(".")
@@ -37,10 +37,11 @@ def test_nobody_without_a_valid_token_gets_anything(aws: LocalStack, token: str 
             headers={"Idempotency-Key": uuid4().hex},
         )
         assert (answer.status, answer.json) == (401, {"message": "Unauthorized"}), (method, path)
+
     assert executions(aws) == before
 
 
-def test_whoever_may_only_read_changes_nothing(aws: LocalStack) -> None:
+def test_read_scope_changes_nothing(aws: LocalStack) -> None:
     before, reader = executions(aws), machine(aws, "read")
     for method, path, scope in DATA:
         answer = reader(
@@ -53,18 +54,19 @@ def test_whoever_may_only_read_changes_nothing(aws: LocalStack) -> None:
     assert executions(aws) == before
 
 
-def test_whoever_may_only_write_starts_a_run_and_sees_no_pictures(aws: LocalStack) -> None:
+def test_write_scope_starts_runs_without_seeing_images(aws: LocalStack) -> None:
     writer = machine(aws, "write")
     assert writer.run({"dry_run": True}, key=uuid4().hex).status == 202
     assert writer("GET", "/images").status == 403
 
 
-def test_two_with_one_key_at_once_are_one_run(aws: LocalStack, caller: Caller) -> None:
+def test_concurrent_requests_with_one_key_share_a_run(aws: LocalStack, caller: Caller) -> None:
     key, before = uuid4().hex, executions(aws)
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda _: caller.run({"prompt": "A kite", **SMALL}, key=key), range(8))
         )
+
     assert {answer.status for answer in answers} <= {200, 202}
     assert len({answer.json["id"] for answer in answers}) == 1
     assert caller.ended(answers[0].json)["status"] == "succeeded"
@@ -72,7 +74,7 @@ def test_two_with_one_key_at_once_are_one_run(aws: LocalStack, caller: Caller) -
     assert aws.charged()["images"] == 1
 
 
-def test_a_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
+def test_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
     before = executions(aws)
     answer = caller(
         "POST",
@@ -84,12 +86,11 @@ def test_a_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> Non
     assert executions(aws) == before
 
 
-def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_nothing(
-    aws: LocalStack, caller: Caller
-) -> None:
+def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Caller) -> None:
     name = f"doors-{uuid4().hex[:8]}"
     made = caller("POST", "/batches", {"name": name, "format": "csv"})
     assert made.status == 201, made.body
+
     upload = made.json["upload"]
     put = fetch(
         upload["url"],
@@ -121,7 +122,8 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
         6,
     )
     assert 0 < first["report"]["cost_usd"] <= first["checked"]["estimate_usd"]
-    # A line is a run like any other.
+
+    # A line is an ordinary run.
     line = caller("GET", "/runs/still-life-figs").json
     assert line["id"] == "still-life-figs"
     assert line["url"].endswith("/runs/still-life-figs")
@@ -135,6 +137,7 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
         "upload",
         "cleanup",
     ]
+
     again = start()
     assert again["execution"] != first["execution"]
     assert (again["checked"]["todo"], again["report"]["stored"], again["lines"]) == (0, 6, None)
@@ -142,9 +145,9 @@ def test_a_batch_is_put_started_and_followed_to_its_end_and_another_start_buys_n
 
 
 def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
-    """A batch once it has ended.
+    """Wait for the end of a batch's start, and return the view of the batch.
 
-    A start that is younger than what the last look told is found, too.
+    The batch's view may lag behind a new start, so this waits until it shows that start.
     """
     seen: dict[str, Any] = {}
 
@@ -156,10 +159,11 @@ def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
-def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Caller) -> None:
+def test_logs_contain_no_prompt_link_or_token(aws: LocalStack, caller: Caller) -> None:
     words = f"a secret garden {uuid4().hex}"
     run = caller.ended(caller.run({"prompt": words, **SMALL}, key=uuid4().hex).json)
     assert run["pictures"][0]["links"]
+
     caller("GET", "/images", query={"topic": words})
     assert caller("POST", "/batches", {"name": "logged"}).status == 201
     caller("POST", "/estimate", {"prompt": words, "size": "1x1"})
@@ -169,7 +173,7 @@ def test_logs_hold_no_prompt_no_link_and_no_token(aws: LocalStack, caller: Calle
         assert kept not in logged
 
 
-def test_openai_is_told_of_a_program_by_a_hash_of_its_client(aws: LocalStack) -> None:
+def test_openai_identifies_a_program_by_hash(aws: LocalStack) -> None:
     program = machine(aws)
     assert (
         program.ended(

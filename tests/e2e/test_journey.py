@@ -1,4 +1,4 @@
-"""A picture's way through the API: asked for, watched, looked at, deleted, had back."""
+"""An image's way through the API: it is requested, watched, viewed, deleted and restored."""
 
 import io
 import time
@@ -14,12 +14,13 @@ from tests.support.local_stack import LocalStack
 SMALL = {"size": "256x256", "quality": "low"}
 
 
-def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Caller) -> None:
+def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller: Caller) -> None:
     folder = f"journey/{uuid4().hex}"
     started = caller.run(
         {"topic": "Sport", "folder_name": folder, "count": 2, **SMALL}, key=uuid4().hex
     )
     assert started.status == 202
+
     run = caller.ended(started.json)
     assert [(step["step"], step["status"], step["done"], step["of"]) for step in run["steps"]] == [
         ("prompt", "succeeded", 1, 1),
@@ -28,6 +29,7 @@ def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Calle
         ("cleanup", "succeeded", 1, 1),
     ]
     assert run["cost_usd"] <= run["estimate_usd"]
+
     page = caller("GET", "/images", query={"folder": folder}).json["images"]
     assert {image["id"] for image in page} == {picture["id"] for picture in run["pictures"]}
     image = page[0]
@@ -50,13 +52,14 @@ def test_from_the_request_to_the_picture_and_back(aws: LocalStack, caller: Calle
     assert (removed["status"], removed["objects"]) == ("succeeded", 3)
     assert (ids("stored"), ids("deleted")) == ([page[1]["id"]], [image["id"]])
     assert fetch(image["links"]["picture"]).status == 404
+
     restored = caller.ended(caller("POST", f"/images/{image['id']}/restore").json)
     assert (restored["status"], restored["objects"]) == ("succeeded", 3)
     assert (ids("stored"), ids("deleted")) == ([one["id"] for one in page], [])
     assert fetch(image["links"]["picture"]).status == 200
 
 
-def test_a_folder_goes_and_comes_back(aws: LocalStack, caller: Caller) -> None:
+def test_folder_is_deleted_and_restored(aws: LocalStack, caller: Caller) -> None:
     folder = f"doors {uuid4().hex}/ünder"
     caller.ended(
         caller.run({"prompt": "A kite", "folder_name": folder, **SMALL}, key=uuid4().hex).json
@@ -84,7 +87,7 @@ def test_a_folder_goes_and_comes_back(aws: LocalStack, caller: Caller) -> None:
     assert count() == 1
 
 
-def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller: Caller) -> None:
+def test_failed_run_shows_reason_and_can_resume(aws: LocalStack, caller: Caller) -> None:
     no_credit = {
         "error": {"message": "no", "type": "insufficient_quota", "code": "insufficient_quota"}
     }
@@ -96,6 +99,7 @@ def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller:
         True,
     )
     assert "credit" in failed["error"]["what_to_do"]
+
     states = {step["step"]: step["status"] for step in failed["steps"]}
     assert states == {
         "prompt": "succeeded",
@@ -107,6 +111,7 @@ def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller:
         next(step for step in failed["steps"] if step["step"] == "image")["error"]["error"]
         == "QuotaExhaustedError"
     )
+
     again = caller("POST", f"/runs/{failed['id']}/redrive")
     assert again.status == 202
     done = caller.ended(again.json)
@@ -118,24 +123,25 @@ def test_a_run_that_failed_says_why_and_is_gone_on_with(aws: LocalStack, caller:
     assert caller("POST", f"/runs/{failed['id']}/redrive").status == 409
 
 
-def test_a_step_that_is_tried_again_says_so(aws: LocalStack, caller: Caller) -> None:
+def test_retried_step_is_reported_as_retried(aws: LocalStack, caller: Caller) -> None:
     aws.script({"path": "/v1/images/generations", "status": 500, "times": 2})
     run = caller.ended(caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json)
     image = next(step for step in run["steps"] if step["step"] == "image")
     assert (image["status"], image["attempts"], image["error"]) == ("succeeded", 3, None)
 
 
-def test_a_stopped_run_keeps_what_it_bought_for_a_redrive(aws: LocalStack, caller: Caller) -> None:
+def test_stopped_run_keeps_purchases_for_redrive(aws: LocalStack, caller: Caller) -> None:
     aws.script({"path": "/v1/images/generations", "delay": 3.0})
     run = caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json
     aws.until(lambda: caller("GET", f"/runs/{run['id']}").json["pictures"] != [])
     assert caller("POST", f"/runs/{run['id']}/stop").json["status"] == "aborted"
+
     done = caller.ended(caller("POST", f"/runs/{run['id']}/redrive").json)
     assert (done["status"], done["pictures"][0]["status"]) == ("succeeded", "stored")
     assert aws.charged()["images"] == 1
 
 
-def test_runs_from_the_console_are_found_too(aws: LocalStack, caller: Caller) -> None:
+def test_console_runs_are_found_too(aws: LocalStack, caller: Caller) -> None:
     name = aws.run(SMALL)["name"]
     assert caller("GET", f"/runs/{name}").json["status"] == "succeeded"
     assert name in [
@@ -143,7 +149,7 @@ def test_runs_from_the_console_are_found_too(aws: LocalStack, caller: Caller) ->
     ]
 
 
-def test_a_link_dies_when_it_says(aws: LocalStack, caller: Caller) -> None:
+def test_link_expires_at_the_stated_time(aws: LocalStack, caller: Caller) -> None:
     key = aws.run({"prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
     described = aws.client("lambda").list_functions()["Functions"]
     told = next(
@@ -161,5 +167,6 @@ def test_a_link_dies_when_it_says(aws: LocalStack, caller: Caller) -> None:
         )
         signed = ImageLinks(Signer(aws.client("sts"), signing, seconds=2)).of(key)
     assert fetch(signed.picture).status == 200
+
     aws.until(lambda: fetch(signed.picture).status == 403)
     assert 0 <= time.time() - signed.expires_at.timestamp() < 2

@@ -1,4 +1,4 @@
-"""Many runs at once through one folder: every picture arrives, and table, bucket and bill agree."""
+"""Many concurrent runs in one folder: every image arrives, and table, bucket and bill agree."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from tests.support.local_stack import LocalStack
 RUNS = 100
 
 
-def test_a_hundred_runs_at_once_store_a_hundred_pictures_in_one_folder(aws: LocalStack) -> None:
+def test_hundred_concurrent_runs_store_a_hundred_images(aws: LocalStack) -> None:
     with ThreadPoolExecutor(16) as pool:
         request = {"folder_name": "crowd", "size": "256x256", "quality": "low", "topic": "Sport"}
         arns = list(pool.map(lambda _: aws.start(request), range(RUNS)))
@@ -25,5 +25,6 @@ def test_a_hundred_runs_at_once_store_a_hundred_pictures_in_one_folder(aws: Loca
     assert len(reported) == RUNS
     assert reported == in_bucket == in_table
     assert aws.charged()["images"] == RUNS
+
     versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="crowd/image_")["Versions"]
-    assert len(versions) == 2 * RUNS  # each picture and its sidecar once: nothing was written over
+    assert len(versions) == 2 * RUNS  # each image and sidecar once: none was overwritten

@@ -1,6 +1,6 @@
 """A mirror on the local stack.
 
-What is stored is in another bucket, too, and a mirror that fails costs no second picture.
+Each stored image is copied to another bucket, and a mirror that fails costs no second image.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ COPIES = "copies-of-mine"
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack with a mirror in a bucket that is there."""
+    """Yield a stack whose mirror is an existing bucket."""
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     folder = tmp_path_factory.mktemp("mirrored")
     local = Local(
@@ -54,9 +54,7 @@ def bytes_of(aws: LocalStack, bucket: str, key: str) -> tuple[bytes, str]:
     return answer["Body"].read(), answer["ContentType"]
 
 
-def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_and_pays_nothing(
-    mirrored: LocalStack,
-) -> None:
+def test_redrive_after_missing_mirror_pays_nothing(mirrored: LocalStack) -> None:
     for key in copies(mirrored):
         mirrored.s3.delete_object(Bucket=COPIES, Key=key)
     mirrored.s3.delete_bucket(Bucket=COPIES)
@@ -65,6 +63,7 @@ def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_
     ended = mirrored.ended(arn)
     assert (ended["status"], ended["error"]) == ("FAILED", "ConfigError")
     assert f"s3://{COPIES}/a/" in ended["cause"]
+
     charged = mirrored.charged()
     make_bucket(mirrored)
     mirrored.states.redrive_execution(executionArn=arn)
@@ -72,6 +71,7 @@ def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_
     assert again["status"] == "SUCCEEDED", again.get("cause")
     assert mirrored.charged()["chat"] == charged["chat"] == 1
     assert mirrored.charged()["images"] == again["report"]["stored"] == 2
+
     pictures = [
         key
         for key in mirrored.keys("late/") + mirrored.keys("thumbnails/late/")
@@ -83,7 +83,7 @@ def test_a_mirror_that_is_not_there_makes_the_run_red_and_redrive_goes_on_there_
     }
 
 
-def test_a_batch_and_its_economy_are_mirrored_too(mirrored: LocalStack) -> None:
+def test_batches_and_economy_are_mirrored_too(mirrored: LocalStack) -> None:
     for name, economy in (("dear", False), ("cheap", True)):
         upload(
             mirrored,
@@ -97,9 +97,7 @@ def test_a_batch_and_its_economy_are_mirrored_too(mirrored: LocalStack) -> None:
 
 
 @pytest.mark.parametrize("economy", [False, True])
-def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mends_it_for_nothing(
-    mirrored: LocalStack, economy: bool
-) -> None:
+def test_unmirrored_line_counts_as_failed(mirrored: LocalStack, economy: bool) -> None:
     name = f"taken-{economy}".lower()
     line = {"prompt": "A lamp.", "folder_name": name, "file_name": "lamp", **SMALL}
     upload(mirrored, line, key=f"batches/{name}.jsonl")
@@ -112,6 +110,7 @@ def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mend
     }
     report = run(mirrored, **asked)["report"]
     assert (report["stored"], report["failed"], report["reasons"]) == (1, 1, {"ConflictError": 1})
+
     mirrored.s3.delete_object(Bucket=COPIES, Key=f"a/{name}/lamp.png")
     again = run(mirrored, **asked | {"manifest": report["failed_key"]})["report"]
     assert (again["stored"], again["failed"]) == (1, 0)
@@ -122,9 +121,7 @@ def test_a_line_that_is_not_mirrored_is_told_of_as_failed_and_another_start_mend
 
 
 @pytest.mark.parametrize(("count", "refused"), [(3, 1), (2, 1), (1, 1)])
-def test_what_is_refused_has_no_copy_and_the_others_have_theirs(
-    mirrored: LocalStack, count: int, refused: int
-) -> None:
+def test_refused_image_has_no_copy(mirrored: LocalStack, count: int, refused: int) -> None:
     mirrored.forget()
     mirrored.script(
         {
@@ -141,6 +138,7 @@ def test_what_is_refused_has_no_copy_and_the_others_have_theirs(
         count - refused,
         refused,
     )
+
     pictures = {f"a/{picture['key']}" for picture in ended["report"]["pictures"] if picture["key"]}
     assert {
         key for key in copies(mirrored) if key.startswith(f"a/{folder}/") and key.endswith(".png")
@@ -148,10 +146,12 @@ def test_what_is_refused_has_no_copy_and_the_others_have_theirs(
     assert len(pictures) == count - refused
 
 
-def test_a_restart_finds_its_copies_and_a_delete_leaves_them(mirrored: LocalStack) -> None:
+def test_restart_finds_copies_and_delete_keeps_them(mirrored: LocalStack) -> None:
     first = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
     before = copies(mirrored)
+
     again = mirrored.run({"request_id": "twice", "folder_name": "twice", **SMALL})
+
     assert again["report"]["pictures"] == first["report"]["pictures"]
     assert (
         mirrored.run({"action": "delete_folder", "folder_name": "twice", "confirm": True})["status"]

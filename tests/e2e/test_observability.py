@@ -1,6 +1,6 @@
-"""What the one who is woken sees.
+"""What the person on call sees, and what other programs receive.
 
-The alarm, and the line that tells why; and the events that others build on.
+These are the alarm, the log line with the reason, and the events.
 """
 
 import json
@@ -20,7 +20,10 @@ Messages = Callable[[], list[dict[str, Any]]]
 
 
 def queue(aws: LocalStack) -> tuple[str, str, Messages]:
-    """A queue of our own: its URL and ARN, and what has come into it so far."""
+    """Create a queue, and return its URL, its ARN, and a function that reads it.
+
+    The function returns all messages received so far.
+    """
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=f"seen-{uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
@@ -40,7 +43,7 @@ def queue(aws: LocalStack) -> tuple[str, str, Messages]:
 
 @pytest.fixture
 def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
-    """Waits for an event of ours by its name and its run, and gives its detail."""
+    """Yield a function that waits for an event of this name and run, and returns its detail."""
     url, arn, messages = queue(aws)
     events, name = aws.client("events"), f"seen-{uuid4().hex[:8]}"
     events.put_rule(Name=name, EventPattern=json.dumps({"source": ["easel"]}))
@@ -65,7 +68,7 @@ def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
 
 
 def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
-    """What the dashboard's own query finds, newest first."""
+    """Return the rows of the dashboard's own query, newest first."""
     logs = aws.client("logs")
     body = json.loads(
         aws.client("cloudwatch").get_dashboard(DashboardName=f"Easel-{aws.outputs['region']}")[
@@ -86,17 +89,19 @@ def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
     return [{cell["field"]: cell["value"] for cell in row} for row in rows]
 
 
-def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) -> None:
+def test_dashboard_query_shows_cause_of_failed_run(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
     )
     begun = time.time()
+
     ended = aws.run({"folder_name": "cause", **SMALL})
     first = next(
         row
         for row in failures(aws, since=begun - 1)
         if row["run_id"] == ended["name"] and row["step"] == "image"
     )
+
     assert (first["level"], first["step"], first["error"]) == (
         "ERROR",
         "image",
@@ -104,6 +109,7 @@ def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) 
     )
     assert "the account has no credit left" in first["message"]
     assert first["openai_request_id"]
+
     aws.until(
         lambda: any(
             row["run_id"] == ended["name"] and row["step"] == "events"
@@ -115,9 +121,9 @@ def test_the_dashboard_s_query_tells_the_cause_of_a_failed_run(aws: LocalStack) 
 
 @pytest.fixture
 def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
-    """Waits for an alarm to come through the topic.
+    """Yield a function that waits until an alarm arrives through the topic.
 
-    An earlier test may have rung it, so it is set back first.
+    An earlier test may have triggered the alarms, so they are reset first.
     """
     url, arn, messages = queue(aws)
     topic = next(
@@ -137,11 +143,10 @@ def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
     aws.client("sqs").delete_queue(QueueUrl=url)
 
 
-def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_which(
-    aws: LocalStack, rung: Callable[[str], None]
-) -> None:
+def test_alarm_fires_for_possibly_paid_call(aws: LocalStack, rung: Callable[[str], None]) -> None:
     aws.script({"path": IMAGES, "cut": True, "times": 1})
     begun = time.time()
+
     ended = aws.run({"folder_name": "rings", **SMALL})
     rung("Easel-PossiblyPaid")
     (row,) = [
@@ -149,10 +154,11 @@ def test_an_alarm_rings_for_a_call_that_may_have_been_paid_and_the_query_says_wh
         for row in failures(aws, since=begun - 1)
         if row["run_id"] == ended["name"] and row["message"] == "possibly paid"
     ]
+
     assert (row["step"], row["level"]) == ("image", "WARNING")
 
 
-def test_an_alarm_rings_for_a_run_that_failed(aws: LocalStack, rung: Callable[[str], None]) -> None:
+def test_alarm_fires_for_failed_run(aws: LocalStack, rung: Callable[[str], None]) -> None:
     cloudwatch = aws.client("cloudwatch")
     (alarm,) = cloudwatch.describe_alarms(AlarmNames=["Easel-RunFailed"])["MetricAlarms"]
     asked = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {
@@ -170,15 +176,16 @@ def test_an_alarm_rings_for_a_run_that_failed(aws: LocalStack, rung: Callable[[s
     before, begun = counted(), time.time()
     aws.run({"folder_name": "../elsewhere"})
     rung("Easel-RunFailed")
-    aws.until(lambda: counted() == before + 1)  # by the very metric that the alarm looks at
+    aws.until(lambda: counted() == before + 1)  # by the same metric that the alarm uses
     print(f"from the fault to its alarm at the topic: {time.time() - begun:.1f} s")
 
 
-def test_a_stored_picture_is_told_to_others_with_what_they_need_to_use_it(
+def test_stored_image_event_has_all_details(
     aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
 ) -> None:
     ended = aws.run({"folder_name": "told", "prompt": "A kite", **SMALL})
     detail, (picture,) = told("ImageStored", ended["name"]), ended["report"]["pictures"]
+
     assert (detail["id"], detail["key"], detail["bytes"]) == (
         picture["id"],
         picture["key"],
@@ -196,7 +203,7 @@ def test_a_stored_picture_is_told_to_others_with_what_they_need_to_use_it(
     assert "prompt" not in detail
 
 
-def test_a_refused_picture_is_told_with_the_reason(
+def test_refused_image_event_has_the_reason(
     aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
 ) -> None:
     aws.script(
@@ -206,15 +213,17 @@ def test_a_refused_picture_is_told_with_the_reason(
     assert told("ImageRefused", ended["name"])["refusal"] == "moderation_blocked"
 
 
-def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
+def test_failed_run_event_names_id_for_redrive(
     aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
 ) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
     )
     run_id = f"told-{uuid4().hex[:8]}"
+
     ended = aws.run({"request_id": run_id, "folder_name": "told", **SMALL})
     detail = told("RunFailed", run_id)
+
     assert (detail["kind"], detail["status"], detail["error"]) == (
         "run",
         "FAILED",
@@ -224,7 +233,7 @@ def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
     assert "the account has no credit left" in detail["message"]
 
 
-def test_a_picture_that_is_restored_is_no_new_one(
+def test_restored_image_sends_no_new_event(
     aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
 ) -> None:
     first = aws.run({"folder_name": "restored", **SMALL})
@@ -232,7 +241,8 @@ def test_a_picture_that_is_restored_is_no_new_one(
     assert told("ImageStored", first["name"])
     for action in ({"action": "delete_image", "confirm": True}, {"action": "restore_image"}):
         assert aws.run({**action, "image_key": key})["status"] == "SUCCEEDED"
+
     second = aws.run({"folder_name": "restored", **SMALL})
     assert told("ImageStored", second["name"])
-    # Events come in the stream's order: had the restored one been told, it would have come before.
+    # Events arrive in the stream's order, so an event for the restored image would already be here.
     assert told("ImageStored", first["name"])

@@ -1,6 +1,6 @@
-"""The provenance that OpenAI signs into a picture (C2PA) is still valid in the bucket.
+"""The provenance that OpenAI signs into an image (C2PA) is still valid in the bucket.
 
-The bytes are the ones that came.
+It shows that the bytes are unchanged.
 """
 
 import base64
@@ -36,7 +36,10 @@ Sign = Callable[[str], bytes]
 def certificate(
     subject: str, key: ec.EllipticCurvePrivateKey, *, by: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    """A certificate that holds for a day; the root's, where it is signed by its own key."""
+    """Return a certificate that is valid for a day.
+
+    If it is signed with its own key, it is the root's.
+    """
     root, now = key is by, datetime.now(UTC)
     others = (
         "content_commitment",
@@ -64,7 +67,7 @@ def certificate(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
         )
     )
-    # C2PA wants a purpose of who signs, and takes that of mail.
+    # C2PA requires an extended key usage for the signer, and accepts the one for mail.
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
     return (made if root else made.add_extension(purpose, critical=False)).sign(by, hashes.SHA256())
 
@@ -76,7 +79,10 @@ def _name(common: str) -> x509.Name:
 
 @pytest.fixture(scope="module")
 def sign() -> Sign:
-    """Makes a picture in a format, signed with a certificate that nobody else has."""
+    """Return a function that makes a signed image in a format.
+
+    The certificate is new, and nothing else uses it.
+    """
     root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     chain = [certificate("signer", own, by=root), certificate("root", root, by=root)]
     pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
@@ -101,13 +107,16 @@ def sign() -> Sign:
 
 
 def provenance(data: bytes, content_type: str) -> tuple[str, str | None]:
-    """The state and the name of a picture's manifest. Raises C2paError where it has none."""
+    """Return the state and the name of an image's manifest.
+
+    Raise C2paError if it has none.
+    """
     with c2pa.Reader(content_type, io.BytesIO(data)) as reader:
         return str(reader.get_validation_state()), json.loads(reader.json())["active_manifest"]
 
 
 def paints(aws: LocalStack, picture: bytes, **when: Any) -> None:
-    """The stand-in answers with this picture, and charges it."""
+    """Make the stand-in answer with this image and charge it."""
     answer = {"data": [{"b64_json": base64.b64encode(picture).decode()}], "usage": USAGE}
     aws.script({"path": IMAGES, "answer": answer, "charged": True} | when)
 
@@ -118,12 +127,13 @@ def stored(aws: LocalStack, key: str) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("output_format", TYPES)
-def test_a_signed_picture_is_stored_with_its_manifest_valid(
+def test_signed_image_keeps_its_valid_manifest(
     aws: LocalStack, sign: Sign, output_format: str
 ) -> None:
     picture = sign(output_format)
     state, manifest = provenance(picture, TYPES[output_format])
     assert state == "Valid"
+
     paints(aws, picture)
     report = aws.run({"prompt": "A kite", "output_format": output_format, "folder_name": "signed"})[
         "report"
@@ -133,9 +143,7 @@ def test_a_signed_picture_is_stored_with_its_manifest_valid(
     assert provenance(data, content_type) == ("Valid", manifest)
 
 
-def test_a_signed_picture_of_an_economy_batch_is_stored_with_its_manifest_valid(
-    aws: LocalStack, sign: Sign
-) -> None:
+def test_economy_image_keeps_its_valid_manifest(aws: LocalStack, sign: Sign) -> None:
     picture = sign("png")
     paints(aws, picture, contains="A signed kite")
     upload(
@@ -144,12 +152,13 @@ def test_a_signed_picture_of_an_economy_batch_is_stored_with_its_manifest_valid(
         key="batches/signed.jsonl",
     )
     assert run(aws, manifest="batches/signed.jsonl", economy=True)["report"]["stored"] == 1
+
     (key,) = (key for key in aws.keys("signed-economy/") if key.endswith(".png"))
     assert stored(aws, key)[0] == picture
     assert provenance(*stored(aws, key))[0] == "Valid"
 
 
-def test_a_thumbnail_is_no_original_and_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
+def test_thumbnail_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
     picture = sign("webp")  # thumbnails are WebP, too
     paints(aws, picture)
     key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})[
@@ -158,6 +167,7 @@ def test_a_thumbnail_is_no_original_and_carries_no_manifest(aws: LocalStack, sig
     small, content_type = stored(aws, naming.thumbnail(key))
     with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
         provenance(small, content_type)
+
     sidecar = json.loads(stored(aws, naming.sidecar(key))[0])
     assert (
         sidecar["sha256"]
@@ -166,7 +176,7 @@ def test_a_thumbnail_is_no_original_and_carries_no_manifest(aws: LocalStack, sig
     )
 
 
-def test_a_changed_byte_would_be_seen(sign: Sign) -> None:
+def test_changed_byte_is_detected(sign: Sign) -> None:
     picture = bytearray(sign("png"))
-    picture[-40] ^= 1  # in the pixels, behind the manifest
+    picture[-40] ^= 1  # in the pixels, after the manifest
     assert provenance(bytes(picture), "image/png")[0] == "Invalid"

@@ -1,4 +1,4 @@
-"""The schedule: EventBridge's own event starts a run, whose id is the event's."""
+"""The schedule: EventBridge's own event starts a run and gives it its id."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from local import stack
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
-# A minute until the cron expression is due, and the run itself.
+# This includes up to a minute until the cron expression is due, and the run itself.
 DEADLINE_SECONDS = 120
 
 
@@ -29,9 +29,7 @@ def scheduled(tmp_path: Path) -> Iterator[LocalStack]:
         stack.down(local, keep=False)
 
 
-def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(
-    scheduled: LocalStack,
-) -> None:
+def test_schedule_event_makes_a_default_image(scheduled: LocalStack) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (
         found := scheduled.states.list_executions(stateMachineArn=scheduled.machine)["executions"]
@@ -39,6 +37,7 @@ def test_an_event_of_the_rule_makes_a_picture_of_the_defaults_under_its_own_id(
         assert time.monotonic() < deadline, "the rule started nothing"
         time.sleep(0.2)
     report = scheduled.ended(found[-1]["executionArn"])["report"]
+
     assert re.fullmatch(r"schedule-[0-9a-f-]{36}", report["run_id"])
     assert report["run_id"] != found[-1]["name"]
     assert report["pictures"][0]["key"].startswith("my_s3_folder/image_")

@@ -1,6 +1,6 @@
-"""Whatever is sent, the API answers as its description says.
+"""The API answers every request as its description says.
 
-Thousands of requests that schemathesis makes from it.
+schemathesis derives thousands of requests from the description.
 """
 
 import json
@@ -33,7 +33,7 @@ schema = schemathesis.openapi.from_dict(json.loads((ROOT / "docs" / "openapi.jso
 
 @pytest.fixture
 def poor(aws: LocalStack) -> Iterator[LocalStack]:
-    """A stack whose budget is used up: what a request starts, ends before anything is bought."""
+    """Yield a stack whose budget is used up, so that each run ends before anything is bought."""
     budget, month = (
         Budget(Table(aws.dynamodb, name=aws.outputs["table"]), setting=25_000_000),
         month_of(datetime.now(UTC)),
@@ -51,7 +51,7 @@ def poor(aws: LocalStack) -> Iterator[LocalStack]:
     suppress_health_check=list(HealthCheck),
     database=None,
 )
-def test_answers_as_it_is_described(
+def test_responses_match_the_api_description(
     case: schemathesis.Case[Any], poor: LocalStack, caller: Caller
 ) -> None:
     sent = {"Authorization": f"Bearer {caller.token}"}

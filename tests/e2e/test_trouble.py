@@ -1,4 +1,4 @@
-"""What the state machine makes of OpenAI's bad days."""
+"""How the state machine handles failures of OpenAI."""
 
 import json
 from typing import Any
@@ -21,10 +21,11 @@ def attempts(aws: LocalStack, arn: str) -> int:
 
 @pytest.mark.parametrize("path", [CHAT, IMAGES])
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_passes_is_tried_again_and_paid_once(aws: LocalStack, path: str, status: int) -> None:
+def test_transient_error_is_retried_and_paid_once(aws: LocalStack, path: str, status: int) -> None:
     aws.script({"path": path, "status": status, "body": openai_error(None), "times": 2})
     arn = aws.start({"folder_name": "passing", **SMALL})
     ended = aws.ended(arn)
+
     assert ended["status"] == "SUCCEEDED"
     assert attempts(aws, arn) == 4 + 2
     assert ended["report"]["possibly_paid"] == 0
@@ -40,31 +41,34 @@ def test_what_passes_is_tried_again_and_paid_once(aws: LocalStack, path: str, st
         (IMAGES, 400, "invalid_value", "InputError"),
     ],
 )
-def test_what_does_not_pass_is_asked_once_and_fails_red_under_its_own_name(
+def test_final_error_fails_after_one_call(
     aws: LocalStack, path: str, status: int, code: str | None, error: str
 ) -> None:
     aws.script({"path": path, "status": status, "body": openai_error(code), "times": 9})
     ended = aws.run({"folder_name": "final", **SMALL})
+
     assert (ended["status"], ended["error"]) == ("FAILED", error)
     assert [rule["times"] for rule in aws._openai("GET", "/_faults")] == [8]
     assert aws.charged()["images"] == 0
 
 
-def test_a_wrong_key_is_fetched_anew_once_and_then_final(aws: LocalStack) -> None:
+def test_wrong_key_is_fetched_again_once(aws: LocalStack) -> None:
     aws.script({"path": IMAGES, "status": 401, "body": openai_error("invalid_api_key"), "times": 9})
     ended = aws.run({"folder_name": "final", **SMALL})
+
     assert ended["error"] == "AuthError"
     assert "make secret" in ended["cause"]
     assert [rule["times"] for rule in aws._openai("GET", "/_faults")] == [7]
 
 
-def test_a_refused_variation_is_in_the_report_and_the_others_are_stored(aws: LocalStack) -> None:
+def test_refused_variation_leaves_the_others_stored(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1}
     )
     ended = aws.run({"folder_name": "refusals", "count": 3, **SMALL})
     report = ended["report"]
     assert (ended["status"], report["stored"], report["refused"]) == ("SUCCEEDED", 2, 1)
+
     refused = next(picture for picture in report["pictures"] if picture["status"] == "refused")
     assert (refused["refusal"], refused["cost_usd"], refused["key"]) == (
         "moderation_blocked",
@@ -83,29 +87,31 @@ def test_a_refused_variation_is_in_the_report_and_the_others_are_stored(aws: Loc
         {"answer": "<html>", "charged": True},
     ],
 )
-def test_an_answer_that_may_have_been_charged_is_counted_and_bought_again_once(
+def test_possibly_charged_call_is_counted_and_repeated(
     aws: LocalStack, fault: dict[str, Any]
 ) -> None:
     aws.script({"path": IMAGES, "times": 1, **fault})
     ended = aws.run({"folder_name": "unknown", **SMALL})
+
     assert ended["status"] == "SUCCEEDED"
     assert ended["report"]["possibly_paid"] == 1
     assert aws.charged()["images"] == 2
 
 
-def test_a_third_purchase_needs_a_person(aws: LocalStack) -> None:
+def test_third_purchase_needs_a_person(aws: LocalStack) -> None:
     aws.script({"path": IMAGES, "times": 9, "cut": True})
     ended = aws.run({"folder_name": "unknown", **SMALL})
     assert ended["error"] == "OutcomeUnknownError"
     assert aws.charged()["images"] == 2
 
 
-def test_what_is_no_picture_stays_in_staging_and_the_error_says_where(aws: LocalStack) -> None:
+def test_invalid_image_stays_in_staging(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}
     )
     ended = aws.run({"folder_name": "bad", **SMALL})
     assert ended["error"] == "BadImageError"
+
     staged = f"staging/{ended['name']}/1/1.bytes"
     assert staged in json.loads(ended["cause"])["errorMessage"]
     assert aws.s3.get_object(Bucket=aws.bucket, Key=staged)["Body"].read() == b"no picture"
@@ -127,56 +133,60 @@ def test_what_is_no_picture_stays_in_staging_and_the_error_says_where(aws: Local
         ),
     ],
 )
-def test_a_picture_that_can_t_be_had_leaves_the_others_stored_and_the_run_red(
+def test_failed_variation_leaves_the_others_stored(
     aws: LocalStack, rule: dict[str, Any], error: str, said: str
 ) -> None:
     aws.script({"path": IMAGES, **rule})
     request = {"prompt": "A kite", "folder_name": "others", "count": 3, **SMALL}
     ended = aws.run(request)
     assert ended["error"] == error
+
     message = json.loads(ended["cause"])["errorMessage"]
     assert message.startswith("2 of 3 pictures are stored; ")
     assert said in message
     assert f"staging/{ended['name']}/" in message
+
     again = aws.run({"request_id": ended["name"], **request})
     assert json.loads(again["cause"])["errorMessage"] == message
     assert aws.charged()["images"] == 3
     assert len({key.split("/")[2] for key in aws.keys(f"staging/{ended['name']}/")}) == 1
 
 
-def test_a_failed_run_is_redriven_at_the_step_that_failed_without_paying_for_what_it_has(
-    aws: LocalStack,
-) -> None:
+def test_redrive_resumes_at_the_failed_step(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1}
     )
     arn = aws.start({"folder_name": "redriven", **SMALL})
     assert aws.ended(arn)["error"] == "QuotaExhaustedError"
+
     aws.states.redrive_execution(executionArn=arn)
     ended = aws.ended(arn)
     assert ended["status"] == "SUCCEEDED"
     assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
 
 
-def test_starting_again_finishes_a_failed_run_for_what_is_missing(aws: LocalStack) -> None:
+def test_restart_buys_only_what_is_missing(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1}
     )
     request = {"request_id": "finish-me", "folder_name": "finished", "count": 2, **SMALL}
     assert aws.run(request)["error"] == "QuotaExhaustedError"
+
     ended = aws.run(request)
     assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 2)
     assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 2)
 
 
-def test_no_secret_is_in_logs_states_or_functions(aws: LocalStack) -> None:
+def test_secrets_never_appear_in_logs_or_states(aws: LocalStack) -> None:
     arn = aws.start({"folder_name": "secrets", **SMALL})
     aws.ended(arn)
     key = "local-stand-in"
     assert key not in json.dumps(aws.history(arn), default=str)
+
     functions = aws.client("lambda").list_functions()["Functions"]
     assert len(functions) == 8
     assert key not in json.dumps(functions, default=str)
+
     lines = aws.log_lines()
     assert any("picture stored" in line for line in lines)
     assert not [line for line in lines if key in line or "lighthouse" in line]

@@ -1,4 +1,4 @@
-"""Users and tokens, as a person asks for them on the command line."""
+"""Users and tokens on the command line."""
 
 import base64
 import json
@@ -21,21 +21,21 @@ def claims(token: str) -> dict[str, Any]:
     return said
 
 
-def test_user_adds_one_with_a_temporary_password_and_only_once(
-    aws: LocalStack, tmp_path: Path
-) -> None:
+def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path) -> None:
     added = easel(aws, tmp_path, "user", "ada@example.org")
     assert added.returncode == 0, added.stderr
     assert "temporary password" in added.stdout
+
     pool = Target(**{name: aws.outputs[name] for name in NAMES}).output("UserPoolId")
     user = aws.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="ada@example.org")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
+
     again = easel(aws, tmp_path, "user", "ada@example.org")
     assert (again.returncode, again.stderr) == (1, "ada@example.org is a user already\n")
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "a da@example.org", "ada@example"])
-def test_what_is_no_address_is_refused_by_name(aws: LocalStack, tmp_path: Path, email: str) -> None:
+def test_invalid_address_is_refused(aws: LocalStack, tmp_path: Path, email: str) -> None:
     refused = easel(aws, tmp_path, "user", email)
     assert refused.returncode == 2
     assert "is no email address" in refused.stderr
@@ -50,7 +50,7 @@ def test_what_is_no_address_is_refused_by_name(aws: LocalStack, tmp_path: Path, 
     ],
     ids=["both", "read", "write"],
 )
-def test_token_prints_a_token_and_nothing_else_and_never_the_secret(
+def test_token_command_prints_only_the_token(
     aws: LocalStack, tmp_path: Path, words: tuple[str, ...], scopes: set[str]
 ) -> None:
     done = easel(aws, tmp_path, "token", *words)
@@ -58,6 +58,7 @@ def test_token_prints_a_token_and_nothing_else_and_never_the_secret(
     (token,) = done.stdout.split()
     said = claims(token)
     assert set(said["scope"].split()) == scopes
+
     target = Target(**{name: aws.outputs[name] for name in NAMES})
     client = {
         "UserPoolId": target.output("UserPoolId"),
@@ -70,17 +71,17 @@ def test_token_prints_a_token_and_nothing_else_and_never_the_secret(
     assert secret not in done.stdout + done.stderr
 
 
-def test_a_scope_that_there_is_not_is_refused(aws: LocalStack, tmp_path: Path) -> None:
+def test_unknown_scope_is_refused(aws: LocalStack, tmp_path: Path) -> None:
     assert easel(aws, tmp_path, "token", "--scope", "delete").returncode == 2
 
 
-def test_a_sign_in_that_is_not_there_is_one_line(aws: LocalStack, tmp_path: Path) -> None:
+def test_missing_sign_in_is_reported_in_one_line(aws: LocalStack, tmp_path: Path) -> None:
     done = easel(aws, tmp_path, "token", endpoint=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
 
 
-def test_on_aws_cognito_mails_the_password() -> None:
+def test_cognito_mails_the_password_on_aws() -> None:
     asked: list[dict[str, Any]] = []
 
     class Cognito:
@@ -102,6 +103,7 @@ def test_on_aws_cognito_mails_the_password() -> None:
         endpoint=None, region="ap-southeast-1", bucket="", table="", state_machine_arn=""
     )
     assert sign_in.add_user(there, "ada@example.org") is None
+
     (call,) = asked
     assert call["DesiredDeliveryMediums"] == ["EMAIL"]
     assert not {"TemporaryPassword", "MessageAction"} & set(call)

@@ -1,4 +1,4 @@
-"""What bodies look like on the wire, and what faults make of them."""
+"""The bodies of requests and responses, and the changes that faults make to them."""
 
 from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
@@ -9,9 +9,9 @@ S3_XML = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
-    """A chunked body as it came, trailers included.
+    """Yield the parts of a chunked body unchanged, including trailers.
 
-    Raises ConnectionError where it ends too early.
+    Raise ConnectionError if it ends too early.
     """
     size = 1
     while size:
@@ -28,9 +28,10 @@ def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
 
 
 def corrupted(body: bytes, *, layers: int) -> bytes:
-    """One bit is another.
+    """Return the body with one bit flipped.
 
-    In the middle, or in `layers` of chunks in the first byte behind the marks of the first.
+    The bit is in the middle. In a chunked body it is in the first byte of content, behind the size
+    lines of `layers` nested encodings.
     """
     place = 0 if layers else len(body) // 2
     for _ in range(layers):
@@ -39,9 +40,9 @@ def corrupted(body: bytes, *, layers: int) -> bytes:
 
 
 def without(delete: bytes, errors: Sequence[tuple[str, str]]) -> tuple[bytes, list[dict[str, str]]]:
-    """A DeleteObjects without the keys of which a part stands in `errors`, empty if none is left.
+    """Remove the keys that contain a part listed in `errors` from a DeleteObjects request.
 
-    And what S3 says of each of those.
+    Return the rest, empty if no key is left, and S3's error for each removed key.
     """
     root = ET.fromstring(delete)  # noqa: S314 - our own client wrote it
     refused = []
@@ -57,7 +58,7 @@ def without(delete: bytes, errors: Sequence[tuple[str, str]]) -> tuple[bytes, li
 
 
 def with_errors(result: bytes, refused: Sequence[dict[str, str]]) -> bytes:
-    """A DeleteResult that also names what was refused."""
+    """Return the DeleteResult with the refused keys added as errors."""
     root = ET.fromstring(result)  # noqa: S314 - the emulator wrote it
     inside = "".join(ET.tostring(child, encoding="unicode") for child in root)
     lines = (

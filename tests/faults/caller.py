@@ -1,4 +1,4 @@
-"""Which function calls, and how it dies in the middle of a call; read from Linux's /proc."""
+"""The process at the other end of a connection, found in Linux's /proc, and its death in a call."""
 
 import os
 import select
@@ -17,25 +17,25 @@ DEATH_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """A process; `function` is empty where it is no function's."""
+    """A process that calls. `function` is empty if it is not a function's process."""
 
     pid: int
     function: str
 
 
 class Callers:
-    """Finds the process at the other end of a connection.
+    """A finder of the process at the other end of a connection.
 
-    Those that called before are looked at first.
+    Processes that have called before are checked first.
     """
 
     def __init__(self) -> None:
         self._known: set[int] = set()
 
     def find(self, *, port: int, at: int) -> Caller | None:
-        """Who has connected from `port` to the port `at` of this machine.
+        """Return the process that has connected from `port` to the port `at` of this machine.
 
-        None if that process has ended already.
+        Return None if that process has already ended.
         """
         inode = _inode(port, at)
         everyone = (
@@ -52,8 +52,9 @@ class Callers:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL a process and wait until it is dead with all its threads and its connections are
-    closed.
+    """Kill a process with SIGKILL.
+
+    Wait until it is dead with all its threads and its connections are closed.
     """
     with suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)

@@ -1,4 +1,4 @@
-"""A stack of its own for the fault tests, one for the session.
+"""The stack of the fault tests, one for the session.
 
 Its functions reach AWS and OpenAI through proxies.
 """
@@ -18,7 +18,7 @@ from tests.faults.proxy import Proxy
 from tests.support.local_stack import free_port, own_environment
 
 SETTINGS = ("monthly_budget_usd=100000",)
-# boto3's own variables; the deploy and the tests name the emulator itself.
+# These are boto3's own variables. The deploy and the tests name the emulator explicitly.
 SERVICES = ("S3", "DYNAMODB", "SECRETS_MANAGER")
 
 
@@ -34,7 +34,7 @@ def running_storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
         environment = own_environment() | {
             f"AWS_ENDPOINT_URL_{service}": aws_faults.url for service in SERVICES
         }
-        # Hardly any waiting between retries.
+        # Retries wait hardly at all.
         environment |= {"OPENAI_BASE_URL": f"{openai_faults.url}/v1", "SFN_WAIT_SCALE": "0.02"}
         local = Local(folder=folder, port=port, settings=SETTINGS, environment=environment)
         ending.callback(stack.down, local, keep=False)
@@ -44,14 +44,14 @@ def running_storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
 
 @pytest.fixture
 def stormy(running_storm: Storm) -> Storm:
-    """The stack in fair weather: nothing scripted, nothing remembered of the tests before."""
+    """Return the stack with no faults scripted and nothing kept from earlier tests."""
     running_storm.forget()
     return running_storm
 
 
 @contextmanager
 def _fake_openai(folder: Path) -> Iterator[str]:
-    """The base URL of a fake OpenAI while it runs."""
+    """Run a fake OpenAI, and yield its base URL."""
     process = fake_openai.start(folder, ["--paint-once"])
     try:
         yield fake_openai.wait_until_ready(process, folder)

@@ -1,6 +1,6 @@
-"""The two connections that a proxy stands between.
+"""The two connections between which a proxy sits.
 
-A client's, and its own to the server behind it.
+One leads to the client, and the other to the server behind the proxy.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from tests.faults.rule import Rule
 if TYPE_CHECKING:
     from tests.faults.proxy import Call, Proxy
 
-# headers of one connection, not of the call
+# These headers belong to one connection and not to the call.
 _BETWEEN_TWO = ("connection", "keep-alive", "expect", "proxy-connection")
 _CHECKSUMS = (
     "content-md5",
@@ -33,7 +33,7 @@ _CHECKSUMS = (
     "x-amz-content-sha256",
     "content-length",
 )
-_IDLE_SECONDS = 1  # the other side may be about to close what has been idle for longer
+_IDLE_SECONDS = 1  # after this long idle, the server may be about to close the connection
 _ENDING_SECONDS = 5
 
 Headers = list[tuple[str, str]]
@@ -50,7 +50,7 @@ class _Answer:
 
 
 class Server(ThreadingHTTPServer):
-    """Accepts clients, each in a thread of its own."""
+    """A server that accepts clients, each in its own thread."""
 
     request_queue_size = 128
     daemon_threads = True
@@ -62,7 +62,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer would ask a name server who we are
+        socketserver.TCPServer.server_bind(self)  # HTTPServer would look up this host's name
 
     def process_request(self, request: Any, client_address: Any) -> None:
         name = f"proxy-{self.proxy.port}-{client_address[1]}"
@@ -76,7 +76,7 @@ class Server(ThreadingHTTPServer):
         thread.start()
 
     def hang_up(self) -> None:
-        """End the connections; a thread that has just begun opens its own a moment later."""
+        """End all connections, even if their threads have just started."""
         deadline = time.monotonic() + _ENDING_SECONDS
         while (
             alive := [one for one in self._serving if one.is_alive()]
@@ -87,10 +87,10 @@ class Server(ThreadingHTTPServer):
 
 
 class _Connection(BaseHTTPRequestHandler):
-    """One client's connection, and one of our own to the server behind it."""
+    """One client's connection, and a connection to the server behind the proxy."""
 
     server: Server
-    protocol_version = "HTTP/1.1"  # with it the base class answers `Expect: 100-continue`
+    protocol_version = "HTTP/1.1"  # makes the base class answer `Expect: 100-continue`
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
@@ -111,11 +111,11 @@ class _Connection(BaseHTTPRequestHandler):
 
     def hang_up(self) -> None:
         for one in (self.connection, self._upstream.sock):
-            with suppress(OSError, AttributeError):  # closed already, or never opened
+            with suppress(OSError, AttributeError):  # already closed, or never opened
                 one.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Write no log."""
 
     def _serve(self) -> None:
         body = self._body()
@@ -130,11 +130,11 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
-    # The base class's names.
+    # The base class calls these names.
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815
 
     def _faulty(self, call: "Call", rule: Rule, body: bytes) -> _Answer | None:
-        """What the rule makes of a call; None hangs up."""
+        """Return the answer that the rule makes of a call, or None to hang up."""
         answer: _Answer | None = None
         match rule.kind:
             case "status" | "cancelled":
@@ -169,7 +169,7 @@ class _Connection(BaseHTTPRequestHandler):
         return answer
 
     def _forward(self, body: bytes, headers: Headers | None = None) -> _Answer | None:
-        """The server's true answer; None where it hung up."""
+        """Return the server's real answer, or None if it hung up."""
         upstream = self._upstream
         if time.monotonic() - self._used > _IDLE_SECONDS:
             upstream.close()
@@ -258,12 +258,12 @@ class _Connection(BaseHTTPRequestHandler):
 
     @property
     def _path(self) -> str:
-        return self.requestline.split()[1]  # self.path has its leading slashes folded
+        return self.requestline.split()[1]  # self.path has its leading slashes merged into one
 
     def _body(self) -> bytes:
-        """The body as it came, with the marks of its chunks if it has any.
+        """Return the body unchanged, including the size lines of its chunks if it has any.
 
-        Raises ConnectionError where the client died in between.
+        Raise ConnectionError if the client died while sending it.
         """
         if self._is_chunked():
             return b"".join(bodies.chunks(self.rfile))

@@ -1,6 +1,6 @@
-"""The faults that a random walk draws from.
+"""The faults from which a random walk draws.
 
-What OpenAI, S3 and DynamoDB do on bad days, and how functions die.
+They cover failures of OpenAI, S3 and DynamoDB, and the death of functions.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ TABLE_CALLS = ("GetItem", "TransactWriteItems", "Query")
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault, scripted where it strikes.
+    """One fault, scripted in one of three places.
 
-    At the proxy before AWS, at that before OpenAI, or at the stand-in itself.
+    These are the proxy before AWS, the proxy before OpenAI, and the stand-in itself.
     """
 
     aws: Rule | None = None
@@ -32,7 +32,10 @@ Maker = Callable[[Random, str, str], Fault]
 
 
 def draw(rng: Random, *, run_id: str, name: str) -> Fault:
-    """A fault for one run alone; `name` is the part of its final keys that no other run's has."""
+    """Return a fault for one run only.
+
+    `name` is a part of its final keys that no other run's keys contain.
+    """
     makers, weights = zip(*MENU, strict=True)
     maker: Maker = rng.choices(makers, weights)[0]
     return maker(rng, run_id, name)
@@ -150,7 +153,7 @@ def _table_error(rng: Random, run_id: str, _name: str) -> Fault:
 
 
 def _table_conflict(rng: Random, run_id: str, _name: str) -> Fault:
-    times = rng.choice([1, 2, 3, 9])  # nine are more than one call of the function outlasts
+    times = rng.choice([1, 2, 3, 9])  # one call of the function gives up before nine conflicts
     return Fault(
         aws=Rule(
             operation="TransactWriteItems",

@@ -1,4 +1,4 @@
-"""A local stack in a storm: every call of its functions goes through a proxy that can fail it."""
+"""A local stack with faults: each call of its functions goes through a proxy that can fail it."""
 
 import time
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ _write = TypeSerializer().serialize
 
 
 class Storm(LocalStack):
-    """The stack, with what stands before AWS and before OpenAI.
+    """The stack with its proxies before AWS and OpenAI.
 
-    The test's own calls go past both.
+    The test's own calls bypass both.
     """
 
     def __init__(self, outputs: dict[str, Any], *, aws_faults: Proxy, openai_faults: Proxy) -> None:
@@ -37,30 +37,30 @@ class Storm(LocalStack):
             proxy.forget()
 
     def clear(self) -> None:
-        """From now on nothing fails; what was counted stays."""
+        """Delete all faults, and keep what was counted."""
         self._openai("DELETE", "/_faults")
         for proxy in (self.aws_faults, self.openai_faults):
             proxy.clear()
 
     def calls(self, step: str = "") -> list[Call]:
-        """What the functions called at AWS and at OpenAI, in order.
+        """Return the functions' calls to AWS and OpenAI, in order.
 
-        `step` is a part of the function's name, as Image.
+        `step` is a part of the function's name, such as Image.
         """
         both = [*self.aws_faults.calls, *self.openai_faults.calls]
         return sorted((call for call in both if step in call.function), key=lambda call: call.at)
 
     def records(self, run_id: str) -> list[dict[str, Any]]:
-        """All items of a run as they stand now, by their sort key."""
+        """Return all current items of a run, by their sort key."""
         return self._items(f"run#{run_id}")
 
     def budget(self) -> dict[str, Any]:
-        """This month's item, empty before the first run."""
+        """Return this month's item, which is empty before the first run."""
         return next(iter(self._items(f"budget#{datetime.now(UTC):%Y-%m}")), {})
 
     @contextmanager
     def capped(self, micro_usd: int) -> Iterator[None]:
-        """This month's cap for a while, as a person sets it while the stack runs."""
+        """Set this month's cap within the block, as a person sets it while the stack runs."""
         before = self.budget()["cap"]
         self._set_cap(micro_usd)
         try:
@@ -69,12 +69,12 @@ class Storm(LocalStack):
             self._set_cap(before)
 
     def let_leases_run_out(self, run_id: str, *, sk: str | None = None) -> int:
-        """Stands for the time that a killed function's lease takes to pass.
+        """Expire the leases of a run, so that a test does not have to wait.
 
-        Gives how many claims were live.
+        Return how many leases were live.
 
-        With `sk` that of one record alone; without, also claims of functions that still run end.
-
+        With `sk`, only this record's lease expires. Otherwise all leases of the run do, even if
+        their functions still run.
         """
         self.let_places_run_out()
         live = [
@@ -85,7 +85,7 @@ class Storm(LocalStack):
         return sum(self._run_out(item) for item in live)
 
     def let_places_run_out(self) -> None:
-        """The same for the places that killed functions have in the pace of image calls."""
+        """Free the slots that killed functions hold in the rate limit of image calls."""
         key = {"pk": {"S": "pace"}, "sk": {"S": "images"}}
         if "Item" in self.dynamodb.get_item(TableName=self.table, Key=key):
             values: dict[str, Any] = {":none": {"M": {}}}
@@ -97,9 +97,9 @@ class Storm(LocalStack):
             )
 
     def versions(self, prefix: str) -> list[dict[str, Any]]:
-        """Every version of every object under a prefix, as S3 lists them.
+        """Return every version of every object under a prefix, as S3 lists them.
 
-        `deleted` is true for a delete's mark.
+        `deleted` is true for a delete marker.
         """
         pages = list(
             self.s3.get_paginator("list_object_versions").paginate(
@@ -114,7 +114,7 @@ class Storm(LocalStack):
         ]
 
     def staged(self, run_id: str) -> list[str]:
-        """The keys that a run has in staging."""
+        """Return the keys that a run has in staging."""
         return self.keys(f"staging/{run_id}/")
 
     def _set_cap(self, micro_usd: int) -> None:

@@ -1,6 +1,6 @@
-"""What holds after whatever happened.
+"""The promises that hold after any fault.
 
-Every paid picture is delivered or counted, and nothing else was touched.
+Every paid image is delivered or counted, and nothing else was changed.
 """
 
 import hashlib
@@ -12,13 +12,14 @@ from typing import Any
 from easel.contract import naming
 from tests.faults.faulty_stack import Storm
 
-# Where a person has to decide: bought as often as may be, or paid and refused by S3 to the end.
+# A person has to decide about these: the limit of purchases is reached, or the image is paid and
+# cannot be stored.
 GIVEN_UP = ("claimed", "lost", "bad")
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What a number of runs came to."""
+    """The sums over a number of runs."""
 
     runs: int = 0
     asked: int = 0
@@ -43,7 +44,7 @@ def check_run(
     count: int,
     paid_by_prompt: dict[str, int],
 ) -> None:
-    """One run that has ended, whichever way."""
+    """Check one run that has ended in any way."""
     items = {item["sk"]: item for item in storm.records(run_id)}
     images = [items.get(f"image#{n}") for n in range(1, count + 1)]
     tally.runs, tally.asked = tally.runs + 1, tally.asked + count
@@ -91,9 +92,9 @@ def check_run(
 def check_whole(
     storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int
 ) -> None:
-    """All runs that wrote under folders which begin with `prefix`.
+    """Check all runs whose folders begin with `prefix`.
 
-    Table, bucket and OpenAI's own count agree, and no money is open.
+    Table, bucket and OpenAI's own count must agree, and no reservation may be open.
     """
     allowed = tuple(f"{folder}/" for folder in folders)
     found = storm.keys(prefix)
@@ -136,4 +137,4 @@ def _check_picture(
 
 
 def _short(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]  # as the stand-in's ledger names it
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]  # as in the stand-in's ledger

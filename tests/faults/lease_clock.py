@@ -1,6 +1,6 @@
-"""Time for the claims of killed functions.
+"""Expiry of the claims of killed functions.
 
-A lease lasts as long as a function may, which no test can wait for.
+A lease lasts as long as a function may run, which is too long for a test to wait.
 """
 
 import re
@@ -13,8 +13,9 @@ _CLAIMED = re.compile(r"(?:Put|Update) (run#(\S+) (?:image#\d+|chat)),")
 
 
 def run_out_after_kills(storm: Storm) -> None:
-    """From now on until `forget`, what a killed function had claimed last is free for others, as
-    it would be minutes later.
+    """Release the last claim of each killed function, until `forget` is called.
+
+    Others can then claim it immediately, as they could minutes later otherwise.
     """
     storm.aws_faults.on_kill = storm.openai_faults.on_kill = _run_out(storm)
 

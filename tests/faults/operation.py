@@ -1,4 +1,4 @@
-"""What a request asks for, by the names that AWS gives its operations."""
+"""The operation of a request, by the name that AWS gives it."""
 
 import json
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ _OF_OBJECT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One request, read.
+    """One parsed request.
 
-    `target` is a key, records or a path for people; `text` is what a rule's `contains` looks into.
+    `target` is a key, records or a path, for people to read. A rule's `contains` searches `text`.
     """
 
     service: str
@@ -35,7 +35,7 @@ class Asked:
 
 
 def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
-    """A request by its service's own rules; an object's bytes are never looked into."""
+    """Return a request, parsed by its service's rules. An object's bytes are never searched."""
     where = urlsplit(path)
     target_header = headers.get("X-Amz-Target")
     if target_header:
@@ -75,7 +75,7 @@ def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
 
 
 def _named_keys(body: bytes) -> list[str]:
-    """The keys that a DeleteObjects names."""
+    """Return the keys that a DeleteObjects names."""
     root = ET.fromstring(body)  # noqa: S314 - our own client wrote it
     return [found.findtext("{*}Key") or "" for found in root.findall("{*}Object")]
 

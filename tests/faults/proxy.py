@@ -1,6 +1,4 @@
-"""A reverse proxy on loopback that forwards every call as it is, keeps a list of them, and fails
-when a test says so.
-"""
+"""A reverse proxy on loopback that forwards and lists every call, and fails calls for a test."""
 
 import os
 import threading
@@ -19,9 +17,10 @@ _ENDING_SECONDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call as it came in at the moment `at` (of the monotonic clock).
+    """One call, received at the time `at` (of the monotonic clock).
 
-    `fault` is the kind of rule that took it, if any; `function` is empty where no function called.
+    `fault` is the kind of the rule that took the call, or None. `function` is empty if the caller
+    is not a function.
     """
 
     at: float
@@ -44,7 +43,7 @@ class _Counted:
 class Proxy:
     """One proxy before one server.
 
-    `on_kill` is called after a rule has killed the caller, before the caller's connection is
+    `on_kill` is called after a rule has killed the caller and before the caller's connection is
     closed.
     """
 
@@ -67,37 +66,37 @@ class Proxy:
 
     @property
     def calls(self) -> list[Call]:
-        """What was called, in the order of arrival."""
+        """Return the calls in the order of arrival."""
         with self._lock:
             return list(self._calls)
 
     def script(self, *rules: Rule) -> None:
         """Add rules.
 
-        A call is taken by the first that fits, has let its `skip` pass and is not used up; those
-        before count it.
+        The first rule that matches a call, has let its `skip` calls pass and is not used up takes
+        the call. Matching rules before it count the call.
         """
         with self._lock:
             self._rules += [_Counted(rule=rule, skip=rule.skip, left=rule.times) for rule in rules]
 
     def waiting(self) -> list[Rule]:
-        """The rules that are not used up."""
+        """Return the rules that are not used up."""
         with self._lock:
             return [counted.rule for counted in self._rules if counted.left]
 
     def clear(self) -> None:
-        """Drop the rules."""
+        """Delete the rules."""
         with self._lock:
             self._rules.clear()
 
     def forget(self) -> None:
-        """Drop the rules and the list of calls."""
+        """Delete the rules and the list of calls."""
         self.clear()
         with self._lock:
             self._calls.clear()
 
     def close(self) -> None:
-        """End all: no thread and no socket is left."""
+        """End all threads and close all sockets."""
         self.ending.set()
         self._server.shutdown()
         self._listening.join(_ENDING_SECONDS)
@@ -105,7 +104,7 @@ class Proxy:
         self._server.hang_up()
 
     def take(self, method: str, asked: Asked, caller: Caller | None) -> tuple[Call, Rule | None]:
-        """Write a call down and say which rule takes it."""
+        """List a call, and return it with the rule that takes it, if any."""
         function, pid = (caller.function, caller.pid) if caller else ("", None)
         with self._lock:
             rule = self._taking(asked, function, pid)

@@ -1,7 +1,7 @@
 """A random walk.
 
-Runs side by side through faults drawn from a seed, gone on with until they end, then held against
-the invariants.
+Concurrent runs go through faults drawn from a seed, and are resumed until they end. Then they are
+checked against the invariants.
 """
 
 from collections import Counter
@@ -18,16 +18,16 @@ from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
 
 AT_ONCE = 6
-TRIES = 12  # how often a person goes on with a run; each fault strikes a few times at most
-# A person has to decide: going on changes nothing.
+TRIES = 12  # how often a person resumes a run; each fault strikes a few times at most
+# A person has to decide about these errors, and resuming the run changes nothing.
 FOR_GOOD = ("OutcomeUnknownError", "BadImageError")
 
 
 @dataclass(kw_only=True)
 class Walked:
-    """What came of a walk.
+    """The result of a walk.
 
-    `injected` is how often a fault struck, `kills` how often a function was killed.
+    `injected` is how often a fault struck, and `kills` is how often a function was killed.
     """
 
     tally: Tally
@@ -72,7 +72,7 @@ class Plan:
 
 
 def walk(storm: Storm, *, seed: str, runs: int) -> Walked:
-    """Make so many runs, and check them all."""
+    """Make this many runs, and check them all."""
     storm.forget()
     run_out_after_kills(storm)
     plans = [_plan(seed, number) for number in range(runs)]
@@ -108,9 +108,9 @@ def _plan(seed: str, number: int) -> Plan:
 
 
 def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
-    """Take a run to its end, as a person would who finds it red: Redrive, or start it again.
+    """Take a run to its end: redrive it or start it again, as a person would if it fails.
 
-    Gives the stand-in's rules, and the end.
+    Return the number of the stand-in's rules, and the final error or status.
     """
     faults = [
         draw(plan.rng, run_id=plan.run_id, name=f"_{naming.run8(plan.run_id)}_")
@@ -125,7 +125,7 @@ def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
         if ended["status"] == "SUCCEEDED" or ended["error"] in FOR_GOOD:
             break
         if ended["error"] == "ClaimHeldError":
-            # A claim that was written, and its function told of an error: on AWS the state machine
+            # A claim was written although its function got an error. On AWS, the state machine
             # polls for longer than a lease.
             storm.let_leases_run_out(plan.run_id)
         if plan.rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Faults that a test scripts, and the answers that AWS would give."""
+"""The faults that a test scripts, and the errors that AWS would return."""
 
 import json
 import threading
@@ -30,16 +30,19 @@ _NAMESPACE = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 class Rule:
     """One fault for one operation, of exactly one kind.
 
-    status, code      answer this error, not forwarded; `body` replaces the service's own format
-    cancelled         answer TransactionCanceledException with these reasons, not forwarded refuse
-    hang up, not forwarded lose_answer       forward, then hang up hold              forward once
-    this event is set hang              forward, then answer after so many seconds corrupt
-    flip a bit of the body, then forward object_errors     (part of the key, code): these keys of a
-    DeleteObjects stay and are answered as errors kill              SIGKILL the calling process
-    "before" or "after" forwarding; never this process
+    status, code   do not forward; answer with this error (`body` replaces the service's format)
+    cancelled      do not forward; answer TransactionCanceledException with these reasons
+    refuse         do not forward; hang up
+    lose_answer    forward, then hang up
+    hold           forward once this event is set
+    hang           forward, then answer after this many seconds
+    corrupt        flip a bit of the body, then forward
+    object_errors  (part of the key, code): a DeleteObjects keeps these keys and answers with errors
+    kill           send SIGKILL to the caller "before" or "after" forwarding, never to this process
 
-    `contains` is looked for in keys and in the JSON of DynamoDB, Secrets Manager and OpenAI; `step`
-    in the function's name. A rule lets `skip` fitting calls pass, then takes `times`.
+    `contains` is searched for in keys and in the JSON of DynamoDB, Secrets Manager and OpenAI, and
+    `step` in the function's name. A rule lets `skip` matching calls pass and then takes `times`
+    calls.
     """
 
     operation: str
@@ -66,13 +69,11 @@ class Rule:
 
     @property
     def kind(self) -> str:
-        """The one kind that is set."""
+        """Return the one kind that is set."""
         return next(kind for kind in KINDS if getattr(self, kind))
 
     def error(self, service: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the answer that replaces the true one, as this service
-        gives its errors.
-        """
+        """Return status, headers and body of the error, in this service's format."""
         status, code = (
             self.status or 400,
             ("TransactionCanceledException" if self.cancelled else self.code),

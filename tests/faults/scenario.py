@@ -1,6 +1,6 @@
-"""One row of the fault catalogue as a test runs it.
+"""One row of the fault catalogue, as a test runs it.
 
-What is asked, what fails, and what has to come of it.
+It has the request, the faults, and the expected outcome.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +19,13 @@ Also = Callable[[Storm, dict[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A run and its weather.
+    """A run and its faults.
 
-    `error` is the failed run's error, None where it ends well; `images` and `chat` are what OpenAI
-    charged.
+    `error` is the failed run's error, or None if the run succeeds. `images` and `chat` are what
+    OpenAI charged.
 
     `asked` is how often an operation was called, by a function with `step` in its name. `also`
-    looks at what only this row promises.
+    checks what only this row promises.
     """
 
     name: str
@@ -43,14 +43,17 @@ class Scenario:
 
 
 def rows(*scenarios: Scenario) -> Any:
-    """The table as pytest's parameters; the id begins with the row's number in docs/faults.md."""
+    """Return the table as pytest's parameters.
+
+    Each id begins with its row's number in docs/faults.md.
+    """
     return pytest.mark.parametrize(
         "scenario", scenarios, ids=[scenario.name for scenario in scenarios]
     )
 
 
 def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
-    """Run a scenario and hold it against its row."""
+    """Run a scenario and check it against its row."""
     storm.aws_faults.script(*scenario.aws)
     storm.openai_faults.script(*scenario.openai)
     storm.script(*scenario.stand_in)
@@ -80,7 +83,7 @@ def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
 def refused(
     status: int, code: str | None = None, *, path: str = IMAGES, **more: Any
 ) -> dict[str, Any]:
-    """A stand-in's rule: OpenAI answers this error."""
+    """Return a rule for the stand-in: OpenAI answers with this error."""
     return {
         "path": path,
         "status": status,
@@ -89,12 +92,12 @@ def refused(
 
 
 def answered(answer: Any, *, path: str = IMAGES, **more: Any) -> dict[str, Any]:
-    """A stand-in's rule: OpenAI answers this with 200, and charges for it."""
+    """Return a rule for the stand-in: OpenAI answers this with 200, and charges for it."""
     return {"path": path, "answer": answer, "charged": True} | more
 
 
 def wrote(text: str, **choice: Any) -> dict[str, Any]:
-    """A stand-in's rule: the chat model writes this."""
+    """Return a rule for the stand-in: the chat model writes this."""
     message = {"role": "assistant", "content": text, "refusal": None}
     usage = {"prompt_tokens": 10, "completion_tokens": 10}
     return answered(

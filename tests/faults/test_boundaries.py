@@ -1,6 +1,6 @@
-"""Every function is killed before and after each of its calls to the outside.
+"""Every function is killed before and after each of its external calls.
 
-The run ends well, and every payment is accounted for.
+The run succeeds in the end, and every payment is accounted for.
 """
 
 from typing import Any, Literal
@@ -13,8 +13,7 @@ from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
 
-# What each function calls for one picture, in order, as a warm process; the test below keeps it
-# true.
+# The calls of each function for one image, in order, in a warm process. A test below verifies them.
 CALLS = {
     "Prompt": [
         "GetItem chat",
@@ -49,8 +48,8 @@ CALLS = {
     ],
     "Cleanup": ["Query run", "ListObjectsV2 staging", "DeleteObjects staging"],
 }
-# From the claim on until its result is safe, a death may have cost money: it is counted, and the
-# call is made once more.
+# Between the claim and the saved result, a death may have cost money. It is counted, and the call
+# is repeated once.
 UNKNOWN = {
     ("TransactWriteItems claim", "after"),
     ("chat", "before"),
@@ -60,7 +59,7 @@ UNKNOWN = {
     ("image", "after"),
     ("PutObject bytes", "before"),
 }
-# Of these OpenAI has seen the call, and so was paid for the first of two.
+# In these cases OpenAI has received the call, so the first of two calls was paid.
 PAID_TWICE = {
     ("chat", "after"),
     ("TransactWriteItems keep", "before"),
@@ -68,7 +67,7 @@ PAID_TWICE = {
     ("PutObject bytes", "before"),
 }
 FOLDER = "boundaries"
-PAID: list[int] = []  # the pictures that OpenAI charged, by run
+PAID: list[int] = []  # the images that OpenAI charged, by run
 BOUNDARIES = [
     pytest.param(step, place, when, id=f"66 67 68 {step} is killed {when} {call}")
     for step, calls in CALLS.items()
@@ -98,7 +97,7 @@ def warm(running_storm: Storm) -> Storm:
     return running_storm
 
 
-def test_the_calls_are_those_that_are_broken_below(warm: Storm) -> None:
+def test_calls_match_the_list(warm: Storm) -> None:
     warm.forget()
     warm.run(request("clean"))
     for step, calls in CALLS.items():
@@ -108,7 +107,7 @@ def test_the_calls_are_those_that_are_broken_below(warm: Storm) -> None:
 
 
 @pytest.mark.parametrize(("step", "place", "when"), BOUNDARIES)
-def test_a_death_at_any_call_is_outlived(
+def test_killed_function_recovers_at_any_call(
     warm: Storm, step: str, place: int, when: Literal["before", "after"]
 ) -> None:
     call = CALLS[step][place]
@@ -122,6 +121,7 @@ def test_a_death_at_any_call_is_outlived(
     assert proxy.waiting() == []
     assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 1)
     assert ended["report"]["possibly_paid"] == ((call, when) in UNKNOWN)
+
     charged = warm.charged()
     PAID.append(charged["images"])
     twice = (call, when) in PAID_TWICE
@@ -129,6 +129,7 @@ def test_a_death_at_any_call_is_outlived(
         1 + (twice and step == "Prompt"),
         1 + (twice and step == "Image"),
     )
+
     tally = Tally()
     check_run(
         warm, tally, run_id, folder=FOLDER, count=1, paid_by_prompt=charged["images_by_prompt"]
@@ -136,15 +137,16 @@ def test_a_death_at_any_call_is_outlived(
     assert not tally.broken
 
 
-def test_after_all_of_it_nothing_was_written_over_and_no_money_is_open(warm: Storm) -> None:
+def test_nothing_is_overwritten_or_left_reserved(warm: Storm) -> None:
     found = warm.dynamodb.query(
         TableName=warm.table,
         IndexName="by_folder",
         KeyConditionExpression="shelf_folder = :folder",
         ExpressionAttributeValues={":folder": {"S": f"stored#{FOLDER}"}},
     )["Items"]
-    # Of what was paid beside the pictures of this module, each is counted in a record.
+    # These images were paid in addition to those in PAID. Each is counted in a record.
     extra = len([boundary for boundary in PAID_TWICE if boundary[0] in CALLS["Image"]])
     tally = Tally(stored=len(found), paid=len(PAID) + extra)
     check_whole(warm, tally, folders=[FOLDER], prefix=FOLDER, paid=sum(PAID))
+
     assert not tally.broken

@@ -1,6 +1,6 @@
-"""The stack in the storm.
+"""The stack with faults.
 
-Its calls go through the proxies, and a function that is killed in one is started anew.
+Its calls go through the proxies, and a function that is killed during a call is started again.
 """
 
 import time
@@ -20,9 +20,10 @@ def failures(storm: Storm, arn: str) -> list[str]:
     ]
 
 
-def test_what_the_image_function_calls_is_seen_in_order(stormy: Storm) -> None:
+def test_image_function_calls_are_listed_in_order(stormy: Storm) -> None:
     ended = stormy.run(SMALL)
     assert ended["status"] == "SUCCEEDED"
+
     run, staging = f"run#{ended['name']}", f"staging/{ended['name']}/1/1"
     calls = stormy.calls("Image")
     seen = [(call.operation, call.target) for call in calls]
@@ -44,12 +45,13 @@ def test_what_the_image_function_calls_is_seen_in_order(stormy: Storm) -> None:
     assert all(call.function for call in stormy.calls())
 
 
-def test_a_function_that_is_killed_before_its_copy_is_started_again(stormy: Storm) -> None:
+def test_killed_function_is_restarted(stormy: Storm) -> None:
     stormy.aws_faults.script(Rule(operation="CopyObject", step="Upload", kill="before"))
     arn = stormy.start(SMALL)
     ended = stormy.ended(arn)
     assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 1)
     assert failures(stormy, arn) == ["Runtime.ExitError"]
+
     copies = [call for call in stormy.calls("Upload") if call.operation == "CopyObject"]
     assert [call.fault for call in copies] == ["kill", None]
     assert copies[0].pid != copies[1].pid
@@ -60,7 +62,7 @@ def test_a_function_that_is_killed_before_its_copy_is_started_again(stormy: Stor
     assert stormy.staged(ended["name"]) == []
 
 
-def test_the_lease_of_a_killed_purchase_runs_out_when_a_test_says_so(stormy: Storm) -> None:
+def test_killed_purchase_lease_expires_on_request(stormy: Storm) -> None:
     live: list[int] = []
 
     def run_out(call: Call) -> None:
@@ -74,28 +76,31 @@ def test_the_lease_of_a_killed_purchase_runs_out_when_a_test_says_so(stormy: Sto
     assert (ended["status"], ended["report"]["possibly_paid"]) == ("SUCCEEDED", 1)
     assert live == [0, 1]
     assert stormy.charged()["images"] == 2
+
     image = next(item for item in stormy.records("killed-purchase") if item["sk"] == "image#1")
     assert (image["status"], image["purchase"]) == ("stored", 2)
 
 
-def test_only_claims_run_out(stormy: Storm) -> None:
+def test_only_claims_expire(stormy: Storm) -> None:
     ended = stormy.run(SMALL)
     before = stormy.records(ended["name"])
-    # as a finished purchase leaves it
+
+    # A finished purchase leaves its lease like this.
     assert any(item.get("lease_until", 0) > time.time() for item in before)
     assert stormy.let_leases_run_out(ended["name"]) == 0
     assert stormy.records(ended["name"]) == before
 
 
-def test_the_budget_is_that_of_the_month_and_everything_is_settled(stormy: Storm) -> None:
+def test_monthly_budget_is_fully_settled(stormy: Storm) -> None:
     before = stormy.budget().get("spent", 0)
     cost = stormy.run(SMALL)["report"]["cost_usd"]
     after = stormy.budget()
+
     assert after["committed"] - after["spent"] == 0
     assert after["spent"] - before == round(cost * 1_000_000)
 
 
-def test_nothing_of_the_stack_itself_goes_through_the_proxies(stormy: Storm) -> None:
+def test_stack_itself_bypasses_the_proxies(stormy: Storm) -> None:
     stormy.keys("")
     stormy.charged()
     assert stormy.calls() == []

@@ -1,6 +1,6 @@
 """Rows 66 to 68 and 87 to 89 of docs/faults.md.
 
-A run that failed, died or was stopped goes on without paying again for what it has.
+A run that failed, died or was stopped resumes without paying again for what it has.
 """
 
 import json
@@ -72,7 +72,7 @@ DENIED: dict[str, Any] = {"status": 403, "code": "AccessDenied"}
         "67 image dies three times",
     ],
 )
-def test_a_run_that_failed_goes_on_for_what_is_missing(
+def test_failed_run_resumes_with_missing_images(
     stormy: Storm, aws: list[Rule], stand_in: list[dict[str, Any]], error: str, go_on: GoOn
 ) -> None:
     run_out_after_kills(stormy)
@@ -81,12 +81,15 @@ def test_a_run_that_failed_goes_on_for_what_is_missing(
     stormy.script(*stand_in)
     failed = stormy.run(request(run_id), name=run_id)
     assert failed["error"] == error
+
     stormy.clear()
     ended = go_on(stormy, failed)
     assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 2)
+
     charged = stormy.charged()
     assert (charged["chat"], charged["images"]) == (1, 2)
     assert stormy.staged(run_id) == []
+
     pictures = [
         key
         for key in stormy.keys("goes-on/")
@@ -99,16 +102,16 @@ def test_a_run_that_failed_goes_on_for_what_is_missing(
     )
 
 
-def test_what_is_bought_and_not_stored_is_told_by_the_error_and_by_make_report(
-    stormy: Storm, tmp_path: Path
-) -> None:
+def test_error_and_report_list_unstored_purchases(stormy: Storm, tmp_path: Path) -> None:
     stormy.aws_faults.script(Rule(operation="CopyObject", times=9, **DENIED))
     failed = stormy.run(request("owing", 1), name="owing")
     assert "bought and not stored yet: picture 1" in failed["cause"]
     assert "make redrive RUN=owing" in failed["cause"]
+
     shown = easel(stormy, tmp_path, "report", "owing")
     assert shown.returncode == 0, shown.stderr
     assert "bought, not stored yet" in shown.stdout
+
     stormy.clear()
     done = easel(stormy, tmp_path, "redrive", "owing")
     assert done.returncode == 0, done.stderr
@@ -116,13 +119,12 @@ def test_what_is_bought_and_not_stored_is_told_by_the_error_and_by_make_report(
 
 
 @WAYS
-def test_88_a_staged_picture_that_expired_is_named_and_not_bought_again_in_silence(
-    stormy: Storm, go_on: GoOn
-) -> None:
+def test_88_expired_staged_image_is_not_rebought_silently(stormy: Storm, go_on: GoOn) -> None:
     run_id = f"expired-{go_on.__name__}"
     stormy.aws_faults.script(Rule(operation="CopyObject", **DENIED))
     failed = stormy.run(request(run_id, 1), name=run_id)
     assert failed["error"] == "StorageDeniedError"
+
     for version in stormy.versions(f"staging/{run_id}/"):
         stormy.s3.delete_object(
             Bucket=stormy.bucket, Key=version["Key"], VersionId=version["VersionId"]
@@ -133,14 +135,13 @@ def test_88_a_staged_picture_that_expired_is_named_and_not_bought_again_in_silen
     assert stormy.charged()["images"] == 1
 
 
-def test_89_a_run_that_is_stopped_while_it_paints_stores_nothing_and_can_be_resumed(
-    stormy: Storm,
-) -> None:
+def test_89_stopped_run_stores_nothing_and_can_resume(stormy: Storm) -> None:
     stormy.script({"path": IMAGES, "delay": 1})
     arn = stormy.start(request("stopped", 1), name="stopped")
     stormy.until(lambda: stormy.charged()["images"] == 1)
     stormy.states.stop_execution(executionArn=arn)
     assert stormy.ended(arn)["status"] == "ABORTED"
+
     stormy.until(lambda: "staging/stopped/1/1.bytes" in stormy.staged("stopped"))
     assert [key for key in stormy.keys("goes-on/") if naming.run8("stopped") in key] == []
     ended = stormy.run(request("stopped", 1))
@@ -148,9 +149,7 @@ def test_89_a_run_that_is_stopped_while_it_paints_stores_nothing_and_can_be_resu
 
 
 @pytest.mark.parametrize("at", ["CopyObject", "TransactWriteItems"])
-def test_16_a_run_that_begins_while_another_goes_never_mixes_with_it(
-    stormy: Storm, at: str
-) -> None:
+def test_16_overlapping_runs_never_mix(stormy: Storm, at: str) -> None:
     stormy.aws_faults.script(Rule(operation=at, step="Upload", hang=0.5))
     arns = [
         stormy.start({"folder_name": f"mixed-{at}", "file_name": "same", **SMALL}) for _ in range(2)

@@ -1,6 +1,6 @@
 """Rows 18 to 30 and 94 to 105 of docs/faults.md.
 
-What callers get wrong costs nothing, and what they write is data.
+Callers' mistakes cost nothing, and their words are data.
 """
 
 import json
@@ -66,16 +66,15 @@ def wrong(name: str, request: Any) -> Scenario:
     ),
     wrong("105 another region", {"aws_region": "eu-west-1"}),
 )
-def test_is_refused_by_name_before_anything_is_paid_or_written(
-    stormy: Storm, scenario: Scenario
-) -> None:
+def test_invalid_input_is_refused_before_paying(stormy: Storm, scenario: Scenario) -> None:
     before = stormy.versions("")
     ended = play(stormy, scenario)
     said = json.loads(ended["cause"])["errorMessage"]
+
     assert "allowed: " in said
     assert said.isprintable()
     assert len(ended["cause"]) < 4_000
-    # Nothing was so much as asked of AWS or OpenAI.
+    # Neither AWS nor OpenAI was called at all, except for the secret.
     assert [call for call in stormy.calls() if call.operation != "GetSecretValue"] == []
     assert stormy.versions("") == before
 
@@ -130,14 +129,12 @@ def folder_is_the_caller_s(storm: Storm, ended: dict[str, Any]) -> None:
         also=folder_is_the_caller_s,
     ),
 )
-def test_what_people_and_models_write_is_data(stormy: Storm, scenario: Scenario) -> None:
+def test_user_and_model_text_is_data(stormy: Storm, scenario: Scenario) -> None:
     play(stormy, scenario)
 
 
 @pytest.mark.parametrize("count", [1, 10], ids=["103 one picture each", "86 ten pictures each"])
-def test_runs_of_one_second_and_pictures_of_one_name_have_keys_of_their_own(
-    stormy: Storm, count: int
-) -> None:
+def test_simultaneous_runs_have_separate_keys(stormy: Storm, count: int) -> None:
     request = {
         "folder_name": f"same-{count}",
         "file_name": "same",
@@ -148,6 +145,7 @@ def test_runs_of_one_second_and_pictures_of_one_name_have_keys_of_their_own(
     }
     ended = [stormy.ended(arn) for arn in [stormy.start(request) for _ in range(3)]]
     keys = [picture["key"] for one in ended for picture in one["report"]["pictures"]]
+
     assert len(set(keys)) == len(keys) == 3 * count
     assert stormy.charged()["images"] == 3 * count
     assert all(version["IsLatest"] for version in stormy.versions(f"same-{count}/same"))

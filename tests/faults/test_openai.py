@@ -1,6 +1,6 @@
 """Rows 35 to 65 and 85 of docs/faults.md.
 
-What OpenAI answers, when it does not, and what that costs.
+They cover OpenAI's answers, its silence, and the costs.
 """
 
 import base64
@@ -53,7 +53,7 @@ def waited(seconds: float) -> Any:
     def gaps(storm: Storm, ended: dict[str, Any]) -> None:
         times = [call.at for call in storm.calls() if call.operation == "image"]
         assert all(later - earlier >= seconds for earlier, later in pairwise(times))
-        # in the function: no try of the state machine's was used
+        # The function itself waited: the state machine's retries were not used.
         assert functions_failed(storm, ended) == []
 
     return gaps
@@ -237,7 +237,7 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
         request={"count": 10},
     ),
 )
-def test_openai_s_bad_days(stormy: Storm, scenario: Scenario) -> None:
+def test_openai_faults_have_the_listed_outcome(stormy: Storm, scenario: Scenario) -> None:
     play(stormy, scenario)
 
 
@@ -275,9 +275,7 @@ def bad(name: str, data: bytes | str) -> Scenario:
     bad("59 truncated PNG", picture()[:-20]),
     bad("59 a PNG with a wrong CRC", picture()[:-5] + b"\0" + picture()[-4:]),
 )
-def test_what_is_no_picture_is_paid_once_kept_in_staging_and_stored_nowhere(
-    stormy: Storm, scenario: Scenario
-) -> None:
+def test_invalid_image_is_paid_once_and_never_stored(stormy: Storm, scenario: Scenario) -> None:
     play(stormy, scenario)
 
 
@@ -299,7 +297,7 @@ def test_extension_and_type_come_from_the_bytes(stormy: Storm, kind: str) -> Non
     )
 
 
-def test_57_a_url_in_the_picture_s_place_is_never_followed(stormy: Storm) -> None:
+def test_57_url_instead_of_image_is_never_followed(stormy: Storm) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/x.png"
         asks = [
@@ -314,9 +312,7 @@ def test_57_a_url_in_the_picture_s_place_is_never_followed(stormy: Storm) -> Non
             listening.accept()
 
 
-def test_50_a_long_answer_in_a_fence_with_control_characters_is_cleaned_and_cut(
-    stormy: Storm,
-) -> None:
+def test_50_long_fenced_answer_is_cleaned_and_cut(stormy: Storm) -> None:
     def clean(storm: Storm, ended: dict[str, Any]) -> None:
         text = next(item for item in storm.records(ended["name"]) if item["sk"] == "prompt")["text"]
         assert text.startswith("A kite")
@@ -334,7 +330,7 @@ def test_50_a_long_answer_in_a_fence_with_control_characters_is_cleaned_and_cut(
     )
 
 
-def test_61_a_picture_of_25_mb_is_stored_and_stays_out_of_states_and_memory(stormy: Storm) -> None:
+def test_61_image_of_25_mb_stays_out_of_states(stormy: Storm) -> None:
     noise = io.BytesIO()
     Image.frombytes("RGB", (2_900, 2_900), os.urandom(2_900 * 2_900 * 3)).save(
         noise, "PNG", compress_level=0
@@ -361,7 +357,7 @@ def peak_mb(pid: int | None) -> float:
 
 @contextmanager
 def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
-    """The same function with less time, so that a test needs not wait for minutes."""
+    """Shorten a function's timeout within the block, so that a test does not wait for minutes."""
     client = storm.client("lambda")
     name = next(
         one["FunctionName"]
@@ -376,12 +372,8 @@ def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
         client.update_function_configuration(FunctionName=name, Timeout=before)
 
 
-def test_46_53_55_a_call_that_hangs_ends_before_its_function_does_and_is_counted(
-    stormy: Storm,
-) -> None:
-    """Both paid calls in runs side by side, since each takes as long as the least time that it
-    is begun with.
-    """
+def test_46_53_55_hanging_call_ends_before_its_function(stormy: Storm) -> None:
+    """Both paid calls are made in concurrent runs, since each takes its whole minimum time."""
     with seconds(stormy, "Prompt", 35), seconds(stormy, "Image", 65):
         stormy.script(
             {"path": CHAT, "contains": "hanging chat", "delay": 60},
@@ -403,9 +395,7 @@ def test_46_53_55_a_call_that_hangs_ends_before_its_function_does_and_is_counted
     )
 
 
-def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_the_cap(
-    stormy: Storm,
-) -> None:
+def test_65_fifty_concurrent_runs_never_pass_the_cap(stormy: Storm) -> None:
     warm = stormy.run({"prompt": "A kite", "folder_name": "capped", **SMALL})
     estimate = round(warm["report"]["estimate_usd"] * 1_000_000)
     month = stormy.budget()
@@ -422,6 +412,7 @@ def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_th
     assert others == {"BudgetExceededError"}
     assert len(stored) == stormy.charged()["images"] >= room
     assert month["committed"] <= after["committed"] == after["spent"] <= after["cap"]
+
     refusal = json.loads(next(one["cause"] for one in ended if one["status"] != "SUCCEEDED"))[
         "errorMessage"
     ]
@@ -435,12 +426,11 @@ def test_65_of_fifty_runs_at_once_no_paid_call_starts_that_does_not_fit_under_th
         assert word in refusal
 
 
-def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together(
-    stormy: Storm,
-) -> None:
+def test_65_simultaneous_budget_reads_cannot_pass_the_cap(stormy: Storm) -> None:
     request = {"prompt": "A kite", "folder_name": "capped", **SMALL}
     estimate = round(stormy.run(request)["report"]["estimate_usd"] * 1_000_000)
     go = threading.Event()
+
     with stormy.capped(stormy.budget()["committed"] + estimate * 3 // 2):
         stormy.forget()
         stormy.aws_faults.script(
@@ -451,6 +441,7 @@ def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together
         go.set()
         ended = [stormy.ended(arn) for arn in arns]
         after = stormy.budget()
+
     assert sorted(one.get("error", "stored") for one in ended) == [
         "BudgetExceededError",
         "BudgetExceededError",
@@ -460,16 +451,15 @@ def test_65_runs_that_have_all_read_the_same_budget_do_not_pass_the_cap_together
     assert after["committed"] <= after["cap"]
 
 
-def test_65_a_cap_of_zero_stops_the_chat_call_too(stormy: Storm) -> None:
+def test_65_zero_cap_stops_the_chat_call(stormy: Storm) -> None:
     with stormy.capped(0):
         play(stormy, Scenario(name="65", error="BudgetExceededError", images=0, chat=0))
 
 
-def test_14_a_doubled_event_is_one_prompt_and_one_purchase_and_both_runs_are_green(
-    stormy: Storm,
-) -> None:
+def test_14_doubled_event_is_one_purchase(stormy: Storm) -> None:
     request = {"request_id": "event-14", "folder_name": "doubled", "count": 3, **SMALL}
     ended = [stormy.ended(arn) for arn in [stormy.start(request) for _ in range(2)]]
+
     assert [one["status"] for one in ended] == ["SUCCEEDED", "SUCCEEDED"]
     assert ended[0]["report"] == ended[1]["report"]
     assert (stormy.charged()["chat"], stormy.charged()["images"]) == (1, 3)

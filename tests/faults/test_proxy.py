@@ -1,4 +1,4 @@
-"""The proxy itself, before the emulator and before a server that says what arrived."""
+"""The proxy itself, before the emulator and before a server that echoes its requests."""
 
 import hashlib
 import http.client
@@ -35,7 +35,7 @@ PUT = (
 
 @pytest.fixture
 def proxy(running_storm: Storm) -> Iterator[Proxy]:
-    """A proxy of the test's own before the stormy stack's emulator."""
+    """Yield a proxy for one test, before the emulator of the stack with faults."""
     with closing(Proxy(running_storm.outputs["endpoint"])) as proxy:
         yield proxy
 
@@ -64,7 +64,7 @@ def key() -> str:
 
 
 def stored(storm: Storm, key: str) -> bytes | None:
-    """What is there, asked past the proxy."""
+    """Return the stored object, read without the proxy."""
     try:
         return bytes(storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read())
     except storm.s3.exceptions.NoSuchKey:
@@ -75,11 +75,12 @@ def seen(proxy: Proxy) -> list[tuple[str, str]]:
     return [(call.operation, call.target) for call in proxy.calls]
 
 
-def test_a_big_put_arrives_whole_and_comes_back_whole(
+def test_large_put_arrives_and_returns_whole(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     body = os.urandom(5_000_000)
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+
     assert (
         s3.get_object(Bucket=running_storm.bucket, Key=key, ChecksumMode="ENABLED")["Body"].read()
         == body
@@ -88,9 +89,7 @@ def test_a_big_put_arrives_whole_and_comes_back_whole(
     assert seen(proxy) == [("PutObject", key), ("GetObject", key), ("HeadObject", key)]
 
 
-def test_s3_s_operations_have_their_names(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
-) -> None:
+def test_s3_operations_are_named(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
     odd = f"{key} ö+%/#"
     s3.put_object(**where, Key=odd, Body=b"")
@@ -99,6 +98,7 @@ def test_s3_s_operations_have_their_names(
     s3.list_object_versions(**where, Prefix=key)
     s3.delete_objects(**where, Delete={"Objects": [{"Key": odd}, {"Key": key}]})
     s3.delete_object(**where, Key=key)
+
     assert seen(proxy) == [
         ("PutObject", odd),
         ("CopyObject", key),
@@ -109,7 +109,7 @@ def test_s3_s_operations_have_their_names(
     ]
 
 
-def test_other_services_operations_have_their_names(proxy: Proxy, running_storm: Storm) -> None:
+def test_other_services_operations_are_named(proxy: Proxy, running_storm: Storm) -> None:
     with (
         closing(client(proxy, "dynamodb")) as dynamodb,
         closing(client(proxy, "secretsmanager")) as secrets,
@@ -139,7 +139,7 @@ def test_other_services_operations_have_their_names(proxy: Proxy, running_storm:
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_an_error_comes_in_s3_s_words_and_nothing_is_forwarded(
+def test_s3_error_is_formatted_and_not_forwarded(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str, status: int
 ) -> None:
     proxy.script(
@@ -160,11 +160,12 @@ def test_an_error_comes_in_s3_s_words_and_nothing_is_forwarded(
     )
     assert said["ResponseMetadata"]["RequestId"] == "wanted"
     assert stored(running_storm, key) is None
+
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     assert [call.fault for call in proxy.calls] == ["status", None]
 
 
-def test_a_copy_can_fail_with_status_200(
+def test_copy_can_fail_with_status_200(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     proxy.script(Rule(operation="CopyObject", status=200, code="InternalError"))
@@ -176,9 +177,7 @@ def test_a_copy_can_fail_with_status_200(
         )
 
 
-def test_an_error_of_a_head_has_no_body(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
-) -> None:
+def test_head_error_has_no_body(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
     proxy.script(Rule(operation="HeadObject", status=403))
     with pytest.raises(ClientError, match="403"):
         s3.head_object(Bucket=running_storm.bucket, Key=key)
@@ -186,9 +185,7 @@ def test_an_error_of_a_head_has_no_body(
         s3.head_object(Bucket=running_storm.bucket, Key=key)
 
 
-def test_errors_come_in_the_words_of_dynamodb_and_secrets_manager(
-    proxy: Proxy, running_storm: Storm
-) -> None:
+def test_errors_use_the_format_of_each_service(proxy: Proxy, running_storm: Storm) -> None:
     proxy.script(
         Rule(operation="GetItem", status=400, code="ProvisionedThroughputExceededException"),
         Rule(
@@ -218,7 +215,7 @@ def test_errors_come_in_the_words_of_dynamodb_and_secrets_manager(
     assert proxy.waiting() == []
 
 
-def test_a_refused_connection_forwards_nothing(
+def test_refused_connection_forwards_nothing(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", refuse=True))
@@ -227,7 +224,7 @@ def test_a_refused_connection_forwards_nothing(
     assert stored(running_storm, key) is None
 
 
-def test_a_lost_answer_leaves_the_object_there(
+def test_lost_response_leaves_the_object(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
@@ -236,9 +233,7 @@ def test_a_lost_answer_leaves_the_object_there(
     assert stored(running_storm, key) == b"there"
 
 
-def test_a_client_s_own_retry_meets_its_first_try(
-    proxy: Proxy, running_storm: Storm, key: str
-) -> None:
+def test_client_retry_finds_its_first_attempt(proxy: Proxy, running_storm: Storm, key: str) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
     with (
         closing(client(proxy, "s3", tries=2)) as s3,
@@ -248,20 +243,21 @@ def test_a_client_s_own_retry_meets_its_first_try(
     assert [call.fault for call in proxy.calls] == ["lose_answer", None]
 
 
-def test_a_call_that_hangs_is_done_and_answered_late(
+def test_hanging_call_is_done_and_answered_late(
     proxy: Proxy, running_storm: Storm, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", hang=0.5, times=2))
     with closing(client(proxy, "s3", read_timeout=0.1)) as hasty, pytest.raises(ReadTimeoutError):
         hasty.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
     assert stored(running_storm, key) == b"there"
+
     start = time.monotonic()
     with closing(client(proxy, "s3")) as patient:
         patient.put_object(Bucket=running_storm.bucket, Key=key, Body=b"again")
     assert time.monotonic() - start >= 0.5
 
 
-def test_corrupt_bytes_do_not_fit_the_client_s_checksum(
+def test_corrupt_bytes_fail_the_clients_checksum(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", corrupt=True))
@@ -271,7 +267,7 @@ def test_corrupt_bytes_do_not_fit_the_client_s_checksum(
 
 
 @pytest.mark.parametrize("stay", ["a", ""])
-def test_single_objects_of_a_delete_stay_and_are_named(
+def test_undeletable_objects_stay_and_are_named(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str, stay: str
 ) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
@@ -283,13 +279,14 @@ def test_single_objects_of_a_delete_stay_and_are_named(
         **where, Delete={"Objects": [{"Key": one} for one in both], "Quiet": True}
     )
     kept = [one for one in both if f"{key}/{stay}" in one]
+
     assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [
         (one, "AccessDenied") for one in kept
     ]
     assert [one for one in both if stored(running_storm, one)] == kept
 
 
-def test_single_versions_of_a_delete_stay_and_are_named(
+def test_undeletable_versions_stay_and_are_named(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     where: dict[str, Any] = {"Bucket": running_storm.bucket}
@@ -302,6 +299,7 @@ def test_single_versions_of_a_delete_stay_and_are_named(
         for name, version in zip("ab", versions, strict=True)
     ]
     (error,) = s3.delete_objects(**where, Delete={"Objects": named, "Quiet": True})["Errors"]
+
     assert (error["Key"], error["VersionId"], error["Code"]) == (
         f"{key}/a",
         versions[0],
@@ -311,7 +309,7 @@ def test_single_versions_of_a_delete_stay_and_are_named(
 
 
 @pytest.mark.parametrize(("moment", "there"), [("before", None), ("after", b"there")])
-def test_a_killed_caller_is_dead_before_its_connection_closes(
+def test_killed_caller_dies_before_its_connection_closes(
     proxy: Proxy, running_storm: Storm, key: str, moment: Any, there: bytes | None
 ) -> None:
     killed: list[tuple[Call, bool]] = []
@@ -330,8 +328,9 @@ def test_a_killed_caller_is_dead_before_its_connection_closes(
         [sys.executable, "-c", PUT, running_storm.bucket, key], env=environment
     )
     assert running.wait(20) == -signal.SIGKILL
+
     deadline = time.monotonic() + 5
-    # the proxy sees the death a moment later than we do
+    # The proxy notices the death slightly later than this test does.
     while not killed and time.monotonic() < deadline:
         time.sleep(0.01)
     (call,) = proxy.calls
@@ -352,17 +351,16 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_a_rule_never_kills_the_tests(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
-) -> None:
+def test_rule_never_kills_the_tests(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
     kill = Rule(operation="PutObject", kill="before")
     proxy.script(kill)
     s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
+
     assert proxy.calls[0].pid == os.getpid()
     assert proxy.waiting() == [kill]
 
 
-def test_rules_are_taken_in_order_after_what_they_let_pass(
+def test_rules_apply_in_order_after_skips(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     proxy.script(
@@ -377,6 +375,7 @@ def test_rules_are_taken_in_order_after_what_they_let_pass(
             s3.head_object(Bucket=running_storm.bucket, Key=key)
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
+
     assert codes == ["404", "503", "503", "404", "404"]
     assert [call.fault for call in proxy.calls if call.operation == "HeadObject"] == [
         "status",
@@ -388,13 +387,13 @@ def test_rules_are_taken_in_order_after_what_they_let_pass(
 
 
 @pytest.mark.parametrize("kinds", [{}, {"status": 500, "refuse": True}])
-def test_a_rule_has_exactly_one_kind(kinds: dict[str, Any]) -> None:
+def test_rule_has_exactly_one_kind(kinds: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="exactly one of"):
         Rule(operation="GetItem", **kinds)
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Says what arrived, and answers in the ways that HTTP knows."""
+    """A server that echoes a request, and answers in each way that HTTP allows."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -440,12 +439,12 @@ class Echo(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = _serve  # noqa: N815 - the base class's names
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
 def before_echo() -> Iterator[Proxy]:
-    """A proxy before a server that says what arrived."""
+    """Yield a proxy before a server that echoes its requests."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         with closing(Proxy(f"http://127.0.0.1:{server.server_address[1]}")) as proxy:
@@ -465,7 +464,7 @@ def arrived(connection: http.client.HTTPConnection) -> Any:
     return json.loads(connection.getresponse().read())
 
 
-def test_a_request_arrives_byte_for_byte_without_the_headers_of_the_connection(
+def test_request_arrives_unchanged_without_connection_headers(
     echo: http.client.HTTPConnection,
 ) -> None:
     sent = [
@@ -480,29 +479,28 @@ def test_a_request_arrives_byte_for_byte_without_the_headers_of_the_connection(
         echo.putheader(name, value)
     echo.endheaders(b"\0\xff\n")
     said = arrived(echo)
+
     assert said["line"] == "PUT //a//b%2F%20c?q=%C3%B6&&x HTTP/1.1"
     assert [tuple(pair) for pair in said["headers"]] == sent
     assert said["body"] == "\0\xff\n"
 
 
-def test_chunks_and_their_trailers_arrive_as_they_were_sent(
-    echo: http.client.HTTPConnection,
-) -> None:
+def test_chunks_and_trailers_arrive_unchanged(echo: http.client.HTTPConnection) -> None:
     body = b"5;sig=1\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\n"
     echo.putrequest("PUT", "/b/k")
     echo.putheader("Transfer-Encoding", "chunked")
     echo.endheaders(body)
+
     assert arrived(echo)["body"].encode() == body
 
 
-def test_a_client_that_waits_for_100_continue_gets_it_from_the_proxy(
-    echo: http.client.HTTPConnection,
-) -> None:
+def test_proxy_answers_100_continue(echo: http.client.HTTPConnection) -> None:
     echo.putrequest("PUT", "/b/k")
     for name, value in (("Expect", "100-continue"), ("Content-Length", "5")):
         echo.putheader(name, value)
     echo.endheaders()
     assert echo.sock.recv(25, socket.MSG_PEEK) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
     echo.send(b"hello")
     said = arrived(echo)
     assert said["body"] == "hello"
@@ -511,7 +509,7 @@ def test_a_client_that_waits_for_100_continue_gets_it_from_the_proxy(
 
 @pytest.mark.parametrize("answer", ["", "chunked", "until-closed"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_every_kind_of_answer_comes_whole_and_the_connection_stays(
+def test_every_answer_arrives_and_keeps_the_connection(
     echo: http.client.HTTPConnection, method: str, answer: str
 ) -> None:
     for _ in range(2):
@@ -532,7 +530,7 @@ def test_every_kind_of_answer_comes_whole_and_the_connection_stays(
         "HEAD /b/k HTTP/1.1\r\nX-Answer: chunked",
     ],
 )
-def test_an_answer_without_a_body_has_not_a_byte_of_it(before_echo: Proxy, request_: str) -> None:
+def test_empty_answer_has_no_body_bytes(before_echo: Proxy, request_: str) -> None:
     with socket.create_connection(("127.0.0.1", before_echo.port), timeout=5) as raw:
         raw.sendall(f"{request_}\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
@@ -541,7 +539,7 @@ def test_an_answer_without_a_body_has_not_a_byte_of_it(before_echo: Proxy, reque
     assert b"content-length" not in head.lower()
 
 
-def test_an_answer_that_the_server_cuts_comes_cut(echo: http.client.HTTPConnection) -> None:
+def test_cut_answer_arrives_cut(echo: http.client.HTTPConnection) -> None:
     echo.request("GET", "/b/k", headers={"X-Answer": "cut"})
     with pytest.raises(http.client.IncompleteRead):
         echo.getresponse().read()
@@ -559,7 +557,7 @@ def test_an_answer_that_the_server_cuts_comes_cut(echo: http.client.HTTPConnecti
         ),
     ],
 )
-def test_what_is_corrupt_is_the_content_and_not_its_frame(
+def test_corruption_hits_content_and_not_framing(
     before_echo: Proxy,
     echo: http.client.HTTPConnection,
     headers: dict[str, str],
@@ -571,10 +569,11 @@ def test_what_is_corrupt_is_the_content_and_not_its_frame(
     for name, value in headers.items():
         echo.putheader(name, value)
     echo.endheaders(body)
+
     assert arrived(echo)["body"] == there
 
 
-def test_a_server_that_is_gone_looks_like_one_that_hangs_up() -> None:
+def test_missing_server_looks_like_a_hang_up() -> None:
     with (
         closing(Proxy("http://127.0.0.1:9")) as proxy,
         closing(http.client.HTTPConnection("127.0.0.1", proxy.port)) as connection,
@@ -589,7 +588,7 @@ def sockets() -> int:
     return sum(str(link.readlink()).startswith("socket:") for link in links)
 
 
-def test_it_ends_at_once_with_no_thread_and_no_socket_left(running_storm: Storm) -> None:
+def test_close_leaves_no_thread_or_socket(running_storm: Storm) -> None:
     before, ours = sockets(), set(threading.enumerate())
     ending = Proxy(running_storm.outputs["endpoint"])
     ending.script(Rule(operation="HeadObject", hang=60))
@@ -600,16 +599,18 @@ def test_it_ends_at_once_with_no_thread_and_no_socket_left(running_storm: Storm)
     while len(ending.calls) < 2:
         time.sleep(0.01)
     assert len(set(threading.enumerate()) - ours) == 3
+
     start = time.monotonic()
     ending.close()
     assert time.monotonic() - start < 5
+
     hanging.close()
     idle.close()
     assert set(threading.enumerate()) <= ours
     assert sockets() == before
 
 
-def test_many_threads_at_once_get_their_own_answers(
+def test_concurrent_threads_get_their_own_answers(
     proxy: Proxy, s3: Any, running_storm: Storm, key: str
 ) -> None:
     bodies = {

@@ -1,6 +1,6 @@
 """Rows 90 to 98 of docs/faults.md.
 
-Deletes, purges and restores take or bring only what they may, also where S3 or the function fails.
+Deletes, purges and restores change only what they may, even if S3 or the function fails.
 """
 
 import threading
@@ -20,7 +20,7 @@ DELETE: dict[str, Any] = {"action": "delete_folder", "confirm": True}
 
 @pytest.fixture
 def folder(stormy: Storm) -> Iterator[str]:
-    """A folder with two pictures, and a neighbour whose name begins with it."""
+    """Yield a folder with two images, next to a folder whose name begins with its name."""
     name = f"removals-{uuid4().hex}"
     for where, count in ((name, 2), (f"{name}2", 1)):
         assert (
@@ -49,14 +49,12 @@ def in_table(storm: Storm, folder: str) -> list[str]:
     return [item["key"]["S"] for item in found["Items"]]
 
 
-def test_90_what_is_not_there_is_deleted_already(stormy: Storm) -> None:
+def test_90_missing_object_is_already_deleted(stormy: Storm) -> None:
     ended = stormy.run({"action": "delete_image", "image_key": "never/was.png", "confirm": True})
     assert (ended["status"], ended["report"]["deleted"]) == ("SUCCEEDED", 0)
 
 
-def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_record(
-    stormy: Storm, folder: str
-) -> None:
+def test_92_undeletable_objects_fail_the_run(stormy: Storm, folder: str) -> None:
     kept = pictures(stormy, folder)[0]
     stormy.aws_faults.script(
         Rule(operation="DeleteObjects", object_errors=[(kept, "AccessDenied")], times=9)
@@ -66,13 +64,14 @@ def test_92_what_s3_keeps_fails_the_run_by_name_and_is_still_there_with_its_reco
     assert kept in ended["cause"]
     assert "AccessDenied" in ended["cause"]
     assert pictures(stormy, folder) == in_table(stormy, folder) == [kept]
+
     stormy.clear()
     stormy.states.redrive_execution(executionArn=ended["executionArn"])
     assert stormy.ended(ended["executionArn"])["status"] == "SUCCEEDED"
     assert stormy.keys(f"{folder}/") == []
 
 
-def test_92_what_s3_keeps_in_passing_is_tried_again(stormy: Storm, folder: str) -> None:
+def test_92_transient_delete_errors_are_retried(stormy: Storm, folder: str) -> None:
     stormy.aws_faults.script(
         Rule(operation="DeleteObjects", object_errors=[(".png", "InternalError")])
     )
@@ -80,21 +79,22 @@ def test_92_what_s3_keeps_in_passing_is_tried_again(stormy: Storm, folder: str) 
     assert stormy.keys(f"{folder}/") == in_table(stormy, folder) == []
 
 
-def test_93_a_delete_keeps_the_versions_and_a_purge_does_not(stormy: Storm, folder: str) -> None:
+def test_93_delete_keeps_versions_and_purge_does_not(stormy: Storm, folder: str) -> None:
     deleted = stormy.run(DELETE | {"folder_name": folder})["report"]
     assert (deleted["recoverable_days"], stormy.keys(f"{folder}/")) == (30, [])
     assert [version for version in stormy.versions(f"{folder}/") if not version["deleted"]]
+
     purged = stormy.run(DELETE | {"folder_name": folder, "purge": True})["report"]
     assert purged["recoverable_days"] == 0
     assert stormy.versions(f"{folder}/") == stormy.versions(f"thumbnails/{folder}/") == []
 
 
-def test_95_a_folder_s_neighbour_stays(stormy: Storm, folder: str) -> None:
+def test_95_neighbour_folder_stays(stormy: Storm, folder: str) -> None:
     planned = stormy.run({"action": "delete_folder", "folder_name": folder, "dry_run": True})[
         "report"
     ]
     gone = stormy.run(DELETE | {"folder_name": folder, "purge": True})["report"]
-    # two pictures of three objects each, and the folder's marker
+    # Two images have three objects each, and the folder has a marker.
     assert planned["objects"] == gone["deleted"] == 7
     assert planned["bytes"] == gone["bytes"] > 0
 
@@ -102,7 +102,7 @@ def test_95_a_folder_s_neighbour_stays(stormy: Storm, folder: str) -> None:
 @pytest.mark.parametrize("action", ["delete_folder", "restore_folder", "purge"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "DeleteObjects"])
-def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
+def test_98_killed_function_is_restarted_and_finishes(
     stormy: Storm, folder: str, action: str, when: Any, operation: str
 ) -> None:
     request = {"restore_folder": {"action": action}, "purge": DELETE | {"purge": True}}.get(
@@ -111,10 +111,12 @@ def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
     before = pictures(stormy, folder)
     if action == "restore_folder":
         assert stormy.run(DELETE | {"folder_name": folder})["status"] == "SUCCEEDED"
+
     stormy.aws_faults.script(Rule(operation=operation, step="Cleanup", kill=when))
     ended = stormy.run(request)
     assert ended["status"] == "SUCCEEDED"
     assert stormy.aws_faults.waiting() == []
+
     left = before if action == "restore_folder" else []
     assert pictures(stormy, folder) == left
     assert sorted(in_table(stormy, folder)) == left
@@ -125,7 +127,7 @@ def test_98_a_function_that_dies_in_the_middle_is_started_again_and_finishes(
     [(False, "ListObjectsV2"), (True, "ListObjectVersions")],
     ids=["98 delete", "98 purge"],
 )
-def test_a_picture_that_arrives_while_its_folder_is_deleted_survives(
+def test_image_arriving_during_delete_survives(
     stormy: Storm, folder: str, purge: bool, listing: str
 ) -> None:
     go = threading.Event()
@@ -134,12 +136,14 @@ def test_a_picture_that_arrives_while_its_folder_is_deleted_survives(
     )
     arn = stormy.start(DELETE | {"folder_name": folder, "purge": purge})
     stormy.until(lambda: any(call.fault == "hold" for call in stormy.calls("Cleanup")))
-    # S3 tells whole seconds.
+    # S3 reports times in whole seconds.
     started = stormy.states.describe_execution(executionArn=arn)["startDate"].timestamp()
     stormy.until(lambda: time.time() >= int(started) + 1)
+
     new = stormy.run({"prompt": "A kite", "folder_name": folder, **SMALL})["report"]["pictures"][0][
         "key"
     ]
     go.set()
+
     assert stormy.ended(arn)["status"] == "SUCCEEDED"
     assert pictures(stormy, folder) == in_table(stormy, folder) == [new]

@@ -1,6 +1,6 @@
 """Rows 31 to 36 and 66 to 78 of docs/faults.md.
 
-What Secrets Manager, S3 and DynamoDB answer, and what must never be bought again.
+They cover the answers of Secrets Manager, S3 and DynamoDB, and what must never be bought again.
 """
 
 import base64
@@ -16,7 +16,7 @@ from tests.faults.rule import Rule
 from tests.faults.scenario import SMALL, Scenario, play, refused, rows
 
 BYTES, NOTE = "/1/1.bytes", "/1/1.json"
-# Functions keep the key in memory; a 401 has them fetch it.
+# Functions keep the key in memory. A 401 makes them fetch it again.
 FETCH = refused(401, "invalid_api_key")
 
 
@@ -171,7 +171,7 @@ def written(**fault: Any) -> Rule:
         aws=[Rule(operation="GetItem", status=400, code="AccessDeniedException", times=9)],
     ),
 )
-def test_aws_s_bad_days(stormy: Storm, scenario: Scenario) -> None:
+def test_aws_faults_have_the_listed_outcome(stormy: Storm, scenario: Scenario) -> None:
     ended = play(stormy, scenario)
     if scenario.error is None:
         (made,) = ended["report"]["pictures"]
@@ -209,7 +209,7 @@ def secret(storm: Storm, value: str) -> Iterator[None]:
     [" ", '{"key": "sk-1"}', '"sk-1"', "two words"],
     ids=["32 blank", "32 JSON", "32 quoted", "32 words"],
 )
-def test_a_secret_that_holds_no_key_is_named_and_not_shown(stormy: Storm, value: str) -> None:
+def test_invalid_secret_is_named_and_not_shown(stormy: Storm, value: str) -> None:
     with secret(stormy, value):
         ended = play(
             stormy,
@@ -222,12 +222,12 @@ def test_a_secret_that_holds_no_key_is_named_and_not_shown(stormy: Storm, value:
     play(stormy, Scenario(name="32 mended", images=1, chat=2))
 
 
-def test_32_a_newline_after_the_key_does_no_harm(stormy: Storm) -> None:
+def test_32_newline_after_the_key_is_harmless(stormy: Storm) -> None:
     with secret(stormy, "local-stand-in\n"):
         play(stormy, Scenario(name="32", stand_in=[FETCH]))
 
 
-def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: Storm) -> None:
+def test_36_81_key_and_prompt_never_leak(stormy: Storm) -> None:
     words = "a very secret lighthouse"
     ok = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
     stormy.script(refused(401, "invalid_api_key", times=9))
@@ -238,6 +238,7 @@ def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: St
         == stormy.run({"prompt": f"{words}\u202e"})["error"]
         == "InputError"
     )
+
     functions = json.dumps(stormy.client("lambda").list_functions()["Functions"], default=str)
     lines = stormy.log_lines()
     assert any(ok["name"] in line for line in lines)
@@ -250,21 +251,20 @@ def test_36_81_neither_key_nor_prompt_is_in_any_log_state_or_function(stormy: St
         assert "local-stand-in" not in said
 
 
-def test_78_80_states_stay_small_with_the_longest_prompt_and_ten_pictures(stormy: Storm) -> None:
+def test_78_80_states_stay_small_with_largest_run(stormy: Storm) -> None:
     ended = stormy.run({"prompt": "語" * 32_000, "count": 10, "folder_name": "catalogue", **SMALL})
     assert ended["report"]["stored"] == 10
     events = stormy.history(ended["executionArn"])
     assert len(events) < 25_000 / 100
-    # The request itself is in the input; all that the steps say is small.
+
+    # The request itself is in the input. The steps' own output is small.
     exited = [
         event["stateExitedEventDetails"] for event in events if "stateExitedEventDetails" in event
     ]
     assert max(len(said["output"]) for said in exited if said["name"] != "Which action?") < 8_000
 
 
-def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_request(
-    stormy: Storm,
-) -> None:
+def test_107_each_failure_is_one_structured_line(stormy: Storm) -> None:
     ended = play(stormy, Scenario(name="107", stand_in=[refused(500, times=2)]))
     lines = stormy.log_lines()
     told = [
@@ -291,6 +291,7 @@ def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_req
     assert all(
         line["usd"] > 0 for line in told if line["message"] in ("prompt written", "picture bought")
     )
+
     counted = [
         json.loads(line)["Failed"] for line in lines if line.startswith("{") and '"Failed"' in line
     ]
@@ -298,7 +299,7 @@ def test_107_each_failure_is_one_structured_line_with_class_run_and_openai_s_req
 
 
 @pytest.mark.parametrize("operation", ["chat", "image"], ids=["107 chat", "107 image"])
-def test_what_is_possibly_paid_is_a_metric(stormy: Storm, operation: str) -> None:
+def test_possibly_paid_calls_are_a_metric(stormy: Storm, operation: str) -> None:
     def counted() -> int:
         lines = stormy.log_lines()
         metrics = [
@@ -308,6 +309,7 @@ def test_what_is_possibly_paid_is_a_metric(stormy: Storm, operation: str) -> Non
 
     before = counted()
     chat, images = (2, 1) if operation == "chat" else (1, 2)
+
     play(
         stormy,
         Scenario(
@@ -318,4 +320,5 @@ def test_what_is_possibly_paid_is_a_metric(stormy: Storm, operation: str) -> Non
             images=images,
         ),
     )
+
     assert counted() == before + 1

@@ -1,6 +1,6 @@
-"""A random walk of faults holds every promise.
+"""A random walk of faults keeps every promise.
 
-`make soak` takes a longer one: EASEL_WALK_RUNS and EASEL_WALK_SEED.
+`make soak` runs a longer one: EASEL_WALK_RUNS and EASEL_WALK_SEED.
 """
 
 import os
@@ -12,14 +12,15 @@ RUNS = int(os.environ.get("EASEL_WALK_RUNS", "150"))
 SEED = os.environ.get("EASEL_WALK_SEED", "1")
 
 
-def test_no_paid_picture_is_lost_or_paid_twice_uncounted_whatever_happens(stormy: Storm) -> None:
+def test_no_paid_image_is_lost_or_uncounted(stormy: Storm) -> None:
     walked = walk(stormy, seed=SEED, runs=RUNS)
     print(f"\n{walked}")
+
     assert not walked.tally.broken
     assert not walked.stuck
     assert walked.tally.runs == RUNS
     assert walked.chat_paid <= walked.chat_known
-    # Weather that never strikes shows nothing.
+    # If no fault strikes, the walk shows nothing.
     assert walked.injected > RUNS / 2
     assert walked.kills > 0
     assert walked.tally.possibly_paid > 0

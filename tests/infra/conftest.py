@@ -1,4 +1,4 @@
-"""The template, synthesized once with its settings' defaults and once with each other settings."""
+"""The template, synthesized once with default settings and once for each other combination."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.template import Synth, Template, run_app
 
 @pytest.fixture(scope="session")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
-    """Synthesize with settings, each combination once."""
+    """Return a function that synthesizes with settings, once for each combination."""
     made: dict[tuple[str, ...], Template] = {}
 
     def make(*settings: str) -> Template:
@@ -23,5 +23,5 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
 
 @pytest.fixture(scope="session")
 def template(synth: Synth) -> Template:
-    """The template with its defaults, layers included."""
+    """Return the template with default settings, including the layers."""
     return synth()

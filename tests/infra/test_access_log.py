@@ -1,15 +1,14 @@
-"""Promises of the access log of the pictures' bucket."""
+"""Promises of the access log of the images' bucket."""
 
 from tests.support.template import ACCESS_LOG, EXISTING, PICTURES, Synth, Template
 
 
-def test_who_asks_for_pictures_is_logged_into_a_bucket_of_its_own_and_forgotten(
-    template: Template,
-) -> None:
+def test_image_requests_are_logged_and_expire(template: Template) -> None:
     (log,) = (name for name in template.of("AWS::S3::Bucket") if name.startswith(ACCESS_LOG))
     assert template.one("AWS::S3::Bucket", PICTURES)["LoggingConfiguration"] == {
         "DestinationBucketName": {"Ref": log}
     }
+
     bucket = template.one("AWS::S3::Bucket", ACCESS_LOG)
     assert 90 in [
         rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]
@@ -18,15 +17,16 @@ def test_who_asks_for_pictures_is_logged_into_a_bucket_of_its_own_and_forgotten(
     assert "LoggingConfiguration" not in bucket  # a log of the log would never end
 
 
-def test_only_s3_itself_writes_the_log_and_only_of_the_pictures_bucket(template: Template) -> None:
+def test_only_s3_writes_the_access_log(template: Template) -> None:
     statements = template.one("AWS::S3::BucketPolicy", ACCESS_LOG)["PolicyDocument"]["Statement"]
     (allowed,) = (one for one in statements if one["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "logging.s3.amazonaws.com"}
     assert allowed["Action"] == "s3:PutObject"
+
     (source,) = allowed["Condition"]["ArnLike"].values()
     assert source["Fn::GetAtt"][0].startswith(PICTURES)
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 
-def test_a_bucket_that_is_not_ours_gets_no_log(synth: Synth) -> None:
+def test_existing_bucket_gets_no_log(synth: Synth) -> None:
     assert synth(*EXISTING).of("AWS::S3::Bucket") == {}

@@ -1,4 +1,4 @@
-"""Alarms, dashboard and events as the template has them."""
+"""The alarms, the dashboard and the events in the template."""
 
 import json
 import re
@@ -39,12 +39,12 @@ def alarms(template: Template) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_what_wants_a_person_has_an_alarm(template: Template, scheduled: Template) -> None:
+def test_every_urgent_condition_has_an_alarm(template: Template, scheduled: Template) -> None:
     assert set(alarms(template)) == EVERY
     assert set(alarms(scheduled)) == EVERY | OF_SCHEDULE
 
 
-def test_every_alarm_goes_to_the_topic_and_says_where_it_is_explained(scheduled: Template) -> None:
+def test_every_alarm_names_topic_and_explanation(scheduled: Template) -> None:
     (topic,) = scheduled.of("AWS::SNS::Topic")
     handbook = (ROOT / "docs" / "operations.md").read_text()
     headings = {
@@ -69,9 +69,7 @@ def test_every_dead_letter_queue_has_an_alarm(scheduled: Template) -> None:
     assert watched == set(scheduled.of("AWS::SQS::Queue"))
 
 
-def test_the_topic_takes_alarms_of_this_account_and_mails_them_where_an_address_is_set(
-    template: Template, synth: Synth
-) -> None:
+def test_topic_accepts_alarms_and_mails_them(template: Template, synth: Synth) -> None:
     statements = template.one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     (publishes,) = (one for one in statements if one["Effect"] == "Allow")
     assert (publishes["Principal"], publishes["Action"]) == (
@@ -85,13 +83,12 @@ def test_the_topic_takes_alarms_of_this_account_and_mails_them_where_an_address_
         ":AWS::AccountId:alarm:*"
     )
     assert not template.of("AWS::SNS::Subscription")
+
     mailed = synth("layers=false", "alarm_email=ops@example.org").one("AWS::SNS::Subscription")
     assert (mailed["Protocol"], mailed["Endpoint"]) == ("email", "ops@example.org")
 
 
-def test_alarms_and_dashboard_name_only_metrics_that_the_functions_send(
-    scheduled: Template,
-) -> None:
+def test_alarms_and_dashboard_use_existing_metrics(scheduled: Template) -> None:
     files = [file for name in ("easel", "functions") for file in (ROOT / name).rglob("*.py")]
     code = "\n".join(file.read_text() for file in files if file.name != "metric_names.py")
     sends = r"(count|gauge|add_metric)\((name=)?(metric_names\.)?"
@@ -109,6 +106,7 @@ def test_alarms_and_dashboard_name_only_metrics_that_the_functions_send(
         metric_names.MODEL_DAYS_LEFT,
         metric_names.STORED_BY_SCHEDULE,
     }
+
     dimensions = [one["Dimensions"] for one in ours]
     assert dimensions == [[{"Name": "service", "Value": "easel"}]] * len(dimensions)
 
@@ -125,7 +123,7 @@ def shown(template: Template) -> list[list[Any]]:
     return [metric for one in widgets(template) for metric in one["properties"].get("metrics", [])]
 
 
-def test_the_dashboard_answers_the_three_questions_and_shows_every_step(template: Template) -> None:
+def test_dashboard_answers_three_questions_for_every_step(template: Template) -> None:
     headings = [one["properties"]["markdown"] for one in widgets(template) if one["type"] == "text"]
     assert headings == [
         "## Is it working?",
@@ -135,6 +133,7 @@ def test_the_dashboard_answers_the_three_questions_and_shows_every_step(template
     ]
     lasted = {metric[3] for metric in shown(template) if metric[1] == "Duration"}
     assert len(lasted) == len(FUNCTIONS)
+
     told = {metric[1] for metric in shown(template)}
     assert {
         metric_names.STORED,
@@ -147,7 +146,7 @@ def test_the_dashboard_answers_the_three_questions_and_shows_every_step(template
 
 
 @pytest.mark.parametrize(("days", "there"), [("0", False), ("3", True)])
-def test_a_schedule_that_is_rarer_than_daily_says_so(synth: Synth, days: str, there: bool) -> None:
+def test_rare_schedule_alarm_needs_its_own_period(synth: Synth, days: str, there: bool) -> None:
     found = alarms(synth("layers=false", "schedule=rate(3 days)", f"schedule_alarm_days={days}"))
     assert ("Easel-NoPictureFromSchedule" in found) is there
     if there:
@@ -160,9 +159,7 @@ def test_a_schedule_that_is_rarer_than_daily_says_so(synth: Synth, days: str, th
         assert alarm["EvaluationPeriods"] * alarm["Period"] <= 7 * 86_400
 
 
-def test_only_new_ends_of_pictures_come_from_the_stream_and_what_can_t_be_sent_is_kept(
-    template: Template,
-) -> None:
+def test_only_new_image_outcomes_leave_the_stream(template: Template) -> None:
     mapping = template.one("AWS::Lambda::EventSourceMapping")
     filters = [
         json.loads(one["Pattern"])["dynamodb"] for one in mapping["FilterCriteria"]["Filters"]
@@ -174,6 +171,7 @@ def test_only_new_ends_of_pictures_come_from_the_stream_and_what_can_t_be_sent_i
         (["claimed"], ["refused"]),
     ]
     assert mapping["BatchSize"] == 10
+
     (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith("Announcements"))
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {
         "Fn::GetAtt": [queue, "Arn"]
@@ -181,7 +179,7 @@ def test_only_new_ends_of_pictures_come_from_the_stream_and_what_can_t_be_sent_i
     assert mapping["MaximumRecordAgeInSeconds"] == 7_200
 
 
-def test_failures_of_both_machines_are_told(template: Template) -> None:
+def test_failures_of_both_machines_are_sent(template: Template) -> None:
     pattern = template.one("AWS::Events::Rule", "Announcements")["EventPattern"]
     assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
     assert {template.text(one) for one in pattern["detail"]["stateMachineArn"]} == {

@@ -1,4 +1,4 @@
-"""Promises of `customer_key`: one key encrypts all that is kept, for those alone who need it."""
+"""Promises of `customer_key`: one key encrypts all stored data, and only its users have access."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ THEIRS = ("layers=false", "customer_key=true", "existing_bucket=true", "bucket_n
 READ, WRITE = "kms:Decrypt", "kms:GenerateDataKey"
 LOGS = "arn:aws:logs:ap-southeast-1:AWS::AccountId"
 Rights = set[tuple[str, str]]
-# Through which service each function decrypts what it reads, and encrypts what it writes.
+# The service through which each function decrypts what it reads and encrypts what it writes.
 RIGHTS = {
     "prompt": {(READ, "dynamodb"), (READ, "secretsmanager"), (WRITE, "s3")},
     "image": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
@@ -40,7 +40,7 @@ A_MACHINE = {
     (WRITE, "stateMachineArn arn:aws:states:ap-southeast-1:AWS::AccountId:stateMachine:*"),
     (WRITE, "SourceArn arn:aws:logs:ap-southeast-1:AWS::AccountId:*"),
 }
-# What a right needs of the key, if the key encrypts what it is about.
+# The rights on the key that each other right needs if the key encrypts its resource.
 NEEDS = {
     "s3:GetObject": {(READ, "s3")},
     "s3:GetObjectVersion": {(READ, "s3")},
@@ -65,9 +65,9 @@ def key(made: Template) -> dict[str, Any]:
 
 
 def key_rights(made: Template, role: str) -> Rights:
-    """Return what a role may use the key for, and through which service.
+    """Return a role's rights on the key, each with the service that it goes through.
 
-    A right on anything but the key fails.
+    Fail if a KMS right covers anything but the key.
     """
     found: Rights = set()
     for one in made.statements(role):
@@ -86,18 +86,17 @@ def key_rights(made: Template, role: str) -> Rights:
     return found
 
 
-def test_there_is_no_key_and_no_right_to_one_unless_it_is_asked_for(template: Template) -> None:
+def test_key_exists_only_on_request(template: Template) -> None:
     assert template.of("AWS::KMS::Key") == {}
     assert "kms" not in str(template.body["Resources"]).lower()
 
 
-def test_the_key_turns_every_year_and_outlives_the_stack_as_the_pictures_do(
-    keyed: Template, synth: Synth
-) -> None:
+def test_key_rotates_yearly_and_outlives_the_stack(keyed: Template, synth: Synth) -> None:
     assert key(keyed)["Properties"]["EnableKeyRotation"] is True
     assert key(keyed)["DeletionPolicy"] == key(keyed)["UpdateReplacePolicy"].replace(
         "Retain", "RetainExceptOnCreate"
     )
+
     pictures = next(
         one for name, one in keyed.of("AWS::S3::Bucket").items() if name.startswith(PICTURES)
     )
@@ -108,12 +107,13 @@ def test_the_key_turns_every_year_and_outlives_the_stack_as_the_pictures_do(
     )
 
 
-def test_all_that_is_kept_is_under_the_key(keyed: Template) -> None:
+def test_all_stored_data_uses_the_key(keyed: Template) -> None:
     (name,) = keyed.of("AWS::KMS::Key")
     ours = {"Fn::GetAtt": [name, "Arn"]}
     (rule,) = keyed.one("AWS::S3::Bucket", PICTURES)["BucketEncryption"][
         "ServerSideEncryptionConfiguration"
     ]
+
     assert rule == {
         "BucketKeyEnabled": True,
         "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": ours},
@@ -124,6 +124,7 @@ def test_all_that_is_kept_is_under_the_key(keyed: Template) -> None:
         "KMSMasterKeyId": ours,
     }
     assert keyed.one("AWS::SecretsManager::Secret")["KmsKeyId"] == ours
+
     for kind in (
         "AWS::Logs::LogGroup",
         "AWS::StepFunctions::StateMachine",
@@ -137,16 +138,14 @@ def test_all_that_is_kept_is_under_the_key(keyed: Template) -> None:
             ) == ours, resource
 
 
-def test_the_access_log_has_s3_s_own_key_since_s3_delivers_to_no_other(keyed: Template) -> None:
+def test_access_log_uses_the_s3_key(keyed: Template) -> None:
     (rule,) = keyed.one("AWS::S3::Bucket", "ImagesAccessLog")["BucketEncryption"][
         "ServerSideEncryptionConfiguration"
     ]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
-def test_the_key_s_policy_lets_in_the_account_s_administrators_and_four_services_for_this_account(
-    keyed: Template,
-) -> None:
+def test_key_policy_admits_administrators_and_four_services(keyed: Template) -> None:
     said = {}
     for one in key(keyed)["Properties"]["KeyPolicy"]["Statement"]:
         assert (one["Effect"], one["Resource"]) == ("Allow", "*")
@@ -191,11 +190,11 @@ def test_the_key_s_policy_lets_in_the_account_s_administrators_and_four_services
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_each_function_may_use_the_key_for_exactly_what_it_does(keyed: Template, step: str) -> None:
+def test_each_function_has_exact_key_rights(keyed: Template, step: str) -> None:
     assert key_rights(keyed, keyed.role(step)) == RIGHTS[step]
 
 
-def test_without_a_key_of_openai_s_and_with_a_mirror_the_rights_are_as_exact(synth: Synth) -> None:
+def test_key_rights_are_exact_with_other_settings(synth: Synth) -> None:
     made = synth(*ELSEWHERE)
     for step in FUNCTIONS:
         assert key_rights(made, made.role(step)) == RIGHTS[step] - {(READ, "secretsmanager")}
@@ -207,23 +206,22 @@ def test_without_a_key_of_openai_s_and_with_a_mirror_the_rights_are_as_exact(syn
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_no_right_of_a_function_is_without_what_it_needs_of_the_key(
-    keyed: Template, step: str
-) -> None:
+def test_every_function_right_includes_its_key_right(keyed: Template, step: str) -> None:
     role = keyed.role(step)
     granted = {action for action, _ in keyed.rights(role)}
     needed: Rights = set().union(*(NEEDS.get(action, set()) for action in granted))
     if any(action.startswith("dynamodb:") for action in granted):
         needed.add((READ, "dynamodb"))
+
     assert needed == RIGHTS[step]
 
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
-def test_rights_on_the_key_follow_from_the_grants_of_a_row(synth: Synth, row: Row) -> None:
+def test_key_rights_follow_from_row_grants(synth: Synth, row: Row) -> None:
     made = synth(*ELSEWHERE)
     if row.caller is Caller.CLOUDFORMATION:
         made = synth(*THEIRS)
-    # A workload identity takes the place of the key in a secret.
+    # A workload identity replaces the secret with the key.
     grants = [one for one in row.grants if one.on is not Resource.OPENAI_SECRET]
 
     found = key_rights(made, made.role(row.name))
@@ -232,7 +230,7 @@ def test_rights_on_the_key_follow_from_the_grants_of_a_row(synth: Synth, row: Ro
     assert found == {(action, via) for action, services in derived.items() for via in services}
 
 
-def test_a_denial_and_another_store_need_nothing_of_the_key() -> None:
+def test_denials_and_other_stores_need_no_key() -> None:
     denial = Grant(("s3:GetObject",), Resource.BUCKET, deny=True)
     elsewhere = Grant(("s3:PutObject",), Resource.MIRROR_BUCKET)
     index = Grant(("dynamodb:Query",), Resource.TABLE, "/index/by_time")
@@ -242,21 +240,19 @@ def test_a_denial_and_another_store_need_nothing_of_the_key() -> None:
 
 
 @pytest.mark.parametrize("construct", SIGNERS)
-def test_who_signs_links_may_use_the_key_for_those_alone(keyed: Template, construct: str) -> None:
+def test_link_roles_have_only_their_key_rights(keyed: Template, construct: str) -> None:
     assert key_rights(keyed, keyed.role_in(construct)) == SIGNERS[construct]
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_a_machine_may_use_the_key_for_its_own_data_and_a_batch_for_its_files(
-    keyed: Template, machine: str
-) -> None:
+def test_machines_have_only_their_key_rights(keyed: Template, machine: str) -> None:
     role = keyed.machine_role(machine)
     assert key_rights(keyed, role) == A_MACHINE | (
         {(READ, "s3"), (WRITE, "s3")} if machine == BATCHES else set()
     )
 
 
-def test_an_event_may_have_the_input_of_a_run_encrypted(keyed: Template) -> None:
+def test_event_may_encrypt_a_run_input(keyed: Template) -> None:
     targets = [
         target
         for rule in keyed.of("AWS::Events::Rule").values()
@@ -271,7 +267,7 @@ def test_an_event_may_have_the_input_of_a_run_encrypted(keyed: Template) -> None
         }
 
 
-def test_somebody_s_own_bucket_keeps_its_own_key(synth: Synth) -> None:
+def test_existing_bucket_keeps_its_own_key(synth: Synth) -> None:
     made = synth(*THEIRS)
     for step in FUNCTIONS:
         assert key_rights(made, made.role(step)) == {
@@ -279,5 +275,6 @@ def test_somebody_s_own_bucket_keeps_its_own_key(synth: Synth) -> None:
         }
     for construct in SIGNERS:
         assert key_rights(made, made.role_in(construct)) == set()
+
     groups = made.of("AWS::Logs::LogGroup")
     assert all("KmsKeyId" in one["Properties"] for one in groups.values())

@@ -1,4 +1,4 @@
-"""Promises of the functions: each is what its row of the catalogue describes, and nothing else."""
+"""Promises of the functions: each is exactly what its row of the catalogue describes."""
 
 import re
 from dataclasses import fields
@@ -23,13 +23,13 @@ SHAPES: tuple[tuple[str, ...], ...] = (
     ("layers=false", "openai_workload_identity=idp_1/sa_2", "openai_base_url="),
     ("layers=false", "openai_base_url=https://llm.example.org/v1"),
 )
-# The variables that depend on a setting, each with what the setting has to contain.
+# The variables that depend on a setting, each with a condition on the setting's value.
 ONLY_WITH = {
     settings.WORKLOAD_IDENTITY: "openai_workload_identity=idp",
     settings.OPENAI_BASE_URL: "openai_base_url=http",
     settings.MIRROR: "mirror=s3",
 }
-# Which group a service of easel/services.py reads.
+# The settings group that each service of easel/services.py reads.
 READ_BY = {
     **dict.fromkeys(("storage", "bucket", "ledger", "table"), settings.StorageSettings),
     "requests": settings.RequestSettings,
@@ -43,7 +43,7 @@ LOCAL_ONLY = {settings.LOCAL_SIGN_IN_URL, settings.LOCAL_TOKEN_URL}
 
 
 def made(synth: Synth, row: Row) -> Template:
-    """Return a template that has the row's function."""
+    """Return a template that contains the row's function."""
     if row.caller is Caller.CLOUDFORMATION:
         return synth(*EXISTING)
     return synth(WITH_MIRROR) if row.only_with else synth()
@@ -55,7 +55,7 @@ def is_deployed(row: Row, shape: tuple[str, ...]) -> bool:
     return not needs_mirror and not needs_bucket
 
 
-def test_the_catalogue_has_every_function_that_there_is() -> None:
+def test_catalogue_lists_every_function() -> None:
     modules = {file.stem for file in (ROOT / "functions").glob("*.py")} - {"__init__"}
     folders = {file.parent.name for file in (ROOT / "functions").glob("*/handler.py")}
 
@@ -64,7 +64,7 @@ def test_the_catalogue_has_every_function_that_there_is() -> None:
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_each_function_has_its_own_role_and_log_group(template: Template, step: str) -> None:
+def test_each_function_has_own_role_and_log_group(template: Template, step: str) -> None:
     function = template.function(step)
     others = [template.function(other) for other in FUNCTIONS if other != step]
 
@@ -75,9 +75,7 @@ def test_each_function_has_its_own_role_and_log_group(template: Template, step: 
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "+".join(shape) or "defaults")
-def test_an_environment_is_exactly_what_the_settings_groups_declare(
-    synth: Synth, shape: tuple[str, ...]
-) -> None:
+def test_environment_matches_declared_settings_groups(synth: Synth, shape: tuple[str, ...]) -> None:
     template = synth(*shape)
 
     for row in (row for row in CATALOGUE if is_deployed(row, shape)):
@@ -88,13 +86,13 @@ def test_an_environment_is_exactly_what_the_settings_groups_declare(
         expected = declared - lacking - LOCAL_ONLY - {settings.REGION}
         found = template.function(row.name).get("Environment", {"Variables": {}})["Variables"]
         assert set(found) == expected, row.name
-        # The functions read the same variables.
+        # The functions read the same variables as well.
         required = {name for group in row.settings for name in group.variables()}
         assert required <= set(found), row.name
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_declares_the_settings_that_its_code_reads(name: str) -> None:
+def test_row_declares_settings_that_its_code_reads(name: str) -> None:
     folder, module = ROOT / "functions" / name, ROOT / "functions" / f"{name}.py"
     files = [module] if module.is_file() else sorted(folder.glob("*.py"))
     code = "\n".join(file.read_text() for file in files)
@@ -106,13 +104,13 @@ def test_a_row_declares_the_settings_that_its_code_reads(name: str) -> None:
     assert groups == set(ROWS[name].settings)
 
 
-def test_a_variable_without_a_value_fails_the_synth() -> None:
+def test_variable_without_value_fails_synth() -> None:
     with pytest.raises(KeyError, match=settings.BUCKET_OWNER):
         environment(ROWS["upload"], {settings.BUCKET: "b"})
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_is_what_is_deployed(synth: Synth, name: str) -> None:
+def test_deployed_function_matches_its_row(synth: Synth, name: str) -> None:
     row = ROWS[name]
     template = made(synth, row)
 
@@ -132,7 +130,7 @@ def files_of(row: Row) -> set[Path]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_asset_has_exactly_the_folders_of_its_row(synth: Synth, name: str) -> None:
+def test_asset_contains_exactly_its_folders(synth: Synth, name: str) -> None:
     row, template = ROWS[name], made(synth, ROWS[name])
     asset = template.asset(name)
 
@@ -150,7 +148,7 @@ def test_an_asset_has_exactly_the_folders_of_its_row(synth: Synth, name: str) ->
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_no_folder_is_shipped_that_a_handler_does_not_import(synth: Synth, name: str) -> None:
+def test_every_shipped_folder_is_imported(synth: Synth, name: str) -> None:
     row, template = ROWS[name], made(synth, ROWS[name])
     asset = template.asset(name)
     easel = "(name for name in sys.modules if name.startswith('easel.'))"
@@ -159,13 +157,13 @@ def test_no_folder_is_shipped_that_a_handler_does_not_import(synth: Synth, name:
     loaded = in_asset(asset, code).stdout.split()
 
     folders = {module.split(".")[1] for module in loaded if module.count(".") > 1}
-    # The services import it when a function first needs it.
+    # The services import it only when a function first needs it.
     folders |= {"openai_client"} if settings.OpenAISettings in row.settings else set()
     assert folders == {"contract", "aws", *row.folders}
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_handler_imports_from_its_asset_alone(synth: Synth, name: str) -> None:
+def test_handler_imports_only_from_its_asset(synth: Synth, name: str) -> None:
     template = made(synth, ROWS[name])
     asset, module = template.asset(name), template.module(name)
     ours = (
@@ -181,23 +179,21 @@ def test_every_handler_imports_from_its_asset_alone(synth: Synth, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_asset_stays_small(synth: Synth, name: str) -> None:
-    """Zipped, in bytes; docs/decisions/0035-assets-are-folders.md says what it costs."""
+def test_asset_stays_small(synth: Synth, name: str) -> None:
+    """The limit is in bytes of the zip; docs/decisions/0035-assets-are-folders.md has its cost."""
     size = len(zipped(made(synth, ROWS[name]).asset(name)))
 
     assert size <= MAX_ASSET.get(name, 95_000)
 
 
 @pytest.mark.parametrize("step", ["upload", "cleanup", "batch", "api"])
-def test_upload_cleanup_batches_and_the_api_never_load_openai(
-    template: Template, step: str
-) -> None:
+def test_other_functions_never_load_openai(template: Template, step: str) -> None:
     code = f"import {template.module(step)}; print('openai' in sys.modules)"
 
     assert in_asset(template.asset(step), code).stdout.strip() == "False"
 
 
-def test_each_function_has_the_memory_that_was_measured_for_it(template: Template) -> None:
+def test_each_function_has_its_measured_memory(template: Template) -> None:
     page = (ROOT / "docs" / "decisions" / "0023-sizes.md").read_text()
 
     rows = re.findall(r"^\| (\w+) \| (\d+) \|", page, flags=re.MULTILINE)
@@ -206,5 +202,5 @@ def test_each_function_has_the_memory_that_was_measured_for_it(template: Templat
     assert {step: int(size) for step, size in rows} == sizes
 
 
-def test_no_function_has_more_layers_than_lambda_takes(template: Template) -> None:
+def test_no_function_exceeds_the_layer_limit(template: Template) -> None:
     assert max(len(template.layers(step)) for step in FUNCTIONS) <= 5

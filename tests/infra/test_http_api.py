@@ -1,4 +1,4 @@
-"""Promises of the API and its sign-in: who gets in, with what, how fast, and what is logged."""
+"""Promises of the API and its sign-in: access, credentials, rate limits and logs."""
 
 import json
 import re
@@ -17,7 +17,7 @@ GATEWAY_SECONDS = 30
 
 @pytest.fixture(scope="session")
 def paged(synth: Synth) -> Template:
-    """The template with the page."""
+    """Return the template with the page."""
     return synth("layers=false", "public_page=true")
 
 
@@ -29,7 +29,7 @@ def routes_of(template: Template) -> dict[str, dict[str, Any]]:
 
 
 def client(template: Template, name: str) -> dict[str, Any]:
-    """The properties of the client `Page` or `Machine`."""
+    """Return the properties of the client `Page` or `Machine`."""
     (found,) = (
         one for id_, one in template.of("AWS::Cognito::UserPoolClient").items() if name in id_
     )
@@ -43,7 +43,7 @@ def scopes(template: Template, one: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), routes.DATA)
-def test_every_data_route_demands_a_token_with_its_scope(
+def test_every_data_route_requires_a_scoped_token(
     template: Template, method: str, path: str, scope: str
 ) -> None:
     (authorizer,) = template.of("AWS::ApiGatewayV2::Authorizer")
@@ -52,15 +52,15 @@ def test_every_data_route_demands_a_token_with_its_scope(
     assert route["AuthorizationScopes"] == [scope]
 
 
-def test_what_changes_or_costs_something_demands_the_right_to_write() -> None:
+def test_changes_and_costs_require_write_scope() -> None:
     writes = {(method, path) for method, path, scope in routes.DATA if scope == routes.WRITE}
-    # An estimate is asked by POST only because a request is too long for a query.
+    # An estimate uses POST only because its request is too long for a query string.
     assert writes == {(method, path) for method, path, _ in routes.DATA if method != "GET"} - {
         ("POST", "/estimate")
     }
 
 
-def test_without_a_token_there_is_only_the_description_and_the_page_only_where_it_is_asked_for(
+def test_public_routes_are_description_and_optional_page(
     template: Template, paged: Template
 ) -> None:
     def keys(listed: tuple[tuple[str, ...], ...]) -> set[str]:
@@ -75,9 +75,7 @@ def test_without_a_token_there_is_only_the_description_and_the_page_only_where_i
         assert set(found) == open_ | keys(routes.DATA)
 
 
-def test_a_token_is_taken_only_of_the_stack_s_own_pool_and_clients(
-    template: Template, paged: Template
-) -> None:
+def test_tokens_come_only_from_own_pool(template: Template, paged: Template) -> None:
     for made in (template, paged):
         trusted = made.one("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]
         (pool,) = made.of("AWS::Cognito::UserPool")
@@ -89,9 +87,7 @@ def test_a_token_is_taken_only_of_the_stack_s_own_pool_and_clients(
         )
 
 
-def test_traffic_is_bounded_and_the_function_ends_before_the_gateway_does(
-    template: Template,
-) -> None:
+def test_traffic_is_limited_and_function_ends_first(template: Template) -> None:
     assert template.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
         "ThrottlingRateLimit": 50,
         "ThrottlingBurstLimit": 100,
@@ -99,14 +95,14 @@ def test_traffic_is_bounded_and_the_function_ends_before_the_gateway_does(
     assert template.function("api")["Timeout"] < GATEWAY_SECONDS
 
 
-def test_five_people_can_open_the_page_at_once(paged: Template) -> None:
+def test_five_people_can_open_page_concurrently(paged: Template) -> None:
     limits = paged.one("AWS::ApiGatewayV2::Stage")["RouteSettings"]
     assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 500}}
     files = [file for file in (ROOT / "web").rglob("*") if file.is_file()]
     assert limits["GET /web/{file+}"]["ThrottlingBurstLimit"] >= 5 * len(files)
 
 
-def test_the_access_log_holds_no_path_and_no_query(template: Template) -> None:
+def test_access_log_contains_no_path_or_query(template: Template) -> None:
     log = template.one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
     said = json.loads(log["Format"])
     assert set(re.findall(r"\$context\.([\w.]+)", log["Format"])) == {
@@ -120,6 +116,7 @@ def test_the_access_log_holds_no_path_and_no_query(template: Template) -> None:
         "identity.sourceIp",
     }
     assert len(said) == len(set(said.values()))
+
     group = log["DestinationArn"]["Fn::GetAtt"][0]
     assert group in template.of("AWS::Logs::LogGroup")
     assert not [
@@ -131,7 +128,7 @@ def test_no_other_page_may_call_the_api(template: Template) -> None:
     assert "CorsConfiguration" not in template.one("AWS::ApiGatewayV2::Api")
 
 
-def test_only_this_api_may_call_the_function_and_one_permission_says_so(template: Template) -> None:
+def test_only_this_api_may_call_the_function(template: Template) -> None:
     permissions = (one["Properties"] for one in template.of("AWS::Lambda::Permission").values())
     (permission,) = (
         one
@@ -139,14 +136,16 @@ def test_only_this_api_may_call_the_function_and_one_permission_says_so(template
         if one["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]}
     )
     assert permission["Principal"] == "apigateway.amazonaws.com"
+
     (api,) = template.of("AWS::ApiGatewayV2::Api")
     assert template.text(permission["SourceArn"]).endswith(f":{api}/*/*/*")
 
 
-def test_nobody_signs_up_by_themselves_and_passwords_are_strong(template: Template) -> None:
+def test_sign_up_is_closed_and_passwords_strong(template: Template) -> None:
     pool = template.one("AWS::Cognito::UserPool")
     assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     assert pool["UsernameAttributes"] == ["email"]
+
     policy = pool["Policies"]["PasswordPolicy"]
     assert policy["MinimumLength"] >= 12
     assert all(
@@ -154,7 +153,7 @@ def test_nobody_signs_up_by_themselves_and_passwords_are_strong(template: Templa
     )
 
 
-def test_the_sign_in_s_address_is_this_account_s_own_and_not_too_long(template: Template) -> None:
+def test_sign_in_address_is_unique_and_short(template: Template) -> None:
     prefix = template.text(template.one("AWS::Cognito::UserPoolDomain")["Domain"])
     assert prefix == "easel-AWS::AccountId-AWS::Region"
     assert (
@@ -163,8 +162,9 @@ def test_the_sign_in_s_address_is_this_account_s_own_and_not_too_long(template: 
     )
 
 
-def test_the_page_s_client_has_no_secret_and_only_the_code_flow(paged: Template) -> None:
+def test_page_client_uses_only_the_code_flow(paged: Template) -> None:
     page = client(paged, "Page")
+
     assert page["GenerateSecret"] is False
     assert page["AllowedOAuthFlows"] == ["code"]
     assert scopes(paged, page) == {"openid", routes.READ, routes.WRITE}
@@ -176,7 +176,7 @@ def test_the_page_s_client_has_no_secret_and_only_the_code_flow(paged: Template)
     assert (page["AccessTokenValidity"], page["RefreshTokenValidity"]) == (60, 24 * 60)
 
 
-def test_without_the_page_there_is_no_client_for_it(template: Template) -> None:
+def test_without_page_there_is_no_client(template: Template) -> None:
     assert len(template.of("AWS::Cognito::UserPoolClient")) == 1
     assert "PageClientId" not in template.body["Outputs"]
     assert template.environment("api")[settings.PAGE_CLIENT] == settings.NO_PAGE
@@ -184,18 +184,18 @@ def test_without_the_page_there_is_no_client_for_it(template: Template) -> None:
 
 def test_programs_have_a_secret_and_no_user(template: Template) -> None:
     machine = client(template, "Machine")
+
     assert machine["GenerateSecret"] is True
     assert machine["AllowedOAuthFlows"] == ["client_credentials"]
     assert scopes(template, machine) == {routes.READ, routes.WRITE}
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 
-def test_the_page_s_address_is_the_api_s_own_unless_told_and_the_same_everywhere(
-    paged: Template,
-) -> None:
+def test_page_address_defaults_to_the_api(paged: Template) -> None:
     (api,) = paged.of("AWS::ApiGatewayV2::Api")
     given = paged.body["Parameters"]["PageUrl"]
     assert given["Default"] == OWN_URL
+
     allowed = given["AllowedPattern"]
     assert [
         url
@@ -210,12 +210,13 @@ def test_the_page_s_address_is_the_api_s_own_unless_told_and_the_same_everywhere
     assert paged.body["Conditions"][condition] == {"Fn::Equals": [{"Ref": "PageUrl"}, OWN_URL]}
     assert paged.text(own) == f"https://{api}.execute-api.AWS::Region.AWS::URLSuffix/"
     assert told == {"Ref": "PageUrl"}
+
     page = client(paged, "Page")
     assert page["CallbackURLs"] == page["LogoutURLs"] == [address]
     assert paged.body["Outputs"]["ApiUrl"]["Value"] == address
 
 
-def test_only_the_local_stack_says_that_the_sign_in_is_elsewhere(paged: Template) -> None:
+def test_only_local_stack_moves_the_sign_in(paged: Template) -> None:
     assert settings.LOCAL_SIGN_IN_URL not in paged.environment("api")
     assert {"ApiUrl", "UserPoolId", "PageClientId", "MachineClientId", "SignInUrl"} <= set(
         paged.body["Outputs"]

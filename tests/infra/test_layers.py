@@ -1,4 +1,4 @@
-"""Promises of the layers: for Lambda's own platform, complete, in the versions that run here."""
+"""Promises of the layers: built for Lambda's platform, complete, and in the versions used here."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.support.template import EXISTING, FUNCTIONS, Synth, Template, as_on_l
 PINNED = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", flags=re.MULTILINE)
 
 
-def test_layers_are_built_for_lambda_s_own_platform(template: Template) -> None:
+def test_layers_are_built_for_the_lambda_platform(template: Template) -> None:
     libraries = [file for name in NAMES for file in template.layer(name).rglob("*.so*")]
     assert libraries
     for library in libraries:
@@ -34,7 +34,7 @@ def test_layers_are_built_for_lambda_s_own_platform(template: Template) -> None:
 
 
 @pytest.mark.parametrize("name", MIRROR_NAMES)
-def test_a_layer_holds_the_versions_that_run_on_this_machine(name: str) -> None:
+def test_layer_versions_match_this_machine(name: str) -> None:
     here = dict(PINNED.findall((ROOT / "constraints.txt").read_text()))
     in_layer = dict(PINNED.findall((PINS / f"{name}.txt").read_text()))
     assert in_layer
@@ -42,30 +42,30 @@ def test_a_layer_holds_the_versions_that_run_on_this_machine(name: str) -> None:
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_all_that_a_function_imports_is_in_its_asset_or_its_layers(
-    template: Template, step: str
-) -> None:
+def test_assets_and_layers_contain_all_imports(template: Template, step: str) -> None:
     files = "((n, getattr(m, '__file__', None) or '') for n, m in sys.modules.items())"
     loaded = f"(name for name, file in {files} if 'site-packages' in file)"
     done = in_asset(template.asset(step), f"import {template.module(step)}; print(*{loaded})")
     imported = {module.split(".")[0] for module in done.stdout.split()}
     folders = [template.layer(name) / "python" for name in template.layers(step)]
     held = {file.name.split(".")[0] for folder in folders for file in folder.iterdir()}
+
     assert "boto3" in imported
-    # The environment loads the first by itself. botocore uses the second if it is installed, and
-    # has certificates of its own.
+    # The environment loads the first one automatically. botocore uses the second if it is
+    # installed, and has its own certificates.
     assert imported - {"_distutils_hack", "certifi"} <= held
 
 
-def test_a_layer_has_only_the_services_that_the_functions_call() -> None:
+def test_layer_contains_only_services_in_use() -> None:
     files = [file for name in ("easel", "functions") for file in (ROOT / name).rglob("*.py")]
     code = "".join(file.read_text() for file in files)
     assert set(re.findall(r'client\(\s*"(\w+)"', code)) == set(SERVICES)
+
     data = layers.build("boto3") / "python" / "botocore" / "data"
     assert {folder.name for folder in data.iterdir() if folder.is_dir()} == set(SERVICES)
 
 
-def test_layers_hold_nothing_that_is_not_run() -> None:
+def test_layers_contain_nothing_unused() -> None:
     files = [
         file.relative_to(folder)
         for folder in map(layers.build, MIRROR_NAMES)
@@ -86,12 +86,13 @@ def test_layers_stay_small(tmp_path: Path) -> None:
     assert sum(len(zipped(tmp_path / name)) for name in NAMES) <= 12_000_000
 
 
-def test_bytecode_is_never_checked_against_its_source_and_fits_the_target_s_python() -> None:
+def test_bytecode_is_unchecked_and_fits_target_python() -> None:
     here, there = (layers.build("pybase64", target) for target in (HERE, LAMBDA))
     sources = [file for file in here.rglob("*.py") if file.is_file()]
     compiled = [file.read_bytes()[4:8] for file in here.rglob("*.pyc")]
-    assert compiled == [b"\x01\0\0\0"] * len(sources)  # by a hash, which is not looked at
+    assert compiled == [b"\x01\0\0\0"] * len(sources)  # by a hash that Python does not check
     assert bool(list(there.rglob("*.pyc"))) == (HERE.python == LAMBDA.python)
+
     done = subprocess.run(
         [sys.executable, "-m", "infra.functions.layers"],
         cwd=ROOT,
@@ -102,7 +103,7 @@ def test_bytecode_is_never_checked_against_its_source_and_fits_the_target_s_pyth
     assert ("LAYERS WITHOUT BYTECODE" in done.stdout) == (HERE.python != LAMBDA.python)
 
 
-# What a function builds before its first call: the names of its services.
+# What a function builds before its first call, as names of its services.
 BUILT = {
     "prompt": {"storage", "table", "bucket", "ledger", "openai_account", "chat_model"},
     "image": {"table", "staging", "ledger", "openai_account", "image_model", "rate_limit"},
@@ -117,18 +118,14 @@ BUILT = {
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_a_function_starts_from_its_asset_and_its_layers_alone_and_is_ready_for_its_first_call(
-    template: Template, step: str
-) -> None:
+def test_function_starts_ready_from_asset_and_layers(template: Template, step: str) -> None:
     built, credential = started(template, step)
     assert BUILT[step] <= built
     assert credential == ("ApiKey" if "openai_account" in BUILT[step] else None)
 
 
 @pytest.mark.parametrize("step", ["image", "economy"])
-def test_without_a_key_a_function_is_as_ready_and_has_no_client_for_secrets(
-    synth: Synth, step: str
-) -> None:
+def test_keyless_function_is_ready_without_secrets_client(synth: Synth, step: str) -> None:
     built, credential = started(synth("openai_workload_identity=idp_1/sa_2"), step)
     assert BUILT[step] <= built
     assert credential == "IdentityToken"
@@ -151,7 +148,7 @@ print(json.dumps([sorted(built), credential, gc.isenabled(), gc.get_freeze_count
     return set(built), credential
 
 
-def test_the_bucket_check_starts_without_any_layer(synth: Synth) -> None:
+def test_bucket_check_starts_without_layers(synth: Synth) -> None:
     template = synth(*EXISTING)
     assert template.layers("bucket_check") == []
     code = "from functions.bucket_check import client, handler; print(bool(client('s3')))"
@@ -160,7 +157,7 @@ def test_the_bucket_check_starts_without_any_layer(synth: Synth) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_the_trimmed_pillow_reads_what_comes(template: Template, tmp_path: Path, kind: str) -> None:
+def test_trimmed_pillow_reads_every_format(template: Template, tmp_path: Path, kind: str) -> None:
     picture = tmp_path / "picture"
     Image.linear_gradient("L").save(picture, kind)
     code = f"""

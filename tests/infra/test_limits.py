@@ -1,6 +1,6 @@
 """Step Functions' limits, computed from the definition.
 
-With any number of lines, histories and states stay far below them.
+Histories and states stay far below the limits, with any number of lines.
 """
 
 import json
@@ -24,15 +24,15 @@ from tests.support.template import BATCHES, RUNS, Template
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS, MAX_STATE = 25_000, 262_144
 WIDEST = "\N{GRINNING FACE}"  # four bytes in UTF-8
-PER_ATTEMPT = 3  # TaskScheduled, TaskStarted, and how it ended
+PER_ATTEMPT = 3  # TaskScheduled, TaskStarted, and the event of its end
 ENTER_AND_EXIT = 2
 DAY = 24 * 60 * 60
 
 
 def events(states: dict[str, Any], *, looks: int = 0) -> int:
-    """Return the most events of these states in one execution.
+    """Return the largest number of events of these states in one execution.
 
-    Every retry is used up, and the state of every Catch is passed through.
+    It assumes that every retry is used up, and that each Catch leads through its state.
     """
     return sum(_events(state) for state in states.values()) + looks * _loop(states)
 
@@ -42,9 +42,10 @@ def _events(state: dict[str, Any]) -> int:
         attempts: int = 1 + sum(rule["MaxAttempts"] for rule in state["Retry"])
         return ENTER_AND_EXIT + attempts * PER_ATTEMPT
     if state["Type"] == "Map" and state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE":
-        # Each iteration starts and ends, and the Map does.
+        # Each iteration has a start and an end, and so does the Map.
         return ENTER_AND_EXIT + 2 + MAX_COUNT * (2 + events(state["ItemProcessor"]["States"]))
-    # The parent's history has a Distributed Map's start and end. Its children have their own.
+    # The parent's history has a Distributed Map's start and end. Its children have separate
+    # histories.
     return ENTER_AND_EXIT + (4 if state["Type"] == "Map" else 0)
 
 
@@ -58,7 +59,7 @@ def _loop(states: dict[str, Any]) -> int:
 
 
 def children(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The states of a machine's Distributed Maps, by the Map."""
+    """Return the states of a machine's Distributed Maps, by Map."""
     return {
         name: state["ItemProcessor"]["States"]
         for name, state in machine["States"].items()
@@ -68,15 +69,13 @@ def children(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("construct", [RUNS, BATCHES])
-def test_an_execution_s_history_is_bounded_whatever_fails(
-    template: Template, construct: str
-) -> None:
+def test_execution_history_is_bounded(template: Template, construct: str) -> None:
     machine = template.machine(construct)
     assert events(machine["States"]) < MAX_EVENTS / 2
     assert all(events(states) < MAX_EVENTS / 2 for states in children(machine).values())
 
 
-def test_an_order_that_is_looked_at_for_a_day_keeps_its_history_small(template: Template) -> None:
+def test_daylong_order_keeps_its_history_small(template: Template) -> None:
     order = children(template.machine(BATCHES))["For each order"]
     assert (
         order["Wait for OpenAI"]["Seconds"]
@@ -86,9 +85,7 @@ def test_an_order_that_is_looked_at_for_a_day_keeps_its_history_small(template: 
     assert events(order, looks=DAY // 300 + 10) < MAX_EVENTS / 4
 
 
-def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_limit(
-    template: Template,
-) -> None:
+def test_every_map_over_lines_is_distributed(template: Template) -> None:
     found = children(template.machine(BATCHES))
     assert set(found) == {"For each line", "Write each prompt", "For each order", "Store each line"}
     for state in (template.machine(BATCHES)["States"][name] for name in found):
@@ -98,14 +95,14 @@ def test_every_map_over_lines_is_distributed_so_that_no_number_of_lines_meets_a_
 
 
 def longest(field: str) -> Any:
-    """Return the longest value that a text field, or a list of texts, takes."""
+    """Return the longest value that a text field, or a list of texts, accepts."""
     schema = table_of(Request)[field].schema()
     if schema["type"] == "array":
         return [WIDEST * schema["items"]["maxLength"]] * schema["maxItems"]
     return WIDEST * schema["maxLength"]
 
 
-def test_the_longest_line_that_is_taken_fits_into_a_state() -> None:
+def test_longest_line_fits_into_a_state() -> None:
     settings = RequestSettings(
         folder_name="f",
         topics=("Sport",),
@@ -127,11 +124,11 @@ def test_the_longest_line_that_is_taken_fits_into_a_state() -> None:
 
         assert parsed.action == "create"
         assert len(json.dumps(start, ensure_ascii=False).encode()) < MAX_STATE
-    # Whatever else a line of JSON Lines contains, it is no longer than this.
+    # Nothing else in a line of JSON Lines is longer than this.
     assert MAX_LINE + 1_000 < MAX_STATE
 
 
-def test_the_largest_order_fits_into_a_state() -> None:
+def test_largest_order_fits_into_a_state() -> None:
     images = [{"run_id": "x" * 80, "n": 10}] * MAX_IMAGES
 
     order = {"order": "x" * 32, "pictures": images, "work": "w" * 200, "batch": "b" * 80}

@@ -1,4 +1,4 @@
-"""CloudFormation's and Step Functions' own schemas, by cfn-lint and asl-validator."""
+"""Checks against CloudFormation's and Step Functions' schemas, by cfn-lint and asl-validator."""
 
 import json
 import os
@@ -15,16 +15,16 @@ from infra import ROOT
 from tests.support.template import BATCHES, ELSEWHERE, RUNS, SHAPES, Synth, Template
 
 Break = Callable[[dict[str, Any]], None]
-# Findings of cfn-lint that stay, each with its reason.
+# Accepted findings of cfn-lint, each with its reason.
 IGNORED = {
     "W3005": "CDK lists a role next to its policy in a function's DependsOn, which is harmless",
 }
-# cfn-lint's schema takes numbers only. JSONata also takes expressions that evaluate to one.
+# cfn-lint's schema accepts only numbers. JSONata also accepts expressions that evaluate to one.
 JSONATA_NUMBERS = {"MaxConcurrency", "ToleratedFailurePercentage"}
 
 
 def literal(machine: dict[str, Any]) -> dict[str, Any]:
-    """A machine's definition with the partition that the validators know."""
+    """Return a machine's definition with the partition that the validators know."""
     definition: dict[str, Any] = json.loads(
         json.dumps(machine).replace("arn:AWS::Partition:", "arn:aws:")
     )
@@ -51,7 +51,7 @@ def with_definitions(template: Template, broken: Break | None = None) -> dict[st
 
 
 def lint(body: dict[str, Any], folder: Path) -> list[tuple[str, str, str]]:
-    """What cfn-lint finds: the rule, where, and its words; what is ignored left out."""
+    """Return cfn-lint's findings as rule, place and message, without the accepted ones."""
     file = folder / "template.json"
     file.write_text(json.dumps(body))
     command = [
@@ -82,14 +82,15 @@ def test_cfn_lint_finds_nothing(synth: Synth, tmp_path: Path, settings: tuple[st
     assert lint(with_definitions(synth(*settings)), tmp_path) == []
 
 
-def test_cfn_lint_would_see_a_broken_definition(template: Template, tmp_path: Path) -> None:
+def test_cfn_lint_detects_a_broken_definition(template: Template, tmp_path: Path) -> None:
     def break_it(machine: dict[str, Any]) -> None:
         states = machine["States"]
         each = states.get("For each variation") or states["For each line"]
         each["ItemProcessor"]["StartAt"] = "Nowhere"
-        each["ItemsPath"] = "$.items"  # there is none in JSONata
+        each["ItemsPath"] = "$.items"  # JSONata does not have this field
 
     found = lint(with_definitions(template, break_it), tmp_path)
+
     assert {rule for rule, *_ in found} == {"E3601"}
     assert sum("Nowhere" in words for *_, words in found) == 2
     assert sum(where.endswith("ItemsPath") for _, where, _ in found) == 2
@@ -104,7 +105,7 @@ def validator() -> str:
 
 
 def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the validator that `make test` has put into the environment: nothing is fetched here."""
+    """Run the validator that `make test` has installed, so that nothing is downloaded here."""
     file = folder / "machine.json"
     file.write_text(json.dumps(literal(machine)))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -131,9 +132,9 @@ def test_asl_validator_finds_nothing(
     assert "is valid" in done.stdout
 
 
-# cfn-lint does not follow a Next, and the local AWS takes one that leads nowhere.
+# cfn-lint does not follow a Next, and the local AWS accepts one that leads nowhere.
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_asl_validator_would_see_a_next_that_leads_nowhere_in_a_map_too(
+def test_asl_validator_detects_bad_next_in_map(
     template: Template, tmp_path: Path, machine: str
 ) -> None:
     broken = literal(template.machine(machine))
@@ -141,13 +142,12 @@ def test_asl_validator_would_see_a_next_that_leads_nowhere_in_a_map_too(
     first = each["ItemProcessor"]["States"][each["ItemProcessor"]["StartAt"]]
     first["Next"] = "Nowhere"
     done = validate(broken, tmp_path)
+
     assert done.returncode == 1
     assert "target: Nowhere" in done.stdout + done.stderr
 
 
-def test_asl_validator_would_see_a_field_that_jsonata_does_not_have(
-    template: Template, tmp_path: Path
-) -> None:
+def test_asl_validator_detects_unknown_jsonata_field(template: Template, tmp_path: Path) -> None:
     broken = literal(template.machine())
     broken["States"]["Write the prompt"]["ResultPath"] = "$.prompt"
     assert validate(broken, tmp_path).returncode == 1

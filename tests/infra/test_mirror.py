@@ -1,4 +1,4 @@
-"""Promises of the mirror: it exists only if the setting names a store, and only copies."""
+"""Promises of the mirror: it exists only if the setting names a store, and it only copies."""
 
 import json
 
@@ -36,7 +36,7 @@ def mirrored(synth: Synth) -> Template:
     return synth(MIRROR)
 
 
-def test_without_the_setting_there_is_nothing_of_it(template: Template) -> None:
+def test_no_setting_means_no_mirror(template: Template) -> None:
     said = json.dumps(template.body)
     assert "mirror" not in said.lower()
     assert len(template.of("AWS::SecretsManager::Secret")) == 1
@@ -44,11 +44,12 @@ def test_without_the_setting_there_is_nothing_of_it(template: Template) -> None:
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_what_is_stored_is_mirrored_and_a_failure_stays_red(
+def test_stored_images_are_mirrored_without_catching_failures(
     template: Template, mirrored: Template, machine: str
 ) -> None:
     before, tasks = template.tasks(machine), mirrored.tasks(machine)
     assert set(tasks) - set(before) == TASKS[machine]
+
     retryable = {
         error.__name__ for error in leaves(RetryableError) if error is not ClaimHeldError
     } | {*SERVICE_ERRORS, THROTTLED}
@@ -63,34 +64,33 @@ def test_what_is_stored_is_mirrored_and_a_failure_stays_red(
         assert tasks["Store the staged picture"]["Next"] == "Mirror the staged picture"
 
 
-def test_a_second_store_that_is_down_keeps_no_picture_from_being_made(mirrored: Template) -> None:
+def test_mirror_outage_blocks_no_image(mirrored: Template) -> None:
     states = mirrored.machine()["States"]
     assert states["For each variation"]["Next"] == "For each stored image"
     assert set(states["For each stored image"]["ItemProcessor"]["States"]) == {"Mirror the image"}
     assert states["For each stored image"]["Next"] == "Clean up and report"
 
 
-def test_it_reads_pictures_and_writes_below_its_own_prefix_alone(
-    synth: Synth, mirrored: Template
-) -> None:
+def test_mirror_reads_images_and_writes_its_prefix(synth: Synth, mirrored: Template) -> None:
     copies = "arn:AWS::Partition:s3:::copies-of-mine/a/b/*"
     writes = {("s3:PutObject", copies), ("s3:GetObject", copies)}
     assert mirrored.rights(mirrored.role("mirror")) == EVERY_FUNCTION | READS | writes
+
     elsewhere = synth("layers=false", "mirror=gs://copies-of-mine")
     assert elsewhere.rights(elsewhere.role("mirror")) == EVERY_FUNCTION | READS
 
 
-def test_it_alone_knows_its_store_and_its_secret_which_has_no_value(
-    template: Template, mirrored: Template
-) -> None:
+def test_only_mirror_knows_its_store_and_secret(template: Template, mirrored: Template) -> None:
     environment = mirrored.environment("mirror")
     expected = {*StorageSettings.variables(), *MirrorSettings.variables()}
     assert set(environment) == expected
     assert environment[settings.MIRROR] == MIRROR.removeprefix("mirror=")
+
     secrets = mirrored.of("AWS::SecretsManager::Secret")
     secret = secrets[environment[settings.MIRROR_SECRET]["Ref"]]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
     assert mirrored.body["Outputs"]["MirrorSecret"]["Value"] == environment[settings.MIRROR_SECRET]
+
     for step in ("batch", "economy"):
         known, before = mirrored.environment(step), template.environment(step)
         assert set(known) - set(before) == {settings.MIRROR}
@@ -99,12 +99,12 @@ def test_it_alone_knows_its_store_and_its_secret_which_has_no_value(
         assert mirrored.rights(mirrored.role(step)) == template.rights(template.role(step))
 
 
-def test_its_handler_loads_neither_openai_nor_pillow(mirrored: Template) -> None:
+def test_handler_loads_neither_openai_nor_pillow(mirrored: Template) -> None:
     code = "import functions.mirror.handler; print('openai' in sys.modules, 'PIL' in sys.modules)"
     assert in_asset(mirrored.asset("mirror"), code).stdout.split() == ["False", "False"]
 
 
-def test_its_layer_is_its_own_and_small_and_lambda_s_own(mirrored: Template) -> None:
+def test_mirror_layer_is_separate_and_small(mirrored: Template) -> None:
     handlers = [
         one["Properties"]["Handler"] for one in mirrored.of("AWS::Lambda::Function").values()
     ]
@@ -112,13 +112,14 @@ def test_its_layer_is_its_own_and_small_and_lambda_s_own(mirrored: Template) -> 
     used = {name: mirrored.layers(name) for name in names}
     assert {layer for layers in used.values() for layer in layers} == set(MIRROR_NAMES)
     assert {name for name, layers in used.items() if "obstore" in layers} == {"mirror"}
+
     built = layers.build("obstore")
     (library,) = built.rglob("*.so")
     assert library.read_bytes()[18:20] == b"\xb7\x00"
     assert len(zipped(built)) <= 8_000_000
 
 
-def test_it_starts_from_its_asset_and_its_layers_alone(mirrored: Template) -> None:
+def test_mirror_starts_from_asset_and_layers_alone(mirrored: Template) -> None:
     code = """
 from easel.services import SERVICES
 from functions.mirror import handler

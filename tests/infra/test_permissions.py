@@ -1,6 +1,6 @@
-"""What each role may do, no more and no less.
+"""The exact permissions of each role.
 
-The local AWS grants everything, so nothing else would notice a missing permission.
+The local AWS allows everything, so no other test would notice a missing permission.
 """
 
 import json
@@ -60,7 +60,8 @@ RIGHTS = {
     | may("sqs", "queue", "SendMessage")
     | on_table("DescribeStream", "GetRecords", "GetShardIterator")
     | may("dynamodb", "table/stream/*", "ListStreams"),
-    # Nothing in S3, no secret, no delete: the steps of a run that it starts do all of that.
+    # It has no rights on S3 or secrets and deletes nothing: the steps of a run that it starts do
+    # that.
     "api": may("states", ":::::stateMachine:Workflow", "StartExecution", "ListExecutions")
     | may("states", f"{EXECUTION}:Workflow:*", "DescribeExecution", "GetExecutionHistory")
     | may("states", f"{EXECUTION}:Workflow:*", "StopExecution", "RedriveExecution")
@@ -78,7 +79,8 @@ RIGHTS = {
     | may("sts", "Reader", "AssumeRole")
     | may("sts", "Uploader", "AssumeRole"),
 }
-# The reader signs links to finished images, the uploader for manifests. Neither starts a batch.
+# The reader signs links to finished images, and the uploader signs links for manifests. Neither
+# starts a batch.
 SIGNERS = {
     "Reader": may("s3", "bucket/*", "GetObject")
     | denied("s3", "bucket/staging/*", "GetObject")
@@ -90,21 +92,19 @@ SIGNERS = {
 
 
 def granted(template: Template, function: str) -> Rights:
-    """Return a function's rights, with the roles that sign links by their construct."""
+    """Return a function's rights. The roles that sign links are listed by their construct."""
     signers = {template.role_in(name): name for name in SIGNERS}
     rights = template.rights(template.role(function))
     return {(action, signers.get(on, on)) for action, on in rights}
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_each_function_may_do_exactly_what_it_does(template: Template, step: str) -> None:
+def test_each_function_has_exact_permissions(template: Template, step: str) -> None:
     assert granted(template, step) == EVERY_FUNCTION | RIGHTS[step]
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_with_a_workload_identity_a_function_proves_itself_to_openai_alone(
-    synth: Synth, step: str
-) -> None:
+def test_identity_token_is_only_for_openai(synth: Synth, step: str) -> None:
     keyless = synth(*KEYLESS)
     condition = {
         "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.openai.com/v1"},
@@ -120,7 +120,7 @@ def test_with_a_workload_identity_a_function_proves_itself_to_openai_alone(
     assert settings.SECRET not in variables
 
 
-def test_with_a_workload_identity_there_is_no_secret(synth: Synth) -> None:
+def test_workload_identity_needs_no_secret(synth: Synth) -> None:
     keyless = synth(*KEYLESS)
 
     assert not keyless.of("AWS::SecretsManager::Secret")
@@ -129,7 +129,7 @@ def test_with_a_workload_identity_there_is_no_secret(synth: Synth) -> None:
 
 
 @pytest.mark.parametrize("construct", SIGNERS)
-def test_only_the_api_assumes_a_role_that_signs_links(template: Template, construct: str) -> None:
+def test_only_api_assumes_roles_that_sign_links(template: Template, construct: str) -> None:
     name = template.role_in(construct)
     role = template.of("AWS::IAM::Role")[name]["Properties"]
 
@@ -139,16 +139,14 @@ def test_only_the_api_assumes_a_role_that_signs_links(template: Template, constr
     assert template.rights(name) == SIGNERS[construct]
 
 
-def test_the_machine_of_batches_reads_and_writes_only_what_a_batch_works_on(
-    template: Template,
-) -> None:
+def test_batch_machine_accesses_only_its_files(template: Template) -> None:
     rights = template.rights(template.machine_role(BATCHES))
 
     denials = {right for right in rights if right[0].startswith("not ")}
     assert denials == denied("s3", "all but bucket/staging/@*", "GetObject", "PutObject")
 
 
-# What machines do besides calling functions.
+# What the machines do in addition to calling functions.
 TRACED_AND_LOGGED = may(
     "xray",
     "*",
@@ -176,9 +174,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_a_machine_calls_its_own_functions_and_does_nothing_else(
-    template: Template, machine: str
-) -> None:
+def test_machine_calls_only_its_own_functions(template: Template, machine: str) -> None:
     function = re.compile(r"(\w+?)Function[0-9A-F]{8}")
     rights = {
         (action, function.sub(lambda found: found[1].lower(), on))
@@ -194,9 +190,7 @@ def test_a_machine_calls_its_own_functions_and_does_nothing_else(
     assert rights == calls | TRACED_AND_LOGGED | extra
 
 
-def test_an_event_may_start_one_machine_and_no_role_is_left_out_of_these_tests(
-    synth: Synth,
-) -> None:
+def test_event_may_start_only_one_machine(synth: Synth) -> None:
     for shape in SHAPES:
         made = synth(*shape)
         roles = set(made.of("AWS::IAM::Role"))
@@ -204,11 +198,11 @@ def test_an_event_may_start_one_machine_and_no_role_is_left_out_of_these_tests(
         roles -= {made.machine_role(machine) for machine in (RUNS, BATCHES)}
         for rule in made.of("AWS::Events::Rule").values():
             (target,) = rule["Properties"]["Targets"]
-            if "RoleArn" not in target:  # a function, which lets the rule in by a permission
+            if "RoleArn" not in target:  # a function, which admits the rule by a permission
                 continue
             role = target["RoleArn"]["Fn::GetAtt"][0]
             rights = made.rights(role)
-            # test_encryption.py has the rights on the key.
+            # test_encryption.py covers the rights on the key.
             starts = {(action, on) for action, on in rights if not action.startswith("kms:")}
             assert starts == {("states:StartExecution", made.text(target["Arn"]))}
             roles.remove(role)

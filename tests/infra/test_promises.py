@@ -1,4 +1,4 @@
-"""Promises of every shape of the stack: its defaults, and every setting that adds to it."""
+"""Promises of every shape of the stack: the defaults, and every setting that adds to it."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.support.template import (
     many,
 )
 
-# The actions that AWS gives on no resource of its own, by what for.
+# The actions that AWS cannot limit to a resource, with the purpose of each.
 IDENTITY = "a function's own identity, for OpenAI's audience alone"
 ON_EVERYTHING = {
     "traces": {
@@ -38,10 +38,12 @@ ON_EVERYTHING = {
         "logs:DescribeLogGroups",
     },
 }
-# The CDK's own, which empties a bucket before its stack is destroyed: only without retain_images.
+# The CDK's own function, which empties a bucket before its stack is destroyed. It exists only
+# without retain_images.
 EMPTIES = "CustomS3AutoDeleteObjects"
 TLS_ONLY = {"Bool": {"aws:SecureTransport": "false"}}
-# Each kind that stores or passes on data, with its policy's kind and the policy's reference to it.
+# Each type that stores or passes on data, with the type of its policy and the policy's reference to
+# it.
 GUARDED = {
     "AWS::S3::Bucket": ("AWS::S3::BucketPolicy", "Bucket"),
     "AWS::SQS::Queue": ("AWS::SQS::QueuePolicy", "Queues"),
@@ -57,7 +59,10 @@ def made(synth: Synth, request: pytest.FixtureRequest) -> Template:
 
 
 def identity_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of a role's policies, inline ones included, by the policy's logical id."""
+    """Yield every statement of the roles' policies, with the policy's logical id.
+
+    Inline policies are included.
+    """
     for name, one in made.body["Resources"].items():
         inline = one["Properties"].get("Policies", ()) if one["Type"] == "AWS::IAM::Role" else ()
         documents = [policy["PolicyDocument"] for policy in inline]
@@ -69,7 +74,7 @@ def identity_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def resource_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of what a resource itself allows and to whom."""
+    """Yield every statement of the resources' own policies: what they allow, and to whom."""
     for name, one in made.body["Resources"].items():
         kind = one["Type"]
         if kind in [policy for policy, _ in GUARDED.values()]:
@@ -83,9 +88,7 @@ def resource_statements(made: Template) -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
-def test_no_role_is_given_actions_by_asterisk_nor_everything_but_where_aws_has_no_resource(
-    made: Template,
-) -> None:
+def test_no_role_has_wildcard_permissions(made: Template) -> None:
     allowed = [(name, one) for name, one in identity_statements(made) if one["Effect"] == "Allow"]
     assert allowed
     assert [
@@ -94,6 +97,7 @@ def test_no_role_is_given_actions_by_asterisk_nor_everything_but_where_aws_has_n
     assert [
         (name, action) for name, one in allowed for action in many(one["Action"]) if "*" in action
     ] == []
+
     everything = {
         action
         for _, one in allowed
@@ -103,7 +107,7 @@ def test_no_role_is_given_actions_by_asterisk_nor_everything_but_where_aws_has_n
     assert everything - set().union(*ON_EVERYTHING.values()) == set()
 
 
-def test_no_role_has_a_policy_that_aws_keeps(made: Template) -> None:
+def test_no_role_has_an_aws_managed_policy(made: Template) -> None:
     managed = {
         name: one["Properties"].get("ManagedPolicyArns")
         for name, one in made.of("AWS::IAM::Role").items()
@@ -113,7 +117,7 @@ def test_no_role_has_a_policy_that_aws_keeps(made: Template) -> None:
     ] == []
 
 
-def test_only_cleanup_may_delete_from_the_bucket(made: Template) -> None:
+def test_only_cleanup_may_delete_from_bucket(made: Template) -> None:
     roles = [
         name
         for name, one in made.of("AWS::IAM::Role").items()
@@ -126,7 +130,7 @@ def test_only_cleanup_may_delete_from_the_bucket(made: Template) -> None:
     }
 
 
-def test_no_resource_is_open_to_everybody_nor_lets_others_do_anything(made: Template) -> None:
+def test_no_resource_is_open_to_everybody(made: Template) -> None:
     allowed = [(name, one) for name, one in resource_statements(made) if one["Effect"] == "Allow"]
     assert allowed
     assert [
@@ -134,6 +138,7 @@ def test_no_resource_is_open_to_everybody_nor_lets_others_do_anything(made: Temp
         for name, one in allowed
         if one["Principal"] == "*" or "*" in many(one["Principal"].get("AWS", ()))
     ] == []
+
     loose = [
         (name, one) for name, one in allowed if any("*" in action for action in many(one["Action"]))
     ]
@@ -142,7 +147,7 @@ def test_no_resource_is_open_to_everybody_nor_lets_others_do_anything(made: Temp
         for _, one in loose
         if not str(one["Principal"].get("AWS", {}).get("Fn::GetAtt", [""])[0]).startswith(EMPTIES)
     ] == []
-    # A service acts for one source of this account. Roles name the service alone, as AWS requires.
+    # A service acts for one source in this account. Roles name only the service, as AWS requires.
     services = [
         (name, one)
         for name, one in allowed
@@ -153,7 +158,7 @@ def test_no_resource_is_open_to_everybody_nor_lets_others_do_anything(made: Temp
     ] == []
 
 
-def test_what_may_call_a_function_is_one_api_of_ours(made: Template) -> None:
+def test_function_permissions_name_their_source(made: Template) -> None:
     permissions = [one["Properties"] for one in made.of("AWS::Lambda::Permission").values()]
     assert permissions
     assert [
@@ -165,7 +170,7 @@ def test_what_may_call_a_function_is_one_api_of_ours(made: Template) -> None:
 
 
 @pytest.mark.parametrize("kind", GUARDED)
-def test_every_bucket_queue_and_topic_speaks_tls_only(made: Template, kind: str) -> None:
+def test_every_bucket_queue_and_topic_requires_tls(made: Template, kind: str) -> None:
     policy, names = GUARDED[kind]
     denied = {
         one["Ref"]
@@ -179,7 +184,7 @@ def test_every_bucket_queue_and_topic_speaks_tls_only(made: Template, kind: str)
     assert set(made.of(kind)) == denied
 
 
-def test_every_bucket_keeps_the_public_out(made: Template) -> None:
+def test_every_bucket_blocks_public_access(made: Template) -> None:
     for name, one in made.of("AWS::S3::Bucket").items():
         properties = one["Properties"]
         blocked = dict.fromkeys(
@@ -203,18 +208,19 @@ def test_every_bucket_queue_and_table_is_encrypted(made: Template) -> None:
             or "KmsMasterKeyId" in one["Properties"]
         ), name
     for name, one in made.of("AWS::DynamoDB::Table").items():
-        # With no word it is encrypted, too, with a key of AWS's own.
+        # If nothing is specified, the table is encrypted with an AWS owned key.
         assert (
             one["Properties"].get("SSESpecification", {"SSEEnabled": True})["SSEEnabled"] is True
         ), name
 
 
-def test_every_log_group_forgets_and_whatever_logs_has_one(made: Template) -> None:
+def test_every_function_logs_into_an_expiring_group(made: Template) -> None:
     groups = made.of("AWS::Logs::LogGroup")
     assert {one["Properties"].get("RetentionInDays") for one in groups.values()} == {90}
     for name, one in made.of("AWS::Lambda::Function").items():
         if not name.startswith(EMPTIES):
             assert one["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups, name
+
     for name, one in made.of("AWS::StepFunctions::StateMachine").items():
         (where,) = one["Properties"]["LoggingConfiguration"]["Destinations"]
         assert where["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0] in groups, name
@@ -224,14 +230,14 @@ def test_every_log_group_forgets_and_whatever_logs_has_one(made: Template) -> No
         ) & set(groups), name
 
 
-def test_every_function_ends_by_itself_and_none_reserves_what_others_need(made: Template) -> None:
+def test_every_function_has_timeout_and_no_reservation(made: Template) -> None:
     for name, one in made.of("AWS::Lambda::Function").items():
         assert 0 < one["Properties"]["Timeout"] <= 900, name
         assert "ReservedConcurrentExecutions" not in one["Properties"], name
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_every_map_has_its_bound(made: Template, machine: str) -> None:
+def test_every_map_limits_its_concurrency(made: Template, machine: str) -> None:
     def maps(part: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, state in part["States"].items():
             if state["Type"] == "Map":
@@ -240,7 +246,7 @@ def test_every_map_has_its_bound(made: Template, machine: str) -> None:
 
     found = dict(maps(made.machine(machine)))
     assert found
-    # Without one, or with 0, Step Functions takes as many as there are.
+    # Without a bound, or with 0, Step Functions runs as many at the same time as there are items.
     assert [
         name
         for name, state in found.items()
@@ -248,9 +254,7 @@ def test_every_map_has_its_bound(made: Template, machine: str) -> None:
     ] == []
 
 
-def test_what_is_sent_and_not_waited_for_ends_in_a_queue_where_it_can_t_be_delivered(
-    made: Template,
-) -> None:
+def test_undeliverable_messages_go_to_a_queue(made: Template) -> None:
     queues = made.of("AWS::SQS::Queue")
     targets = [
         (name, target)
@@ -264,22 +268,23 @@ def test_what_is_sent_and_not_waited_for_ends_in_a_queue_where_it_can_t_be_deliv
     assert targets
     for name, target in targets:
         assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in queues, name
+
     for name, one in made.of("AWS::Lambda::Permission").items():
-        # The gateway waits for the answer. Everybody else who is let in by a permission does not.
+        # The gateway waits for the response. The other services that may call a function do not.
         if one["Properties"]["Principal"] != "apigateway.amazonaws.com":
             called = made.body["Resources"][one["Properties"]["FunctionName"]["Fn::GetAtt"][0]][
                 "Properties"
             ]
             assert called["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0] in queues, name
     for name, one in made.of("AWS::SNS::Subscription").items():
-        # A person's mailbox is no program that could fail and be tried again.
+        # A person's mailbox is not a program that could fail and be retried.
         assert (
             one["Properties"]["Protocol"] in ("email", "email-json")
             or "RedrivePolicy" in one["Properties"]
         ), name
 
 
-def test_every_alarm_tells_somebody(made: Template) -> None:
+def test_every_alarm_notifies_somebody(made: Template) -> None:
     topics = made.of("AWS::SNS::Topic")
     alarms = made.of("AWS::CloudWatch::Alarm") | made.of("AWS::CloudWatch::CompositeAlarm")
     for name, one in alarms.items():

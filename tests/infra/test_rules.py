@@ -1,6 +1,6 @@
-"""AWS's rule sets AwsSolutions and Serverless on the whole app.
+"""AWS's rule sets AwsSolutions and Serverless, applied to the whole app.
 
-A finding is fixed, or acknowledged on its own resource with a reason.
+A finding is either fixed, or acknowledged on its own resource with a reason.
 """
 
 import json
@@ -31,7 +31,10 @@ Checked = Callable[[tuple[str, ...]], tuple[Path, list[Report]]]
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
-    """The assembly and the rule sets' reports of the app with some settings, each made once."""
+    """Return a function that synthesizes the app with settings, once for each combination.
+
+    Its result is the assembly and the rule sets' reports.
+    """
     made: dict[tuple[str, ...], tuple[Path, list[Report]]] = {}
 
     def check(settings: tuple[str, ...]) -> tuple[Path, list[Report]]:
@@ -56,26 +59,24 @@ def found(reports: list[Report]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_nothing_is_found_that_is_not_acknowledged(
-    checked: Checked, settings: tuple[str, ...]
-) -> None:
+def test_every_finding_is_acknowledged(checked: Checked, settings: tuple[str, ...]) -> None:
     assert found(checked(settings)[1]) == []
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_what_is_acknowledged_is_so_on_its_own_resource_and_with_a_reason(
+def test_acknowledgements_are_specific_and_have_reasons(
     checked: Checked, settings: tuple[str, ...]
 ) -> None:
     passed = [one for report in checked(settings)[1] for one in report["suppressedViolations"]]
     assert passed
     for one in passed:
-        # Easel/Prompt/Role and what is below, but neither the stack nor a whole step.
+        # This covers Easel/Prompt/Role and what is below it, but not the stack or a whole step.
         assert one["acknowledgedAt"].count("/") >= 2, one
         assert len(one["reason"].split()) >= 5, one
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_no_acknowledgement_outlives_what_it_was_for(
+def test_no_acknowledgement_outlives_its_finding(
     checked: Checked, settings: tuple[str, ...]
 ) -> None:
     folder, reports = checked(settings)
@@ -87,6 +88,7 @@ def test_no_acknowledgement_outlives_what_it_was_for(
         if entry["type"] == ACKNOWLEDGED
     ]
     written = {(path, rule) for path, rules in entries for rule in rules}
+
     used = {
         (one["acknowledgedAt"], one["acknowledgedId"])
         for report in reports
@@ -96,7 +98,7 @@ def test_no_acknowledgement_outlives_what_it_was_for(
     assert written - used == set()
 
 
-def test_an_acknowledgement_of_one_bucket_lets_no_other_pass(tmp_path: Path) -> None:
+def test_bucket_acknowledgement_covers_no_other_bucket(tmp_path: Path) -> None:
     folder = tmp_path / "cdk.out"
     code = f"""
 from app import build
@@ -116,6 +118,7 @@ check_rules(app)
 """
     done = run_python("-c", code)
     assert done.returncode != 0
+
     (wildcard, where), logs = found(read(folder, done))
     assert (where, wildcard.endswith("/b/*]")) == ("Easel/New role/DefaultPolicy/Resource", True)
     assert logs == ("AwsSolutions-S1", "Easel/New/Resource")

@@ -1,6 +1,6 @@
-"""Promises of the settings: each arrives, and a wrong one is named.
+"""Promises of the settings: each reaches the functions, and a wrong one is named.
 
-The CDK CLI reads what `python app.py` reads.
+The CDK CLI reads the output of `python app.py`.
 """
 
 import json
@@ -35,6 +35,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         "max_batch_lines=500",
     )
     prompt, image, batch = (made.environment(step) for step in ("prompt", "image", "batch"))
+
     assert (prompt[settings.FOLDER], prompt[settings.TOPICS]) == ("spring", "Tea\nRain")
     assert (prompt[settings.CHAT_MODEL], prompt[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
     assert (prompt[settings.MONTHLY_BUDGET], prompt[settings.UNPRICED_MODELS]) == ("7.5", "allow")
@@ -79,7 +80,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("mirror", "az://Box"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) -> None:
+def test_wrong_setting_error_lists_allowed_values(name: str, value: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
     with pytest.raises(config.SettingError, match="allowed") as caught:
         config.read(context.get)
@@ -94,7 +95,7 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str) ->
         "https://api.openai.com.example.org/v1",
     ],
 )
-def test_a_token_for_openai_is_never_shown_to_another_server(url: str) -> None:
+def test_openai_token_reaches_no_other_server(url: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {
         "openai_workload_identity": "idp_1/sa_2"
     }
@@ -109,16 +110,14 @@ def test_a_token_for_openai_is_never_shown_to_another_server(url: str) -> None:
 
 
 @pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])
-def test_the_app_says_what_is_wrong_in_a_line_or_two_and_with_no_traceback(
-    tmp_path: Path, setting: str
-) -> None:
+def test_app_error_is_short_without_traceback(tmp_path: Path, setting: str) -> None:
     done = run_app(tmp_path / "cdk.out", "layers=false", setting)
     assert done.returncode != 0
     assert setting.partition("=")[0] in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_on_its_way_out_is_warned_of_at_synth(tmp_path: Path) -> None:
+def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
     done = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
     assert (
         "2027-01-14"
@@ -126,10 +125,8 @@ def test_a_model_on_its_way_out_is_warned_of_at_synth(tmp_path: Path) -> None:
     )
 
 
-def test_synth_through_the_cdk_cli_gives_the_same_template(
-    template: Template, tmp_path: Path
-) -> None:
-    # The CLI that `make test` has put into the environment: nothing is fetched here.
+def test_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
+    # This is the CLI that `make test` has installed, so nothing is downloaded here.
     found = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
     environment = (
         os.environ
@@ -147,6 +144,7 @@ def test_synth_through_the_cdk_cli_gives_the_same_template(
         str(folder),
         "--no-notices",
     ]
+
     done = subprocess.run(
         command,
         capture_output=True,
@@ -155,21 +153,24 @@ def test_synth_through_the_cdk_cli_gives_the_same_template(
         env=environment,
         cwd=Path(__file__).parents[2],
     )
+
     assert done.returncode == 0, done.stderr
     assert Template(folder).body == template.body
 
 
-def test_a_setting_given_to_the_cdk_cli_wins_over_cdk_json(tmp_path: Path) -> None:
+def test_cdk_cli_setting_overrides_cdk_json(tmp_path: Path) -> None:
     environment = os.environ | {
         "CDK_CONTEXT_JSON": json.dumps({"folder_name": "from-the-cli", "layers": False})
     }
     command = [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")]
+
     subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
     variables = Template(tmp_path / "cdk.out").environment("prompt")
+
     assert variables[settings.FOLDER] == "from-the-cli"
 
 
-def test_a_mistyped_setting_is_refused_by_the_cdk_cli_s_way_too(tmp_path: Path) -> None:
+def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
     environment = os.environ | {
         "CDK_CONTEXT_JSON": json.dumps(
             {"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True}

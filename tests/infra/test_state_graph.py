@@ -1,4 +1,4 @@
-"""The drawings of the state machines in the docs are those of the template."""
+"""The drawings of the state machines in the docs match the template."""
 
 import pytest
 
@@ -8,25 +8,26 @@ from tests.support.template import Template
 
 
 @pytest.mark.parametrize("construct", PLACES)
-def test_the_drawing_is_of_the_machine_that_is_deployed(template: Template, construct: str) -> None:
+def test_drawing_matches_the_deployed_machine(template: Template, construct: str) -> None:
     diagram = mermaid(machine_of(template.body, construct))
     assert diagram in (ROOT / PLACES[construct]).read_text(), "run make graphs"
 
 
 @pytest.mark.parametrize("construct", PLACES)
-def test_the_drawing_has_every_state_and_every_way(template: Template, construct: str) -> None:
+def test_drawing_has_every_state_and_transition(template: Template, construct: str) -> None:
     diagram = mermaid(machine_of(template.body, construct))
     states = template.tasks(construct)
+
     assert not [name for name in states if name not in diagram]
     assert diagram.count("[*] -->") == diagram.count('state "') + 1
     assert "Catch" not in diagram
 
 
-def test_a_page_without_marks_is_told_of() -> None:
+def test_page_without_marks_is_reported() -> None:
     with pytest.raises(ValueError, match="no marks"):
         written("no marks here", "Workflow", "drawing")
 
 
-def test_a_drawing_takes_the_place_of_the_old_one() -> None:
+def test_new_drawing_replaces_the_old_one() -> None:
     page = "before\n<!-- Workflow -->\nold\n<!-- end of Workflow -->\nafter\n"
     assert written(page, "Workflow", "new") == page.replace("old", "new")

@@ -1,4 +1,4 @@
-"""Promises of the template: what is private, kept, bounded and allowed."""
+"""Promises of the template: what is private, kept, limited and allowed."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ from infra.workflows.machine import SERVICE_ERRORS, THROTTLED
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS
 from tests.support.template import BATCHES, EXISTING, FUNCTIONS, PICTURES, RUNS, Synth, Template
 
-# CloudFormation replaces a resource whose logical id changes, with everything in it.
+# If a resource's logical id changes, CloudFormation replaces it and deletes its data.
 DATA_IDS = {
     "ImagesBucket4B6DB8E1": "AWS::S3::Bucket",
     "RecordsTableC9B7A30B": "AWS::DynamoDB::Table",
@@ -32,11 +32,12 @@ DATA_IDS = {
 PINNED_IN = ((), EXISTING, ("layers=false", "retain_images=false"))
 
 
-def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template) -> None:
+def test_bucket_is_private_encrypted_and_tls_only(template: Template) -> None:
     bucket = template.one("AWS::S3::Bucket", PICTURES)
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert bucket["BucketEncryption"]
+
     denials = [
         one
         for one in template.one("AWS::S3::BucketPolicy", PICTURES)["PolicyDocument"]["Statement"]
@@ -45,11 +46,10 @@ def test_the_bucket_is_private_encrypted_and_speaks_tls_only(template: Template)
     assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denials]
 
 
-def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_the_redrive_window(
-    template: Template,
-) -> None:
+def test_deletes_are_recoverable_for_thirty_days(template: Template) -> None:
     bucket = template.one("AWS::S3::Bucket", PICTURES)
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert (rules["staging"]["Prefix"], rules["staging"]["ExpirationInDays"]) == ("staging/", 30)
     assert rules["staging"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
@@ -62,9 +62,7 @@ def test_what_was_deleted_can_be_had_back_for_thirty_days_and_staging_outlives_t
 @pytest.mark.parametrize(
     "kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool"]
 )
-def test_pictures_records_and_users_outlive_the_stack_unless_told_otherwise(
-    template: Template, synth: Synth, kind: str
-) -> None:
+def test_data_outlives_the_stack_by_default(template: Template, synth: Synth, kind: str) -> None:
     assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"RetainExceptOnCreate"}
     assert {
         one["DeletionPolicy"]
@@ -72,7 +70,7 @@ def test_pictures_records_and_users_outlive_the_stack_unless_told_otherwise(
     } == {"Delete"}
 
 
-def test_the_table_is_on_demand_with_recovery_and_the_gallery_s_orders(template: Template) -> None:
+def test_table_is_on_demand_with_recovery_and_indexes(template: Template) -> None:
     table = template.one("AWS::DynamoDB::Table")
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -84,7 +82,7 @@ def test_the_table_is_on_demand_with_recovery_and_the_gallery_s_orders(template:
     }
 
 
-def test_the_secret_has_no_value_and_no_function_carries_one(template: Template) -> None:
+def test_secret_has_no_value_in_the_template(template: Template) -> None:
     secret = template.one("AWS::SecretsManager::Secret")
     assert "SecretString" not in secret
     assert "GenerateSecretString" not in secret
@@ -92,16 +90,14 @@ def test_the_secret_has_no_value_and_no_function_carries_one(template: Template)
         assert "OPENAI_API_KEY" not in template.environment(step)
 
 
-def test_every_log_group_forgets(template: Template) -> None:
+def test_every_log_group_expires(template: Template) -> None:
     assert {
         one["Properties"]["RetentionInDays"] for one in template.of("AWS::Logs::LogGroup").values()
     } == {90}
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_retries_are_made_from_the_classes_and_never_catch_all(
-    template: Template, machine: str
-) -> None:
+def test_retries_match_the_error_classes(template: Template, machine: str) -> None:
     retryable = {error.__name__ for error in leaves(RetryableError)}
     final = {error.__name__ for error in leaves(FinalError)}
     for name, task in template.tasks(machine).items():
@@ -117,7 +113,7 @@ def test_retries_are_made_from_the_classes_and_never_catch_all(
 @pytest.mark.parametrize(
     ("state", "step"), [("Write the prompt", "prompt"), ("Make the image", "image")]
 )
-def test_a_held_claim_is_waited_for_longer_than_all_leases_that_one_state_can_meet(
+def test_held_claim_wait_outlasts_all_leases(
     template: Template, state: str, step: str, machine: str
 ) -> None:
     wait = next(
@@ -134,9 +130,7 @@ def test_a_held_claim_is_waited_for_longer_than_all_leases_that_one_state_can_me
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(
-    template: Template, machine: str
-) -> None:
+def test_rate_limit_wait_is_long_enough(template: Template, machine: str) -> None:
     for name, task in template.tasks(machine).items():
         rule = next(
             rule for rule in task["Retry"] if rule["ErrorEquals"] == [RateLimitedError.__name__]
@@ -145,13 +139,11 @@ def test_a_rate_limit_is_waited_for_longer_than_openai_ever_asks(
             min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n)
             for n in range(rule["MaxAttempts"])
         ]
-        assert sum(waits) / 2 > 120, name  # full jitter takes half of each on average
+        assert sum(waits) / 2 > 120, name  # full jitter waits half of each on average
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_every_task_gives_up_shortly_after_its_function_would(
-    template: Template, machine: str
-) -> None:
+def test_task_timeout_slightly_exceeds_function_timeout(template: Template, machine: str) -> None:
     functions = {
         name: one["Properties"]["Timeout"]
         for name, one in template.of("AWS::Lambda::Function").items()
@@ -161,20 +153,19 @@ def test_every_task_gives_up_shortly_after_its_function_would(
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_only_what_ends_one_picture_is_caught_so_that_a_failure_stays_red_and_can_be_redriven(
-    template: Template, machine: str
-) -> None:
+def test_only_single_image_errors_are_caught(template: Template, machine: str) -> None:
     caught = {
         name: [rule["ErrorEquals"] for rule in task.get("Catch", [])]
         for name, task in template.tasks(machine).items()
     }
     one_picture = [["ContentRefusedError", "BadImageError", "OutcomeUnknownError"]]
+
     assert caught["Make the image"] == caught["Store the image"] == one_picture
     assert all(errors in ([], one_picture) for errors in caught.values())
     assert "Fail" not in {state["Type"] for state in template.machine(machine)["States"].values()}
 
 
-def test_variations_are_bounded(template: Template) -> None:
+def test_variations_are_limited(template: Template) -> None:
     assert template.machine()["States"]["For each variation"]["MaxConcurrency"] == 5
     lines = template.machine(BATCHES)["States"]["For each line"]
     assert lines["MaxConcurrency"] == "{% $states.input.max_parallel_images %}"
@@ -182,28 +173,22 @@ def test_variations_are_bounded(template: Template) -> None:
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_a_machine_ends_some_time_and_its_logs_hold_no_data(
-    template: Template, machine: str
-) -> None:
+def test_machine_has_timeout_and_logs_no_data(template: Template, machine: str) -> None:
     logged = template.one("AWS::StepFunctions::StateMachine", machine)["LoggingConfiguration"]
     assert logged["IncludeExecutionData"] is False
     assert template.machine(machine)["QueryLanguage"] == "JSONata"
     assert template.machine(machine)["TimeoutSeconds"] > 0
 
 
-def test_the_api_reads_what_a_manifest_s_check_found_by_a_state_that_there_is(
-    template: Template,
-) -> None:
+def test_api_reads_results_by_existing_state_name(template: Template) -> None:
     assert State.CHECK_MANIFEST in template.machine(BATCHES)["States"]
 
 
-def test_the_flow_drawn_at_the_top_of_the_batches_names_every_state_of_their_own(
-    template: Template,
-) -> None:
+def test_batch_flow_drawing_names_every_state(template: Template) -> None:
     from infra.workflows import batch
 
     drawn = (batch.__doc__ or "").split("Input:")[0]
-    # It may name another module in which a part of it is drawn.
+    # It may name another module that draws a part of it.
     drawn += "".join(
         str(ast.get_docstring(ast.parse((ROOT / file).read_text())))
         for file in re.findall(r"infra/[\w/]+\.py", drawn)
@@ -211,7 +196,7 @@ def test_the_flow_drawn_at_the_top_of_the_batches_names_every_state_of_their_own
     assert not [name for name in template.machine(BATCHES)["States"] if name not in drawn]
 
 
-def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: Template) -> None:
+def test_workflow_drawing_names_every_state(template: Template) -> None:
     from infra.workflows import run
 
     states = template.machine()["States"]
@@ -220,13 +205,13 @@ def test_the_flow_drawn_at_the_top_of_the_workflow_names_every_state(template: T
     assert not [name for name in names if name not in drawn]
 
 
-def test_no_schedule_unless_one_is_set(template: Template, synth: Synth) -> None:
+def test_schedule_exists_only_if_set(template: Template, synth: Synth) -> None:
     assert not [name for name in template.of("AWS::Events::Rule") if name.startswith("Schedule")]
     rule = synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")
     assert rule["ScheduleExpression"] == "rate(1 day)"
 
 
-def test_the_schedule_s_event_gives_the_run_its_id(synth: Synth) -> None:
+def test_schedule_event_sets_the_run_id(synth: Synth) -> None:
     (target,) = synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")[
         "Targets"
     ]
@@ -236,15 +221,14 @@ def test_the_schedule_s_event_gives_the_run_its_id(synth: Synth) -> None:
     }
 
 
-def test_what_comes_into_the_inbox_starts_its_batch_in_the_version_that_came(
-    template: Template,
-) -> None:
+def test_inbox_file_starts_batch_in_its_version(template: Template) -> None:
     rule = template.one("AWS::Events::Rule", "BatchInbox")
     detail = rule["EventPattern"]["detail"]
     assert (template.text(detail["bucket"]["name"][0]), detail["object"]["key"]) == (
         "bucket",
         [{"prefix": "batches/inbox/"}],
     )
+
     (target,) = rule["Targets"]
     assert template.text(target["Arn"]) == ":::::stateMachine:BatchWorkflow"
     assert sorted(target["InputTransformer"]["InputPathsMap"].values()) == [
@@ -254,19 +238,16 @@ def test_what_comes_into_the_inbox_starts_its_batch_in_the_version_that_came(
 
 
 @pytest.mark.parametrize("construct", ["Schedule", "BatchInbox"])
-def test_an_event_waits_in_a_queue_where_it_can_t_be_delivered(
-    synth: Synth, construct: str
-) -> None:
+def test_undeliverable_event_waits_in_a_queue(synth: Synth, construct: str) -> None:
     made = synth("layers=false", "schedule=rate(1 day)")
     (target,) = made.one("AWS::Events::Rule", construct)["Targets"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
     (queue,) = (name for name in made.of("AWS::SQS::Queue") if name.startswith(construct))
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 
-def test_the_local_template_is_the_deployed_one_with_the_page_but_for_the_layers(
-    synth: Synth,
-) -> None:
+def test_local_template_differs_only_in_layers(synth: Synth) -> None:
     def without_layers(body: dict[str, Any]) -> dict[str, Any]:
         kept = {
             name: one
@@ -278,10 +259,12 @@ def test_the_local_template_is_the_deployed_one_with_the_page_but_for_the_layers
         return body | {"Resources": kept}
 
     with_page = synth("public_page=true")
+
     deployed, local = (
         json.loads(json.dumps(one.body))
         for one in (with_page, synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS))
     )
+
     assert len(with_page.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)
     assert without_layers(deployed) == local
 

@@ -1,4 +1,4 @@
-"""The processes of the stack: how they are listed and ended, and signals while one starts."""
+"""The processes of the stack: listing and ending them, and signals while one starts."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from local import processes
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_block_does_its_work_after_it(name: signal.Signals) -> None:
+def test_signal_in_block_acts_after_it(name: signal.Signals) -> None:
     done: list[str] = []
     before = signal.signal(name, lambda *_: done.append("the signal"))
     try:
@@ -26,7 +26,7 @@ def test_a_signal_in_the_block_does_its_work_after_it(name: signal.Signals) -> N
         signal.signal(name, before)
 
 
-def test_without_a_signal_everything_is_as_before() -> None:
+def test_without_signal_nothing_changes() -> None:
     before = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)]
 
     with processes.defer_signals():
@@ -35,7 +35,7 @@ def test_without_a_signal_everything_is_as_before() -> None:
     assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_both_ways_to_list_processes_agree() -> None:
+def test_both_process_listings_agree() -> None:
     this = os.getpid()
     expected = (this, os.getpgrp())
     assert next(row[:2] for row in processes._from_ps() if row[0] == this) == expected
@@ -44,7 +44,7 @@ def test_both_ways_to_list_processes_agree() -> None:
 
 
 def test_stop_leaves_other_processes_alone() -> None:
-    # A file of process ids may name one that the machine has since given to another program.
+    # A PID in the file may since belong to another program.
     command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as other:
         processes.stop(other.pid)

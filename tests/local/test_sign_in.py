@@ -1,4 +1,4 @@
-"""The local stack's API and sign-in, as `make up` leaves them."""
+"""The local stack's API and sign-in after `make up`."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.support.local_stack import LocalStack
 from tests.support.visitor import Visitor, http
 
 
-def test_the_user_signs_in_by_the_page_s_own_flow_and_out_again(aws: LocalStack) -> None:
+def test_user_signs_in_and_out_through_page(aws: LocalStack) -> None:
     visitor = Visitor(aws.outputs)
     assert visitor.code("wrong") is None
     code = visitor.code(aws.outputs["password"])
@@ -17,7 +17,7 @@ def test_the_user_signs_in_by_the_page_s_own_flow_and_out_again(aws: LocalStack)
     status, tokens = visitor.token(code)
 
     assert (status, tokens["expires_in"]) == (200, 3600)
-    # The id token belongs to the right pool and client, and has no scope.
+    # The id token is for the right pool and client, but has no scope.
     names = ("access_token", "id_token")
     api = {name: Caller(aws, tokens[name])("GET", "/folders").status for name in names}
     assert api == {"access_token": 200, "id_token": 403}
@@ -27,7 +27,7 @@ def test_the_user_signs_in_by_the_page_s_own_flow_and_out_again(aws: LocalStack)
     assert (status, headers["Location"]) == (302, aws.outputs["api_url"])
 
 
-def test_the_sign_in_sends_nobody_elsewhere(aws: LocalStack) -> None:
+def test_sign_in_redirects_nowhere_else(aws: LocalStack) -> None:
     visitor, elsewhere = Visitor(aws.outputs), "https://elsewhere.example/"
 
     assert visitor.authorize(redirect_uri=elsewhere)[0] == 400
@@ -35,7 +35,7 @@ def test_the_sign_in_sends_nobody_elsewhere(aws: LocalStack) -> None:
     assert visitor.sign_out(elsewhere)[0] == 400
 
 
-def test_the_functions_know_where_the_page_and_the_sign_in_are(aws: LocalStack) -> None:
+def test_functions_know_page_and_sign_in_addresses(aws: LocalStack) -> None:
     url = aws.outputs["api_url"]
     assert url.startswith(f"{aws.outputs['endpoint']}/_aws/execute-api/")
     assert url.endswith("/$default/")

@@ -1,4 +1,4 @@
-"""The local stack that comes up, again and elsewhere, and the synthesis that runs meanwhile."""
+"""The local stack: starting it, again and elsewhere, and the synthesis that runs meanwhile."""
 
 import re
 import stat
@@ -17,14 +17,14 @@ from tests.support.visitor import Visitor, http
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
-    """Describe a local stack of this test's own, which is not up yet."""
+    """Yield a local stack for one test, which is not up yet."""
     folder, port = tmp_path / "local", free_port()
     own = Local(folder=folder, port=port, settings=(), environment=own_environment())
     yield own
     stack.down(own, keep=False)
 
 
-def test_a_setting_that_is_wrong_is_told_in_the_apps_own_words(tmp_path: Path) -> None:
+def test_wrong_setting_shows_the_apps_message(tmp_path: Path) -> None:
     with (
         synthesis(["monthly_budget=1"], tmp_path) as finish,
         pytest.raises(DeployError, match="monthly_budget") as refused,
@@ -34,7 +34,7 @@ def test_a_setting_that_is_wrong_is_told_in_the_apps_own_words(tmp_path: Path) -
     assert "Traceback" not in str(refused.value)
 
 
-def test_what_breaks_meanwhile_ends_the_synthesis(tmp_path: Path) -> None:
+def test_failing_block_ends_the_synthesis(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), synthesis([], tmp_path) as finish:
         raise KeyboardInterrupt
 
@@ -44,9 +44,7 @@ def test_what_breaks_meanwhile_ends_the_synthesis(tmp_path: Path) -> None:
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_up_again_keeps_the_user_and_a_kept_stack_comes_back_also_on_another_port(
-    local: Local,
-) -> None:
+def test_kept_stack_keeps_user_on_another_port(local: Local) -> None:
     first = stack.up(local)
     assert stat.S_IMODE(local.outputs_file.stat().st_mode) == 0o600
 
@@ -63,7 +61,7 @@ def test_up_again_keeps_the_user_and_a_kept_stack_comes_back_also_on_another_por
     assert outputs["password"] not in (moved.folder / "emulator" / "emulator.log").read_text()
 
 
-def test_without_the_page_there_is_no_user_and_nothing_of_the_page(local: Local) -> None:
+def test_without_page_there_is_no_user(local: Local) -> None:
     outputs = stack.up(replace(local, settings=("public_page=false",)))
 
     assert (outputs["user"], outputs["password"]) == (None, None)
@@ -72,10 +70,10 @@ def test_without_the_page_there_is_no_user_and_nothing_of_the_page(local: Local)
     assert http(f"{outputs['api_url']}runs")[0] == 401
 
 
-def test_the_sign_in_works_without_the_test_tools() -> None:
-    """Require cryptography: without it MiniStack issues tokens that it refuses itself.
+def test_sign_in_works_without_test_tools() -> None:
+    """Without cryptography, MiniStack issues tokens that it then refuses itself.
 
-    The tests would not notice, because moto depends on cryptography, too.
+    Other tests would not notice if it were missing, because moto also depends on it.
     """
     pins = (ROOT / "requirements.txt").read_text()
     assert re.search(r"^cryptography==", pins, flags=re.MULTILINE)

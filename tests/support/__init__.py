@@ -1,1 +1,1 @@
-"""What the tests share: fakes, loopback servers, and the local stack as they see it."""
+"""Code that the tests share: fakes, loopback servers, and their view of the local stack."""

@@ -1,4 +1,4 @@
-"""The API in this process, on an AWS in memory: the gateway's events in, its answers out."""
+"""The API in this process, on an AWS in memory: it takes the gateway's events and answers them."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def api_settings() -> ApiSettings:
 
 @dataclass
 class Answer:
-    """What the gateway would send."""
+    """The response that the gateway would send."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass
 class Api:
-    """The API and what it stands on."""
+    """The API and its collaborators."""
 
     services: FakeServices
     table: Table

@@ -1,4 +1,4 @@
-"""Somebody with a token in front of the local stack's API."""
+"""A caller with a token for the local stack's API."""
 
 import json
 import urllib.error
@@ -18,7 +18,7 @@ ENDED = ("succeeded", "failed", "timed_out", "aborted")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Caller:
-    """One who calls the API with this token; None for nobody's."""
+    """A caller of the API with this token, or with no token if it is None."""
 
     def __init__(self, aws: LocalStack, token: str | None) -> None:
         self.aws, self.token = aws, token
@@ -66,7 +66,7 @@ class Caller:
         return self("POST", "/runs", body, headers={"Idempotency-Key": key})
 
     def ended(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """A run once it has ended."""
+        """Wait for the end of a run, and return it."""
         seen: dict[str, Any] = {}
 
         def over() -> bool:
@@ -84,7 +84,7 @@ def fetch(
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request over the wire."""
+    """Send one request over the network."""
     request = urllib.request.Request(url, method=method, data=data, headers=dict(headers or {}))
     try:
         answer = urllib.request.urlopen(request, timeout=60)
@@ -103,5 +103,5 @@ def target(aws: LocalStack) -> Target:
 
 
 def machine(aws: LocalStack, scope: str | None = None) -> Caller:
-    """A program with both scopes, or with `read` or `write` alone."""
+    """Return a program with both scopes, or with only `read` or `write`."""
     return Caller(aws, sign_in.fetch_token(target(aws), scope))

@@ -1,5 +1,6 @@
-"""A real Chromium before the local stack's page, which reports every script error, every refused
-source and every failed request.
+"""A real Chromium on the local stack's page.
+
+It reports every script error, every refused source and every failed request.
 """
 
 import os
@@ -23,7 +24,7 @@ from infra import NODE
 from tests.support.local_stack import LocalStack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# axe looks for what the accessibility guidelines demand, and for good practice.
+# axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SECONDS = 20
 expect.set_options(timeout=SECONDS * 1000)
@@ -31,7 +32,7 @@ expect.set_options(timeout=SECONDS * 1000)
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The machine's own browser."""
+    """Start the browser that is installed on this machine."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
     # Playwright's own Node needs a library that a fresh Debian lacks.
@@ -49,7 +50,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """One person's visit: a page, and what went wrong on it."""
+    """One person's visit: a page, and the problems on it."""
 
     aws: LocalStack
     context: BrowserContext
@@ -60,7 +61,7 @@ class Visit:
         self.page.goto(self.aws.outputs["api_url"] + place)
 
     def sign_in(self, place: str = "") -> None:
-        """By the hosted page, as a person does it."""
+        """Sign in through the hosted page, as a person does."""
         self.open(place)
         self.page.get_by_role("button", name="Sign in").click()
         self.page.locator("input[name=username]").fill(self.aws.outputs["user"])
@@ -72,7 +73,7 @@ class Visit:
         self.page.evaluate("hash => { location.hash = hash }", hash_)
 
     def violations(self) -> list[str]:
-        """What axe finds on the page as it stands."""
+        """Return axe's findings on the current page."""
         found: list[dict[str, Any]] = Axe().run(self.page, options=RULES).response["violations"]
         return [
             f"{one['id']}: {node['target']} {node['html'][:160]}"
@@ -81,7 +82,7 @@ class Visit:
         ]
 
     def fits(self) -> bool:
-        """Whether nothing has to be scrolled sideways."""
+        """Return whether the page fits without scrolling sideways."""
         return bool(
             self.page.evaluate(
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -91,9 +92,9 @@ class Visit:
 
 @contextmanager
 def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
-    """A visit with an empty browser.
+    """Yield a visit with an empty browser.
 
-    Fails if the console or the content policy had something to say.
+    Fail if the console or the content policy reports a problem.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     context.set_default_timeout(SECONDS * 1000)
@@ -101,7 +102,7 @@ def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
     visiting = Visit(aws=aws, context=context, page=page)
 
     def note(message: ConsoleMessage) -> None:
-        # The sign-in's own page and answers are not the page's.
+        # The sign-in's page and responses are not part of Easel's page.
         if message.type in ("error", "warning") and message.location["url"].startswith(
             aws.outputs["api_url"]
         ):

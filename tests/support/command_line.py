@@ -32,5 +32,5 @@ def environment(aws: LocalStack, folder: Path, **outputs: str) -> dict[str, str]
     """Return an environment in which the command line finds this stack."""
     file = folder / "outputs.json"
     file.write_text(json.dumps(aws.outputs | outputs))
-    # Nothing is opened on a machine that runs tests.
+    # Nothing may open a window on a machine that runs tests.
     return os.environ | {"EASEL_OUTPUTS": str(file), "BROWSER": "true", "COLUMNS": "200"}

@@ -1,4 +1,4 @@
-"""Distributed Maps for tests: their states, their starts, and what is left of them."""
+"""Distributed Maps for tests: their states, how to start them, and their results."""
 
 import json
 import uuid
@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.emulator import Emulator
 
 BUCKET = "lists"
-# What a Map lacks whose items come from its input, and whose result is its output.
+# A Map lacks these fields if its items come from its input and its result is its output.
 WITHOUT_FILES: dict[str, Any] = {
     "ItemReader": None,
     "ItemSelector": None,
@@ -21,7 +21,7 @@ READER = {
 }
 FALL = {"Type": "Fail", "Error": "NotToday"}
 
-# A function that fails, waits or writes down its calls, as its event demands.
+# A function that fails, waits or records its calls, as its event says.
 MAP_STEP = """
 import pathlib, time
 
@@ -44,7 +44,10 @@ def handler(event, context):
 
 
 def task(function: str, **more: Any) -> dict[str, Any]:
-    """Return a state that calls the function with the item, the last state unless it has a Next."""
+    """Return a state that calls the function with the item.
+
+    It is the last state unless it has a Next.
+    """
     arguments = {"FunctionName": function, "Payload": "{% $states.input.request %}"}
     state = {
         "Type": "Task",
@@ -113,7 +116,7 @@ def map_run(emulator: Emulator, execution: str) -> dict[str, Any]:
 
 
 def counts(run: dict[str, Any]) -> dict[str, int]:
-    """Return the counts that are not 0, once it is checked that they add up."""
+    """Return the counts that are not 0, after checking that they add up."""
     known: dict[str, int] = {field: count for field, count in run["itemCounts"].items() if count}
     statuses = known.keys() - {"total", "resultsWritten"}
     assert sum(known[status] for status in statuses) == known["total"]
@@ -121,7 +124,7 @@ def counts(run: dict[str, Any]) -> dict[str, int]:
 
 
 def children(emulator: Emulator, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the child executions of a Map Run, the newest first."""
+    """List the child executions of a Map Run, newest first."""
     pages = emulator.states.get_paginator("list_executions").paginate(mapRunArn=run["mapRunArn"])
     return [child for page in pages for child in page["executions"]]
 

@@ -25,7 +25,7 @@ ROLE = "arn:aws:iam::000000000000:role/any"
 DEADLINE_S = 20
 CLOSED = "plain MiniStack now does as AWS does: delete the patch"
 
-# A function that does what its event demands.
+# A function that does what its event says.
 STEP = """
 import json, os, pathlib, time
 import sys
@@ -59,7 +59,7 @@ def handler(event, context):
 
 
 class Emulator:
-    """One running emulator, seen by a client."""
+    """One running emulator, used through a client."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.port, self.pid = port, pid
@@ -175,7 +175,7 @@ def running_emulator(folder: Path, *, module: str) -> Iterator[Emulator]:
 
 
 class Launcher:
-    """Starts emulators that keep their data, with a secret in the environment of the caller."""
+    """A starter of emulators that keep their data, with a secret in the caller's environment."""
 
     def __init__(self) -> None:
         self._pids: list[int] = []
@@ -193,7 +193,7 @@ class Launcher:
 
 
 def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, but not for ever."""
+    """Wait for a condition, up to a time limit."""
     assert happens_within(DEADLINE_S, condition), "waited too long"
 
 

@@ -1,4 +1,4 @@
-"""The fake OpenAI as a process of its own, behind the real client."""
+"""The fake OpenAI as a separate process, used through the real client."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ IMAGES_URL: Final = "/v1/images/generations"
 
 
 class Account(LocalStack):
-    """The account at a fake OpenAI without a local stack."""
+    """The account at a fake OpenAI that runs without a local stack."""
 
     def __init__(self, url: str, api: openai.OpenAI) -> None:
         self.outputs, self.api = {"openai_base_url": url}, api
@@ -39,7 +39,7 @@ class Account(LocalStack):
         )
 
     def after(self, batch: Any) -> Any:
-        """Return the batch as it is now."""
+        """Return the batch in its current state."""
         return self.api.batches.retrieve(batch.id)
 
     def lines(self, file_id: str) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ class LocalStack:
         return dict(self._openai("GET", "/_charged"))
 
     def script(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-        """Add rules to the fake OpenAI, and return all rules that still wait."""
+        """Add rules to the fake OpenAI, and return all rules that are not used up."""
         return list(self._openai("POST", "/_faults", list(rules)))
 
     def forget(self) -> None:

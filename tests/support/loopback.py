@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback, for as long as a test needs it."""
+"""A real HTTP server on loopback, which runs as long as a test needs it."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Quiet(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(handler: type[Quiet]) -> Iterator[str]:
-    """Serve with this handler, and give the block the address without a slash at the end."""
+    """Serve with this handler, and yield the address without a slash at the end."""
     listening = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

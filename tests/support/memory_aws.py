@@ -1,4 +1,4 @@
-"""AWS in memory (moto), and S3 as it is on a bad day."""
+"""AWS in memory (moto), and S3 with failures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ class Clients:
 
 
 class ConditionalCopies:
-    """S3 whose CopyObject honours If-None-Match, as AWS does and moto does not."""
+    """An S3 whose CopyObject honours If-None-Match, as on AWS. In moto it does not."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -35,7 +35,7 @@ class ConditionalCopies:
 
 
 class Refusing:
-    """S3 that keeps some keys in spite of a delete, or dies of it, or takes its time."""
+    """An S3 that keeps some keys despite a delete, or dies during it, or is slow."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A server on loopback that answers as OpenAI, or as what stands in its way."""
+"""A server on loopback that answers like OpenAI, or like a faulty network."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ from tests.support.loopback import Quiet, serving
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer.
+    """One response.
 
-    `cut` hangs up in the middle of the body, `stall` falls silent there, `hang` never answers,
-    `late` by so many seconds.
+    `cut` hangs up in the middle of the body, and `stall` stops sending there. `hang` never answers,
+    and `late` answers after this many seconds.
 
-    `trickle` sends a byte each 50 ms, `endless` never ends the body, `untold` does not say its
-    length; `retry_after` is that header.
+    `trickle` sends a byte every 50 ms, `endless` never ends the body, and `untold` does not
+    announce its length. `retry_after` is the header of that name.
     """
 
     body: Any = None
@@ -40,7 +40,7 @@ class Reply:
 
 @dataclass
 class Server:
-    """Answers by its list, the last one again and again, and keeps what it was asked."""
+    """A server that gives its replies in order, repeats the last one, and keeps its requests."""
 
     url: str
     replies: list[Reply] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Server:
 
 @dataclass
 class Key:
-    """A key that was rotated: `refresh` finds the new one."""
+    """A key that was rotated. `refresh` finds the new one."""
 
     now: str = "old"
 
@@ -93,7 +93,7 @@ def openai_server() -> Iterator[Server]:
             self.send_header("x-request-id", "req_7")
             self.send_header("Connection", "close")
             self.end_headers()
-            with contextlib.suppress(ConnectionError):  # the client hangs up on what is too much
+            with contextlib.suppress(ConnectionError):  # the client hangs up if there is too much
                 self.send_body(reply, body)
 
         def send_body(self, reply: Reply, body: bytes) -> None:

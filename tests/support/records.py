@@ -1,4 +1,4 @@
-"""Records as the steps of a run leave them."""
+"""Records that match those of a run's steps."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def image_record(**changes: Any) -> ImageRecord:
 
 
 def claimed(ledger: Ledger, **changes: Any) -> ImageRecord:
-    """Return an image's claim, taken."""
+    """Return an image's claim, taken in the ledger."""
     claim = image_record(**changes)
     ledger.claims.take(claim, after=None)
     return claim

@@ -1,4 +1,4 @@
-"""A deployment's collaborators in memory, and stand-ins for what costs money."""
+"""A deployment's collaborators in memory, and fakes for what costs money."""
 
 import base64
 import copy
@@ -65,7 +65,7 @@ def batch_settings(**changes: Any) -> BatchSettings:
 
 
 class FakeServices(ApiServices):
-    """The collaborators of a deployment whose clock stands still; `configure` changes settings."""
+    """The collaborators of a deployment whose clock does not move. `configure` changes settings."""
 
     def __init__(self, **changes: Any) -> None:
         super().__init__({})
@@ -76,7 +76,7 @@ class FakeServices(ApiServices):
         return self.clock
 
     def configure(self, *, mirror: str | None = None, **changes: Any) -> None:
-        """Change settings; all others are the defaults again."""
+        """Change settings. All others return to their defaults."""
 
         def own(defaults: dict[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in changes.items() if name in defaults}
@@ -105,7 +105,7 @@ class FakeServices(ApiServices):
 
 @dataclass
 class FakeChat:
-    """Answers what it is given, and keeps what it was asked."""
+    """A chat model that gives prepared answers and keeps its requests."""
 
     text: str = (
         '{"prompt": "A red kite over a school yard", "title": "Kite", "alt_text": "A kite", '
@@ -126,7 +126,7 @@ class FakeChat:
 
 @dataclass
 class FakePainter:
-    """Paints the same image each time, and keeps what it was asked."""
+    """An image model that paints the same image each time and keeps its requests."""
 
     base64: str = field(default_factory=lambda: base64.b64encode(png()).decode())
     usage: dict[str, Any] | None = field(
@@ -150,7 +150,7 @@ class FakePainter:
 
 @dataclass
 class FakeDeadline(Deadline):
-    """An invocation with this many seconds left; sleeping uses them up."""
+    """An invocation with this many seconds left. Sleeping uses them up."""
 
     left: float = 300
     now: float = field(default_factory=time.time)
@@ -166,7 +166,7 @@ class FakeDeadline(Deadline):
 
 
 def reserve(ledger: Ledger, micro_usd: int, *, month: str) -> None:
-    """Hold so much of a month's budget for another run."""
+    """Reserve part of a month's budget for another run."""
     claim = ChatRecord(
         run_id="another", purchase=1, lease_until=1, month=month, reserved_micro_usd=micro_usd
     )

@@ -1,4 +1,4 @@
-"""The steps of a run with everything around them in memory."""
+"""The steps of a run, with all their collaborators in memory."""
 
 import hashlib
 import json
@@ -49,11 +49,11 @@ from tests.support.services import (
 
 MANIFEST = "batches/spring.jsonl"
 WORK = "staging/@spring/first/"
-LATER = "2999-01-01T00:00:00Z"  # what a test has stored is older than an execution of then
+LATER = "2999-01-01T00:00:00Z"  # later than all objects that a test has stored
 
 
 class Step:
-    """A step, by the services that it talks to."""
+    """A step, with the services that it uses."""
 
     def __init__(self, services: FakeServices) -> None:
         self.services = services
@@ -95,7 +95,7 @@ class PromptStep(Step):
         return prompt.run(start, self.services, self.deadline)
 
     def crash(self) -> None:
-        """Leave what a killed function leaves: a claim whose lease has run out."""
+        """Leave a claim with an expired lease, as a killed function does."""
         self.chat.error = RuntimeError("killed")
         self.deadline.now -= 1_000
         with pytest.raises(RuntimeError):
@@ -128,7 +128,7 @@ class ImageStep(Step):
         return found
 
     def crash(self) -> None:
-        """Leave what a killed function leaves: a claim whose lease has run out, and no bytes."""
+        """Leave a claim with an expired lease and no bytes, as a killed function does."""
         self.painter.error = RuntimeError("killed")
         self.deadline.now -= 1_000
         with pytest.raises(RuntimeError):
@@ -166,7 +166,7 @@ class UploadStep(Step):
 
 
 class CleanupStep(Step):
-    """The cleanup step, with the steps before it if a test needs images."""
+    """The cleanup step, with the earlier steps if a test needs images."""
 
     def __init__(self, services: FakeServices) -> None:
         super().__init__(services)
@@ -204,7 +204,7 @@ class CleanupStep(Step):
         ledger: Any = None,
         deadline: FakeDeadline | None = None,
     ) -> Removal | Restoration:
-        """Delete or restore, with another bucket, ledger or deadline for this time."""
+        """Delete or restore, for this call with another bucket, ledger or deadline."""
         own = self.services.bucket, self.services.ledger
         self.services.bucket, self.services.ledger = bucket or own[0], ledger or own[1]
         start = StartRun(request=request, execution_name="e", started=started)
@@ -252,7 +252,7 @@ class BatchStep(Step):
         return [json.loads(line) for line in body.splitlines()]
 
     def make(self, run_id: str, **image: Any) -> None:
-        """Leave the records of a run whose image is stored, or as `image` has it."""
+        """Leave the records of a run whose image is stored, or as `image` describes it."""
         if self.ledger.prompt(run_id) is None:
             digest = request.digest(self.requests[run_id])
             prompt = prompt_record(run_id=run_id, digest=digest, chat_cost_micro_usd=50)
@@ -293,7 +293,7 @@ class BatchStep(Step):
 
 @dataclass
 class FakeOpenAIBatches:
-    """Keeps the batches that were created; fails, or loses its answer, when told to."""
+    """A Batch API that keeps its batches. It fails or loses its answer if told to."""
 
     made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     fails: list[Exception] = field(default_factory=list)

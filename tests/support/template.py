@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # the constructs of the two buckets
-# Settings that change which resources there are: everything that can be added,
+# These settings change which resources exist. First is everything that can be added,
 EVERYTHING = (
     "layers=false",
     "schedule=rate(1 day)",
@@ -28,17 +28,17 @@ EVERYTHING = (
     "customer_key=true",
 )
 SHAPES = ((), EVERYTHING)
-# a bucket that is not ours,
+# then an existing bucket,
 EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
-# and what refers to someone else's account or store.
+# and then references to someone else's account or store.
 ELSEWHERE = (
     "layers=false",
     "customer_key=true",
     "mirror=s3://copies/easel",
     "openai_workload_identity=idp_1/sa_1",
 )
-# A reference to a resource is read as its kind. A state machine's is the middle of its ARN, from
-# which the ARNs of its executions are made.
+# A reference to a resource is read as its kind. A state machine's reference is read as the middle
+# of its ARN, because the ARNs of its executions are made from it.
 KINDS = {
     "AWS::S3::Bucket": "bucket",
     "AWS::DynamoDB::Table": "table",
@@ -48,7 +48,7 @@ KINDS = {
     "AWS::KMS::Key": "key",
     "AWS::StepFunctions::StateMachine": ":::::stateMachine:",
 }
-# What every function may do: write its log and its traces.
+# Every function may write its log and its traces.
 EVERY_FUNCTION = {
     ("logs:CreateLogStream", "logs"),
     ("logs:PutLogEvents", "logs"),
@@ -154,7 +154,7 @@ class Template:
         return [statement for document in documents for statement in document["Statement"]]
 
     def rights(self, role: str) -> set[tuple[str, str]]:
-        """Return what a role may do: each action, and on what. Denials start with `not`."""
+        """Return a role's rights: each action, and its resource. Denials start with `not`."""
         return {
             (
                 ("" if one["Effect"] == "Allow" else "not ") + action,
@@ -167,7 +167,7 @@ class Template:
         }
 
     def text(self, value: Any) -> str:
-        """Return what CloudFormation makes of a value, with references as kinds or names."""
+        """Return the value as CloudFormation resolves it, with references as kinds or names."""
         match value:
             case str():
                 return value
@@ -192,7 +192,7 @@ def all_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def many(value: Any) -> list[Any]:
-    """Return a list, since CloudFormation writes a list of one as its item."""
+    """Return the value as a list, since CloudFormation writes a list of one as its item."""
     return value if isinstance(value, list) else [value]
 
 
@@ -220,7 +220,7 @@ def _condition(statement: dict[str, Any]) -> str:
 def run_app(folder: Path, *settings: str) -> "subprocess.CompletedProcess[str]":
     """Run the app directly, as `make synth` does.
 
-    The CDK's own validation takes most of the time, so only the defaults have it.
+    The CDK's own validation takes most of the time, so it runs only for the default settings.
     """
     pairs = [word for setting in settings for word in ("-c", setting)]
     command = (str(ROOT / "app.py"), *pairs, "-o", str(folder))
@@ -228,7 +228,7 @@ def run_app(folder: Path, *settings: str) -> "subprocess.CompletedProcess[str]":
 
 
 def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
-    """Run code with an asset alone on the path: no environment, no network, no credentials."""
+    """Run code with only an asset on the path: no environment, no network, no credentials."""
     on_path = f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"
     command = [sys.executable, "-I", "-B", "-c", on_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
@@ -237,10 +237,10 @@ def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
 
 
 def as_on_lambda(template: Template, function: str, code: str, *runtime: str) -> str:
-    """Run code with nothing but a function's asset, its layers and its environment.
+    """Run code with only a function's asset, layers and environment, and return its output.
 
-    The layers are those built for this machine's own Python; `runtime` are those whose libraries
-    Lambda has without a layer. Returns what the code prints.
+    The layers are built for this machine's Python. `runtime` names the layers whose libraries are
+    part of Lambda's runtime.
     """
     from infra.functions import layers
 
@@ -258,7 +258,7 @@ def as_on_lambda(template: Template, function: str, code: str, *runtime: str) ->
         for name in (*template.layers(function), *runtime)
     ]
     paths = [str(path) for path in (template.asset(function), *built)]
-    # -S is without this environment's packages, and -B leaves the asset as it is.
+    # -S leaves out this environment's packages, and -B leaves the asset unchanged.
     command = [
         sys.executable,
         "-I",
@@ -275,7 +275,7 @@ def as_on_lambda(template: Template, function: str, code: str, *runtime: str) ->
 def run_python(
     *command: str, folder: Path = ROOT, validate: bool = False
 ) -> "subprocess.CompletedProcess[str]":
-    """Run Python, in the project's folder and without the CDK's own validation by default."""
+    """Run Python in the project's folder, by default without the CDK's own validation."""
     whole, environment = [sys.executable, *command], dict(os.environ)
     if not validate:
         environment["CDK_VALIDATION"] = "false"
@@ -285,7 +285,7 @@ def run_python(
 
 
 def check_rules(app: Any) -> None:
-    """Synthesize an app under AWS's rule sets. Raises if a finding is not acknowledged."""
+    """Synthesize an app under AWS's rule sets. Raise if a finding is not acknowledged."""
     from aws_cdk import Validations
     from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 

@@ -57,7 +57,7 @@ class Visitor:
         return http(f"{self._endpoint}/oauth2/authorize?{urllib.parse.urlencode(query | more)}")
 
     def code(self, password: str) -> str | None:
-        """Return the code that the sign-in page sends back, or None if it shows itself again."""
+        """Return the code that the sign-in page sends back, or None if it shows the form again."""
         page = self.authorize()[2]
         inputs = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)
         hidden = {name: html.unescape(text) for name, text in inputs}

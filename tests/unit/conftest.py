@@ -18,7 +18,7 @@ from tests.support.services import BUCKET, CAP, OWNER, REGION, TABLE, FakeServic
 
 @pytest.fixture(scope="session")
 def memory() -> Iterator[tuple[Any, Clients]]:
-    """One AWS in memory for all tests, since making its clients takes half a second."""
+    """Start one AWS in memory for all tests, since making its clients takes half a second."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
@@ -34,7 +34,7 @@ def memory() -> Iterator[tuple[Any, Clients]]:
 
 @pytest.fixture
 def aws(memory: tuple[Any, Clients]) -> Clients:
-    """An empty AWS."""
+    """Return the AWS in memory, emptied."""
     for name in ("s3", "dynamodb", "secretsmanager"):
         get_backend(name)[OWNER]["aws" if name == "s3" else REGION].reset()
     return memory[1]
@@ -78,5 +78,5 @@ def bucket(s3: Any) -> Bucket:
 
 @pytest.fixture
 def services(table: Table, bucket: Bucket) -> FakeServices:
-    """The collaborators of a deployment, in memory."""
+    """Return the collaborators of a deployment, in memory."""
     return FakeServices().use(table, bucket)

@@ -12,15 +12,13 @@ def secrets(aws: Any) -> Any:
     return aws.secretsmanager
 
 
-def test_strips_the_line_end_that_people_paste(secrets: Any) -> None:
+def test_line_end_is_stripped_from_key(secrets: Any) -> None:
     secrets.put_secret_value(SecretId="the-secret", SecretString="sk-abc\n")
     assert ApiKey(secrets, secret="the-secret").value() == "sk-abc"
 
 
 @pytest.mark.parametrize("value", [None, " ", '{"key": "sk-abc"}', '"sk-abc"', "sk abc", "sk-äbc"])
-def test_a_secret_that_holds_no_key_is_named_with_how_to_set_it_and_never_shown(
-    secrets: Any, value: str | None
-) -> None:
+def test_invalid_secret_is_named_and_never_shown(secrets: Any, value: str | None) -> None:
     if value is not None:
         secrets.put_secret_value(SecretId="the-secret", SecretString=value)
     with pytest.raises(ConfigError, match=r"the-secret.*make secret") as caught:
@@ -28,15 +26,16 @@ def test_a_secret_that_holds_no_key_is_named_with_how_to_set_it_and_never_shown(
     assert value is None or not value.strip() or value not in str(caught.value)
 
 
-def test_a_missing_secret_is_named(secrets: Any) -> None:
+def test_missing_secret_is_named(secrets: Any) -> None:
     with pytest.raises(ConfigError, match="another"):
         ApiKey(secrets, secret="another").value()
 
 
-def test_a_rotated_key_is_seen_after_a_refresh(secrets: Any) -> None:
+def test_refresh_finds_a_rotated_key(secrets: Any) -> None:
     secrets.put_secret_value(SecretId="the-secret", SecretString="old")
     key = ApiKey(secrets, secret="the-secret")
     assert key.value() == "old"
+
     secrets.put_secret_value(SecretId="the-secret", SecretString="new")
     assert key.value() == "old"
     assert key.refresh() == key.value() == "new"

@@ -39,13 +39,13 @@ def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
 
 
 @pytest.mark.parametrize("kind", BOTOCORE, ids=lambda kind: kind.__name__)
-def test_every_error_of_botocore_has_a_place_in_the_tree(kind: type[BotoCoreError]) -> None:
+def test_every_botocore_error_is_in_the_tree(kind: type[BotoCoreError]) -> None:
     bare = kind.__new__(kind)
     assert type(client.translate(bare, "doing")) in (StorageBusyError, ConfigError)
 
 
 @pytest.mark.parametrize("kind", [ReadTimeoutError, ConnectTimeoutError, EndpointConnectionError])
-def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
+def test_broken_connection_is_transient(kind: type[BotoCoreError]) -> None:
     assert isinstance(client.translate(kind(endpoint_url="http://x"), "doing"), StorageBusyError)
 
 
@@ -66,17 +66,16 @@ def test_a_connection_that_breaks_passes(kind: type[BotoCoreError]) -> None:
         ("", 0, ConfigError),
     ],
 )
-def test_a_code_decides_whether_it_passes(
-    code: str, status: int, expected: type[EaselError]
-) -> None:
+def test_error_code_decides_about_retry(code: str, status: int, expected: type[EaselError]) -> None:
     error = client.translate(client_error(code, status), "writing 'f/a.png'")
     assert type(error) is expected
     assert "writing 'f/a.png'" in str(error)
 
 
 class Conflicting:
-    """A DynamoDB where other writers get in the way a number of times, in one of the two ways in
-    which AWS says so.
+    """A DynamoDB in which other writers conflict a number of times.
+
+    AWS reports a conflict in one of two ways, which `code` selects.
     """
 
     def __init__(
@@ -99,23 +98,24 @@ class Conflicting:
 
 
 @pytest.mark.parametrize("code", ["TransactionCanceledException", "TransactionConflictException"])
-def test_a_conflict_with_other_writers_is_outlasted(table: Table, code: str) -> None:
+def test_write_conflict_is_retried(table: Table, code: str) -> None:
     waits: list[float] = []
     busy = Table(
         Conflicting(table._client, TABLE_TRIES - 1, code), name="records", sleep=waits.append
     )
     reserve(Ledger(busy, Budget(busy, setting=100)), 10, month="2026-11")
+
     assert Budget(table, setting=100).read("2026-11").committed == 10
     assert all(0.02 <= wait <= 0.501 for wait in waits)
 
 
-def test_a_conflict_that_does_not_end_is_left_to_the_state_machine(table: Table) -> None:
+def test_endless_conflict_is_left_to_state_machine(table: Table) -> None:
     busy = Table(Conflicting(table._client, 10_000), name="records", sleep=lambda _: None)
     with pytest.raises(StorageBusyError):
         busy.write(busy.put_if_absent({"pk": "a", "sk": "b"}))
 
 
-def test_a_condition_that_fails_beside_a_conflict_is_an_answer(table: Table) -> None:
+def test_failed_condition_is_returned_despite_conflict(table: Table) -> None:
     table.write(table.put_if_absent({"pk": "a", "sk": "b"}))
     assert table.write(
         table.put_if_absent({"pk": "a", "sk": "b"}), table.put_if_absent({"pk": "c", "sk": "d"})
@@ -123,9 +123,7 @@ def test_a_condition_that_fails_beside_a_conflict_is_an_answer(table: Table) -> 
     assert table.get("c", "d") is None
 
 
-def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_tls_put_signs_its_only_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "a"),
         ("AWS_SECRET_ACCESS_KEY", "b"),
@@ -135,7 +133,7 @@ def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(
     sent: list[Any] = []
 
     class Sent(Exception):  # noqa: N818 - it ends the call before it reaches a network
-        """What would go out has been seen."""
+        """Ends a call once its request has been seen."""
 
     def see(request: Any, **_: Any) -> None:
         sent.append(request)
@@ -147,6 +145,7 @@ def test_a_put_over_tls_carries_its_sum_signed_and_makes_no_second_one(
         Bucket(s3, name="bucket", owner="1" * 12).put(
             "key", b"bytes", content_type="image/png", sha256="00" * 32
         )
+
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else value
         for name, value in sent[0].headers.items()

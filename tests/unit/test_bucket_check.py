@@ -15,7 +15,7 @@ OWNER = "123456789012"
 
 @pytest.fixture
 def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The URL at which CloudFormation waits, and what arrived there."""
+    """Yield the URL that CloudFormation waits for, and the list of what it has received."""
     arrived: list[dict[str, Any]] = []
 
     class Waiting(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ def event(url: str, kind: str = "Create", bucket: str = BUCKET) -> dict[str, Any
     return {"RequestType": kind, "ResponseURL": url, "ResourceProperties": properties} | ids
 
 
-def test_a_versioned_bucket_of_ours_is_taken(
+def test_versioned_bucket_is_accepted(
     s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
 ) -> None:
     url, arrived = cloudformation
@@ -50,7 +50,7 @@ def test_a_versioned_bucket_of_ours_is_taken(
     assert (arrived[0]["Status"], arrived[0]["StackId"]) == ("SUCCESS", "s")
 
 
-def test_a_bucket_that_is_not_there_fails_the_deployment_with_the_reason(
+def test_missing_bucket_fails_deployment_with_reason(
     s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
 ) -> None:
     url, arrived = cloudformation
@@ -59,7 +59,7 @@ def test_a_bucket_that_is_not_there_fails_the_deployment_with_the_reason(
     assert "none" in arrived[0]["Reason"]
 
 
-def test_taking_the_stack_down_needs_no_bucket(
+def test_stack_removal_needs_no_bucket(
     aws: Any, cloudformation: tuple[str, list[dict[str, Any]]]
 ) -> None:
     url, arrived = cloudformation
@@ -67,12 +67,12 @@ def test_taking_the_stack_down_needs_no_bucket(
     assert arrived[0]["Status"] == "SUCCESS"
 
 
-def test_a_bucket_without_versions_is_refused(s3: Any) -> None:
+def test_bucket_without_versions_is_refused(s3: Any) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
     with pytest.raises(ConfigError, match="Suspended"):
         bucket_check.check(s3, bucket=BUCKET, owner=OWNER, region=REGION)
 
 
-def test_a_bucket_of_another_region_is_refused_with_its_name(s3: Any) -> None:
+def test_bucket_in_other_region_is_refused(s3: Any) -> None:
     with pytest.raises(ConfigError, match="aws_region=ap-southeast-1"):
         bucket_check.check(s3, bucket=BUCKET, owner=OWNER, region="eu-west-1")

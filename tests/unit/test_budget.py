@@ -1,4 +1,4 @@
-"""The monthly cap, as the deployment sets it and as a person changes it while the stack runs."""
+"""The monthly cap: set by the deployment, and changed by a person while the stack runs."""
 
 import pytest
 
@@ -9,37 +9,35 @@ from easel.ledger.ledger import Ledger
 from tests.support.services import CAP, reserve
 
 
-def test_a_month_begins_with_the_deployment_s_cap(budget: Budget) -> None:
+def test_month_begins_with_deployed_cap(budget: Budget) -> None:
     assert budget.read("2026-11").cap == CAP
 
 
-def test_a_cap_set_by_hand_holds_at_once_and_keeps_what_is_spent_and_reserved(
-    budget: Budget, ledger: Ledger
-) -> None:
+def test_manual_cap_applies_immediately(budget: Budget, ledger: Ledger) -> None:
     reserve(ledger, 700, month="2026-11")
     state = budget.set_cap("2026-11", 500)
     assert (state.cap, state.committed, state.spent) == (500, 700, 0)
     assert budget.read("2026-11") == state
 
 
-def test_a_cap_set_by_hand_holds_in_the_months_to_come(budget: Budget) -> None:
+def test_manual_cap_applies_to_later_months(budget: Budget) -> None:
     budget.set_cap("2026-11", 0)
     assert budget.read("2026-12").cap == 0
 
 
-def test_a_cap_set_by_hand_can_be_set_again(budget: Budget) -> None:
+def test_manual_cap_can_be_changed_again(budget: Budget) -> None:
     budget.set_cap("2026-11", 0)
     budget.set_cap("2026-11", 900)
     assert (budget.read("2026-11").cap, budget.read("2026-12").cap) == (900, 900)
 
 
-def test_a_deployment_with_another_setting_has_the_last_word(budget: Budget, table: Table) -> None:
+def test_new_deployed_cap_overrides_manual_one(budget: Budget, table: Table) -> None:
     budget.set_cap("2026-11", 0)
     deployed = Budget(table, setting=2 * CAP)
     assert (deployed.read("2026-11").cap, deployed.read("2026-12").cap) == (2 * CAP, 2 * CAP)
 
 
-def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, ledger: Ledger) -> None:
+def test_reached_cap_error_explains_what_to_do(budget: Budget, ledger: Ledger) -> None:
     reserve(ledger, CAP - 10, month="2026-11")
     with pytest.raises(BudgetExceededError) as caught:
         budget.read("2026-11").check(20, purpose="picture 1 of run r")
@@ -55,15 +53,13 @@ def test_a_cap_that_is_reached_says_all_that_a_person_needs(budget: Budget, ledg
         assert part in said
 
 
-def test_of_two_that_have_read_the_same_state_only_one_takes_the_room(
-    budget: Budget, table: Table
-) -> None:
+def test_one_of_two_stale_reservations_wins(budget: Budget, table: Table) -> None:
     stale = budget.read("2026-11")
     taken = [table.write(budget.reservation(stale, CAP * 2 // 3)) for _ in range(2)]
     assert taken == [[True], [False]]
     assert budget.read("2026-11").committed == CAP * 2 // 3
 
 
-def test_a_cap_of_zero_stops_also_what_has_no_price(budget: Budget) -> None:
+def test_zero_cap_stops_even_unpriced_calls(budget: Budget) -> None:
     with pytest.raises(BudgetExceededError):
         budget.set_cap("2026-11", 0).check(None, purpose="the prompt of run r")

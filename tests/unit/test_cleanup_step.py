@@ -21,7 +21,7 @@ from tests.support.memory_aws import keys_in
 from tests.support.services import FakeServices
 from tests.support.steps import CleanupStep
 
-LATER = "2999-01-01T00:00:00Z"  # what a test has stored is older than an execution that starts then
+LATER = "2999-01-01T00:00:00Z"  # later than all objects that a test has stored
 
 
 @pytest.fixture
@@ -29,34 +29,32 @@ def step(services: FakeServices) -> CleanupStep:
     return CleanupStep(services)
 
 
-def test_reports_each_picture_with_its_key_link_and_cost_and_the_totals(step: CleanupStep) -> None:
+def test_report_lists_images_costs_and_totals(step: CleanupStep) -> None:
     key = step.stored()
     made = step.finish()
     assert (made.stored, made.refused, made.possibly_paid) == (1, 0, 0)
     assert (made.chat_cost_usd, made.image_cost_usd, made.cost_usd) == (0.00013, 0.013, 0.01313)
+
     picture = made.pictures[0]
     assert (picture.n, picture.status, picture.key, picture.cost_usd) == (1, "stored", key, 0.013)
     assert picture.console_url is not None
     assert "ap-southeast-1.console.aws.amazon.com/s3/object/pictures" in picture.console_url
 
 
-def test_empties_the_staging_of_finished_pictures_and_keeps_that_of_others(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_only_finished_images_leave_staging(step: CleanupStep, s3: Any) -> None:
     step.stored(1)
     step.upload.staged(png(), n=2)
     step.bucket.put("staging/run-1/1/1.json", b"{}", content_type="application/json")
     step.bucket.put("staging/run-10/1/1.bytes", b"other run", content_type="x/y")
     step.finish()
+
     assert [key for key in keys_in(s3) if key.startswith("staging/")] == [
         "staging/run-1/2/1.bytes",
         "staging/run-10/1/1.bytes",
     ]
 
 
-def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(
-    step: CleanupStep,
-) -> None:
+def test_refused_image_is_reported_with_its_category(step: CleanupStep) -> None:
     claim = ImageRecord(
         run_id="run-1",
         n=2,
@@ -71,6 +69,7 @@ def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(
     step.ledger.mark_refused(claim, category="violence")
     step.stored(1)
     made = step.finish()
+
     assert (made.stored, made.refused) == (1, 1)
     assert (made.pictures[1].refusal, made.pictures[1].cost_usd) == ("violence", 0.0)
     assert made.cost_usd == 0.01313
@@ -99,7 +98,7 @@ def test_a_refused_picture_is_in_the_report_with_its_category_and_no_cost(
     ],
     ids=["unknown", "lost", "bad"],
 )
-def test_a_picture_that_can_t_be_had_fails_the_run_at_its_end_and_says_what_is_stored(
+def test_unobtainable_image_fails_run_at_the_end(
     step: CleanupStep,
     end: Callable[[Ledger, ImageRecord], object],
     error: type[EaselError],
@@ -118,24 +117,24 @@ def test_a_picture_that_can_t_be_had_fails_the_run_at_its_end_and_says_what_is_s
     step.ledger.claims.take(claim, after=None)
     end(step.ledger, claim)
     step.stored(1)
+
     with pytest.raises(error, match="1 of 2 images are stored; .*" + said):
         step.finish()
 
 
-def test_one_unknown_cost_makes_the_total_unknown_and_not_smaller(
-    step: CleanupStep, table: Any
-) -> None:
+def test_unknown_cost_makes_total_unknown(step: CleanupStep, table: Any) -> None:
     step.stored()
     values = {":none": None}
     table.write(
         table.update(("run#run-1", "image#1"), "SET #cost_micro_usd = :none", values=values)
     )
     made = step.finish()
+
     assert made.image_cost_usd is None
     assert made.cost_usd is None
 
 
-def test_a_dry_run_reports_the_estimate(step: CleanupStep) -> None:
+def test_dry_run_reports_the_estimate(step: CleanupStep) -> None:
     made = step.finish(run_id="dry", variations=(), dry_run=True)
     assert (made.estimate_usd, made.pictures, made.cost_usd) == (0.03, (), 0.0)
 
@@ -143,9 +142,7 @@ def test_a_dry_run_reports_the_estimate(step: CleanupStep) -> None:
 @pytest.mark.parametrize(
     ("code", "error"), [("InternalError", StorageBusyError), ("AccessDenied", StorageDeniedError)]
 )
-def test_an_object_that_s3_keeps_in_spite_of_its_200_is_an_error(
-    code: str, error: type[Exception]
-) -> None:
+def test_object_kept_despite_200_is_an_error(code: str, error: type[Exception]) -> None:
     class HalfHearted:
         def delete_objects(self, **_: Any) -> dict[str, Any]:
             return {"Errors": [{"Key": "f/b.png", "Code": code, "Message": "no"}]}

@@ -1,4 +1,4 @@
-"""Runs as the command line sees them."""
+"""Runs in the command line."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:easel"
 
 
 class SlowStepFunctions:
-    """Step Functions that shows a redriven execution as failed for two more looks."""
+    """A fake Step Functions that shows a redriven execution as failed for two more queries."""
 
     def __init__(self) -> None:
         self.redriven, self.late = False, 2
@@ -43,7 +43,7 @@ class SlowStepFunctions:
         return [{"events": []}]
 
 
-def test_a_redrive_is_waited_for_until_it_shows(ledger: Ledger) -> None:
+def test_redrive_waits_until_it_is_visible(ledger: Ledger) -> None:
     target = Target(endpoint=None, region="r", bucket="b", table="t", state_machine_arn=MACHINE)
     executions = Executions(SlowStepFunctions(), machine=MACHINE)
     vars(target)["runs"] = Runs(executions, ledger)

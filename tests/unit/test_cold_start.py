@@ -1,4 +1,4 @@
-"""What an import makes: nothing here, on Lambda all that the first call needs."""
+"""The effect of an import: nothing is built here, and on Lambda all that the first call needs."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ except Exception as error:
 """
 
 
-def test_each_handler_prepares_at_its_end() -> None:
+def test_handler_module_prepares_at_its_end() -> None:
     folder = ROOT / "functions"
     modules = [*folder.glob("*/handler.py"), *folder.glob("*.py")]
     handlers = [one for one in modules if re.search(r"^@step\(", one.read_text(), re.MULTILINE)]
@@ -36,7 +36,7 @@ def test_each_handler_prepares_at_its_end() -> None:
         assert ast.unparse(last).startswith("prepare("), handler
 
 
-def test_on_lambda_the_collector_is_off_while_modules_load() -> None:
+def test_garbage_collector_is_off_during_lambda_import() -> None:
     look = "import functions, gc; print(gc.isenabled())"
     for environment, said in (
         ({"AWS_LAMBDA_FUNCTION_NAME": "upload"}, "False"),
@@ -56,14 +56,15 @@ def _fresh(code: str, **environment: str) -> str:
     ).stdout
 
 
-def test_elsewhere_than_on_lambda_an_import_makes_nothing() -> None:
+def test_import_builds_nothing_outside_lambda() -> None:
     assert _fresh(STATE).split() == ["False", "True", "0"]
 
 
-def test_what_can_t_be_made_before_the_first_call_is_told_of_by_the_call() -> None:
+def test_failed_preparation_is_reported_by_the_call() -> None:
     made, collects, frozen = _fresh(STATE, AWS_LAMBDA_FUNCTION_NAME="upload").split()
     assert (made, collects) == ("False", "True")
     assert int(frozen) > 10_000
+
     said = _fresh(
         CALL,
         AWS_LAMBDA_FUNCTION_NAME="upload",

@@ -10,17 +10,17 @@ STATE_LIMIT = (
 )
 
 
-def test_ignores_what_a_newer_function_added() -> None:
+def test_unknown_fields_are_ignored() -> None:
     assert ImageTask.from_state({"run_id": "r", "n": 1, "new": True}) == ImageTask(run_id="r", n=1)
 
 
 @pytest.mark.parametrize("state", [None, [], {"run_id": "r"}])
-def test_names_what_is_missing(state: object) -> None:
+def test_missing_fields_are_named(state: object) -> None:
     with pytest.raises(ConfigError, match="ImageTask"):
         ImageTask.from_state(state)
 
 
-def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
+def test_largest_report_fits_into_a_state() -> None:
     key = "写" * 341
     picture = ReportedImage(
         n=10,
@@ -50,12 +50,12 @@ def test_the_largest_report_stays_far_below_the_limit_of_a_state() -> None:
     assert len(json.dumps(report.to_state()).encode()) < STATE_LIMIT / 2
 
 
-def test_a_message_survives_the_way_through_a_state() -> None:
+def test_message_survives_its_way_through_a_state() -> None:
     staged = StagedImage(run_id="r", n=1, key="k", sha256="s")
     assert StagedImage.from_state(json.loads(json.dumps(staged.to_state()))) == staged
 
 
-def test_a_machine_that_is_older_than_batches_starts_a_run_that_is_found_by_its_name() -> None:
+def test_run_of_older_machine_is_found_by_name() -> None:
     old = {"request": {}, "execution_name": "e-1", "started": "2026-11-24T03:15:02Z"}
     assert StartRun.from_state(old).execution_id == "e-1"
     assert StartRun.from_state(old | {"execution": "arn:child"}).execution_id == "arn:child"

@@ -1,4 +1,4 @@
-"""The sums in docs/cost.md are those of its own lines, and its lines those of the price table."""
+"""The sums in docs/cost.md match its own lines, and its lines match the price table."""
 
 import re
 
@@ -13,7 +13,7 @@ LINES = re.findall(
 )
 
 
-def test_each_line_is_units_by_price() -> None:
+def test_each_line_is_units_times_price() -> None:
     assert len(LINES) == 11
     for what, units, price, dollars in LINES:
         assert float(dollars) == pytest.approx(
@@ -21,7 +21,7 @@ def test_each_line_is_units_by_price() -> None:
         ), what
 
 
-def test_the_total_is_the_sum_of_the_lines() -> None:
+def test_total_is_sum_of_the_lines() -> None:
     (total,) = re.findall(r"\*\*all of it\*\* \|  \|  \| \*\*([\d.]+)\*\*", PAGE)
     assert float(total) == pytest.approx(
         sum(float(units) * float(price.replace(",", "")) / 1_000 for _, units, price, _ in LINES),
@@ -29,7 +29,7 @@ def test_the_total_is_the_sum_of_the_lines() -> None:
     )
 
 
-def test_openai_s_lines_are_within_the_price_table() -> None:
+def test_openai_lines_stay_within_price_table() -> None:
     (picture,) = (
         float(price.replace(",", "")) for what, _, price, _ in LINES if "the picture" in what
     )

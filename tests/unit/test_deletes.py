@@ -1,4 +1,4 @@
-"""Deletes and purges: exactly what was asked for goes, and what S3 keeps is named."""
+"""Deletes and purges: exactly the requested objects go, and those that S3 keeps are named."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -36,31 +36,33 @@ def step(services: FakeServices) -> CleanupStep:
     return CleanupStep(services)
 
 
-def test_deletes_one_image_with_what_belongs_to_it(step: CleanupStep, s3: Any) -> None:
+def test_image_is_deleted_with_its_companions(step: CleanupStep, s3: Any) -> None:
     key, other = step.stored(1), step.stored(2)
     assert step.delete(action="delete_image", image_key=key, confirm=True).deleted == 3
     assert not [found for found in keys_in(s3) if key in found]
     assert other in keys_in(s3)
 
 
-def test_a_deleted_picture_stays_known_as_deleted(step: CleanupStep) -> None:
+def test_deleted_image_stays_known_as_deleted(step: CleanupStep) -> None:
     key = step.stored()
     step.delete(action="delete_image", image_key=key, confirm=True)
     assert step.status() == Status.DELETED
     assert step.finish().pictures[0].status == "deleted"
 
 
-def test_deleting_what_is_not_there_is_no_error(step: CleanupStep) -> None:
+def test_deleting_missing_image_succeeds(step: CleanupStep) -> None:
     assert step.delete(action="delete_image", image_key="f/none.png", confirm=True).deleted == 0
     assert step.delete(action="delete_folder", folder_name="none", confirm=True).deleted == 0
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_folder_goes_and_never_its_neighbours(step: CleanupStep, s3: Any, purge: bool) -> None:
+def test_folder_delete_spares_its_neighbours(step: CleanupStep, s3: Any, purge: bool) -> None:
     step.stored()
     for other in (*NEIGHBOURS, "my_s3_folder/sub/b.png"):
         step.bucket.put(other, b"x", content_type="x/y")
+
     removed = step.delete(**FOLDER, purge=purge)
+
     assert removed.deleted == 4
     assert [found for found in keys_in(s3) if not found.startswith("staging/")] == sorted(
         NEIGHBOURS
@@ -68,17 +70,19 @@ def test_a_folder_goes_and_never_its_neighbours(step: CleanupStep, s3: Any, purg
     assert step.status() == Status.DELETED
 
 
-def test_a_dry_run_of_a_delete_counts_and_takes_nothing(step: CleanupStep, s3: Any) -> None:
+def test_delete_dry_run_counts_and_deletes_nothing(step: CleanupStep, s3: Any) -> None:
     step.stored()
     before = versions_in(s3)
+
     removed = step.delete(action="delete_folder", folder_name="my_s3_folder", dry_run=True)
+
     assert (removed.dry_run, removed.objects, removed.deleted) == (True, 3, 0)
     assert removed.bytes > 0
     assert versions_in(s3) == before
     assert step.status() == Status.STORED
 
 
-def test_empties_a_folder_of_more_than_two_pages(step: CleanupStep, s3: Any) -> None:
+def test_folder_of_more_than_two_pages_is_emptied(step: CleanupStep, s3: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(
             pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100))
@@ -97,9 +101,7 @@ def test_empties_a_folder_of_more_than_two_pages(step: CleanupStep, s3: Any) -> 
         PURGE | {"confirm": False},
     ],
 )
-def test_deletes_nothing_without_a_confirmed_target(
-    step: CleanupStep, s3: Any, request_: Any
-) -> None:
+def test_delete_requires_a_confirmed_target(step: CleanupStep, s3: Any, request_: Any) -> None:
     step.stored()
     before = versions_in(s3)
     with pytest.raises((InputError, ConfigError)):
@@ -107,22 +109,19 @@ def test_deletes_nothing_without_a_confirmed_target(
     assert versions_in(s3) == before
 
 
-def test_the_days_of_recovery_are_the_stack_s_and_unknown_in_an_existing_bucket(
-    step: CleanupStep,
-) -> None:
+def test_recovery_days_depend_on_the_bucket(step: CleanupStep) -> None:
     assert step.do(FOLDER).to_state()["recoverable_days"] == 30
     assert step.do(PURGE).to_state()["recoverable_days"] == 0
+
     step.services.configure(recoverable_days=None)
     assert step.do(FOLDER).to_state()["recoverable_days"] is None
     assert step.do(PURGE).to_state()["recoverable_days"] == 0
 
 
-# purge
+# Purges.
 
 
-def test_a_purge_leaves_no_version_and_no_delete_marker_of_the_folder_and_all_of_its_neighbours(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_purge_removes_all_versions_of_a_folder(step: CleanupStep, s3: Any) -> None:
     step.stored()
     for other in NEIGHBOURS:
         for body in (b"old", b"new"):
@@ -132,19 +131,19 @@ def test_a_purge_leaves_no_version_and_no_delete_marker_of_the_folder_and_all_of
     step.stored(2)
     removed = step.delete(**PURGE)
     assert (removed.purge, removed.deleted) == (True, 6)
+
     left = [(key, kind) for key, kind in versions_in(s3) if not key.startswith("staging/")]
     assert left == sorted(
         (key, kind) for key in NEIGHBOURS for kind in ("marker", "version", "version")
     )
 
 
-def test_a_purge_takes_one_image_with_what_belongs_to_it_and_no_key_that_begins_alike(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_image_purge_spares_similar_keys(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     alike = (f"{key}.webp", f"{key}2.png", f"{key}.json.png", f"thumbnails/{key}.webp.webp")
     for other in alike:
         step.bucket.put(other, b"x", content_type="x/y")
+
     assert step.delete(action="delete_image", image_key=key, confirm=True, purge=True).deleted == 3
     assert sorted(
         found for found, _ in versions_in(s3) if not found.startswith("staging/")
@@ -152,9 +151,7 @@ def test_a_purge_takes_one_image_with_what_belongs_to_it_and_no_key_that_begins_
     assert step.status() == Status.DELETED
 
 
-def test_a_purge_of_an_image_that_is_not_there_takes_no_key_that_begins_alike(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_purge_of_missing_image_spares_similar_keys(step: CleanupStep, s3: Any) -> None:
     step.bucket.put("f/a.png2.png", b"x", content_type="x/y")
     assert (
         step.delete(action="delete_image", image_key="f/a.png", confirm=True, purge=True).objects
@@ -163,43 +160,46 @@ def test_a_purge_of_an_image_that_is_not_there_takes_no_key_that_begins_alike(
     assert keys_in(s3) == ["f/a.png2.png"]
 
 
-def test_a_purge_works_on_what_was_deleted_before(step: CleanupStep, s3: Any) -> None:
+def test_purge_removes_earlier_deletes(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**FOLDER)
+
     assert step.delete(**PURGE).deleted == 3
     assert not [found for found, _ in versions_in(s3) if not found.startswith("staging/")]
     assert step.delete(**PURGE).deleted == 0
 
 
-def test_a_dry_run_of_a_purge_counts_every_version(step: CleanupStep, s3: Any) -> None:
+def test_purge_dry_run_counts_every_version(step: CleanupStep, s3: Any) -> None:
     for body in (b"one", b"three"):
         step.bucket.put("f/a.png", body, content_type="x/y")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     before = versions_in(s3)
+
     planned = step.delete(action="delete_folder", folder_name="f", purge=True, dry_run=True)
+
     assert (planned.objects, planned.deleted, planned.bytes) == (2, 0, 8)
     assert versions_in(s3) == before
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 5])
-def test_a_purge_misses_nothing_where_a_key_s_versions_straddle_pages(
-    step: CleanupStep, s3: Any, page: int
-) -> None:
+def test_purge_finds_versions_across_pages(step: CleanupStep, s3: Any, page: int) -> None:
     for key in "abcd":
         for body in (b"1", b"2", b"3"):
             s3.put_object(Bucket=BUCKET, Key=f"f/{key}.png", Body=body)
         s3.delete_object(Bucket=BUCKET, Key=f"f/{key}.png")
     small = Bucket(s3, name=BUCKET, owner="123456789012", page=page)
+
     done = step.do(
         {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True},
         bucket=small,
     )
+
     assert done.objects == 12
     assert versions_in(s3) == []
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
-def test_a_history_is_whole_and_in_order_however_pages_cut_it(s3: Any, page: int) -> None:
+def test_history_is_complete_across_pages(s3: Any, page: int) -> None:
     for key in ("a", "b", "ü", "😀"):
         for body in (b"1", b"22"):
             s3.put_object(Bucket=BUCKET, Key=key, Body=body)
@@ -211,12 +211,11 @@ def test_a_history_is_whole_and_in_order_however_pages_cut_it(s3: Any, page: int
     ] * 4
 
 
-def test_a_purge_that_dies_midway_never_shows_a_deleted_picture_again(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_interrupted_purge_never_revives_an_image(step: CleanupStep, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="f/a.png", Body=b"x")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     dying = Bucket(Refusing(s3, {}, dies_at=2), name=BUCKET, owner="123456789012", page=1)
+
     with pytest.raises(RuntimeError):
         step.do(
             {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": True},
@@ -225,16 +224,16 @@ def test_a_purge_that_dies_midway_never_shows_a_deleted_picture_again(
     assert versions_in(s3) == [("f/a.png", "marker")]
 
 
-# what arrives meanwhile
+# Objects that arrive during a delete.
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_pictures_that_arrive_during_a_delete_survive_it(
-    step: CleanupStep, s3: Any, purge: bool
-) -> None:
+def test_images_arriving_during_delete_survive(step: CleanupStep, s3: Any, purge: bool) -> None:
     old, new = step.stored(1), step.stored(2)
     aged(old, f"{old}.json", f"thumbnails/{old}.webp")
+
     done = step.do(FOLDER | {"purge": purge}, started="2026-01-02T00:00:00.500Z")
+
     assert done.objects == 3
     assert [found for found in keys_in(s3) if "staging/" not in found] == [
         new,
@@ -244,7 +243,7 @@ def test_pictures_that_arrive_during_a_delete_survive_it(
     assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
 
 
-def test_an_image_that_arrives_during_its_delete_survives_it(step: CleanupStep, s3: Any) -> None:
+def test_image_arriving_during_its_delete_survives(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     done = step.do(
         {"action": "delete_image", "image_key": key, "confirm": True},
@@ -254,7 +253,7 @@ def test_an_image_that_arrives_during_its_delete_survives_it(step: CleanupStep, 
     assert key in keys_in(s3)
 
 
-def test_an_object_of_the_second_of_the_start_counts_as_before(step: CleanupStep, s3: Any) -> None:
+def test_object_stored_in_start_second_is_deleted(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     aged(key)
     step.do(
@@ -264,21 +263,21 @@ def test_an_object_of_the_second_of_the_start_counts_as_before(step: CleanupStep
     assert key not in keys_in(s3)
 
 
-def test_a_picture_whose_older_version_alone_is_purged_stays_stored(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_purging_an_old_version_keeps_image_stored(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     aged(key)
     s3.copy_object(Bucket=BUCKET, Key=key, CopySource=f"{BUCKET}/{key}", StorageClass="STANDARD_IA")
+
     done = step.do(
         {"action": "delete_image", "image_key": key, "confirm": True, "purge": True},
         started="2026-01-02T00:00:00Z",
     )
+
     assert (done.objects, step.status()) == (1, Status.STORED)
     assert key in keys_in(s3)
 
 
-# what S3 keeps
+# Objects that S3 does not delete.
 
 
 @pytest.mark.parametrize(
@@ -290,13 +289,14 @@ def test_a_picture_whose_older_version_alone_is_purged_stays_stored(
         (["NeverHeardOf"], ConfigError),
     ],
 )
-def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
+def test_kept_objects_are_errors_by_code(
     step: CleanupStep, s3: Any, codes: list[str], error: type[Exception]
 ) -> None:
     for i in range(12):
         step.bucket.put(f"f/{i:02}.png", b"x", content_type="x/y")
     refusing = Refusing(s3, {f"f/{2 * i:02}.png": code for i, code in enumerate(codes)})
     small = Bucket(refusing, name=BUCKET, owner="123456789012", page=2)
+
     with pytest.raises(
         error,
         match=(
@@ -308,9 +308,7 @@ def test_what_s3_keeps_is_an_error_by_its_codes_and_everything_else_goes(
     assert keys_in(s3) == [f"f/{2 * i:02}.png" for i in range(len(codes))]
 
 
-def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_at_most_five_kept_objects_are_named(step: CleanupStep, s3: Any) -> None:
     names = [f"f/\u202e{i}.png" for i in range(9)]
     for name in names:
         step.bucket.put(name, b"x", content_type="x/y")
@@ -320,6 +318,7 @@ def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(
         owner="123456789012",
         page=2,
     )
+
     with pytest.raises(StorageDeniedError) as caught:
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=refusing)
     assert str(caught.value).count(r"'f/\u202e") == 5
@@ -327,34 +326,32 @@ def test_at_most_five_of_what_s3_keeps_are_named_and_those_escaped(
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_picture_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
+def test_image_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
     kept = step.stored(1)
     step.stored(2)
     refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
+
     with pytest.raises(StorageDeniedError):
         step.do(FOLDER | {"purge": purge}, bucket=refusing)
     assert (step.status(1), step.status(2)) == (Status.STORED, Status.DELETED)
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_picture_that_s3_keeps_in_a_second_try_stays_stored_too(
-    step: CleanupStep, s3: Any, purge: bool
-) -> None:
+def test_image_kept_in_retry_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
     kept = step.stored(1)
     with pytest.raises(RuntimeError):
         step.do(
             FOLDER | {"purge": purge},
             bucket=Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012"),
         )
+
     refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
     with pytest.raises(StorageDeniedError):
         step.do(FOLDER | {"purge": purge}, bucket=refusing)
     assert (step.status(), kept in keys_in(s3)) == (Status.STORED, True)
 
 
-def test_a_delete_that_s3_refuses_as_a_whole_leaves_everything_stored(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_refused_delete_leaves_everything_stored(step: CleanupStep, s3: Any) -> None:
     class Denied(Refusing):
         def delete_objects(self, **_: Any) -> Any:
             answer: Any = {
@@ -369,15 +366,16 @@ def test_a_delete_that_s3_refuses_as_a_whole_leaves_everything_stored(
     assert (step.status(), key in keys_in(s3)) == (Status.STORED, True)
 
 
-# stopped and run again
+# Deletes that were interrupted and run again.
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_delete_that_died_after_the_records_is_finished_by_the_next(
+def test_interrupted_delete_is_finished_by_the_next(
     step: CleanupStep, s3: Any, purge: bool
 ) -> None:
     key = step.stored()
     dying = Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012")
+
     with pytest.raises(RuntimeError):
         step.do(FOLDER | {"purge": purge}, bucket=dying)
     assert (step.status(), key in keys_in(s3)) == (Status.DELETED, True)
@@ -386,9 +384,7 @@ def test_a_delete_that_died_after_the_records_is_finished_by_the_next(
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(
-    step: CleanupStep, s3: Any, purge: bool
-) -> None:
+def test_delete_stops_before_its_deadline(step: CleanupStep, s3: Any, purge: bool) -> None:
     for i in range(6):
         step.bucket.put(f"f/{i}.png", b"x", content_type="x/y")
     request = {"action": "delete_folder", "folder_name": "f", "confirm": True, "purge": purge}
@@ -396,6 +392,7 @@ def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(
     small = Bucket(
         Refusing(s3, {}, takes=(deadline, 1.0)), name=BUCKET, owner="123456789012", page=2
     )
+
     with pytest.raises(TransientError, match=r"^4 objects are deleted .* the retry continues"):
         step.do(request, bucket=small, deadline=deadline)
     assert keys_in(s3) == ["f/4.png", "f/5.png"]
@@ -403,13 +400,13 @@ def test_a_delete_stops_before_its_deadline_and_the_next_finishes_it(
     assert keys_in(s3) == []
 
 
-def test_a_create_request_is_none_of_cleanup_s(step: CleanupStep) -> None:
+def test_cleanup_refuses_a_create_request(step: CleanupStep) -> None:
     with pytest.raises(ConfigError, match="create"):
         step.do({})
 
 
 def aged(*keys: str) -> None:
-    """Let objects have been stored on the first of January."""
+    """Set the time of these objects to the first of January."""
     bucket = get_backend("s3")["123456789012"]["aws"].buckets[BUCKET]
     for key in keys:
         bucket.keys[key].last_modified = datetime(2026, 1, 1)

@@ -1,6 +1,6 @@
-"""An order is placed once, whatever dies.
+"""Orders in economy: each is placed once, even if a function dies.
 
-What came of it is staged and settled, and what did not is told.
+Its results are staged and settled, and missing images are reported.
 """
 
 import base64
@@ -63,20 +63,19 @@ def answer(run_id: str, encoded: str = ENCODED) -> dict[str, Any]:
     }
 
 
-# placing
+# Placing orders.
 
 
-def test_an_order_says_how_each_is_moderated_and_for_whom_it_is(step: EconomyStep) -> None:
+def test_order_states_moderation_and_end_user(step: EconomyStep) -> None:
     step.prompt("a-1", moderation="low", safety_identifier="5e1f")
     placed = step.place(step.order("a-1", "a-2"))
     first, second = (request["body"] for request in step.openai.made[str(placed.batch)])
+
     assert (first["moderation"], first["safety_identifier"]) == ("low", "5e1f")
     assert not {"moderation", "safety_identifier"} & set(second)
 
 
-def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its_name(
-    step: EconomyStep,
-) -> None:
+def test_order_claims_images_at_half_price(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     requests = step.openai.made[str(placed.batch)]
     assert [one["custom_id"] for one in requests] == ["a-1#1", "a-2#1"]
@@ -88,10 +87,12 @@ def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its
         "output_format": "png",
         "n": 1,
     }
+
     record = step.record("a-1")
     assert record
     assert (record.status, record.order) == (Status.CLAIMED, placed.order)
     assert record.lease_until > time.time() + 24 * 3_600
+
     whole = (
         models.estimate_image(
             "gpt-image-2.6-flare", prompt="A kite for a-1", size="1024x1024", quality="low"
@@ -101,56 +102,56 @@ def test_an_order_claims_its_pictures_at_half_the_price_and_asks_for_each_by_its
     assert step.money() == (2 * -(-whole // 2), 0)
 
 
-def test_who_dies_after_openai_took_the_order_finds_it_again(step: EconomyStep) -> None:
+def test_order_of_dead_function_is_found_again(step: EconomyStep) -> None:
     order = step.order("a-1", "a-2")
     step.openai.fails = [RuntimeError("killed")]
     with pytest.raises(RuntimeError):
         step.place(order)
     with pytest.raises(ClaimHeldError):
-        step.place(order)  # the dead one's time is not over yet
+        step.place(order)  # the dead function's lock has not expired yet
+
     step.services.batch_orders.unlock(order.order, after=-1)
     assert step.place(order).batch == f"{order.order}-1"
     assert len(step.openai.made) == 1
     assert step.place(order).batch == f"{order.order}-1"
-    assert step.openai.searched == 1  # from then on it is known
+    assert step.openai.searched == 1  # the batch is known after the search
 
 
-def test_an_answer_that_was_lost_is_looked_for_only_once_it_can_be_seen(step: EconomyStep) -> None:
+def test_lost_answer_is_searched_for_later(step: EconomyStep) -> None:
     order = step.order("a-1")
     step.openai.fails = [TransientError("cut", possibly_paid=True)]
     with pytest.raises(TransientError):
         step.place(order)
     with pytest.raises(ClaimHeldError):
         step.place(order)
+
     item = step.table.get(f"order#{order.order}", "order") or {}
     assert 5 < item["held_until"] - time.time() < 60
 
 
 @pytest.mark.parametrize("error", [AuthError("no key"), QuotaExhaustedError("no credit")])
-def test_an_order_that_openai_refuses_leaves_no_claim_and_no_reservation(
-    step: EconomyStep, error: Exception
-) -> None:
+def test_refused_order_leaves_no_claim_or_reservation(step: EconomyStep, error: Exception) -> None:
     order, placing = step.order("a-1", "a-2"), step.openai.create
     step.openai.create = lambda *_: (_ for _ in ()).throw(error)  # type: ignore[method-assign]
     with pytest.raises(type(error)):
         step.place(order)
     assert step.record("a-1") is step.record("a-2") is None
     assert step.money() == (0, 0)
+
     step.openai.create = placing  # type: ignore[method-assign]
     step.services.batch_orders.unlock(order.order, after=-1)
     assert step.place(order).batch == f"{order.order}-1"
 
 
-def test_an_order_that_did_not_get_through_keeps_its_claims_for_the_next_try_whose_day_begins_anew(
-    step: EconomyStep,
-) -> None:
+def test_failed_order_keeps_its_claims_for_retry(step: EconomyStep) -> None:
     order, placing = step.order("a-1"), step.openai.create
     step.openai.create = failing(TransientError("500"))  # type: ignore[method-assign]
     with pytest.raises(TransientError):
         step.place(order)
+
     claim = step.record("a-1")
     assert claim
-    step.ledger.claims.renew(claim, until=int(time.time()) + 60)  # a day has passed
+    step.ledger.claims.renew(claim, until=int(time.time()) + 60)  # as if a day had passed
     step.openai.create = placing  # type: ignore[method-assign]
     step.services.batch_orders.unlock(order.order, after=-1)
     step.place(order)
@@ -160,7 +161,7 @@ def test_an_order_that_did_not_get_through_keeps_its_claims_for_the_next_try_who
     assert len(step.openai.made) == 1
 
 
-def test_pictures_of_which_nothing_came_are_ordered_anew(step: EconomyStep) -> None:
+def test_images_without_result_are_ordered_again(step: EconomyStep) -> None:
     order = step.order("a-1", "a-2")
     for number in (1, 2):
         placed = step.place(order)
@@ -170,9 +171,7 @@ def test_pictures_of_which_nothing_came_are_ordered_anew(step: EconomyStep) -> N
     assert step.money() == (0, 0)
 
 
-def test_a_picture_that_is_bought_by_a_call_of_its_own_is_in_no_order_any_more(
-    step: EconomyStep,
-) -> None:
+def test_separately_bought_image_leaves_its_order(step: EconomyStep) -> None:
     order = step.order("a-1")
     step.place(order)
     ordered = step.record("a-1")
@@ -184,12 +183,13 @@ def test_a_picture_that_is_bought_by_a_call_of_its_own_is_in_no_order_any_more(
         **vars(unknown) | {"purchase": 2, "lease_until": int(time.time()) + 60, "order": None}
     )
     step.ledger.claims.take(second, after=unknown)
+
     now = step.record("a-1")
     assert now
     assert (now.order, now.is_ordered(order.order)) == (None, False)
 
 
-def test_what_was_bought_elsewhere_since_the_plan_is_left_out(step: EconomyStep) -> None:
+def test_images_bought_since_planning_are_skipped(step: EconomyStep) -> None:
     order = step.order("a-1", "a-2")
     other = ImageRecord(
         run_id="a-1",
@@ -203,10 +203,11 @@ def test_what_was_bought_elsewhere_since_the_plan_is_left_out(step: EconomyStep)
     )
     step.ledger.claims.take(other, after=None)
     step.place(order)
+
     assert [one["custom_id"] for one in step.openai.made[f"{order.order}-1"]] == ["a-2#1"]
 
 
-def test_an_order_takes_as_many_pictures_as_the_budget_has_room_for(step: EconomyStep) -> None:
+def test_order_size_fits_the_budget(step: EconomyStep) -> None:
     one = (
         models.estimate_image(
             "gpt-image-2.6-flare",
@@ -221,6 +222,7 @@ def test_an_order_takes_as_many_pictures_as_the_budget_has_room_for(step: Econom
     order = step.order("a-1", "a-2", "a-3")
     step.place(order)
     assert len(step.openai.made[f"{order.order}-1"]) == 2
+
     (short,) = step.unmade(f"{order.order}.short")
     assert (short["run_id"], short["error"]) == ("a-3", "BudgetExceededError")
     with pytest.raises(BudgetExceededError):
@@ -228,20 +230,21 @@ def test_an_order_takes_as_many_pictures_as_the_budget_has_room_for(step: Econom
     assert step.record("a-3") is None
 
 
-def test_an_order_of_which_nothing_is_left_is_not_placed(step: EconomyStep) -> None:
+def test_empty_order_is_not_placed(step: EconomyStep) -> None:
     step.place(step.order("a-1"))
     placed = step.place(Order(order="another", pictures=({"run_id": "a-1", "n": 1},), work=WORK))
     assert (placed.batch, placed.done, len(step.openai.made)) == (None, True, 1)
     assert step.collect(placed)["staged"] == 0
 
 
-# collecting
+# Collecting results.
 
 
-def test_what_came_is_staged_and_settled_by_its_usage_at_half_the_price(step: EconomyStep) -> None:
+def test_results_are_settled_at_half_the_price(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-2"), answer("a-1")]
     assert step.collect(placed) == {"order": placed.order, "staged": 2, "unmade": 0}
+
     record = step.record("a-1")
     assert record
     assert (record.status, record.cost_micro_usd, record.usage) == (Status.STAGED, COST, USAGE)
@@ -249,7 +252,7 @@ def test_what_came_is_staged_and_settled_by_its_usage_at_half_the_price(step: Ec
     assert step.money() == (2 * COST, 2 * COST)
 
 
-def test_collecting_again_skips_what_is_staged(step: EconomyStep) -> None:
+def test_collecting_again_skips_staged_images(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-1"), answer("a-2")]
     step.deadline.left = 61
@@ -262,13 +265,14 @@ def test_collecting_again_skips_what_is_staged(step: EconomyStep) -> None:
     step.bucket.__class__ = Slow
     with pytest.raises(TransientError, match="1 images are staged"):
         step.collect(placed)
+
     step.deadline.left = 900
     assert step.collect(placed)["staged"] == 1
     assert step.money() == (2 * COST, 2 * COST)
     assert step.collect(placed) == {"order": placed.order, "staged": 0, "unmade": 0}
 
 
-def test_what_openai_refused_or_did_not_make_costs_nothing_and_is_told(step: EconomyStep) -> None:
+def test_unmade_images_are_free_and_reported(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2", "a-3", "a-4"))
     step.openai.status = "expired"
     refusal = {"status_code": 400, "body": {"error": {"code": "moderation_blocked"}}}
@@ -280,38 +284,42 @@ def test_what_openai_refused_or_did_not_make_costs_nothing_and_is_told(step: Eco
         {"custom_id": "somebody-else#1", "response": refusal, "error": None},
     ]
     assert step.collect(placed) == {"order": placed.order, "staged": 1, "unmade": 3}
+
     refused = step.record("a-2")
     assert refused
     assert (refused.status, refused.refusal) == (Status.REFUSED, "moderation_blocked")
     assert step.record("a-3") is step.record("a-4") is None
     assert step.money() == (COST, COST)
+
     told = {one["run_id"]: one["error"] for one in step.unmade(placed.order)}
     assert told == {"a-2": "ContentRefusedError", "a-3": "NotMade", "a-4": "NotMade"}
 
 
-def test_a_request_that_a_completed_batch_has_no_answer_for_may_have_been_paid(
-    step: EconomyStep,
-) -> None:
+def test_unanswered_request_may_have_been_paid(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1"))
     step.collect(placed)
     record = step.record("a-1")
     assert record
     assert (record.status, record.possibly_paid, record.lease_until) == (Status.CLAIMED, 1, 0)
     assert step.money()[1] == record.reserved_micro_usd
+
     step.collect(placed)
-    assert step.record("a-1") == record  # counted once, however often it is collected
+    assert step.record("a-1") == record  # it is counted once, however often the order is collected
     assert step.money()[1] == record.reserved_micro_usd
     assert plan(batch(step, {"run_id": "a-1"}), step.services) == {"orders": 0}
-    assert step.place(step.order("a-1")).batch is None  # nobody but a call of its own buys it again
+    assert step.place(step.order("a-1")).batch is None  # only the image step may buy it again
+
     step.openai.answers = [answer("a-1")]
-    assert step.collect(placed)["staged"] == 1  # and had, where it comes after all
+    assert step.collect(placed)["staged"] == 1  # a result that arrives late is used
     assert step.money() == (COST, COST)
 
 
-def test_a_picture_that_is_none_is_kept_and_marked(step: EconomyStep) -> None:
+def test_invalid_image_is_kept_and_marked(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1"))
     step.openai.answers = [answer("a-1", "no base64!")]
+
     step.collect(placed)
+
     record = step.record("a-1")
     assert record
     assert (record.status, record.cost_micro_usd) == (Status.BAD, COST)
@@ -330,9 +338,7 @@ def test_a_picture_that_is_none_is_kept_and_marked(step: EconomyStep) -> None:
         None,
     ],
 )
-def test_an_answer_without_a_picture_may_have_been_paid_and_holds_up_no_other(
-    step: EconomyStep, body: Any
-) -> None:
+def test_answer_without_image_delays_no_other(step: EconomyStep, body: Any) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [
         {"custom_id": "a-1#1", "response": {"status_code": 200, "body": body}},
@@ -340,23 +346,20 @@ def test_an_answer_without_a_picture_may_have_been_paid_and_holds_up_no_other(
     ]
     step.openai.errors = [{"custom_id": "b#x", "response": "x", "error": "x"}, {"custom_id": 7}]
     assert step.collect(placed) == {"order": placed.order, "staged": 1, "unmade": 1}
+
     record = step.record("a-1")
     assert record
     assert record.possibly_paid == 1
 
 
-def test_a_picture_of_the_order_that_this_plan_does_not_know_is_staged_too(
-    step: EconomyStep,
-) -> None:
+def test_image_unknown_to_the_plan_is_staged(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-1"), answer("a-2")]
     half = PlacedOrder(**vars(placed) | {"pictures": placed.pictures[:1]})
     assert step.collect(half)["staged"] == 2
 
 
-def test_a_picture_that_was_staged_and_not_settled_costs_half_wherever_it_is_found(
-    step: EconomyStep, table: Table
-) -> None:
+def test_unsettled_staged_image_costs_half(step: EconomyStep, table: Table) -> None:
     placed = step.place(step.order("a-1"))
     step.openai.answers = [answer("a-1")]
     settle, step.ledger.mark_staged = (  # type: ignore[method-assign]
@@ -365,6 +368,7 @@ def test_a_picture_that_was_staged_and_not_settled_costs_half_wherever_it_is_fou
     )
     with pytest.raises(RuntimeError):
         step.collect(placed)
+
     step.ledger.mark_staged = settle  # type: ignore[method-assign]
     step.services.image_model = FakePainter()  # type: ignore[assignment]
     image.run(ImageTask(run_id="a-1", n=1), step.services, step.deadline)
@@ -373,7 +377,7 @@ def test_a_picture_that_was_staged_and_not_settled_costs_half_wherever_it_is_fou
     assert record.cost_micro_usd == COST
 
 
-def test_only_what_is_claimed_in_this_order_is_settled_by_it(step: EconomyStep) -> None:
+def test_order_settles_only_its_own_claims(step: EconomyStep) -> None:
     step.place(step.order("a-1"))
     other = PlacedOrder(
         order="another",
@@ -385,12 +389,13 @@ def test_only_what_is_claimed_in_this_order_is_settled_by_it(step: EconomyStep) 
     )
     step.openai.answers = [answer("a-1")]
     assert step.collect(other) == {"order": "another", "staged": 0, "unmade": 0}
+
     record = step.record("a-1")
     assert record
     assert (record.status, record.possibly_paid) == (Status.CLAIMED, 0)
 
 
-# planning
+# Planning orders.
 
 
 def batch(step: EconomyStep, *items: dict[str, Any]) -> BatchPlan:
@@ -434,9 +439,7 @@ def orders(step: EconomyStep) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.splitlines()]
 
 
-def test_an_order_holds_at_most_as_many_pictures_as_openai_takes_and_of_one_model(
-    step: EconomyStep,
-) -> None:
+def test_order_has_limited_size_and_one_model(step: EconomyStep) -> None:
     for n in range(21):
         step.prompt(f"a-{n}")
     step.prompt("b-1", model="gpt-image-2")
@@ -448,14 +451,13 @@ def test_an_order_holds_at_most_as_many_pictures_as_openai_takes_and_of_one_mode
     )
     assert plan(made, step.services) == {"orders": 3}
     assert sorted(len(one["pictures"]) for one in orders(step)) == [1, 10, MAX_PICTURES]
+
     first = orders(step)
     assert plan(made, step.services) == {"orders": 3}
-    assert orders(step) == first  # who plans again meets the same orders
+    assert orders(step) == first  # a second plan finds the same orders
 
 
-def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
-    step: EconomyStep,
-) -> None:
+def test_replanning_keeps_orders_and_skips_bought_images(step: EconomyStep) -> None:
     placed = step.place(step.order("a-1", "a-2"))
     step.prompt("a-3")
     step.openai.answers = [answer("a-1")]
@@ -465,6 +467,7 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
         placed.order: 2,
         order_key(["a-3#1"]): 1,
     }
+
     step.openai.status = "in_progress"
     record = step.record("a-1")
     assert record
@@ -486,6 +489,7 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
         order_key(["a-3#1"]): 1,
     }
     assert list_staged(made, step.services) == {"came": 1}
+
     (line,) = (
         json.loads(one)
         for one in (
@@ -495,5 +499,5 @@ def test_what_was_ordered_before_stays_in_its_order_and_what_is_bought_in_none(
     assert (line["run_id"], line["staged"][0]["key"]) == ("a-1", "k")
 
 
-def test_economy_is_said_of_a_whole_batch() -> None:
+def test_economy_applies_to_a_whole_batch() -> None:
     assert parse({"manifest": "batches/a.jsonl", "economy": True}, batch_settings()).economy

@@ -2,7 +2,7 @@ from easel.contract import errors
 from easel.contract.errors import EaselError, InputError
 
 
-def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:
+def test_tree_names_every_class_in_order() -> None:
     drawn = [
         line.replace("│", " ").split("─ ")[-1].split()[0]
         for line in (errors.__doc__ or "").splitlines()
@@ -16,7 +16,7 @@ def test_the_tree_at_the_top_of_the_file_names_every_class_in_order() -> None:
     assert sorted([*drawn, "EaselError"]) == sorted(defined)
 
 
-def test_input_error_shows_a_control_character_escaped_and_a_long_value_cut() -> None:
+def test_input_error_escapes_and_cuts_values() -> None:
     assert '"a\\u202eb"' in str(InputError("folder_name", "a\u202eb", "x"))
     assert '"é"' in str(InputError("folder_name", "é", "x"))
     assert len(str(InputError("topic", "x" * 10_000, "y"))) < 300

@@ -35,7 +35,7 @@ STORED = {
 
 
 class Client:
-    """EventBridge as botocore's client shows it: refuses what it is told to, by code."""
+    """A fake of botocore's EventBridge client, which refuses calls with the given codes."""
 
     def __init__(self, *refusals: str) -> None:
         self.refusals = list(refusals)
@@ -48,7 +48,7 @@ class Client:
 
 
 def sent(event: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """What is told of an event, by its name."""
+    """Return the events that are sent for an event, each with its name."""
     client = Client()
     run(event, bucket=BUCKET, batch_machine=f"{MACHINES}:batches", bus=Bus(client))
     return [
@@ -73,8 +73,9 @@ def failure(**detail: Any) -> dict[str, Any]:
     return {"source": "aws.states", "detail": known | detail}
 
 
-def test_a_stored_picture_is_told_with_where_it_is_and_what_it_cost() -> None:
+def test_stored_image_event_has_location_and_cost() -> None:
     ((name, detail),) = sent({"Records": [change(**STORED)]})
+
     assert name == "ImageStored"
     assert (detail["bucket"], detail["key"], detail["cost_usd"], detail["possibly_paid"]) == (
         BUCKET,
@@ -86,7 +87,7 @@ def test_a_stored_picture_is_told_with_where_it_is_and_what_it_cost() -> None:
     assert "usage" not in detail
 
 
-def test_a_cost_that_nobody_knows_is_null() -> None:
+def test_unknown_cost_is_null() -> None:
     ((_, detail),) = sent(
         {
             "Records": [
@@ -99,7 +100,7 @@ def test_a_cost_that_nobody_knows_is_null() -> None:
     assert detail["cost_usd"] is None
 
 
-def test_a_refused_picture_is_told_and_others_of_the_same_records_too() -> None:
+def test_refused_and_stored_images_each_send_events() -> None:
     refused = change(
         run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0
     )
@@ -119,9 +120,7 @@ def test_a_refused_picture_is_told_and_others_of_the_same_records_too() -> None:
         ('{"request_id": 7}', "e"),
     ],
 )
-def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
-    said: str | None, run_id: str
-) -> None:
+def test_failed_run_event_names_resume_id(said: str | None, run_id: str) -> None:
     cause = json.dumps({"errorMessage": "no credit", "errorType": "QuotaExhaustedError"})
     ((name, detail),) = sent(failure(input=said, error="QuotaExhaustedError", cause=cause))
     assert name == "RunFailed"
@@ -133,11 +132,10 @@ def test_a_failed_run_is_told_by_the_id_with_which_it_is_gone_on_with(
     )
 
 
-def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_say_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_failed_run_is_always_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
+
     sent(
         failure(
             error="Lambda.ResourceNotFoundException",
@@ -146,6 +144,7 @@ def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_s
         )
     )
     line = json.loads(log.getvalue())
+
     assert (line["level"], line["run_id"], line["error"]) == (
         "ERROR",
         "mine",
@@ -154,19 +153,19 @@ def test_a_failed_run_stands_in_the_log_also_where_none_of_its_functions_could_s
     assert line["message"] == "run failed: no such function"
 
 
-def test_what_ends_without_a_word_is_told_by_its_status() -> None:
+def test_silent_end_is_named_by_its_status() -> None:
     ((_, detail),) = sent(failure(status="ABORTED", error=None, cause=None))
     assert (detail["status"], detail["error"], detail["message"]) == ("ABORTED", None, "")
 
 
-def test_a_failed_batch_is_told_as_one() -> None:
+def test_failed_batch_is_sent_as_batch() -> None:
     ((_, detail),) = sent(
         failure(stateMachineArn=f"{MACHINES}:batches", input='{"manifest": "batches/spring.csv"}')
     )
     assert (detail["kind"], detail["run_id"]) == ("batch", None)
 
 
-def test_more_events_than_one_call_takes_are_sent_in_several() -> None:
+def test_many_events_are_sent_in_several_calls() -> None:
     client = Client()
     Bus(client).send([Event(name="ImageStored", detail={})] * 25)
     assert [len(entries) for entries in client.calls] == [10, 10, 5]
@@ -181,8 +180,6 @@ def test_more_events_than_one_call_takes_are_sent_in_several() -> None:
         ("AccessDenied", StorageDeniedError),
     ],
 )
-def test_an_event_that_eventbridge_refuses_is_an_error_so_that_it_is_sent_again(
-    code: str, error: type[Exception]
-) -> None:
+def test_refused_event_is_an_error_and_retried(code: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="sending 1 events"):
         Bus(Client(code)).send([Event(name="ImageStored", detail={})])

@@ -38,7 +38,7 @@ from easel.request import names
         ["a"],
     ],
 )
-def test_refuses_a_folder_that_could_reach_outside_or_hide_something(folder: object) -> None:
+def test_dangerous_folder_is_refused(folder: object) -> None:
     with pytest.raises(InputError, match="folder_name"):
         names.check_folder(folder)
 
@@ -56,15 +56,15 @@ def test_refuses_a_folder_that_could_reach_outside_or_hide_something(folder: obj
         "...",
     ],
 )
-def test_takes_a_folder_that_people_use(folder: str) -> None:
+def test_usual_folders_are_accepted(folder: str) -> None:
     assert names.check_folder(folder) == folder
 
 
-def test_a_folder_means_the_same_in_both_unicode_forms() -> None:
+def test_unicode_forms_mean_the_same_folder() -> None:
     assert names.check_folder("cafe\u0301") == names.check_folder("café")
 
 
-def test_refuses_a_huge_folder_at_once() -> None:
+def test_huge_folder_is_refused_immediately() -> None:
     start = time.perf_counter()
     for folder in ("/" * 100_000, "x" * 64_000):
         with pytest.raises(InputError):
@@ -72,12 +72,12 @@ def test_refuses_a_huge_folder_at_once() -> None:
     assert time.perf_counter() - start < 0.1
 
 
-def test_refuses_a_key_of_more_than_1024_bytes_though_the_characters_are_fewer() -> None:
+def test_key_over_1024_bytes_is_refused() -> None:
     with pytest.raises(InputError, match="1024 bytes"):
         names.check_key_length("写" * 330, names.DEFAULT_FILE_NAME, topics=["Sport"])
 
 
-def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() -> None:
+def test_longest_allowed_key_fits_its_companions() -> None:
     folder = "a" * 900
     for length in range(1, 140):
         try:
@@ -112,12 +112,12 @@ def test_the_longest_key_that_is_let_through_fits_with_thumbnail_and_suffix() ->
         "a\nb",
     ],
 )
-def test_refuses_a_file_name_template_that_is_none(template: object) -> None:
+def test_invalid_file_name_template_is_refused(template: object) -> None:
     with pytest.raises(InputError, match="file_name"):
         names.check_file_name(template)
 
 
-def test_names_the_picture_by_the_first_start_of_the_run() -> None:
+def test_image_is_named_after_first_start() -> None:
     base = naming.image_base(
         "my_s3_folder",
         names.DEFAULT_FILE_NAME,
@@ -129,7 +129,7 @@ def test_names_the_picture_by_the_first_start_of_the_run() -> None:
     assert base == f"my_s3_folder/image_2026-11-24_031502_{naming.run8('abc')}_1"
 
 
-def test_a_topic_in_a_file_name_cannot_leave_the_folder() -> None:
+def test_topic_cannot_leave_the_folder() -> None:
     base = naming.image_base(
         "f",
         "{topic}_{n}",
@@ -142,7 +142,7 @@ def test_a_topic_in_a_file_name_cannot_leave_the_folder() -> None:
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a b", "a/b", "x" * 81, "ü", "a\n", None])
-def test_refuses_a_run_id_that_is_not_safe_in_a_key(run_id: object) -> None:
+def test_unsafe_run_id_is_refused(run_id: object) -> None:
     with pytest.raises(InputError, match="request_id"):
         names.check_run_id(run_id, "request_id")
 
@@ -161,11 +161,11 @@ def test_refuses_a_run_id_that_is_not_safe_in_a_key(run_id: object) -> None:
         "a/b\x00.png",
     ],
 )
-def test_refuses_an_image_key_outside_a_callers_folder(key: object) -> None:
+def test_image_key_outside_folders_is_refused(key: object) -> None:
     with pytest.raises(InputError, match="image_key"):
         names.check_image_key(key)
 
 
-def test_no_two_pictures_share_a_sidecar_or_a_thumbnail() -> None:
+def test_images_never_share_companions() -> None:
     assert naming.sidecar("f/a.png") != naming.sidecar("f/a.jpg")
     assert naming.thumbnail("f/a.png") != naming.thumbnail("f/a.jpg")

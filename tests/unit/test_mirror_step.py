@@ -1,5 +1,6 @@
-"""The mirror step, and its adapter against a store in memory and servers on loopback that play
-S3, Google and Microsoft.
+"""The mirror step and its adapter, against a store in memory and servers on loopback.
+
+The servers play S3, Google and Microsoft.
 """
 
 import json
@@ -43,8 +44,9 @@ KEYS = {"access_key_id": "key", "secret_access_key": "secret"}
 
 @dataclass
 class Server:
-    """A store that answers by its list of statuses, the last again and again, and keeps what was
-    put and how it was asked.
+    """A store that answers with its list of statuses and then repeats the last one.
+
+    It keeps the requests and the last body.
     """
 
     url: str
@@ -89,7 +91,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pictures(bucket: Bucket, ledger: Ledger) -> Bucket:
-    """The bucket with one picture in it, and its record."""
+    """Return the bucket with one image in it, and store the image's record."""
     claim = ImageRecord(
         run_id="run-1",
         n=1,
@@ -126,25 +128,24 @@ def run(services: FakeServices) -> Run:
     return made
 
 
-def test_a_picture_whose_thumbnail_is_gone_is_copied_all_the_same(
-    run: Run, pictures: Bucket, s3: Any
-) -> None:
+def test_image_without_thumbnail_is_still_copied(run: Run, pictures: Bucket, s3: Any) -> None:
     gone = naming.thumbnail(str(STORED.key))
     s3.delete_object(Bucket=BUCKET, Key=gone)
     other = MemoryStore()
+
     assert run(pictures, other).mirrored
     assert set(there(other)) == set(THOSE) - {gone}
 
 
-def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_message_says_where(
-    run: Run, pictures: Bucket, ledger: Ledger
-) -> None:
+def test_image_and_companions_keep_their_keys(run: Run, pictures: Bucket, ledger: Ledger) -> None:
     other = MemoryStore()
     assert run(pictures, other).mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
     assert there(other) == THOSE
+
     record = ledger.image("run-1", 1)
     assert record
     assert record.mirrored == "gs://bucket/copies/my_s3_folder/a%20kite.png"
+
     stored = replace(record, status=Status.STORED, key=STORED.key)
     assert [
         stored.is_missing_from(mirror)
@@ -152,29 +153,30 @@ def test_picture_thumbnail_and_sidecar_are_copied_under_their_own_keys_and_the_m
     ] == [False, True, False]
 
 
-def test_each_copy_is_of_the_kind_that_it_is(run: Run, pictures: Bucket) -> None:
+def test_each_copy_has_its_content_type(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     run(pictures, other)
     kinds = {key: obstore.get(other, key).attributes["Content-Type"] for key in THOSE}
     assert list(kinds.values()) == ["image/png", "application/json", "image/webp"]
 
 
-def test_a_second_run_finds_all_of_it_and_writes_nothing(run: Run, pictures: Bucket) -> None:
+def test_second_run_writes_nothing(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     first = run(pictures, other)
-    written = [obstore.head(other, key)["e_tag"] for key in THOSE]  # another at each write
+    written = [obstore.head(other, key)["e_tag"] for key in THOSE]  # each write changes the tag
+
     assert run(pictures, other) == first
     assert [obstore.head(other, key)["e_tag"] for key in THOSE] == written
 
 
-def test_what_broke_off_is_completed(run: Run, pictures: Bucket) -> None:
+def test_interrupted_copy_is_completed(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     obstore.put(other, f"{KEY}.json", THOSE[f"{KEY}.json"])
     run(pictures, other)
     assert there(other) == THOSE
 
 
-def test_what_is_something_else_is_never_overwritten(run: Run, pictures: Bucket) -> None:
+def test_foreign_object_is_never_overwritten(run: Run, pictures: Bucket) -> None:
     other = MemoryStore()
     obstore.put(other, KEY, b"theirs")
     with pytest.raises(ConflictError, match=r"gs://bucket/copies/.*resume"):
@@ -183,14 +185,14 @@ def test_what_is_something_else_is_never_overwritten(run: Run, pictures: Bucket)
 
 
 @pytest.mark.parametrize("status", ["refused", "deleted"])
-def test_what_is_not_stored_is_passed_on(run: Run, pictures: Bucket, status: str) -> None:
+def test_unstored_image_is_passed_on(run: Run, pictures: Bucket, status: str) -> None:
     other = MemoryStore()
     nothing = StoredImage(run_id="run-1", n=1, status=status, key=KEY)
     assert run(pictures, other, nothing) == nothing
     assert there(other) == {}
 
 
-def test_a_picture_that_was_deleted_meanwhile_is_passed_on(run: Run, bucket: Bucket) -> None:
+def test_deleted_image_is_passed_on(run: Run, bucket: Bucket) -> None:
     assert run(bucket, MemoryStore()).mirrored is None
 
 
@@ -205,14 +207,13 @@ def put(mirror: MirrorStore) -> None:
     mirror.copy("k.png", b"hello", content_type="image/png")
 
 
-def test_a_foreign_s3_is_written_to_only_where_nothing_is_and_never_shown_this_function_s_own_token(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_foreign_s3_never_sees_own_token(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "own-role")
     put(s3(server))
     put(s3(server, AWS_SESSION_TOKEN="theirs", AWS_REGION="eu-west-3"))
     (method, path, first), (_, _, second) = server.asked
+
     assert (method, path, first["if-none-match"]) == ("PUT", "/bucket/a/b/k.png", "*")
     assert f"Credential=key/{first['x-amz-date'][:8]}/{REGION}/" in first["authorization"]
     assert "/eu-west-3/" in second["authorization"]
@@ -220,24 +221,25 @@ def test_a_foreign_s3_is_written_to_only_where_nothing_is_and_never_shown_this_f
     assert second["x-amz-security-token"] == "theirs"
 
 
-def test_an_endpoint_of_somebody_s_is_not_shown_this_function_s_own_role(server: Server) -> None:
+def test_custom_endpoint_never_sees_own_role(server: Server) -> None:
     with pytest.raises(ConfigError, match="access_key_id"):
         connect("s3://bucket", {"endpoint": server.url})
     assert not server.asked
 
 
-def test_an_own_bucket_needs_no_secret(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_bucket_needs_no_secret(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "own-role")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     put(MirrorStore(lambda: connect("s3://bucket/a", {}), url="s3://bucket/a"))
     ((_, path, headers),) = server.asked
+
     assert (path, headers["x-amz-security-token"]) == ("/bucket/a/k.png", "own-role")
     assert f"/{REGION}/" in headers["authorization"]
 
 
-def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Server) -> None:
+def test_google_and_microsoft_writes_are_conditional(server: Server) -> None:
     key = {
         "gcs_base_url": server.url,
         "disable_oauth": True,
@@ -253,6 +255,7 @@ def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Serve
     config = {"account_name": "account", "account_key": "aGVsbG8=", "endpoint": server.url}
     put(MirrorStore(lambda: connect("az://container/a", config), url="az://container/a"))
     (_, google, asked), (_, microsoft, told) = server.asked
+
     assert (google, asked["x-goog-if-generation-match"]) == ("/bucket/a%2Fk%2Epng", "0")
     assert (microsoft, told["if-none-match"], told["x-ms-blob-content-type"]) == (
         "/container/a/k.png",
@@ -276,10 +279,11 @@ def test_google_and_microsoft_are_written_to_only_where_nothing_is(server: Serve
         ([412, 403], StorageDeniedError),
     ],
 )
-def test_each_refusal_has_its_name_and_says_where_without_what_is_secret(
+def test_each_refusal_is_named_without_secrets(
     server: Server, statuses: list[int], error: type[EaselError]
 ) -> None:
     server.statuses, server.body = statuses, b"theirs"
+
     with pytest.raises(EaselError, match=r"s3://bucket/a/b/k\.png") as caught:
         put(s3(server))
     assert type(caught.value) is error
@@ -287,7 +291,7 @@ def test_each_refusal_has_its_name_and_says_where_without_what_is_secret(
     assert "127.0.0.1" not in str(caught.value)
 
 
-def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
+def test_new_credentials_are_read_after_refusal(server: Server) -> None:
     server.statuses = [403, 200]
     tries: list[dict[str, str]] = [KEYS | {"access_key_id": "new"}, KEYS | {"access_key_id": "old"}]
     store = MirrorStore(
@@ -295,6 +299,7 @@ def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
     )
     with pytest.raises(StorageDeniedError):
         put(store)
+
     put(store)
     assert "Credential=new/" in server.asked[1][2]["authorization"]
 
@@ -310,19 +315,18 @@ def test_new_credentials_are_read_after_a_refusal(server: Server) -> None:
         ("gs://bucket", {"service_account_key": {"client_email": "s3cret"}}),
     ],
 )
-def test_settings_that_make_no_store_are_named_and_not_shown(
-    url: str, config: dict[str, Any]
-) -> None:
+def test_invalid_store_settings_are_named_not_shown(url: str, config: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=url) as caught:
         connect(url, config)
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_secret_is_read_strictly_and_may_have_no_value(aws: Any) -> None:
+def test_secret_is_read_strictly(aws: Any) -> None:
     aws.secretsmanager.create_secret(Name="mirror")
     assert read_config(aws.secretsmanager, "mirror") == {}
     aws.secretsmanager.put_secret_value(SecretId="mirror", SecretString=json.dumps(KEYS))
     assert read_config(aws.secretsmanager, "mirror") == KEYS
+
     aws.secretsmanager.put_secret_value(SecretId="mirror", SecretString=" ")
     assert read_config(aws.secretsmanager, "mirror") == {}
     for wrong in ("s3cret", '["s3cret"]'):
@@ -333,7 +337,7 @@ def test_the_secret_is_read_strictly_and_may_have_no_value(aws: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in dir(exceptions) if name.endswith("Error")])
-def test_every_error_of_obstore_has_a_name_of_ours(name: str) -> None:
+def test_every_obstore_error_has_a_name(name: str) -> None:
     found = translate(getattr(exceptions, name)("token=s3cret"), "mirroring")
     assert type(found) in {*leaves(RetryableError), *leaves(FinalError)}
     assert "s3cret" not in str(found)

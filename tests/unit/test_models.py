@@ -19,7 +19,7 @@ from local.fake_openai.requests import output_tokens
         ("gpt-image-2.5-flare", "high", 0.053),
     ],
 )
-def test_the_estimate_bounds_the_published_price_closely(
+def test_estimate_bounds_published_price_closely(
     model: str, quality: str, published_usd: float
 ) -> None:
     estimate = models.estimate_image(model, prompt="", size="1024x1024", quality=quality)
@@ -27,15 +27,16 @@ def test_the_estimate_bounds_the_published_price_closely(
     assert published_usd * 1_000_000 <= estimate <= 1.2 * published_usd * 1_000_000
 
 
-def test_a_larger_picture_can_cost_less_as_openai_bills_it() -> None:
+def test_larger_image_can_cost_less() -> None:
     square = models.estimate_image("gpt-image-2", prompt="", size="1024x1024", quality="high")
     wide = models.estimate_image("gpt-image-2", prompt="", size="1536x1024", quality="high")
+
     assert square is not None
     assert wide is not None
     assert wide < square
 
 
-def test_auto_counts_as_the_dearest_choice() -> None:
+def test_auto_counts_as_most_expensive_choice() -> None:
     every = [
         models.estimate_image("gpt-image-2.6-flare", prompt="p", size=size, quality=quality) or 0
         for size in models.SIZES
@@ -46,7 +47,7 @@ def test_auto_counts_as_the_dearest_choice() -> None:
     ) == max(every)
 
 
-def test_what_is_not_known_is_unknown_and_never_zero() -> None:
+def test_unknown_price_is_never_zero() -> None:
     assert models.estimate_image("my-own-model", prompt="p", size="auto", quality="auto") is None
     assert models.image_cost("gpt-image-2.6-flare", None) is None
     assert models.image_cost("gpt-image-2.6-flare", {"total_tokens": 3}) is None
@@ -67,7 +68,7 @@ def test_what_is_not_known_is_unknown_and_never_zero() -> None:
         {"prompt_tokens": "3"},
     ],
 )
-def test_a_usage_that_says_nothing_of_use_is_an_unknown_cost(usage: Any) -> None:
+def test_meaningless_usage_is_an_unknown_cost(usage: Any) -> None:
     assert models.image_cost("gpt-image-2.6-flare", usage) is None
     assert models.chat_cost("gpt-6-luna", usage) is None
 
@@ -75,33 +76,34 @@ def test_a_usage_that_says_nothing_of_use_is_an_unknown_cost(usage: Any) -> None
 @pytest.mark.parametrize(
     "details", [None, [], {}, {"text_tokens": None, "image_tokens": None}, {"text_tokens": "10"}]
 )
-def test_odd_details_of_a_usage_leave_its_sum(details: Any) -> None:
+def test_odd_usage_details_keep_the_sum(details: Any) -> None:
     usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
     assert models.image_cost("gpt-image-2.6-flare", usage) == 10 * 5 + 100 * 30
     assert models.chat_cost("gpt-6-luna", {"prompt_tokens": 100, "completion_tokens": None}) == 10
 
 
-def test_settles_from_usage_also_where_the_details_are_missing() -> None:
+def test_missing_usage_details_still_settle() -> None:
     assert (
         models.image_cost("gpt-image-2.6-flare", {"input_tokens": 10, "output_tokens": 100})
         == 10 * 5 + 100 * 30
     )
+
     details = {"text_tokens": 4, "image_tokens": 6}
     usage = {"input_tokens": 10, "input_tokens_details": details, "output_tokens": 100}
     assert models.image_cost("gpt-image-2.6-flare", usage) == 4 * 5 + 6 * 8 + 100 * 30
     assert models.chat_cost("gpt-6-luna", {"prompt_tokens": 100, "completion_tokens": 10}) == 15
 
 
-def test_a_model_is_refused_from_its_last_day_on() -> None:
+def test_model_is_refused_from_its_last_day() -> None:
     models.check_not_retired("gpt-image-1.5", today=date(2026, 11, 30))
     with pytest.raises(ModelRetiredError, match=r"use gpt-image-2\.6-flare"):
         models.check_not_retired("gpt-image-1.5", today=date(2026, 12, 1))
 
 
-def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
-    """Over all sizes and qualities, half of the prompts written by the chat model and half given.
+def test_average_estimate_slightly_exceeds_the_bill() -> None:
+    """The average covers all sizes and qualities. The chat model writes half of the prompts.
 
-    The bill is that of OpenAI's formula.
+    The bill follows OpenAI's formula.
     """
     words = (
         "A red kite over a school yard, a wide view, soft morning light, calm and clear, children"
@@ -135,7 +137,7 @@ def test_the_estimate_is_on_average_little_more_than_what_is_billed() -> None:
     "text",
     ["A red kite over a school yard.", "Ein Bär im Schnee", "日本の古い寺", "x" * 99, "", "{}[]()"],
 )
-def test_a_text_has_at_most_as_many_tokens_as_bytes_and_english_less(text: str) -> None:
+def test_text_tokens_never_exceed_its_bytes(text: str) -> None:
     bound = sum(models.token_bounds(text)) / 10
     assert bound <= len(text.encode())
     assert bound >= len(text.encode()) / 4
@@ -151,6 +153,7 @@ def test_economy_costs_half() -> None:
     assert whole
     assert half
     assert half == pytest.approx(whole / 2, abs=1)
+
     usage = {"output_tokens": 196, "input_tokens": 20}
     assert (
         models.image_cost("gpt-image-2.6-flare", usage, economy=True)
@@ -158,7 +161,7 @@ def test_economy_costs_half() -> None:
     )
 
 
-def test_the_models_that_retire_soon_are_told_and_those_that_are_gone_are_not() -> None:
+def test_only_soon_retiring_models_are_listed() -> None:
     soon = models.retiring(today=date(2026, 11, 25), days=10)
     assert soon == {
         name: (date(2026, 12, 1), "gpt-image-2.6-flare")

@@ -1,6 +1,6 @@
 """OpenAI's adapter against a real server on loopback.
 
-What is sent, what each answer becomes, and whether it may have been charged.
+The tests cover the requests, the outcome of each response, and whether it may have been charged.
 """
 
 import hashlib
@@ -57,13 +57,13 @@ def failed(call: Callable[..., Any], server: Server, *replies: Reply, **how: Any
     return caught.value
 
 
-def test_a_chat_asks_for_the_schema_and_gives_text_usage_and_request_id(server: Server) -> None:
+def test_chat_returns_text_usage_and_request_id(server: Server) -> None:
     answer = chat(server, Reply(GOOD_CHAT))
     assert (answer.text, answer.usage, answer.request_id) == ("A kite", GOOD_CHAT["usage"], "req_7")
     assert server.asked[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
-def test_a_chat_says_whom_it_is_for_where_that_is_known(server: Server) -> None:
+def test_chat_names_its_end_user(server: Server) -> None:
     server.replies = [Reply(GOOD_CHAT)]
     chat(server, safety_identifier="5e1f")
     chat(server)
@@ -81,15 +81,13 @@ def test_a_chat_says_whom_it_is_for_where_that_is_known(server: Server) -> None:
         Reply({"detail": [{"loc": ["body", "response_format"], "msg": "extra"}]}, 422),
     ],
 )
-def test_a_server_without_schemas_is_asked_again_without_one(server: Server, reply: Reply) -> None:
+def test_server_without_schemas_is_retried_without_one(server: Server, reply: Reply) -> None:
     assert chat(server, reply, Reply(GOOD_CHAT)).text == "A kite"
     assert ["response_format" in asked for asked in server.asked] == [True, False]
 
 
 @pytest.mark.parametrize("odd", [{"code": ["x"]}, {"code": {"a": 1}, "param": 7}])
-def test_an_error_whose_fields_are_no_texts_is_named_all_the_same(
-    server: Server, odd: dict[str, Any]
-) -> None:
+def test_error_with_odd_fields_is_named(server: Server, odd: dict[str, Any]) -> None:
     assert type(failed(image, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
     assert type(failed(chat, server, Reply({"error": {"message": "no"} | odd}, 400))) is InputError
 
@@ -101,7 +99,7 @@ def test_an_error_whose_fields_are_no_texts_is_named_all_the_same(
         (Reply(refusal("content_policy_violation"), 400), ContentRefusedError),
     ],
 )
-def test_what_is_refused_for_another_reason_is_not_asked_again(
+def test_other_refusal_is_not_retried(
     server: Server, reply: Reply, error: type[EaselError]
 ) -> None:
     assert type(failed(chat, server, reply)) is error
@@ -132,7 +130,7 @@ def choice(content: Any, *, finish: str = "stop", refused: str | None = None) ->
         ([], TransientError),
     ],
 )
-def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(
+def test_odd_chat_success_may_have_been_charged(
     server: Server, body: Any, error: type[EaselError]
 ) -> None:
     found = failed(chat, server, Reply(body))
@@ -141,29 +139,30 @@ def test_an_odd_success_of_a_chat_is_named_and_may_have_been_charged(
     assert len(server.asked) == 1
 
 
-def test_a_chat_that_was_cut_short_is_used_as_far_as_it_came(server: Server) -> None:
+def test_truncated_chat_is_still_used(server: Server) -> None:
     assert chat(server, Reply(choice("A kite over", finish="length"))).text == "A kite over"
 
 
-def test_an_image_gives_its_base64_usage_and_request_id(server: Server) -> None:
+def test_image_returns_base64_usage_and_request_id(server: Server) -> None:
     answer = image(server, Reply(GOOD_IMAGE))
+
     assert (answer.data, answer.usage) == (b"hello", GOOD_IMAGE["usage"])
     assert answer.sha256 == hashlib.sha256(b"hello").hexdigest()
     assert answer.intact
     assert server.asked == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
 
 
-def test_a_picture_comes_as_it_is_and_not_compressed_once_more(server: Server) -> None:
+def test_image_is_transferred_uncompressed(server: Server) -> None:
     image(server, Reply(GOOD_IMAGE))
     assert server.encodings == ["identity"]
 
 
-def test_an_answer_need_not_say_its_length(server: Server) -> None:
+def test_response_may_omit_its_length(server: Server) -> None:
     assert image(server, Reply(GOOD_IMAGE, untold=True)).data == b"hello"
 
 
 @pytest.mark.parametrize("beside", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
-def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, beside: str) -> None:
+def test_paid_image_survives_odd_fields(server: Server, beside: str) -> None:
     assert (
         image(
             server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {beside}}}]}}')
@@ -186,16 +185,14 @@ def test_a_paid_picture_is_not_lost_for_what_stands_beside_it(server: Server, be
         [],
     ],
 )
-def test_an_odd_success_of_an_image_is_passing_and_may_have_been_charged(
-    server: Server, body: Any
-) -> None:
+def test_odd_image_success_may_have_been_charged(server: Server, body: Any) -> None:
     found = failed(image, server, Reply(body))
     assert type(found) is TransientError
     assert found.possibly_paid
     assert len(server.asked) == 1
 
 
-def test_a_usage_that_is_no_object_is_unknown(server: Server) -> None:
+def test_invalid_usage_is_unknown(server: Server) -> None:
     assert image(server, Reply({"data": GOOD_IMAGE["data"], "usage": [1]})).usage is None
 
 
@@ -222,7 +219,7 @@ def test_a_usage_that_is_no_object_is_unknown(server: Server) -> None:
         (504, None, TransientError, True),
     ],
 )
-def test_each_status_is_one_request_and_has_its_name(
+def test_each_status_has_its_error_after_one_request(
     server: Server, status: int, code: str | None, error: type[EaselError], possibly_paid: bool
 ) -> None:
     found = failed(image, server, Reply(refusal(code), status))
@@ -231,19 +228,19 @@ def test_each_status_is_one_request_and_has_its_name(
     assert len(server.asked) == 1
 
 
-def test_a_refusal_carries_openai_s_category(server: Server) -> None:
+def test_refusal_has_the_category_from_openai(server: Server) -> None:
     body = refusal("moderation_blocked", moderation_details={"categories": ["violence"]})
     found = failed(image, server, Reply(body, 400))
     assert isinstance(found, ContentRefusedError)
     assert found.category == "violence"
 
 
-def test_a_wrong_key_is_fetched_anew_once(server: Server) -> None:
+def test_wrong_key_is_fetched_again_once(server: Server) -> None:
     assert image(server, Reply(refusal("invalid_api_key"), 401), Reply(GOOD_IMAGE)).data
     assert server.keys == ["old", "new"]
 
 
-def test_a_key_that_stays_wrong_is_final_after_two_requests(server: Server) -> None:
+def test_persistently_wrong_key_is_final(server: Server) -> None:
     found = failed(image, server, Reply(refusal("invalid_api_key"), 401))
     assert type(found) is AuthError
     assert not found.possibly_paid
@@ -253,9 +250,7 @@ def test_a_key_that_stays_wrong_is_final_after_two_requests(server: Server) -> N
 @pytest.mark.parametrize(
     "reply", [Reply(GOOD_IMAGE, cut=True), Reply(hang=True)], ids=["cut", "hang"]
 )
-def test_an_answer_that_never_came_whole_may_have_been_charged(
-    server: Server, reply: Reply
-) -> None:
+def test_incomplete_answer_may_have_been_charged(server: Server, reply: Reply) -> None:
     found = failed(image, server, reply, timeout=0.3)
     assert type(found) is TransientError
     assert found.possibly_paid
@@ -267,25 +262,25 @@ def test_an_answer_that_never_came_whole_may_have_been_charged(
     [Reply("x" * 500, trickle=True), Reply(GOOD_IMAGE, stall=True)],
     ids=["trickles", "stalls"],
 )
-def test_a_body_that_does_not_come_in_time_ends_the_call_and_may_have_been_charged(
-    server: Server, reply: Reply
-) -> None:
+def test_slow_body_may_have_been_charged(server: Server, reply: Reply) -> None:
     started = time.monotonic()
     found = failed(image, server, reply, timeout=1)
+
     assert time.monotonic() - started < 3
     assert type(found) is TransientError
     assert found.possibly_paid
     assert len(server.asked) == 1
 
 
-def test_a_body_has_only_the_time_that_the_headers_have_left(server: Server) -> None:
+def test_body_uses_the_remaining_time(server: Server) -> None:
     started = time.monotonic()
     assert failed(image, server, Reply(GOOD_IMAGE, late=2, stall=True), timeout=3).possibly_paid
     assert time.monotonic() - started < 2 + 3
 
 
-def test_an_answer_that_does_not_end_is_refused_while_it_is_read(server: Server) -> None:
+def test_endless_answer_is_refused_while_reading(server: Server) -> None:
     found = failed(image, server, Reply(" ", endless=True), timeout=60)
+
     assert type(found) is TransientError
     assert found.possibly_paid
     assert "larger than" in str(found)
@@ -294,7 +289,7 @@ def test_an_answer_that_does_not_end_is_refused_while_it_is_read(server: Server)
 
 @pytest.mark.parametrize("call", [chat, image])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_short_wait_that_openai_asks_for_is_kept_in_the_function(
+def test_short_wait_stays_in_the_function(
     server: Server, call: Callable[..., Any], status: int
 ) -> None:
     call(
@@ -305,7 +300,7 @@ def test_a_short_wait_that_openai_asks_for_is_kept_in_the_function(
     assert server.times[1] - server.times[0] >= 1
 
 
-def test_a_wait_until_a_date_is_kept(server: Server) -> None:
+def test_retry_after_date_is_honoured(server: Server) -> None:
     until = datetime.now(UTC) + timedelta(seconds=2)
     image(
         server,
@@ -315,7 +310,7 @@ def test_a_wait_until_a_date_is_kept(server: Server) -> None:
     assert datetime.now(UTC) >= until.replace(microsecond=0)
 
 
-def test_waits_together_leave_half_of_the_time_for_the_call(server: Server) -> None:
+def test_waits_leave_half_the_time(server: Server) -> None:
     assert (
         type(failed(image, server, Reply(refusal(), 429, retry_after="1"), timeout=4))
         is RateLimitedError
@@ -324,48 +319,43 @@ def test_waits_together_leave_half_of_the_time_for_the_call(server: Server) -> N
 
 
 @pytest.mark.parametrize("asked", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])
-def test_a_wait_that_takes_more_than_half_of_the_time_is_left_to_the_state_machine(
-    server: Server, asked: str
-) -> None:
+def test_long_wait_is_left_to_state_machine(server: Server, asked: str) -> None:
     found = failed(image, server, Reply(refusal(), 429, retry_after=asked), timeout=5)
     assert type(found) is RateLimitedError
     assert len(server.asked) == 1
 
 
-def test_a_server_that_always_asks_to_wait_is_left_to_the_state_machine_after_three_waits(
-    server: Server,
-) -> None:
+def test_fourth_wait_is_left_to_state_machine(server: Server) -> None:
     assert type(failed(image, server, Reply(refusal(), 429, retry_after="0"))) is RateLimitedError
     assert len(server.asked) == 4
 
 
 @pytest.mark.parametrize("status", [502, 504, 408])
-def test_what_may_have_been_charged_is_not_asked_again_in_the_function(
-    server: Server, status: int
-) -> None:
+def test_possibly_charged_call_is_not_retried(server: Server, status: int) -> None:
     assert failed(image, server, Reply(refusal(), status, retry_after="0")).possibly_paid
     assert len(server.asked) == 1
 
 
-def test_an_account_without_credit_is_not_asked_again(server: Server) -> None:
+def test_account_without_credit_is_not_retried(server: Server) -> None:
     failed(image, server, Reply(refusal("insufficient_quota"), 429, retry_after="0"))
     assert len(server.asked) == 1
 
 
-def test_a_connection_that_was_refused_cost_nothing_and_names_the_server(server: Server) -> None:
+def test_refused_connection_is_free_and_named(server: Server) -> None:
     server.url = f"http://127.0.0.1:{free_port()}/v1"
     found = failed(image, server, Reply())
+
     assert type(found) is TransientError
     assert not found.possibly_paid
     assert server.url.removesuffix("/v1") in str(found)
 
 
-def test_an_address_that_is_none_is_a_matter_of_the_settings(server: Server) -> None:
+def test_invalid_address_is_a_settings_error(server: Server) -> None:
     server.url = "ftp://127.0.0.1/v1"
     assert type(failed(image, server, Reply())) is ConfigError
 
 
-def test_no_key_is_in_any_error(server: Server) -> None:
+def test_no_error_contains_the_key(server: Server) -> None:
     for status in (400, 401, 403, 429, 500):
         assert "old" not in str(failed(image, server, Reply(refusal("x"), status))).split()
 
@@ -379,11 +369,11 @@ def every(kind: type[E]) -> Iterator[type[E]]:
 @pytest.mark.parametrize(
     "kind", sorted(set(every(openai.OpenAIError)), key=str), ids=lambda kind: kind.__name__
 )
-def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError]) -> None:
+def test_every_sdk_error_has_a_name(kind: type[openai.OpenAIError]) -> None:
     request = httpx2.Request("POST", "https://api.openai.com/v1/images/generations")
     response = httpx2.Response(418, request=request)
     error = kind.__new__(kind)
-    # Each class has an __init__ of its own; the attributes are what translate looks at.
+    # Each class has a different __init__, so this sets the attributes that translate reads.
     vars(error).update(
         request=request,
         response=response,
@@ -397,6 +387,7 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
     vars(error).update(error=None)
     ours = {*leaves(RetryableError), *leaves(FinalError)}
     assert type(errors.translate(error, "the call")) in ours
+
     exchange = errors.translate_exchange(error)
     assert type(exchange) in ours
     assert not exchange.possibly_paid
@@ -405,14 +396,13 @@ def test_every_error_of_the_sdk_has_a_name_of_ours(kind: type[openai.OpenAIError
 @pytest.mark.parametrize(
     "kind", sorted(set(every(httpx2.HTTPError)), key=str), ids=lambda kind: kind.__name__
 )
-def test_every_error_of_the_transport_while_a_body_is_read_may_have_been_charged(
-    kind: type[httpx2.HTTPError],
-) -> None:
+def test_transport_errors_while_reading_may_be_charged(kind: type[httpx2.HTTPError]) -> None:
     assert errors.translate(kind.__new__(kind), "the call").possibly_paid
 
 
-def test_each_refusal_for_the_pace_is_told_to_who_keeps_it(server: Server) -> None:
+def test_each_rate_refusal_is_reported(server: Server) -> None:
     slowed: list[float | None] = []
+
     with pytest.raises(RateLimitedError):
         image(
             server,

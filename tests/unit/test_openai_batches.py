@@ -1,4 +1,4 @@
-"""A result file is read line by line as it arrives, whatever the pieces are that it comes in."""
+"""A result file is read line by line as it arrives, in pieces of any size."""
 
 import pytest
 
@@ -10,12 +10,12 @@ TEXT = b'{"a": 1}\n\n{"b": "\xc3\xa4"}\n{"c": 3}'
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 100])
-def test_lines_are_whole_whatever_the_pieces_are_and_the_last_needs_no_end(size: int) -> None:
+def test_lines_are_whole_across_pieces(size: int) -> None:
     pieces = (TEXT[at : at + size] for at in range(0, len(TEXT), size))
     assert list(_split(pieces, doing="reading")) == TEXT.split(b"\n")
 
 
-def test_a_line_is_given_before_the_next_piece_is_asked_for() -> None:
+def test_line_is_yielded_before_next_piece() -> None:
     asked = []
 
     def pieces() -> object:
@@ -24,11 +24,12 @@ def test_a_line_is_given_before_the_next_piece_is_asked_for() -> None:
             yield piece
 
     lines = _split(pieces(), doing="reading")  # type: ignore[arg-type]
+
     assert next(lines) == b"first"
     assert len(asked) == 1
 
 
-def test_a_line_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_line_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MAX_BYTES", 1_000)
     with pytest.raises(TransientError, match="larger than 1,000 bytes"):
         list(_split((b"x" * 300 for _ in range(9)), doing="reading"))

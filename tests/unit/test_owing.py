@@ -1,4 +1,4 @@
-"""What an error says of the pictures that are paid and not delivered."""
+"""Errors name the images that are paid and not delivered."""
 
 from typing import Any
 
@@ -25,12 +25,13 @@ def told(ledger: Ledger, error: EaselError) -> str:
     return str(caught.value)
 
 
-def test_an_error_says_what_is_bought_and_not_stored_and_how_to_go_on(ledger: Ledger) -> None:
+def test_error_lists_unstored_images_and_remedy(ledger: Ledger) -> None:
     for n in (1, 2):
         claim = claimed(ledger, n=n)
         ledger.mark_staged(claim, claim)
     claimed(ledger, n=3)
     said = told(ledger, AuthError("the key is wrong"))
+
     assert said.startswith(
         "the key is wrong; run run-1, bought but not stored yet: image 1, 2; still being bought: "
         "image 3; "
@@ -38,7 +39,7 @@ def test_an_error_says_what_is_bought_and_not_stored_and_how_to_go_on(ledger: Le
     assert "pays only for what is missing" in said
 
 
-def test_an_error_of_a_run_that_bought_nothing_is_left_as_it_is(ledger: Ledger) -> None:
+def test_error_without_purchases_is_unchanged(ledger: Ledger) -> None:
     ledger.mark_refused(claimed(ledger, n=1), category="x")
     assert told(ledger, AuthError("the key is wrong")) == "the key is wrong"
 
@@ -52,12 +53,12 @@ def test_an_error_of_a_run_that_bought_nothing_is_left_as_it_is(ledger: Ledger) 
         OutcomeUnknownError("no"),
     ],
 )
-def test_what_does_not_end_the_run_says_nothing_of_it(ledger: Ledger, error: EaselError) -> None:
+def test_retried_error_mentions_no_images(ledger: Ledger, error: EaselError) -> None:
     claimed(ledger, n=1)
     assert told(ledger, error) == str(error)
 
 
-def test_a_table_that_does_not_answer_hides_no_error(ledger: Ledger, table: Table) -> None:
+def test_unavailable_table_hides_no_error(ledger: Ledger, table: Table) -> None:
     class Broken(Ledger):
         def run(self, run_id: str) -> None:  # type: ignore[override]
             raise StorageBusyError(f"no records of {run_id}")

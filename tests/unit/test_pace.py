@@ -1,6 +1,6 @@
 """The limit of image calls.
 
-Evenly below the limit, so many at once, and slower for all after a 429.
+Calls are spread evenly below it, a bounded number runs concurrently, and a 429 slows down everyone.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from easel.ledger.rate_limit import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, RateLi
 
 
 class Clock:
-    """Time that passes only where somebody sleeps."""
+    """A clock that advances only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -45,41 +45,42 @@ def make(table: Table, clock: Clock) -> Callable[..., RateLimit]:
 
 
 def begin(limit: RateLimit, clock: Clock, call: str = "a-1-1", *, patience: float = 60) -> float:
-    """The moment at which a call begins that takes no time."""
+    """Return the time at which a call begins. The call itself takes no time."""
     with limit.slot(call, until=clock.now + 300, patience=patience):
         return clock.now
 
 
-def test_with_no_limit_nobody_waits(make: Callable[..., RateLimit], clock: Clock) -> None:
+def test_without_limit_nobody_waits(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit, start = make(), clock.now
     assert [begin(limit, clock, f"a-1-{n}") for n in range(20)] == [start] * 20
 
 
 @pytest.mark.parametrize("per_minute", [5, 100])
-def test_no_minute_sees_more_calls_than_the_limit_not_even_after_an_idle_while(
+def test_no_minute_exceeds_the_limit(
     make: Callable[..., RateLimit], clock: Clock, per_minute: int
 ) -> None:
     limit = make(per_minute)
     begins = [begin(limit, clock, f"a-1-{n}", patience=600) for n in range(3 * per_minute)]
     clock.now += 3_600
+
     begins += [begin(limit, clock, f"b-1-{n}", patience=600) for n in range(per_minute)]
+
     for first in begins:
         assert sum(first <= other < first + 60 for other in begins) <= per_minute
-    assert begins[3 * per_minute - 1] - begins[0] <= 3 * 60 / 0.95  # and hardly fewer
+    assert begins[3 * per_minute - 1] - begins[0] <= 3 * 60 / 0.95  # and hardly a slot is wasted
 
 
-def test_a_turn_that_comes_too_late_is_refused_and_takes_nothing(
-    make: Callable[..., RateLimit], clock: Clock
-) -> None:
+def test_slot_beyond_patience_is_refused(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit = make(5)
     begin(limit, clock)
     with pytest.raises(RateLimitedError, match="no free slot"):
         begin(limit, clock, "a-1-2", patience=5)
+
     start = clock.now
     assert begin(limit, clock, "a-1-3") - start < 60 / 5 / 0.95
 
 
-def test_no_more_calls_go_on_at_once_than_may(make: Callable[..., RateLimit], clock: Clock) -> None:
+def test_concurrent_calls_are_limited(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit = make(at_once=2)
     with ExitStack() as going_on:
         for call in ("a-1-1", "a-2-1"):
@@ -90,9 +91,7 @@ def test_no_more_calls_go_on_at_once_than_may(make: Callable[..., RateLimit], cl
     begin(limit, clock, "a-3-1", patience=0)
 
 
-def test_a_place_is_free_again_when_its_function_has_died(
-    make: Callable[..., RateLimit], clock: Clock
-) -> None:
+def test_slot_of_dead_function_expires(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit = make(at_once=1)
     limit._enter("a-1-1", until=round(clock.now) + 30, patience=0)
     with pytest.raises(RateLimitedError):
@@ -100,13 +99,12 @@ def test_a_place_is_free_again_when_its_function_has_died(
     assert begin(limit, clock, "a-2-1", patience=20) == pytest.approx(clock.now)
 
 
-def test_a_refusal_for_the_pace_slows_everybody_down(
-    make: Callable[..., RateLimit], clock: Clock
-) -> None:
+def test_rate_refusal_slows_everybody(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit, other, start = make(), make(), clock.now
     begin(limit, clock)
     limit.slow_down(12)
     assert begin(other, clock, "b-1-1") == start + 12
+
     other.slow_down(None)
     assert begin(limit, clock, "a-1-2") == start + 12 + PAUSE_SECONDS
     limit.slow_down(3_600)
@@ -114,9 +112,7 @@ def test_a_refusal_for_the_pace_slows_everybody_down(
         begin(limit, clock, "a-1-3", patience=LONGEST_PAUSE_SECONDS - 1)
 
 
-def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(
-    make: Callable[..., RateLimit], clock: Clock
-) -> None:
+def test_refusal_delays_waiting_calls(make: Callable[..., RateLimit], clock: Clock) -> None:
     limit = make(50)
     for n in range(3):
         begin(limit, clock, f"a-1-{n}")
@@ -132,17 +128,17 @@ def test_who_waits_in_the_queue_when_the_refusal_comes_waits_longer(
     clock.sleep = sleep  # type: ignore[method-assign]
     waiting = make(50, at_once=1)
     start = clock.now
+
     assert 20 <= begin(waiting, clock, "b-1-1") - start < 25
 
 
-def test_those_who_wait_at_the_same_time_wait_for_different_turns(
-    table: Table, clock: Clock
-) -> None:
+def test_concurrent_waiters_get_different_slots(table: Table, clock: Clock) -> None:
     limit = RateLimit(table, per_minute=250, at_once=100, clock=clock, sleep=lambda _: None)
     begin(limit, clock)
     turns = [
         limit._take(f"a-{n}-1", until=0, latest=round((clock.now + 600) * 1_000_000))
         for n in range(60)
     ]
+
     assert None not in turns
     assert len(set(turns)) == 60

@@ -1,4 +1,4 @@
-"""The pace of image calls as many functions keep it at the same time, in virtual time.
+"""The pace of image calls when many functions share it, in virtual time.
 
 `python -m bench.pace` simulates 10,000.
 """
@@ -11,17 +11,16 @@ from tests.support.memory_aws import Clients
 FEW, BRIEF = 15, (0.5, 3.0)
 
 
-def test_hardly_a_call_is_refused_and_hardly_a_turn_is_wasted(table: Table, aws: Clients) -> None:
+def test_few_calls_are_refused_or_slots_wasted(table: Table, aws: Clients) -> None:
     assert TABLE == services.TABLE
+
     outcome = simulate(aws.dynamodb, items=300, workers=FEW, at_once=FEW, painting=BRIEF)
     assert outcome.made == len(outcome.accepted) == 300
     assert outcome.refused_percentage < 1
     assert outcome.throughput_percentage > 95
 
 
-def test_a_setting_that_is_too_high_slows_everybody_down_and_all_is_made(
-    table: Table, aws: Clients
-) -> None:
+def test_excessive_setting_slows_but_completes_all(table: Table, aws: Clients) -> None:
     outcome = simulate(
         aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF
     )

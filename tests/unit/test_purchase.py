@@ -1,4 +1,4 @@
-"""The life of a purchase, where two executions meet at one image."""
+"""The life of a purchase when two executions work on the same image."""
 
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from tests.support.services import FakeDeadline
 
 @dataclass(frozen=True)
 class LateAnswer:
-    """What came of a purchase that had been given up: not an image."""
+    """The late answer to a purchase that was given up. It is not an image."""
 
     data: bytes = b"not base64"
     sha256: str = "ab"
@@ -23,7 +23,7 @@ class LateAnswer:
     usage: dict[str, Any] | None = None
 
 
-def test_a_late_bad_answer_leaves_a_newer_image(ledger: Ledger, bucket: Bucket) -> None:
+def test_late_bad_answer_leaves_newer_image(ledger: Ledger, bucket: Bucket) -> None:
     purchases = Purchases(ledger, bucket, FakeDeadline())
     first = claimed(ledger, purchase=1)
     expired = ledger.claims.expire(first)
@@ -41,7 +41,7 @@ def test_a_late_bad_answer_leaves_a_newer_image(ledger: Ledger, bucket: Bucket) 
     assert (image.status, image.staged_key) == (Status.STAGED, good.staged_key)
 
 
-def test_a_bad_answer_of_its_own_is_marked(ledger: Ledger, bucket: Bucket) -> None:
+def test_own_bad_answer_is_marked(ledger: Ledger, bucket: Bucket) -> None:
     purchases = Purchases(ledger, bucket, FakeDeadline())
     claim = claimed(ledger, purchase=1)
 

@@ -1,4 +1,4 @@
-"""What the README says is so: its commands, its files, its fields and its settings."""
+"""The README is true: its commands, its files, its fields and its settings."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def rows(heading: str) -> set[str]:
-    """The names in the first column of the first table below a heading."""
+    """Return the names in the first column of the first table below a heading."""
     lines = README.split(heading, 1)[1].splitlines()
     first = next(index for index, line in enumerate(lines) if line.startswith("|"))
     names: set[str] = set()
@@ -35,7 +35,7 @@ def rows(heading: str) -> set[str]:
     return names
 
 
-def test_every_command_is_a_target_and_its_files_are_there() -> None:
+def test_every_command_and_file_exists() -> None:
     of_blocks = [
         line
         for block in blocks("sh")
@@ -52,43 +52,44 @@ def test_every_command_is_a_target_and_its_files_are_there() -> None:
             assert (ROOT / file).is_file(), command
 
 
-def test_the_request_that_it_shows_is_taken() -> None:
+def test_shown_request_is_valid() -> None:
     shown = json.loads(blocks("json")[0])
     assert request.parse(shown, request_settings(), today=NOW.date()).count == 3
 
 
-def test_every_field_of_a_request_stands_in_its_table() -> None:
+def test_every_request_field_is_in_its_table() -> None:
     assert rows("`{}` is a complete request") == set(request.FIELDS)
 
 
 @pytest.mark.parametrize("name", reference.TABLES)
-def test_the_tables_of_fields_are_those_that_check_them(name: str) -> None:
+def test_field_tables_match_the_checks(name: str) -> None:
     file, table = reference.TABLES[name]
     assert reference.draw(table.values()) in (ROOT / file).read_text(), "run make reference"
 
 
-def test_the_report_that_it_shows_has_today_s_fields_and_each_is_explained() -> None:
+def test_shown_report_has_current_fields() -> None:
     shown = json.loads(blocks("json")[1])
     report, picture = (
         {field.name for field in fields(message)} for message in (Report, ReportedImage)
     )
+
     assert set(shown) == report
     assert set(shown["pictures"][0]) == picture
     assert rows("## What comes out") == report | picture
 
 
-def test_every_setting_stands_in_its_table() -> None:
+def test_every_setting_is_in_its_table() -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     assert rows("### Settings") == {name for name in context if "@" not in name}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+def test_every_file_link_works(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-def test_every_route_of_the_api_stands_in_its_table() -> None:
+def test_every_api_route_is_in_its_table() -> None:
     table = (
         (ROOT / "docs" / "api.md")
         .read_text()
@@ -104,6 +105,6 @@ def test_every_route_of_the_api_stands_in_its_table() -> None:
     } == {f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION) if "{file}" not in route[1]}
 
 
-def test_the_request_that_it_sends_to_the_api_is_taken() -> None:
+def test_shown_api_request_is_valid() -> None:
     (body,) = re.findall(r"-d '(.*?)'", README)
     assert request.parse(json.loads(body), request_settings(), today=NOW.date()).count == 2

@@ -30,7 +30,7 @@ def test_an_empty_object_is_a_complete_request() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], "text", 7, True, [{"action": "delete_image"}]])
-def test_refuses_input_that_is_no_object(raw: object) -> None:
+def test_non_object_input_is_refused(raw: object) -> None:
     with pytest.raises(InputError, match="the request"):
         parse(raw)
 
@@ -80,7 +80,7 @@ def test_refuses_input_that_is_no_object(raw: object) -> None:
         ("file_name", "{x}"),
     ],
 )
-def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object) -> None:
+def test_wrong_field_and_value_are_named(field: str, value: object) -> None:
     with pytest.raises(InputError) as caught:
         parse({field: value})
     assert field in str(caught.value)
@@ -105,9 +105,7 @@ def test_names_the_field_and_the_value_that_are_wrong(field: str, value: object)
         {"topics": ["the secret plan, " * 20]},
     ],
 )
-def test_a_caller_s_longer_words_are_described_and_not_repeated_since_errors_end_up_in_logs(
-    given: dict[str, Any],
-) -> None:
+def test_long_values_are_described_not_repeated(given: dict[str, Any]) -> None:
     with pytest.raises(InputError) as caught:
         parse(given)
     assert "secret" not in str(caught.value)
@@ -117,7 +115,7 @@ def test_a_caller_s_longer_words_are_described_and_not_repeated_since_errors_end
 @pytest.mark.parametrize(
     "wrap", [lambda deep: deep, lambda deep: {"topic": deep}, lambda deep: {"unknown": deep}]
 )
-def test_refuses_what_is_nested_too_deep_by_its_name(
+def test_deep_nesting_is_refused(
     wrap: Callable[[Any], Any], python_s_own_recursion_limit: None
 ) -> None:
     deep: list[Any] = []
@@ -129,7 +127,7 @@ def test_refuses_what_is_nested_too_deep_by_its_name(
 
 @pytest.fixture
 def python_s_own_recursion_limit() -> Iterator[None]:
-    """The limit that a function has on Lambda: some test tool raises it for this whole process."""
+    """Set the recursion limit as it is on Lambda: some test tool raises it for this process."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000)
     yield
@@ -139,36 +137,36 @@ def python_s_own_recursion_limit() -> Iterator[None]:
 @pytest.mark.parametrize(
     "field", ["topic", "style", "description", "prompt", "folder_name", "file_name"]
 )
-def test_refuses_what_turns_the_text_around_and_shows_it_escaped(field: str) -> None:
+def test_bidirectional_text_is_refused_and_escaped(field: str) -> None:
     with pytest.raises(InputError, match=rf'{field} is "a\\u202eb"'):
         parse({field: "a\u202eb"})
 
 
 @pytest.mark.parametrize("text", ["שלום\u200f!", "می\u200cخواهم", "👩\u200d🏫", "a\nb\tc"])
-def test_takes_the_marks_that_languages_and_pictures_need(text: str) -> None:
+def test_language_and_emoji_marks_are_accepted(text: str) -> None:
     assert parse({"description": text}).description == text
 
 
 @pytest.mark.parametrize(
     "size", ["auto", "1024x1024", "3840x2160", "2160x3840", "1536x512", "1008x1008"]
 )
-def test_takes_every_size_that_the_models_make(size: str) -> None:
+def test_every_model_size_is_accepted(size: str) -> None:
     assert parse({"size": size}).size == size
 
 
-def test_refuses_a_transparent_jpeg() -> None:
+def test_transparent_jpeg_is_refused() -> None:
     with pytest.raises(InputError, match="background"):
         parse({"background": "transparent", "output_format": "jpeg"})
 
 
-def test_refuses_a_key_that_any_topic_would_make_too_long() -> None:
+def test_key_too_long_for_any_topic_is_refused() -> None:
     room = {"folder_name": "f" * 880, "file_name": "{topic}-{n}"}
     assert parse({"topics": ["a" * 200], **room})
     with pytest.raises(InputError, match="1024 bytes"):
         parse({"topics": ["a" * 200, "語" * 60], **room})
 
 
-def test_takes_every_parameter_of_a_picture() -> None:
+def test_every_image_parameter_is_accepted() -> None:
     said = {
         "output_format": "webp",
         "output_compression": 0,
@@ -180,7 +178,7 @@ def test_takes_every_parameter_of_a_picture() -> None:
     assert {name: getattr(made, name) for name in said} == said
 
 
-def test_refuses_a_prompt_together_with_what_a_prompt_is_written_from() -> None:
+def test_prompt_excludes_topic_style_and_description() -> None:
     with pytest.raises(InputError, match="style"):
         parse({"prompt": "a boat", "style": "woodcut"})
 
@@ -190,15 +188,16 @@ def test_a_retired_model_names_its_successor() -> None:
         parse({"model": "dall-e-3"})
 
 
-def test_a_model_with_no_known_price_is_refused_unless_the_deployment_allows_it() -> None:
+def test_unpriced_model_is_refused_by_default() -> None:
     with pytest.raises(ConfigError, match="unpriced_models=allow"):
         parse({"model": "my-own-model"})
     assert parse({"model": "my-own-model"}, unpriced_models_allowed=True).model == "my-own-model"
 
 
 @pytest.mark.parametrize("action", ["delete_image", "delete_folder"])
-def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
+def test_delete_needs_target_and_confirmation(action: str) -> None:
     target = {"image_key": "f/a.png"} if action == "delete_image" else {"folder_name": "f"}
+
     with pytest.raises(InputError, match="requires one"):
         parse({"action": action, "confirm": True})
     with pytest.raises(InputError, match="confirm"):
@@ -233,7 +232,7 @@ def test_a_delete_needs_its_target_and_a_confirmation(action: str) -> None:
         None,
     ],
 )
-def test_no_action_reaches_beyond_a_folder_of_pictures(
+def test_folder_action_reaches_only_image_folders(
     action: dict[str, Any], folder: str | None
 ) -> None:
     with pytest.raises(InputError, match="folder_name"):
@@ -262,9 +261,7 @@ def test_no_action_reaches_beyond_a_folder_of_pictures(
         None,
     ],
 )
-def test_no_action_reaches_anything_but_a_picture_in_a_folder(
-    action: dict[str, Any], key: str | None
-) -> None:
+def test_image_action_reaches_only_folder_images(action: dict[str, Any], key: str | None) -> None:
     with pytest.raises(InputError, match="image_key"):
         parse(action | {"image_key": key, "confirm": True})
 
@@ -273,9 +270,7 @@ def test_no_action_reaches_anything_but_a_picture_in_a_folder(
     ("action", "target"),
     [("restore_image", {"image_key": "f/a.png"}), ("restore_folder", {"folder_name": "f"})],
 )
-def test_a_restore_needs_its_target_and_no_confirmation(
-    action: str, target: dict[str, str]
-) -> None:
+def test_restore_needs_target_without_confirmation(action: str, target: dict[str, str]) -> None:
     assert parse({"action": action} | target).target in target.values()
     with pytest.raises(InputError, match="requires one"):
         parse({"action": action})
@@ -290,13 +285,14 @@ def test_a_restore_needs_its_target_and_no_confirmation(
         {"action": "restore_folder", "folder_name": "f"},
     ],
 )
-def test_only_a_delete_can_purge(raw: dict[str, Any]) -> None:
+def test_only_delete_can_purge(raw: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"^purge is true"):
         parse(raw | {"purge": True})
 
 
-def test_a_purge_needs_a_confirmation_or_a_dry_run() -> None:
+def test_purge_needs_confirmation_or_dry_run() -> None:
     purge = {"action": "delete_folder", "folder_name": "f", "purge": True}
+
     with pytest.raises(InputError, match=r"^confirm"):
         parse(purge)
     assert parse(purge | {"confirm": True}).purge
@@ -305,25 +301,25 @@ def test_a_purge_needs_a_confirmation_or_a_dry_run() -> None:
         parse(purge | {"purge": "yes", "confirm": True})
 
 
-def test_a_field_that_is_null_counts_as_not_given() -> None:
+def test_null_field_counts_as_missing() -> None:
     assert parse({"topic": None, "count": None}) == parse({})
 
 
-def test_the_digest_ignores_the_id_and_nothing_else_that_shapes_the_picture() -> None:
+def test_digest_ignores_only_the_id() -> None:
     assert request.digest({"topic": "a", "request_id": "1"}) == request.digest(
         {"topic": "a", "request_id": "2"}
     )
     assert request.digest({"topic": "a"}) != request.digest({"topic": "b"})
 
 
-def test_for_whom_it_is_makes_no_other_request_of_it() -> None:
+def test_end_user_does_not_change_the_digest() -> None:
     assert request.digest({"topic": "a", "safety_identifier": "x"}) == request.digest(
         {"topic": "a", "safety_identifier": "y"}
     )
 
 
 @pytest.mark.parametrize("value", ["", " ", "x" * 65, 7, "ada\x00example", ["x"]])
-def test_a_safety_identifier_that_is_none_is_refused_and_not_shown(value: object) -> None:
+def test_invalid_safety_identifier_is_refused_not_shown(value: object) -> None:
     with pytest.raises(InputError, match=r"safety_identifier.*1 to 64") as caught:
         parse({"safety_identifier": value})
     assert "ada" not in str(caught.value)

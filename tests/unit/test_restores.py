@@ -1,4 +1,4 @@
-"""Restores: a delete undone, with the record, and nothing that lives touched."""
+"""Restores: they undo a delete, including the record, and leave existing objects alone."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ def step(services: FakeServices) -> CleanupStep:
     return CleanupStep(services)
 
 
-def test_an_image_comes_back_with_what_belongs_to_it_and_no_other(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_image_is_restored_with_its_companions(step: CleanupStep, s3: Any) -> None:
     key, _ = step.stored(1), step.stored(2)
     step.delete(**DELETE)
+
     restored = step.restore(action="restore_image", image_key=key)
+
     assert (restored.target, restored.objects, restored.restored) == (key, 3, 3)
     assert [found for found in keys_in(s3) if "staging/" not in found] == [
         key,
@@ -37,9 +37,7 @@ def test_an_image_comes_back_with_what_belongs_to_it_and_no_other(
     assert (step.status(1), step.status(2)) == (Status.STORED, Status.DELETED)
 
 
-def test_a_restored_picture_is_stored_again_in_its_run_s_report_and_on_its_shelves(
-    step: CleanupStep, aws: Any
-) -> None:
+def test_restored_image_is_in_report_and_gallery(step: CleanupStep, aws: Any) -> None:
     def item() -> Any:
         return aws.dynamodb.get_item(
             TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}}
@@ -49,18 +47,21 @@ def test_a_restored_picture_is_stored_again_in_its_run_s_report_and_on_its_shelv
     before, reported = item(), step.finish().pictures
     step.delete(action="delete_image", image_key=key, confirm=True)
     step.restore(action="restore_image", image_key=key)
+
     assert item() == before
     assert step.finish().pictures == reported
 
 
-def test_a_folder_comes_back_and_its_neighbours_stay_deleted(step: CleanupStep, s3: Any) -> None:
+def test_folder_is_restored_without_its_neighbours(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     neighbours = ("my_s3_folder2/a.png", "my_s3_folder", "thumbnails/my_s3_folder2/a.png.webp")
     for other in (*neighbours, "my_s3_folder/sub/b.png"):
         step.bucket.put(other, b"x", content_type="x/y")
     for other in neighbours:
         s3.delete_object(Bucket=BUCKET, Key=other)
+
     step.delete(**DELETE)
+
     assert step.restore(**FOLDER).restored == 4
     assert [found for found in keys_in(s3) if "staging/" not in found] == sorted(
         [key, f"{key}.json", f"thumbnails/{key}.webp", "my_s3_folder/sub/b.png"]
@@ -68,26 +69,30 @@ def test_a_folder_comes_back_and_its_neighbours_stay_deleted(step: CleanupStep, 
     assert step.status() == Status.STORED
 
 
-def test_restoring_again_is_success_with_nothing_to_do(step: CleanupStep) -> None:
+def test_second_restore_succeeds_without_work(step: CleanupStep) -> None:
     step.stored()
     step.delete(**DELETE)
     step.restore(**FOLDER)
+
     again = step.restore(**FOLDER)
+
     assert (again.objects, again.restored, again.bytes) == (0, 0, 0)
 
 
-def test_what_was_purged_can_not_be_had_back(step: CleanupStep) -> None:
+def test_purged_image_cannot_be_restored(step: CleanupStep) -> None:
     step.stored()
     step.delete(**DELETE, purge=True)
     assert step.restore(**FOLDER).restored == 0
     assert step.status() == Status.DELETED
 
 
-def test_a_dry_run_of_a_restore_counts_and_changes_nothing(step: CleanupStep, s3: Any) -> None:
+def test_restore_dry_run_changes_nothing(step: CleanupStep, s3: Any) -> None:
     step.stored()
     deleted = step.delete(**DELETE)
     before = versions_in(s3)
+
     planned = step.restore(**FOLDER, dry_run=True)
+
     assert (planned.dry_run, planned.objects, planned.restored, planned.bytes) == (
         True,
         3,
@@ -105,42 +110,38 @@ def test_a_dry_run_of_a_restore_counts_and_changes_nothing(step: CleanupStep, s3
         {"action": "restore_image", "image_key": "f/a.png"},
     ],
 )
-def test_a_name_that_another_picture_took_is_left_alone(
-    step: CleanupStep, s3: Any, action: dict[str, Any]
-) -> None:
+def test_reused_name_is_left_alone(step: CleanupStep, s3: Any, action: dict[str, Any]) -> None:
     step.bucket.put("f/a.png", b"first", content_type="x/y")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     step.bucket.put("f/a.png", b"second", content_type="x/y")
     before = versions_in(s3)
+
     assert step.restore(**action).restored == 0
     assert versions_in(s3) == before
     assert s3.get_object(Bucket=BUCKET, Key="f/a.png")["Body"].read() == b"second"
 
 
-def test_a_key_with_nothing_below_its_delete_marker_is_left_alone(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_marker_without_object_is_left_alone(step: CleanupStep, s3: Any) -> None:
     stored = s3.put_object(Bucket=BUCKET, Key="f/a.png", Body=b"x")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png")
     s3.delete_object(Bucket=BUCKET, Key="f/a.png", VersionId=stored["VersionId"])
+
     assert step.restore(action="restore_folder", folder_name="f").objects == 0
     assert versions_in(s3) == [("f/a.png", "marker")]
 
 
-def test_a_copy_that_comes_back_under_another_key_does_not_make_the_picture_stored(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_restored_copy_does_not_store_the_image(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     s3.copy_object(Bucket=BUCKET, Key="copies/a.png", CopySource=f"{BUCKET}/{key}")
+
     step.delete(**DELETE)
     s3.delete_object(Bucket=BUCKET, Key="copies/a.png")
+
     assert step.restore(action="restore_image", image_key="copies/a.png").restored == 1
     assert step.status() == Status.DELETED
 
 
-def test_of_two_pictures_that_had_one_name_in_turn_the_later_comes_back_and_its_record_alone(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_later_image_of_shared_name_is_restored(step: CleanupStep, s3: Any) -> None:
     key = step.stored(1)
     step.delete(action="delete_image", image_key=key, confirm=True)
     other = step.stored(2)
@@ -156,22 +157,23 @@ def test_of_two_pictures_that_had_one_name_in_turn_the_later_comes_back_and_its_
     table.write(table.update(("run#run-1", "image#2"), "SET #key = :key", values={":key": key}))
     step.delete(action="delete_image", image_key=key, confirm=True)
     assert (step.status(1), step.status(2)) == (Status.DELETED, Status.DELETED)
+
     step.restore(action="restore_image", image_key=key)
     assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
     assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == png(colour="#000002")
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
-def test_every_delete_marker_of_a_key_goes_also_where_they_straddle_pages(
-    step: CleanupStep, s3: Any, page: int
-) -> None:
+def test_delete_markers_are_removed_across_pages(step: CleanupStep, s3: Any, page: int) -> None:
     for key in ("f/a.png", "f/b.png", "f/c.png"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"old")
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"newer")
         for _ in range(3):
             s3.delete_object(Bucket=BUCKET, Key=key)
     small = Bucket(s3, name=BUCKET, owner="123456789012", page=page)
+
     done = step.do({"action": "restore_folder", "folder_name": "f"}, bucket=small)
+
     assert (done.objects, done.bytes) == (3, 15)
     assert versions_in(s3) == [
         (key, "version")
@@ -179,12 +181,11 @@ def test_every_delete_marker_of_a_key_goes_also_where_they_straddle_pages(
     ]
 
 
-def test_a_restore_that_died_after_the_records_is_finished_by_the_next(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_interrupted_restore_is_finished_by_next(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
     step.delete(**DELETE)
     dying = Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012")
+
     with pytest.raises(RuntimeError):
         step.do(FOLDER, bucket=dying)
     assert (step.status(), key in keys_in(s3)) == (Status.STORED, False)
@@ -192,19 +193,18 @@ def test_a_restore_that_died_after_the_records_is_finished_by_the_next(
     assert (step.status(), key in keys_in(s3)) == (Status.STORED, True)
 
 
-def test_a_picture_whose_delete_marker_s3_keeps_stays_deleted_and_the_others_come_back(
-    step: CleanupStep, s3: Any
-) -> None:
+def test_kept_delete_marker_leaves_image_deleted(step: CleanupStep, s3: Any) -> None:
     kept, other = step.stored(1), step.stored(2)
     step.delete(**DELETE)
     refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
+
     with pytest.raises(StorageDeniedError, match=r"5 objects are deleted, 1 remain"):
         step.do(FOLDER, bucket=refusing)
     assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
     assert other in keys_in(s3)
 
 
-def test_a_restore_stops_before_its_deadline(step: CleanupStep, s3: Any) -> None:
+def test_restore_stops_before_its_deadline(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**DELETE)
     with pytest.raises(TransientError, match=r"^0 objects are deleted"):

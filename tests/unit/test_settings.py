@@ -24,7 +24,7 @@ STORAGE = {
 }
 
 
-def test_reads_typed_values() -> None:
+def test_typed_values_are_read() -> None:
     storage = StorageSettings.read(STORAGE)
     rate = RateSettings.read(
         {settings.IMAGES_PER_MINUTE: "250", settings.MAX_PARALLEL_IMAGES: "60"}
@@ -52,7 +52,7 @@ def test_topics_are_separated_by_line_ends() -> None:
     assert requests.unpriced_models_allowed
 
 
-def test_workload_identity_takes_the_place_of_the_secret() -> None:
+def test_workload_identity_replaces_the_secret() -> None:
     keyless = OpenAISettings.read({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
     with_key = OpenAISettings.read({settings.SECRET: "the-secret"})
 
@@ -66,7 +66,7 @@ def test_openai_needs_a_key_or_an_identity() -> None:
         OpenAISettings.read({})
 
 
-def test_no_images_per_minute_leaves_the_rate_to_openai() -> None:
+def test_unset_rate_is_left_to_openai() -> None:
     environment = {
         settings.IMAGES_PER_MINUTE: settings.NO_LIMIT,
         settings.MAX_PARALLEL_IMAGES: "5",
@@ -101,12 +101,12 @@ def test_missing_variables_are_named_in_one_error() -> None:
 
 
 @pytest.mark.parametrize("name", [settings.MONTHLY_BUDGET, settings.RECOVERABLE_DAYS])
-def test_value_that_is_not_a_number_is_named(name: str) -> None:
+def test_non_numeric_value_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is 'much'"):
         StorageSettings.read(STORAGE | {name: "much"})
 
 
-def test_every_variable_is_declared_by_its_group_alone() -> None:
+def test_every_variable_belongs_to_one_group() -> None:
     shared = {settings.REGION, settings.MAX_PARALLEL_IMAGES, settings.MIRROR}
     shared |= {settings.BATCH_STATE_MACHINE}
     names = [

@@ -1,6 +1,6 @@
-"""What is measured.
+"""Metrics.
 
-Each metric is counted when its thing happens, and not when it is told again.
+Each is counted when its event happens, and not when the event is reported again.
 """
 
 import json
@@ -35,8 +35,9 @@ Measured = Callable[[Callable[[], Any]], dict[str, list[float]]]
 
 @pytest.fixture
 def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
-    """Does something as a step's call, and gives the metrics that CloudWatch would read from its
-    log.
+    """Return a function that runs code as a step's call and returns its metrics.
+
+    They are the metrics that CloudWatch would read from the log.
     """
 
     def measure(does: Callable[[], Any]) -> dict[str, list[float]]:
@@ -45,7 +46,7 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
             does()
             return {}
 
-        observability.metrics.clear_metrics()  # what tests counted that went in below the frame
+        observability.metrics.clear_metrics()  # drops what earlier tests counted without a frame
         named = dict.fromkeys(
             ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id"), "any"
         )
@@ -73,9 +74,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_a_bought_picture_is_dollars_spent_and_a_share_of_the_budget_once(
-    measured: Measured, image: ImageStep
-) -> None:
+def test_bought_image_counts_dollars_and_budget_share(measured: Measured, image: ImageStep) -> None:
     first = measured(image.run)
     assert first[metric_names.SPEND_USD] == [COST / 1_000_000]
     reserved = models.estimate_image(
@@ -84,63 +83,63 @@ def test_a_bought_picture_is_dollars_spent_and_a_share_of_the_budget_once(
     assert first[metric_names.BUDGET_USED_PERCENT] == [
         pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)
     ]
+
     again = measured(image.run)
     assert metric_names.SPEND_USD not in again
 
 
-def test_a_refused_picture_is_counted_once(measured: Measured, image: ImageStep) -> None:
+def test_refused_image_is_counted_once(measured: Measured, image: ImageStep) -> None:
     image.painter.error = ContentRefusedError("no", category="moderation_blocked")
     assert measured(image.run)[metric_names.REFUSED] == [1.0]
     assert metric_names.REFUSED not in measured(image.run)
 
 
-def test_a_call_of_unknown_outcome_is_counted_as_possibly_paid(
-    measured: Measured, image: ImageStep
-) -> None:
+def test_unknown_outcome_counts_as_possibly_paid(measured: Measured, image: ImageStep) -> None:
     image.painter.error = TransientError("no answer", possibly_paid=True)
     assert measured(image.run)[metric_names.POSSIBLY_PAID] == [1.0]
 
 
-def test_a_call_that_does_not_fit_is_counted_and_buys_nothing(
-    measured: Measured, image: ImageStep, budget: Budget
-) -> None:
+def test_call_over_budget_is_counted(measured: Measured, image: ImageStep, budget: Budget) -> None:
     budget.set_cap(month_of(datetime.now(UTC)), 1_000)
     told = measured(image.run)
     assert told[metric_names.BUDGET_REFUSED] == [1.0]
     assert metric_names.SPEND_USD not in told
 
 
-def test_a_cap_of_nothing_is_used_up(budget: Budget) -> None:
+def test_zero_cap_counts_as_used_up(budget: Budget) -> None:
     assert budget.set_cap("2026-11", 0).used_percent(None) == 100.0
     with pytest.raises(BudgetExceededError):
         budget.read("2026-11").check(1, purpose="a test")
 
 
 @pytest.mark.parametrize(("run_id", "by_schedule"), [("run-1", False), ("schedule-1f0c9a2e", True)])
-def test_a_stored_picture_is_counted_once_and_the_schedule_s_for_themselves(
+def test_stored_image_is_counted_once(
     measured: Measured, services: FakeServices, run_id: str, by_schedule: bool
 ) -> None:
     step = UploadStep(services)
     step.ledger.keep_prompt(prompt_record(run_id=run_id), paid=None)
     staged = step.staged(png(), run_id=run_id)
+
     first = measured(lambda: step.run(staged))
+
     assert first[metric_names.STORED] == [1.0]
     assert (metric_names.STORED_BY_SCHEDULE in first) is by_schedule
     assert metric_names.STORED not in measured(lambda: step.run(staged))
 
 
 @pytest.mark.parametrize(("model", "left"), [("gpt-image-1.5", 7), ("gpt-image-2.6-flare", None)])
-def test_the_days_that_a_run_s_model_has_left_are_told(
+def test_remaining_days_of_model_are_counted(
     measured: Measured, services: FakeServices, model: str, left: int | None
 ) -> None:
     step = PromptStep(services)
     step.services.configure(unpriced_models_allowed=True)
     told = measured(lambda: step.run({"model": model, "dry_run": True}))
     assert told.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
+
     end = models.shutdown("gpt-image-1.5")
     assert end
     assert NOW.date() + timedelta(days=7) == end[0]
 
 
-def test_each_refusal_for_the_pace_is_counted(measured: Measured, server: Server) -> None:
+def test_each_rate_refusal_is_counted(measured: Measured, server: Server) -> None:
     assert measured(lambda: paint(server, Reply({}, 429)))[metric_names.RATE_LIMITED] == [1.0]

@@ -1,4 +1,4 @@
-"""What the table does with answers that are not whole."""
+"""How the table handles incomplete answers."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from easel.contract.errors import StorageBusyError
 
 
 class Slow:
-    """A table that gives one item at a time, as a throttled one does."""
+    """A table that returns one item at a time, like a throttled one."""
 
     def __init__(self, *, stuck: bool) -> None:
         self.stuck, self.calls = stuck, 0
@@ -29,25 +29,25 @@ class Slow:
 KEYS = [(f"run#{n}", "prompt") for n in range(5)]
 
 
-def test_what_did_not_fit_into_one_answer_is_asked_for_again() -> None:
+def test_partial_answer_is_requested_again() -> None:
     client = Slow(stuck=False)
     found = Table(client, name="t", sleep=lambda _: None).get_many(KEYS)
     assert [(item["pk"], item["sk"]) for item in found] == KEYS
     assert client.calls == 5
 
 
-def test_what_never_comes_is_busy_and_not_left_out_in_silence() -> None:
+def test_missing_items_are_reported_as_busy() -> None:
     with pytest.raises(StorageBusyError, match="5 of 5"):
         Table(Slow(stuck=True), name="t", sleep=lambda _: None).get_many(KEYS)
 
 
-def test_nothing_is_asked_for_nothing() -> None:
+def test_empty_request_makes_no_call() -> None:
     client = Slow(stuck=True)
     assert Table(client, name="t").get_many([]) == []
     assert client.calls == 0
 
 
-def test_many_records_are_read_as_they_stand_now() -> None:
+def test_records_are_read_consistently() -> None:
     asked: list[dict[str, Any]] = []
 
     class Client:

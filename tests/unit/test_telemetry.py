@@ -19,7 +19,7 @@ class Context:
 
 
 def called(does: Callable[[], None]) -> dict[str, Any]:
-    """Call a framed handler that does this."""
+    """Call a framed handler that runs this function."""
 
     @observability.step("image")
     def handler(_event: Any, _context: Any) -> dict[str, Any]:
@@ -42,8 +42,8 @@ Printed = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
-    """The log lines and the metrics that were printed."""
-    # The logger keeps the stdout that it was made with, which was pytest's own.
+    """Return a function that reads the printed log lines and metrics."""
+    # The logger keeps the stdout that it was created with, which was pytest's.
     log = io.StringIO()
     monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
 
@@ -55,8 +55,9 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return read
 
 
-def test_a_success_is_one_line_and_counted_as_no_failure(printed: Printed) -> None:
+def test_success_is_one_line_without_failure(printed: Printed) -> None:
     assert called(lambda: observability.report("picture bought", bytes=7)) == {"key": "k"}
+
     (line,), metrics = printed()
     assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
     assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
@@ -64,14 +65,14 @@ def test_a_success_is_one_line_and_counted_as_no_failure(printed: Printed) -> No
     assert metrics["Failed"] == [0.0]
 
 
-def test_a_call_that_has_nothing_to_say_logs_nothing(printed: Printed) -> None:
+def test_call_without_report_logs_nothing(printed: Printed) -> None:
     called(lambda: None)
     lines, metrics = printed()
     assert not lines
     assert metrics["Failed"] == [0.0]
 
 
-def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Printed) -> None:
+def test_spending_is_logged_and_summed(printed: Printed) -> None:
     def buys_twice() -> None:
         for micro_usd in (13_290, 52):
             observability.spend(micro_usd)
@@ -80,24 +81,26 @@ def test_what_was_spent_stands_in_the_line_in_dollars_and_is_summed(printed: Pri
 
     called(buys_twice)
     (line,), metrics = printed()
+
     assert (line["usd"], line["openai_request_id"]) == (0.013342, "req_1")
     assert sum(metrics["SpendUSD"]) == pytest.approx(0.013342)
 
 
-def test_a_cost_that_nobody_knows_is_counted_and_is_no_zero(printed: Printed) -> None:
+def test_unknown_cost_is_not_zero(printed: Printed) -> None:
     called(lambda: observability.spend(None))
     _, metrics = printed()
     assert metrics["CostUnknown"] == [1.0]
     assert "SpendUSD" not in metrics
 
 
-def test_a_failure_is_one_line_with_what_was_known_before_it(printed: Printed) -> None:
+def test_failure_is_one_line_with_context(printed: Printed) -> None:
     def fails() -> None:
         observability.note(openai_request_id="req_1")
         raise ConfigError("no such model (request req_1)")
 
     with pytest.raises(ConfigError):
         called(fails)
+
     (line,), metrics = printed()
     assert (line["level"], line["error"], line["message"]) == (
         "ERROR",
@@ -110,9 +113,7 @@ def test_a_failure_is_one_line_with_what_was_known_before_it(printed: Printed) -
     assert metrics["Failed"] == [1.0]
 
 
-def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(
-    printed: Printed,
-) -> None:
+def test_transient_error_is_a_warning(printed: Printed) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer", possibly_paid=True)))
     (line,), metrics = printed()
@@ -124,18 +125,20 @@ def test_what_passes_by_itself_is_a_warning_that_says_whether_it_may_have_cost(
     assert metrics["Failed"] == [1.0]
 
 
-def test_a_call_says_nothing_of_the_one_before(printed: Printed) -> None:
+def test_calls_share_no_log_fields(printed: Printed) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer")))
+
     called(lambda: observability.report("fine"))
     lines = printed()[0]
     assert lines[-1]["message"] == "fine"
     assert "error" not in lines[-1]
 
 
-def test_a_bug_is_counted_too_and_its_words_are_not_repeated(printed: Printed) -> None:
+def test_bug_is_counted_without_its_message(printed: Printed) -> None:
     with pytest.raises(KeyError):
         called(raising(KeyError("sk-secret")))
+
     (line,), metrics = printed()
     assert (line["level"], line["error"]) == ("ERROR", "KeyError")
     assert "sk-secret" not in json.dumps(line)

@@ -27,12 +27,13 @@ def step(services: FakeServices) -> UploadStep:
     return UploadStep(services)
 
 
-def test_stores_the_picture_with_thumbnail_and_sidecar(step: UploadStep, s3: Any) -> None:
+def test_image_is_stored_with_companions(step: UploadStep, s3: Any) -> None:
     stored = step.run(step.staged(png(640, 480)))
     assert (stored.status, stored.key) == ("stored", f"{BASE}_1.png")
     there = s3.get_object(Bucket=BUCKET, Key=stored.key)
     assert there["Body"].read() == png(640, 480)
     assert there["ContentType"] == "image/png"
+
     small = Image.open(
         io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read())
     )
@@ -51,11 +52,12 @@ def test_stores_the_picture_with_thumbnail_and_sidecar(step: UploadStep, s3: Any
     )
 
 
-def test_puts_the_picture_on_the_shelves_of_the_gallery(step: UploadStep, aws: Any) -> None:
+def test_image_appears_in_the_gallery_indexes(step: UploadStep, aws: Any) -> None:
     step.run(step.staged(png()))
     item = aws.dynamodb.get_item(
         TableName="records", Key={"pk": {"S": "run#run-1"}, "sk": {"S": "image#1"}}
     )["Item"]
+
     assert item["shelf"]["S"] == "stored"
     assert item["shelf_folder"]["S"] == "stored#my_s3_folder"
     assert item["shelf_topic"]["S"] == "stored#Sport"
@@ -66,7 +68,7 @@ def test_puts_the_picture_on_the_shelves_of_the_gallery(step: UploadStep, aws: A
     ("kind", "extension", "content_type"),
     [("PNG", "png", "image/png"), ("JPEG", "jpg", "image/jpeg"), ("WEBP", "webp", "image/webp")],
 )
-def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
+def test_extension_and_type_come_from_bytes(
     step: UploadStep, s3: Any, kind: str, extension: str, content_type: str
 ) -> None:
     stored = step.run(step.staged(encoded(kind)))
@@ -90,22 +92,19 @@ def test_extension_and_type_come_from_the_bytes_whatever_was_asked_for(
         b"\x89PNG\r\n\x1a\n",
     ],
 )
-def test_what_is_no_whole_picture_stays_in_staging_and_is_stored_nowhere(
-    step: UploadStep, s3: Any, data: bytes
-) -> None:
+def test_invalid_image_stays_in_staging(step: UploadStep, s3: Any, data: bytes) -> None:
     staged = step.staged(data)
     for _ in range(2):
         with pytest.raises(BadImageError, match=r"staging/run-1/1/1\.bytes"):
             step.run(staged)
     assert keys_in(s3) == ["staging/run-1/1/1.bytes"]
+
     record = step.ledger.image("run-1", 1)
     assert record is not None
     assert (record.status, record.cost_micro_usd) == (Status.BAD, 13_000)
 
 
-def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpacked(
-    step: UploadStep,
-) -> None:
+def test_oversized_image_is_refused_before_decoding(step: UploadStep) -> None:
     out = io.BytesIO()
     edge = int(MAX_PIXELS**0.5) + 10
     Image.new("1", (edge, edge)).save(out, "PNG")
@@ -113,23 +112,21 @@ def test_a_picture_that_unpacks_to_too_many_pixels_is_refused_before_it_is_unpac
         step.run(step.staged(out.getvalue()))
 
 
-def test_bytes_that_changed_on_the_way_are_refused(step: UploadStep) -> None:
+def test_changed_bytes_are_refused(step: UploadStep) -> None:
     staged = step.staged(png())
     step.bucket.put(staged.key, png(colour="red"), content_type="x/y")
     with pytest.raises(BadImageError, match="sha256"):
         step.run(staged)
 
 
-def test_running_twice_makes_one_object_of_each_kind(step: UploadStep, s3: Any) -> None:
+def test_second_run_makes_no_new_objects(step: UploadStep, s3: Any) -> None:
     staged = step.staged(png())
     assert step.run(staged) == step.run(staged)
     assert len(keys_in(s3)) == 4
     assert len(s3.list_object_versions(Bucket=BUCKET)["Versions"]) == 4
 
 
-def test_a_crash_before_the_record_was_written_leads_to_the_same_key(
-    step: UploadStep, s3: Any
-) -> None:
+def test_crash_before_record_keeps_the_key(step: UploadStep, s3: Any) -> None:
     staged = step.staged(png())
 
     class Dying:
@@ -141,14 +138,13 @@ def test_a_crash_before_the_record_was_written_leads_to_the_same_key(
     own, step.services.ledger = step.ledger, Dying()  # type: ignore[assignment]
     with pytest.raises(RuntimeError):
         step.run(staged)
+
     step.services.ledger = own
     assert step.run(staged).key == f"{BASE}_1.png"
     assert len(keys_in(s3)) == 4
 
 
-def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no_error(
-    step: UploadStep, s3: Any
-) -> None:
+def test_concurrent_finish_is_not_an_error(step: UploadStep, s3: Any) -> None:
     staged = step.staged(png())
     mine, others = step.bucket, Bucket(step.bucket._client, name=BUCKET, owner="123456789012")
 
@@ -159,32 +155,36 @@ def test_another_execution_that_finished_and_emptied_staging_in_the_middle_is_no
             others.remove([(staged.key, None)])
             raise LookupError(
                 "there is no such object"
-            )  # S3's order of checks is not documented: it may look at the source first
+            )  # S3 does not document the order of its checks: it may look at the source first
 
         def __getattr__(self, name: str) -> Any:
             return getattr(mine, name)
 
     step.bucket = Overtaken()
+
     again = step.run(staged)
+
     assert (again.status, again.key) == (Status.STORED, f"{BASE}_1.png")
     assert len([key for key in keys_in(s3) if key.endswith(".png")]) == 1
 
 
-def test_a_copy_without_a_source_is_told_apart(step: UploadStep) -> None:
+def test_copy_without_source_raises_lookup_error(step: UploadStep) -> None:
     with pytest.raises(LookupError):
         step.bucket.copy_if_absent("staging/none", "f/a.png", content_type="x/y", metadata={})
 
 
-def test_a_jpeg_that_holds_two_pictures_is_a_jpeg(step: UploadStep) -> None:
+def test_jpeg_with_two_images_is_a_jpeg(step: UploadStep) -> None:
     out = io.BytesIO()
     frames = [Image.new("RGB", (64, 48), colour) for colour in ("teal", "red")]
     frames[0].save(out, "MPO", save_all=True, append_images=frames[1:])
+
     key = step.run(step.staged(out.getvalue())).key
+
     assert key is not None
     assert key.endswith(".jpg")
 
 
-def test_whatever_pillow_stumbles_over_is_a_bad_image() -> None:
+def test_pillow_errors_mean_a_bad_image() -> None:
     rng = random.Random(1)  # noqa: S311 - to be repeated, no secret
     whole, causes = png(), set()
     for n in range(400):
@@ -193,28 +193,28 @@ def test_whatever_pillow_stumbles_over_is_a_bad_image() -> None:
             data[rng.randrange(8, len(data))] = rng.randrange(256)
         try:
             verify(bytes(data), sha256=hashlib.sha256(data).hexdigest(), where=f"n{n}")
-        except BadImageError as error:  # a few changes leave a picture
+        except BadImageError as error:  # some changes leave a valid image
             causes.add(type(error.__cause__))
     assert len(causes) > 2
 
 
-def test_a_taken_name_gets_a_suffix_and_the_other_picture_stays(step: UploadStep, s3: Any) -> None:
+def test_taken_name_gets_a_suffix(step: UploadStep, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"{BASE}_1.png", Body=b"somebody's own")
     assert step.run(step.staged(png())).key == f"{BASE}_1_2.png"
     assert s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png")["Body"].read() == b"somebody's own"
 
 
-def test_two_variations_that_look_alike_are_two_pictures(step: UploadStep) -> None:
+def test_identical_variations_are_two_images(step: UploadStep) -> None:
     same = prompt_record(run_id="run-2", choices=prompt_record().choices | {"file_name": "same"})
     step.ledger.keep_prompt(same, paid=None)
     first = step.run(step.staged(png(), n=1))
+
     second = step.run(step.staged(png(), n=2))
+
     assert first.key != second.key
 
 
-def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(
-    step: UploadStep, s3: Any
-) -> None:
+def test_missing_staged_image_is_not_rebought(step: UploadStep, s3: Any) -> None:
     staged = step.staged(png())
     s3.delete_object(Bucket=BUCKET, Key=staged.key)
     with pytest.raises(ConfigError, match=r"staged image .* no longer exists"):
@@ -222,13 +222,15 @@ def test_a_staged_image_that_is_gone_is_named_and_not_bought_again(
     assert keys_in(s3) == []
 
 
-def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: UploadStep, s3: Any) -> None:
+def test_thumbnail_keeps_transparency(step: UploadStep, s3: Any) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (400, 400), (0, 0, 0, 0)).save(out, "PNG")
+
     step.run(step.staged(out.getvalue()))
     small = Image.open(
         io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"thumbnails/{BASE}_1.png.webp")["Body"].read())
     )
+
     assert small.mode == "RGBA"
 
 
@@ -236,18 +238,21 @@ def test_a_picture_with_transparency_keeps_it_in_the_thumbnail(step: UploadStep,
     ("mode", "small"),
     [("P", "RGB"), ("L", "RGB"), ("LA", "RGBA"), ("RGB", "RGB"), ("RGBA", "RGBA")],
 )
-def test_a_picture_of_any_mode_has_its_size_and_a_thumbnail(mode: str, small: str) -> None:
+def test_image_of_any_mode_has_a_thumbnail(mode: str, small: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (640, 480)).save(out, "PNG")
+
     found = verify(out.getvalue(), sha256=hashlib.sha256(out.getvalue()).hexdigest(), where="here")
+
     assert (found.width, found.height) == (640, 480)
+
     with Image.open(io.BytesIO(found.thumbnail)) as thumbnail:
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 240))
         assert thumbnail.mode == small
 
 
-def test_an_image_that_an_older_function_staged_is_stored(step: UploadStep) -> None:
-    """Its message had three more fields, which nobody read."""
+def test_image_staged_by_older_function_is_stored(step: UploadStep) -> None:
+    """Its message had three more fields, which nothing reads."""
     older = step.staged(png()).to_state() | {
         "bytes": 70,
         "usage": {"output_tokens": 9},

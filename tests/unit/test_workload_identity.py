@@ -41,7 +41,7 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Servers:
-    """What each path answers, in order, the last one again and again; and what it was asked."""
+    """The answers of each path, in order, with the last one repeated, and the requests received."""
 
     url: str
     answers: dict[str, list[Answer]]
@@ -110,7 +110,7 @@ def failed(servers: Servers, **how: Any) -> EaselError:
     return caught.value
 
 
-def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Servers) -> None:
+def test_aws_token_is_exchanged_for_openai_token(servers: Servers) -> None:
     assert image(api(servers)).data == b"hello"
     (asked,) = servers.asked["sts"]
     assert (asked["Action"], asked["Audience.member.1"]) == (
@@ -118,6 +118,7 @@ def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Serve
         ["https://api.openai.com/v1"],
     )
     assert (asked["DurationSeconds"], asked["SigningAlgorithm"]) == (["300"], ["ES384"])
+
     (exchanged,) = servers.asked["token"]
     assert (
         exchanged["subject_token"],
@@ -131,32 +132,33 @@ def test_aws_s_word_is_exchanged_for_a_token_that_openai_is_shown(servers: Serve
     assert servers.shown == ["Bearer first"]
 
 
-def test_nothing_is_asked_before_the_first_call_and_the_token_is_kept_for_the_next(
-    servers: Servers,
-) -> None:
+def test_token_is_fetched_lazily_and_kept(servers: Servers) -> None:
     kept = api(servers)
     assert not servers.asked["sts"]
+
     image(kept)
     image(kept)
     assert (len(servers.asked["sts"]), servers.shown) == (1, ["Bearer first", "Bearer first"])
 
 
-def test_a_token_that_ended_is_fetched_anew(servers: Servers) -> None:
+def test_expired_token_is_fetched_again(servers: Servers) -> None:
     servers.answers["token"].insert(0, (200, {"access_token": "short", "expires_in": 0.2}))
     kept = api(servers)
     image(kept)
     threading.Event().wait(0.3)
+
     image(kept)
+
     assert servers.shown == ["Bearer short", "Bearer first"]
 
 
-def test_a_token_that_openai_refuses_is_exchanged_anew_once(servers: Servers) -> None:
+def test_refused_token_is_exchanged_again_once(servers: Servers) -> None:
     servers.answers["image"].insert(0, (401, {"error": {"code": "invalid_api_key"}}))
     assert image(api(servers)).data
     assert servers.shown == ["Bearer first", "Bearer second"]
 
 
-def test_a_token_that_stays_refused_is_final(servers: Servers) -> None:
+def test_persistently_refused_token_is_final(servers: Servers) -> None:
     servers.answers["image"] = [(401, {"error": {"code": "invalid_api_key"}})]
     with pytest.raises(AuthError, match="mapped"):
         image(api(servers))
@@ -164,13 +166,12 @@ def test_a_token_that_stays_refused_is_final(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(
-    servers: Servers, status: int
-) -> None:
+def test_refused_exchange_explains_what_to_check(servers: Servers, status: int) -> None:
     servers.answers["token"] = [
         (status, {"error": "invalid_subject_token", "error_description": "secret signed.by.aws"})
     ]
     found = failed(servers)
+
     assert type(found) is AuthError
     assert "invalid_subject_token" in str(found)
     assert "openai_workload_identity" in str(found)
@@ -191,14 +192,12 @@ def test_a_refused_exchange_is_asked_for_once_and_says_what_to_look_at(
         (200, {"access_token": "x", "expires_in": 0}),
     ],
 )
-def test_an_exchange_that_gives_no_token_passes_and_cost_nothing(
-    servers: Servers, answer: Answer
-) -> None:
+def test_exchange_without_token_is_transient_and_free(servers: Servers, answer: Answer) -> None:
     servers.answers["token"] = [answer]
     assert type(failed(servers)) is TransientError
 
 
-def test_an_exchange_that_nobody_answers_passes_and_cost_nothing(servers: Servers) -> None:
+def test_unanswered_exchange_is_transient_and_free(servers: Servers) -> None:
     assert (
         type(failed(servers, token_url=f"http://127.0.0.1:{free_port()}/oauth/token"))
         is TransientError
@@ -220,17 +219,18 @@ def test_an_exchange_that_nobody_answers_passes_and_cost_nothing(servers: Server
         (400, "ValidationError", ConfigError, "GetWebIdentityToken"),
     ],
 )
-def test_a_refusal_of_sts_has_its_name(
+def test_sts_refusal_has_its_name(
     servers: Servers, status: int, code: str, error: type[EaselError], said: str
 ) -> None:
     servers.answers["sts"] = [(status, REFUSED.format(code))]
     found = failed(servers)
+
     assert type(found) is error
     assert said in str(found)
     assert not servers.asked["token"]
 
 
-def test_a_deployment_has_a_key_or_an_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployment_uses_key_or_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -242,9 +242,11 @@ def test_a_deployment_has_a_key_or_an_identity(monkeypatch: pytest.MonkeyPatch) 
         return Services(environment).openai_account._credential
 
     assert isinstance(credential({settings.SECRET: "the-secret"}), ApiKey)
+
     made = credential({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
     assert isinstance(made, IdentityToken)
-    # STS's global address gives no such token; by default, OpenAI's own exchange is asked.
+    # STS's global endpoint issues no such token. By default, OpenAI's own exchange is used.
     assert made._sts.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+
     default = signature(WorkloadIdentityAuth).parameters["token_exchange_url"].default
     assert made._auth.token_exchange_url == default

@@ -1,6 +1,6 @@
 """Patches of Lambda.
 
-errors   failures have the name of the exception's class, and the HTTP API hides them
+errors   failures are named after the exception's class, and the HTTP API hides them
 logs     a call that logs nothing does not wait 50 ms
 workers  each function has a limited number of processes; calls queue, and all processes end
 """

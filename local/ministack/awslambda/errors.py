@@ -1,4 +1,4 @@
-"""Gaps: what a caller learns of a function that fails.
+"""Gaps: what a caller learns when a function fails.
 
 - MiniStack names every failure `Runtime.HandlerError`, and kills the process of a handler that
   raised an exception.
@@ -14,8 +14,8 @@ from ministack.services import apigateway, lambda_svc
 from local.ministack.edits import edit, edit_text, replace
 
 _REPORT = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
-# MiniStack kills a worker that answers "error". A worker whose handler raised an exception stays
-# healthy on AWS, so it answers "ok". The first frame of the trace is the worker's own.
+# MiniStack kills a worker that answers "error". On AWS, a worker stays healthy when its handler
+# raises an exception, so it answers "ok" here. The first frame of the trace is the worker's own.
 _REPORT_WITH_CLASS = """{"status": "ok", "failure": {
                 "errorMessage": str(e), "errorType": type(e).__name__,
                 "stackTrace": traceback.format_tb(e.__traceback__)[1:]}}"""
@@ -28,11 +28,11 @@ _PROXY_WITHOUT_DETAILS = f"""    if result.get("error"):
 
 
 class _Failure(dict[str, Any]):
-    """A failure of a handler, while MiniStack's code handles it like a result."""
+    """A handler's failure, in the form in which MiniStack's code handles it as a result."""
 
 
 def apply() -> None:
-    """Name a failure by the exception's class and a death `Runtime.ExitError`.
+    """Name a failure after the exception's class, and the death of a process `Runtime.ExitError`.
 
     A handler that raises keeps its process. The HTTP API reports only that something failed.
     """
@@ -65,7 +65,8 @@ def _answering_as_lambda_does(execute: Any) -> Any:
             answer["body"] = {**body, "requestId": request_id}
             answer["error"] = True
         elif answer.get("error") and _is_handler_error(body) and _is_python(func):
-            # An exception is a _Failure, and a timeout has its own name: the process has died.
+            # An exception is a _Failure, and a timeout has its own name. Anything else means that
+            # the process has died.
             message = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
             answer["body"] = {"errorType": "Runtime.ExitError", "errorMessage": message}
         return answer

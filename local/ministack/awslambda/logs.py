@@ -1,4 +1,4 @@
-"""Gap: MiniStack waits 50 ms for log lines after each call that wrote none."""
+"""Gap: after each call that wrote no log lines, MiniStack waits 50 ms for them."""
 
 import functools
 import queue
@@ -19,7 +19,7 @@ _LOG_ENDED = f"""        sys.__stderr__.write({_END + chr(10)!r})
 
 
 def apply() -> None:
-    """Let the worker mark the end of a call's log, so that nobody waits and no line is late."""
+    """Let the worker mark the end of a call's log, so that no call waits and no line comes late."""
     edit_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", [(_ANSWERED, _LOG_ENDED)])
     replace(lambda_runtime.Worker, "_drain_stderr_bounded", _reading_to_the_mark)
 
@@ -35,7 +35,7 @@ def _reading_to_the_mark(drain: Any) -> Any:
             try:
                 line = worker._stderr_queue.get(timeout=0.005)
             except queue.Empty:
-                if not worker._stderr_thread.is_alive():  # the process ended without the mark
+                if not worker._stderr_thread.is_alive():  # the process ended before the mark
                     break
                 continue
             if line.endswith(_END):

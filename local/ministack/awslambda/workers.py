@@ -1,10 +1,10 @@
-"""Gap: MiniStack starts a process for each call that finds all others busy (up to 120 were seen).
+"""Gap: MiniStack starts a process for each call if all others are busy (up to 120 were seen).
 
-A process costs about a second of CPU before its first call, and 55 to 90 MB: more than most calls
-are worth. So calls queue. Another process starts only when the first call in the queue has waited
-for some time, one process at a time. Up to one process for each core starts soon, since those can
-compute in parallel. Further processes start once the first call has waited longer than a start
-takes, as it happens when calls wait for OpenAI.
+Before its first call a process costs about a second of CPU and 55 to 90 MB, which is more than most
+calls are worth. So calls queue here. Another process starts only after the first call in the queue
+has waited for some time, and processes start one at a time. Up to one process per core starts soon,
+since those can compute in parallel. Further processes start only after the first call has waited
+longer than a start takes, which happens when calls wait for OpenAI.
 """
 
 import functools
@@ -28,7 +28,7 @@ _POLL_S = 0.1
 class Pool:
     """The calls of one function, first come, first served.
 
-    Each call gets a free process, or starts another.
+    Each call gets a free process or starts another.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Pool:
     ) -> None:
         self._at_most, self._cores, self._clock = at_most, cores, clock
         self._changed = threading.Condition()
-        self.waiting: deque[object] = deque()  # the oldest first
+        self.waiting: deque[object] = deque()  # oldest first
         self._starting: Any = None
         self._started_at = 0.0
 
@@ -72,31 +72,31 @@ class Pool:
         return self._clock() - max(since, self._started_at) >= patience
 
     def on_start(self, worker: Any) -> None:
-        """Note that a process has started, or could not be started."""
+        """Record that a process has started, or could not be started."""
         with self._changed:
             if self._starting is worker:
                 self._starting, self._started_at = None, self._clock()
             self._changed.notify_all()
 
     def on_release(self) -> None:
-        """Note that a process has finished its call."""
+        """Record that a process has finished its call."""
         with self._changed:
             self._changed.notify_all()
 
 
 def apply(at_most: int = AT_MOST) -> None:
-    """Give each function at most this number of processes; further calls queue."""
+    """Give each function at most this number of processes. Further calls queue."""
     pools: dict[str, Pool] = {}
 
     def pool_of(key: str) -> Pool:
-        # setdefault is one step, so two callers never get two pools.
+        # setdefault is atomic, so two callers never get two pools.
         return pools.setdefault(key, Pool(at_most))
 
     def counting_depth(execute: Any) -> Any:
         @functools.wraps(execute)
         def executing(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-            # MiniStack counts a direct call as depth 1 but an execution's call as depth 0.
-            # Both are outermost calls.
+            # MiniStack counts a direct call as depth 1 and an execution's call as depth 0, but both
+            # are outermost calls.
             before = lambda_svc._invoke_depth.set(max(1, lambda_svc._invoke_depth.get()))
             try:
                 return dict(execute(func, event, request_id))
@@ -111,7 +111,8 @@ def apply(at_most: int = AT_MOST) -> None:
             name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST"
         ) -> tuple[Any, str]:
             take = functools.partial(acquire, name, config, code, qualifier=qualifier)
-            # The caller of a nested call holds a process and waits: queueing might never end.
+            # A nested call does not queue: its caller holds a process while it waits, so the queue
+            # might never move.
             if lambda_svc._invoke_depth.get() > 1:
                 worker, reason = take()
                 return worker, reason
@@ -126,7 +127,7 @@ def apply(at_most: int = AT_MOST) -> None:
             try:
                 change(worker)
             finally:
-                if worker is not None:  # None is a worker that was killed
+                if worker is not None:  # None stands for a worker that was killed
                     notify(pool_of(_key(worker)), worker)
 
         return changing
@@ -149,5 +150,5 @@ def _key(worker: Any) -> str:
 
 
 def end_all() -> None:
-    """End every process and remove its folder, which MiniStack forgets to do when it ends."""
+    """End every process and remove its folder. MiniStack forgets to do this when it ends."""
     lambda_runtime.reset()

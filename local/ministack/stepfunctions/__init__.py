@@ -3,8 +3,8 @@
 executions   no pause before an execution; delays of a Retry; metrics of ended executions
 inline_map   a failed iteration ends its Map; a stopped execution stays stopped
 distributed  a Distributed Map in JSONata, with result files, tolerance and stop
-redrive      RedriveExecution; state is saved also while executions run
-history      events of the states inside a Map, each with the event before it
+redrive      RedriveExecution; state is saved even while executions run
+history      events of the states inside a Map, each linked to the event before it
 
 `map_run`, `map_child` and `map_results` are parts of `distributed`.
 """
@@ -18,6 +18,6 @@ def apply() -> None:
     inline_map.apply()
     distributed.apply()
     redrive.apply()
-    # This one is last, so that it wraps the others: they decide under its lock whether an event
+    # This patch is last, so that it wraps the others. They decide under its lock whether an event
     # still counts, and then it numbers the event.
     history.apply()

@@ -1,10 +1,14 @@
-"""Gap: a Distributed Map lacks JSONata, ResultWriter, and an end at the tolerance or at a stop.
+"""Gap: a Distributed Map lacks JSONata and ResultWriter, and ignores its tolerance and a stop.
 
 MiniStack checks the failures of a Distributed Map only at its end, and its children outlive a stop.
 
-Differences to AWS that remain: at most 64 children run at once, also if MaxConcurrency is 0 or
-larger, since this is one machine. ResultWriter exports with the Transformation NONE only.
-ItemBatcher is ignored. A redrive starts a new Map Run.
+These differences from AWS remain:
+
+- At most 64 children run at the same time, even if MaxConcurrency is 0 or larger, since this is one
+  machine.
+- ResultWriter exports with the Transformation NONE only.
+- ItemBatcher is ignored.
+- A redrive starts a new Map Run.
 """
 
 import functools
@@ -212,7 +216,10 @@ def _with_children(stop_execution: Any) -> Any:
 
 
 def _with_map_runs(restore_state: Any) -> Any:
-    """Fail Map Runs that ran when the emulator ended, as MiniStack fails executions."""
+    """Mark Map Runs as failed if they ran when the emulator ended.
+
+    MiniStack does the same with executions.
+    """
 
     @functools.wraps(restore_state)
     def restoring(saved: Any) -> None:

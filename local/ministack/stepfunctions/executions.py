@@ -2,7 +2,7 @@
 
 - MiniStack sleeps 0.15 s before each execution.
 - A Retry's MaxDelaySeconds and JitterStrategy have no effect.
-- Ended executions are not counted, so an alarm of failed executions never fires.
+- Ended executions are not counted, so an alarm for failed executions never fires.
 """
 
 import functools
@@ -15,7 +15,7 @@ from local.ministack import cloudwatch
 from local.ministack.cloudwatch import Metric
 from local.ministack.edits import edit, replace
 
-# MiniStack's own limit, kept for a Retry without MaxDelaySeconds. AWS has no limit.
+# MiniStack's own limit, which is kept for a Retry without MaxDelaySeconds. AWS has no limit.
 _LONGEST_DELAY_S = 60
 
 _PAUSE = "    time.sleep(0.15)\n"
@@ -33,7 +33,7 @@ METRICS = {
 
 
 def apply() -> None:
-    """Start at once, wait as long as a Retry demands, and count executions that end."""
+    """Start executions immediately, wait as long as a Retry says, and count executions that end."""
     edit(stepfunctions, "_run_execution", [(_PAUSE, "")])
     edit(stepfunctions, "_execute_task", [(_TASK_DELAY, _DELAY)], _easel_retry_delay=retry_delay)
     edit(stepfunctions, "_with_retry_and_catch", [(_MAP_DELAY, _DELAY)])

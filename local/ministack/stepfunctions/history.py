@@ -35,7 +35,7 @@ _LEFT = """                state_def, current_input, ctx)
 
 
 def apply() -> None:
-    """Record when inner states are entered and left, link each event to the one before it.
+    """Record when inner states are entered and left, and link each event to the one before it.
 
     Events are numbered under a lock.
     """

@@ -17,7 +17,7 @@ from ministack.services import stepfunctions
 
 from local.ministack.edits import edit, replace
 
-# Set once a Map has failed: this thread's own Map, and each Map around it.
+# These are set once a Map has failed: this thread's own Map, and each Map around it.
 _failed_maps: ContextVar[tuple[threading.Event, ...]] = ContextVar("failed_maps", default=())
 
 _RUN_ALL = """\
@@ -80,7 +80,7 @@ class _Iterations:
         if self.failures:
             self._fail(self.failures[0])
         for iteration in ended:
-            iteration.result()  # raises if the execution was stopped, or a Map around it failed
+            iteration.result()  # raises if the execution was stopped or a Map around it failed
         stepfunctions._add_event(self.execution, "MapStateSucceeded")
 
     def _iterate(self, index: int, item: Any) -> None:
@@ -110,7 +110,7 @@ class _Iterations:
 
 
 def _unless_abandoned(add_event: Any) -> Any:
-    """End a thread whose execution was stopped or whose Map has failed."""
+    """End a thread if its execution was stopped or its Map has failed."""
 
     @functools.wraps(add_event)
     def checking(execution: dict[str, Any], event_type: str, details: Any = None) -> Any:
@@ -125,7 +125,7 @@ def _unless_abandoned(add_event: Any) -> Any:
 
 
 def _outside_any_map(run_execution: Any) -> Any:
-    """Run an execution that a task started and waits for outside of that task's Map."""
+    """Run an execution outside the Map of the task that started it and waits for it."""
 
     def run(execution_arn: str) -> None:
         _failed_maps.set(())

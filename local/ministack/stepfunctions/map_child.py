@@ -8,8 +8,8 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions
 
-# A Map may have 10,000 children. Of children that ended before the newest 1,000, only status and
-# times are kept, and only for 10,000 of them, since ListExecutions searches all executions.
+# A Map may have 10,000 children. ListExecutions searches all executions, so only the newest 1,000
+# ended children keep full records. Up to 10,000 older ones keep only their status and times.
 _KEPT_IN_FULL = 1_000
 _LISTED = 10_000
 _in_full: deque[dict[str, Any]] = deque()

@@ -17,7 +17,7 @@ _FILE_OF = {
 
 
 def element(child: dict[str, Any]) -> dict[str, Any]:
-    """Return an ended child as AWS describes it in the files; input and output are JSON texts."""
+    """Return an ended child as AWS describes it in the files. Input and output are JSON texts."""
     succeeded = child["status"] == "SUCCEEDED"
     if succeeded:
         outcome = {"Output": child["output"]}
@@ -52,7 +52,7 @@ def _never_started(text: str) -> dict[str, Any]:
 def results(ended: dict[int, dict[str, Any]]) -> list[Any]:
     """Return the Map state's result without files, in the order of the items.
 
-    A child that succeeded is its output; a child that failed is its description.
+    A child that succeeded is represented by its output, and a child that failed by its description.
     """
     in_order = [ended[index] for index in sorted(ended)]
     return [
@@ -71,7 +71,7 @@ class ResultFiles:
 
     @classmethod
     def of(cls, place: dict[str, Any], config: dict[str, Any]) -> Self:
-        """Read a ResultWriter's fields. Raise States.Runtime for what is not supported here."""
+        """Read a ResultWriter's fields. Raise States.Runtime if a field is not supported here."""
         transformation = config.get("Transformation", "NONE")
         if transformation != "NONE":
             raise stepfunctions._ExecutionError(

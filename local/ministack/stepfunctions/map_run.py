@@ -1,4 +1,4 @@
-"""A Distributed Map's run: it starts children, counts how they end, and aborts them."""
+"""The run of a Distributed Map: it starts children, counts how they end, and aborts them."""
 
 import json
 import threading
@@ -29,19 +29,19 @@ _NO_COUNTS = {
     "pendingRedrive": 0,
 }
 
-# The Map Runs whose children may still run, by ARN.
+# The Map Runs that may still have running children, by ARN.
 _live: dict[str, "MapRun"] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How many children may fail: none if the state has no tolerance."""
+    """How many children may fail. Without a tolerance in the state, none may."""
 
     percentage: float | None
     count: float | None
 
     def covers(self, failed: int, items: int) -> bool:
-        """Return whether this number of the items may fail."""
+        """Return whether this number of failed items is tolerated."""
         share = None if self.percentage is None else self.percentage * items / 100
         limits = [limit for limit in (self.count, share) if limit is not None]
         return failed <= min(limits, default=0)
@@ -62,7 +62,7 @@ class MapRun:
         self.arn = f"{machine.arn.replace(':stateMachine:', ':mapRun:')}:{new_uuid()}"
         self.execution = execution
         self.ended: dict[int, dict[str, Any]] = {}
-        self.error: Exception | None = None  # of the state itself, not of a child
+        self.error: Exception | None = None  # the state's own error, not a child's
         self.was_aborted = False
         self._machine = machine
         self._child_input = child_input
@@ -89,7 +89,7 @@ class MapRun:
 
     @property
     def has_failed_too_often(self) -> bool:
-        """Whether more children have failed than the state tolerates."""
+        """Return whether more children have failed than the state tolerates."""
         counts = self._record["itemCounts"]
         return not self._tolerance.covers(counts["failed"], counts["total"])
 
@@ -112,7 +112,7 @@ class MapRun:
                 self._finish()
 
     def close(self, status: str) -> None:
-        """Record the final status, once the results are written."""
+        """Record the final status after the results are written."""
         self._record.update(status=status, stopDate=now_iso())
 
     def inputs_never_started(self) -> Iterator[str]:
@@ -123,7 +123,8 @@ class MapRun:
     def count(self, **changes: int) -> None:
         """Change the counts.
 
-        Readers hold no lock. They get the old or the new dictionary, and both are consistent.
+        Readers hold no lock. They get either the old or the new dictionary, and both are
+        consistent.
         """
         with self._lock:
             counts = dict(self._record["itemCounts"])
@@ -143,7 +144,7 @@ class MapRun:
         """Return a new child, or None if the Map Run has ended."""
         try:
             event = self._child_input(index, self._waiting[index])
-        except Exception as error:  # the state itself failed, which no tolerance covers
+        except Exception as error:  # the state itself failed, and no tolerance covers that
             with self._lock:
                 self.error = self.error or error
                 self._finish()
@@ -202,7 +203,7 @@ def live(run: MapRun) -> Iterator[None]:
 
 
 def abort_map_runs_of(execution_arn: str) -> None:
-    """Abort the Map Runs of an execution that was stopped, or has ended."""
+    """Abort the Map Runs of an execution that was stopped or has ended."""
     for run in list(_live.values()):
         if run.execution["executionArn"] == execution_arn:
             run.abort()

@@ -1,8 +1,8 @@
 """Gap: RedriveExecution is unknown.
 
-An execution keeps the state that it has reached, for itself and for each branch and iteration. A
-branch that has ended keeps its result. A redrive starts each of them there, as AWS does, so an
-inline Map repeats only what had not succeeded. A Distributed Map starts over.
+An execution records which state it has reached, for itself and for each branch and iteration. A
+branch that has ended keeps its result. A redrive starts each of them at its recorded state, as AWS
+does, so an inline Map repeats only what had not succeeded. A Distributed Map starts over.
 """
 
 import copy
@@ -17,8 +17,8 @@ from ministack.services import stepfunctions
 
 from local.ministack.edits import edit, replace
 
-# Both are fields of an execution's record, and map the path of a branch to {"state", "input",
-# "variables"} or {"output"}. The second is where a redrive starts. The top level's path is "".
+# Both are fields of an execution's record. They map the path of a branch to {"state", "input",
+# "variables"} or {"output"}. A redrive starts from the second. The top level's path is "".
 _REACHED = "reached"
 _RESUME_AT = "resumeAt"
 _KEPT_WHILE_OPEN = (_REACHED, _RESUME_AT, "definition")
@@ -29,7 +29,7 @@ _resuming: ContextVar[bool] = ContextVar("resuming", default=False)
 _run: ContextVar[tuple[str, int]] = ContextVar("run", default=("", 0))
 
 _EXECUTION_CHANGES = [
-    # A redriven execution keeps its definition, also after a deploy.
+    # A redriven execution keeps its definition, even after a deploy.
     (
         'json.loads(sm["definition"])',
         'json.loads(execution.setdefault("definition", sm["definition"]))',
@@ -78,7 +78,7 @@ def apply() -> None:
 
 
 def redrive_execution(request: dict[str, Any]) -> Any:
-    """Restart an execution that failed or was stopped, at the states where it ended."""
+    """Restart an execution that failed or was stopped, at the states it had reached."""
     arn = request.get("executionArn", "")
     execution = stepfunctions._executions.get(arn)
     if execution is None:
@@ -149,7 +149,7 @@ def _with_redrives(describe: Any) -> Any:
 
 
 def _as_one_run(run_execution: Any) -> Any:
-    """Give an execution that a task started, in the task's thread, paths of its own."""
+    """Give separate paths to an execution that a task has started in the task's thread."""
 
     def run(execution_arn: str) -> None:
         execution = stepfunctions._executions.get(execution_arn) or {}
@@ -216,7 +216,7 @@ def _enter_item(index: int) -> None:
 
 
 def _starting_over_on_retry(run_all: Any) -> Any:
-    """Start all branches of a Map or Parallel over when it is retried."""
+    """Start all branches of a Map or Parallel from the beginning when it is retried."""
 
     @functools.wraps(run_all)
     def running(
@@ -236,7 +236,7 @@ def _recording_progress(add_event: Any) -> Any:
         is_own = arn == execution.get("executionArn")
         outdated = is_own and attempt != execution.get("redriveCount", 0)
         if outdated and not event_type.startswith("Execution"):
-            # This thread belongs to the attempt before the redrive, and ends here silently.
+            # This thread belongs to the attempt before the redrive, so it ends silently here.
             raise SystemExit
         event = add_event(execution, event_type, details)
         if event_type == "ExecutionSucceeded":

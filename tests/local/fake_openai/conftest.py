@@ -1,4 +1,4 @@
-"""Fake OpenAI servers."""
+"""Fixtures with fake OpenAI servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +10,10 @@ from tests.support.fake_openai import Account, running_account
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Account]]:
-    """Start fake OpenAI servers, with options of `python -m local.fake_openai`."""
+    """Yield a function that starts fake OpenAI servers.
+
+    Its arguments are options of `python -m local.fake_openai`.
+    """
     with ExitStack() as running:
 
         def start_one(*options: str) -> Account:
@@ -22,12 +25,12 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ac
 
 @pytest.fixture(scope="module")
 def quick(start: Callable[..., Account]) -> Account:
-    """Start a server whose batches end when they are next read."""
+    """Start a server whose batches end when they are first read."""
     return start()
 
 
 @pytest.fixture
 def account(quick: Account) -> Account:
-    """Clear the account of the quick server."""
+    """Return the quick server's account, cleared."""
     quick.forget()
     return quick

@@ -1,4 +1,4 @@
-"""Files and batches of the fake OpenAI, as the real client meets them."""
+"""Files and batches of the fake OpenAI, used through the real client."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def wishes(count: int) -> list[dict[str, Any]]:
     return [wish("a", n=10) | {"custom_id": str(number)} for number in range(count)]
 
 
-def test_a_batch_gives_every_picture_once_in_another_order(account: Account) -> None:
+def test_batch_returns_every_image_once_in_another_order(account: Account) -> None:
     batch = account.batch(*(wish(prompt) for prompt in PROMPTS), run="r1")
     assert (batch.status, batch.output_file_id) == ("in_progress", None)
     assert batch.metadata == {"run": "r1"}
@@ -44,9 +44,7 @@ def test_a_batch_gives_every_picture_once_in_another_order(account: Account) -> 
     assert output == batch.usage.output_tokens > 0
 
 
-def test_a_result_is_the_same_whenever_it_is_read_and_charged_when_it_was_made(
-    account: Account,
-) -> None:
+def test_result_is_repeatable_and_charged_once(account: Account) -> None:
     batch = account.after(account.batch(*(wish(prompt, n=2) for prompt in PROMPTS[:2])))
     charged = account.charged()
     counts = {key: charged[key] for key in ("images", "batch_images", "batches")}
@@ -63,7 +61,7 @@ def test_a_result_is_the_same_whenever_it_is_read_and_charged_when_it_was_made(
     assert sorted(by_prompt.values()) == [2, 3]
 
 
-def test_what_is_refused_stands_in_the_error_file_and_costs_nothing(account: Account) -> None:
+def test_refused_requests_are_listed_and_free(account: Account) -> None:
     account.script({"path": IMAGES_URL, "contains": "number 3", "status": 400, "body": REFUSED})
     lines = [*(wish(prompt) for prompt in PROMPTS), wish("a tree", size="17x17")]
 
@@ -80,7 +78,7 @@ def test_what_is_refused_stands_in_the_error_file_and_costs_nothing(account: Acc
     assert account.charged()["images"] == 5
 
 
-def test_an_expired_batch_keeps_and_charges_what_was_finished(account: Account) -> None:
+def test_expired_batch_charges_finished_images(account: Account) -> None:
     account.script({"path": "/v1/batches/expire", "answer": 4})
 
     batch = account.after(account.batch(*(wish(prompt) for prompt in PROMPTS)))
@@ -94,21 +92,21 @@ def test_an_expired_batch_keeps_and_charges_what_was_finished(account: Account) 
     assert account.after(account.batch(wish("a tree"))).status == "completed"
 
 
-def test_a_batch_whose_answer_was_lost_is_found_by_its_metadata(account: Account) -> None:
+def test_batch_with_lost_response_is_found_by_metadata(account: Account) -> None:
     account.script({"path": "/v1/batches", "contains": '"run": "lost"', "cut": True})
     account.batch(wish("before"), run="earlier")
     with pytest.raises(openai.APIConnectionError):
         account.batch(wish("a tree"), run="lost")
     account.batch(wish("after"), run="later")
 
-    # The client reads pages of one batch, the newest first.
+    # The client reads pages of one batch, newest first.
     runs = [(batch.metadata or {})["run"] for batch in account.api.batches.list(limit=1)]
 
     assert runs == ["later", "lost", "earlier"]
     assert account.charged()["batches"] == 3
 
 
-def test_a_refused_creation_creates_nothing(account: Account) -> None:
+def test_refused_creation_creates_nothing(account: Account) -> None:
     account.script(
         {"path": "/v1/batches", "status": 500, "body": REFUSED},
         {"path": "/v1/files", "status": 503, "body": REFUSED},
@@ -133,7 +131,7 @@ def test_a_refused_creation_creates_nothing(account: Account) -> None:
         ([wish("a") | {"method": "GET"}], "invalid_method", 1),
     ],
 )
-def test_a_wrong_input_fails_the_batch_as_a_whole(
+def test_wrong_input_fails_the_whole_batch(
     account: Account, lines: list[Any], code: str, line: int | None
 ) -> None:
     batch = account.batch(*lines)
@@ -146,14 +144,14 @@ def test_a_wrong_input_fails_the_batch_as_a_whole(
     assert account.charged()["images"] == 0
 
 
-def test_two_hundred_pictures_make_a_batch(account: Account) -> None:
+def test_two_hundred_images_make_a_batch(account: Account) -> None:
     batch = account.batch(*wishes(20))
 
     assert account.after(batch).status == "completed"
     assert account.charged()["batch_images"] == 200
 
 
-def test_a_download_that_breaks_off_ends_in_the_middle_of_a_line(account: Account) -> None:
+def test_interrupted_download_ends_in_mid_line(account: Account) -> None:
     batch = account.after(account.batch(*(wish(prompt) for prompt in PROMPTS)))
     account.script({"path": "/v1/files/content", "cut": True})
     received: list[bytes] = []
@@ -168,7 +166,7 @@ def test_a_download_that_breaks_off_ends_in_the_middle_of_a_line(account: Accoun
     assert not cut.endswith(b"\n")
 
 
-def test_a_deleted_file_is_gone(account: Account) -> None:
+def test_deleted_file_is_gone(account: Account) -> None:
     kept, gone = account.upload(wish("a")), account.upload(wish("b"))
     assert json.loads(account.bytes(kept)) == wish("a")
 
@@ -179,9 +177,7 @@ def test_a_deleted_file_is_gone(account: Account) -> None:
     assert [file.id for file in account.api.files.list(limit=1)] == [kept]
 
 
-def test_a_slow_batch_passes_its_statuses_and_a_cancelled_one_keeps_its_part(
-    start: Callable[..., Account],
-) -> None:
+def test_slow_batch_passes_statuses_and_can_be_cancelled(start: Callable[..., Account]) -> None:
     account = start("--batch-seconds", "3")
     first, second = (account.batch(*(wish(prompt) for prompt in PROMPTS)) for _ in range(2))
     assert first.status == "validating"

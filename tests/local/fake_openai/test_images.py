@@ -12,10 +12,11 @@ from tests.support.emulator import until
 from tests.support.fake_openai import Account
 
 
-def test_a_window_lets_in_what_waited_as_long_as_it_was_told() -> None:
+def test_window_admits_request_after_exact_wait() -> None:
     now = 0.0
     window = SlidingWindow(2, 60, clock=lambda: now)
     assert window.admit() == 0
+
     now = 50.1
     assert [window.admit(), window.admit()] == pytest.approx([0, 9.9])
     now += window.admit()
@@ -23,9 +24,7 @@ def test_a_window_lets_in_what_waited_as_long_as_it_was_told() -> None:
     assert [window.admit(), window.admit()] == pytest.approx([0, 50.1])
 
 
-def test_more_pictures_than_a_minute_takes_are_refused_and_not_charged(
-    start: Callable[..., Account],
-) -> None:
+def test_images_over_limit_are_refused_and_free(start: Callable[..., Account]) -> None:
     account = start("--images-per-minute", "2", "--minute", "2.5")
     account.picture()
     account.picture()
@@ -47,7 +46,7 @@ def test_more_pictures_than_a_minute_takes_are_refused_and_not_charged(
     assert account.charged()["images"] == 3
 
 
-def test_pictures_are_written_into_an_answer_as_they_are() -> None:
+def test_images_are_written_into_response_unchanged() -> None:
     words = {"words": 'a "quoted" word', "usage": None}
     as_bytes = {"data": [{"b64_json": b"Zmlyc3Q="}, {"b64_json": b"c2Vjb25k"}], **words}
     as_text = {"data": [{"b64_json": "Zmlyc3Q="}, {"b64_json": "c2Vjb25k"}], **words}
@@ -57,8 +56,9 @@ def test_pictures_are_written_into_an_answer_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "x" * 65])
-def test_a_user_who_is_none_is_refused_as_at_the_real_api(account: Account, user: str) -> None:
+def test_invalid_user_is_refused(account: Account, user: str) -> None:
     identifier = {"safety_identifier": user}
+
     with pytest.raises(openai.BadRequestError) as refused:
         account.api.images.generate(
             model="gpt-image-2.6-flare", prompt="A kite", extra_body=identifier

@@ -1,4 +1,4 @@
-"""Plain MiniStack and the patched emulator, each started once a session."""
+"""Plain MiniStack and the patched emulator, each started once per session."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.support.emulator import STEP, Emulator, Launcher, running_emulator
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Run MiniStack as published: a test of a patch first shows its gap here."""
+    """Run MiniStack as published, so that a test of a patch can first show its gap."""
     with running_emulator(tmp_path_factory.mktemp("plain"), module="ministack") as emulator:
         yield emulator
 
@@ -24,7 +24,10 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
-    """Create a function in each emulator that does what its event demands, already warm."""
+    """Create a function in each emulator that does what its event says.
+
+    It is called once, to warm up.
+    """
     names = {emulator: emulator.create_function(STEP) for emulator in (plain, patched)}
     for emulator, name in names.items():
         emulator.invoke(name, {})
@@ -33,7 +36,7 @@ def steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
 
 @pytest.fixture
 def launch() -> Iterator[Launcher]:
-    """Start emulators of a test's own, which end with the test."""
+    """Yield a launcher of emulators for one test, and end them after the test."""
     launcher = Launcher()
     yield launcher
     launcher.stop_all()

@@ -1,4 +1,4 @@
-"""CloudWatch in the emulator: metrics and fields in a function's log."""
+"""CloudWatch in the emulator: the metrics and fields in a function's log."""
 
 import json
 import time
@@ -17,7 +17,7 @@ def metric_line(name: str, values: list[float]) -> str:
     return json.dumps({"_aws": header, "service": "s", name: values})
 
 
-def test_metrics_in_a_function_s_log_are_metrics_and_ring_an_alarm(
+def test_logged_metrics_are_stored_and_trigger_alarms(
     plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
 ) -> None:
     def rings(emulator: Emulator) -> bool:
@@ -32,7 +32,7 @@ def test_metrics_in_a_function_s_log_are_metrics_and_ring_an_alarm(
     assert rings(patched)
 
 
-def test_a_log_query_knows_the_fields_of_a_line_that_is_json(
+def test_log_query_knows_fields_of_json_lines(
     plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
 ) -> None:
     def error(emulator: Emulator) -> str:

@@ -29,9 +29,7 @@ pytestmark = pytest.mark.usefixtures("lists")
 LINE_SEPARATOR = "\u2028"
 
 
-def test_runs_a_child_for_each_line_and_writes_what_became_of_them(
-    plain: Emulator, patched: Emulator, map_steps: Any
-) -> None:
+def test_each_line_runs_as_a_child(plain: Emulator, patched: Emulator, map_steps: Any) -> None:
     topics = [f"sun{LINE_SEPARATOR}rise", "rain", "snow"]
     items = [{"topic": topic} for topic in topics]
     items[1]["raise"] = "no"
@@ -75,7 +73,7 @@ def test_runs_a_child_for_each_line_and_writes_what_became_of_them(
     assert history[3]["mapRunStartedEventDetails"] == {"mapRunArn": run["mapRunArn"]}
 
 
-def test_reads_the_version_that_it_is_told(plain: Emulator, patched: Emulator) -> None:
+def test_reader_uses_the_given_version(plain: Emulator, patched: Emulator) -> None:
     def topics(emulator: Emulator) -> Any:
         s3, place = emulator.s3, {"Bucket": BUCKET, "Key": "list.jsonl"}
         version = s3.put_object(**place, Body='{"topic": "old"}\n')["VersionId"]
@@ -91,7 +89,7 @@ def test_reads_the_version_that_it_is_told(plain: Emulator, patched: Emulator) -
 
 
 @pytest.mark.parametrize("content", [None, b'{"topic"\n'])
-def test_items_that_cannot_be_read_fail_the_map(patched: Emulator, content: bytes | None) -> None:
+def test_unreadable_items_fail_the_map(patched: Emulator, content: bytes | None) -> None:
     key = "broken.jsonl" if content else "missing"
     if content:
         patched.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
@@ -108,7 +106,7 @@ def test_items_that_cannot_be_read_fail_the_map(patched: Emulator, content: byte
     assert events[3:6] == ["MapRunStarted", "MapRunFailed", "MapStateFailed"]
 
 
-def test_starts_no_child_once_the_tolerance_is_exceeded(plain: Emulator, patched: Emulator) -> None:
+def test_exceeded_tolerance_starts_no_more_children(plain: Emulator, patched: Emulator) -> None:
     items = [{"topic": f"{n}"} for n in range(4)]
     numbers = {"MaxConcurrency": 1, "ToleratedFailurePercentage": None}
     json_path = {"ItemsPath": "$.items", "QueryLanguage": "JSONPath"}
@@ -134,7 +132,7 @@ def test_starts_no_child_once_the_tolerance_is_exceeded(plain: Emulator, patched
     assert {pending["Status"] for pending in files["PENDING"]} == {"PENDING"}
 
 
-def test_stops_the_running_children_once_the_tolerance_is_exceeded(
+def test_exceeded_tolerance_stops_running_children(
     patched: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     go, late = tmp_path / "go", "although one child still runs"
@@ -149,7 +147,7 @@ def test_stops_the_running_children_once_the_tolerance_is_exceeded(
     assert counts(run) == {"total": 2, "failed": 1, "aborted": 1, "resultsWritten": 2}
     (slow,) = (child for child in children(patched, run) if child["status"] == "ABORTED")
     go.touch()
-    # Calls end in order here: once another child has ended, the slow one has its answer, too.
+    # Calls end in order here, so once another child has ended, the slow one has its response, too.
     for _ in range(2):
         patched.ended(begin(patched, state, [{"topic": "other"}]))
     assert types(patched.history(slow["executionArn"]))[-1] == "ExecutionAborted"
@@ -157,7 +155,7 @@ def test_stops_the_running_children_once_the_tolerance_is_exceeded(
     assert [child["Status"] for child in failed] == ["FAILED", "ABORTED"]
 
 
-def test_stopping_the_execution_stops_its_children(
+def test_stopped_execution_stops_its_children(
     plain: Emulator, patched: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     def stop(emulator: Emulator) -> tuple[str, dict[str, int], list[str]]:
@@ -184,7 +182,7 @@ def test_stopping_the_execution_stops_its_children(
     assert stop(patched) == ("ABORTED", {"total": 4, "aborted": 2, "pending": 2}, ["t0", "t1"])
 
 
-def test_a_selector_that_fails_fails_the_map(patched: Emulator) -> None:
+def test_failing_selector_fails_the_map(patched: Emulator) -> None:
     selector = "{% $states.context.Map.Item.Value.missing %}"
     state = distributed({"Keep": a_pass()}, ItemSelector=selector, ResultWriter=None)
 
@@ -193,14 +191,14 @@ def test_a_selector_that_fails_fails_the_map(patched: Emulator) -> None:
     assert patched.ended(execution)["error"] == "States.QueryEvaluationError"
 
 
-def test_an_empty_list_succeeds(patched: Emulator) -> None:
+def test_empty_list_succeeds(patched: Emulator) -> None:
     execution = begin(patched, distributed({"Keep": a_pass()}), [])
 
     assert patched.ended(execution)["status"] == "SUCCEEDED"
     assert result_files(patched, map_run(patched, execution)) == {}
 
 
-def test_results_that_cannot_be_written_fail_the_map(patched: Emulator) -> None:
+def test_unwritable_results_fail_the_map(patched: Emulator) -> None:
     nowhere = {"Bucket": "nowhere", "Prefix": "results"}
     writer = {"Resource": "arn:aws:states:::s3:putObject", "Arguments": nowhere}
     state = distributed({"Keep": a_pass()}, ResultWriter=writer)
@@ -211,7 +209,7 @@ def test_results_that_cannot_be_written_fail_the_map(patched: Emulator) -> None:
     assert map_run(patched, execution)["status"] == "FAILED"
 
 
-def test_a_map_run_that_the_emulators_end_cut_off_has_failed() -> None:
+def test_map_run_fails_when_emulator_ends() -> None:
     runs: dict[str, dict[str, Any]] = {
         "cut off": {"status": "RUNNING", "itemCounts": {"running": 2, "failed": 1}},
         "over": {"status": "SUCCEEDED"},

@@ -17,7 +17,7 @@ from tests.support.emulator import (
 )
 
 
-def test_an_execution_starts_at_once(plain: Emulator, patched: Emulator) -> None:
+def test_execution_starts_immediately(plain: Emulator, patched: Emulator) -> None:
     def pause(emulator: Emulator) -> timedelta:
         machine = emulator.create_machine("Pass", {"Pass": {"Type": "Pass", "End": True}})
         pauses: list[timedelta] = []
@@ -33,7 +33,7 @@ def test_an_execution_starts_at_once(plain: Emulator, patched: Emulator) -> None
 
 
 @pytest.mark.parametrize("kind", ["Task", "Map"])
-def test_a_retry_waits_no_longer_than_its_longest_delay(
+def test_retry_waits_at_most_its_maximum_delay(
     plain: Emulator, patched: Emulator, kind: str
 ) -> None:
     retry = {
@@ -71,9 +71,7 @@ def test_full_jitter_waits_up_to_the_delay() -> None:
     assert 0 <= min(delays) < 5 < max(delays) <= 10
 
 
-def test_the_history_shows_the_states_inside_a_map(
-    plain: Emulator, patched: Emulator, steps: Any
-) -> None:
+def test_history_shows_states_inside_a_map(plain: Emulator, patched: Emulator, steps: Any) -> None:
     def history(emulator: Emulator) -> list[dict[str, Any]]:
         rest = {"Type": "Pass", "End": True}
         inner = {"Work": lambda_task(steps[emulator], Next="Rest"), "Rest": rest}
@@ -109,9 +107,7 @@ def test_the_history_shows_the_states_inside_a_map(
         assert chain[-1]["mapIterationSucceededEventDetails"] == details
 
 
-def test_an_execution_that_fails_is_counted_and_rings_an_alarm(
-    plain: Emulator, patched: Emulator
-) -> None:
+def test_failed_execution_is_counted_and_triggers_alarm(plain: Emulator, patched: Emulator) -> None:
     def rings(emulator: Emulator) -> bool:
         machine = emulator.create_machine("Fail", {"Fail": {"Type": "Fail", "Error": "E"}})
         dimensions = [{"Name": "StateMachineArn", "Value": machine}]

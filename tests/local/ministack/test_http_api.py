@@ -33,7 +33,7 @@ SCOPES = ("easel/read", "easel/write")
 
 
 class Api:
-    """An HTTP API in an emulator. Its route `/read` demands a token with the scope easel/read."""
+    """An HTTP API in an emulator. Its route `/read` requires a token with the scope easel/read."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -134,26 +134,28 @@ def api(patched: Emulator) -> Api:
     return Api(patched)
 
 
-def test_a_function_that_fails_is_a_500_that_tells_nothing(plain: Emulator, api: Api) -> None:
+def test_failing_function_is_a_500_without_details(plain: Emulator, api: Api) -> None:
     status, _, body = Api(plain).get("/raise")
     assert (status, b"nobody should read" in body) == (502, True), CLOSED
+
     status, headers, body = api.get("/raise")
     assert (status, headers["content-type"]) == (500, "application/json")
     assert json.loads(body) == {"message": "Internal Server Error"}
 
 
-# The API and its page rely on the following, and it needs no patch.
+# The API and its page rely on the following features, which need no patch.
 
 
-def test_bytes_headers_and_an_empty_answer_come_through(api: Api) -> None:
+def test_bytes_headers_and_empty_responses_arrive(api: Api) -> None:
     status, headers, body = api.get("/bytes")
     assert (status, headers["content-type"], headers["x-more"]) == (200, "image/png", "1")
     assert body == bytes(range(256))
+
     status, headers, body = api.get("/unchanged")
     assert (status, headers["etag"], body) == (304, '"x"', b"")
 
 
-def test_a_token_with_the_scope_comes_in(api: Api) -> None:
+def test_token_with_scope_is_accepted(api: Api) -> None:
     assert api.get("/read", api.token(api.client, *SCOPES))[::2] == (200, b"/read")
     assert api.get("/read", api.token(api.client, "easel/read"))[0] == 200
 
@@ -185,7 +187,7 @@ REFUSED: dict[str, tuple[Callable[[Api], str | None], int]] = {
 
 
 @pytest.mark.parametrize("why", REFUSED)
-def test_whoever_has_no_right_stays_out(api: Api, why: str) -> None:
+def test_request_without_permission_is_refused(api: Api, why: str) -> None:
     token, status = REFUSED[why]
 
     answer = api.get("/read", token(api))

@@ -14,11 +14,11 @@ from tests.support.emulator import (
 )
 
 
-def test_a_failed_iteration_aborts_the_others(
+def test_failed_iteration_aborts_the_others(
     plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
 ) -> None:
     def run(emulator: Emulator) -> tuple[bool, list[dict[str, Any]]]:
-        """Return whether it ends while another iteration still calls, and the later history."""
+        """Return whether the Map ends while another iteration still calls, and the later events."""
         inner = {
             "Work": lambda_task(steps[emulator], Next="Then"),
             "Then": lambda_task(steps[emulator], End=True),
@@ -39,13 +39,14 @@ def test_a_failed_iteration_aborts_the_others(
         return ended, emulator.history(execution)
 
     assert not run(plain)[0], CLOSED
+
     ended, history = run(patched)
     assert ended
     assert types(history)[-3:] == ["MapIterationAborted", "MapStateFailed", "ExecutionFailed"]
     assert history[-3]["mapIterationAbortedEventDetails"] == {"name": "Each", "index": 2}
 
 
-def test_an_iteration_that_waits_its_turn_never_starts(
+def test_waiting_iteration_never_starts_after_failure(
     plain: Emulator, patched: Emulator, steps: Any
 ) -> None:
     def tasks(emulator: Emulator) -> int:
@@ -59,7 +60,7 @@ def test_an_iteration_that_waits_its_turn_never_starts(
     assert tasks(patched) == 1
 
 
-def test_a_stopped_execution_stays_stopped(
+def test_stopped_execution_stays_stopped(
     plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
 ) -> None:
     def end(emulator: Emulator) -> tuple[str, str]:
@@ -76,7 +77,7 @@ def test_a_stopped_execution_stays_stopped(
         emulator.states.stop_execution(executionArn=execution)
         released.touch()
         until(Path(f"{released}-seen").exists)
-        # Calls end in order here: once another execution has failed, this one has its answer.
+        # Calls end in order here, so once another execution has failed, this one has its response.
         other = emulator.create_machine("Work", {"Work": lambda_task(steps[emulator], End=True)})
         for _ in range(2):
             emulator.ended(emulator.begin(other, {"raise": "no"}))
@@ -86,7 +87,7 @@ def test_a_stopped_execution_stays_stopped(
     assert end(patched) == ("ABORTED", "ExecutionAborted")
 
 
-def test_a_distributed_map_still_counts_its_failures(patched: Emulator, steps: Any) -> None:
+def test_distributed_map_still_counts_its_failures(patched: Emulator, steps: Any) -> None:
     work = {
         "StartAt": "Work",
         "States": {"Work": {**lambda_task(steps[patched], End=True), "QueryLanguage": "JSONata"}},
@@ -107,5 +108,6 @@ def test_a_distributed_map_still_counts_its_failures(patched: Emulator, steps: A
         return patched.ended(patched.begin(machine, {"items": items}))
 
     assert run({"raise": "no"}, {}, {})["status"] == "SUCCEEDED"
+
     failed = run({"raise": "no"}, {"raise": "no"}, {})
     assert failed["error"] == "States.ExceedToleratedFailureThreshold"

@@ -1,4 +1,4 @@
-"""Lambda in the emulator: what a failure is called, and a call's log."""
+"""Lambda in the emulator: the name of a failure, and a call's log."""
 
 import base64
 import time
@@ -11,7 +11,7 @@ from local.ministack.edits import PatchError, edit, edit_text, replace
 from tests.support.emulator import CLOSED, STEP, Emulator, lambda_task
 
 
-def test_names_a_failure_by_the_class_of_its_exception(
+def test_failure_is_named_after_exception_class(
     plain: Emulator, patched: Emulator, steps: Any
 ) -> None:
     event = {"raise": "first line\nKeyError: second line"}
@@ -19,33 +19,30 @@ def test_names_a_failure_by_the_class_of_its_exception(
     failure = patched.invoke(steps[patched], event)
     assert failure["errorType"] == "InputError"
     assert failure["errorMessage"] == event["raise"]
+
     (frame,) = failure["stackTrace"]
     assert "in handler" in frame
 
 
-def test_an_execution_fails_with_the_name_of_the_exceptions_class(
-    patched: Emulator, steps: Any
-) -> None:
+def test_execution_error_is_the_exception_class(patched: Emulator, steps: Any) -> None:
     machine = patched.create_machine("Work", {"Work": lambda_task(steps[patched], End=True)})
     assert patched.ended(patched.begin(machine, {"raise": "no"}))["error"] == "InputError"
 
 
 @pytest.mark.parametrize("death", ["exit", "kill"])
-def test_names_the_death_of_a_process(
-    plain: Emulator, patched: Emulator, steps: Any, death: str
-) -> None:
+def test_process_death_is_named(plain: Emulator, patched: Emulator, steps: Any, death: str) -> None:
     assert plain.invoke(steps[plain], {"die": death})["errorType"] == "Runtime.HandlerError", CLOSED
     assert patched.invoke(steps[patched], {"die": death})["errorType"] == "Runtime.ExitError"
     assert "process" in patched.invoke(steps[patched], {}), "a dead process is replaced"
 
 
-def test_still_names_a_timeout(patched: Emulator) -> None:
+def test_timeout_keeps_its_name(patched: Emulator) -> None:
     function = patched.create_function(STEP, timeout=1)
     assert patched.invoke(function, {"seconds": 30})["errorType"] == "Sandbox.Timedout"
     assert "process" in patched.invoke(function, {})
 
 
-def test_keeps_the_process_of_a_handler_that_raised(plain: Emulator, patched: Emulator) -> None:
+def test_handler_that_raises_keeps_its_process(plain: Emulator, patched: Emulator) -> None:
     def processes(emulator: Emulator) -> set[int]:
         function = emulator.create_function(STEP)
         before = emulator.invoke(function, {})["process"]
@@ -56,9 +53,7 @@ def test_keeps_the_process_of_a_handler_that_raised(plain: Emulator, patched: Em
     assert len(processes(patched)) == 1
 
 
-def test_does_not_wait_for_a_log_that_never_comes(
-    plain: Emulator, patched: Emulator, steps: Any
-) -> None:
+def test_call_without_log_does_not_wait(plain: Emulator, patched: Emulator, steps: Any) -> None:
     def fastest(emulator: Emulator) -> float:
         def seconds() -> float:
             started = time.perf_counter()
@@ -85,7 +80,7 @@ def test_each_call_gets_its_own_log(patched: Emulator, steps: Any) -> None:
         ]
 
 
-def test_a_patch_that_no_longer_fits_says_so_in_one_line() -> None:
+def test_outdated_patch_is_reported_in_one_line() -> None:
     problem = r"\S+\._REPORT no longer contains 'not there' exactly once"
     with pytest.raises(PatchError, match=rf"^MiniStack \S+: {problem}\..*$"):
         edit_text(errors, "_REPORT", [("not there", "")])

@@ -24,7 +24,7 @@ from tests.support.emulator import CLOSED, Emulator, types
 pytestmark = pytest.mark.usefixtures("lists")
 
 
-def test_a_child_is_an_execution_of_its_own(plain: Emulator, patched: Emulator) -> None:
+def test_child_is_a_separate_execution(plain: Emulator, patched: Emulator) -> None:
     own = {
         "name": "{% $states.context.Execution.Name %}",
         "input": "{% $states.context.Execution.Input %}",
@@ -46,11 +46,12 @@ def test_a_child_is_an_execution_of_its_own(plain: Emulator, patched: Emulator) 
         return child, record["name"]
 
     assert output(plain)[0]["input"] == {"items": ["a"]}, CLOSED
+
     child, name = output(patched)
     assert child == {"name": name, "input": "a", "v": False}
 
 
-def test_a_child_retries_and_maps_like_any_execution(
+def test_child_retries_and_maps_like_any_execution(
     patched: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     retry = [{"ErrorEquals": ["NotToday"], "MaxAttempts": 2, "IntervalSeconds": 1}]
@@ -77,7 +78,7 @@ def test_a_child_retries_and_maps_like_any_execution(
     assert (history[0], history[-1]) == ("ExecutionStarted", "ExecutionSucceeded")
 
 
-def test_keeps_the_histories_of_the_newest_children_only(patched: Emulator) -> None:
+def test_only_newest_children_keep_histories(patched: Emulator) -> None:
     items = [{"topic": f"{n}"} for n in range(1_020)]
 
     execution = begin(patched, distributed({"Keep": a_pass()}), items, at_once=1)
@@ -92,7 +93,7 @@ def test_keeps_the_histories_of_the_newest_children_only(patched: Emulator) -> N
     assert "input" not in patched.states.describe_execution(executionArn=oldest["executionArn"])
 
 
-def test_a_child_cannot_be_redriven_by_itself(patched: Emulator) -> None:
+def test_child_cannot_be_redriven_alone(patched: Emulator) -> None:
     execution = begin(patched, distributed({"Fall": FALL}), [{"topic": "sun"}])
     assert patched.ended(execution)["error"] == "States.ExceedToleratedFailureThreshold"
     (child,) = children(patched, map_run(patched, execution))

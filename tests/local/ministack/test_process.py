@@ -1,4 +1,4 @@
-"""Starting and ending the emulator."""
+"""The start and the end of the emulator."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def folders_of_workers(folder: Path) -> list[Path]:
     return list(folder.glob("tmp/ministack-lambda-*"))
 
 
-def test_the_environment_holds_no_secret_and_all_state_in_the_folder(tmp_path: Path) -> None:
+def test_environment_has_no_secret_and_stays_in_folder(tmp_path: Path) -> None:
     secrets = {"OPENAI_API_KEY": "x", "PYTHONPATH": "x", "AWS_PROFILE": "x"}
     base = {**secrets, "AWS_SECRET_ACCESS_KEY": "real", "HOME": "/home"}
     config = EmulatorConfig(port=4567, folder=tmp_path, region=REGION, base=base)
@@ -51,21 +51,21 @@ def test_the_environment_holds_no_secret_and_all_state_in_the_folder(tmp_path: P
     assert temporary.environment()["PERSIST_STATE"] == "0"
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(process.PortInUseError, match=f"port {port} .*PORT="):
             process.start(EmulatorConfig(port=port, folder=tmp_path, region=REGION))
 
 
-def test_an_early_end_shows_the_end_of_the_log(tmp_path: Path) -> None:
+def test_early_exit_shows_end_of_log(tmp_path: Path) -> None:
     config = EmulatorConfig(port=free_port(), folder=tmp_path, region=REGION)
     missing = r"No module named local\.ministack\.nowhere"
     with pytest.raises(process.EmulatorError, match=missing):
         process.start(config, module="local.ministack.nowhere")
 
 
-def test_a_kept_stack_comes_back_with_all_that_it_had(tmp_path: Path, launch: Launcher) -> None:
+def test_kept_stack_restores_all_its_data(tmp_path: Path, launch: Launcher) -> None:
     first = launch(tmp_path)
     function = first.create_function(STEP)
     names = set(first.invoke(function, {}))
@@ -104,7 +104,7 @@ def test_a_kept_stack_comes_back_with_all_that_it_had(tmp_path: Path, launch: La
     assert second.ended(execution)["redriveCount"] == 1
 
 
-def test_plain_ministack_leaves_folders_of_workers_behind(tmp_path: Path, launch: Launcher) -> None:
+def test_plain_ministack_leaves_worker_folders(tmp_path: Path, launch: Launcher) -> None:
     plain = launch(tmp_path, module="ministack")
     plain.invoke(plain.create_function(STEP), {})
 
@@ -113,7 +113,7 @@ def test_plain_ministack_leaves_folders_of_workers_behind(tmp_path: Path, launch
     assert folders_of_workers(tmp_path), "plain MiniStack removes them: delete workers.end_all"
 
 
-def test_ends_and_saves_although_a_call_is_under_way(tmp_path: Path, launch: Launcher) -> None:
+def test_emulator_saves_and_ends_during_a_call(tmp_path: Path, launch: Launcher) -> None:
     emulator = launch(tmp_path)
     emulator.create_bucket("kept")
     function = emulator.create_function(STEP, timeout=300)
@@ -136,7 +136,7 @@ def test_ends_and_saves_although_a_call_is_under_way(tmp_path: Path, launch: Lau
     assert "kept" in json.dumps(json.loads((tmp_path / "state" / "s3.json").read_text()))
 
 
-def test_functions_of_a_killed_emulator_are_ended(tmp_path: Path, launch: Launcher) -> None:
+def test_functions_of_killed_emulator_are_ended(tmp_path: Path, launch: Launcher) -> None:
     emulator = launch(tmp_path)
     function = emulator.create_function(STEP, timeout=300)
     event = {"mark": str(tmp_path / "called"), "seconds": 300}
@@ -153,7 +153,7 @@ def test_functions_of_a_killed_emulator_are_ended(tmp_path: Path, launch: Launch
     assert not processes.living(emulator.pid)
 
 
-def test_refuses_a_number_of_workers_that_is_none(tmp_path: Path) -> None:
+def test_invalid_number_of_workers_is_refused(tmp_path: Path) -> None:
     base = {**os.environ, "EASEL_LOCAL_WORKERS": "0"}
     config = EmulatorConfig(port=free_port(), folder=tmp_path, region=REGION, base=base)
     with pytest.raises(process.EmulatorError, match="EASEL_LOCAL_WORKERS is '0'"):

@@ -1,4 +1,4 @@
-"""RedriveExecution, which plain MiniStack does not know."""
+"""RedriveExecution, which plain MiniStack does not have."""
 
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,7 @@ def test_plain_ministack_does_not_know_redrives(plain: Emulator) -> None:
     assert refusal(plain, execution) == "InvalidAction", CLOSED
 
 
-def test_goes_on_at_the_failed_state_with_its_input_and_variables(
-    patched: Emulator, step: str, tmp_path: Path
-) -> None:
+def test_redrive_starts_at_the_failed_state(patched: Emulator, step: str, tmp_path: Path) -> None:
     there = tmp_path / "there"
     states = {
         "Begin": {
@@ -121,9 +119,7 @@ def test_goes_on_at_the_failed_state_with_its_input_and_variables(
     assert [redrive["redriveCount"] for redrive in redrives] == [1, 2]
 
 
-def test_a_map_goes_on_where_each_iteration_was(
-    patched: Emulator, step: str, tmp_path: Path
-) -> None:
+def test_each_iteration_resumes_at_its_state(patched: Emulator, step: str, tmp_path: Path) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
     states = {
         "Make": task(
@@ -161,7 +157,7 @@ def test_a_map_goes_on_where_each_iteration_was(
     assert entered(patched, execution) == ["Each", "Keep", "Keep", "Make"]
 
 
-def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(
+def test_later_loop_round_ignores_earlier_rounds(
     patched: Emulator, step: str, tmp_path: Path
 ) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
@@ -199,7 +195,7 @@ def test_a_later_round_of_a_loop_takes_nothing_from_an_earlier_one(
     assert calls.read_text().split() == ["x1", "x2", "y1", "y1", "y2"]
 
 
-def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(
+def test_parallel_reruns_only_unfinished_branches(
     patched: Emulator, step: str, tmp_path: Path
 ) -> None:
     branches = [
@@ -217,7 +213,7 @@ def test_a_parallel_runs_only_the_branches_that_had_not_succeeded(
     assert entered(patched, execution) == ["Both", "Right"]
 
 
-def test_keeps_the_definition_that_the_execution_began_with(
+def test_redrive_keeps_the_original_definition(
     patched: Emulator, step: str, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
@@ -234,9 +230,7 @@ def test_keeps_the_definition_that_the_execution_began_with(
     assert patched.ended(execution)["output"] == '"old"'
 
 
-def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(
-    patched: Emulator, tmp_path: Path
-) -> None:
+def test_stopped_execution_is_redriven_ignoring_old_call(patched: Emulator, tmp_path: Path) -> None:
     work = task(patched.create_function(TURNS), str(tmp_path), End=True, Output=TURN)
     machine = patched.create_machine("Work", {"Work": work})
     finish = patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}})
@@ -245,25 +239,30 @@ def test_redrives_a_stopped_execution_and_ignores_the_call_from_before(
     patched.states.stop_execution(executionArn=execution)
     patched.states.redrive_execution(executionArn=execution)
     until((tmp_path / "began-2").exists)
+
     for turn in (1, 2):
         (tmp_path / f"released-{turn}").touch()
         until((tmp_path / f"ended-{turn}").exists)
         patched.ended(patched.begin(finish))
+
     assert patched.ended(execution)["output"] == "2"
 
 
-def test_refuses_what_did_not_fail(patched: Emulator) -> None:
+def test_only_failed_executions_can_be_redriven(patched: Emulator) -> None:
     succeeded = patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}}))
     patched.ended(succeeded)
     wait = {"Type": "Wait", "Seconds": 100, "End": True}
+
     running = patched.begin(patched.create_machine("Wait", {"Wait": wait}))
+
     assert refusal(patched, succeeded) == "ExecutionNotRedrivable"
     assert refusal(patched, running) == "ExecutionNotRedrivable"
     assert refusal(patched, f"{running}-unknown") == "ExecutionDoesNotExist"
+
     patched.states.stop_execution(executionArn=running)
 
 
-def test_what_is_saved_at_the_end_is_whole_although_executions_run() -> None:
+def test_saved_state_is_whole_despite_running_executions() -> None:
     answers = [RuntimeError("dictionary changed size during iteration"), {"executions": {}}]
 
     def get_state() -> Any:

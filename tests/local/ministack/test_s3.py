@@ -13,9 +13,7 @@ from local import processes
 from tests.support.emulator import CLOSED, Emulator, Launcher
 
 
-def test_eventbridge_is_told_the_version_of_a_new_object(
-    plain: Emulator, patched: Emulator
-) -> None:
+def test_event_contains_version_of_new_object(plain: Emulator, patched: Emulator) -> None:
     def versions(emulator: Emulator) -> tuple[Any, str]:
         """Return the version in the event of a new object, and the object's version."""
         sqs, events, s3 = emulator.client("sqs"), emulator.client("events"), emulator.s3
@@ -41,7 +39,7 @@ def test_eventbridge_is_told_the_version_of_a_new_object(
     assert reported == version
 
 
-def test_refuses_to_copy_over_an_object_when_told_so(plain: Emulator, patched: Emulator) -> None:
+def test_conditional_copy_refuses_to_overwrite(plain: Emulator, patched: Emulator) -> None:
     def copy(emulator: Emulator) -> str:
         s3 = emulator.s3
         emulator.create_bucket("copies")
@@ -58,7 +56,7 @@ def test_refuses_to_copy_over_an_object_when_told_so(plain: Emulator, patched: E
     assert patched.s3.get_object(Bucket="copies", Key="to")["Body"].read() == b"to"
 
 
-def test_copies_where_the_object_was_deleted(patched: Emulator) -> None:
+def test_copy_succeeds_where_object_was_deleted(patched: Emulator) -> None:
     s3 = patched.s3
     patched.create_bucket("versions", versions=True)
     for key in ("from", "to"):
@@ -70,7 +68,7 @@ def test_copies_where_the_object_was_deleted(patched: Emulator) -> None:
     assert s3.get_object(Bucket="versions", Key="to")["Body"].read() == b"from"
 
 
-def test_of_copies_at_once_one_wins(patched: Emulator) -> None:
+def test_one_of_concurrent_copies_wins(patched: Emulator) -> None:
     s3 = patched.s3
     patched.create_bucket("race")
     s3.put_object(Bucket="race", Key="from", Body=b"x" * 100_000)
@@ -87,16 +85,16 @@ def test_of_copies_at_once_one_wins(patched: Emulator) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_the_bytes_of_versions_are_on_disk_alone(tmp_path: Path, launch: Launcher) -> None:
+def test_version_bytes_are_only_on_disk(tmp_path: Path, launch: Launcher) -> None:
     size, count = 2_000_000, 32
 
     def resident(pid: int) -> int:
-        """Return the bytes of memory that a process has."""
+        """Return the resident bytes of a process."""
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def growth(module: str) -> float:
-        """Return how much the emulator's memory grows for each byte that is put."""
+        """Return how many bytes the emulator's memory grows for each byte that is uploaded."""
         emulator = launch(tmp_path / module, module=module)
         emulator.create_bucket("versions", versions=True)
         emulator.s3.put_object(Bucket="versions", Key="first", Body=bytes(size))
@@ -109,7 +107,7 @@ def test_the_bytes_of_versions_are_on_disk_alone(tmp_path: Path, launch: Launche
     assert growth("local.ministack") < 0.3
 
 
-def test_each_version_can_be_read_also_after_a_restart(tmp_path: Path, launch: Launcher) -> None:
+def test_versions_are_readable_after_restart(tmp_path: Path, launch: Launcher) -> None:
     emulator = launch(tmp_path)
     s3 = emulator.s3
     emulator.create_bucket("versions", versions=True)
@@ -125,9 +123,11 @@ def test_each_version_can_be_read_also_after_a_restart(tmp_path: Path, launch: L
         return bytes(s3.get_object(Bucket="versions", Key="key", **version)["Body"].read())
 
     assert {version: read(VersionId=version) for version in versions} == versions
+
     processes.stop(emulator.pid)
     s3 = launch(tmp_path).s3
     assert {version: read(VersionId=version) for version in versions} == versions
+
     s3.delete_object(Bucket="versions", Key="key", VersionId=marker)
     assert read() == b"second"
     s3.delete_object(Bucket="versions", Key="key", VersionId=list(versions)[-1])

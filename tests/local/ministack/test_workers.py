@@ -10,7 +10,7 @@ from local.ministack.awslambda.workers import PATIENCE_S, START_S, Pool
 from tests.support.emulator import CLOSED, STEP, Emulator, happens_within, until
 
 
-def test_calls_queue_for_a_bounded_number_of_processes(plain: Emulator, patched: Emulator) -> None:
+def test_calls_queue_for_limited_processes(plain: Emulator, patched: Emulator) -> None:
     def processes(emulator: Emulator, event: dict[str, Any]) -> list[int]:
         function = emulator.create_function(STEP)
         with ThreadPoolExecutor(8) as callers:
@@ -18,16 +18,18 @@ def test_calls_queue_for_a_bounded_number_of_processes(plain: Emulator, patched:
         return [answer["process"] for answer in answers]
 
     assert len(set(processes(plain, {"seconds": 0.5}))) > 3, CLOSED
+
     answered = processes(patched, {"seconds": 0.1})
     assert len(answered) == 8
     assert len(set(answered)) <= 3
 
 
-def test_slow_calls_get_all_the_processes_there_may_be(patched: Emulator, tmp_path: Path) -> None:
+def test_slow_calls_get_all_allowed_processes(patched: Emulator, tmp_path: Path) -> None:
     function = patched.create_function(STEP, timeout=60)
     present, released = tmp_path / "present", tmp_path / "released"
     present.mkdir()
     event = {"present": str(present), "wait_for": str(released)}
+
     with ThreadPoolExecutor(8) as callers:
         answers = [callers.submit(patched.invoke, function, event) for _ in range(8)]
         try:
@@ -37,6 +39,7 @@ def test_slow_calls_get_all_the_processes_there_may_be(patched: Emulator, tmp_pa
         finally:
             released.touch()
     processes = {str(answer.result()["process"]) for answer in answers}
+
     assert processes == {process.name for process in present.iterdir()}
     assert len(list(present.iterdir())) == 3
 
@@ -54,7 +57,7 @@ class Process:
 
 
 def pool_of(processes: list[Process], clock: Clock) -> Pool:
-    """Return a pool on a machine of two cores; its processes have all started, and are busy."""
+    """Return a pool on a machine with two cores. Its processes have all started and are busy."""
     pool = Pool(4, cores=2, clock=clock)
     for process in processes:
         pool.lease(list, lambda process=process: (process, "spawn"))  # type: ignore[misc]
@@ -62,13 +65,13 @@ def pool_of(processes: list[Process], clock: Clock) -> Pool:
     return pool
 
 
-def test_a_call_takes_a_free_process_or_starts_the_first() -> None:
+def test_call_takes_free_process_or_starts_one() -> None:
     assert Pool(4).may_proceed([], since=0)
     clock, processes = Clock(), [Process(), Process(in_use=False)]
     assert pool_of([Process()], clock).may_proceed(processes, since=clock.now)
 
 
-def test_a_process_for_each_core_is_started_soon_and_further_ones_where_a_call_waits_long() -> None:
+def test_extra_processes_start_after_long_waits() -> None:
     for busy, patience in (([Process()], PATIENCE_S), ([Process(), Process()], START_S)):
         clock = Clock()
         pool, since = pool_of(busy, clock), clock.now
@@ -79,7 +82,7 @@ def test_a_process_for_each_core_is_started_soon_and_further_ones_where_a_call_w
         assert not pool.may_proceed(busy, clock.now), "each call has a patience of its own"
 
 
-def test_processes_are_started_one_at_a_time() -> None:
+def test_processes_start_one_at_a_time() -> None:
     busy, clock = [Process()], Clock()
     pool, since = pool_of(busy, clock), clock.now
     clock.now += 100
@@ -87,21 +90,23 @@ def test_processes_are_started_one_at_a_time() -> None:
     pool.lease(list, lambda: (started, "spawn"))
     clock.now += 100
     assert not pool.may_proceed(busy, since)
+
     pool.on_start(started)  # it runs its first call
     assert not pool.may_proceed(busy, since)
     clock.now += START_S
     assert pool.may_proceed(busy, since)
 
 
-def test_slow_calls_get_no_more_processes_than_are_allowed() -> None:
+def test_slow_calls_never_exceed_allowed_processes() -> None:
     busy, clock = [Process() for _ in range(4)], Clock()
     pool = pool_of(busy, clock)
     clock.now += 100
+
     assert pool.may_proceed(busy[:3], since=0)
     assert not pool.may_proceed(busy, since=0)
 
 
-def test_calls_are_served_in_the_order_in_which_they_came() -> None:
+def test_calls_are_served_in_order() -> None:
     process, pool, served = Process(), Pool(1), list[int]()
     pool.lease(list, lambda: (process, "warm"))
 
@@ -118,12 +123,11 @@ def test_calls_are_served_in_the_order_in_which_they_came() -> None:
     pool.on_release()
     for caller in callers:
         caller.join()
+
     assert served == list(range(5))
 
 
-def test_a_function_that_calls_itself_does_not_queue_behind_itself(
-    patched: Emulator, tmp_path: Path
-) -> None:
+def test_recursive_function_does_not_queue_behind_itself(patched: Emulator, tmp_path: Path) -> None:
     function = patched.create_function(STEP, timeout=60)
     present, released = tmp_path / "present", tmp_path / "released"
     present.mkdir()

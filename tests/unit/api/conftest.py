@@ -1,4 +1,4 @@
-"""The API on an AWS in memory."""
+"""Fixtures with the API on an AWS in memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ from functions.api.links import (
 from tests.support.api import BATCH_MACHINE, MACHINE, READER, UPLOADER, Api, api_settings
 from tests.support.services import BUCKET, OWNER, REGION, FakeServices
 
-TABLE = "gallery"  # the memory is shared with the other unit tests
+TABLE = "gallery"  # shares the memory with the other unit tests
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Batches through the API.
 
-A link for one manifest, a start that is checked whole, and what is told of it at every moment.
+The tests cover the link for a manifest, the checks of a start, and the view of a batch at each
+stage.
 """
 
 import hashlib
@@ -73,8 +74,9 @@ COUNTS = {
 
 
 class Told:
-    """Step Functions with executions of the machine of batches, told as they are said here,
-    newest first.
+    """A fake Step Functions with executions of the batch machine, newest first.
+
+    Its answers are given to the constructor.
     """
 
     def __init__(self, *names: str, checked: Any = None, counts: Any = None, **said: Any) -> None:
@@ -149,21 +151,21 @@ def note(api: Api, execution: str) -> None:
 @pytest.mark.parametrize(
     ("said", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")]
 )
-def test_a_new_batch_is_a_link_for_its_manifest_alone(
-    api: Api, said: dict[str, Any], key: str
-) -> None:
+def test_new_batch_gets_a_link_for_its_manifest(api: Api, said: dict[str, Any], key: str) -> None:
     made = api("POST", "/batches", {"name": "spring", **said})
     assert (made.status, made.json["manifest"]) == (201, key)
     assert made.json["start"] == "https://pictures.example/batches/spring/start"
+
     upload = made.json["upload"]
     address = urlsplit(upload["url"])
     assert (upload["method"], address.path) == ("PUT", f"/{key}")
     assert parse_qs(address.query)["X-Amz-Expires"] == ["900"]
+
     left = datetime.fromisoformat(upload["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=14) < left <= timedelta(minutes=15)
 
 
-def test_the_link_is_in_no_log(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_is_never_logged(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     assert "X-Amz-Signature" in api("POST", "/batches", {"name": "spring"}).text
@@ -183,19 +185,21 @@ def test_the_link_is_in_no_log(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"name": "spring", "key": None}, "key"),
     ],
 )
-def test_a_link_is_given_for_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
+def test_link_covers_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
     refused = api("POST", "/batches", said)
     assert (refused.status, refused.json["field"]) == (400, field)
 
 
-def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(api: Api) -> None:
+def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
     name = "x" * 60
     said = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": None}
     started = api("POST", f"/batches/{name}/start", said)
     assert started.status == 202
+
     (execution,) = api.executions(BATCH_MACHINE)
     assert execution["name"] == started.json["execution"]
     assert execution["name"].startswith(f"{name}.20261124031502-")
+
     told = json.loads(
         api.states.describe_execution(executionArn=execution["executionArn"])["input"]
     )
@@ -238,22 +242,21 @@ def test_a_start_says_to_the_machine_what_the_caller_said_and_tells_the_batch(ap
         ({"": None}, ""),
     ],
 )
-def test_a_wrong_start_is_refused_by_name_and_nothing_is_started(
-    api: Api, said: dict[str, Any], field: str
-) -> None:
+def test_invalid_start_is_refused(api: Api, said: dict[str, Any], field: str) -> None:
     refused = api("POST", "/batches/spring/start", said)
     assert (refused.status, refused.json["field"]) == (400, field)
     assert api.executions(BATCH_MACHINE) == []
 
 
-def test_a_name_that_can_be_no_batch_s_starts_nothing(api: Api) -> None:
+def test_invalid_batch_name_starts_nothing(api: Api) -> None:
     assert api("POST", "/batches/inbox/start", {}).json["field"] == "name"
     assert api.executions(BATCH_MACHINE) == []
 
 
-def test_a_batch_that_goes_on_tells_its_lines_and_what_the_check_found(api: Api) -> None:
+def test_running_batch_shows_lines_and_check_results(api: Api) -> None:
     note(api, "first")
     told = show(api, Told("first", checked=CHECKED, counts=COUNTS)).json
+
     assert told["lines"] == {
         "total": 12,
         "pending": 4,
@@ -275,7 +278,7 @@ def test_a_batch_that_goes_on_tells_its_lines_and_what_the_check_found(api: Api)
     )
 
 
-def test_a_batch_that_has_ended_tells_its_report(api: Api) -> None:
+def test_ended_batch_shows_its_report(api: Api) -> None:
     note(api, "first")
     ended = Told(
         "first",
@@ -300,12 +303,13 @@ def test_a_dry_run_has_no_report(api: Api) -> None:
     assert (told["report"], told["lines"], told["checked"]["estimate_usd"]) == (None, None, 0.3)
 
 
-def test_a_batch_that_failed_says_why_and_what_to_do(api: Api) -> None:
+def test_failed_batch_shows_reason_and_remedy(api: Api) -> None:
     note(api, "first")
     cause = json.dumps({"errorMessage": "11 of 12 lines failed"})
     told = show(
         api, Told("first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW)
     ).json
+
     assert (told["error"]["error"], told["error"]["message"]) == (
         "BatchFailedError",
         "11 of 12 lines failed",
@@ -321,7 +325,7 @@ YOUNG = "spring.20261124031500-0a1b"
     [(None, "RUNNING", YOUNG), ("old", "FAILED", YOUNG), ("old", "RUNNING", "old")],
     ids=["none is noted yet", "another start is not noted yet", "the noted one goes on"],
 )
-def test_a_start_is_found_before_its_check_has_noted_it(
+def test_start_is_found_before_it_is_noted(
     api: Api, noted: str | None, status: str, told: str
 ) -> None:
     if noted:
@@ -335,10 +339,10 @@ def test_a_start_is_found_before_its_check_has_noted_it(
 
 
 @pytest.mark.parametrize("name", ["summer", "a%20b", "x" * 61])
-def test_a_batch_that_was_never_started_is_not_found(api: Api, name: str) -> None:
+def test_unknown_batch_is_not_found(api: Api, name: str) -> None:
     missing = show(api, Told(YOUNG), name)
     assert (missing.status, missing.json["error"]) == (404, "NotFoundError")
 
 
-def test_every_field_of_a_start_is_described() -> None:
+def test_every_start_field_is_described() -> None:
     assert set(start_schema()["properties"]) == set(START_FIELDS)

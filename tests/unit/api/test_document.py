@@ -1,7 +1,4 @@
-"""The API's description.
-
-Committed as it is generated, complete, and of the same routes as the gateway's.
-"""
+"""The API's description: committed as generated, complete, and with the gateway's routes."""
 
 import json
 
@@ -12,14 +9,14 @@ from functions.api.routes import DATA
 from infra import ROOT
 
 
-def test_the_committed_copy_is_what_is_generated() -> None:
-    """`make openapi` writes it."""
+def test_committed_copy_is_up_to_date() -> None:
+    """`make openapi` writes the committed copy."""
     assert json.loads((ROOT / "docs" / "openapi.json").read_text()) == openapi.describe(
         handler.RESOLVER
     )
 
 
-def test_has_just_the_gateway_s_routes_each_with_its_scope() -> None:
+def test_document_has_gateway_routes_and_scopes() -> None:
     described = openapi.describe(handler.RESOLVER)["paths"]
     routes = {
         (method.upper(), path, operation["security"][0]["token"][0])
@@ -29,12 +26,12 @@ def test_has_just_the_gateway_s_routes_each_with_its_scope() -> None:
     assert routes == set(DATA)
 
 
-def test_describes_every_field_that_a_run_takes() -> None:
+def test_every_field_of_a_run_is_described() -> None:
     elsewhere = {"action", "request_id", "image_key", "confirm", "purge", "safety_identifier"}
     assert set(openapi.request_schema()["properties"]) == set(request.FIELDS) - elsewhere
 
 
-def test_has_advice_for_every_error_of_the_tree() -> None:
+def test_every_error_has_advice() -> None:
     from functions.api.problems import BY_NAME
 
     assert {error.__name__ for error in leaves(EaselError)} <= set(BY_NAME)

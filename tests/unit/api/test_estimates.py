@@ -1,4 +1,4 @@
-"""The estimate is that of the run, and tells what is left of the month."""
+"""Estimates: they match what the run reserves, and show what is left of the month's budget."""
 
 from datetime import date
 from typing import Any
@@ -20,7 +20,7 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("asked", REQUESTS)
-def test_is_never_below_what_the_run_reserves(api: Api, asked: dict[str, Any]) -> None:
+def test_estimate_is_never_below_the_reservation(api: Api, asked: dict[str, Any]) -> None:
     settings, today = request_settings(), date(2026, 11, 24)
     wanted = request.parse(asked, settings, today=today)
     estimate = api("POST", "/estimate", asked).json["estimate_usd"]
@@ -31,7 +31,7 @@ def test_is_never_below_what_the_run_reserves(api: Api, asked: dict[str, Any]) -
         assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
 
 
-def test_by_query_is_that_by_body(api: Api) -> None:
+def test_query_and_body_estimates_agree(api: Api) -> None:
     asked = {
         "count": 3,
         "topics": ["Sport", "Art"],
@@ -49,14 +49,14 @@ def test_by_query_is_that_by_body(api: Api) -> None:
     assert api("GET", "/estimate", query=query).json == api("POST", "/estimate", asked).json
 
 
-def test_tells_the_whole_request_and_the_models(api: Api) -> None:
+def test_estimate_shows_request_and_models(api: Api) -> None:
     told = api("POST", "/estimate", {}).json
     assert told["request"]["folder_name"] == "my_s3_folder"
     assert told["request"]["topics"] == ["Education", "Science", "Sport", "Economy", "Health"]
     assert {"name": "gpt-image-2.6-flare", "qualities": ["low", "medium", "high"]} in told["models"]
 
 
-def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
+def test_estimate_shows_remaining_budget_and_fit(api: Api) -> None:
     told = api("POST", "/estimate", {"count": 1}).json
     assert told["budget"] == {
         "month": "2026-11",
@@ -66,12 +66,15 @@ def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
         "left_usd": 1,
     }
     assert told["fits"]
+
     reserve(api.services.ledger, 400_000, month="2026-11")
     told = api("POST", "/estimate", {}).json["budget"]
     assert (told["spent_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.4, 0.6)
+
     api.services.ledger.budget.set_cap("2026-11", 10)
     told = api("POST", "/estimate", {}).json
     assert (told["fits"], told["budget"]["left_usd"]) == (False, 0)
+
     api.services.ledger.budget.set_cap("2026-11", 0)
     assert not api("POST", "/estimate", {"prompt": "x", "quality": "low"}).json["fits"]
 
@@ -85,6 +88,6 @@ def test_tells_what_is_left_and_whether_it_fits(api: Api) -> None:
         ({"q": "1"}, "q"),
     ],
 )
-def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
+def test_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
     answer = api("GET", "/estimate", query=query)
     assert (answer.status, answer.json["field"]) == (400, field), query

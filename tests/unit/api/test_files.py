@@ -1,4 +1,4 @@
-"""What is read in a browser, as it goes over the wire."""
+"""The page's files as the browser receives them."""
 
 import base64
 import gzip
@@ -36,7 +36,7 @@ def body(answer: Answer) -> bytes:
 
 @pytest.mark.parametrize("encoding", ["gzip, br", ""])
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_comes_whole_with_its_type(api: Api, file: str, encoding: str) -> None:
+def test_file_arrives_whole_with_its_type(api: Api, file: str, encoding: str) -> None:
     answer = api(
         "GET",
         "/" if file == "index.html" else f"/web/{file}",
@@ -54,7 +54,7 @@ def test_a_file_comes_whole_with_its_type(api: Api, file: str, encoding: str) ->
     ["/", "/web/app.js", "/config.json", "/openapi.json", "/docs", "/docs/swagger-ui.min.css"],
 )
 @pytest.mark.parametrize("encoding", ["gzip", ""])
-def test_what_the_browser_has_already_is_not_sent_again(api: Api, path: str, encoding: str) -> None:
+def test_cached_file_is_not_sent_again(api: Api, path: str, encoding: str) -> None:
     first = api("GET", path, headers={"accept-encoding": encoding})
     assert first.status == 200
     again = api(
@@ -74,12 +74,12 @@ def test_what_the_browser_has_already_is_not_sent_again(api: Api, path: str, enc
         "/docs/x",
     ],
 )
-def test_nothing_else_is_served(api: Api, path: str) -> None:
+def test_other_files_are_not_served(api: Api, path: str) -> None:
     answer = api("GET", path)
     assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
 
 
-def test_the_page_knows_where_to_sign_in_and_whence_pictures_come(api: Api) -> None:
+def test_page_knows_sign_in_and_image_addresses(api: Api) -> None:
     config = json.loads(body(api("GET", "/config.json")))
     assert config["sign_in"]["client_id"] == "page"
     assert (
@@ -87,6 +87,7 @@ def test_the_page_knows_where_to_sign_in_and_whence_pictures_come(api: Api) -> N
         == "https://sign-in.example/oauth2/authorize"
     )
     assert config["images_origin"] == "https://pictures.s3.ap-southeast-1.amazonaws.com"
+
     policy = api("GET", "/").headers["content-security-policy"]
     assert f"img-src 'self' {config['images_origin']};" in policy
     assert f"connect-src 'self' {config['sign_in_origin']};" in policy
@@ -101,7 +102,7 @@ def test_page_gets_request_limits(api: Api) -> None:
     assert limits["quality"] == {"choices": ["auto", *QUALITIES], "default": "medium"}
 
 
-def test_every_vendored_file_is_listed_with_its_sum_and_has_its_licence_beside_it() -> None:
+def test_every_vendored_file_is_listed_with_licence() -> None:
     listed = dict(
         re.findall(
             r"^\| `(\S+)` .* `([0-9a-f]{64})` \|$",
@@ -115,6 +116,7 @@ def test_every_vendored_file_is_listed_with_its_sum_and_has_its_licence_beside_i
         if file.is_file()
     }
     code = {name: file for name, file in files.items() if "LICENSE" not in name}
+
     assert listed == {
         name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in code.items()
     }
@@ -123,7 +125,7 @@ def test_every_vendored_file_is_listed_with_its_sum_and_has_its_licence_beside_i
     }
 
 
-def test_the_page_s_own_code_never_makes_markup_of_text() -> None:
+def test_page_code_never_turns_text_into_markup() -> None:
     own = [file for file in WEB.rglob("*.js") if "vendor" not in file.parts]
     assert own
     makes_markup = (

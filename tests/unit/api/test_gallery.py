@@ -16,7 +16,7 @@ from tests.support.services import NOW
 
 
 def fill(api: Api, count: int) -> list[str]:
-    """As many pictures a second apart; their ids, oldest first."""
+    """Store this many images, one second apart, and return their ids, oldest first."""
     ids = []
     for i in range(count):
         prompt = keep_prompt(
@@ -30,14 +30,16 @@ def fill(api: Api, count: int) -> list[str]:
     return ids
 
 
-def test_pictures_come_newest_first_and_page_by_page(api: Api) -> None:
+def test_images_are_paged_newest_first(api: Api) -> None:
     ids = fill(api, 7)
     seen, cursor = [], None
+
     for _ in range(4):
         query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = api("GET", "/images", query=query).json
         seen += [image["id"] for image in page["images"]]
         cursor = page["cursor"]
+
     assert seen == ids[::-1]
     assert cursor is None
 
@@ -52,7 +54,7 @@ def test_pictures_come_newest_first_and_page_by_page(api: Api) -> None:
         ({"folder": "nobody's"}, []),
     ],
 )
-def test_folder_and_topic_narrow_the_gallery(
+def test_folder_and_topic_filter_the_gallery(
     api: Api, query: dict[str, str], wanted: list[int]
 ) -> None:
     ids = fill(api, 7)
@@ -61,7 +63,7 @@ def test_folder_and_topic_narrow_the_gallery(
     ]
 
 
-def test_a_picture_is_told_with_prompt_cost_size_and_links(api: Api) -> None:
+def test_image_has_prompt_cost_size_and_links(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1", text="kite " * 300))
     (image,) = api("GET", "/images").json["images"]
     assert (image["key"], image["title"], image["alt_text"], image["model"]) == (
@@ -78,6 +80,7 @@ def test_a_picture_is_told_with_prompt_cost_size_and_links(api: Api) -> None:
     )
     assert (len(image["prompt"]), image["prompt_cut"]) == (1000, True)
     assert image["run_url"] == "https://pictures.example/runs/run-1"
+
     whole = api("GET", f"/images/{image['id']}").json
     assert (whole["prompt"], whole["prompt_cut"], whole["tags"]) == ("kite " * 300, False, ["kite"])
     assert (whole["usage"], whole["chat_cost_usd"], whole["quality"]) == (
@@ -87,7 +90,7 @@ def test_a_picture_is_told_with_prompt_cost_size_and_links(api: Api) -> None:
     )
 
 
-def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
+def test_links_last_half_an_hour(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
     (image,) = api("GET", "/images").json["images"]
     links = image["links"]
@@ -99,6 +102,7 @@ def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
         address = urlsplit(links[name])
         assert address.path == f"/{path}"
         assert parse_qs(address.query)["X-Amz-Expires"] == ["1800"]
+
     assert parse_qs(urlsplit(links["download"]).query)["response-content-disposition"][
         0
     ].startswith("attachment")
@@ -107,7 +111,7 @@ def test_links_live_half_an_hour_and_say_so(api: Api) -> None:
 @pytest.mark.parametrize(
     "cursor", ["x", "e30=", "MjAyNi0xMS0yNFQwMzoxNTowMi4wMDAwMDBaI25vYm9keSMx", "🎨", "a" * 1000]
 )
-def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> None:
+def test_forged_cursor_is_refused(api: Api, cursor: str) -> None:
     fill(api, 2)
     answer = api("GET", "/images", query={"cursor": cursor})
     assert (answer.status, answer.json["error"], answer.json["field"]) == (
@@ -126,15 +130,13 @@ def test_a_cursor_that_somebody_made_up_is_refused(api: Api, cursor: str) -> Non
         ({"sort": "up"}, "sort"),
     ],
 )
-def test_a_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
+def test_wrong_parameter_is_named(api: Api, query: dict[str, str], field: str) -> None:
     answer = api("GET", "/images", query=query)
     assert (answer.status, answer.json["field"]) == (400, field)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_deleted_are_sorted_by_their_delete_and_forgotten_when_they_can_t_be_had_back(
-    api: Api,
-) -> None:
+def test_deleted_images_are_sorted_and_expire(api: Api) -> None:
     ids = fill(api, 3)
     for i in (2, 0):
         folder = "cats" if i % 3 else "dogs/small"
@@ -144,11 +146,12 @@ def test_the_deleted_are_sorted_by_their_delete_and_forgotten_when_they_can_t_be
     assert gone[0]["links"] is None
     assert gone[0]["recoverable_until"] > gone[0]["deleted_at"]
     assert [image["id"] for image in api("GET", "/images").json["images"]] == [ids[1]]
+
     later = api.services.having(clock=NOW + timedelta(days=36_500))
     assert api("GET", "/images", query={"status": "deleted"}, services=later).json["images"] == []
 
 
-def test_folders_are_counted_as_pictures_come_go_and_come_back(api: Api) -> None:
+def test_folder_counts_follow_stores_deletes_and_restores(api: Api) -> None:
     fill(api, 7)
     key = "cats/image_run-1_1.png"
     counts = {"cats": {"count": 4, "bytes": 4000}, "dogs/small": {"count": 3, "bytes": 3000}}
@@ -164,7 +167,7 @@ def test_folders_are_counted_as_pictures_come_go_and_come_back(api: Api) -> None
     assert told() == counts
 
 
-def test_a_folder_whose_last_picture_went_is_not_listed(api: Api) -> None:
+def test_empty_folder_is_not_listed(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
     api.services.ledger.mark_deleted("run-1", 1, key=key)
     assert api("GET", "/folders").json == {"folders": []}
@@ -173,29 +176,32 @@ def test_a_folder_whose_last_picture_went_is_not_listed(api: Api) -> None:
 @pytest.mark.parametrize(
     "wrong", ["0badc0de-1", "my_s3_folder", "0badc0de-0", "0badc0de-11", "..", "x%00"]
 )
-def test_an_id_that_is_none_is_not_found(api: Api, wrong: str) -> None:
+def test_invalid_id_is_not_found(api: Api, wrong: str) -> None:
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/restore")):
         answer = api(method, f"/images/{wrong}{path}")
         assert (answer.status, answer.json["error"]) == (404, "NotFoundError"), (method, wrong)
     assert api.executions() == []
 
 
-def test_an_id_that_two_pictures_share_is_refused(api: Api) -> None:
-    """Eight characters of a hash stand for a run.
+def test_ambiguous_id_is_refused(api: Api) -> None:
+    """The id of an image contains eight characters of the hash of its run.
 
-    Among a hundred thousand runs, two may have the same.
+    Among a hundred thousand runs, two may share them.
     """
     key = store_image(api, keep_prompt(api, "run-1"))
     store_image(api, keep_prompt(api, "run-2"))
     one = image_id("run-1", 1)
     api.table.write(api.table.put({"pk": f"picture#{one}", "sk": "run-2", "n": 1}))
+
     answer = api("DELETE", f"/images/{one}")
+
     assert (answer.status, answer.json["error"]) == (409, "ConflictError")
+
     assert api.executions() == []
     assert key
 
 
-def test_a_delete_and_its_undo_start_the_machine_with_the_picture_s_key(api: Api) -> None:
+def test_delete_and_undo_start_the_machine(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
     for method, path, wanted in (
         ("DELETE", "", {"action": "delete_image", "image_key": key, "confirm": True}),
@@ -226,24 +232,24 @@ def test_a_delete_and_its_undo_start_the_machine_with_the_picture_s_key(api: Api
         {"name": "staging", "confirm": "true"},
     ],
 )
-def test_a_folder_is_not_deleted_without_its_name_and_a_yes(
-    api: Api, query: dict[str, str]
-) -> None:
+def test_folder_delete_requires_name_and_confirmation(api: Api, query: dict[str, str]) -> None:
     answer = api("DELETE", "/folders", query=query)
     assert (answer.status, answer.json["error"]) == (400, "InputError")
     assert api.executions() == []
 
 
-def test_a_folder_that_there_is_not_is_told_to_be_mistyped(api: Api) -> None:
+def test_unknown_folder_is_reported_as_mistyped(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1", folder="dogs/small"))
     answer = api("DELETE", "/folders", query={"name": "dog", "confirm": "true"})
+
     assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
     assert api.executions() == []
     assert api("DELETE", "/folders", query={"name": "dogs", "confirm": "true"}).status == 202
 
 
-def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
+def test_folder_delete_and_undo_use_its_name(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1", folder="dogs/small"))
+
     assert (
         api("DELETE", "/folders", query={"name": "dogs/small", "confirm": "true"}).json["action"]
         == "delete_folder"
@@ -257,7 +263,7 @@ def test_a_folder_s_delete_and_undo_go_by_name(api: Api) -> None:
 
 @contextmanager
 def noted(api: Api) -> Iterator[list[str]]:
-    """The calls of DynamoDB meanwhile."""
+    """Yield the list of DynamoDB calls made within the block."""
     calls: list[str] = []
 
     def note(model: Any, **_: Any) -> None:
@@ -271,23 +277,21 @@ def noted(api: Api) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("pictures", [3, 30])
-def test_a_page_takes_one_query_and_one_batch_however_many_pictures_there_are(
-    api: Api, pictures: int
-) -> None:
+def test_page_takes_one_query_and_one_batch(api: Api, pictures: int) -> None:
     fill(api, pictures)
     with noted(api) as calls:
         page = api("GET", "/images", query={"limit": "2"}).json
     assert (len(page["images"]), calls) == (2, ["Query", "BatchGetItem"])
 
 
-def test_a_stored_picture_is_shown_however_old_it_is(api: Api) -> None:
+def test_old_stored_image_is_shown(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
     (image,) = api("GET", "/images").json["images"]
     assert image["console_url"]
 
 
-def test_a_page_of_the_deleted_that_begins_before_they_can_be_had_back_is_empty(api: Api) -> None:
-    """DynamoDB refuses to begin a query outside of what it asks for."""
+def test_deleted_page_beyond_recovery_is_empty(api: Api) -> None:
+    """DynamoDB refuses a query that starts outside its own key condition."""
     key = store_image(api, keep_prompt(api, "run-1"), at=NOW - timedelta(days=400))
     store_image(api, keep_prompt(api, "run-2"))
     cursor = api("GET", "/images", query={"limit": "1"}).json["cursor"]
@@ -295,21 +299,23 @@ def test_a_page_of_the_deleted_that_begins_before_they_can_be_had_back_is_empty(
     old = base64.urlsafe_b64encode(
         f"{NOW - timedelta(days=400):%Y-%m-%dT%H:%M:%S.%fZ}#run-1#1".encode()
     ).decode()
+
     with noted(api) as calls:
         assert api("GET", "/images", query={"status": "deleted", "cursor": old}).json == {
             "images": [],
             "cursor": None,
         }
+
     assert (calls, bool(key)) == (["GetItem"], True)
 
 
-def test_a_deleted_picture_has_no_link_and_no_place(api: Api) -> None:
+def test_deleted_image_has_no_link_or_place(api: Api) -> None:
     api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
     image = api("GET", f"/images/{image_id('run-1', 1)}").json
     assert (image["links"], image["console_url"], image["status"]) == (None, None, "deleted")
 
 
-def test_the_pictures_of_one_run_are_counted_side_by_side(api: Api) -> None:
+def test_images_of_one_run_are_all_counted(api: Api) -> None:
     prompt = keep_prompt(api, "run-1")
     for n in range(1, 11):
         store_image(api, prompt, n)
@@ -322,11 +328,11 @@ def test_the_pictures_of_one_run_are_counted_side_by_side(api: Api) -> None:
 @pytest.mark.parametrize(
     "query", [{"folder": "é" * 2000}, {"folder": "a//b"}, {"topic": "x" * 201}]
 )
-def test_a_name_that_none_can_have_is_refused(api: Api, query: dict[str, str]) -> None:
+def test_impossible_name_is_refused(api: Api, query: dict[str, str]) -> None:
     assert api("GET", "/images", query=query).status == 400
 
 
-def test_a_parameter_too_much_deletes_nothing(api: Api) -> None:
+def test_extra_parameter_deletes_nothing(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1"))
     answer = api(
         "DELETE", "/folders", query={"name": "my_s3_folder", "confirm": "true", "dry_run": "true"}

@@ -1,4 +1,4 @@
-"""What an execution's history tells of its steps."""
+"""The steps of a run, read from an execution's history."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -42,18 +42,20 @@ class History:
         return self.add("MapStateStarted", after, mapStateStartedEventDetails={"length": length})
 
 
-def test_each_step_has_its_times_and_attempts() -> None:
+def test_each_step_has_times_and_attempts() -> None:
     history = History()
     here = history.enter(Step.PROMPT, 0)
+
     here = history.leave(Step.PROMPT, history.call(history.call(here, fails="TransientError")))
     step = read_history(history.events).steps[Step.PROMPT]
+
     assert (step.entered, step.left, step.attempts, step.failure) == (1, 1, 2, None)
     assert step.started
     assert step.ended
     assert step.ended > step.started
 
 
-def test_variations_side_by_side_are_told_apart() -> None:
+def test_concurrent_variations_are_kept_apart() -> None:
     history = History()
     started = history.start_map(0, 2)
     first = history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
@@ -64,6 +66,7 @@ def test_variations_side_by_side_are_told_apart() -> None:
     history.call(failed, fails="RateLimitedError")
     progress = read_history(history.events)
     image, upload = progress.steps[Step.IMAGE], progress.steps[Step.UPLOAD]
+
     assert progress.wanted == 2
     assert not progress.varied
     assert (image.entered, image.left, image.attempts, image.failure) == (
@@ -80,12 +83,13 @@ def test_variations_side_by_side_are_told_apart() -> None:
     )
 
 
-def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
+def test_redriven_step_hides_its_failure() -> None:
     history = History()
     failed = history.call(history.enter(Step.IMAGE, 0), fails="AuthError")
     history.add("ExecutionFailed", failed)
     history.add("ExecutionRedriven", failed)
     assert read_history(history.events).steps[Step.IMAGE].failure is None
+
     again = history.enter(Step.IMAGE, failed)
     assert read_history(history.events).steps[Step.IMAGE].entered == 1
     history.leave(Step.IMAGE, history.call(again))
@@ -93,29 +97,31 @@ def test_after_a_redrive_a_step_is_as_if_it_had_not_failed() -> None:
     assert (step.entered, step.left, step.attempts) == (1, 1, 2)
 
 
-def test_a_failure_that_was_caught_is_over() -> None:
-    """A refused variation leaves its state while the others go on."""
+def test_caught_failure_is_over() -> None:
+    """A refused variation leaves its state while the others continue."""
     history = History()
     started = history.start_map(0, 2)
     refused = history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
     history.enter(Step.IMAGE, history.add("MapIterationStarted", started))
     history.leave(Step.IMAGE, history.call(refused, fails="ContentRefusedError"))
     step = read_history(history.events).steps[Step.IMAGE]
+
     assert (step.entered, step.left, step.failure) == (2, 1, None)
 
 
-def test_a_redrive_may_go_on_with_a_state_that_it_does_not_enter_anew() -> None:
+def test_redrive_may_continue_without_entering_state() -> None:
     history = History()
     failed = history.call(history.enter(Step.IMAGE, 0), fails="AuthError")
     redriven = history.add("ExecutionRedriven", failed)
     assert redriven
     scheduled = history.add("TaskScheduled", failed)
     assert read_history(history.events).steps[Step.IMAGE].entered == 1
+
     history.leave(Step.IMAGE, history.add("TaskSucceeded", scheduled))
     assert read_history(history.events).steps[Step.IMAGE].left == 1
 
 
-def test_a_call_that_took_too_long_is_a_failure() -> None:
+def test_call_timeout_is_a_failure() -> None:
     history = History()
     entered = history.enter(Step.UPLOAD, 0)
     history.add(
@@ -126,7 +132,7 @@ def test_a_call_that_took_too_long_is_a_failure() -> None:
     assert read_history(history.events).steps[Step.UPLOAD].failure == ("States.Timeout", "")
 
 
-def test_a_state_that_is_entered_again_has_not_ended() -> None:
+def test_reentered_state_has_not_ended() -> None:
     history = History()
     first = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, 0)))
     history.enter(Step.IMAGE, first)

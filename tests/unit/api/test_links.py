@@ -1,4 +1,4 @@
-"""Links die when they say, and are never signed with credentials that end earlier."""
+"""Links expire at their stated time, and never outlive the credentials that sign them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.services import BUCKET, REGION
 
 
 class Sessions:
-    """STS that counts the sessions which it gives, each of this length."""
+    """A fake STS that counts the sessions it issues, each of this length."""
 
     def __init__(self, clock: list[float], seconds: float) -> None:
         self.clock, self.seconds, self.given = clock, seconds, 0
@@ -47,12 +47,13 @@ def lifetime(link: str) -> int:
     return int(parse_qs(urlsplit(link).query)["X-Amz-Expires"][0])
 
 
-def test_one_session_serves_until_a_link_could_outlive_it() -> None:
+def test_session_is_reused_until_links_would_outlive_it() -> None:
     links, sts, clock = made()
     for minutes in (0, 10, 29):
         clock[0] = 1_800_000_000 + 60 * minutes
         assert lifetime(links.of("a/b.png").picture) == 1800
     assert sts.given == 1
+
     clock[0] += 120
     assert lifetime(links.of("a/b.png").picture) == 1800
     assert sts.given == 2
@@ -62,11 +63,10 @@ def test_one_session_serves_until_a_link_could_outlive_it() -> None:
     ("session", "seconds", "told"),
     [(600, 1800, 600), (3600, 1800, 1800), (3600, 10 * MAX_LINK_SECONDS, 3600)],
 )
-def test_a_link_is_capped_by_its_session_and_tells_its_real_end(
-    session: float, seconds: int, told: int
-) -> None:
+def test_link_ends_with_its_session(session: float, seconds: int, told: int) -> None:
     links, _, clock = made(session=session, seconds=seconds)
     signed = links.of("a/b.png")
+
     assert (
         lifetime(signed.picture) == lifetime(signed.thumbnail) == lifetime(signed.download) == told
     )
@@ -81,15 +81,13 @@ def test_a_link_is_capped_by_its_session_and_tells_its_real_end(
         ("pictures", "us-east-1", "https://pictures.s3.us-east-1.amazonaws.com"),
     ],
 )
-def test_links_lead_straight_to_the_bucket_s_own_region(
-    bucket: str, region: str, origin: str
-) -> None:
+def test_links_use_the_region_of_the_bucket(bucket: str, region: str, origin: str) -> None:
     links = image_links(Sessions([0.0], 3600), bucket=bucket, region=region)
     assert links.origin == origin
     assert links.of("a/b.png").picture.startswith(f"{origin}/a/b.png?")
 
 
-def test_a_file_s_name_can_not_make_a_header_of_its_own() -> None:
+def test_file_name_cannot_inject_a_header() -> None:
     links = image_links(Sessions([0.0], 3600))
     (asked,) = parse_qs(urlsplit(links.of('a/ü"; x=1\r\nSet-Cookie: y.png').download).query)[
         "response-content-disposition"

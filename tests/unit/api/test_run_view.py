@@ -1,4 +1,4 @@
-"""A run as the API tells it, whatever became of it."""
+"""The API's view of a run, whatever its state."""
 
 import json
 from dataclasses import replace
@@ -29,9 +29,9 @@ def error(code: str, operation: str) -> ClientError:
 
 
 class Told:
-    """Step Functions with one execution, told as it is said here.
+    """A fake Step Functions with one execution, whose fields are given to the constructor.
 
-    It is first known after some calls.
+    The execution is visible only after `late` calls.
     """
 
     def __init__(
@@ -87,24 +87,24 @@ def failed(name: str, **more: Any) -> Told:
     return Told(**said | more)
 
 
-def test_a_start_that_is_told_late_is_waited_for(api: Api) -> None:
+def test_late_start_is_awaited(api: Api) -> None:
     assert call(api, Told(late=3), "POST", "/runs", {}).status == 202
 
 
-def test_a_start_that_is_never_told_is_busy_and_no_404(api: Api) -> None:
-    """Who got a 404 would take a new key, and pay again."""
+def test_invisible_start_is_busy_and_not_404(api: Api) -> None:
+    """After a 404, a caller would use a new idempotency key and pay again."""
     answer = call(api, Told(late=99), "POST", "/runs", {})
     assert (answer.status, answer.json["error"]) == (503, "StorageBusyError")
 
 
 class Taken(Told):
-    """Step Functions in which the name of the execution is taken already."""
+    """A fake Step Functions in which the name of the execution is already taken."""
 
     def start_execution(self, **_: Any) -> dict[str, Any]:
         raise error("ExecutionAlreadyExists", "StartExecution")
 
 
-def test_a_doubled_start_that_is_told_late_is_waited_for(api: Api) -> None:
+def test_late_duplicate_start_is_awaited(api: Api) -> None:
     run_id = api.run({}, key="k").json["id"]
     assert (
         call(
@@ -114,12 +114,12 @@ def test_a_doubled_start_that_is_told_late_is_waited_for(api: Api) -> None:
     )
 
 
-def test_a_long_prompt_is_cut(api: Api) -> None:
+def test_long_prompt_is_cut(api: Api) -> None:
     keep_prompt(api, "run-1", text="x" * 5_000)
     assert len(call(api, Told()).json["prompt"]) == 1_000
 
 
-def test_after_a_conflict_the_other_request_s_pictures_are_not_told(api: Api) -> None:
+def test_conflict_hides_images_of_other_request(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1"))
     run = call(api, failed("ConflictError")).json
     assert (run["pictures"], run["title"], run["can_redrive"]) == ([], None, False)
@@ -150,11 +150,11 @@ def test_after_a_conflict_the_other_request_s_pictures_are_not_told(api: Api) ->
         (Told(status="SUCCEEDED", output="{}"), False),
     ],
 )
-def test_only_what_can_be_gone_on_with_says_so(api: Api, told: Told, can: bool) -> None:
+def test_only_resumable_runs_offer_redrive(api: Api, told: Told, can: bool) -> None:
     assert call(api, told).json["can_redrive"] is can
 
 
-def test_a_purge_is_not_gone_on_with_from_here(api: Api) -> None:
+def test_purge_cannot_be_resumed_here(api: Api) -> None:
     told = failed(
         "StorageBusyError",
         input='{"action": "delete_folder", "purge": true}',
@@ -163,14 +163,14 @@ def test_a_purge_is_not_gone_on_with_from_here(api: Api) -> None:
     assert (call(api, told, "POST", "/runs/run-1/redrive").status, told.redriven) == (409, 0)
 
 
-def test_what_ended_a_picture_is_started_anew_and_not_redriven(api: Api) -> None:
+def test_final_image_error_is_restarted_not_redriven(api: Api) -> None:
     told = failed("BadImageError", redriveStatus="REDRIVABLE", input='{"topic": "Sport"}')
     answer = call(api, told, "POST", "/runs/run-1/redrive")
     assert (answer.json["id"], told.redriven) == ("new", 0)
     assert json.loads(told.started[0]["input"]) == {"topic": "Sport", "request_id": "run-1"}
 
 
-def test_a_redrive_that_somebody_else_was_first_with_is_a_conflict(api: Api) -> None:
+def test_concurrent_redrive_is_a_conflict(api: Api) -> None:
     assert (
         call(
             api, failed("AuthError", redriveStatus="REDRIVABLE"), "POST", "/runs/run-1/redrive"
@@ -180,7 +180,7 @@ def test_a_redrive_that_somebody_else_was_first_with_is_a_conflict(api: Api) -> 
 
 
 class Two(Told):
-    """Step Functions in which the execution `later` began after all others."""
+    """A fake Step Functions in which the execution `later` began after all others."""
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         later = (
@@ -191,12 +191,12 @@ class Two(Told):
         return super().describe_execution(executionArn=executionArn) | later
 
 
-def test_for_the_run_s_id_the_latest_execution_is_told(api: Api) -> None:
+def test_run_id_shows_the_latest_execution(api: Api) -> None:
     keep_prompt(api, "run-1", execution="later")
     assert call(api, Two()).json["id"] == "later"
 
 
-def test_another_run_s_execution_is_not_taken_for_this_one(api: Api) -> None:
+def test_execution_of_another_run_is_not_used(api: Api) -> None:
     """The name of an execution may be the id of another run."""
     keep_prompt(api, "second", execution="later")
     assert (
@@ -206,16 +206,16 @@ def test_another_run_s_execution_is_not_taken_for_this_one(api: Api) -> None:
 
 
 @pytest.mark.parametrize("id_", ["arn:aws:states:eu-north-1:1:execution:a:b", "a%2Fb", "x" * 81])
-def test_only_a_name_is_looked_up(api: Api, id_: str) -> None:
+def test_only_valid_names_are_looked_up(api: Api, id_: str) -> None:
     assert call(api, Told(), path=f"/runs/{id_}").status == 404
 
 
 @pytest.mark.parametrize("request_id", [5_000 * "x", "a b", 7, None])
-def test_a_request_id_that_is_none_stands_for_no_records(api: Api, request_id: Any) -> None:
+def test_invalid_request_id_has_no_records(api: Api, request_id: Any) -> None:
     assert call(api, Told(input=json.dumps({"request_id": request_id}))).json["run_id"] == "run-1"
 
 
-def test_steps_are_told_as_they_stand(api: Api) -> None:
+def test_steps_show_their_current_state(api: Api) -> None:
     history = History()
     prompt = history.leave(Step.PROMPT, history.call(history.enter(Step.PROMPT, 0)))
     history.call(
@@ -234,6 +234,7 @@ def test_steps_are_told_as_they_stand(api: Api) -> None:
         ("waiting", False),
         ("waiting", False),
     ]
+
     ended: dict[str, Any] = {
         "events": history.events,
         "stopDate": datetime(2026, 11, 25, tzinfo=UTC),
@@ -242,12 +243,14 @@ def test_steps_are_told_as_they_stand(api: Api) -> None:
     assert steps(Told(status="ABORTED", **ended))[1] == ("stopped", True)
 
 
-def test_done_is_never_more_than_wanted(api: Api) -> None:
+def test_done_never_exceeds_requested(api: Api) -> None:
     history, here = History(), 0
     for _ in range(3):
         here = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, here)))
     keep_prompt(api, "run-1")
+
     image = call(api, Told(history.events)).json["steps"][1]
+
     assert (image["done"], image["of"], image["attempts"]) == (1, 1, 3)
 
 
@@ -257,48 +260,51 @@ def claim(api: Api, n: int) -> ImageRecord:
     return claimed
 
 
-def test_a_refused_picture_costs_nothing_and_a_bad_one_what_it_did(api: Api) -> None:
+def test_refused_image_is_free_but_bad_one_costs(api: Api) -> None:
     keep_prompt(api, "run-1")
     assert api.services.ledger.mark_refused(claim(api, 1), category="moderation")
     bad = claim(api, 2)
     staged = replace(bad, status=Status.STAGED, bytes=1, sha256="ab", cost_micro_usd=9_000)
     assert api.services.ledger.mark_staged(bad, staged)
     assert api.services.ledger.mark_bad(staged, problem="no picture")
+
     run = call(api, Told()).json
     assert [picture["cost_usd"] for picture in run["pictures"]] == [0.0, 0.009]
     assert run["cost_usd"] == 0.00905
 
 
-def test_a_cost_that_nobody_knows_is_not_guessed(api: Api) -> None:
+def test_unknown_cost_is_not_guessed(api: Api) -> None:
     keep_prompt(api, "run-1")
     claimed = claim(api, 1)
+
     assert call(api, Told()).json["cost_usd"] == 0.00005
     assert call(api, failed("OutcomeUnknownError")).json["cost_usd"] is None
     assert api.services.ledger.mark_lost(claimed)
     assert call(api, Told()).json["cost_usd"] is None
 
 
-def test_a_chat_call_that_may_have_been_paid_is_counted(api: Api) -> None:
+def test_possibly_paid_chat_call_is_counted(api: Api) -> None:
     chat = ChatRecord(run_id="run-1", status=ChatStatus.CLAIMED, **TERMS)
     api.services.ledger.claims.take(chat, after=None)
     assert api.services.ledger.claims.mark_unknown(chat)
+
     run = call(api, Told()).json
     assert (run["possibly_paid"], run["cost_usd"]) == (1, None)
 
 
-def test_a_deleted_picture_of_a_run_has_no_links(api: Api) -> None:
+def test_deleted_image_has_no_links(api: Api) -> None:
     api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
     (picture,) = call(api, Told()).json["pictures"]
     assert (picture["status"], picture["links"]) == ("deleted", None)
 
 
-def test_answers_with_links_in_them_are_kept_nowhere(api: Api) -> None:
+def test_responses_with_links_are_not_cached(api: Api) -> None:
     headers = call(api, Told()).headers
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 @pytest.mark.parametrize("body", ["/w==", "w6k="])
-def test_a_body_in_no_utf_8_is_refused(api: Api, body: str) -> None:
+def test_body_that_is_not_utf8_is_refused(api: Api, body: str) -> None:
     event = {
         "version": "2.0",
         "routeKey": "POST /estimate",
@@ -310,6 +316,6 @@ def test_a_body_in_no_utf_8_is_refused(api: Api, body: str) -> None:
     }
     from functions.api import handler
 
-    nothing: Any = None  # the answer needs no context
+    nothing: Any = None  # the handler does not use the context
     answer = handler.answer(event, nothing, resolver=handler.RESOLVER, services=api.services)
     assert answer["statusCode"] == 400

@@ -1,4 +1,4 @@
-"""Starting runs through the API: checked whole, once for each key, as the caller said it."""
+"""Starting runs through the API: each request is checked, and runs once per key, unchanged."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from easel.runs.executions import Executions
 from tests.support.api import MACHINE, Api, keep_prompt, store_image
 
 
-def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api: Api) -> None:
+def test_run_starts_and_returns_its_location(api: Api) -> None:
     answer = api.run({"topic": "Sport"}, key="click-1")
     assert answer.status == 202
     (execution,) = api.executions()
@@ -27,6 +27,7 @@ def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api
         == answer.json["url"]
         == f"https://pictures.example/runs/{answer.json['id']}"
     )
+
     started = api.states.describe_execution(executionArn=execution["executionArn"])
     said = json.loads(started["input"])
     assert said == {
@@ -37,7 +38,7 @@ def test_a_run_starts_under_the_caller_and_the_key_and_says_where_it_is_told(api
 
 
 def said_of(api: Api, machine: str = MACHINE) -> list[str]:
-    """The safety identifiers of what was started, the latest first."""
+    """Return the safety identifiers of the started executions, newest first."""
     started = (
         api.states.describe_execution(executionArn=one["executionArn"])
         for one in api.executions(machine)
@@ -45,30 +46,30 @@ def said_of(api: Api, machine: str = MACHINE) -> list[str]:
     return [json.loads(one["input"])["safety_identifier"] for one in started]
 
 
-def test_openai_is_told_of_each_caller_by_a_hash_that_only_this_deployment_can_make(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_openai_sees_only_a_hash_of_caller(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     api.run({}, key="1", sub="anna")
     api.run({"topic": "Sport"}, key="2", sub="anna")
     api.run({}, key="3", sub="client-of-a-program")
     elsewhere = api.services.having(api=replace(api.services.api, user_pool="another"))
+
     api("POST", "/runs", {}, headers={"Idempotency-Key": "4"}, sub="anna", services=elsewhere)
     told = set(said_of(api))
+
     assert len(told) == 3
     assert hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest() in told
     assert hashlib.sha256(b"anna").hexdigest() not in told
     assert not [one for one in told if len(one) != 64 or one in log.getvalue()]
 
 
-def test_a_caller_says_for_nobody_else_who_he_is(api: Api) -> None:
+def test_caller_cannot_claim_another_identity(api: Api) -> None:
     answer = api.run({"safety_identifier": "ben"})
     assert (answer.status, answer.json["field"]) == (400, "safety_identifier")
     assert api.executions() == []
 
 
-def test_a_run_from_before_users_were_told_is_still_the_same_run(api: Api) -> None:
+def test_run_without_user_is_still_the_same(api: Api) -> None:
     run_id = f"{hashlib.sha256(b'anna').hexdigest()[:8]}-key-1"
     api.states.start_execution(
         stateMachineArn=MACHINE,
@@ -79,14 +80,14 @@ def test_a_run_from_before_users_were_told_is_still_the_same_run(api: Api) -> No
     assert (answer.status, answer.json["id"]) == (202, run_id)
 
 
-def test_the_same_key_and_body_are_the_same_run(api: Api) -> None:
+def test_same_key_and_body_are_one_run(api: Api) -> None:
     first, second = api.run({"topic": "Sport"}), api.run({"topic": "Sport"})
     assert (first.status, second.status) == (202, 202)
     assert first.json["id"] == second.json["id"]
     assert len(api.executions()) == 1
 
 
-def test_a_run_that_has_ended_is_answered_with_its_status(api: Api) -> None:
+def test_ended_run_is_returned_with_its_status(api: Api) -> None:
     first = api.run({"topic": "Sport"})
     api.states.stop_execution(executionArn=api.executions()[0]["executionArn"])
     second = api.run({"topic": "Sport"})
@@ -98,22 +99,20 @@ def test_a_run_that_has_ended_is_answered_with_its_status(api: Api) -> None:
 
 
 @pytest.mark.parametrize("other", [{"topic": "Health"}, {"topic": "Sport", "dry_run": True}, {}])
-def test_the_same_key_with_another_body_is_a_conflict(api: Api, other: dict[str, Any]) -> None:
+def test_same_key_with_other_body_conflicts(api: Api, other: dict[str, Any]) -> None:
     api.run({"topic": "Sport"})
     answer = api.run(other)
     assert (answer.status, answer.json["error"]) == (409, "ConflictError")
     assert len(api.executions()) == 1
 
 
-def test_nobody_meets_another_s_run(api: Api) -> None:
+def test_callers_never_share_a_run(api: Api) -> None:
     assert api.run({}, sub="anna").json["id"] != api.run({"topic": "Sport"}, sub="ben").json["id"]
     assert len(api.executions()) == 2
 
 
 @pytest.mark.parametrize("key", [None, "", "a" * 72, "a key", "a*", "a\nb", "ключ", "a/b", "a#b"])
-def test_a_key_that_can_be_no_name_is_refused_before_anything_is_started(
-    api: Api, key: str | None
-) -> None:
+def test_invalid_key_is_refused_before_any_start(api: Api, key: str | None) -> None:
     answer = api("POST", "/runs", {}, headers={} if key is None else {"Idempotency-Key": key})
     assert (answer.status, answer.json["field"]) == (400, "Idempotency-Key")
     assert api.executions() == []
@@ -146,10 +145,9 @@ WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(
     ("body", "field"), WRONG, ids=[str(field) + str(i) for i, (_, field) in enumerate(WRONG)]
 )
-def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(
-    api: Api, body: Any, field: str
-) -> None:
+def test_invalid_request_is_refused_and_starts_nothing(api: Api, body: Any, field: str) -> None:
     answer = api.run(json.dumps(body) if body in ("text", []) else body)
+
     assert answer.status == 400
     assert answer.json.get("field", "") == field
     assert answer.json["what_to_do"]
@@ -166,7 +164,7 @@ def test_a_wrong_request_is_refused_by_name_and_nothing_is_started(
         "application/jsonp",
     ],
 )
-def test_only_json_is_read(api: Api, content_type: str) -> None:
+def test_only_json_is_accepted(api: Api, content_type: str) -> None:
     answer = api(
         "POST", "/runs", "{}", headers={"content-type": content_type, "Idempotency-Key": "k"}
     )
@@ -174,18 +172,19 @@ def test_only_json_is_read(api: Api, content_type: str) -> None:
     assert api.executions() == []
 
 
-def test_a_body_above_what_step_functions_takes_is_refused(api: Api) -> None:
+def test_oversized_body_is_refused(api: Api) -> None:
     answer = api.run(json.dumps({"prompt": "x" * 300_000}))
     assert (answer.status, answer.json["error"]) == (413, "InputError")
     assert api.executions() == []
 
 
-def test_the_longest_request_fits_into_step_functions_input(api: Api) -> None:
-    """32,000 characters of four bytes each, and 100 long topics."""
+def test_longest_request_fits_step_functions_input(api: Api) -> None:
+    """It has 32,000 characters of four bytes each, and 100 long topics."""
     longest = {"prompt": "🎨" * 32_000, "topics": ["🎨" * 200] * 100, "folder_name": "é" * 200}
     body = json.dumps(longest, ensure_ascii=False)
     answer = api.run(body)
     assert (answer.status, len(body.encode()) < 256 * 1024) == (202, True)
+
     started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])[
         "input"
     ]
@@ -204,14 +203,14 @@ def test_the_longest_request_fits_into_step_functions_input(api: Api) -> None:
         "🎨 é",
     ],
 )
-def test_what_a_caller_says_reaches_the_machine_as_it_is(api: Api, text: str) -> None:
+def test_callers_words_reach_the_machine_unchanged(api: Api, text: str) -> None:
     assert api.run({"description": text}).status == 202
     started = api.states.describe_execution(executionArn=api.executions()[0]["executionArn"])
     assert json.loads(started["input"])["description"] == text
 
 
 class Failing:
-    """Step Functions that refuses a call."""
+    """A fake Step Functions that refuses a call."""
 
     def __init__(self, code: str, status: int) -> None:
         answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
@@ -229,20 +228,20 @@ class Failing:
         ("AccessDeniedException", 400, 500),
     ],
 )
-def test_a_start_that_fails_is_told_as_such(
-    api: Api, code: str, status: int, answered: int
-) -> None:
+def test_failed_start_is_reported(api: Api, code: str, status: int, answered: int) -> None:
     broken = api.services.having(executions=Executions(Failing(code, status), machine=MACHINE))
     answer = api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=broken)
     assert answer.status == answered
     assert answer.headers.get("retry-after") == ("2" if answered == 503 else None)
 
 
-def test_runs_are_listed_with_a_cursor_that_nobody_can_make_up(api: Api) -> None:
+def test_runs_are_listed_with_unforgeable_cursor(api: Api) -> None:
     for i in range(3):
         api.run({}, key=f"k{i}")
     page = api("GET", "/runs", query={"limit": "2"}).json
+
     rest = api("GET", "/runs", query={"limit": "2", "cursor": page["cursor"]}).json
+
     assert {run["id"] for run in page["runs"] + rest["runs"]} == {
         one["name"] for one in api.executions()
     }
@@ -250,11 +249,13 @@ def test_runs_are_listed_with_a_cursor_that_nobody_can_make_up(api: Api) -> None
     assert api("GET", "/runs", query={"cursor": "made-up"}).json["field"] == "cursor"
 
 
-def test_a_run_tells_its_pictures_and_what_they_cost(api: Api) -> None:
+def test_run_shows_images_and_costs(api: Api) -> None:
     run_id = api.run({"count": 2}).json["id"]
     prompt = keep_prompt(api, run_id, choices={**keep_prompt(api, "other").choices, "count": 2})
     store_image(api, prompt, 2)
+
     run = api("GET", f"/runs/{run_id}").json
+
     assert (run["status"], run["count"], run["topic"], run["title"]) == (
         "running",
         2,
@@ -272,7 +273,7 @@ def test_a_run_tells_its_pictures_and_what_they_cost(api: Api) -> None:
     )
 
 
-def test_a_run_can_be_stopped_twice(api: Api) -> None:
+def test_run_can_be_stopped_twice(api: Api) -> None:
     run_id = api.run({}).json["id"]
     for _ in range(2):
         stopped = api("POST", f"/runs/{run_id}/stop")
@@ -283,35 +284,33 @@ def test_a_run_can_be_stopped_twice(api: Api) -> None:
         )
 
 
-def test_there_is_nothing_to_redrive_in_a_run_that_goes_on(api: Api) -> None:
+def test_running_run_cannot_be_redriven(api: Api) -> None:
     run_id = api.run({}).json["id"]
     answer = api("POST", f"/runs/{run_id}/redrive")
     assert (answer.status, answer.json["error"]) == (409, "ConflictError")
 
 
 @pytest.mark.parametrize("path", ["/runs/nobody", "/runs/a%20b", "/runs/" + "x" * 81, "/nowhere"])
-def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
+def test_unknown_path_is_not_found(api: Api, path: str) -> None:
     answer = api("GET", path)
     assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
 
 
-def test_what_nobody_foresaw_is_told_without_its_words(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unexpected_error_hides_its_message(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
         raise RuntimeError("a prompt and a link")
 
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
+
     answer = api("POST", "/estimate", {}, services=api.services.having(now=broken))
+
     assert (answer.status, answer.json["error"]) == (500, "UnexpectedError")
     assert json.loads(log.getvalue())["error"] == "RuntimeError"
     assert "a prompt" not in answer.text + log.getvalue()
 
 
-def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_is_logged_with_cause_and_route(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise ConfigError("the machine is not there")
 
@@ -321,6 +320,7 @@ def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(
     assert (
         api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=services).status == 500
     )
+
     (line,) = map(json.loads, log.getvalue().splitlines())
     assert (line["message"], line["error"], line["level"]) == (
         "the machine is not there",
@@ -332,7 +332,7 @@ def test_what_failed_stands_in_the_log_with_its_cause_and_its_route(
     assert json.loads(log.getvalue().splitlines()[-1])["message"] == "POST /estimate"
 
 
-def test_a_line_of_a_batch_in_economy_is_told_to_be_one(api: Api) -> None:
+def test_economy_line_points_to_its_batch(api: Api) -> None:
     keep_prompt(api, "spring-3")
     answer = api("GET", "/runs/spring-3")
     assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
