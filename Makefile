@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 4566
 TARGET ?= local
-CONTEXT ?=
+export CONTEXT ?=
 BROWSERS := chromium chromium-browser google-chrome
 CDK := aws-cdk@2.1148.1
 ASL_VALIDATOR := asl-validator@4.0.0
@@ -60,21 +60,21 @@ $(VENV)/.made-dev: $(VENV)/.made requirements-dev.txt Makefile
 .PHONY: setup demo up down
 setup: $(VENV)/.made ## Set up the environment (the other commands do it themselves)
 
-demo: $(VENV)/.made ## Deploy to the local AWS, make pictures, show where they are
-	@$(BIN)/python -m local demo --port $(PORT) --context="$(CONTEXT)"
+demo: $(VENV)/.made ## Deploy to the local AWS, make images, show where they are
+	@$(BIN)/python -m local demo --port $(PORT) --context="$$CONTEXT"
 
 up: $(VENV)/.made ## Start the stack; CONTEXT="-c name=value" for settings, PORT=4566
-	@$(BIN)/python -m local up --port $(PORT) --context="$(CONTEXT)"
+	@$(BIN)/python -m local up --port $(PORT) --context="$$CONTEXT"
 
 down: $(VENV)/.made ## Stop the stack and delete its data; KEEP=1 keeps the data
 	@$(BIN)/python -m local down $(if $(KEEP),--keep)
 
-##@ Make pictures (TARGET=aws for the deployed stack)
+##@ Make images (TARGET=aws for the deployed stack)
 .PHONY: run batch report open redrive
 run: $(VENV)/.made ## Start a run: INPUT=examples/default.json
 	@$(EASEL) run "$(or $(INPUT),examples/default.json)"
 
-batch: $(VENV)/.made ## Make a file's pictures: FILE=…; DRY_RUN=1 and more: docs/batches.md
+batch: $(VENV)/.made ## Make the images of a file: FILE=…; DRY_RUN=1 and more: docs/batches.md
 	@$(EASEL) batch "$(or $(FILE),$(error say which file: make batch FILE=…))" \
 	  $(if $(NAME),--name "$(NAME)") $(if $(DRY_RUN),--dry-run) \
 	  $(if $(ALLOW_PARTIAL),--allow-partial) $(if $(ECONOMY),--economy) \
@@ -84,15 +84,15 @@ batch: $(VENV)/.made ## Make a file's pictures: FILE=…; DRY_RUN=1 and more: do
 report: $(VENV)/.made ## Show what a run made, even if it failed: RUN=its name or request_id
 	@$(EASEL) report "$(or $(RUN),$(error say which run: make report RUN=…))"
 
-open: $(VENV)/.made ## Open a run's pictures: RUN=its name or request_id
+open: $(VENV)/.made ## Open a run's images: RUN=its name or request_id
 	@$(EASEL) open "$(or $(RUN),$(error say which run: make open RUN=…))"
 
-redrive: $(VENV)/.made ## Continue a failed run, paying only what is missing: RUN=its name
+redrive: $(VENV)/.made ## Resume a failed run, paying only for what is missing: RUN=its name
 	@$(EASEL) redrive "$(or $(RUN),$(error say which run: make redrive RUN=…))"
 
 ##@ Money and access (TARGET=aws for the deployed stack)
 .PHONY: budget user token secret
-budget: $(VENV)/.made ## Show the month's money; USD=… changes the cap, 0 stops all spending
+budget: $(VENV)/.made ## Show the month's budget; USD=… changes the cap, 0 stops all spending
 	@$(EASEL) budget $(if $(filter command,$(firstword $(origin USD))),\
 	  "$(or $(USD),$(error USD is empty: give a number of dollars such as USD=25))")
 
@@ -117,7 +117,7 @@ bootstrap: $(VENV)/.made ## Prepare an AWS account and region for the CDK, once
 deploy: layers ## Deploy with your credentials; CONTEXT="-c name=value" for settings
 	npx --yes $(CDK) deploy $(CONTEXT)
 
-destroy: layers ## Delete the stack; pictures and table stay unless retain_images is off
+destroy: layers ## Delete the stack; images and table stay unless retain_images is off
 	npx --yes $(CDK) destroy $(CONTEXT)
 
 ##@ For maintainers
@@ -127,11 +127,12 @@ test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-check: $(VENV)/.made-dev ## Check format, lint, types and import rules
+check: $(VENV)/.made-dev ## Check format, lint, types, import rules and words
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python .ci/words.py
 
 format: $(VENV)/.made-dev ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -160,7 +161,7 @@ graphs: synth ## Draw the state machines in the docs after a change of them
 models: $(VENV)/.made ## Compare models.toml with the openai package; list what is shut down soon
 	@$(BIN)/python -m cli.models
 
-screenshots: $(VENV)/.made-dev browser ## Take the README's pictures of the page
+screenshots: $(VENV)/.made-dev browser ## Take the screenshots in the docs
 	@$(BIN)/python -m tests.browser.screenshots
 
 lighthouse: $(VENV)/.made-dev browser ## Measure the page with Lighthouse; downloads it once

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,20 +22,22 @@ RENAMED_SETTINGS = {"region": "aws_region"}
 Row = tuple[str, ...]
 
 
-def main() -> int:
-    """Write every table between its two marks. Return 1 if a mark is missing."""
-    page = PAGE.read_text()
+def main() -> None:
+    """Write the tables into the page."""
+    PAGE.write_text(render(PAGE.read_text()))
+    print(f"{len(TABLES)} tables in {PAGE.relative_to(ROOT)}")
+
+
+def render(page: str) -> str:
+    """Return the page with today's tables between their marks. Raises ValueError for no marks."""
     for name, rows in TABLES.items():
         pattern = rf"(<!-- {name} -->\n).*(\n<!-- end of {name} -->)"
         # Backslashes are doubled, because they are special in a replacement.
         table = draw(rows()).replace("\\", r"\\")
         page, places = re.subn(pattern, rf"\1\n{table}\n\2", page, flags=re.DOTALL)
         if places != 1:
-            print(f"{PAGE} has no marks for the table {name}", file=sys.stderr)
-            return 1
-    PAGE.write_text(page)
-    print(f"{len(TABLES)} tables in {PAGE.relative_to(ROOT)}")
-    return 0
+            raise ValueError(f"the page has no marks for the table {name}")
+    return page
 
 
 def draw(rows: Iterable[Row]) -> str:
@@ -125,4 +126,4 @@ def _shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -177,7 +177,7 @@ class MirroredSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class EventSettings(Settings):
-    """The batch machine, which tells a failed batch from a failed run."""
+    """The batch machine, to distinguish a failed batch from a failed run."""
 
     batch_state_machine: str = _variable(BATCH_STATE_MACHINE)
 

@@ -49,7 +49,7 @@ class Progress:
 def read_history(events: Iterable[dict[str, Any]]) -> Progress:
     """Return the progress from an execution's history.
 
-    Each event refers to its previous event, which tells parallel variations apart.
+    Each event refers to its previous event, which distinguishes parallel variations.
     """
     progress = Progress()
     step_at: dict[int, Step | None] = {}

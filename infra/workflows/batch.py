@@ -14,7 +14,7 @@ Each line is a separate child execution with the steps of a single run. The repo
 failed. If more lines fail than are tolerated, Step Functions stops the others, and the report fails
 the execution. Another start of the same batch continues it.
 
-Transitions: for each line those of a single run without Which action?. In addition: Check the
+Transitions: for each line as for a single run, but without Which action?. In addition: Check the
 manifest, Anything to make?, For each line, Report the batch.
 """
 

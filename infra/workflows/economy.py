@@ -6,13 +6,13 @@ OpenAI's Batch API makes the images within a day, at half the price.
   └ Write the line's prompt
  Plan the orders ─► Anything to order?
  For each order
-  └ Place the order ─► Wait for OpenAI ─► Look at the order ─► Is it done? ─► Collect the pictures
+  └ Place the order ─► Wait for OpenAI ─► Look at the order ─► Is it done? ─► Collect the images
                         ▲                                        │
                         └────────────────────────────────────────┘
- List what came ─► Anything to store?
+ List the staged images ─► Anything to store?
  Store each line
-  └ For each staged picture ─► Clean up the line
-     └ Store the staged picture ─► Not stored
+  └ For each staged image ─► Clean up the line
+     └ Store the staged image ─► Not stored
  Report the batch
 
 No function runs while OpenAI works. The prompts and the storing use the same steps as a single run.

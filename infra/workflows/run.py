@@ -2,7 +2,7 @@
 
  Which action? ─┬─► Write the prompt ─► For each variation ─────────────────► Clean up and report
                 │                        └ Make the image ─► Store the image
-                │                              └ No picture
+                │                              └ No image
                 └─► Delete or restore
 
 Input: a request (easel/request/request.py), `{}` included. Output: a Report, a Removal or a

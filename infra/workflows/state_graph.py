@@ -13,7 +13,7 @@ from typing import Any
 from infra import ROOT
 
 # Each machine, by the name of its construct, is drawn between two marks in this page.
-PLACES = {"Workflow": "README.md", "BatchWorkflow": "docs/architecture.md"}
+PLACES = {"Workflow": "docs/architecture.md", "BatchWorkflow": "docs/architecture.md"}
 State = dict[str, Any]
 
 

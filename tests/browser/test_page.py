@@ -192,7 +192,7 @@ def test_images_over_budget_cannot_be_bought(
 
 
 def test_watching_loads_each_image_once(visitor: Visit, caller: Caller) -> None:
-    """Each response signs its links again, but that is no reason to load the images again."""
+    """Each response signs its links again, but the images are not loaded again."""
     loaded: Counter[str] = Counter()
     visitor.aws.script({"path": IMAGES, "delay": 5.0, "times": 1})
     run = caller.run({**SMALL, "prompt": "A kite", "count": 2}, key=uuid4().hex).json

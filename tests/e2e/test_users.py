@@ -38,7 +38,7 @@ def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path)
 def test_invalid_address_is_refused(aws: LocalStack, tmp_path: Path, email: str) -> None:
     refused = easel(aws, tmp_path, "user", email)
     assert refused.returncode == 2
-    assert "is no email address" in refused.stderr
+    assert "is not an email address" in refused.stderr
 
 
 @pytest.mark.parametrize(

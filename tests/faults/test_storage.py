@@ -219,7 +219,7 @@ def test_invalid_secret_is_named_and_not_shown(stormy: Storm, value: str) -> Non
         )
     assert "holds no plain API key" in ended["cause"]
     assert "sk-1" not in ended["cause"]
-    play(stormy, Scenario(name="32 mended", images=1, chat=2))
+    play(stormy, Scenario(name="32 fixed", images=1, chat=2))
 
 
 def test_32_newline_after_the_key_is_harmless(stormy: Storm) -> None:

@@ -28,7 +28,7 @@ READS = {
     ("s3:ListBucket", "bucket"),
     ("dynamodb:UpdateItem", "table"),
 }
-TASKS = {RUNS: {"Mirror the image"}, BATCHES: {"Mirror the image", "Mirror the staged picture"}}
+TASKS = {RUNS: {"Mirror the image"}, BATCHES: {"Mirror the image", "Mirror the staged image"}}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_stored_images_are_mirrored_without_catching_failures(
         assert tasks[name]["End"] is True
     assert "Next" not in tasks["Store the image"]
     if machine == BATCHES:
-        assert tasks["Store the staged picture"]["Next"] == "Mirror the staged picture"
+        assert tasks["Store the staged image"]["Next"] == "Mirror the staged image"
 
 
 def test_mirror_outage_blocks_no_image(mirrored: Template) -> None:

@@ -1,4 +1,4 @@
-"""Records that match those of a run's steps."""
+"""Records as a run's steps write them."""
 
 from typing import Any
 

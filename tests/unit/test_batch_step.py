@@ -192,7 +192,7 @@ def test_report_counts_images_lines_money_and_reasons(step: BatchStep) -> None:
     step.make("spring-5")
     step.results(
         batch,
-        ("spring-3", "BadImageError", "what came is no picture"),
+        ("spring-3", "BadImageError", "the answer is not an image"),
         ("spring-4", "OutcomeUnknownError", "who knows"),
     )
     made = step.report(batch)
@@ -206,7 +206,7 @@ def test_report_counts_images_lines_money_and_reasons(step: BatchStep) -> None:
     ) == (6, 2, 1, 2, 1, 2)
     assert made.reasons == {"BadImageError": 1, "OutcomeUnknownError": 1, "NotStarted": 1}
     assert [(one.line, one.message) for one in made.failures] == [
-        (3, "what came is no picture"),
+        (3, "the answer is not an image"),
         (4, "who knows"),
     ]
     assert made.cost_usd == pytest.approx((4 * 6_000 + 5 * 50) / 1_000_000)

@@ -90,10 +90,11 @@ def test_refused_image_is_reported_with_its_category(step: CleanupStep) -> None:
         ),
         (
             lambda ledger, claim: (
-                ledger.mark_staged(claim, claim) and ledger.mark_bad(claim, problem="it is no PNG")
+                ledger.mark_staged(claim, claim)
+                and ledger.mark_bad(claim, problem="it is not a PNG")
             ),
             BadImageError,
-            "it is no PNG",
+            "it is not a PNG",
         ),
     ],
     ids=["unknown", "lost", "bad"],

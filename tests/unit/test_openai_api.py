@@ -161,11 +161,11 @@ def test_response_may_omit_its_length(server: Server) -> None:
     assert image(server, Reply(GOOD_IMAGE, untold=True)).data == b"hello"
 
 
-@pytest.mark.parametrize("beside", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
-def test_paid_image_survives_odd_fields(server: Server, beside: str) -> None:
+@pytest.mark.parametrize("extra", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
+def test_paid_image_survives_odd_fields(server: Server, extra: str) -> None:
     assert (
         image(
-            server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {beside}}}]}}')
+            server, Reply(f'{{"data": [{{"b64_json": "aGVsbG8=", "revised_prompt": {extra}}}]}}')
         ).data
         == b"hello"
     )

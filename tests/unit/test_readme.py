@@ -1,4 +1,4 @@
-"""The README is true: its commands, its files, its fields and its settings."""
+"""The README and the docs match the code: commands, files, links, requests and tables."""
 
 import json
 import re
@@ -7,104 +7,107 @@ from pathlib import Path
 
 import pytest
 
-from cli import reference
 from easel.contract.messages import Report, ReportedImage
 from easel.request import request
 from functions.api.routes import DATA, DESCRIPTION
+from infra import reference
 from local.deploy import ROOT
 from tests.support.services import NOW, request_settings
 
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(page: str, kind: str) -> list[str]:
+    """Return the code blocks of a kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
-def rows(heading: str) -> set[str]:
-    """Return the names in the first column of the first table below a heading."""
-    lines = README.split(heading, 1)[1].splitlines()
-    first = next(index for index, line in enumerate(lines) if line.startswith("|"))
-    names: set[str] = set()
-    for line in lines[first + 2 :]:
-        if not line.startswith("|"):
-            break
-        names |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
-    return names
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_command_and_file_exists() -> None:
-    of_blocks = [
-        line
-        for block in blocks("sh")
-        if not block.startswith("API=")
-        for line in block.splitlines()
-    ]
-    commands = of_blocks + re.findall(r"`(make [a-z].*?)`", README)
-    assert "make demo" in commands
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_is_a_target(page: Path) -> None:
+    text = page.read_text()
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+
+    commands = [*lines, *re.findall(r"`(make [a-z].*?)`", text)]
+
     for command in commands:
-        words = command.split()
-        assert words[0] == "make"
-        assert re.search(rf"^{words[1]}:", MAKEFILE, flags=re.MULTILINE), command
-        for file in re.findall(r"examples/\S+\.(?:jsonl?|csv)\b", command):
+        if command.startswith("make "):
+            target = command.split()[1]
+            assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE), command
+        for file in re.findall(r"examples/\S+\.(?:jsonl?|csv|py)\b", command):
             assert (ROOT / file).is_file(), command
 
 
-def test_shown_request_is_valid() -> None:
-    shown = json.loads(blocks("json")[0])
+def test_readme_request_is_accepted() -> None:
+    shown = json.loads(blocks(README, "json")[0])
+
     assert request.parse(shown, request_settings(), today=NOW.date()).count == 3
 
 
-def test_every_request_field_is_in_its_table() -> None:
-    assert rows("`{}` is a complete request") == set(request.FIELDS)
+def test_curl_request_is_accepted() -> None:
+    (body,) = re.findall(r"-d '(.*?)'", (DOCS / "api.md").read_text())
 
-
-@pytest.mark.parametrize("name", reference.TABLES)
-def test_field_tables_match_the_checks(name: str) -> None:
-    file, table = reference.TABLES[name]
-    assert reference.draw(table.values()) in (ROOT / file).read_text(), "run make reference"
-
-
-def test_shown_report_has_current_fields() -> None:
-    shown = json.loads(blocks("json")[1])
-    report, picture = (
-        {field.name for field in fields(message)} for message in (Report, ReportedImage)
-    )
-
-    assert set(shown) == report
-    assert set(shown["pictures"][0]) == picture
-    assert rows("## What comes out") == report | picture
-
-
-def test_every_setting_is_in_its_table() -> None:
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    assert rows("### Settings") == {name for name in context if "@" not in name}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_link_works(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-        assert link.startswith("https://") or (page.parent / link).exists(), link
-
-
-def test_every_api_route_is_in_its_table() -> None:
-    table = (
-        (ROOT / "docs" / "api.md")
-        .read_text()
-        .split("| route | what it does |", 1)[1]
-        .split("\n\n", 1)[0]
-    )
-    told = re.sub(
-        r"`POST (/runs/\{id\})/redrive`, `/stop`", r"`POST \1/redrive`, `POST \1/stop`", table
-    )
-    assert {
-        f"{method} {path.partition('?')[0]}"
-        for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", told)
-    } == {f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION) if "{file}" not in route[1]}
-
-
-def test_shown_api_request_is_valid() -> None:
-    (body,) = re.findall(r"-d '(.*?)'", README)
     assert request.parse(json.loads(body), request_settings(), today=NOW.date()).count == 2
+
+
+def test_reference_is_up_to_date() -> None:
+    page = reference.PAGE.read_text()
+
+    assert reference.render(page) == page, "run make reference"
+
+
+def test_report_example_has_every_field() -> None:
+    shown = json.loads(blocks(reference.PAGE.read_text(), "json")[0])
+
+    assert set(shown) == {field.name for field in fields(Report)}
+    assert set(shown["pictures"][0]) == {field.name for field in fields(ReportedImage)}
+
+
+def test_every_setting_has_a_default() -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+
+    settings = {row[0].strip("`") for row in reference.setting_rows()[1:]}
+
+    assert settings == {name for name in context if "@" not in name}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):
+        if file.startswith("https://"):
+            continue
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+
+
+@pytest.mark.parametrize("index", [DOCS / "README.md", DOCS / "decisions" / "README.md"])
+def test_index_lists_every_page(index: Path) -> None:
+    pages = {page.name for page in index.parent.glob("*.md")} - {index.name}
+
+    assert pages <= set(re.findall(r"\]\(([\w.-]+\.md)\)", index.read_text()))
+
+
+def test_every_route_is_documented() -> None:
+    table = (DOCS / "api.md").read_text().split("| route | what it does |", 1)[1]
+    rows = table.split("\n\n", 1)[0]
+    shown = re.sub(
+        r"`POST (/runs/\{id\})/redrive`, `/stop`", r"`POST \1/redrive`, `POST \1/stop`", rows
+    )
+
+    documented = {
+        f"{method} {path.partition('?')[0]}"
+        for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", shown)
+    }
+
+    routes = {f"{route[0]} {route[1]}" for route in (*DATA, *DESCRIPTION)}
+    assert documented == {route for route in routes if "{file}" not in route}

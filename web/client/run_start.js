@@ -19,7 +19,7 @@ export const isFresh = (click) => Date.now() - click.at < FRESH_MS;
 /** Forgets the click. If it started a run, that run continues. */
 export const forgetClick = () => sessionStorage.removeItem(PLACE);
 
-/** Gives a click its idempotency key. */
+/** Returns a click with a new idempotency key, and keeps it. */
 export function newClick(body) {
   const click = { key: crypto.randomUUID(), body, at: Date.now() };
   sessionStorage.setItem(PLACE, JSON.stringify(click));

@@ -11,11 +11,11 @@ let count = 0;
 export function say(text) {
   const line = document.getElementById("announcement");
   line.textContent = "";
-  // The same text twice is no change, and would not be read out.
+  // Setting the same text again would not be read out.
   setTimeout(() => (line.textContent = text), 50);
 }
 
-/** Tells the view that is open now that images were deleted or restored. */
+/** Notifies the current view that images were deleted or restored. */
 export const announceImagesChanged = () => dispatchEvent(new Event("easel:pictures"));
 
 /**

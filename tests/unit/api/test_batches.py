@@ -323,7 +323,7 @@ YOUNG = "spring.20261124031500-0a1b"
 @pytest.mark.parametrize(
     ("noted", "status", "told"),
     [(None, "RUNNING", YOUNG), ("old", "FAILED", YOUNG), ("old", "RUNNING", "old")],
-    ids=["none is noted yet", "another start is not noted yet", "the noted one goes on"],
+    ids=["none is noted yet", "another start is not noted yet", "the noted one is running"],
 )
 def test_start_is_found_before_it_is_noted(
     api: Api, noted: str | None, status: str, told: str
