@@ -30,9 +30,7 @@ def test_total_is_sum_of_the_lines() -> None:
 
 
 def test_openai_lines_stay_within_price_table() -> None:
-    (image,) = (
-        float(price.replace(",", "")) for what, _, price, _ in LINES if "the image" in what
-    )
+    (image,) = (float(price.replace(",", "")) for what, _, price, _ in LINES if "the image" in what)
     bound = models.estimate_image(
         "gpt-image-2.6-flare", prompt="x" * 200, size="1024x1024", quality="medium"
     )
