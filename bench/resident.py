@@ -2,9 +2,9 @@
 
 Run it with `python -m bench.resident`.
 
-The sizes in infra/functions/catalogue.py follow from these results, as docs/decisions/0023-sizes.md
-explains. Here a function's process uses this machine's Python and architecture. Lambda's own
-runtime adds about 30 MB.
+The sizes in infra/functions/catalogue.py follow from these results, as
+docs/decisions/0023-size-each-function-by-measurement.md explains. Here a function's process uses
+this machine's Python and architecture. Lambda's own runtime adds about 30 MB.
 """
 
 import io

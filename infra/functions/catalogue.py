@@ -96,7 +96,7 @@ CALL_OPENAI = (
 
 
 # Memory sizes are measured. Timeouts follow from how long a call may take:
-# docs/decisions/0023-sizes.md.
+# docs/decisions/0023-size-each-function-by-measurement.md.
 PROMPT = Row(
     name="prompt",
     timeout=seconds(90),

@@ -180,7 +180,10 @@ def test_handler_imports_only_from_its_asset(synth: Synth, name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_asset_stays_small(synth: Synth, name: str) -> None:
-    """The limit is in bytes of the zip; docs/decisions/0035-assets-are-folders.md has its cost."""
+    """The limit is in bytes of the zip.
+
+    Its cost is in docs/decisions/0035-build-each-asset-from-folders.md.
+    """
     size = len(zipped(made(synth, ROWS[name]).asset(name)))
 
     assert size <= MAX_ASSET.get(name, 95_000)
@@ -194,7 +197,7 @@ def test_other_functions_never_load_openai(template: Template, step: str) -> Non
 
 
 def test_each_function_has_its_measured_memory(template: Template) -> None:
-    page = (ROOT / "docs" / "decisions" / "0023-sizes.md").read_text()
+    page = (ROOT / "docs" / "decisions" / "0023-size-each-function-by-measurement.md").read_text()
 
     rows = re.findall(r"^\| (\w+) \| (\d+) \|", page, flags=re.MULTILINE)
 
