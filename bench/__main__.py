@@ -27,7 +27,7 @@ from bench import cold, frame, gallery, n8n, painters, runs, sink
 from bench.runs import Runs
 from infra import ROOT
 from infra.functions import layers
-from local.deploy import zipped
+from local.deploy import zip_folder
 
 ROUNDS = 7
 RESULTS = Path(__file__).parent / "results.md"
@@ -96,25 +96,25 @@ def _measure(with_n8n: bool) -> None:
 def _paint(figures: Figures) -> str:
     """Compare the image step with its competitors, from the call to the stored image."""
     rows: list[tuple[str, ...]] = []
-    with sink.running() as where:
+    with sink.running() as environment:
         for size, count in SIZES.items():
             once = partial(
                 painters.once,
                 size=size,
                 count=count,
-                environment=os.environ | cold.ENVIRONMENT | cold.ON_LAMBDA | where,
+                environment=os.environ | cold.ENVIRONMENT | cold.ON_LAMBDA | environment,
             )
-            told = _in_turns(tuple(painters.PAINTERS), once, f"pictures of {size:,} bytes")
-            rows += _painted(
+            samples = _in_turns(tuple(painters.PAINTERS), once, f"pictures of {size:,} bytes")
+            rows += _paint_rows(
                 size,
                 {
-                    name: {kind: min(one[kind] for one in all_) for kind in all_[0]}
-                    for name, all_ in told.items()
+                    name: {kind: min(sample[kind] for sample in group) for kind in group[0]}
+                    for name, group in samples.items()
                 },
                 figures,
             )
     head = ("picture", "way", "CPU ms", "/ bare", "/ floor", "peak bytes a byte", "resident MB")
-    said = (
+    about = (
         "From the call to the bytes in the bucket, over TLS on loopback; claims and records are in"
         " the runs below alone. Bare script: openai's and boto3's own calls. Naive handler: with"
         " Tracer, parser and a resource of boto3. Floor: raw HTTP with base64 and one signed PUT."
@@ -122,10 +122,10 @@ def _paint(figures: Figures) -> str:
         " the figures above take the worse. Peak: what a picture takes on top of what was resident"
         " before it."
     )
-    return f"## A picture's way\n\n{said}\n\n{_table(head, rows)}"
+    return f"## A picture's way\n\n{about}\n\n{_table(head, rows)}"
 
 
-def _painted(
+def _paint_rows(
     size: int, least: Mapping[str, Mapping[str, float]], figures: Figures
 ) -> Iterator[tuple[str, ...]]:
     # The worse of the two counts, since a server need not announce the length of its response.
@@ -161,11 +161,11 @@ def _painted(
             "≤ 3.0",
         )
     )
-    for name, took in least.items():
-        cpu, resident = took["cpu_seconds"], took["resident_bytes"] / MB
+    for name, figure in least.items():
+        cpu, resident = figure["cpu_seconds"], figure["resident_bytes"] / MB
         # Usual images also warm the process up, so one of the same size reuses its memory and the
         # peak means nothing.
-        peak = f"{took['peak_bytes'] / size:.2f}" if size != painters.USUAL else "–"
+        peak = f"{figure['peak_bytes'] / size:.2f}" if size != painters.USUAL else "–"
         yield (
             mb,
             name,
@@ -178,42 +178,43 @@ def _painted(
 
 
 def _cold(figures: Figures) -> str:
-    told = _in_turns(COLD, cold.once, "cold starts")
+    samples = _in_turns(COLD, cold.once, "cold starts")
     cpu, memory = (
-        {peer: min(one[part] for one in all_) for peer, all_ in told.items()} for part in (0, 1)
+        {peer: min(sample[part] for sample in group) for peer, group in samples.items()}
+        for part in (0, 1)
     )
     bare = cpu["bare script"]
-    for step, reach in (
+    for step, limit in (
         ("image", "1.10"),
         ("prompt", "1.05"),
         ("upload", "0.50"),
         ("cleanup", "0.45"),
     ):
         figures.append(
-            (f"cold start of {step}, CPU / bare script", f"{cpu[step] / bare:.2f}", f"≤ {reach}")
+            (f"cold start of {step}, CPU / bare script", f"{cpu[step] / bare:.2f}", f"≤ {limit}")
         )
     rows = [
         (peer, f"{cpu[peer] * 1000:.0f}", f"{cpu[peer] / bare:.2f}", f"{memory[peer] / MB:.0f}")
         for peer in COLD
     ]
-    said = (
+    about = (
         "A new process until its first call can be served: imports, and the clients that the call"
         " needs. Bytecode is there. Easel's have the garbage collector off until then, which the"
         " others have not: so the image step can start sooner than its SDKs alone."
     )
     return (
-        f"## Cold starts\n\n{said}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
+        f"## Cold starts\n\n{about}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
     )
 
 
 def _zips(figures: Figures) -> str:
-    with cold.unpacked() as folder:
-        told = _in_turns(
+    with cold.unpack_folder() as folder:
+        samples = _in_turns(
             ("installed", "shipped", "bare"),
-            cold.Unpacked(Path(folder)).once,
+            cold.UnpackedLayers(Path(folder)).once,
             "imports from layers",
         )
-    least = {where: min(all_) for where, all_ in told.items()}
+    least = {where: min(group) for where, group in samples.items()}
     figures.append(
         (
             "import from layer zips built for this Python / warm .pyc",
@@ -230,24 +231,24 @@ def _zips(figures: Figures) -> str:
         (name, f"{least[where] * 1000:.0f}", f"{least[where] / least['installed']:.2f}")
         for where, name in names.items()
     ]
-    said = (
+    about = (
         "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are"
         " built for this one."
     )
     return (
         "## The image step from its"
-        f" layers\n\n{said}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
+        f" layers\n\n{about}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
     )
 
 
 def _frame(figures: Figures) -> str:
-    told = _in_turns(tuple(frame.HANDLERS), frame.seconds, "the frame of a call")
-    micro = {name: min(all_) * 1_000_000 for name, all_ in told.items()}
+    samples = _in_turns(tuple(frame.HANDLERS), frame.seconds, "the frame of a call")
+    micro = {name: min(group) * 1_000_000 for name, group in samples.items()}
     figures.append(
         ("Powertools, an invocation", f"{micro['framed'] - micro['plain']:.0f} µs", "≤ 150 µs")
     )
     return "## The frame of an invocation\n\n" + _table(
-        ("handler", "CPU µs"), [(name, f"{took:.1f}") for name, took in micro.items()]
+        ("handler", "CPU µs"), [(name, f"{seconds:.1f}") for name, seconds in micro.items()]
     )
 
 
@@ -263,15 +264,15 @@ def _sizes(figures: Figures) -> str:
         )
         template = json.loads((Path(folder) / "Easel.template.json").read_text())
         code = {
-            one["Properties"]["Description"].removeprefix("Easel: "): len(
-                zipped(Path(folder) / f"asset.{hash_}")
+            resource["Properties"]["Description"].removeprefix("Easel: "): len(
+                zip_folder(Path(folder) / f"asset.{hash_}")
             )
-            for one in template["Resources"].values()
-            if one["Type"] == "AWS::Lambda::Function"
-            and one["Properties"].get("Description", "").startswith("Easel: ")
-            for hash_ in [one["Properties"]["Code"]["S3Key"].removesuffix(".zip")]
+            for resource in template["Resources"].values()
+            if resource["Type"] == "AWS::Lambda::Function"
+            and resource["Properties"].get("Description", "").startswith("Easel: ")
+            for hash_ in [resource["Properties"]["Code"]["S3Key"].removesuffix(".zip")]
         }
-    built = {name: len(zipped(layers.build(name))) for name in layers.NAMES}
+    built = {name: len(zip_folder(layers.build(name))) for name in layers.NAMES}
     largest = max(size for name, size in code.items() if name != "api")
     figures.append(
         (
@@ -294,16 +295,16 @@ def _sizes(figures: Figures) -> str:
     return f"## Sizes, zipped\n\n{_table(('what', 'KB'), rows)}"
 
 
-def _runs(found: Runs, figures: Figures) -> str:
-    for count, reach in ((1, "6"), (3, "10")):
+def _runs(results: Runs, figures: Figures) -> str:
+    for count, limit in ((1, "6"), (3, "10")):
         figures.append(
             (
                 f"state transitions (counted locally; AWS bills them) of a run of {count}",
-                str(found.transitions[count]),
-                reach,
+                str(results.transitions[count]),
+                limit,
             )
         )
-    figures.append(("Lambda invocations of a run of 1", str(found.invocations[1]), "≤ 4"))
+    figures.append(("Lambda invocations of a run of 1", str(results.invocations[1]), "≤ 4"))
     rows = [
         (
             str(load.at_once),
@@ -312,32 +313,32 @@ def _runs(found: Runs, figures: Figures) -> str:
             *(f"{seconds * 1000:.0f}" for seconds in load.cpu_seconds_per_picture.values()),
             (f"{load.peak_bytes / MIB:.0f} ({_parts(load.peak_parts)})"),
         )
-        for load in found.loads
+        for load in results.loads
     ]
     head = (
         "at once",
         "pictures/s",
         "bare script",
-        *(f"{part}, CPU ms" for part in found.loads[0].cpu_seconds_per_picture),
+        *(f"{part}, CPU ms" for part in results.loads[0].cpu_seconds_per_picture),
         "peak MiB",
     )
     alone = (
-        f"{found.run_seconds * 1000:.0f} ms a run alone, the bare script"
-        f" {found.bare_seconds * 1000:.0f} ms."
+        f"{results.run_seconds * 1000:.0f} ms a run alone, the bare script"
+        f" {results.bare_seconds * 1000:.0f} ms."
     )
     # The parts are the emulator of AWS, the functions' processes, and the stand-in for OpenAI.
-    said = (
-        f"Whole runs of one picture of {found.picture_bytes / MB:.2f} MB each, with an OpenAI that"
-        f" takes no time. {alone}"
+    about = (
+        f"Whole runs of one picture of {results.picture_bytes / MB:.2f} MB each, with an OpenAI"
+        f" that takes no time. {alone}"
     )
-    return f"## Local stack\n\n{said}\n\n{_table(head, rows)}"
+    return f"## Local stack\n\n{about}\n\n{_table(head, rows)}"
 
 
-def _n8n(found: Runs, figures: Figures) -> str:
+def _n8n(results: Runs, figures: Figures) -> str:
     print("Measuring n8n …", file=sys.stderr)
-    peer = n8n.measure([load.at_once for load in found.loads])
+    peer = n8n.measure([load.at_once for load in results.loads])
     rows = []
-    for ours, theirs in zip(found.loads, peer, strict=True):
+    for ours, theirs in zip(results.loads, peer, strict=True):
         faster, smaller = (
             ours.pictures_per_second / theirs.pictures_a_second,
             ours.peak_bytes / theirs.resident,
@@ -397,7 +398,7 @@ def _in_turns(names: Sequence[str], once: Callable[[str], T], doing: str) -> dic
     """Return the results of `once` for each name. The names take turns, ROUNDS times."""
     print(f"Measuring {doing} …", file=sys.stderr)
     rounds = [{name: once(name) for name in names} for _ in range(ROUNDS)]
-    return {name: [found[name] for found in rounds] for name in names}
+    return {name: [turn[name] for turn in rounds] for name in names}
 
 
 def _where() -> str:

@@ -16,7 +16,7 @@ MANIFEST, FOLDER = "batches/bench.jsonl", "bench"
 SMALL = {"size": "256x256", "quality": "low", "folder_name": FOLDER}
 IMAGES = "/v1/images/generations"
 POLL_SECONDS = 0.25
-TOLD = (
+REPORTED_FIELDS = (
     "lines",
     "stored",
     "refused",
@@ -53,17 +53,19 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class BatchResult:
     """The end of one start of a batch. `report` is empty if it wrote none."""
 
     status: str
     seconds: float
     report: dict[str, Any] = field(default_factory=dict)
 
-    def told(self) -> dict[str, str]:
+    def rows(self) -> dict[str, str]:
         """Return the status, the time and the numbers of the report, for printing."""
         numbers = {
-            f"report: {name}": str(self.report[name]) for name in TOLD if name in self.report
+            f"report: {name}": str(self.report[name])
+            for name in REPORTED_FIELDS
+            if name in self.report
         }
         return {"status": self.status, "seconds": f"{self.seconds:.0f}"} | numbers
 
@@ -78,7 +80,7 @@ class Ended:
         )
         broken = self.report.get("reasons", {}).get("BadImageError", 0)
         times = Counter(charged["images_by_prompt"].values())
-        again = sum((bought - 1) * prompts for bought, prompts in times.items())
+        repeats = sum((bought - 1) * prompts for bought, prompts in times.items())
         paid, sign = charged["images"] - stored - broken, "=" if exact else "<="
         return {
             "stored + refused + failed = items": (
@@ -90,9 +92,9 @@ class Ended:
                 + _holds(paid == possibly if exact else 0 <= paid <= possibly)
             ),
             f"bought again {sign} possibly paid, none 3 times": (
-                f"{again} {sign} {possibly}, {max(times, default=0)} at most: "
+                f"{repeats} {sign} {possibly}, {max(times, default=0)} at most: "
                 + _holds(
-                    (again == possibly if exact else again <= possibly)
+                    (repeats == possibly if exact else repeats <= possibly)
                     and max(times, default=0) < 3
                 )
             ),
@@ -147,19 +149,20 @@ class BenchBatch:
         }
         return str(self.aws.states.start_execution(**call)["executionArn"])
 
-    def wait(self, arn: str) -> Ended:
+    def wait(self, arn: str) -> BatchResult:
         """Wait for the end of a start without a time limit, and return it."""
-        while (found := self.aws.states.describe_execution(executionArn=arn))[
+        while (execution := self.aws.states.describe_execution(executionArn=arn))[
             "status"
         ] == "RUNNING":
             time.sleep(POLL_SECONDS)
-        seconds = (found["stopDate"] - found["startDate"]).total_seconds()
-        if found["status"] == "SUCCEEDED":
-            return Ended(
-                status=found["status"], seconds=seconds, report=json.loads(found["output"])
+        seconds = (execution["stopDate"] - execution["startDate"]).total_seconds()
+        if execution["status"] == "SUCCEEDED":
+            return BatchResult(
+                status=execution["status"], seconds=seconds, report=json.loads(execution["output"])
             )
-        return Ended(
-            status=f"{found['status']}: {found.get('error')}: {found.get('cause')}", seconds=seconds
+        return BatchResult(
+            status=f"{execution['status']}: {execution.get('error')}: {execution.get('cause')}",
+            seconds=seconds,
         )
 
     def until_paid(self, pictures: float) -> None:

@@ -43,7 +43,7 @@ def main() -> None:
         choices=crashes.KINDS,
         help="crash it; see bench/crashes.py",
     )
-    given = parser.parse_args()
+    options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         _fake_openai(Path(folder)) as (stand_in, base_url),
@@ -56,16 +56,16 @@ def main() -> None:
             settings=SETTINGS,
             environment=environment,
         )
-        batch = BenchBatch(aws=LocalStack(stack.up(local)), items=given.items, chat=given.chat)
+        batch = BenchBatch(aws=LocalStack(stack.up(local)), items=options.items, chat=options.chat)
         try:
-            if given.kill:
-                crashes.crash(given.kill, local, batch)
+            if options.kill:
+                crashes.crash(options.kill, local, batch)
             else:
                 _measure(
                     batch,
                     emulator=stack.started_processes(local)["emulator"],
                     stand_in=stand_in,
-                    faults=given.faults,
+                    faults=options.faults,
                 )
         finally:
             stack.down(local, keep=False)
@@ -79,13 +79,13 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         else {}
     )
     with Memory(emulator=emulator, stand_in=stand_in) as memory:
-        ended = batch.wait(batch.start())
+        result = batch.wait(batch.start())
     stored_at = batch.stored_at()
     if len(stored_at) >= 2 * TENTHS:
         _print_tenths(stored_at, memory.samples)
     peak = max(memory.samples, key=lambda sample: sample.total)
     rows = {
-        "pictures a second": f"{len(stored_at) / ended.seconds:.2f}",
+        "pictures a second": f"{len(stored_at) / result.seconds:.2f}",
         "memory at its peak": _megabytes(peak.total),
         **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
     }
@@ -94,17 +94,17 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         f" 256x256{', each with a chat call' if batch.chat else ''}",
         rows,
     )
-    print_rows("What became of it", ended.told())
-    print_rows("What was paid", scripted | ended.account(batch.aws.charged(), batch.items))
+    print_rows("What became of it", result.rows())
+    print_rows("What was paid", scripted | result.account(batch.aws.charged(), batch.items))
 
 
 def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None:
     table = Table(title="Tenth by tenth, as the pictures were stored", title_justify="left")
     for column in ("tenth", "s a picture", *samples[0].parts(), "in all"):
         table.add_column(column, justify="right")
-    each, paces = len(stored_at) // TENTHS, []
+    size, paces = len(stored_at) // TENTHS, []
     for tenth in range(TENTHS):
-        first, last = tenth * each, min((tenth + 1) * each, len(stored_at) - 1)
+        first, last = tenth * size, min((tenth + 1) * size, len(stored_at) - 1)
         at_end = min(samples, key=lambda sample: abs(sample.at - stored_at[last]))
         paces.append((stored_at[last] - stored_at[first]) / (last - first))
         table.add_row(

@@ -16,7 +16,7 @@ from shutil import copytree, ignore_patterns
 from easel.contract import settings
 from infra import ROOT
 from infra.functions import layers
-from local.deploy import zipped
+from local.deploy import zip_folder
 
 STEPS = ("image", "prompt", "upload", "cleanup", "batch", "economy", "api")
 SET = "set"  # the value of a setting if only its presence matters
@@ -36,7 +36,7 @@ ENVIRONMENT = {
     "OPENAI_API_KEY": "any",
 }
 ON_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "bench", "POWERTOOLS_TRACE_DISABLED": "true"}
-TOLD = (
+PRINT_USAGE = (
     "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(),"
     " Path('/proc/self/statm').read_text()]))"
 )
@@ -63,12 +63,13 @@ def once(peer: str) -> tuple[float, int]:
     The process runs in this environment, with its bytecode.
     """
     environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
-    return _told(
-        [sys.executable, "-c", PEERS.get(peer, f"import {module_of(peer)}") + TOLD], environment
+    return _measure(
+        [sys.executable, "-c", PEERS.get(peer, f"import {module_of(peer)}") + PRINT_USAGE],
+        environment,
     )
 
 
-def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
+def _measure(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
     done = subprocess.run(
         command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
     )
@@ -76,7 +77,7 @@ def _told(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float
     return float(seconds), int(memory.split()[1]) * PAGE
 
 
-class Unpacked:
+class UnpackedLayers:
     """The image function's layers, built for this Python and extracted from their zips.
 
     There are two copies: one with the bytecode that the layers ship, and one without.
@@ -87,7 +88,7 @@ class Unpacked:
         for name in ("boto3", "powertools", "openai", "pydantic", "pybase64"):
             built = layers.build(name, layers.HERE)
             archive = folder / f"{name}.zip"
-            archive.write_bytes(zipped(built))
+            archive.write_bytes(zip_folder(built))
             with zipfile.ZipFile(archive) as opened:
                 opened.extractall(folder / "shipped")
         copytree(folder / "shipped", folder / "bare", ignore=ignore_patterns("*.pyc"))
@@ -102,11 +103,11 @@ class Unpacked:
             libraries = self._folder / where / "python"
         path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image"
         # -S leaves out this environment's packages, and -B discards what is compiled.
-        return _told(
-            [sys.executable, "-I", "-S", "-B", "-c", path + TOLD], ENVIRONMENT | ON_LAMBDA
+        return _measure(
+            [sys.executable, "-I", "-S", "-B", "-c", path + PRINT_USAGE], ENVIRONMENT | ON_LAMBDA
         )[0]
 
 
-def unpacked() -> "tempfile.TemporaryDirectory[str]":
+def unpack_folder() -> "tempfile.TemporaryDirectory[str]":
     """Return a folder for `Unpacked`. The caller removes it."""
     return tempfile.TemporaryDirectory()

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.batch import MANIFEST, BenchBatch, print_rows
 from local import stack
-from local.processes import living
+from local.processes import living_processes
 from local.stack import Local
 from tests.support.local_stack import LocalStack
 
@@ -25,23 +25,23 @@ KINDS = ("functions", "down", "power")
 CHAT_SECONDS, IMAGE_SECONDS = 90, 300
 
 
-def crash(how: str, local: Local, batch: BenchBatch) -> None:
+def crash(kind: str, local: Local, batch: BenchBatch) -> None:
     """Crash a batch in the middle, and print what is left and how the batch ends."""
     batch.upload()
     arn = batch.start()
-    if how == "functions":
-        _print_end(_without_functions(local, batch), batch, arn)
+    if kind == "functions":
+        _print_end(_kill_functions(local, batch), batch, arn)
     else:
-        again = _restarted(how, local, batch, arn)
-        _print_end({}, again, again.start())
+        batch = _restart(kind, local, batch, arn)
+        _print_end({}, batch, batch.start())
 
 
-def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
+def _kill_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
     """Kill all functions after a quarter, a half and three quarters of the batch."""
     emulator, killed, ended = stack.started_processes(local)["emulator"], 0, 0
     for quarter in (1, 2, 3):
         batch.until_paid(batch.items * quarter / 4)
-        for function in set(living(emulator)) - {emulator}:
+        for function in set(living_processes(emulator)) - {emulator}:
             with suppress(ProcessLookupError):
                 os.kill(function, signal.SIGKILL)
                 killed += 1
@@ -49,46 +49,48 @@ def _without_functions(local: Local, batch: BenchBatch) -> dict[str, str]:
     return {"functions killed": f"{killed}", "of those with a claim or a place": f"{ended}"}
 
 
-def _restarted(how: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch:
+def _restart(kind: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch:
     """Return the batch on the restarted stack, with its manifest in the bucket."""
     aws = batch.aws
     batch.until_paid(batch.items / 2)
     stored = batch.pictures()
-    begun = time.monotonic()
-    if how == "power":
+    start = time.monotonic()
+    if kind == "power":
         os.killpg(stack.started_processes(local)["emulator"], signal.SIGKILL)
     else:
         stack.down(local, keep=True)
-    seconds, paid = time.monotonic() - begun, aws.charged()["images"]
-    again = BenchBatch(aws=LocalStack(stack.up(local)), items=batch.items, chat=batch.chat)
+    seconds, paid = time.monotonic() - start, aws.charged()["images"]
+    restarted = BenchBatch(aws=LocalStack(stack.up(local)), items=batch.items, chat=batch.chat)
     kept = local.folder / "emulator" / "objects" / stack.ACCOUNT / aws.bucket
     left = {
-        "ended by": "SIGKILL of all of its processes" if how == "power" else "make down KEEP=1",
+        "ended by": "SIGKILL of all of its processes" if kind == "power" else "make down KEEP=1",
         "seconds until it had ended": f"{seconds:.1f}",
         "paid until then": f"{paid:,}",
         "pictures in the bucket just before": f"{stored:,}",
         "bucket and table of the same name": (
-            f"{again.aws.bucket == aws.bucket},"
-            f" {again.aws.outputs['table'] == aws.outputs['table']}"
+            f"{restarted.aws.bucket == aws.bucket},"
+            f" {restarted.aws.outputs['table'] == aws.outputs['table']}"
         ),
-        "pictures in the bucket": f"{again.pictures():,}",
+        "pictures in the bucket": f"{restarted.pictures():,}",
         "pictures on disk": f"{sum(1 for _ in kept.rglob('*.png')):,}",
-        "records of stored pictures": f"{len(again.stored_at()):,}",
-        "the first execution": _status(again.aws, arn),
+        "records of stored pictures": f"{len(restarted.stored_at()):,}",
+        "the first execution": _status(restarted.aws, arn),
         "claims and places of dead functions": (
-            f"{_let_leases_run_out(again.aws, died=time.time())}"
+            f"{_let_leases_run_out(restarted.aws, died=time.time())}"
         ),
     }
     print_rows(f"What is left of a batch of {batch.items:,} pictures", left)
-    if MANIFEST not in again.aws.keys(MANIFEST):
-        again.upload()
-    return again
+    if MANIFEST not in restarted.aws.keys(MANIFEST):
+        restarted.upload()
+    return restarted
 
 
 def _print_end(before: dict[str, str], batch: BenchBatch, arn: str) -> None:
-    ended = batch.wait(arn)
-    print_rows(f"What became of a batch of {batch.items:,} pictures", before | ended.told())
-    print_rows("What was paid in all", ended.account(batch.aws.charged(), batch.items, exact=False))
+    result = batch.wait(arn)
+    print_rows(f"What became of a batch of {batch.items:,} pictures", before | result.rows())
+    print_rows(
+        "What was paid in all", result.account(batch.aws.charged(), batch.items, exact=False)
+    )
 
 
 def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
@@ -96,7 +98,7 @@ def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
 
     Return how many there were.
     """
-    found, pages = 0, aws.dynamodb.get_paginator("scan").paginate(TableName=aws.outputs["table"])
+    count, pages = 0, aws.dynamodb.get_paginator("scan").paginate(TableName=aws.outputs["table"])
     for item in [item for page in pages for item in page["Items"]]:
         last = died + 1 + (CHAT_SECONDS if item["sk"] == {"S": "chat"} else IMAGE_SECONDS)
         ends: list[tuple[str, str, dict[str, Any]]] = []
@@ -110,7 +112,7 @@ def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
             if died < float(until["N"]) <= last:
                 path = change.split()[1]
                 values = {":was": until} | ({":over": {"N": "1"}} if ":over" in change else {})
-                found += _changed(
+                count += _update_item(
                     aws,
                     item,
                     change,
@@ -118,10 +120,10 @@ def _let_leases_run_out(aws: LocalStack, *, died: float) -> int:
                     names={"#over": name},
                     values=values,
                 )
-    return found
+    return count
 
 
-def _changed(
+def _update_item(
     aws: LocalStack, item: dict[str, Any], change: str, *, condition: str, names: Any, values: Any
 ) -> bool:
     try:

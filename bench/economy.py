@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--size", default="1024x1024")
-    given = parser.parse_args()
+    options = parser.parse_args()
     # Unscaled, an order first waits half a minute for OpenAI, and longer later.
     environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def main() -> None:
         )
         outputs = stack.up(local)
         try:
-            _measure(LocalStack(outputs), items=given.items, size=given.size)
+            _measure(LocalStack(outputs), items=options.items, size=options.size)
         finally:
             stack.down(local, keep=False)
 
@@ -61,20 +61,20 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
     aws.s3.put_object(
         Bucket=aws.bucket, Key="batches/economy.jsonl", Body="\n".join(lines).encode()
     )
-    asked = json.dumps({"manifest": "batches/economy.jsonl", "economy": True})
+    run_input = json.dumps({"manifest": "batches/economy.jsonl", "economy": True})
     began = time.monotonic()
     arn = aws.states.start_execution(
-        stateMachineArn=aws.outputs["batch_state_machine_arn"], input=asked
+        stateMachineArn=aws.outputs["batch_state_machine_arn"], input=run_input
     )["executionArn"]
     peak = 0
-    while (found := aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+    while (execution := aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
         peak = max(peak, _peak_kb())
         time.sleep(0.2)
-    report: dict[str, Any] = json.loads(found.get("output") or "{}")
+    report: dict[str, Any] = json.loads(execution.get("output") or "{}")
     if not report:
-        raise SystemExit(f"the batch failed: {found.get('error')} {found.get('cause')}")
-    kept = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="bench/image", MaxKeys=2)["Contents"]
-    picture = max(one["Size"] for one in kept)
+        raise SystemExit(f"the batch failed: {execution.get('error')} {execution.get('cause')}")
+    images = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="bench/image", MaxKeys=2)["Contents"]
+    picture = max(item["Size"] for item in images)
     per_order = min(items, 200) * picture * 4 / 3 / 1e6
     console = Console(highlight=False)
     stored, seconds = report["stored"], time.monotonic() - began

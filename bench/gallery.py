@@ -53,15 +53,17 @@ def measure() -> tuple[dict[int, float], dict[int, float]]:
 
 def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
     functions = target.client("lambda").list_functions()["Functions"]
-    api = next(one for one in functions if one["Handler"] == "functions.api.handler.handler")
-    keys = {
+    api = next(
+        function for function in functions if function["Handler"] == "functions.api.handler.handler"
+    )
+    environment = {
         "AWS_ENDPOINT_URL": str(target.endpoint),
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
     os.environ.update(
         api["Environment"]["Variables"]
-        | keys
+        | environment
         | {
             "AWS_REGION": target.region,
             "AWS_DEFAULT_REGION": target.region,
@@ -159,7 +161,7 @@ def picture(run_id: str, at: str) -> dict[str, Any]:
 
 def prompt(run_id: str, at: str) -> dict[str, Any]:
     """Return the prompt record of a run."""
-    said = {
+    fields = {
         "text": "A vivid prompt. " * 40,
         "title": "A title",
         "alt_text": "An alt text.",
@@ -174,4 +176,4 @@ def prompt(run_id: str, at: str) -> dict[str, Any]:
         "digest": "d",
         "started": at,
         "execution": run_id,
-    } | said
+    } | fields

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local.processes import living
+from local.processes import living_processes
 
 EVERY_SECONDS = 0.2  # taking a sample costs about 5 ms
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
@@ -74,7 +74,7 @@ class Memory:
     def _sample(self) -> None:
         while True:
             functions = sum(
-                _resident(pid) for pid in living(self._emulator) if pid != self._emulator
+                _resident(pid) for pid in living_processes(self._emulator) if pid != self._emulator
             )
             own = {
                 "emulator": _resident(self._emulator),
@@ -89,7 +89,7 @@ class Memory:
 def cpu_seconds(*, emulator: int, stand_in: int) -> dict[str, float]:
     """Return CPU seconds so far by part, including functions that have ended."""
     own, ended = _used(emulator)
-    functions = sum(sum(_used(pid)) for pid in living(emulator) if pid != emulator)
+    functions = sum(sum(_used(pid)) for pid in living_processes(emulator) if pid != emulator)
     return {"emulator": own, "functions": functions + ended, "stand-in": _used(stand_in)[0]}
 
 

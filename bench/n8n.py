@@ -39,7 +39,7 @@ from bench.memory import Memory
 from infra import NODE
 from local import processes, stack
 from local.deploy import ROOT
-from local.processes import living
+from local.processes import living_processes
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
@@ -67,7 +67,7 @@ START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """The results of n8n with this many runs at the same time.
 
     They are its best rate, and the most bytes that its processes had resident at one time.
@@ -78,7 +78,7 @@ class Measured:
     resident: int
 
 
-def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measured]:
+def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> list[Measurement]:
     """Measure each number of concurrent runs on a fresh n8n process.
 
     Everything else is brought up once, and everything is stopped at the end.
@@ -102,19 +102,19 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
             aws = LocalStack(stack.up(local))
             environment = _environment(folder / "n8n")
             _import(environment, aws.outputs)
-            return [_measured(environment, aws, lanes, repetitions, runs) for lanes in at_once]
+            return [_measure_lanes(environment, aws, lanes, repetitions, runs) for lanes in at_once]
         finally:
             stack.down(local, keep=False)
 
 
-def _measured(
+def _measure_lanes(
     environment: Mapping[str, str], aws: LocalStack, lanes: int, repetitions: int, runs: int
-) -> Measured:
+) -> Measurement:
     url, rates = f"http://127.0.0.1:{environment['N8N_PORT']}/webhook/paint", []
     with _running([str(N8N), "start"], environment) as n8n, ThreadPoolExecutor(lanes) as pool:
-        size = _checked(aws, _first_run(n8n, url))
+        size = _check_picture(aws, _first_run(n8n, url))
         list(pool.map(_run, [url] * (runs // 2)))
-        before = len(_stored(aws))
+        before = len(_stored_sizes(aws))
         with Memory(
             emulator=n8n.pid, stand_in=0
         ) as memory:  # sums up the process group, here n8n's
@@ -122,13 +122,13 @@ def _measured(
                 start = time.perf_counter()
                 list(pool.map(_run, [url] * runs))
                 rates.append(runs / (time.perf_counter() - start))
-    stored = _stored(aws)
+    stored = _stored_sizes(aws)
     if len(stored) - before != repetitions * runs or set(stored) != {size}:
         raise SystemExit(
             f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all"
             f" have {set(stored)} bytes"
         )
-    return Measured(
+    return Measurement(
         at_once=lanes,
         pictures_a_second=max(rates),
         resident=max(sample.total for sample in memory.samples),
@@ -158,34 +158,31 @@ def _first_run(n8n: "subprocess.Popen[bytes]", url: str) -> str:
             time.sleep(0.1)
 
 
-def _checked(aws: LocalStack, key: str) -> int:
+def _check_picture(aws: LocalStack, key: str) -> int:
     """Return the size of a stored image. Raise SystemExit unless it is the stand-in's PNG."""
     client = OpenAI(api_key="any", base_url=aws.outputs["openai_base_url"])
-    made = client.images.generate(
+    answer = client.images.generate(
         model="gpt-image-2.6-flare", prompt="any", size=SIZE, quality="medium"
     )
     stored = aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    if not made.data or stored != b64decode(made.data[0].b64_json or ""):
+    if not answer.data or stored != b64decode(answer.data[0].b64_json or ""):
         raise SystemExit(f"n8n stored {len(stored):,} bytes in {key} that are not the picture")
     with Image.open(BytesIO(stored), formats=["PNG"]) as image:
         image.verify()
     return len(stored)
 
 
-def _stored(aws: LocalStack) -> list[int]:
+def _stored_sizes(aws: LocalStack) -> list[int]:
     """Return the sizes of the images in n8n's bucket."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     return [
-        found["Size"]
-        for page in pages
-        for found in page["Contents"]
-        if found["Key"].endswith(".png")
+        item["Size"] for page in pages for item in page["Contents"] if item["Key"].endswith(".png")
     ]
 
 
 def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
     """Import the credentials and the workflow into n8n, and publish the workflow."""
-    keys = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
+    access = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
     credentials = [
         {
             "id": "easelopenai",
@@ -197,20 +194,20 @@ def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
             "id": "easelaws",
             "name": "AWS",
             "type": "aws",
-            "data": keys | {"customEndpoints": True, "s3Endpoint": outputs["endpoint"]},
+            "data": access | {"customEndpoints": True, "s3Endpoint": outputs["endpoint"]},
         },
         {
             "id": "easels3",
             "name": "S3",
             "type": "s3",
-            "data": keys | {"endpoint": outputs["endpoint"], "forcePathStyle": True},
+            "data": access | {"endpoint": outputs["endpoint"], "forcePathStyle": True},
         },
     ]
-    given = Path(environment["HOME"]) / "credentials.json"
-    given.write_text(json.dumps(credentials))
-    _done([str(N8N), "import:credentials", f"--input={given}"], environment)
-    _done([str(N8N), "import:workflow", f"--input={WORKFLOW}"], environment)
-    _done([str(N8N), "publish:workflow", f"--id={WORKFLOW_ID}"], environment)
+    credentials_file = Path(environment["HOME"]) / "credentials.json"
+    credentials_file.write_text(json.dumps(credentials))
+    _run_to_end([str(N8N), "import:credentials", f"--input={credentials_file}"], environment)
+    _run_to_end([str(N8N), "import:workflow", f"--input={WORKFLOW}"], environment)
+    _run_to_end([str(N8N), "publish:workflow", f"--id={WORKFLOW_ID}"], environment)
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -239,8 +236,8 @@ def install() -> None:
     Only SQLite's install script is run, because it compiles. The scripts of other packages fetch
     files that are not on npm and not used here.
     """
-    made = INSTALLED / "version"
-    if made.is_file() and made.read_text() == VERSION:
+    version_file = INSTALLED / "version"
+    if version_file.is_file() and version_file.read_text() == VERSION:
         return
     if not shutil.which("c++"):
         raise SystemExit(
@@ -257,12 +254,12 @@ def install() -> None:
         "npm_config_build_from_source": "true",
     }
     quiet = ["--prefix", str(INSTALLED), "--no-audit", "--no-fund"]
-    _done([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
-    _done([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
-    made.write_text(VERSION)
+    _run_to_end([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
+    _run_to_end([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
+    version_file.write_text(VERSION)
 
 
-def _done(script: Sequence[str], environment: Mapping[str, str]) -> None:
+def _run_to_end(script: Sequence[str], environment: Mapping[str, str]) -> None:
     with _running(script, environment) as process:
         if process.wait():
             raise SystemExit(
@@ -298,6 +295,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     for signal_ in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal_)
-        while living(process.pid) and time.monotonic() < deadline:
+        while living_processes(process.pid) and time.monotonic() < deadline:
             time.sleep(0.05)
     process.wait()

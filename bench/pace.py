@@ -35,7 +35,7 @@ from easel.ledger.rate_limit import RateLimit
 from easel.openai_client import client as openai_client
 from easel.openai_client.client import Account
 from infra.functions.catalogue import IMAGE
-from infra.workflows.run import TURNS
+from infra.workflows.run import RATE_LIMIT_RETRIES
 from local.fake_openai.account import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
@@ -65,9 +65,9 @@ class VirtualTime:
 
     def sleep(self, seconds: float) -> None:
         """Let other threads run for this long."""
-        bed = self._bed(seconds)
+        wakeup = self._schedule(seconds)
         self._wake_next()
-        bed.acquire()
+        wakeup.acquire()
 
     def run(self, work: Callable[[], None], *, threads: int) -> None:
         """Do the same work in this many threads, and return when all are done.
@@ -76,8 +76,8 @@ class VirtualTime:
         """
         ended = threading.Semaphore(0)
 
-        def life(bed: threading.Semaphore) -> None:
-            bed.acquire()
+        def run_thread(wakeup: threading.Semaphore) -> None:
+            wakeup.acquire()
             try:
                 work()
             except BaseException as error:
@@ -88,20 +88,20 @@ class VirtualTime:
                 ended.release()
 
         for _ in range(threads):
-            threading.Thread(target=life, args=(self._bed(0),), daemon=True).start()
+            threading.Thread(target=run_thread, args=(self._schedule(0),), daemon=True).start()
         self._wake_next()
         ended.acquire()
         if self._error:
             raise self._error
 
-    def _bed(self, seconds: float) -> threading.Semaphore:
-        bed = threading.Semaphore(0)
-        heapq.heappush(self._sleeping, (self.now + seconds, next(self._order), bed))
-        return bed
+    def _schedule(self, seconds: float) -> threading.Semaphore:
+        wakeup = threading.Semaphore(0)
+        heapq.heappush(self._sleeping, (self.now + seconds, next(self._order), wakeup))
+        return wakeup
 
     def _wake_next(self) -> None:
-        self.now, _, bed = heapq.heappop(self._sleeping)
-        bed.release()
+        self.now, _, wakeup = heapq.heappop(self._sleeping)
+        wakeup.release()
 
 
 class DynamoDB:
@@ -191,13 +191,13 @@ class Outcome:
     limit: int
     workers: int
     items: int
-    made: int
+    pictures: int
     accepted: Sequence[float]
     refused: int
-    no_turn: int
-    came_again: int
+    no_slot: int
+    retries: int
     longest_wait: float
-    most_comings: int
+    most_attempts: int
     calls: Counter[str]
     write_units: int
 
@@ -251,17 +251,17 @@ def simulate(
         window=SlidingWindow(limit, 60, clock), painting=painting, clock=clock, rng=rng
     )
     account = Account(NoSecret(), base_url="http://openai.invalid")
-    numbers, counted, waits, comings = iter(range(items)), Counter[str](), [0.0], [0]
+    numbers, counts, waits, attempts = iter(range(items)), Counter[str](), [0.0], [0]
 
     def visit(number: int) -> None:
         """Simulate one invocation of the image step. Raise RateLimitedError."""
         end, doing = clock.now + FUNCTION_SECONDS, f"call {number}"
-        arrived, has_turn = clock.now, False
+        arrived, has_slot = clock.now, False
         try:
             with rate_limit.slot(
                 f"{naming.image_id(f'bench-{number}', 1)}-1", until=end, patience=SLOT_SECONDS
             ):
-                has_turn, waits[0] = True, max(waits[0], clock.now - arrived)
+                has_slot, waits[0] = True, max(waits[0], clock.now - arrived)
                 account.call_within(
                     lambda _: upstream.paint(),
                     end=end - STAGING_SECONDS,
@@ -269,19 +269,19 @@ def simulate(
                     slow_down=rate_limit.slow_down,
                 )
         except RateLimitedError:
-            counted["came again" if has_turn else "no turn"] += 1
+            counts["came again" if has_slot else "no turn"] += 1
             raise
 
     def work() -> None:
         for number in numbers:
-            for coming in range(TURNS + 1):
+            for attempt in range(RATE_LIMIT_RETRIES + 1):
                 try:
                     visit(number)
                 except RateLimitedError:
-                    clock.sleep(rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**coming)))
+                    clock.sleep(rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt)))
                 else:
-                    counted["made"] += 1
-                    comings[0] = max(comings[0], coming + 1)
+                    counts["made"] += 1
+                    attempts[0] = max(attempts[0], attempt + 1)
                     break
 
     with patch.object(openai_client, "time", clock):
@@ -291,13 +291,13 @@ def simulate(
         limit=limit,
         workers=workers,
         items=items,
-        made=counted["made"],
+        pictures=counts["made"],
         accepted=upstream.accepted,
         refused=upstream.refused,
-        no_turn=counted["no turn"],
-        came_again=counted["came again"],
+        no_slot=counts["no turn"],
+        retries=counts["came again"],
         longest_wait=waits[0],
-        most_comings=comings[0],
+        most_attempts=attempts[0],
         calls=dynamodb.calls,
         write_units=dynamodb.write_units,
     )
@@ -317,7 +317,7 @@ def main() -> None:
         help="calls at once that RateLimit allows: max_parallel_images",
     )
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
+    options = parser.parse_args()
     outcomes = []
     for setting in (LIMIT, TOO_HIGH):
         started = time.perf_counter()
@@ -325,11 +325,11 @@ def main() -> None:
             outcomes.append(
                 simulate(
                     client,
-                    items=given.items,
-                    workers=given.workers,
-                    at_once=given.at_once,
+                    items=options.items,
+                    workers=options.workers,
+                    at_once=options.at_once,
                     setting=setting,
-                    seed=given.seed,
+                    seed=options.seed,
                 )
             )
         print(
@@ -375,24 +375,32 @@ def _print(outcomes: Sequence[Outcome]) -> None:
     )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("")
-    for one in outcomes:
-        grid.add_column(f"setting {one.setting}", justify="right")
+    for outcome in outcomes:
+        grid.add_column(f"setting {outcome.setting}", justify="right")
     rows: dict[str, Callable[[Outcome], str]] = {
-        "pictures made": lambda one: f"{one.made:,}",
-        "calls accepted": lambda one: f"{len(one.accepted):,}",
-        "calls refused (429)": lambda one: f"{one.refused:,}, {one.refused_percentage:.2f} %",
-        "throughput, of the limit": lambda one: f"{one.throughput_percentage:.1f} %",
-        "minutes, first to last call": lambda one: f"{one.seconds / 60:.1f}",
-        "longest wait for a turn": lambda one: f"{one.longest_wait:.1f} s",
-        "turns refused": lambda one: f"{one.no_turn:,}",
-        "came again after a 429": lambda one: f"{one.came_again:,}",
-        "invocations of one picture, most": lambda one: f"{one.most_comings}",
-        "DynamoDB updates a picture": lambda one: f"{one.calls['update_item'] / one.items:.2f}",
-        "DynamoDB reads a picture": lambda one: f"{one.calls['get_item'] / one.items:.2f}",
-        "DynamoDB write units a picture": lambda one: f"{one.write_units / one.items:.1f}",
+        "pictures made": lambda outcome: f"{outcome.pictures:,}",
+        "calls accepted": lambda outcome: f"{len(outcome.accepted):,}",
+        "calls refused (429)": lambda outcome: (
+            f"{outcome.refused:,}, {outcome.refused_percentage:.2f} %"
+        ),
+        "throughput, of the limit": lambda outcome: f"{outcome.throughput_percentage:.1f} %",
+        "minutes, first to last call": lambda outcome: f"{outcome.seconds / 60:.1f}",
+        "longest wait for a turn": lambda outcome: f"{outcome.longest_wait:.1f} s",
+        "turns refused": lambda outcome: f"{outcome.no_slot:,}",
+        "came again after a 429": lambda outcome: f"{outcome.retries:,}",
+        "invocations of one picture, most": lambda outcome: f"{outcome.most_attempts}",
+        "DynamoDB updates a picture": lambda outcome: (
+            f"{outcome.calls['update_item'] / outcome.items:.2f}"
+        ),
+        "DynamoDB reads a picture": lambda outcome: (
+            f"{outcome.calls['get_item'] / outcome.items:.2f}"
+        ),
+        "DynamoDB write units a picture": lambda outcome: (
+            f"{outcome.write_units / outcome.items:.1f}"
+        ),
     }
-    for name, told in rows.items():
-        grid.add_row(name, *map(told, outcomes))
+    for name, show in rows.items():
+        grid.add_row(name, *map(show, outcomes))
     Console().print(grid)
 
 

@@ -56,7 +56,7 @@ def main() -> None:
             for _ in runs.follow(target, [runs.start(target, {"count": PICTURES}, label="bench")]):
                 pass
             script = str(Path(__file__).parent / "page_scores.mjs")
-            given = [
+            arguments = [
                 str(modules / "node_modules"),
                 browser,
                 outputs["api_url"],
@@ -64,7 +64,7 @@ def main() -> None:
                 outputs["password"],
             ]
             done = subprocess.run(
-                [node, script, *given], check=False, capture_output=True, text=True
+                [node, script, *arguments], check=False, capture_output=True, text=True
             )
         finally:
             stack.down(local, keep=False)

@@ -42,7 +42,7 @@ def easel() -> Paint:
     return paint
 
 
-def easel_untold() -> Paint:
+def easel_without_length() -> Paint:
     """Return the same painter for a server that does not announce its response's length."""
     os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_BASE_URL"].replace("/v1", "/untold/v1")
     return easel()
@@ -58,14 +58,14 @@ def bare() -> Paint:
     client, s3 = OpenAI(api_key="any"), boto3.client("s3")
 
     def paint(size: int) -> None:
-        made = client.images.generate(
+        answer = client.images.generate(
             model=MODEL, prompt=str(size), size="1024x1024", quality="medium"
         )
-        assert made.data
+        assert answer.data
         s3.put_object(
             Bucket=BUCKET,
             Key=f"bare/{size}",
-            Body=base64.b64decode(made.data[0].b64_json or ""),
+            Body=base64.b64decode(answer.data[0].b64_json or ""),
             ContentType="image/png",
         )
 
@@ -97,11 +97,11 @@ def naive() -> Paint:
     @tracer.capture_lambda_handler
     @event_parser(model=Picture)
     def handler(event: Picture, _context: object) -> dict[str, int]:
-        made = client.images.generate(
+        answer = client.images.generate(
             model=MODEL, prompt=str(event.size), size="1024x1024", quality="medium"
         )
-        assert made.data
-        data = base64.b64decode(made.data[0].b64_json or "")
+        assert answer.data
+        data = base64.b64decode(answer.data[0].b64_json or "")
         bucket.put_object(Key=f"naive/{event.size}", Body=data, ContentType="image/png")
         return {"bytes": len(data)}
 
@@ -164,7 +164,7 @@ def floor() -> Paint:
 
 PAINTERS = {
     "Easel": easel,
-    "Easel, size untold": easel_untold,
+    "Easel, size untold": easel_without_length,
     "bare script": bare,
     "naive handler": naive,
     "floor": floor,
@@ -198,8 +198,8 @@ def main(name: str, size: int, count: int) -> None:
     start = time.process_time()
     for _ in range(count):
         paint(size)
-    taken = (time.process_time() - start) / count
-    print(json.dumps({"cpu_seconds": taken, "peak_bytes": peak - before, "resident_bytes": peak}))
+    seconds = (time.process_time() - start) / count
+    print(json.dumps({"cpu_seconds": seconds, "peak_bytes": peak - before, "resident_bytes": peak}))
 
 
 def status(name: str, pid: int | str = "self") -> int:

@@ -22,7 +22,7 @@ from bench.batch import MANIFEST, BenchBatch, print_rows
 from bench.cold import ENVIRONMENT
 from infra import ROOT
 from local import stack
-from local.processes import living
+from local.processes import living_processes
 from local.stack import Local
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
@@ -88,23 +88,23 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
 
 
 def _of_functions(emulator: int) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for pid in set(living(emulator)) - {emulator}:
+    peaks: dict[str, int] = {}
+    for pid in set(living_processes(emulator)) - {emulator}:
         variables = dict(
             pair.partition("=")[::2]
             for pair in Path(f"/proc/{pid}/environ").read_text().split("\0")
         )
         name = variables.get("AWS_LAMBDA_FUNCTION_NAME", "?")
-        found[name] = max(found.get(name, 0), painters.status("VmHWM", pid))
-    return dict(sorted(found.items()))
+        peaks[name] = max(peaks.get(name, 0), painters.status("VmHWM", pid))
+    return dict(sorted(peaks.items()))
 
 
 def _largest_image() -> int:
-    with sink.running() as where:
-        took = painters.once(
-            "Easel", size=LARGEST_BYTES, count=1, environment=os.environ | ENVIRONMENT | where
+    with sink.running() as environment:
+        result = painters.once(
+            "Easel", size=LARGEST_BYTES, count=1, environment=os.environ | ENVIRONMENT | environment
         )
-    return int(took["resident_bytes"])
+    return int(result["resident_bytes"])
 
 
 def _largest_upload(folder: Path) -> int:

@@ -71,20 +71,20 @@ def measure() -> Runs:
     Each load has a new stack, since a stack keeps the history of all its runs.
     """
     with _stack() as bench:
-        found = bench.run()
+        execution = bench.run()
         runs, bare = bench.alone()
-        counted = {count: bench.counted(count) for count in (1, 3)}
+        counts = {count: bench.count_events(count) for count in (1, 3)}
     loads = []
     for at_once in AT_ONCE:
         with _stack() as bench:
             loads.append(bench.load(at_once))
     return Runs(
-        picture_bytes=json.loads(found["output"])["pictures"][0]["bytes"],
+        picture_bytes=json.loads(execution["output"])["pictures"][0]["bytes"],
         run_seconds=runs,
         bare_seconds=bare,
         loads=tuple(loads),
-        transitions={count: transitions for count, (transitions, _) in counted.items()},
-        invocations={count: invocations for count, (_, invocations) in counted.items()},
+        transitions={count: transitions for count, (transitions, _) in counts.items()},
+        invocations={count: invocations for count, (_, invocations) in counts.items()},
     )
 
 
@@ -165,11 +165,15 @@ class _Bench:
     def run(self, count: int = 1) -> dict[str, Any]:
         """Run once with this many images, wait for the end, and return the execution."""
         arn = self._start(count)
-        while (found := self._states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        while (execution := self._states.describe_execution(executionArn=arn))[
+            "status"
+        ] == "RUNNING":
             time.sleep(POLL_SECONDS)
-        if found["status"] != "SUCCEEDED":
-            raise SystemExit(f"a run of the benchmark failed: {found['error']} {found['cause']}")
-        return dict(found)
+        if execution["status"] != "SUCCEEDED":
+            raise SystemExit(
+                f"a run of the benchmark failed: {execution['error']} {execution['cause']}"
+            )
+        return dict(execution)
 
     def _runs_at_once(self, at_once: int, times: int) -> None:
         """Keep this many runs going until all have ended.
@@ -192,7 +196,7 @@ class _Bench:
             )["executions"]
         )
 
-    def counted(self, count: int) -> tuple[int, int]:
+    def count_events(self, count: int) -> tuple[int, int]:
         """Return the state transitions and invocations of a run with this many images."""
         arn = self.run(count)["executionArn"]
         pages = self._states.get_paginator("get_execution_history").paginate(executionArn=arn)
@@ -210,18 +214,18 @@ def _bare_script(deployed: Target, base_url: str) -> Callable[[], None]:
     openai, s3 = OpenAI(api_key="any", base_url=base_url), deployed.client("s3")
 
     def script() -> None:
-        said = openai.chat.completions.create(
+        completion = openai.chat.completions.create(
             model="gpt-6-luna", messages=[{"role": "user", "content": "Write an image prompt"}]
         )
-        prompt = said.choices[0].message.content or ""
-        made = openai.images.generate(
+        prompt = completion.choices[0].message.content or ""
+        images = openai.images.generate(
             model="gpt-image-2.6-flare",
             prompt=prompt,
             size=SIZE,
             quality="medium",
             output_format="png",
         )
-        picture = base64.b64decode(made.data[0].b64_json or "") if made.data else b""
+        picture = base64.b64decode(images.data[0].b64_json or "") if images.data else b""
         s3.put_object(Bucket=deployed.bucket, Key=f"bare/{uuid4().hex}.png", Body=picture)
 
     return script

@@ -73,7 +73,7 @@ async def _paint(request: Request) -> Response:
     return Response(_answer(int((await request.json())["prompt"])), media_type="application/json")
 
 
-async def _paint_untold(request: Request) -> Response:
+async def _paint_without_length(request: Request) -> Response:
     """Send the same response without announcing its length."""
     answer = _answer(int((await request.json())["prompt"]))
     return StreamingResponse(iter([answer]), media_type="application/json")
@@ -84,12 +84,12 @@ async def _secret(_request: Request) -> Response:
 
 
 async def _put(request: Request) -> Response:
-    came = 0
+    length = 0
     async for chunk in request.stream():
-        came += len(chunk)
+        length += len(chunk)
     # If a checksum follows a body, a header has the body's own size.
-    size = int(request.headers.get("x-amz-decoded-content-length", came))
-    return Response(status_code=200 if came >= size == int(request.path_params["size"]) else 400)
+    size = int(request.headers.get("x-amz-decoded-content-length", length))
+    return Response(status_code=200 if length >= size == int(request.path_params["size"]) else 400)
 
 
 async def _serve(certificate: str) -> None:
@@ -106,7 +106,7 @@ async def _serve(certificate: str) -> None:
     print(listening.getsockname()[1], flush=True)
     routes = [
         Route("/v1/images/generations", _paint, methods=["POST"]),
-        Route("/untold/v1/images/generations", _paint_untold, methods=["POST"]),
+        Route("/untold/v1/images/generations", _paint_without_length, methods=["POST"]),
         Route("/", _secret, methods=["POST"]),
         Route("/{bucket}/{who}/{size}", _put, methods=["PUT"]),
     ]

@@ -24,7 +24,7 @@ from easel.contract.money import micro_dollars
 from easel.contract.states import ExecutionStatus
 from easel.ledger.budget import month_of
 from easel.request import batch_request
-from easel.request.fields import Flag, Number, Whole
+from easel.request.fields import Flag, Number, WholeNumber
 
 MAX_USD = 1_000_000_000
 IMAGES = ROOT / ".local" / "pictures"
@@ -65,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(name: str, command: Command, description: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=description, description=description)
-        added.set_defaults(command=command)
-        return added
+        command_parser = commands.add_parser(name, help=description, description=description)
+        command_parser.set_defaults(command=command)
+        return command_parser
 
     run = add("run", _run, "start one run and watch it")
     run.add_argument("input", type=Path, help="a file with the request as JSON; - is stdin")
@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     redrive.add_argument("run", help=WHICH_RUN)
     report = add("report", _report, "show what a run made, also if it failed")
     report.add_argument("run", help=WHICH_RUN)
-    shown = add("open", _open, "open a run's images in the viewer")
-    shown.add_argument("run", help=WHICH_RUN)
+    open_command = add("open", _open, "open a run's images in the viewer")
+    open_command.add_argument("run", help=WHICH_RUN)
     budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
     budget.add_argument(
         "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
@@ -101,7 +101,7 @@ def _add_batch_options(batch: argparse.ArgumentParser) -> None:
         kind: dict[str, Any] = {"metavar": "TEXT"}
         if isinstance(field.kind, Flag):
             kind = {"action": "store_true", "default": None}
-        elif isinstance(field.kind, Number | Whole):
+        elif isinstance(field.kind, Number | WholeNumber):
             kind = {"type": float if isinstance(field.kind, Number) else int, "metavar": "N"}
         batch.add_argument(f"--{name.replace('_', '-')}", help=field.note, **kind)
 
@@ -133,11 +133,11 @@ def _watch(target: Target, run: Run) -> int:
 
 def _batch(target: Target, options: argparse.Namespace) -> int:
     console = Console()
-    given = {name: getattr(options, name) for name in BATCH_OPTIONS}
+    settings = {name: getattr(options, name) for name in BATCH_OPTIONS}
     name = batches.batch_name(options.file, options.name)
-    batch = batches.start(target, options.file, name=name, options=given)
-    started = f"batch {batch.name}, execution {batch.execution.name}"
-    console.print(started, highlight=False, soft_wrap=True)
+    batch = batches.start(target, options.file, name=name, options=settings)
+    headline = f"batch {batch.name}, execution {batch.execution.name}"
+    console.print(headline, highlight=False, soft_wrap=True)
     batch_screen.watch(target, batch, console)
     batch_screen.show_report(target, batch, console)
     refusal = (batch.execution.output or {}).get("refusal")
@@ -174,8 +174,8 @@ def _budget(target: Target, options: argparse.Namespace) -> int:
 
 def _secret(target: Target, _options: argparse.Namespace) -> int:
     secret = target.openai_secret()
-    typed = sys.stdin.isatty()
-    key = getpass.getpass("OpenAI API key (not shown): ") if typed else sys.stdin.read()
+    is_terminal = sys.stdin.isatty()
+    key = getpass.getpass("OpenAI API key (not shown): ") if is_terminal else sys.stdin.read()
     key = key.strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
         print("this is not an API key: a key is one word of ASCII characters", file=sys.stderr)
@@ -190,10 +190,10 @@ def _secret(target: Target, _options: argparse.Namespace) -> int:
 
 def _user(target: Target, options: argparse.Namespace) -> int:
     password = sign_in.add_user(target, options.email)
-    how = "the temporary password is sent by mail and is valid for seven days"
+    hint = "the temporary password is sent by mail and is valid for seven days"
     if password:
-        how = f"sign in with the temporary password {password}"
-    print(f"{options.email} was added: {how}")
+        hint = f"sign in with the temporary password {password}"
+    print(f"{options.email} was added: {hint}")
     return 0
 
 

@@ -32,16 +32,16 @@ def watch(target: Target, batch: StartedBatch, console: Console) -> None:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("lines {task.fields[counted]}"),
+        TextColumn("lines {task.fields[counts]}"),
         TimeElapsedColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
     # Images take long, uneven times, so an average over a few seconds would jump.
     with Progress(*columns, console=console, speed_estimate_period=600) as progress:
-        bar = progress.add_task("checking the manifest", total=None, counted="")
-        for now in batches.follow(target, batch):
-            counts = now.counts
+        bar = progress.add_task("checking the manifest", total=None, counts="")
+        for state in batches.follow(target, batch):
+            counts = state.counts
             if counts and counts.total:
                 done = counts.succeeded + counts.failed + counts.aborted
                 progress.update(
@@ -49,7 +49,7 @@ def watch(target: Target, batch: StartedBatch, console: Console) -> None:
                     description="making pictures" if done < counts.total else "reporting",
                     total=counts.total,
                     completed=done,
-                    counted=_counted(counts),
+                    counts=_format_counts(counts),
                 )
         progress.update(bar, description=batch.status.lower())
     if not console.is_terminal:  # the bar leaves its last line open here
@@ -71,14 +71,14 @@ def show_report(target: Target, batch: StartedBatch, console: Console) -> None:
         say(console, f"{failed} {escape(failure_message(batch.execution))}")
 
 
-def _counted(counts: LineCounts) -> str:
-    shown = (
+def _format_counts(counts: LineCounts) -> str:
+    states = (
         (counts.succeeded, "green", "succeeded"),
         (counts.failed, "red", "failed"),
         (counts.running, "yellow", "running"),
     )
     return " ".join(
-        f"[{colour}]{number:,} {word}[/{colour}]" for number, colour, word in shown if number
+        f"[{colour}]{number:,} {word}[/{colour}]" for number, colour, word in states if number
     )
 
 
@@ -128,7 +128,7 @@ def _report_rows(
         ("lines not finished", _number(report["not_started"])),
         ("cost", _cost(report)),
         ("possibly paid", maybe_paid and f"{maybe_paid} calls; see OpenAI's usage page"),
-        ("time", f"{report['seconds']:,.1f} s{_pace(batch, report)}"),
+        ("time", f"{report['seconds']:,.1f} s{_throughput(batch, report)}"),
         ("report", f"s3://{target.bucket}/{report['report_key']}"),
         ("lines to fix or retry", rest and f"s3://{target.bucket}/{rest}"),
     )
@@ -145,17 +145,17 @@ def _cost(report: dict[str, Any]) -> str:
     return f"{dollars(report['known_cost_usd'])}{rest}, including prompts"
 
 
-def _pace(batch: StartedBatch, report: dict[str, Any]) -> str:
+def _throughput(batch: StartedBatch, report: dict[str, Any]) -> str:
     """Return the images per second, or "" if this start did not make all of them."""
     checked = batch.checked
     if not checked or checked["todo"] < checked["lines"] or not report["stored"]:
         return ""
-    pace = report["stored"] / max(report["seconds"], 0.1)
-    return f", {pace:,.2f} images a second"
+    rate = report["stored"] / max(report["seconds"], 0.1)
+    return f", {rate:,.2f} images a second"
 
 
 def _show_check(checked: dict[str, Any], console: Console) -> None:
-    made = f"{checked['lines']:,} lines, {checked['pictures']:,} images"
+    size = f"{checked['lines']:,} lines, {checked['pictures']:,} images"
     fits = "which fits"
     if not checked["fits"]:
         fits = (
@@ -169,7 +169,7 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
             " room for them",
         )
     price, left = dollars(checked["estimate_usd"]), f"${checked['budget_left_usd']:.2f}"
-    say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {made}")
+    say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {size}")
     say(
         console,
         f"what is missing would cost up to {price} of the {left} left in the month's budget, "

@@ -95,8 +95,8 @@ def read_report(target: Target, batch: StartedBatch) -> dict[str, Any] | None:
     if batch.execution.error == BatchFailedError.__name__:
         key = naming.batch_file(batch.name, "report.json")
         body = target.client("s3").get_object(Bucket=target.bucket, Key=key)["Body"].read()
-        found: dict[str, Any] = json.loads(body)
-        return found
+        report: dict[str, Any] = json.loads(body)
+        return report
     output = batch.execution.output
     return output if output and "report_key" in output else None
 

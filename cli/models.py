@@ -23,26 +23,26 @@ def main() -> int:
     Return 1 if an image model of the package has no price in the table.
     """
     console, today = Console(highlight=False), datetime.now(UTC).date()
-    read, sources = models.read_on()
-    age = (today - read).days
-    console.print(f"The table was read on {read} ({age} days ago) from {', '.join(sources)}.")
-    ours = models.known()
+    date, sources = models.price_source()
+    age = (today - date).days
+    console.print(f"The table was read on {date} ({age} days ago) from {', '.join(sources)}.")
+    known = models.known_models()
     images, chats = set(get_args(ImageModel)), set(get_args(ChatModel))
-    lacking = sorted(images - ours["image"] - ours["shutdown"])
-    unknown = sorted((ours["image"] - images) | (ours["chat"] - chats))
+    unpriced = sorted(images - known["image"] - known["shutdown"])
+    unknown = sorted((known["image"] - images) | (known["chat"] - chats))
     for names, where in (
-        (lacking, "in the openai package, but without a price here"),
+        (unpriced, "in the openai package, but without a price here"),
         (unknown, "here, but not in the openai package"),
     ):
         console.print(f"{', '.join(names)}: {where}" if names else f"No model is {where}.")
-    retiring = models.retiring(today=today, days=SOON_DAYS)
+    retiring = models.retiring_models(today=today, days=SOON_DAYS)
     table = Table(title=f"Shut down within {SOON_DAYS} days", title_justify="left")
     for column in ("model", "on", "in days", "use instead"):
         table.add_column(column)
     for name, (day, successor) in sorted(retiring.items(), key=lambda model: model[1]):
         table.add_row(name, str(day), str((day - today).days), successor)
     console.print(table)
-    return 1 if lacking else 0
+    return 1 if unpriced else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from cli.target import Target
 from easel.contract.errors import ConflictError, cause_message
-from easel.contract.naming import sidecar
+from easel.contract.naming import sidecar_key
 from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
 from easel.runs.executions import Execution
@@ -79,7 +79,7 @@ def failure_message(execution: Execution) -> str:
 
 def start(target: Target, request: Any, *, label: str) -> Run:
     """Start a run. The request is sent unchanged, because the prompt step checks it."""
-    return _started(target, str(target.runs.executions.start(request)), label=label)
+    return _wait_for_run(target, str(target.runs.executions.start(request)), label=label)
 
 
 def resume(target: Target, name: str) -> Run:
@@ -89,12 +89,12 @@ def resume(target: Target, name: str) -> Run:
     """
     execution = find(target, name).execution
     try:
-        resumed = target.runs.resume(execution)
+        new_name = target.runs.resume(execution)
     except ConflictError as error:
         raise LookupError(str(error)) from error
-    is_redriven = resumed == execution.name
+    is_redriven = new_name == execution.name
     label = execution.name if is_redriven else execution.run_id
-    return _started(target, resumed, label=label, is_open=True)
+    return _wait_for_run(target, new_name, label=label, is_open=True)
 
 
 def follow(target: Target, runs: Sequence[Run]) -> Iterator[Sequence[Run]]:
@@ -116,9 +116,9 @@ def find(target: Target, name: str) -> Run:
 
     Raises LookupError.
     """
-    found = target.runs.find_latest(name)
-    if found:
-        return Run(label=found.name, execution=found)
+    execution = target.runs.find_latest(name)
+    if execution:
+        return Run(label=execution.name, execution=execution)
     if target.ledger.prompt(name):
         raise NoExecutionError(
             f"run {name} has no execution of its own; start its batch again, or its request with"
@@ -175,16 +175,16 @@ def read_sidecar(target: Target, key: str) -> dict[str, Any] | None:
     """Return the sidecar of an image, or None if it has been deleted."""
     s3 = target.client("s3")
     try:
-        body = s3.get_object(Bucket=target.bucket, Key=sidecar(key))["Body"].read()
+        body = s3.get_object(Bucket=target.bucket, Key=sidecar_key(key))["Body"].read()
     except s3.exceptions.NoSuchKey:
         return None
-    found: dict[str, Any] = json.loads(body)
-    return found
+    content: dict[str, Any] = json.loads(body)
+    return content
 
 
-def _started(target: Target, name: str, *, label: str, is_open: bool = False) -> Run:
+def _wait_for_run(target: Target, name: str, *, label: str, is_open: bool = False) -> Run:
     executions = target.runs.executions
     # After a redrive, Step Functions may show the failed execution for a moment.
-    until: Callable[[Execution], bool] = (lambda found: found.is_open) if is_open else bool
+    until: Callable[[Execution], bool] = (lambda visible: visible.is_open) if is_open else bool
     execution = executions.wait_until_visible(name, until=until)
     return Run(label=label, execution=execution, progress=executions.progress(execution))

@@ -37,8 +37,8 @@ WORDS = {
 def watch(target: Target, started: Sequence[Run], console: Console) -> None:
     """Show the runs' steps until all have ended."""
     with Live(_steps_table(started), console=console, refresh_per_second=8) as live:
-        for now in runs.follow(target, started):
-            live.update(_steps_table(now))
+        for states in runs.follow(target, started):
+            live.update(_steps_table(states))
     if not console.is_terminal:  # Live leaves its last line open here
         console.print()
 
@@ -64,7 +64,7 @@ def show_without_execution(target: Target, run_id: str, console: Console) -> Non
     records = target.ledger.run(run_id)
     if records.prompt:
         say(console, f"{escape(run_id)} · {escape(records.prompt.title)}")
-        _show_recorded(records.prompt, records, console)
+        _show_image_records(records.prompt, records, console)
 
 
 def show_budget(month: MonthBudget, console: Console) -> None:
@@ -109,12 +109,12 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
     if records.prompt is None:
         say(console, "no image was bought")
     else:
-        _show_recorded(records.prompt, records, console)
+        _show_image_records(records.prompt, records, console)
     if run.status != ExecutionStatus.RUNNING:
-        say(console, _what_next(run, records, on_aws=not target.endpoint))
+        say(console, _next_step(run, records, on_aws=not target.endpoint))
 
 
-def _show_recorded(prompt: PromptRecord, records: RunRecords, console: Console) -> None:
+def _show_image_records(prompt: PromptRecord, records: RunRecords, console: Console) -> None:
     table = Table(title="its pictures", title_justify="left")
     for column in ("picture", "status", "cost", "possibly paid", "where"):
         table.add_column(column, overflow="fold")
@@ -138,16 +138,16 @@ def _status(image: ImageRecord) -> str:
     return "being bought" if image.lease_until > time.time() else "cut off"
 
 
-def _what_next(run: Run, records: RunRecords, *, on_aws: bool) -> str:
+def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
     prompt, images = records.prompt, records.images
     name = run.name if prompt is None else run.run_id
     command = f"`make redrive RUN={name}{' TARGET=aws' if on_aws else ''}`"
-    if run.execution.ended_one_image:
+    if run.execution.is_image_failure:
         lost = [str(image.n) for image in images if not image.status.is_finished]
-        what = f"image {', '.join(lost)} of it" if lost and prompt else "its prompt"
+        subject = f"image {', '.join(lost)} of it" if lost and prompt else "its prompt"
         return (
-            f"{what} cannot be made; to buy it again, start a new request with a new request_id and"
-            " the missing count"
+            f"{subject} cannot be made; to buy it again, start a new request with a new request_id"
+            " and the missing count"
         )
     if not run.execution.can_be_resumed:
         return "the same request would fail again: change it and start it again"
@@ -211,8 +211,8 @@ def _removal_line(output: dict[str, Any]) -> str:
         if restores:
             return "nothing to restore: it was not deleted, or another image has its name"
         return "nothing found: check the name"
-    what = "versions" if purges else "objects"
-    count = f"{output['objects']:,} {what} ({output['bytes'] / 1024:,.0f} KiB)"
+    noun = "versions" if purges else "objects"
+    count = f"{output['objects']:,} {noun} ({output['bytes'] / 1024:,.0f} KiB)"
     forever = " permanently" if purges else ""
     if output["dry_run"]:
         return f"dry run: would {'restore' if restores else 'delete'}{forever} {count}"

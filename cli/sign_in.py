@@ -57,10 +57,10 @@ def fetch_token(target: Target, scope: str | None) -> str:
     SignInError.
     """
     pool, client = target.output("UserPoolId"), target.output("MachineClientId")
-    described = target.client("cognito-idp").describe_user_pool_client(
+    description = target.client("cognito-idp").describe_user_pool_client(
         UserPoolId=pool, ClientId=client
     )
-    secret = described["UserPoolClient"]["ClientSecret"]
+    secret = description["UserPoolClient"]["ClientSecret"]
     basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
     form = {"grant_type": "client_credentials"} | ({"scope": SCOPES[scope]} if scope else {})
     # On this machine the emulator serves the sign-in.

@@ -119,9 +119,9 @@ def local_target(outputs: Path = OUTPUTS) -> Target:
             "no local stack is running; start it with `make up`, or use the one on AWS with "
             "--target aws (make: TARGET=aws)"
         )
-    found = json.loads(outputs.read_text())
+    values = json.loads(outputs.read_text())
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    return Target(**{name: found[name] for name in names})
+    return Target(**{name: values[name] for name in names})
 
 
 def aws_target() -> Target:

@@ -43,15 +43,15 @@ def check(s3: Any, *, bucket: str, owner: str, region: str) -> None:
 
     The owner must own it, it must be in the region, and versioning must be on.
     """
-    mine = {"Bucket": bucket, "ExpectedBucketOwner": owner}
+    target = {"Bucket": bucket, "ExpectedBucketOwner": owner}
     with translate_errors(f"checking the existing bucket {bucket}"):
         # S3 returns no location for us-east-1.
-        found = s3.get_bucket_location(**mine).get("LocationConstraint") or "us-east-1"
-        versioning = s3.get_bucket_versioning(**mine).get("Status", "off")
-    if found != region:
+        location = s3.get_bucket_location(**target).get("LocationConstraint") or "us-east-1"
+        versioning = s3.get_bucket_versioning(**target).get("Status", "off")
+    if location != region:
         raise ConfigError(
-            f"the existing bucket {bucket} is in {found}, but the stack is in {region}; deploy with"
-            f" -c aws_region={found}"
+            f"the existing bucket {bucket} is in {location}, but the stack is in {region}; deploy"
+            f" with -c aws_region={location}"
         )
     if versioning != "Enabled":
         raise ConfigError(

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from easel.aws.client import refusal, translate_errors
 from easel.aws.lambda_runtime import prepare
-from easel.aws.observability import logger, note, report, step
+from easel.aws.observability import log_result, logger, note, step
 from easel.aws.table import Item, plain
 from easel.contract import naming
 from easel.contract.errors import cause_message
@@ -56,11 +56,11 @@ class Bus:
     def send(self, events: Sequence[Event]) -> None:
         """Send all events. Raises StorageBusyError or another error if one is refused."""
         for begin in range(0, len(events), AT_ONCE):
-            some = events[begin : begin + AT_ONCE]
-            doing = f"sending {len(some)} events"
+            batch = events[begin : begin + AT_ONCE]
+            doing = f"sending {len(batch)} events"
             entries = [
-                {"Source": SOURCE, "DetailType": one.name, "Detail": json.dumps(one.detail)}
-                for one in some
+                {"Source": SOURCE, "DetailType": event.name, "Detail": json.dumps(event.detail)}
+                for event in batch
             ]
             with translate_errors(doing):
                 answer = self._client.put_events(Entries=entries)
@@ -81,18 +81,18 @@ def run(event: dict[str, Any], *, bucket: str, batch_machine: str, bus: Bus) -> 
     """Send the event of a failed execution, or one event for each stream record that has one."""
     if "Records" in event:
         items = (plain(record["dynamodb"]["NewImage"]) for record in event["Records"])
-        events = [one for item in items if (one := of_image(item, bucket=bucket))]
+        events = [candidate for item in items if (candidate := image_event(item, bucket=bucket))]
         bus.send(events)
-        report("events sent", events=[one.name for one in events])
+        log_result("events sent", events=[item.name for item in events])
     else:
-        events = [of_failure(event["detail"], batch_machine=batch_machine)]
+        events = [failure_event(event["detail"], batch_machine=batch_machine)]
         _log(events[0].detail)
         bus.send(events)
-        note(events=[one.name for one in events])
+        note(events=[item.name for item in events])
     return {"sent": len(events)}
 
 
-def of_image(record: Item, *, bucket: str) -> Event | None:
+def image_event(record: Item, *, bucket: str) -> Event | None:
     """Return the event for an image's current record, or None."""
     run_id, n = record["run_id"], record["n"]
     known = {"id": naming.image_id(run_id, n), "run_id": run_id, "n": n}
@@ -109,7 +109,7 @@ def of_image(record: Item, *, bucket: str) -> Event | None:
     return Event(name=IMAGE_STORED, detail=known | kept | more)
 
 
-def of_failure(change: dict[str, Any], *, batch_machine: str) -> Event:
+def failure_event(change: dict[str, Any], *, batch_machine: str) -> Event:
     """Return the event for a failed execution. `change` is the detail of Step Functions' event."""
     is_batch = change["stateMachineArn"] == batch_machine
     detail = {
@@ -129,8 +129,8 @@ def _run_id(change: dict[str, Any]) -> str:
         request = json.loads(change.get("input") or "{}")
     except ValueError:
         request = {}
-    given = request.get("request_id") if isinstance(request, dict) else None
-    return given if isinstance(given, str) and given else str(change["name"])
+    request_id = request.get("request_id") if isinstance(request, dict) else None
+    return request_id if isinstance(request_id, str) and request_id else str(change["name"])
 
 
 def _log(failure: dict[str, Any]) -> None:

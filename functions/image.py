@@ -40,9 +40,9 @@ def run(task: ImageTask, services: Services, deadline: Deadline) -> StagedImage:
     if image and image.status in (Status.CLAIMED, Status.LOST):
         image = purchases.recover(image, prompt)
     if image is None or image.status == Status.CLAIMED:
-        wanted = image or ImageRecord(run_id=task.run_id, n=task.n)
-        image = _buy(wanted, prompt, purchases, services)
-    return _staged(image)
+        record = image or ImageRecord(run_id=task.run_id, n=task.n)
+        image = _buy(record, prompt, purchases, services)
+    return _to_staged_image(image)
 
 
 def _buy(
@@ -57,16 +57,16 @@ def _buy(
     return purchases.buy(image, prompt, paint, rate_limit=rate_limit)
 
 
-def _staged(image: ImageRecord) -> StagedImage:
+def _to_staged_image(image: ImageRecord) -> StagedImage:
     """Return the message for a bought image. Raises an error if its record has no usable image."""
     if image.status == Status.REFUSED:
-        refused = f"{image.what} was refused ({image.refusal}); change the prompt"
+        refused = f"{image.label} was refused ({image.refusal}); change the prompt"
         raise ContentRefusedError(refused, category=str(image.refusal))
     if image.status == Status.BAD:
         raise BadImageError(str(image.problem))
     if image.status == Status.LOST or image.staged_key is None:
         raise OutcomeUnknownError(
-            f"{image.what} was paid for and lost; start a new run to buy it again"
+            f"{image.label} was paid for and lost; start a new run to buy it again"
         )
     return StagedImage(
         run_id=image.run_id, n=image.n, key=image.staged_key, sha256=image.sha256 or ""

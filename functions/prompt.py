@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from easel.aws.lambda_runtime import Deadline, prepare
-from easel.aws.observability import gauge, logger, report, spend, step
+from easel.aws.observability import gauge, log_result, logger, spend, step
 from easel.contract import metric_names, naming
 from easel.contract.errors import (
     ClaimHeldError,
@@ -20,10 +20,11 @@ from easel.ledger.budget import month_of
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ChatRecord, PromptRecord
 from easel.openai_client.chat import ChatCall, ChatModel
-from easel.request import models, prompt_text, request
+from easel.request import models, prompt_text
 from easel.request.estimate import Question, Quote, quote
 from easel.request.names import check_run_id
-from easel.request.prompt_text import Written
+from easel.request.prompt_text import PromptTexts
+from easel.request.request import choices, digest, parse
 from easel.services import SERVICES, Services
 
 CHAT_SECONDS, MARGIN_SECONDS = 60.0, 10.0
@@ -49,33 +50,33 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     """Make sure that the run has a prompt record, with at most one paid chat call."""
     today, ledger = services.now().date(), services.ledger
-    wanted = request.parse(start.request, services.requests, today=today)
-    if wanted.action != "create":
+    request = parse(start.request, services.requests, today=today)
+    if request.action != "create":
         raise ConfigError(
-            f"the prompt step received a {wanted.action} request; the state machine may be older"
+            f"the prompt step received a {request.action} request; the state machine may be older"
             " than the functions: deploy the stack again"
         )
-    run_id = wanted.request_id or check_run_id(start.execution_name, "the execution's name")
+    run_id = request.request_id or check_run_id(start.execution_name, "the execution's name")
     logger.append_keys(run_id=run_id)
-    _report_days_left(wanted.model, services)
+    _report_days_left(request.model, services)
     # The chat record must be read first: if it is finished, the prompt record is there as well.
     earlier, known = ledger.chat(run_id), ledger.prompt(run_id)
     if known is None:
-        topic = wanted.pick_topic(run_id)
-        quoted = quote(wanted, topic, services.requests, today=today)
-        if wanted.dry_run:
-            return _plan(run_id, 0, quoted.total(), dry_run=True)
-        draft = Draft(start=start, run_id=run_id, topic=topic, quote=quoted)
+        topic = request.pick_topic(run_id)
+        run_quote = quote(request, topic, services.requests, today=today)
+        if request.dry_run:
+            return _plan(run_id, 0, run_quote.total(), dry_run=True)
+        draft = Draft(start=start, run_id=run_id, topic=topic, quote=run_quote)
         known = _write(draft, earlier, services, deadline)
-    if known.digest != request.digest(start.request):
+    if known.digest != digest(start.request):
         raise ConflictError(
             f"run id {run_id} belongs to another request; use another request_id, or send the first"
             " request unchanged"
         )
-    if known.execution != start.execution_id and not wanted.dry_run:
+    if known.execution != start.execution_id and not request.dry_run:
         ledger.note_execution(known, start.execution_id)
-    count = 0 if wanted.dry_run else wanted.count
-    return _plan(run_id, count, known.estimate_micro_usd, dry_run=wanted.dry_run)
+    count = 0 if request.dry_run else request.count
+    return _plan(run_id, count, known.estimate_micro_usd, dry_run=request.dry_run)
 
 
 def _plan(run_id: str, count: int, estimate: int | None, *, dry_run: bool) -> RunPlan:
@@ -98,27 +99,27 @@ def _write(
 ) -> PromptRecord:
     """Write the prompt and store its record. Return another execution's record if it was first."""
     purchases, ledger = services.purchases(deadline), services.ledger
-    wanted, question = draft.quote.request, draft.quote.question
+    request, question = draft.quote.request, draft.quote.question
     if earlier:
         # This waits for a running call. A call with an unknown outcome is repeated once.
         earlier = purchases.recover_chat(earlier)
     # The marker proves the bucket and the permissions before anything is paid.
-    marker = naming.folder_marker(wanted.folder_name)
+    marker = naming.folder_marker(request.folder_name)
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
     month = ledger.budget.read(month_of(services.now()))
     month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
     if question is None:
-        record = _record(draft, prompt_text.as_given(wanted.prompt or ""), chat_cost=0)
-        kept = ledger.keep_prompt(record, paid=None)
+        record = _record(draft, prompt_text.from_caller(request.prompt or ""), chat_cost=0)
+        is_kept = ledger.keep_prompt(record, paid=None)
     else:
-        wanted_call = earlier or ChatRecord(run_id=draft.run_id)
-        purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, wanted_call.what)
-        claim = purchases.claim(wanted_call, bound=question.estimate_micro_usd)
-        call = _call(question, wanted.safety_identifier)
-        written, chat_cost = _ask(call, claim, services.chat_model, purchases)
-        record = _record(draft, written, chat_cost=chat_cost)
-        kept = ledger.keep_prompt(record, paid=claim)
-    if kept:
+        chat = earlier or ChatRecord(run_id=draft.run_id)
+        purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, chat.label)
+        claim = purchases.claim(chat, bound=question.estimate_micro_usd)
+        call = _call(question, request.safety_identifier)
+        texts, chat_cost = _ask(call, claim, services.chat_model, purchases)
+        record = _record(draft, texts, chat_cost=chat_cost)
+        is_kept = ledger.keep_prompt(record, paid=claim)
+    if is_kept:
         return record
     first = ledger.prompt(draft.run_id)
     if first is None:
@@ -128,7 +129,7 @@ def _write(
 
 def _ask(
     call: ChatCall, claim: ChatRecord, chat_model: ChatModel, purchases: Purchases
-) -> tuple[Written, int | None]:
+) -> tuple[PromptTexts, int | None]:
     """Make one chat call, and return its text and its cost in micro-dollars.
 
     The claim is settled later, when the prompt record is stored.
@@ -136,8 +137,8 @@ def _ask(
     timeout = min(CHAT_SECONDS, purchases.deadline.seconds() - MARGIN_SECONDS)
     try:
         answer = chat_model.write(call, timeout=timeout)
-        written = prompt_text.read_answer(answer.text)
-        if written is None:
+        texts = prompt_text.read_answer(answer.text)
+        if texts is None:
             empty = f"{call.model} returned an empty prompt (request {answer.request_id})"
             raise TransientError(empty, possibly_paid=True)
     except EaselError as error:
@@ -145,8 +146,8 @@ def _ask(
         raise
     cost = models.chat_cost(call.model, answer.usage)
     spend(cost)
-    report("prompt written", model=call.model)
-    return written, cost
+    log_result("prompt written", model=call.model)
+    return texts, cost
 
 
 def _call(question: Question, safety_identifier: str | None) -> ChatCall:
@@ -160,19 +161,19 @@ def _call(question: Question, safety_identifier: str | None) -> ChatCall:
     )
 
 
-def _record(draft: Draft, written: Written, *, chat_cost: int | None) -> PromptRecord:
-    wanted, question = draft.quote.request, draft.quote.question
+def _record(draft: Draft, texts: PromptTexts, *, chat_cost: int | None) -> PromptRecord:
+    request, question = draft.quote.request, draft.quote.question
     return PromptRecord(
         run_id=draft.run_id,
-        digest=request.digest(draft.start.request),
+        digest=digest(draft.start.request),
         started=draft.start.started,
-        text=written.prompt,
-        title=written.title,
-        alt_text=written.alt_text,
-        tags=written.tags,
+        text=texts.prompt,
+        title=texts.title,
+        alt_text=texts.alt_text,
+        tags=texts.tags,
         topic=draft.topic,
-        choices=request.choices(wanted),
-        estimate_micro_usd=draft.quote.with_prompt(written.prompt).total(),
+        choices=choices(request),
+        estimate_micro_usd=draft.quote.with_prompt(texts.prompt).total(),
         chat_model=question.model if question else None,
         chat_cost_micro_usd=chat_cost,
         execution=draft.start.execution_id,

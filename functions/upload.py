@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from PIL import Image
 
 from easel.aws.lambda_runtime import prepare
-from easel.aws.observability import count, report, step
+from easel.aws.observability import count, log_result, step
 from easel.contract import metric_names, naming
 from easel.contract.errors import BadImageError, ConfigError, ConflictError
 from easel.contract.messages import StagedImage, StoredImage
@@ -27,14 +27,14 @@ from easel.services import SERVICES, Services
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 FORMATS = {name: (ending, naming.CONTENT_TYPES[ending]) for name, ending in ENDINGS.items()}
 # MPO is Pillow's name for a JPEG file with several images. It is read as JPEG and stored unchanged.
-NAMED = FORMATS | {"MPO": FORMATS["JPEG"]}
+PILLOW_FORMATS = FORMATS | {"MPO": FORMATS["JPEG"]}
 MAX_PIXELS = 50_000_000  # six times a model's largest image; decoded at most 200 MB
 THUMBNAIL_EDGE = 320
 MAX_NAME_ATTEMPTS = 99
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
+class ImageFile:
     """A fully decoded image. Sizes are in pixels, and the thumbnail is a WebP."""
 
     extension: str
@@ -62,33 +62,33 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
             " request_id"
         )
     if image.status != Status.STAGED:
-        return _stored(image)
+        return _to_stored_image(image)
     try:
         data = bucket.get(staged.key, limit=naming.MAX_IMAGE_BYTES)
         if data is None:
-            return _stored_elsewhere(staged, ledger)
-        verified = verify(data, sha256=staged.sha256, where=staged.key)
+            return _find_stored(staged, ledger)
+        file = verify(data, sha256=staged.sha256, where=staged.key)
     except BadImageError as error:
         ledger.mark_bad(image, problem=str(error))
         raise
     try:
-        key = _copy(staged, verified, _base(prompt, staged), services)
+        key = _copy(staged, file, _base(prompt, staged), services)
     except LookupError:
-        return _stored_elsewhere(staged, ledger)
+        return _find_stored(staged, ledger)
     stored_at = f"{services.now():%Y-%m-%dT%H:%M:%S.%fZ}"
-    sidecar = _sidecar(prompt, image, verified, key=key, stored_at=stored_at)
-    bucket.put_if_absent(naming.thumbnail(key), verified.thumbnail, content_type="image/webp")
-    bucket.put_if_absent(naming.sidecar(key), sidecar, content_type="application/json")
-    size = (verified.width, verified.height)
+    sidecar = _sidecar(prompt, image, file, key=key, stored_at=stored_at)
+    bucket.put_if_absent(naming.thumbnail_key(key), file.thumbnail, content_type="image/webp")
+    bucket.put_if_absent(naming.sidecar_key(key), sidecar, content_type="application/json")
+    size = (file.width, file.height)
     if ledger.mark_stored(image, key=key, size=size, prompt=prompt, stored_at=stored_at):
         count(metric_names.STORED)
         if naming.is_scheduled(staged.run_id):
             count(metric_names.STORED_BY_SCHEDULE)
-    report("picture stored", key=ascii(key), bytes=len(data))
+    log_result("picture stored", key=ascii(key), bytes=len(data))
     return StoredImage(run_id=staged.run_id, n=staged.n, status=Status.STORED, key=key)
 
 
-def verify(data: bytes, *, sha256: str, where: str) -> Verified:
+def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
     """Decode the whole image. Its bytes decide the format, not the requested output_format.
 
     Raises BadImageError with the key of the staged bytes.
@@ -104,12 +104,12 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
                 raise BadImageError(
                     f"{where} has {size} pixels, more than {MAX_PIXELS:,}; it was left in place"
                 )
-            extension, content_type = NAMED[str(image.format)]
+            extension, content_type = PILLOW_FORMATS[str(image.format)]
             image.verify()
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             image.load()
             width, height = image.size
-            return Verified(
+            return ImageFile(
                 extension=extension,
                 content_type=content_type,
                 width=width,
@@ -121,9 +121,9 @@ def verify(data: bytes, *, sha256: str, where: str) -> Verified:
     # Pillow's decoders raise many errors for a damaged file: OSError, SyntaxError, ValueError,
     # IndexError and more.
     except Exception as error:
-        found = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
+        details = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
         raise BadImageError(
-            f"{where} is not a complete PNG, JPEG or WebP ({found}); it was left in place"
+            f"{where} is not a complete PNG, JPEG or WebP ({details}); it was left in place"
         ) from error
 
 
@@ -148,17 +148,17 @@ def _base(prompt: PromptRecord, staged: StagedImage) -> str:
     )
 
 
-def _copy(staged: StagedImage, verified: Verified, base: str, services: Services) -> str:
+def _copy(staged: StagedImage, file: ImageFile, base: str, services: Services) -> str:
     """Copy to the first free name. If this image already has that name, return it."""
     bucket = services.bucket
     own = {"sha256": staged.sha256, "run-id": staged.run_id, "n": str(staged.n)}
     for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
-        key = naming.image(base, verified.extension, attempt=attempt)
-        content_type = verified.content_type
+        key = naming.image_key(base, file.extension, attempt=attempt)
+        content_type = file.content_type
         if bucket.copy_if_absent(staged.key, key, content_type=content_type, metadata=own):
             return key
-        there = bucket.head(key)
-        if there and {name: there.metadata.get(name) for name in own} == own:
+        existing = bucket.head(key)
+        if existing and {name: existing.metadata.get(name) for name in own} == own:
             return key
     raise ConflictError(
         f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are in use; put {{run8}} and {{n}} into"
@@ -166,7 +166,7 @@ def _copy(staged: StagedImage, verified: Verified, base: str, services: Services
     )
 
 
-def _stored_elsewhere(staged: StagedImage, ledger: Ledger) -> StoredImage:
+def _find_stored(staged: StagedImage, ledger: Ledger) -> StoredImage:
     """Return the image if another execution has stored it and emptied staging meanwhile."""
     image = ledger.image(staged.run_id, staged.n)
     if image is None or image.status == Status.STAGED:
@@ -174,17 +174,17 @@ def _stored_elsewhere(staged: StagedImage, ledger: Ledger) -> StoredImage:
             f"the staged image {staged.key} no longer exists: staging keeps images for 30 days;"
             " start a new run to buy it again"
         )
-    return _stored(image)
+    return _to_stored_image(image)
 
 
-def _stored(image: ImageRecord) -> StoredImage:
+def _to_stored_image(image: ImageRecord) -> StoredImage:
     if image.status == Status.BAD:
         raise BadImageError(str(image.problem))
     return StoredImage(run_id=image.run_id, n=image.n, status=image.status, key=image.key)
 
 
 def _sidecar(
-    prompt: PromptRecord, image: ImageRecord, verified: Verified, *, key: str, stored_at: str
+    prompt: PromptRecord, image: ImageRecord, file: ImageFile, *, key: str, stored_at: str
 ) -> bytes:
     lineage = {
         "id": naming.image_id(image.run_id, image.n),
@@ -204,9 +204,9 @@ def _sidecar(
         "background": prompt.choices["background"],
         "output_compression": prompt.choices["output_compression"],
         "moderation": prompt.choices["moderation"],
-        "width": verified.width,
-        "height": verified.height,
-        "content_type": verified.content_type,
+        "width": file.width,
+        "height": file.height,
+        "content_type": file.content_type,
         "bytes": image.bytes,
         "sha256": image.sha256,
         "usage": image.usage,

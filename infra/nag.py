@@ -19,17 +19,17 @@ def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
 
 def acknowledge_wildcard(owner: IConstruct, resource: str, reason: str) -> None:
     """Suppress the finding that the owner, a role or its policy, has an ARN with an asterisk."""
-    name = _named(Stack.of(owner).resolve(resource))
+    name = _format_arn(Stack.of(owner).resolve(resource))
     acknowledge(owner, f"AwsSolutions-IAM5[Resource::{name}]", reason)
 
 
-def _named(value: Any) -> str:
+def _format_arn(value: Any) -> str:
     """Return an ARN in the rule set's notation, with references in angle brackets."""
     match value:
         case str():
             return value.replace("${", "<").replace("}", ">")
         case {"Fn::Join": [mark, parts]}:
-            return str(mark).join(_named(part) for part in parts)
+            return str(mark).join(_format_arn(part) for part in parts)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
         case {"Ref": name}:

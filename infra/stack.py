@@ -9,10 +9,10 @@ from infra.config import Config
 from infra.data.data import add_data
 from infra.functions.function import Deployment, Functions
 from infra.functions.layers import Layers
-from infra.operations.alarms import Alarms, Watched
+from infra.operations.alarms import Alarms, WatchedResources
 from infra.operations.dashboard import Dashboard
 from infra.triggers.events import Announcements
-from infra.triggers.starts import BatchInbox, RunSchedule, Started
+from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget
 from infra.workflows.batch import BatchWorkflow
 from infra.workflows.machine import Machines
 from infra.workflows.run import RunWorkflow
@@ -45,12 +45,12 @@ class EaselStack(Stack):
         machines.add_outputs(self)
         deployment.add(machines.arns(), machines.variables())
 
-        started = Started(machines.batches, encryption)
-        inbox = BatchInbox(self, "BatchInbox", bucket=bucket, started=started)
+        target = StartTarget(machines.batches, encryption)
+        inbox = BatchInbox(self, "BatchInbox", bucket=bucket, target=target)
         queues = {"Inbox": inbox.dead_letters}
         if config.schedule:
-            started = Started(machines.runs, encryption)
-            rule = RunSchedule(self, "Schedule", expression=config.schedule, started=started)
+            target = StartTarget(machines.runs, encryption)
+            rule = RunSchedule(self, "Schedule", expression=config.schedule, target=target)
             queues["Schedule"] = rule.dead_letters
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
         queues["Events"] = events.dead_letters
@@ -58,10 +58,12 @@ class EaselStack(Stack):
         page, retain = config.public_page, config.retain_images
         api_id = add_api(self, functions, public_page=page, retain=retain)
 
-        watched = Watched(functions=functions, machines=machines, queues=queues, api_id=api_id)
-        alarms = Alarms(self, "Alarms", watched=watched)
+        resources = WatchedResources(
+            functions=functions, machines=machines, queues=queues, api_id=api_id
+        )
+        alarms = Alarms(self, "Alarms", resources=resources)
         if config.schedule and config.schedule_alarm_days:
             alarms.watch_schedule(config.schedule_alarm_days)
         if config.alarm_email:
             alarms.mail(config.alarm_email)
-        Dashboard(self, "Dashboard", watched=watched, alarms=alarms.made)
+        Dashboard(self, "Dashboard", resources=resources, alarms=alarms.all)

@@ -74,7 +74,9 @@ def publish(assembly: Path, *, endpoint: str, s3: Any, account: str) -> str:
             key = destination["objectKey"]
             _make_bucket(s3, bucket, region=destination["region"])
             s3.put_object(
-                Bucket=bucket, Key=key, Body=zipped(source) if is_folder else source.read_bytes()
+                Bucket=bucket,
+                Key=key,
+                Body=zip_folder(source) if is_folder else source.read_bytes(),
             )
             urls[asset["source"]["path"]] = f"{endpoint}/{bucket}/{key}"
     return urls[f"{STACK}.template.json"]
@@ -91,11 +93,13 @@ def create_or_update(
     before = _page_url(cloudformation, endpoint) if _exists(cloudformation) else None
     outputs = _apply(template_url, before, cloudformation=cloudformation)
     # The page's URL is known only after the API exists, so the first deploy needs an update.
-    now = _page_url(cloudformation, endpoint)
-    return outputs if now == before else _apply(template_url, now, cloudformation=cloudformation)
+    after = _page_url(cloudformation, endpoint)
+    return (
+        outputs if after == before else _apply(template_url, after, cloudformation=cloudformation)
+    )
 
 
-def zipped(folder: Path) -> bytes:
+def zip_folder(folder: Path) -> bytes:
     """Return the folder as an asset for Lambda. The same folder always gives the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -145,8 +149,8 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
             outputs = stack.get("Outputs", [])
             return {output["OutputKey"]: output["OutputValue"] for output in outputs}
         if not status.endswith("IN_PROGRESS") or time.monotonic() > deadline:
-            stated = stack.get("StackStatusReason", "no reason was given")
-            raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or stated}")
+            reason = stack.get("StackStatusReason", "no reason was given")
+            raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or reason}")
         time.sleep(0.1)
 
 

@@ -75,24 +75,26 @@ def stop(pid: int, *, patience_s: float = 10) -> None:
     The emulator saves its state and ends its functions. Do nothing if `pid` does not lead a process
     of the stack: the file that lists it may be older than a restart of the machine.
     """
-    if not any(_is_ours(command) for command in living(pid).values()):
+    if not any(_is_ours(command) for command in living_processes(pid).values()):
         return
     _signal(pid, signal.SIGTERM)
-    if not wait_until(lambda: pid not in living(pid), seconds=patience_s):
+    if not wait_until(lambda: pid not in living_processes(pid), seconds=patience_s):
         # The emulator waits for the calls in progress, and each call waits for its function.
         # Once the functions have ended, the emulator saves its state and ends.
-        for function in set(living(pid)) - {pid}:
+        for function in set(living_processes(pid)) - {pid}:
             _signal(function, signal.SIGTERM)
-        wait_until(lambda: pid not in living(pid), seconds=patience_s)
-    for survivor in living(pid):
+        wait_until(lambda: pid not in living_processes(pid), seconds=patience_s)
+    for survivor in living_processes(pid):
         _signal(survivor, signal.SIGKILL)
-    if not wait_until(lambda: not living(pid), seconds=patience_s):
-        raise ProcessError(f"these processes did not end: {sorted(living(pid))}; kill them by hand")
+    if not wait_until(lambda: not living_processes(pid), seconds=patience_s):
+        raise ProcessError(
+            f"these processes did not end: {sorted(living_processes(pid))}; kill them by hand"
+        )
 
 
 def is_running(pid: int) -> bool:
     """Return whether this process is alive and belongs to a local stack."""
-    return _is_ours(living(pid).get(pid, ""))
+    return _is_ours(living_processes(pid).get(pid, ""))
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
@@ -105,7 +107,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return condition()
 
 
-def living(group: int) -> dict[int, str]:
+def living_processes(group: int) -> dict[int, str]:
     """Return the command line of each process of a process group that has not ended."""
     rows = _from_proc() if (_PROC / "self" / "stat").exists() else _from_ps()
     return {

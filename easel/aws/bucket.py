@@ -45,7 +45,7 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class FailedDelete:
     """An object that S3 failed to delete, and the error code."""
 
     key: str
@@ -122,7 +122,7 @@ class Bucket:
         Raises BadImageError if the object is larger than `limit` bytes, before they are read.
         """
         with translate_errors(f"reading {key!a}"):
-            answer = self._opened(key, None)
+            answer = self._open(key, None)
             if answer is None:
                 return None
             size = answer["ContentLength"]
@@ -143,7 +143,7 @@ class Bucket:
         object is larger than `limit` bytes, before they are read.
         """
         with translate_errors(f"reading {key!a}"):
-            answer = self._opened(key, version_id)
+            answer = self._open(key, version_id)
             if answer is None:
                 return None
             size = answer["ContentLength"]
@@ -200,36 +200,38 @@ class Bucket:
         # The key itself sorts before all longer keys with this prefix.
         return [version for version in next(self.histories(key), []) if version.key == key]
 
-    def remove(self, these: Sequence[tuple[str, str | None]]) -> list[Kept]:
+    def remove(self, versions: Sequence[tuple[str, str | None]]) -> list[FailedDelete]:
         """Permanently remove up to 1,000 versions or delete markers. Return what S3 kept.
 
         A key without a version gets a delete marker.
         """
-        if len(these) > PAGE:
-            raise ValueError(f"{len(these)} keys in one delete, S3 takes {PAGE}")
-        if not these:
+        if len(versions) > PAGE:
+            raise ValueError(f"{len(versions)} keys in one delete, S3 takes {PAGE}")
+        if not versions:
             return []
         objects = [
-            {"Key": key} | ({"VersionId": version} if version else {}) for key, version in these
+            {"Key": key} | ({"VersionId": version} if version else {}) for key, version in versions
         ]
-        with translate_errors(f"deleting {len(these)} objects, from {these[0][0]!a}"):
+        with translate_errors(f"deleting {len(versions)} objects, from {versions[0][0]!a}"):
             answer = self._client.delete_objects(
                 **self._where, Delete={"Objects": objects, "Quiet": True}
             )
         # S3 answers 200 even if it refused single objects.
         return [
-            Kept(key=e["Key"], version_id=e.get("VersionId") or None, code=e.get("Code", ""))
+            FailedDelete(
+                key=e["Key"], version_id=e.get("VersionId") or None, code=e.get("Code", "")
+            )
             for e in answer.get("Errors", [])
         ]
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete up to 1,000 objects. Their versions stay. Raises an error if S3 kept any."""
-        kept = self.remove([(key, None) for key in keys])
-        if kept:
-            doing = f"deleting {kept[0].key!a} ({len(kept)} of {len(keys)} objects remain)"
-            raise refusal((one.code for one in kept), doing)
+        failed = self.remove([(key, None) for key in keys])
+        if failed:
+            doing = f"deleting {failed[0].key!a} ({len(failed)} of {len(keys)} objects remain)"
+            raise refusal((item.code for item in failed), doing)
 
-    def _opened(self, key: str, version_id: str | None) -> Any:
+    def _open(self, key: str, version_id: str | None) -> Any:
         """Return S3's response with an object's body, or None if there is no such object."""
         version = {"VersionId": version_id} if version_id else {}
         try:
@@ -266,13 +268,13 @@ class Bucket:
             return True
 
 
-def _version(listed: Mapping[str, Any], *, marker: bool) -> Version:
+def _version(entry: Mapping[str, Any], *, marker: bool) -> Version:
     return Version(
-        key=listed["Key"],
-        id=listed["VersionId"],
-        bytes=listed.get("Size", 0),
-        modified=listed["LastModified"],
-        latest=listed["IsLatest"],
+        key=entry["Key"],
+        id=entry["VersionId"],
+        bytes=entry.get("Size", 0),
+        modified=entry["LastModified"],
+        latest=entry["IsLatest"],
         marker=marker,
     )
 

@@ -52,7 +52,7 @@ def step(name: str) -> Callable[[Handler], Handler]:
             try:
                 answer = handler(event, context)
             except Exception as error:
-                report_failure(error)
+                log_failure(error)
                 raise
             finally:
                 _log_line(round((time.monotonic() - started) * 1000))
@@ -63,9 +63,9 @@ def step(name: str) -> Callable[[Handler], Handler]:
     return wrap
 
 
-def report(what: str, **facts: Any) -> None:
+def log_result(message: str, **facts: Any) -> None:
     """Set the message of this call's log line. The last message wins."""
-    _facts.update(facts, message=what)
+    _facts.update(facts, message=message)
 
 
 def note(**facts: Any) -> None:
@@ -73,14 +73,14 @@ def note(**facts: Any) -> None:
     _facts.update(facts)
 
 
-def report_failure(error: Exception) -> None:
+def log_failure(error: Exception) -> None:
     """Report a failure in this call's log line: a warning if it is retryable, else an error."""
     message, possibly_paid = "an unexpected error", False
     # Any other error is a bug. Its message may contain anything, and Lambda logs it with a
     # traceback.
     if isinstance(error, EaselError):
         message, possibly_paid = str(error), error.possibly_paid
-    report(message, error=type(error).__name__, possibly_paid=possibly_paid)
+    log_result(message, error=type(error).__name__, possibly_paid=possibly_paid)
     _facts["level"] = logger.warning if isinstance(error, RetryableError) else logger.error
     _facts[FAILED] = 1
     if isinstance(error, BudgetExceededError):

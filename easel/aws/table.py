@@ -94,22 +94,22 @@ class Table:
 
         The read is strongly consistent. Raises StorageBusyError.
         """
-        wanted: list[Any] = [_key(key) for key in keys]
-        found: list[Item] = []
-        for attempt in range(MAX_TRIES if wanted else 0):
-            with translate_errors(f"reading {len(wanted)} records"):
-                request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+        remaining: list[Any] = [_key(key) for key in keys]
+        items: list[Item] = []
+        for attempt in range(MAX_TRIES if remaining else 0):
+            with translate_errors(f"reading {len(remaining)} records"):
+                request = {self._name: {"Keys": remaining, "ConsistentRead": True}}
                 answer = self._client.batch_get_item(RequestItems=request)
-            found += [plain(item) for item in answer["Responses"].get(self._name, [])]
+            items += [plain(item) for item in answer["Responses"].get(self._name, [])]
             # These keys did not fit into the response, or were throttled.
-            wanted = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
-            if not wanted:
+            remaining = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
+            if not remaining:
                 break
             self._sleep(_jitter(attempt))
-        if wanted:
-            unread = f"{len(wanted)} of {len(keys)} were not read after {MAX_TRIES} attempts"
+        if remaining:
+            unread = f"{len(remaining)} of {len(keys)} were not read after {MAX_TRIES} attempts"
             raise StorageBusyError(f"reading records: {unread}")
-        return found
+        return items
 
     def write(self, *actions: Item) -> list[bool]:
         """Do all actions or none. Return for each action whether its condition held.
@@ -193,11 +193,11 @@ class Table:
         names: Mapping[str, str] | None = None,
     ) -> Item:
         words = re.findall(r"#\w+", f"{update or ''} {condition or ''}")
-        named = {word: word[1:] for word in words} | dict(names or {})
+        attribute_names = {word: word[1:] for word in words} | dict(names or {})
         parts = {
             "UpdateExpression": update,
             "ConditionExpression": condition,
-            "ExpressionAttributeNames": named,
+            "ExpressionAttributeNames": attribute_names,
             "ExpressionAttributeValues": _typed(values),
         }
         return {name: part for name, part in parts.items() if part}
@@ -223,8 +223,8 @@ def _cancellation_reasons(error: ClientError, actions: int) -> list[str] | None:
         return ["TransactionConflict"] * actions
     if code != "TransactionCanceledException":
         return None
-    given = error.response.get("CancellationReasons", [])
-    reasons = [str(reason.get("Code", "None")) for reason in given]
+    details = error.response.get("CancellationReasons", [])
+    reasons = [str(reason.get("Code", "None")) for reason in details]
     return reasons if TRANSIENT.intersection(reasons) or CONDITION_FAILED in reasons else None
 
 

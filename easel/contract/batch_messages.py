@@ -10,7 +10,7 @@ The API returns CheckedManifest and BatchReport as well, and shows the descripti
 from dataclasses import dataclass
 from typing import Any
 
-from easel.contract.messages import Message, described
+from easel.contract.messages import Message, api_field
 
 ImageRef = dict[str, Any]  # the run_id and n of an image in an order
 
@@ -29,17 +29,17 @@ class LineProblem(Message):
 class CheckedManifest(Message):
     """The result of a manifest's check, before anything is paid."""
 
-    lines: int = described("the lines that can be made")
-    pictures: int = described("the images of these lines")
-    todo: int = described("the lines that are not finished yet")
-    postponed: int = described("the lines left out because the budget has no room for them")
-    bad: int = described("the lines that cannot be made")
-    problems: tuple[LineProblem, ...] = described("the first of the bad lines")
-    problems_key: str | None = described("the file in the bucket that lists all bad lines")
-    estimate_usd: float | None = described("the upper bound for what is missing")
-    budget_left_usd: float = described("what is left of the month's budget")
-    fits: bool = described("whether the estimate fits into the rest of the month's budget")
-    refusal: str | None = described("in a dry run: why a start would be refused, or null")
+    lines: int = api_field("the lines that can be made")
+    pictures: int = api_field("the images of these lines")
+    todo: int = api_field("the lines that are not finished yet")
+    postponed: int = api_field("the lines left out because the budget has no room for them")
+    bad: int = api_field("the lines that cannot be made")
+    problems: tuple[LineProblem, ...] = api_field("the first of the bad lines")
+    problems_key: str | None = api_field("the file in the bucket that lists all bad lines")
+    estimate_usd: float | None = api_field("the upper bound for what is missing")
+    budget_left_usd: float = api_field("what is left of the month's budget")
+    fits: bool = api_field("whether the estimate fits into the rest of the month's budget")
+    refusal: str | None = api_field("in a dry run: why a start would be refused, or null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,26 +97,26 @@ class BatchReport(Message):
     stored, refused, deleted and possibly_paid count images. The other counts are of lines.
     """
 
-    batch: str = described("the batch's name")
-    manifest: str = described("the manifest's key")
-    version_id: str = described("the version of the manifest")
-    lines: int = described("the number of lines")
-    stored: int = described("the number of stored images")
-    refused: int = described("the number of images that OpenAI refused")
-    deleted: int = described("the number of images that were deleted later")
-    failed: int = described("the number of failed lines")
-    not_started: int = described("the number of lines that were not started")
-    possibly_paid: int = described("the number of paid calls with an unknown outcome")
-    reasons: dict[str, int] = described("the number of failed lines by error")
-    failures: tuple[LineProblem, ...] = described("the first of the failed lines")
-    cost_usd: float | None = described("for all starts; null if part of it is unknown")
-    known_cost_usd: float = described("the sum of all known costs, for all starts")
-    unknown_costs: int = described(
+    batch: str = api_field("the batch's name")
+    manifest: str = api_field("the manifest's key")
+    version_id: str = api_field("the version of the manifest")
+    lines: int = api_field("the number of lines")
+    stored: int = api_field("the number of stored images")
+    refused: int = api_field("the number of images that OpenAI refused")
+    deleted: int = api_field("the number of images that were deleted later")
+    failed: int = api_field("the number of failed lines")
+    not_started: int = api_field("the number of lines that were not started")
+    possibly_paid: int = api_field("the number of paid calls with an unknown outcome")
+    reasons: dict[str, int] = api_field("the number of failed lines by error")
+    failures: tuple[LineProblem, ...] = api_field("the first of the failed lines")
+    cost_usd: float | None = api_field("for all starts; null if part of it is unknown")
+    known_cost_usd: float = api_field("the sum of all known costs, for all starts")
+    unknown_costs: int = api_field(
         "the number of images and prompts whose cost OpenAI did not report"
     )
-    estimate_usd: float | None = described("the upper bound before this start")
-    seconds: float = described("the duration of this start")
-    report_key: str = described("the file in the bucket with this report")
-    failed_key: str | None = described(
+    estimate_usd: float | None = api_field("the upper bound before this start")
+    seconds: float = api_field("the duration of this start")
+    report_key: str = api_field("the file in the bucket with this report")
+    failed_key: str | None = api_field(
         "the file in the bucket with the unfinished lines, itself a manifest"
     )

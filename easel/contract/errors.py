@@ -145,8 +145,8 @@ def cause_message(cause: str | None) -> str:
 
 def leaves(base: type[EaselError]) -> list[type[EaselError]]:
     """Return the leaf classes below `base`, in the order of their definition."""
-    found = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
-    return found or [base]
+    classes = [leaf for child in base.__subclasses__() for leaf in leaves(child)]
+    return classes or [base]
 
 
 def _show(value: object) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Self, get_args, get_origin
 from easel.contract.errors import ConfigError
 
 
-def described(text: str) -> Any:
+def api_field(text: str) -> Any:
     """Return a required field with a description, for the API and the reference."""
     return field(metadata={"description": text})
 
@@ -59,9 +59,9 @@ def _read(kind: Any, value: Any) -> Any:
     """Convert a state's value to a field's type: lists to tuples, objects to messages."""
     if get_origin(kind) is not tuple:
         return value
-    item = get_args(kind)[0]
-    if isinstance(item, type) and issubclass(item, Message):
-        return tuple(item.from_state(one) for one in value)
+    item_type = get_args(kind)[0]
+    if isinstance(item_type, type) and issubclass(item_type, Message):
+        return tuple(item_type.from_state(element) for element in value)
     return tuple(value)
 
 
@@ -135,38 +135,38 @@ class StoredImage(Message):
 class ReportedImage(Message):
     """One image of the report."""
 
-    n: int = described("the image's number in the run, from 1")
-    id: str = described("the image's id, for the API")
-    status: str = described("`stored`, `refused` (by OpenAI's moderation) or `deleted` (later)")
-    key: str | None = described("the image's key in the bucket")
-    console_url: str | None = described("the image's page in the S3 console")
-    bytes: int | None = described("the image's size")
-    cost_usd: float | None = described("the image's cost; null if unknown")
-    possibly_paid: int = described(
+    n: int = api_field("the image's number in the run, from 1")
+    id: str = api_field("the image's id, for the API")
+    status: str = api_field("`stored`, `refused` (by OpenAI's moderation) or `deleted` (later)")
+    key: str | None = api_field("the image's key in the bucket")
+    console_url: str | None = api_field("the image's page in the S3 console")
+    bytes: int | None = api_field("the image's size")
+    cost_usd: float | None = api_field("the image's cost; null if unknown")
+    possibly_paid: int = api_field(
         "the number of paid calls for this image with an unknown outcome: a timeout, a broken "
         "connection or a crash; each image is bought again at most once"
     )
-    refusal: str | None = described("OpenAI's reason for a refusal")
+    refusal: str | None = api_field("OpenAI's reason for a refusal")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Message):
     """Written by cleanup: the output of a run. Money is in dollars, or None if unknown."""
 
-    run_id: str = described("the run's id; send it as `request_id` to finish a failed run")
-    dry_run: bool = described("whether this was only an estimate")
-    topic: str | None = described("the subject of the images")
-    title: str | None = described("the chat model's title")
-    pictures: tuple[ReportedImage, ...] = described("one entry per variation, in order")
-    stored: int = described("the number of stored images")
-    refused: int = described("the number of images that OpenAI refused")
-    possibly_paid: int = described(
+    run_id: str = api_field("the run's id; send it as `request_id` to finish a failed run")
+    dry_run: bool = api_field("whether this was only an estimate")
+    topic: str | None = api_field("the subject of the images")
+    title: str | None = api_field("the chat model's title")
+    pictures: tuple[ReportedImage, ...] = api_field("one entry per variation, in order")
+    stored: int = api_field("the number of stored images")
+    refused: int = api_field("the number of images that OpenAI refused")
+    possibly_paid: int = api_field(
         "the number of paid calls with an unknown outcome, including the prompt's"
     )
-    chat_cost_usd: float | None = described("the prompt's cost; null if unknown")
-    image_cost_usd: float | None = described("the images' cost; null if unknown")
-    cost_usd: float | None = described("the total cost; null if part of it is unknown")
-    estimate_usd: float | None = described("the upper bound, reserved in the budget")
+    chat_cost_usd: float | None = api_field("the prompt's cost; null if unknown")
+    image_cost_usd: float | None = api_field("the images' cost; null if unknown")
+    cost_usd: float | None = api_field("the total cost; null if part of it is unknown")
+    estimate_usd: float | None = api_field("the upper bound, reserved in the budget")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,14 +176,14 @@ class Removal(Message):
     After a retry, `objects` and `bytes` are from the last attempt.
     """
 
-    action: str = described("the request's `action`")
-    target: str = described("the image's key, or the folder")
-    purge: bool = described("whether every version was removed")
-    dry_run: bool = described("whether this only counted the objects")
-    objects: int = described("the number of objects found; for a purge, the number of versions")
-    deleted: int = described("how many of them were deleted")
-    bytes: int = described("the size of the objects")
-    recoverable_days: int | None = described(
+    action: str = api_field("the request's `action`")
+    target: str = api_field("the image's key, or the folder")
+    purge: bool = api_field("whether every version was removed")
+    dry_run: bool = api_field("whether this only counted the objects")
+    objects: int = api_field("the number of objects found; for a purge, the number of versions")
+    deleted: int = api_field("how many of them were deleted")
+    bytes: int = api_field("the size of the objects")
+    recoverable_days: int | None = api_field(
         "how long they can be restored: 0 after a purge, null if the bucket's own rules decide"
     )
 
@@ -195,9 +195,9 @@ class Restoration(Message):
     After a retry, `objects` and `bytes` are from the last attempt.
     """
 
-    action: str = described("the request's `action`")
-    target: str = described("the image's key, or the folder")
-    dry_run: bool = described("whether this only counted the objects")
-    objects: int = described("the number of deleted objects that can be restored")
-    restored: int = described("how many of them were restored")
-    bytes: int = described("the size of the objects")
+    action: str = api_field("the request's `action`")
+    target: str = api_field("the image's key, or the folder")
+    dry_run: bool = api_field("whether this only counted the objects")
+    objects: int = api_field("the number of deleted objects that can be restored")
+    restored: int = api_field("how many of them were restored")
+    bytes: int = api_field("the size of the objects")

@@ -86,12 +86,12 @@ def image_id(run_id: str, n: int) -> str:
     return f"{run8(run_id)}-{n}"
 
 
-def staged(run_id: str, n: int, purchase: int) -> str:
+def staged_key(run_id: str, n: int, purchase: int) -> str:
     """Return the key where a purchase's bytes wait for the upload step."""
     return f"staging/{run_id}/{n}/{purchase}.bytes"
 
 
-def staged_call(run_id: str, n: int, purchase: int) -> str:
+def staged_call_key(run_id: str, n: int, purchase: int) -> str:
     """Return the key of a purchase's parameters, which are written before it is paid."""
     return f"staging/{run_id}/{n}/{purchase}.json"
 
@@ -114,30 +114,30 @@ def image_base(folder: str, template: str, *, started: str, run_id: str, n: int,
     return f"{folder}/{name}"
 
 
-def image(base: str, extension: str, *, attempt: int) -> str:
+def image_key(base: str, extension: str, *, attempt: int) -> str:
     """Return an image's key. If a name is taken, the next attempt adds a suffix: `name_2.png`."""
     return f"{base}.{extension}" if attempt == 1 else f"{base}_{attempt}.{extension}"
 
 
-def sidecar(image_key: str) -> str:
+def sidecar_key(key: str) -> str:
     """Return the key of the JSON file next to an image.
 
     It contains the image's whole key, so that no two images share a sidecar.
     """
-    return f"{image_key}.json"
+    return f"{key}.json"
 
 
-def thumbnail(image_key: str) -> str:
+def thumbnail_key(key: str) -> str:
     """Return the key of an image's thumbnail."""
-    return f"thumbnails/{image_key}.webp"
+    return f"thumbnails/{key}.webp"
 
 
-def of_image(image_key: str) -> tuple[str, ...]:
+def image_keys(key: str) -> tuple[str, ...]:
     """Return the image's key, and the keys of its sidecar and thumbnail."""
-    return (image_key, sidecar(image_key), thumbnail(image_key))
+    return (key, sidecar_key(key), thumbnail_key(key))
 
 
-def of_folder(folder: str) -> tuple[str, ...]:
+def folder_prefixes(folder: str) -> tuple[str, ...]:
     """Return the prefixes of a folder and of its thumbnails.
 
     The closing slash prevents `cats` from matching `cats2/`.

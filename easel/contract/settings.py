@@ -75,12 +75,12 @@ class Settings:
                 f"the function's environment lacks {lacking}; deploy the stack again to set it"
             )
         values: dict[str, Any] = {}
-        for one in fields(cls):
-            text = environment.get(one.metadata["variable"])
+        for setting in fields(cls):
+            text = environment.get(setting.metadata["variable"])
             try:
-                values[one.name] = one.metadata["read"](text) if text else None
+                values[setting.name] = setting.metadata["read"](text) if text else None
             except ValueError:
-                name = one.metadata["variable"]
+                name = setting.metadata["variable"]
                 raise ConfigError(f"{name} is {text!r}, not a number") from None
         return cls(**values)
 
@@ -88,9 +88,10 @@ class Settings:
     def variables(cls, *more: str) -> tuple[str, ...]:
         """Return the variables that the stack has to set. Variables set by Lambda go in `more`."""
         return tuple(
-            one.metadata["variable"]
-            for one in fields(cls)
-            if not one.metadata["optional"] and one.metadata["variable"] not in {REGION} - {*more}
+            setting.metadata["variable"]
+            for setting in fields(cls)
+            if not setting.metadata["optional"]
+            and setting.metadata["variable"] not in {REGION} - {*more}
         )
 
 

@@ -36,7 +36,9 @@ class BatchStarts:
         """Return a batch's latest start, or None if there was none."""
         item = self._table.get(f"batch#{name}", "batch")
         return (
-            BatchStart(**{one.name: item[one.name] for one in fields(BatchStart)}) if item else None
+            BatchStart(**{field.name: item[field.name] for field in fields(BatchStart)})
+            if item
+            else None
         )
 
     def note(self, start: BatchStart) -> None:
@@ -49,14 +51,14 @@ class BatchStarts:
 class LockedOrder:
     """An order locked by this function.
 
-    `began` is when it was first locked. `again` is true if another function locked it before.
+    `began` is when it was first locked. `was_locked` is true if another function locked it before.
     `batch` is OpenAI's id, once known. `mark` is the name that OpenAI stores with the batch. It
     ends in a number, so an order for the same images after an ended one has a new mark.
     """
 
     mark: str
     began: datetime
-    again: bool
+    was_locked: bool
     batch: str | None
 
 
@@ -81,12 +83,12 @@ class BatchOrders:
         new = {"pk": pk, "sk": sk, "began": now, "held_until": until}
         if all(self._table.write(self._table.put_if_absent(new))):
             began = datetime.fromisoformat(now)
-            return LockedOrder(mark=f"{order}-1", began=began, again=False, batch=None)
+            return LockedOrder(mark=f"{order}-1", began=began, was_locked=False, batch=None)
         item = self._table.get(pk, sk) or {}
         known = LockedOrder(
             mark=f"{order}-{item.get('ended', 0) + 1}",
             began=datetime.fromisoformat(item["began"]),
-            again=True,
+            was_locked=True,
             batch=item.get("batch"),
         )
         if known.batch:

@@ -77,7 +77,7 @@ class Budget:
                 return MonthBudget(
                     month=month, committed=item["committed"], spent=item["spent"], cap=item["cap"]
                 )
-            self._table.write(self._opened(month) if item is None else self._reset(month, item))
+            self._table.write(self._new_month(month) if item is None else self._reset(month, item))
         raise StorageBusyError(
             f"the budget of {month} keeps changing; check whether two deployments with different"
             " settings share this table"
@@ -118,7 +118,7 @@ class Budget:
         values = {":committed": committed, ":spent": spent}
         return self._table.update(_key(month), expression, values=values)
 
-    def _opened(self, month: str) -> Item:
+    def _new_month(self, month: str) -> Item:
         by_hand = self._table.get(*SET_BY_HAND)
         holds = by_hand is not None and by_hand["setting"] == self._setting
         cap = int(by_hand["cap"]) if by_hand and holds else self._setting

@@ -39,14 +39,14 @@ class Claims:
         `after` is the earlier purchase with an unknown outcome, or None. Raises ClaimHeldError if
         another execution was first, and BudgetExceededError.
         """
-        action = self._renewed(claim, after) if after else self._table.put_if_absent(to_item(claim))
+        action = self._renewal(claim, after) if after else self._table.put_if_absent(to_item(claim))
         bound = claim.reserved_micro_usd
         for _ in range(MAX_TRIES):
             state = self._budget.read(claim.month)
-            state.check(bound, purpose=claim.what)
+            state.check(bound, purpose=claim.label)
             ours, fits = self._table.write(action, self._budget.reservation(state, bound))
             if not ours:
-                raise ClaimHeldError(f"another execution has just claimed {claim.what}")
+                raise ClaimHeldError(f"another execution has just claimed {claim.label}")
             if fits:
                 gauge(metric_names.BUDGET_USED_PERCENT, state.used_percent(bound))
                 return
@@ -63,7 +63,9 @@ class Claims:
         An earlier purchase stays counted.
         """
         if claim.purchase == 1:
-            undo = self._table.delete(claim.item_key, condition=_UNCHANGED, values=_as_read(claim))
+            undo = self._table.delete(
+                claim.item_key, condition=_UNCHANGED, values=_condition_values(claim)
+            )
         else:
             values = {":before": claim.purchase - 1, ":over": 0}
             undo = self._update(claim, "SET #purchase = :before, #lease_until = :over", values)
@@ -79,11 +81,11 @@ class Claims:
         change = self._update(claim, "SET #lease_until = :over ADD #possibly_paid :one", values)
         spent = claim.reserved_micro_usd or 0
         money = self._budget.change(claim.month, committed=0, spent=spent)
-        counted = all(self._table.write(change, money))
-        if counted:
+        is_marked = all(self._table.write(change, money))
+        if is_marked:
             count(metric_names.POSSIBLY_PAID)
-            logger.warning("possibly paid", what=claim.what, purchase=claim.purchase)
-        return counted
+            logger.warning("possibly paid", what=claim.label, purchase=claim.purchase)
+        return is_marked
 
     def expire(self, claim: C) -> C:
         """Return an earlier claim of a dead function, counted as possibly paid.
@@ -93,12 +95,12 @@ class Claims:
         if claim.lease_until > time.time():
             end = f"{datetime.fromtimestamp(claim.lease_until, UTC):%H:%M:%S} UTC"
             raise ClaimHeldError(
-                f"{claim.what} is being bought, or the function that bought it died; its claim"
+                f"{claim.label} is being bought, or the function that bought it died; its claim"
                 f" expires at {end}"
             )
         if not claim.is_counted:
             if not self.mark_unknown(claim):
-                raise ClaimHeldError(f"another execution is recovering {claim.what}")
+                raise ClaimHeldError(f"another execution is recovering {claim.label}")
             claim = replace(claim, lease_until=0, possibly_paid=claim.possibly_paid + 1)
         return claim
 
@@ -115,7 +117,7 @@ class Claims:
         money = self._budget.change(claim.month, committed=spent - reserved, spent=spent - already)
         return self._update(claim, expression, values), money
 
-    def _renewed(self, claim: Claim, after: Claim) -> Item:
+    def _renewal(self, claim: Claim, after: Claim) -> Item:
         # From now on the image is bought by a separate call, even if it was in an order.
         expression = (
             "SET #purchase = :purchase, #lease_until = :until, #month = :month, "
@@ -131,11 +133,14 @@ class Claims:
 
     def _update(self, claim: Claim, expression: str, values: dict[str, Any]) -> Item:
         return self._table.update(
-            claim.item_key, expression, condition=_UNCHANGED, values=values | _as_read(claim)
+            claim.item_key,
+            expression,
+            condition=_UNCHANGED,
+            values=values | _condition_values(claim),
         )
 
 
-def _as_read(claim: Claim) -> dict[str, Any]:
+def _condition_values(claim: Claim) -> dict[str, Any]:
     return {
         ":was_status": claim.status,
         ":was_purchase": claim.purchase,
@@ -147,6 +152,6 @@ def check_purchases(claim: Claim) -> None:
     """Raise OutcomeUnknownError if no further purchase of this call is allowed."""
     if claim.purchase >= MAX_PURCHASES:
         raise OutcomeUnknownError(
-            f"{claim.what} was bought without a usable answer (purchases: {claim.purchase}); check"
+            f"{claim.label} was bought without a usable answer (purchases: {claim.purchase}); check"
             " OpenAI's usage page, then start a new run to buy it again"
         )

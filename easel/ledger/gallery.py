@@ -144,16 +144,18 @@ class Gallery:
         self._table = table
 
     def page(
-        self, wanted: Filter, *, after: str | None, limit: int
+        self, criteria: Filter, *, after: str | None, limit: int
     ) -> tuple[list[GalleryImage], str | None]:
         """Return at most `limit` images, newest first, and the cursor of the next page or None.
 
         `after` is the cursor of an earlier page. Raises InputError for an unknown cursor.
         """
         start = self._position(after) if after else None
-        if start and wanted.since and start["at_id"] <= wanted.since:
+        if start and criteria.since and start["at_id"] <= criteria.since:
             return [], None
-        items, more = self._table.page(wanted.index, since=wanted.since, start=start, limit=limit)
+        items, more = self._table.page(
+            criteria.index, since=criteria.since, start=start, limit=limit
+        )
         images = [from_item(GalleryImage, item) for item in items]
         return images, _cursor(items[-1]["at_id"]) if more else None
 
@@ -178,19 +180,19 @@ class Gallery:
         Raises NotFoundError if there is none, and ConflictError if two runs share the id's eight
         characters.
         """
-        matches = IMAGE_ID.fullmatch(image_id)
-        found = self._table.query(f"picture#{image_id}") if matches else []
-        if len(found) > 1:
-            runs = ", ".join(item["sk"] for item in found)
+        is_id = IMAGE_ID.fullmatch(image_id)
+        matches = self._table.query(f"picture#{image_id}") if is_id else []
+        if len(matches) > 1:
+            runs = ", ".join(item["sk"] for item in matches)
             raise ConflictError(
                 f"{image_id} is the id of images in several runs ({runs}); name one by its"
                 " image_key, in a run"
             )
-        key = run_key(found[0]["sk"], f"image#{found[0]['n']}") if found else None
+        key = run_key(matches[0]["sk"], f"image#{matches[0]['n']}") if matches else None
         item = self._table.get(*key) if key else None
         if item is None:
-            looks = "ids look like 1f0c9a2e-1, as in the answer to GET /images"
-            raise NotFoundError(f"there is no image {image_id!a}: {looks}")
+            hint = "ids look like 1f0c9a2e-1, as in the answer to GET /images"
+            raise NotFoundError(f"there is no image {image_id!a}: {hint}")
         return from_item(GalleryImage, item)
 
     def folders(self) -> list[Folder]:
@@ -209,8 +211,8 @@ class Gallery:
 
     def prompts(self, run_ids: Iterable[str]) -> dict[str, PromptRecord]:
         """Return the prompt records of up to 100 runs."""
-        keys = [run_key(run_id, "prompt") for run_id in dict.fromkeys(run_ids)]
-        items = self._table.get_many(keys)
+        record_keys = [run_key(run_id, "prompt") for run_id in dict.fromkeys(run_ids)]
+        items = self._table.get_many(record_keys)
         return {item["run_id"]: from_item(PromptRecord, item) for item in items}
 
 

@@ -52,20 +52,20 @@ class Ledger:
         """Return all records of a run."""
         return RunRecords.of_items(self._table.query(f"run#{run_id}"))
 
-    def runs(self, wanted: Mapping[str, int]) -> dict[str, RunRecords]:
-        """Return the records of many runs. `wanted` maps each run id to its number of images."""
-        keys = [
+    def runs(self, counts: Mapping[str, int]) -> dict[str, RunRecords]:
+        """Return the records of many runs. `counts` maps each run id to its number of images."""
+        record_keys = [
             run_key(run_id, sk)
-            for run_id, count in wanted.items()
+            for run_id, count in counts.items()
             for sk in ("prompt", "chat", *(f"image#{n}" for n in range(1, count + 1)))
         ]
-        found: dict[str, list[Item]] = {run_id: [] for run_id in wanted}
-        for start in range(0, len(keys), MAX_BATCH):
-            for item in self._table.get_many(keys[start : start + MAX_BATCH]):
-                found[item["pk"].removeprefix("run#")].append(item)
-        return {run_id: RunRecords.of_items(items) for run_id, items in found.items()}
+        items_by_run: dict[str, list[Item]] = {run_id: [] for run_id in counts}
+        for start in range(0, len(record_keys), MAX_BATCH):
+            for item in self._table.get_many(record_keys[start : start + MAX_BATCH]):
+                items_by_run[item["pk"].removeprefix("run#")].append(item)
+        return {run_id: RunRecords.of_items(items) for run_id, items in items_by_run.items()}
 
-    def of_lines(
+    def join_records(
         self, lines: Iterable[dict[str, Any]]
     ) -> Iterator[tuple[dict[str, Any], RunRecords]]:
         """Yield lines with a `run_id` and a number of `pictures`, each with its run's records."""
@@ -85,8 +85,8 @@ class Ledger:
         cost = record.chat_cost_micro_usd
         values = {":written": ChatStatus.WRITTEN, ":cost": cost}
         change = "SET #status = :written, #cost_micro_usd = :cost"
-        settled = self.claims.settlement(paid, change, values, cost=cost)
-        return all(self._table.write(put, *settled))
+        settlement = self.claims.settlement(paid, change, values, cost=cost)
+        return all(self._table.write(put, *settlement))
 
     def note_execution(self, prompt: PromptRecord, execution: str) -> None:
         """Record the run's latest execution, so that it can be found by the run's id."""
@@ -183,12 +183,12 @@ class Ledger:
             | {f":{name}": value for name, value in values.items()}
             | place.index_values(),
         )
-        counted = place.count(self._table, images=1, size=image.bytes or 0)
+        folder_count = place.count(self._table, images=1, size=image.bytes or 0)
         # An image's id contains only a hash of the run id, so this item maps the hash to the run
         # id.
         image_id = naming.image_id(image.run_id, image.n)
         link = {"pk": f"picture#{image_id}", "sk": image.run_id, "n": image.n}
-        return all(self._table.write(change, counted, self._table.put(link)))
+        return all(self._table.write(change, folder_count, self._table.put(link)))
 
     def note_mirrored(self, run_id: str, n: int, *, url: str) -> None:
         """Record the address of an image's copy."""
@@ -235,5 +235,5 @@ class Ledger:
             | place.index_values(),
         )
         sign = -1 if deleted else 1
-        counted = place.count(self._table, images=sign, size=sign * item["bytes"])
-        return all(self._table.write(change, counted))
+        folder_count = place.count(self._table, images=sign, size=sign * item["bytes"])
+        return all(self._table.write(change, folder_count))

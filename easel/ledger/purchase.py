@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from easel.aws.bucket import Bucket
 from easel.aws.lambda_runtime import Deadline
-from easel.aws.observability import count, logger, report, spend
+from easel.aws.observability import count, log_result, logger, spend
 from easel.contract import metric_names, naming
 from easel.contract.errors import (
     ONE_IMAGE,
@@ -81,16 +81,16 @@ class Purchases:
         further purchase is allowed.
         """
         # Staging is checked first: if the bytes are there, there is no need to wait for the lease.
-        found = self._find_staged(image, image.purchase)
-        if found is None and image.status == Status.CLAIMED:
+        staged = self._find_staged(image, image.purchase)
+        if staged is None and image.status == Status.CLAIMED:
             image = self.ledger.claims.expire(image)
         for number in range(image.purchase - 1, 0, -1):
-            found = found or self._find_staged(image, number)
-        if found is None:
+            staged = staged or self._find_staged(image, number)
+        if staged is None:
             if image.status == Status.CLAIMED:
                 check_purchases(image)
             return image
-        return self.settle(image, prompt, found)
+        return self.settle(image, prompt, staged)
 
     def recover_chat(self, chat: ChatRecord) -> ChatRecord:
         """Return an earlier chat call with its claim expired, to be repeated once.
@@ -115,7 +115,7 @@ class Purchases:
         Raises ModelRetiredError, TransientError if too little time is left, and the call's errors.
         """
         self.check_model(prompt)
-        self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.what)
+        self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.label)
         self._put_note(image, prompt)
         left = self.deadline.seconds()
         patience = min(SLOT_SECONDS, left - LEAST_CALL_SECONDS - STAGING_SECONDS)
@@ -130,19 +130,19 @@ class Purchases:
                 self.give_up(claim, error)
                 raise
             staged = self._stage_only_copy(claim, paid)
-        image = self._settled(claim, prompt, staged, intact=paid.intact)
-        report("picture bought", model=prompt.choices["model"], bytes=image.bytes)
+        image = self._settle_and_check(claim, prompt, staged, intact=paid.intact)
+        log_result("picture bought", model=prompt.choices["model"], bytes=image.bytes)
         return image
 
-    def claim(self, wanted: C, *, bound: int | None, until: int | None = None) -> C:
+    def claim(self, call: C, *, bound: int | None, until: int | None = None) -> C:
         """Claim a paid call and reserve its upper bound (micro-dollars), or do neither.
 
-        `wanted` is a new record, or an expired claim to be bought again. The lease ends with this
+        `call` is a new record, or an expired claim to be bought again. The lease ends with this
         function, or at `until` (epoch seconds). Raises ClaimHeldError and BudgetExceededError.
         """
         lease, month = until or self.deadline.epoch(), month_of(self._now())
-        claim = wanted.claimed(until=lease, month=month, bound=bound)
-        self.ledger.claims.take(claim, after=wanted if wanted.purchase else None)
+        claim = call.next_claim(until=lease, month=month, bound=bound)
+        self.ledger.claims.take(claim, after=call if call.purchase else None)
         return claim
 
     def renew(self, claim: Claim, *, until: int) -> bool:
@@ -155,7 +155,7 @@ class Purchases:
 
     def stage(self, claim: ImageRecord, prompt: PromptRecord, paid: PaidImage) -> ImageRecord:
         """Put a paid image into staging and settle its claim. Use this if OpenAI can resend it."""
-        return self._settled(claim, prompt, self._put(claim, paid), intact=paid.intact)
+        return self._settle_and_check(claim, prompt, self._put(claim, paid), intact=paid.intact)
 
     def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
         """End the claim of an image whose bytes are in staging, with its cost.
@@ -176,10 +176,10 @@ class Purchases:
         if self.ledger.mark_staged(claim, image):
             spend(cost)
             return image
-        now = self.ledger.image(claim.run_id, claim.n)
-        if now is None or now.status == Status.CLAIMED:
-            raise ClaimHeldError(f"another execution has taken over {claim.what}")
-        return now
+        current = self.ledger.image(claim.run_id, claim.n)
+        if current is None or current.status == Status.CLAIMED:
+            raise ClaimHeldError(f"another execution has taken over {claim.label}")
+        return current
 
     def give_up(self, claim: Claim, error: EaselError) -> None:
         """End a claim whose call failed.
@@ -201,12 +201,12 @@ class Purchases:
         """Raise ModelRetiredError if the run's image model has been shut down."""
         check_not_retired(prompt.choices["model"], today=self._now().date())
 
-    def require_seconds(self, needed: float, what: str) -> None:
+    def require_seconds(self, needed: float, label: str) -> None:
         """Raise TransientError unless enough time is left for a paid call."""
         left = self.deadline.seconds()
         if left < needed:
             raise TransientError(
-                f"{what}: only {left:.0f} s left, not enough for the call; the retry starts with a"
+                f"{label}: only {left:.0f} s left, not enough for the call; the retry starts with a"
                 " fresh timeout"
             )
 
@@ -214,11 +214,11 @@ class Purchases:
         """Write the parameters of the purchase before it is paid, as a trace of what was bought."""
         number = image.purchase + 1
         note = json.dumps({"purchase": number} | prompt.image_call(), ensure_ascii=False).encode()
-        key = naming.staged_call(image.run_id, image.n, number)
+        key = naming.staged_call_key(image.run_id, image.n, number)
         self._bucket.put(key, note, content_type="application/json")
 
     def _put(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
-        key = naming.staged(claim.run_id, claim.n, claim.purchase)
+        key = naming.staged_key(claim.run_id, claim.n, claim.purchase)
         self._bucket.put(
             key,
             paid.data,
@@ -239,31 +239,31 @@ class Purchases:
                     continue
                 self.ledger.mark_lost(claim)
                 count(metric_names.LOST)
-                key = naming.staged(claim.run_id, claim.n, claim.purchase)
+                key = naming.staged_key(claim.run_id, claim.n, claim.purchase)
                 logger.error("a paid image is lost", n=claim.n, key=key)
                 raise OutcomeUnknownError(
-                    f"{claim.what} was paid for, but S3 did not accept it before the function's"
+                    f"{claim.label} was paid for, but S3 did not accept it before the function's"
                     f" deadline: {error}"
                 ) from error
 
-    def _settled(
+    def _settle_and_check(
         self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes, *, intact: bool
     ) -> ImageRecord:
         image = self.settle(claim, prompt, staged)
         if intact or image.staged_key != staged.key:
             return image
         problem = (
-            f"{claim.what}: the answer is not valid base64; it is kept as received at {staged.key}"
+            f"{claim.label}: the answer is not valid base64; it is kept as received at {staged.key}"
         )
         self.ledger.mark_bad(image, problem=problem)
         return self.ledger.image(claim.run_id, claim.n) or image
 
     def _find_staged(self, image: ImageRecord, number: int) -> StagedBytes | None:
-        found = self._bucket.head(naming.staged(image.run_id, image.n, number))
-        if found is None:
+        staged = self._bucket.head(naming.staged_key(image.run_id, image.n, number))
+        if staged is None:
             return None
-        sha256, usage = found.metadata.get("sha256", ""), usage_in(found.metadata)
-        return StagedBytes(key=found.key, bytes=found.bytes, sha256=sha256, usage=usage)
+        sha256, usage = staged.metadata.get("sha256", ""), usage_in(staged.metadata)
+        return StagedBytes(key=staged.key, bytes=staged.bytes, sha256=sha256, usage=usage)
 
 
 @contextmanager
@@ -284,14 +284,14 @@ def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
 
 def describe_unfinished(run_id: str, records: RunRecords) -> str | None:
     """Return one sentence about a run's unfinished images, or None if there are none."""
-    kinds = (
+    states = (
         ("bought but not stored yet", Status.STAGED),
         ("still being bought", Status.CLAIMED),
     )
     numbers = [
-        (what, ", ".join(str(image.n) for image in records.images if image.status == status))
-        for what, status in kinds
+        (state, ", ".join(str(image.n) for image in records.images if image.status == status))
+        for state, status in states
     ]
-    parts = "; ".join(f"{what}: image {which}" for what, which in numbers if which)
-    how = "resuming the run pays only for what is missing"
-    return f"run {run_id}, {parts}; {how}" if parts else None
+    parts = "; ".join(f"{state}: image {images}" for state, images in numbers if images)
+    hint = "resuming the run pays only for what is missing"
+    return f"run {run_id}, {parts}; {hint}" if parts else None

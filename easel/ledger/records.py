@@ -54,7 +54,7 @@ class Claim(ABC):
 
     @property
     @abstractmethod
-    def what(self) -> str:
+    def label(self) -> str:
         """Return a description of the purchase, for people."""
 
     @property
@@ -62,7 +62,7 @@ class Claim(ABC):
         """Return the record's key in the table."""
         return run_key(self.run_id, self.sk)
 
-    def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
+    def next_claim(self, *, until: int, month: str, bound: int | None) -> Self:
         """Return the claim of the next purchase, with its lease."""
         return replace(
             self,
@@ -85,7 +85,7 @@ class ChatRecord(Claim):
         return "chat"
 
     @property
-    def what(self) -> str:
+    def label(self) -> str:
         """Return a description of the purchase, for people."""
         return f"the prompt of run {self.run_id}"
 
@@ -118,16 +118,16 @@ class ImageRecord(Claim):
         return f"image#{self.n}"
 
     @property
-    def what(self) -> str:
+    def label(self) -> str:
         """Return a description of the purchase, for people."""
         return f"image {self.n} of run {self.run_id}"
 
-    def claimed(self, *, until: int, month: str, bound: int | None) -> Self:
+    def next_claim(self, *, until: int, month: str, bound: int | None) -> Self:
         """Return the claim of the next purchase.
 
         A second purchase is a separate call, even if the first one was in an order.
         """
-        claim = super().claimed(until=until, month=month, bound=bound)
+        claim = super().next_claim(until=until, month=month, bound=bound)
         return replace(claim, order=None) if self.purchase else claim
 
     def is_ordered(self, order: str) -> bool:
@@ -193,9 +193,9 @@ class PromptRecord:
             "safety_identifier",
         )
         # A run of an older version has no safety_identifier.
-        given = {name: self.choices.get(name) for name in names}
-        chosen = {name: value for name, value in given.items() if value not in ("auto", None)}
-        return {"prompt": self.text} | chosen
+        values = {name: self.choices.get(name) for name in names}
+        parameters = {name: value for name, value in values.items() if value not in ("auto", None)}
+        return {"prompt": self.text} | parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ class RunRecords:
     @property
     def image_costs(self) -> list[int | None]:
         """Return the cost of each image in micro-dollars. A refused image costs nothing."""
-        return [one.cost_micro_usd for one in self.images if one.status != Status.REFUSED]
+        return [image.cost_micro_usd for image in self.images if image.status != Status.REFUSED]
 
 
 def to_item(record: Claim | PromptRecord) -> Item:
@@ -246,8 +246,8 @@ def from_item(kind: type[R], item: Item) -> R:
     """Return a dataclass with the fields in an item. Missing fields are None."""
     return kind(
         **{
-            one.name: _read(one.name, one.type, item.get(one.name))
-            for one in fields(kind)  # type: ignore[arg-type]
+            field.name: _read(field.name, field.type, item.get(field.name))
+            for field in fields(kind)  # type: ignore[arg-type]
         }
     )
 

@@ -34,14 +34,14 @@ def read_object(answer: openai.APIResponse[Any], *, end: float, doing: str) -> A
     note(openai_request_id=request_id)
     content = _read(answer, end=end, doing=f"{doing}: the answer (request {request_id})")
     try:
-        read = _parse(content)
+        value = _parse(content)
     except (ValueError, RecursionError) as error:  # RecursionError: nested too deep
         not_json = f"{doing}: the answer is not JSON (request {request_id})"
         raise TransientError(not_json, possibly_paid=True) from error
-    if not isinstance(read, dict):
+    if not isinstance(value, dict):
         no_object = f"{doing}: the answer is not a JSON object (request {request_id})"
         raise TransientError(no_object, possibly_paid=True)
-    return read, request_id
+    return value, request_id
 
 
 def _parse(content: bytes) -> Any:

@@ -37,7 +37,7 @@ class PlacedBatch:
     errors: str | None
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Return whether the batch has ended."""
         return self.status in ENDED
 
@@ -63,8 +63,8 @@ class OpenAIBatches:
                     return None
             return None
 
-        found = self._call(f"looking up the batch of order {order}", search)
-        return found and _placed(found)
+        match = self._call(f"looking up the batch of order {order}", search)
+        return match and _to_placed_batch(match)
 
     def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
         """Upload the requests and start the batch. This costs money each time it is called."""
@@ -86,7 +86,7 @@ class OpenAIBatches:
                 timeout=CALL_SECONDS,
             )
 
-        return _placed(self._call(doing, create))
+        return _to_placed_batch(self._call(doing, create))
 
     def look(self, batch: str) -> PlacedBatch:
         """Return the current state of a batch."""
@@ -94,7 +94,7 @@ class OpenAIBatches:
         def retrieve(client: OpenAI) -> Any:
             return client.batches.retrieve(batch, timeout=CALL_SECONDS)
 
-        return _placed(self._call(f"reading batch {batch}", retrieve))
+        return _to_placed_batch(self._call(f"reading batch {batch}", retrieve))
 
     def lines(self, file: str) -> Iterator[bytes]:
         """Yield the lines of a file one at a time, because the file can be gigabytes long.
@@ -107,16 +107,16 @@ class OpenAIBatches:
         def download(client: OpenAI) -> Any:
             return client.files.with_streaming_response.content(file, timeout=timeout)
 
-        with _translated(doing), self._account.call(download) as content:
+        with _translate_errors(doing), self._account.call(download) as content:
             yield from _split(content.iter_bytes(), doing=doing)
 
     def _call(self, doing: str, call: Callable[[OpenAI], T]) -> T:
-        with _translated(doing):
+        with _translate_errors(doing):
             return self._account.call(call)
 
 
 @contextmanager
-def _translated(doing: str) -> Iterator[None]:
+def _translate_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (openai.OpenAIError, httpx2.HTTPError) as error:
@@ -139,7 +139,7 @@ def _split(chunks: Iterator[bytes], *, doing: str) -> Iterator[bytes]:
         yield bytes(rest)
 
 
-def _placed(batch: Any) -> PlacedBatch:
+def _to_placed_batch(batch: Any) -> PlacedBatch:
     return PlacedBatch(
         id=batch.id, status=batch.status, answers=batch.output_file_id, errors=batch.error_file_id
     )

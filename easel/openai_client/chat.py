@@ -56,29 +56,29 @@ class ChatModel:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def write(self, asked: ChatCall, *, timeout: float) -> ChatAnswer:
+    def write(self, request: ChatCall, *, timeout: float) -> ChatAnswer:
         """Return one answer, by the schema if the server supports it, or else as free text.
 
         `timeout` is the limit for the whole call, in seconds.
         """
-        doing, end = f"the chat call to {asked.model}", time.monotonic() + timeout
+        doing, end = f"the chat call to {request.model}", time.monotonic() + timeout
 
         def create(client: OpenAI, **more: Any) -> Answer:
             stream = client.chat.completions.with_streaming_response
             left = seconds_until(end)
-            with stream.create(**asked.parameters(), **more, timeout=left) as answer:
+            with stream.create(**request.parameters(), **more, timeout=left) as answer:
                 return read_object(answer, end=end, doing=doing)
 
         def call(client: OpenAI) -> Answer:
             try:
-                return create(client, response_format=asked.response_format())
+                return create(client, response_format=request.response_format())
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not may_mean_no_schema(error):
                     raise
                 return create(client)
 
         answer, request_id = self._account.call_within(call, end=end, doing=doing)
-        return _read(answer, request_id, model=asked.model)
+        return _read(answer, request_id, model=request.model)
 
 
 def _read(answer: Mapping[str, Any], request_id: str | None, *, model: str) -> ChatAnswer:

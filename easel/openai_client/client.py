@@ -25,9 +25,9 @@ class Account:
 
     def call(self, call: Callable[[OpenAI], T]) -> T:
         """Call with the credential. If OpenAI refuses it, call once more with a fresh one."""
-        known = self._credential.value()
+        credential = self._credential.value()
         try:
-            return call(self._client.with_options(api_key=known))
+            return call(self._client.with_options(api_key=credential))
         except openai.AuthenticationError:
             # The credential may have been rotated or withdrawn since it was read. A second refusal
             # is final.
@@ -51,13 +51,13 @@ class Account:
             try:
                 return self.call(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
-                translated, wait = translate(error, doing), retry_after(error)
-                if slow_down and isinstance(translated, RateLimitedError):
+                failure, wait = translate(error, doing), retry_after(error)
+                if slow_down and isinstance(failure, RateLimitedError):
                     slow_down(wait)
-                unpaid = isinstance(translated, RetryableError) and not translated.possibly_paid
+                unpaid = isinstance(failure, RetryableError) and not failure.possibly_paid
                 fits = wait is not None and wait <= end - time.monotonic() - half
                 if waits == MAX_WAITS or not unpaid or wait is None or not fits:
-                    raise translated from error
+                    raise failure from error
                 waits += 1
                 time.sleep(wait)
 

@@ -52,9 +52,9 @@ def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeErr
     """Return Easel's error for a failed token exchange. No paid call was sent."""
     doing = "exchanging this function's identity for a token at OpenAI"
     if isinstance(error, openai.OAuthError):
-        answered = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
+        response = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
         return AuthError(
-            f"{doing}: {answered}; {MAPPED}, and check the provider and account in"
+            f"{doing}: {response}; {MAPPED}, and check the provider and account in"
             " openai_workload_identity"
         )
     # The package reports no status for any other answer. Most come from a server that is busy or
@@ -101,32 +101,32 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
     code, status = _text(error.code), error.status_code
     failed = f"{doing}: OpenAI answered {status} {code or ''}".rstrip()
     failed += f" (request {error.request_id})"
-    answer: EaselError
+    result: EaselError
     if code in REFUSALS:
-        answer = ContentRefusedError(f"{failed}; change the prompt", category=_category(error))
+        result = ContentRefusedError(f"{failed}; change the prompt", category=_category(error))
     elif code in NO_CREDIT:
-        answer = QuotaExhaustedError(
+        result = QuotaExhaustedError(
             f"{failed}: the account has no credit left; add credit, then resume the run"
         )
     elif status == 401:
-        answer = AuthError(
+        result = AuthError(
             f"{failed}: the key is not valid; set a new one with `make secret` (without a key:"
             f" {MAPPED})"
         )
     elif status in (403, 404):
-        answer = ConfigError(
+        result = ConfigError(
             f"{failed}: the model does not exist, or the account has no access to it"
         )
     elif status == 429:
         wait = retry_after(error)
         count(metric_names.RATE_LIMITED)
-        answer = RateLimitedError(failed if wait is None else f"{failed}; retry after {wait:g} s")
+        result = RateLimitedError(failed if wait is None else f"{failed}; retry after {wait:g} s")
     elif status in (408, 409) or status >= 500:
-        answer = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
+        result = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
     else:
         allowed = "what this model accepts; see its page in OpenAI's documentation"
-        answer = InputError(_text(error.param) or "the request", code or status, allowed)
-    return answer
+        result = InputError(_text(error.param) or "the request", code or status, allowed)
+    return result
 
 
 def _text(value: object) -> str | None:

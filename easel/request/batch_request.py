@@ -6,10 +6,10 @@ from easel.contract.errors import InputError
 from easel.contract.settings import BatchSettings
 from easel.request import names
 from easel.request.fields import (
-    Checked,
+    CheckedText,
     Flag,
     Number,
-    Whole,
+    WholeNumber,
     check_fields,
     column,
     drop_nulls,
@@ -29,12 +29,12 @@ class BatchRequest:
     """
 
     manifest: str = column(
-        Checked(names.check_manifest, {}),
+        CheckedText(names.check_manifest, {}),
         "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`; `batches/spring`"
         " for whichever exists; or an earlier batch's `failed.jsonl`",
     )
     version_id: str | None = column(
-        Checked(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),
+        CheckedText(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),
         "the version of the file; the current one by default; later versions change nothing",
     )
     dry_run: bool = column(
@@ -49,7 +49,7 @@ class BatchRequest:
         Flag(), "use OpenAI's Batch API: half the price, within a day", default=False
     )
     max_parallel_images: int = column(
-        Whole(1, MOST_AT_ONCE),
+        WholeNumber(1, MOST_AT_ONCE),
         "how many lines run at the same time, at most the setting",
         setting="max_parallel_images",
     )
@@ -67,7 +67,7 @@ class BatchRequest:
         """Return the batch's name."""
         return names.batch_name(self.manifest)
 
-    def of_manifest(self, key: str) -> "BatchRequest":
+    def with_manifest(self, key: str) -> "BatchRequest":
         """Return the same request with the key of the manifest that was found."""
         return replace(self, manifest=key)
 
@@ -82,9 +82,9 @@ def parse(raw: object, settings: BatchSettings) -> BatchRequest:
         example = 'a JSON object, for example {"manifest": "batches/spring.jsonl"}'
         raise InputError("the batch", raw, example)
     check_fields(raw, FIELDS)
-    given = drop_nulls(raw)
-    names.check_manifest(given.get("manifest"))
-    values = {name: field.read(given, settings) for name, field in TABLE.items()}
+    fields = drop_nulls(raw)
+    names.check_manifest(fields.get("manifest"))
+    values = {name: field.read(fields, settings) for name, field in TABLE.items()}
     most = settings.max_parallel_images
     if values["max_parallel_images"] > most:
         allowed = f"a whole number from 1 to {most}"

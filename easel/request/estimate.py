@@ -34,18 +34,18 @@ class Quote:
 
         `images` is the number of images to buy, by default the request's count.
         """
-        wanted = self.request
-        each = models.estimate_image(
-            wanted.model,
+        request = self.request
+        per_image = models.estimate_image(
+            request.model,
             prompt=self.prompt,
-            size=wanted.size,
-            quality=wanted.quality,
+            size=request.size,
+            quality=request.quality,
             economy=economy,
         )
         chat = self.question.estimate_micro_usd if self.question else 0
-        if each is None or chat is None:
+        if per_image is None or chat is None:
             return None
-        return chat + (wanted.count if images is None else images) * each
+        return chat + (request.count if images is None else images) * per_image
 
     def with_prompt(self, text: str) -> "Quote":
         """Return the quote with the written prompt."""
@@ -56,16 +56,16 @@ class Quote:
         return Quote(request=self.request, question=None, prompt=text)
 
 
-def quote(wanted: Request, topic: str, settings: RequestSettings, *, today: date) -> Quote:
+def quote(request: Request, topic: str, settings: RequestSettings, *, today: date) -> Quote:
     """Return the purchases of a request.
 
     Raises ModelRetiredError, or ConfigError for a chat model without a known price.
     """
-    if wanted.prompt:
-        return Quote(request=wanted, question=None, prompt=wanted.prompt)
+    if request.prompt:
+        return Quote(request=request, question=None, prompt=request.prompt)
     model = settings.chat_model
     models.check_not_retired(model, today=today)
-    user = wanted.user_message(topic)
+    user = request.user_message(topic)
     bound = models.estimate_chat(model, messages=prompt_text.SYSTEM + user)
     if bound is None and not settings.unpriced_models_allowed:
         raise ConfigError(
@@ -73,9 +73,9 @@ def quote(wanted: Request, topic: str, settings: RequestSettings, *, today: date
             " unpriced_models to allow"
         )
     question = Question(model=model, user=user, estimate_micro_usd=bound)
-    return Quote(request=wanted, question=question, prompt=None)
+    return Quote(request=request, question=question, prompt=None)
 
 
-def dearest_topic(wanted: Request) -> str:
+def dearest_topic(request: Request) -> str:
     """Return the topic with the longest question, for a run without a chosen topic yet."""
-    return max(wanted.possible_topics, key=lambda topic: len(wanted.user_message(topic).encode()))
+    return max(request.possible_topics, key=lambda topic: len(request.user_message(topic).encode()))

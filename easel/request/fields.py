@@ -108,7 +108,7 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True)
-class Whole(Kind):
+class WholeNumber(Kind):
     """A whole number."""
 
     least: int
@@ -169,11 +169,11 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True)
-class Checked(Kind):
+class CheckedText(Kind):
     """Text that is checked by a function of names.py or models.py."""
 
     function: Callable[[object, str], str]
-    described: Schema
+    constraints: Schema
 
     def check(self, name: str, value: Any) -> str:
         """Return the function's result."""
@@ -181,7 +181,7 @@ class Checked(Kind):
 
     def schema(self) -> Schema:
         """Return the function's schema."""
-        return {"type": "string", **self.described}
+        return {"type": "string", **self.constraints}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,10 +200,10 @@ class Field:
     actions: tuple[str, ...]
     in_batch: bool
 
-    def read(self, given: Mapping[str, Any], settings: object) -> Any:
+    def read(self, values: Mapping[str, Any], settings: object) -> Any:
         """Return the checked value, or the default. Raises InputError."""
-        if self.name in given:
-            return self.kind.check(self.name, given[self.name])
+        if self.name in values:
+            return self.kind.check(self.name, values[self.name])
         return getattr(settings, self.setting) if self.setting else self.default
 
     def schema(self) -> Schema:

@@ -54,22 +54,22 @@ def shutdown(model: str) -> tuple[date, str] | None:
     return (entry["on"], entry["successor"]) if entry else None
 
 
-def retiring(*, today: date, days: int) -> dict[str, tuple[date, str]]:
+def retiring_models(*, today: date, days: int) -> dict[str, tuple[date, str]]:
     """Return the models that will be shut down within `days`, with date and successor."""
     last = today + timedelta(days=days)
     ends = {name: (entry["on"], entry["successor"]) for name, entry in _table()["shutdown"].items()}
     return {name: end for name, end in ends.items() if today < end[0] <= last}
 
 
-def known() -> dict[str, set[str]]:
+def known_models() -> dict[str, set[str]]:
     """Return the names of the table's models: image, chat, and those with a shutdown date."""
     return {kind: set(_table()[kind]) for kind in ("image", "chat", "shutdown")}
 
 
-def read_on() -> tuple[date, tuple[str, ...]]:
+def price_source() -> tuple[date, tuple[str, ...]]:
     """Return the date when the table was read, and its sources."""
-    read = _table()["read"]
-    return read["on"], tuple(read["sources"])
+    source = _table()["read"]
+    return source["on"], tuple(source["sources"])
 
 
 def check_not_retired(model: str, *, today: date) -> None:

@@ -39,7 +39,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class PromptTexts:
     """A finished image prompt, and the texts that a gallery shows next to the image."""
 
     prompt: str
@@ -48,13 +48,13 @@ class Written:
     tags: list[str]
 
 
-def as_given(prompt: str) -> Written:
+def from_caller(prompt: str) -> PromptTexts:
     """Return a caller's prompt, to be painted unchanged."""
     title, alt_text = _line(prompt, MAX_TITLE), _line(prompt, MAX_ALT_TEXT)
-    return Written(prompt=prompt, title=title, alt_text=alt_text, tags=[])
+    return PromptTexts(prompt=prompt, title=title, alt_text=alt_text, tags=[])
 
 
-def read_answer(text: str) -> Written | None:
+def read_answer(text: str) -> PromptTexts | None:
     """Read a chat model's answer, in our schema or as plain text. Return None if it is empty."""
     text = _unwrap(text)
     try:
@@ -68,7 +68,7 @@ def read_answer(text: str) -> Written | None:
         return None
     tags = answer.get("tags")
     words = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return Written(
+    return PromptTexts(
         prompt=prompt,
         title=_line(_string(answer.get("title")) or prompt, MAX_TITLE),
         alt_text=_line(_string(answer.get("alt_text")) or prompt, MAX_ALT_TEXT),

@@ -15,12 +15,12 @@ from easel.contract.errors import MISSING, ConfigError, InputError
 from easel.contract.settings import RequestSettings
 from easel.request import models, names
 from easel.request.fields import (
-    Checked,
+    CheckedText,
     Choice,
     Flag,
     Text,
     Texts,
-    Whole,
+    WholeNumber,
     check_fields,
     column,
     describe,
@@ -63,12 +63,12 @@ class Request:
 
     action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
     request_id: str | None = column(
-        Checked(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
+        CheckedText(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
         "the run's id, 1 to 80 of `A-Z a-z 0-9 _ . -`; the execution's name by default; sending the"
         " same id again finishes that run and pays only for what is missing",
     )
     folder_name: str = column(
-        Checked(
+        CheckedText(
             names.check_folder,
             {"minLength": 1, "maxLength": 1024, "examples": ["campaign/spring"]},
         ),
@@ -95,14 +95,14 @@ class Request:
     )
     style: str | None = column(Text(200), "a style, passed to the chat model", actions=CREATE)
     count: int = column(
-        Whole(1, MAX_COUNT),
+        WholeNumber(1, MAX_COUNT),
         "the number of variations; each is an image with its own price",
         default=1,
         actions=CREATE,
     )
     model: str = column(Text(100), "the image model", setting="image_model", actions=CREATE)
     size: str = column(
-        Checked(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
+        CheckedText(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
         "`auto`, or width x height: both divisible by 16, ratio between 1:3 and 3:1, at most"
         " 3840x2160",
         default="1024x1024",
@@ -118,7 +118,9 @@ class Request:
         Choice(("png", "jpeg", "webp")), "the image's file format", default="png", actions=CREATE
     )
     output_compression: int | None = column(
-        Whole(0, 100), "only with jpeg and webp; OpenAI's default if not given", actions=CREATE
+        WholeNumber(0, 100),
+        "only with jpeg and webp; OpenAI's default if not given",
+        actions=CREATE,
     )
     background: str = column(
         Choice(("auto", "opaque", "transparent")),
@@ -136,7 +138,7 @@ class Request:
         actions=CREATE,
     )
     file_name: str = column(
-        Checked(names.check_file_name, {"minLength": 1, "maxLength": 1024}),
+        CheckedText(names.check_file_name, {"minLength": 1, "maxLength": 1024}),
         "a template with `{date} {time} {run8} {n} {topic}`",
         default=names.DEFAULT_FILE_NAME,
         actions=CREATE,
@@ -144,7 +146,7 @@ class Request:
     dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
     aws_region: str = column(Text(100), "only the stack's own region", setting="region")
     image_key: str | None = column(
-        Checked(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
+        CheckedText(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
         "the image's key, for `delete_image` and `restore_image`",
         actions=ON_IMAGES,
         in_batch=False,
@@ -179,13 +181,13 @@ class Request:
 
     def user_message(self, topic: str) -> str:
         """Return the request as data for the chat model, never as an instruction."""
-        wanted = {
+        fields = {
             "topic": None if topic == OWN_IDEA else topic,
             "description": self.description,
             "style": self.style,
         }
-        given = {name: text for name, text in wanted.items() if text}
-        return json.dumps(given, ensure_ascii=False)
+        present = {name: text for name, text in fields.items() if text}
+        return json.dumps(present, ensure_ascii=False)
 
 
 TABLE = table_of(Request)
@@ -201,9 +203,9 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
         example = 'a JSON object, for example {} or {"topic": "Sport"}'
         raise InputError("the request", raw, example)
     check_fields(raw, FIELDS)
-    given = drop_nulls(raw)
-    _check_action(given, TABLE["action"].read(given, settings))
-    request = Request(**{name: field.read(given, settings) for name, field in TABLE.items()})
+    fields = drop_nulls(raw)
+    _check_action(fields, TABLE["action"].read(fields, settings))
+    request = Request(**{name: field.read(fields, settings) for name, field in TABLE.items()})
     if request.aws_region != settings.region:
         allowed = f"{settings.region} (the bucket is in the stack's region)"
         raise InputError("aws_region", request.aws_region, allowed)
@@ -219,8 +221,8 @@ def digest(raw: dict[str, Any]) -> str:
 
     It covers all fields except the id itself, `dry_run`, and the user's safety_identifier.
     """
-    said = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    fields = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def choices(request: Request) -> dict[str, Any]:
@@ -228,30 +230,30 @@ def choices(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in CHOICES}
 
 
-def _check_action(given: dict[str, Any], action: str) -> None:
+def _check_action(fields: dict[str, Any], action: str) -> None:
     """Raise InputError for a field that the action does not accept, or for a missing one."""
     if action != "create":
-        needed = "image_key" if action in ON_IMAGES else "folder_name"
-        if needed not in given:
-            raise InputError(needed, MISSING, f"a value, because {action} requires one")
-    for name, value in given.items():
-        takes = TABLE[name].actions
-        if takes and action not in takes:
-            only = f"only with action {' or '.join(takes)}"
+        required = "image_key" if action in ON_IMAGES else "folder_name"
+        if required not in fields:
+            raise InputError(required, MISSING, f"a value, because {action} requires one")
+    for name, value in fields.items():
+        actions = TABLE[name].actions
+        if actions and action not in actions:
+            only = f"only with action {' or '.join(actions)}"
             allowed = only if action == "create" else f"not with action {action}"
             raise InputError(name, describe(value), allowed)
-    if "prompt" in given:
+    if "prompt" in fields:
         for name in ("description", "style"):
-            if name in given:
+            if name in fields:
                 allowed = "not together with prompt, which is used as it is"
-                raise InputError(name, describe(given[name]), allowed)
+                raise InputError(name, describe(fields[name]), allowed)
     # A restore removes no image, so it needs no confirmation.
-    sure = given.get("confirm") is True or given.get("dry_run") is True
-    if action in REMOVALS and not sure:
+    is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
+    if action in REMOVALS and not is_confirmed:
         allowed = (
             f"true, since {action} deletes images; or dry_run: true to see what would be deleted"
         )
-        raise InputError("confirm", given.get("confirm", MISSING), allowed)
+        raise InputError("confirm", fields.get("confirm", MISSING), allowed)
 
 
 def _check_model(request: Request, settings: RequestSettings, *, today: date) -> None:

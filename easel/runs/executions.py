@@ -57,9 +57,9 @@ class Execution:
     @property
     def run_id(self) -> str:
         """Return the id of the run's records."""
-        given = self.input.get("request_id") if isinstance(self.input, dict) else None
-        if isinstance(given, str) and RUN_ID.fullmatch(given):
-            return given
+        request_id = self.input.get("request_id") if isinstance(self.input, dict) else None
+        if isinstance(request_id, str) and RUN_ID.fullmatch(request_id):
+            return request_id
         return self.arn.rpartition(":")[2]
 
     @property
@@ -87,7 +87,7 @@ class Execution:
         return self.makes_images or (self.redrivable and self.input.get("purge") is not True)
 
     @property
-    def ended_one_image(self) -> bool:
+    def is_image_failure(self) -> bool:
         """Return whether it failed because an image cannot be made.
 
         A redrive would only report the image again. A new start may find an image that arrived
@@ -97,7 +97,7 @@ class Execution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class ExecutionSummary:
     """One execution in a list."""
 
     arn: str
@@ -131,12 +131,12 @@ class Executions:
 
         Return None if an execution of this name has ended or has another input.
         """
-        given = {"name": name} if name else {}
+        options = {"name": name} if name else {}
         with translate_errors("starting a run"):
             try:
                 body = json.dumps(request, ensure_ascii=False)
                 answer = self._client.start_execution(
-                    stateMachineArn=self._machine, input=body, **given
+                    stateMachineArn=self._machine, input=body, **options
                 )
             except ClientError as error:
                 if error_code(error) == "ExecutionAlreadyExists":
@@ -176,15 +176,15 @@ class Executions:
 
         Step Functions may show it late. Raises StorageBusyError if it does not appear at all.
         """
-        found = None
+        execution = None
         for wait in (0, *VISIBLE_WAITS):
             time.sleep(wait)
-            found = self.get(name) or found
-            if found and until(found):
+            execution = self.get(name) or execution
+            if execution and until(execution):
                 break
-        if found is None:
+        if execution is None:
             raise StorageBusyError(f"run {name} was started, but is not visible yet")
-        return found
+        return execution
 
     def progress(self, execution: Execution) -> Progress:
         """Return the progress of an execution's steps."""
@@ -205,8 +205,8 @@ class Executions:
         for event in answer["events"]:
             details = event.get("stateExitedEventDetails")
             if details and details["name"] == State.CHECK_MANIFEST:
-                found: dict[str, Any] = json.loads(details["output"])
-                return found
+                result: dict[str, Any] = json.loads(details["output"])
+                return result
         return None
 
     def line_counts(self, execution: Execution) -> LineCounts | None:
@@ -229,7 +229,7 @@ class Executions:
             aborted=items["aborted"],
         )
 
-    def page(self, *, limit: int, after: str | None) -> tuple[list[Listed], str | None]:
+    def page(self, *, limit: int, after: str | None) -> tuple[list[ExecutionSummary], str | None]:
         """Return executions, newest first, and the cursor of the next page.
 
         Raises InputError for an unknown cursor.
@@ -245,25 +245,25 @@ class Executions:
                     allowed = "the cursor of an earlier answer, unchanged"
                     raise InputError("cursor", after, allowed) from None
                 raise
-        listed = [
-            Listed(
-                arn=one["executionArn"],
-                name=one["name"],
-                status=one["status"],
-                started=one["startDate"],
-                ended=one.get("stopDate"),
+        summaries = [
+            ExecutionSummary(
+                arn=item["executionArn"],
+                name=item["name"],
+                status=item["status"],
+                started=item["startDate"],
+                ended=item.get("stopDate"),
             )
-            for one in answer["executions"]
+            for item in answer["executions"]
         ]
-        return listed, answer.get("nextToken")
+        return summaries, answer.get("nextToken")
 
     def names(self, *, most: int) -> Iterator[str]:
         """Yield the names of the latest executions, newest first."""
         cursor = None
         while most > 0:
-            listed, cursor = self.page(limit=min(most, PAGE), after=cursor)
-            yield from (one.name for one in listed)
-            most -= len(listed)
+            summaries, cursor = self.page(limit=min(most, PAGE), after=cursor)
+            yield from (summary.name for summary in summaries)
+            most -= len(summaries)
             if cursor is None:
                 return
 
@@ -289,10 +289,10 @@ class Executions:
             )
 
 
-def _request(given: Any) -> Any:
+def _request(run_input: Any) -> Any:
     """Return a run's request. For a batch's line it is inside the input, next to the run id."""
-    if not isinstance(given, dict) or "execution_name" not in given:
-        return given
-    if not isinstance(given.get("request"), dict):
-        return given
-    return given["request"] | {"request_id": given["execution_name"]}
+    if not isinstance(run_input, dict) or "execution_name" not in run_input:
+        return run_input
+    if not isinstance(run_input.get("request"), dict):
+        return run_input
+    return run_input["request"] | {"request_id": run_input["execution_name"]}

@@ -36,14 +36,15 @@ class StepProgress:
 class Progress:
     """The progress of all steps of an execution.
 
-    `wanted` is how many variations its Map has. `varied` is true once all of them have ended.
+    `variations` is how many variations its Map has. `variations_done` is true once all of them
+    have ended.
     """
 
     steps: dict[Step, StepProgress] = field(
         default_factory=lambda: {step: StepProgress() for step in Step}
     )
-    wanted: int | None = None
-    varied: bool = False
+    variations: int | None = None
+    variations_done: bool = False
 
 
 def read_history(events: Iterable[dict[str, Any]]) -> Progress:
@@ -62,9 +63,9 @@ def read_history(events: Iterable[dict[str, Any]]) -> Progress:
             # The first Map makes the images. A second Map mirrors them and must not change the
             # count.
             length = event["mapStateStartedEventDetails"]["length"]
-            progress.wanted = progress.wanted if progress.varied else length
+            progress.variations = progress.variations if progress.variations_done else length
         elif event["type"] == "MapStateSucceeded":
-            progress.varied = True
+            progress.variations_done = True
         elif event["type"] == "ExecutionRedriven":
             for known in progress.steps.values():
                 known.entered, known.failure = known.left, None

@@ -17,7 +17,7 @@ class Runs:
     def find(self, name: str) -> Execution | None:
         """Return the execution with this name, or if it is a run id, the run's latest execution."""
         run = self.executions.get(name)
-        return self.latest(name, than=run) if run is None or run.name == run.run_id else run
+        return self.latest(name, known=run) if run is None or run.name == run.run_id else run
 
     def find_latest(self, name: str) -> Execution | None:
         """Return a run's latest execution, by the name or ARN of any execution, or by the run id.
@@ -28,14 +28,16 @@ class Runs:
         run = self.executions.get(name)
         # An execution that ended in a conflict never belonged to this run.
         if run is None or run.error != ConflictError.__name__:
-            run = self.latest(run.run_id if run else name, than=run)
+            run = self.latest(run.run_id if run else name, known=run)
         return run or self._by_request_id(name)
 
-    def latest(self, run_id: str, *, than: Execution | None) -> Execution | None:
-        """Return the run's latest recorded execution, or `than` if that is more recent."""
+    def latest(self, run_id: str, *, known: Execution | None) -> Execution | None:
+        """Return the run's latest recorded execution, or `known` if that is more recent."""
         prompt = self._ledger.prompt(run_id)
-        found = self.executions.get(prompt.execution) if prompt else None
-        return found if found and (than is None or found.started > than.started) else than
+        recorded = self.executions.get(prompt.execution) if prompt else None
+        return (
+            recorded if recorded and (known is None or recorded.started > known.started) else known
+        )
 
     def resume(self, run: Execution) -> str:
         """Resume a failed run: redrive it, or else start it again with its input and run id.
@@ -44,7 +46,7 @@ class Runs:
         """
         if run.is_open:
             raise ConflictError(f"run {run.name} is {run.status}; there is nothing to resume")
-        if run.redrivable and not run.ended_one_image:
+        if run.redrivable and not run.is_image_failure:
             self.executions.redrive(run)
             return run.name
         if not isinstance(run.input, dict) or not run.makes_images:
@@ -55,5 +57,5 @@ class Runs:
         return str(self.executions.start(run.input | {"request_id": run.run_id}))
 
     def _by_request_id(self, request_id: str) -> Execution | None:
-        found = (self.executions.get(name) for name in self.executions.names(most=SEARCHED))
-        return next((run for run in found if run and run.run_id == request_id), None)
+        executions = (self.executions.get(name) for name in self.executions.names(most=SEARCHED))
+        return next((run for run in executions if run and run.run_id == request_id), None)

@@ -43,8 +43,8 @@ def make_batch() -> Response[schemas.NewBatch]:
     link = services.upload_links.of(name, _format(body))
     upload = schemas.Upload(method="PUT", url=link.url, expires_at=link.expires_at)
     start = f"{services.batch_url(name)}/start"
-    made = schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
-    return Response(status_code=201, content_type="application/json", body=made)
+    batch = schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
+    return Response(status_code=201, content_type="application/json", body=batch)
 
 
 @router.get("/batches/<name>")
@@ -64,15 +64,15 @@ def start_batch(name: BatchName) -> Response[schemas.Batch]:
     name = check_batch_name(name, "name")
     # Without a format, the check uses whichever manifest exists.
     ending = _format(body) if "format" in body else None
-    wanted = {"manifest": naming.batch_manifest(name, ending)} | {
+    run_input = {"manifest": naming.batch_manifest(name, ending)} | {
         field: value for field, value in body.items() if field != "format"
     }
-    batch_request.parse(wanted, services.batching)
+    batch_request.parse(run_input, services.batching)
     user_pool = services.api.user_pool
     user = safety_identifier(router.current_event, user_pool=user_pool)
-    wanted["safety_identifier"] = user
+    run_input["safety_identifier"] = user
     execution_name = naming.batch_execution(name, at=services.now(), suffix=token_hex(2))
-    execution = services.batch_executions.start(wanted, name=execution_name)
+    execution = services.batch_executions.start(run_input, name=execution_name)
     if execution is None:
         raise StorageBusyError(
             f"batch {name} was started within the same second; look at that start, or start again"
@@ -105,13 +105,13 @@ def _find(name: str, services: ApiServices) -> Execution:
     """
     executions = services.batch_executions
     is_name = BATCH_NAME.fullmatch(name) is not None
-    noted = services.batch_starts.latest(name) if is_name else None
-    run = executions.get(noted.execution) if noted else None
+    start = services.batch_starts.latest(name) if is_name else None
+    run = executions.get(start.execution) if start else None
     if is_name and (run is None or run.status != ExecutionStatus.RUNNING):
         names = executions.names(most=SEARCHED)
-        latest = next((one for one in names if naming.is_batch_execution(one, name)), None)
-        young = executions.get(latest) if latest and (run is None or latest != run.name) else None
-        run = young if young and (run is None or young.started > run.started) else run
+        latest = next((item for item in names if naming.is_batch_execution(item, name)), None)
+        newer = executions.get(latest) if latest and (run is None or latest != run.name) else None
+        run = newer if newer and (run is None or newer.started > run.started) else run
     if run is None:
         hint = "start one with POST /batches/{name}/start"
         raise NotFoundError(f"no batch {name!a} was started; {hint}")

@@ -33,9 +33,9 @@ def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
 
     Raises InputError, or a Refusal with status 413 or 415.
     """
-    sent = event.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() != JSON:
-        raise _refuse(415, InputError("content-type", sent or MISSING, JSON))
+    content_type = event.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        raise _refuse(415, InputError("content-type", content_type or MISSING, JSON))
     try:
         text = event.decoded_body or ""
     except UnicodeDecodeError:
@@ -59,12 +59,12 @@ def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
 
 def check_parameters(event: APIGatewayProxyEventV2, *known: str) -> dict[str, str]:
     """Return the query's parameters. Raises InputError for an unknown one."""
-    given = event.query_string_parameters or {}
-    for name, value in given.items():
+    parameters = event.query_string_parameters or {}
+    for name, value in parameters.items():
         if name not in known:
             allowed = f"no such parameter, only {', '.join(known)}"
             raise InputError(name, value, allowed if known else "no parameters here")
-    return dict(given)
+    return dict(parameters)
 
 
 def _claims(event: APIGatewayProxyEventV2) -> dict[str, Any]:

@@ -24,8 +24,8 @@ router = APIGatewayHttpRouter()
 @router.get("/estimate")
 def estimate_query() -> schemas.Estimate:
     """Return the estimate for a request in the query. Separate several `topics` with commas."""
-    given = check_parameters(router.current_event, *BODY_FIELDS)
-    return _estimate(from_texts(TABLE, given.items()), services_of(router))
+    parameters = check_parameters(router.current_event, *BODY_FIELDS)
+    return _estimate(from_texts(TABLE, parameters.items()), services_of(router))
 
 
 @router.post("/estimate")
@@ -35,11 +35,11 @@ def estimate_body() -> schemas.Estimate:
 
 
 def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
-    wanted = check(body, services)
+    request = check(body, services)
     now = services.now()
     try:
-        topic = dearest_topic(wanted)
-        total = quote(wanted, topic, services.requests, today=now.date()).total()
+        topic = dearest_topic(request)
+        total = quote(request, topic, services.requests, today=now.date()).total()
     except EaselError as error:
         raise refusal(error, status=400) from error
     month = services.ledger.budget.read(month_of(now))
@@ -48,7 +48,7 @@ def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
         estimate_usd=dollars(total),
         fits=month.fits(total),
         budget=_show_budget(month),
-        request={name: value for name, value in asdict(wanted).items() if name not in ELSEWHERE},
+        request={name: value for name, value in asdict(request).items() if name not in ELSEWHERE},
         models=[schemas.Model(name=name, qualities=list(effort)) for name, effort in known.items()],
     )
 

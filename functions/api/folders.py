@@ -13,7 +13,7 @@ from easel.contract.errors import MISSING, InputError, NotFoundError
 from easel.request.names import check_folder
 from functions.api import schemas
 from functions.api.caller import check_parameters, read_body
-from functions.api.runs import begin
+from functions.api.runs import start_upkeep
 from functions.api.services import services_of
 
 router = APIGatewayHttpRouter()
@@ -46,15 +46,15 @@ def delete_folder(
     check_parameters(router.current_event, "name", "confirm")
     folder = check_folder(name, "name")
     if confirm != "true":
-        given = MISSING if confirm is None else confirm
-        raise InputError("confirm", given, "true, because every image in the folder is deleted")
-    names = [known.name for known in services.gallery.folders()]
-    if not any(known == folder or known.startswith(f"{folder}/") for known in names):
+        value = MISSING if confirm is None else confirm
+        raise InputError("confirm", value, "true, because every image in the folder is deleted")
+    names = [other.name for other in services.gallery.folders()]
+    if not any(other == folder or other.startswith(f"{folder}/") for other in names):
         raise NotFoundError(
             f"there are no images in a folder {folder!a}; GET /folders lists the names"
         )
-    wanted = {"action": "delete_folder", "folder_name": folder, "confirm": True}
-    return begin(wanted, services)
+    run_input = {"action": "delete_folder", "folder_name": folder, "confirm": True}
+    return start_upkeep(run_input, services)
 
 
 @router.post("/folders/restore")
@@ -65,4 +65,4 @@ def restore_folder() -> Response[schemas.Run]:
         if name != "name":
             raise InputError(name, value, "only the field name")
     folder = check_folder(body.get("name", MISSING), "name")
-    return begin({"action": "restore_folder", "folder_name": folder}, services_of(router))
+    return start_upkeep({"action": "restore_folder", "folder_name": folder}, services_of(router))

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from easel.aws.lambda_runtime import prepare
-from easel.aws.observability import note, report, report_failure, step
+from easel.aws.observability import log_failure, log_result, note, step
 from easel.contract.errors import MISSING, EaselError, InputError
 from functions.api import batches, estimates, folders, images, page, problems, runs
 from functions.api.problems import Refusal
@@ -17,15 +17,15 @@ from functions.api.services import API_SERVICES, ApiServices
 
 def app() -> APIGatewayHttpResolver:
     """Return the resolver with all routes and error handlers."""
-    made = APIGatewayHttpResolver(enable_validation=True)
+    resolver = APIGatewayHttpResolver(enable_validation=True)
     for module in (runs, batches, images, folders, estimates, page):
-        made.include_router(module.router)
-    made.exception_handler(EaselError)(_known)
-    made.exception_handler(Refusal)(problems.answer)
-    made.exception_handler(RequestValidationError)(_invalid)
-    made.exception_handler(NoRouteError)(_no_route)
-    made.exception_handler(Exception)(_unexpected)
-    return made
+        resolver.include_router(module.router)
+    resolver.exception_handler(EaselError)(_answer_easel_error)
+    resolver.exception_handler(Refusal)(problems.answer)
+    resolver.exception_handler(RequestValidationError)(_answer_invalid)
+    resolver.exception_handler(NoRouteError)(_answer_no_route)
+    resolver.exception_handler(Exception)(_answer_unexpected)
+    return resolver
 
 
 def answer(
@@ -37,17 +37,17 @@ def answer(
 ) -> dict[str, Any]:
     """Return the response to one event of the gateway."""
     resolver.append_context(services=services)
-    answered = resolver.resolve(event, context)
+    response = resolver.resolve(event, context)
     # The gateway's access log has every call. Calls that change something are logged here as well.
     if event["requestContext"]["http"]["method"] != "GET":
-        note(route=event["routeKey"], status=answered["statusCode"])
-        if answered["statusCode"] < 500:  # a server error has its own log line
-            report(event["routeKey"])
+        note(route=event["routeKey"], status=response["statusCode"])
+        if response["statusCode"] < 500:  # a server error has its own log line
+            log_result(event["routeKey"])
     # The page's files set their own Cache-Control. API responses contain prompts and links, so they
     # are never cached.
     defaults = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    answered["headers"] = defaults | answered["headers"]
-    return answered
+    response["headers"] = defaults | response["headers"]
+    return response
 
 
 @step("api")
@@ -56,14 +56,14 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     return answer(event, context, resolver=RESOLVER, services=API_SERVICES)
 
 
-def _known(error: EaselError) -> Response[str]:
-    refused = problems.refusal(error)
-    if refused.status >= 500:
-        report_failure(error)
-    return problems.answer(refused)
+def _answer_easel_error(error: EaselError) -> Response[str]:
+    refusal = problems.refusal(error)
+    if refusal.status >= 500:
+        log_failure(error)
+    return problems.answer(refusal)
 
 
-def _invalid(error: RequestValidationError) -> Response[str]:
+def _answer_invalid(error: RequestValidationError) -> Response[str]:
     first = error.errors()[0]
     missing = first["type"] == "missing"
     rule = str(first["msg"]).removeprefix("Input should be ")
@@ -74,15 +74,15 @@ def _invalid(error: RequestValidationError) -> Response[str]:
     return problems.answer(problems.refusal(wrong))
 
 
-def _no_route(_: NoRouteError) -> Response[str]:
+def _answer_no_route(_: NoRouteError) -> Response[str]:
     return problems.answer(
         Refusal(404, "NotFoundError", "this path does not exist; GET /docs lists them")
     )
 
 
-def _unexpected(error: Exception) -> Response[str]:
+def _answer_unexpected(error: Exception) -> Response[str]:
     # The error's message is not returned: it may contain a prompt or a link.
-    report_failure(error)
+    log_failure(error)
     detail = "an unexpected error; the function's log has the details"
     return problems.answer(Refusal(500, problems.UNEXPECTED, detail))
 

@@ -17,7 +17,7 @@ from easel.request.names import check_folder
 from easel.request.request import TOPIC
 from functions.api import schemas
 from functions.api.caller import check_parameters
-from functions.api.runs import begin
+from functions.api.runs import start_upkeep
 from functions.api.services import ApiServices, services_of
 from functions.api.views import cut_prompt
 
@@ -60,18 +60,18 @@ def list_images(
     since = None
     if status == "deleted" and days is not None:
         since = f"{services.now() - timedelta(days=days):%Y-%m-%dT%H:%M:%S.%fZ}"
-    wanted = gallery.Filter(
+    criteria = gallery.Filter(
         status=Status(status),
         folder=check_folder(folder, "folder") if folder is not None else None,
         topic=topic,
         since=since,
     )
-    found, more = services.gallery.page(wanted, after=cursor, limit=limit)
-    prompts = services.gallery.prompts(image.run_id for image in found)
+    records, next_cursor = services.gallery.page(criteria, after=cursor, limit=limit)
+    prompts = services.gallery.prompts(image.run_id for image in records)
     images = [
-        schemas.Image(**_fields(image, prompts.get(image.run_id), services)) for image in found
+        schemas.Image(**_fields(image, prompts.get(image.run_id), services)) for image in records
     ]
-    return schemas.Images(images=images, cursor=more)
+    return schemas.Images(images=images, cursor=next_cursor)
 
 
 @router.get("/images/<id>")
@@ -102,7 +102,7 @@ def delete_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     """
     services = services_of(router)
     key = services.gallery.find(id).key
-    return begin({"action": "delete_image", "image_key": key, "confirm": True}, services)
+    return start_upkeep({"action": "delete_image", "image_key": key, "confirm": True}, services)
 
 
 @router.post("/images/<id>/restore")
@@ -110,7 +110,7 @@ def restore_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     """Restore a deleted image, once the delete has ended. Returns the run that restores it."""
     services = services_of(router)
     key = services.gallery.find(id).key
-    return begin({"action": "restore_image", "image_key": key}, services)
+    return start_upkeep({"action": "restore_image", "image_key": key}, services)
 
 
 def _fields(

@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from easel.aws.client import translate_errors
 from easel.contract import naming
-from easel.contract.messages import described
+from easel.contract.messages import api_field
 
 SESSION_SECONDS = 60 * 60  # the maximum for a role that another role assumes
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ShareObjectPreSignedURL.html
@@ -32,7 +32,7 @@ class Links:
 
     picture: str
     thumbnail: str
-    download: str = described("the image as a download")
+    download: str = api_field("the image as a download")
     expires_at: datetime
 
 
@@ -46,7 +46,7 @@ class UploadLink:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signing:
+class SigningConfig:
     """The role that signs the links, the name of its session, and the bucket with its region."""
 
     role: str
@@ -62,7 +62,12 @@ class Signer:
     """
 
     def __init__(
-        self, sts: Any, signing: Signing, *, seconds: int, clock: Callable[[], float] = time.time
+        self,
+        sts: Any,
+        signing: SigningConfig,
+        *,
+        seconds: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._sts = sts
         self._signing = signing
@@ -89,8 +94,8 @@ class Signer:
     @cached_property
     def origin(self) -> str:
         """Return the scheme, host and port of all links, without a network call."""
-        nobody = self._s3("none", "none", "none")
-        address = urlsplit(self._sign(nobody, "get_object", {"Key": "any"}, 1))
+        anonymous = self._s3("none", "none", "none")
+        address = urlsplit(self._sign(anonymous, "get_object", {"Key": "any"}, 1))
         return f"{address.scheme}://{address.netloc}"
 
     def _sign(self, client: Any, call: str, parameters: dict[str, str], seconds: int) -> str:
@@ -107,11 +112,11 @@ class Signer:
                 RoleSessionName=session,
                 DurationSeconds=SESSION_SECONDS,
             )
-        given = answer["Credentials"]
+        credentials = answer["Credentials"]
         self._client = self._s3(
-            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
-        self._session_end = given["Expiration"].timestamp()
+        self._session_end = credentials["Expiration"].timestamp()
 
     def _s3(self, access_key: str, secret_key: str, token: str) -> Any:
         # The host must be the bucket's own region. S3 may redirect requests for any other host, and
@@ -140,7 +145,7 @@ class ImageLinks:
         as_file = f"attachment; filename*=UTF-8''{name}"
         return Links(
             picture=sign("get_object", key, seconds),
-            thumbnail=sign("get_object", naming.thumbnail(key), seconds),
+            thumbnail=sign("get_object", naming.thumbnail_key(key), seconds),
             download=sign("get_object", key, seconds, ResponseContentDisposition=as_file),
             expires_at=expires_at,
         )

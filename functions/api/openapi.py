@@ -33,11 +33,11 @@ Schema = dict[str, Any]
 
 def describe(resolver: ApiGatewayResolver) -> Schema:
     """Return the whole description."""
-    made: Schema = json.loads(
+    document: Schema = json.loads(
         resolver.get_openapi_json_schema(title="Easel", version=VERSION, description=ABOUT)
     )
-    made["servers"] = [{"url": "."}]
-    shapes = made["components"]["schemas"]
+    document["servers"] = [{"url": "."}]
+    shapes = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         shapes.pop(unused, None)
     for shape in (schemas.Problem, schemas.GatewayMessage):
@@ -45,19 +45,21 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
     shapes |= {"Request": request_schema(), "BatchStart": start_schema()}
     about = "an access token, as printed by `make token`"
     scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
-    made["components"]["securitySchemes"] = {"token": scheme}
+    document["components"]["securitySchemes"] = {"token": scheme}
     scopes = {(method.lower(), path): scope for method, path, scope in DATA}
     # The resolver has no public list of its routes, and it does not read summaries from docstrings.
     routes = resolver._dynamic_routes + resolver._static_routes
     functions = {(route.method.lower(), route.openapi_path): route.func for route in routes}
-    for path, operations in made["paths"].items():
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation.update(_words(functions[method, path]), tags=[path.split("/")[1]])
             operation["security"] = [{"token": [scopes[method, path]]}]
             _complete(operation, path, method)
     order = [path for _, path, _ in DATA]
-    made["paths"] = dict(sorted(made["paths"].items(), key=lambda item: order.index(item[0])))
-    return made
+    document["paths"] = dict(
+        sorted(document["paths"].items(), key=lambda item: order.index(item[0]))
+    )
+    return document
 
 
 def request_schema() -> Schema:
@@ -104,8 +106,8 @@ def _complete(operation: Schema, path: str, method: str) -> None:
         # A query has no null, only a missing parameter.
         kinds = parameter["schema"].pop("anyOf", [])
         kinds = [kind for kind in kinds if kind != {"type": "null"}]
-        one = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
-        parameter["schema"] |= one
+        schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+        parameter["schema"] |= schema
         in_path = parameter["in"] == "path"
         for prefix, pattern in (("/images/", IMAGE_ID), ("/batches/", BATCH_NAME)):
             if in_path and path.startswith(prefix):
@@ -152,8 +154,8 @@ def _parameters(path: str, method: str) -> list[Schema]:
 
 def _responses(good: Schema, path: str, method: str) -> Schema:
     starts = method == "delete" or (method == "post" and path not in ("/estimate", "/batches"))
-    what = "batch" if path.startswith("/batches") else "run"
-    about = f"The {what}, which is now running" if starts else "The answer"
+    noun = "batch" if path.startswith("/batches") else "run"
+    about = f"The {noun}, which is now running" if starts else "The answer"
     success = {"202" if starts else "200": good["200"] | {"description": about}}
     if (method, path) == ("post", "/batches"):
         success = {"201": good["200"] | {"description": "Where to PUT the manifest"}}
@@ -161,12 +163,12 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
         ended = "The run with this key, which has already ended"
         success["200"] = good["200"] | {"description": ended}
     if starts:
-        location = {"schema": {"type": "string"}, "description": f"the address of the {what}"}
+        location = {"schema": {"type": "string"}, "description": f"the address of the {noun}"}
         success["202"] = success["202"] | {"headers": {"Location": location}}
     problems = {"400": "The request is not valid; nothing was paid"}
     if "{" in path or (method, path) == ("delete", "/folders"):
         problems["404"] = "Not found"
-    if (starts and what == "run") or path.startswith("/images/"):
+    if (starts and noun == "run") or path.startswith("/images/"):
         problems["409"] = "Conflicts with what already exists"
     if method == "post" and "{id}" not in path:
         problems["413"] = "The body is too large"
@@ -180,10 +182,10 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
     }
     return (
         success
-        | {status: _response(said, "Problem", CONTENT_TYPE) for status, said in problems.items()}
+        | {status: _response(about, "Problem", CONTENT_TYPE) for status, about in problems.items()}
         | {
-            status: _response(said, "GatewayMessage", "application/json")
-            for status, said in gateway.items()
+            status: _response(about, "GatewayMessage", "application/json")
+            for status, about in gateway.items()
         }
     )
 

@@ -169,10 +169,10 @@ def _send(file: File, *, seconds: int = 0, policy: str | None = None) -> Respons
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": policy or "default-src 'none'; frame-ancestors 'none'",
     }
-    given = router.current_event.headers
-    if file.etag in given.get("if-none-match", ""):
+    request_headers = router.current_event.headers
+    if file.etag in request_headers.get("if-none-match", ""):
         return Response(status_code=304, body="", headers=headers)
-    packed = file.packed if "gzip" in given.get("accept-encoding", "") else None
+    packed = file.packed if "gzip" in request_headers.get("accept-encoding", "") else None
     headers |= {"Content-Encoding": "gzip"} if packed else {}
     # Without this flag, Powertools would encode bytes of type JSON as JSON again.
     body = b64encode(packed or file.plain).decode()

@@ -137,26 +137,26 @@ def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
     return Refusal(code, type(error).__name__, str(error), **where)
 
 
-def answer(refused: Refusal) -> Response[str]:
+def answer(problem: Refusal) -> Response[str]:
     """Return the HTTP response for a refusal."""
-    advice = advice_for(refused.error)
-    problem: dict[str, Any] = {
-        "type": f"urn:easel:{refused.error}",
+    advice = advice_for(problem.error)
+    body: dict[str, Any] = {
+        "type": f"urn:easel:{problem.error}",
         "title": advice.title,
-        "status": refused.status,
-        "detail": str(refused),
-        "error": refused.error,
+        "status": problem.status,
+        "detail": str(problem),
+        "error": problem.error,
         "what_to_do": advice.what_to_do,
     }
-    where = (("field", refused.field), ("allowed", refused.allowed))
-    problem |= {name: value for name, value in where if value is not None}
+    where = (("field", problem.field), ("allowed", problem.allowed))
+    body |= {name: value for name, value in where if value is not None}
     headers: dict[str, str | list[str]] = {}
-    if refused.status == 503:
+    if problem.status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
     return Response(
-        status_code=refused.status,
+        status_code=problem.status,
         content_type=CONTENT_TYPE,
-        body=json.dumps(problem),
+        body=json.dumps(body),
         headers=headers,
     )
 

@@ -44,16 +44,16 @@ def start_run() -> Response[schemas.Run]:
     check(body, services)
     run_id = f"{caller_id(event)}-{_key(event.headers.get(KEY_HEADER.lower()))}"
     user = safety_identifier(event, user_pool=services.api.user_pool)
-    wanted = body | {"request_id": run_id, "safety_identifier": user}
+    run_input = body | {"request_id": run_id, "safety_identifier": user}
     executions = services.executions
-    if executions.start(wanted, name=run_id) is not None:
+    if executions.start(run_input, name=run_id) is not None:
         return _answer(executions.wait_until_visible(run_id), services)
     # Another copy of this request may have started the run a moment ago.
     first = executions.wait_until_visible(run_id)
-    earlier = services.runs.latest(run_id, than=first) or first
+    earlier = services.runs.latest(run_id, known=first) or first
     # A run of an older version has no safety_identifier.
     same = isinstance(earlier.input, dict)
-    if not same or {"safety_identifier": user} | earlier.input != wanted:
+    if not same or {"safety_identifier": user} | earlier.input != run_input:
         raise ConflictError(
             f"{KEY_HEADER} was already used for another request, run {run_id}; use a new key, or"
             " send the first body unchanged"
@@ -74,10 +74,10 @@ def list_runs(
     """
     services = services_of(router)
     check_parameters(router.current_event, "limit", "cursor")
-    found, more = services.executions.page(limit=limit, after=cursor)
-    prompts = services.gallery.prompts(one.name for one in found)
-    runs = [views.list_run(one, prompts.get(one.name), services) for one in found]
-    return schemas.Runs(runs=runs, cursor=more)
+    page, next_cursor = services.executions.page(limit=limit, after=cursor)
+    prompts = services.gallery.prompts(execution.name for execution in page)
+    runs = [views.list_run(execution, prompts.get(execution.name), services) for execution in page]
+    return schemas.Runs(runs=runs, cursor=next_cursor)
 
 
 @router.get("/runs/<id>")
@@ -99,9 +99,9 @@ def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
         raise ConflictError(
             f"run {run.name} deletes images permanently; resume it in the Step Functions console"
         )
-    resumed = services.runs.resume(run)
-    visible = services.executions.wait_until_visible(resumed, until=lambda now: now.is_open)
-    return _answer(visible, services)
+    name = services.runs.resume(run)
+    execution = services.executions.wait_until_visible(name, until=lambda run: run.is_open)
+    return _answer(execution, services)
 
 
 @router.post("/runs/<id>/stop")
@@ -115,10 +115,10 @@ def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
     return _answer(run, services)
 
 
-def begin(wanted: dict[str, Any], services: ApiServices) -> Response[schemas.Run]:
+def start_upkeep(run_input: dict[str, Any], services: ApiServices) -> Response[schemas.Run]:
     """Start a run that deletes or restores. A repeated run finds nothing left to do."""
     # The list of runs shows the name, so the name contains the action.
-    name = str(services.executions.start(wanted, name=f"{wanted['action']}-{uuid4()}"))
+    name = str(services.executions.start(run_input, name=f"{run_input['action']}-{uuid4()}"))
     return _answer(services.executions.wait_until_visible(name), services)
 
 
@@ -136,14 +136,14 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
         raise refusal(error, status=400) from error
 
 
-def _key(given: str | None) -> str:
-    if given is None or not RUN_ID.fullmatch(given) or len(given) > MAX_KEY:
+def _key(key: str | None) -> str:
+    if key is None or not RUN_ID.fullmatch(key) or len(key) > MAX_KEY:
         allowed = (
             f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -; a new key for each new run; sending a key again"
             " returns the same run, which is paid for once"
         )
-        raise InputError(KEY_HEADER, MISSING if given is None else given, allowed)
-    return given
+        raise InputError(KEY_HEADER, MISSING if key is None else key, allowed)
+    return key
 
 
 def _find(name: str, services: ApiServices) -> Execution:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from easel.contract.batch_messages import BatchReport, CheckedManifest
-from easel.contract.messages import described
+from easel.contract.messages import api_field
 from easel.contract.states import Step
 from easel.contract.status import Status
 from easel.request.request import ACTIONS
@@ -65,10 +65,10 @@ class RunStep:
     status: StepStatus
     started: datetime | None
     ended: datetime | None
-    attempts: int = described("calls of the function; more than `of` means that some were retried")
+    attempts: int = api_field("calls of the function; more than `of` means that some were retried")
     done: int
     of: int
-    error: Failure | None = described("of the latest failed call, until the step succeeds")
+    error: Failure | None = api_field("of the latest failed call, until the step succeeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +106,19 @@ class ListedRun:
 class Run(ListedRun):
     """The current state of a run."""
 
-    run_id: str = described("the id in its images' records; usually the same as id")
-    action: str = described(" | ".join(ACTIONS))
+    run_id: str = api_field("the id in its images' records; usually the same as id")
+    action: str = api_field(" | ".join(ACTIONS))
     dry_run: bool
     topic: str | None
-    prompt: str | None = described("its first 1,000 characters")
-    count: int | None = described("how many images were requested, once the prompt is written")
+    prompt: str | None = api_field("its first 1,000 characters")
+    count: int | None = api_field("how many images were requested, once the prompt is written")
     steps: list[RunStep]
     error: RunFailure | None
     pictures: list[RunPicture]
-    cost_usd: float | None = described("so far; null if part of it is unknown")
+    cost_usd: float | None = api_field("so far; null if part of it is unknown")
     estimate_usd: float | None
     possibly_paid: int
-    objects: int | None = described(
+    objects: int | None = api_field(
         "for a delete or restore that has ended: the number of objects found"
     )
     can_redrive: bool
@@ -147,9 +147,9 @@ class NewBatch:
     """A batch whose manifest can be uploaded now."""
 
     name: str
-    manifest: str = described("its key in the bucket")
+    manifest: str = api_field("its key in the bucket")
     upload: Upload
-    start: str = described("where to start the batch by POST, once the manifest is uploaded")
+    start: str = api_field("where to start the batch by POST, once the manifest is uploaded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +162,12 @@ class Batch:
     manifest: str | None
     started: datetime
     ended: datetime | None
-    seconds: float = described("so far, if the batch is still running")
+    seconds: float = api_field("so far, if the batch is still running")
     url: str
     console_url: str
-    lines: LineCounts | None = described("null until the manifest is checked")
-    checked: CheckedManifest | None = described("null until the manifest is checked")
-    report: BatchReport | None = described("once the batch has succeeded; a dry run has none")
+    lines: LineCounts | None = api_field("null until the manifest is checked")
+    checked: CheckedManifest | None = api_field("null until the manifest is checked")
+    report: BatchReport | None = api_field("once the batch has succeeded; a dry run has none")
     error: RunFailure | None
 
 
@@ -193,7 +193,7 @@ class Image:
     deleted_at: datetime | None
     recoverable_until: datetime | None
     prompt: str
-    prompt_cut: bool = described("whether the prompt was cut to 1,000 characters")
+    prompt_cut: bool = api_field("whether the prompt was cut to 1,000 characters")
     run_url: str
     console_url: str | None
     links: Links | None
@@ -265,7 +265,7 @@ class Estimate:
     """The maximum cost of a request."""
 
     estimate_usd: float | None
-    fits: bool = described("whether it fits into the rest of the month's budget")
+    fits: bool = api_field("whether it fits into the rest of the month's budget")
     budget: Budget
-    request: dict[str, Any] = described("the request with all its defaults")
+    request: dict[str, Any] = api_field("the request with all its defaults")
     models: list[Model]

@@ -16,7 +16,7 @@ from functions.api.links import (
     UPLOAD_SECONDS,
     ImageLinks,
     Signer,
-    Signing,
+    SigningConfig,
     UploadLinks,
 )
 
@@ -75,7 +75,9 @@ class ApiServices(Services):
 
     def _signer(self, role: str, session: str, seconds: int) -> Signer:
         storage = self.storage
-        signing = Signing(role=role, session=session, bucket=storage.bucket, region=storage.region)
+        signing = SigningConfig(
+            role=role, session=session, bucket=storage.bucket, region=storage.region
+        )
         return Signer(client("sts"), signing, seconds=seconds)
 
 

@@ -9,7 +9,7 @@ from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
-from easel.runs.executions import Execution, Listed
+from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
 from functions.api import schemas
 from functions.api.problems import advice_for
@@ -19,7 +19,7 @@ PROMPT_SHOWN = 1_000
 
 
 def list_run(
-    run: Listed | Execution, prompt: PromptRecord | None, services: ApiServices
+    run: ExecutionSummary | Execution, prompt: PromptRecord | None, services: ApiServices
 ) -> schemas.ListedRun:
     """Return a run's entry in the list."""
     return schemas.ListedRun(
@@ -40,7 +40,7 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
     has_records = run.makes_images and run.error != ConflictError.__name__
     records = services.ledger.run(run.run_id) if has_records else RunRecords()
     prompt, output = records.prompt, run.output or {}
-    wanted = prompt.choices["count"] if prompt else progress.wanted
+    count = prompt.choices["count"] if prompt else progress.variations
     steps = tuple(Step) if run.makes_images else (Step.CLEANUP,)
     estimate = dollars(prompt.estimate_micro_usd) if prompt else output.get("estimate_usd")
     return schemas.Run(
@@ -50,8 +50,8 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         dry_run=isinstance(run.input, dict) and run.input.get("dry_run") is True,
         topic=prompt.topic if prompt else None,
         prompt=cut_prompt(prompt)[0] if prompt else None,
-        count=wanted,
-        steps=[_show_step(step, run, progress, of=wanted) for step in steps],
+        count=count,
+        steps=[_show_step(step, run, progress, count=count) for step in steps],
         error=failure_of(run),
         pictures=[_show_image(image, prompt, services) for image in records.images],
         cost_usd=_cost(records, is_running=run.status == ExecutionStatus.RUNNING),
@@ -106,40 +106,40 @@ def failure_of(run: Execution) -> schemas.RunFailure | None:
     )
 
 
-def _status(run: Listed | Execution) -> schemas.ExecutionStatus:
+def _status(run: ExecutionSummary | Execution) -> schemas.ExecutionStatus:
     # The API uses the statuses of Step Functions, in lower case.
     return run.status.lower()  # type: ignore[return-value]
 
 
 def _show_step(
-    name: Step, run: Execution, progress: Progress, *, of: int | None
+    name: Step, run: Execution, progress: Progress, *, count: int | None
 ) -> schemas.RunStep:
     step = progress.steps[name]
     varies = name in (Step.IMAGE, Step.UPLOAD)
-    wanted = (1 if of is None else of) if varies else 1
-    through = run.status == ExecutionStatus.SUCCEEDED or (
-        progress.varied if varies else step.left > 0
+    total = (1 if count is None else count) if varies else 1
+    is_done = run.status == ExecutionStatus.SUCCEEDED or (
+        progress.variations_done if varies else step.left > 0
     )
     ended = step.ended or (run.ended if step.entered else None)
     failure = None
-    if step.failure and not through:
+    if step.failure and not is_done:
         error, message = step.failure
         title = advice_for(error).title
         failure = schemas.Failure(error=error, title=title, message=message)
     return schemas.RunStep(
         step=name,
-        status=_step_status(step, run, through=through),
+        status=_step_status(step, run, is_done=is_done),
         started=step.started,
-        ended=ended if through or run.status != ExecutionStatus.RUNNING else None,
+        ended=ended if is_done or run.status != ExecutionStatus.RUNNING else None,
         attempts=step.attempts,
-        done=min(step.left, wanted),
-        of=wanted,
+        done=min(step.left, total),
+        of=total,
         error=failure,
     )
 
 
-def _step_status(step: StepProgress, run: Execution, *, through: bool) -> schemas.StepStatus:
-    if through:
+def _step_status(step: StepProgress, run: Execution, *, is_done: bool) -> schemas.StepStatus:
+    if is_done:
         return "succeeded"
     if step.entered == 0:
         return "waiting"
@@ -181,5 +181,5 @@ def _cost(records: RunRecords, *, is_running: bool) -> float | None:
     costs: Sequence[int | None] = records.image_costs
     if is_running:
         skipped = (Status.REFUSED, Status.CLAIMED)
-        costs = [one.cost_micro_usd for one in records.images if one.status not in skipped]
+        costs = [image.cost_micro_usd for image in records.images if image.status not in skipped]
     return dollars(add([records.prompt.chat_cost_micro_usd, *costs]))

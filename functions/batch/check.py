@@ -8,7 +8,7 @@ from typing import IO
 
 from easel.aws import json_lines
 from easel.aws.bucket import Bucket
-from easel.aws.observability import report
+from easel.aws.observability import log_result
 from easel.contract import naming
 from easel.contract.batch_messages import BatchPlan
 from easel.contract.errors import BudgetExceededError, EaselError, InputError
@@ -30,54 +30,54 @@ def check(start: StartRun, services: Services) -> BatchPlan:
 
     Raises InputError or BudgetExceededError if the batch must not start.
     """
-    asked = batch_request.parse(start.request, services.batching)
+    request = batch_request.parse(start.request, services.batching)
     with TemporaryFile() as manifest, TemporaryFile() as bad:
-        found, version_id = _fetch(asked, manifest, services.bucket)
-        checking = Checking(start, found, version_id, services)
+        request, version_id = _fetch(request, manifest, services.bucket)
+        manifest_check = ManifestCheck(start, request, version_id, services)
         month = services.ledger.budget.read(month_of(services.now()))
-        tally = Tally(bad_file=bad, room=month.fits if asked.allow_partial else None)
-        is_new = checking.note_start()
+        tally = Tally(bad_file=bad, room=month.fits if request.allow_partial else None)
+        is_new = manifest_check.note_start()
         with TemporaryFile() as all_lines, TemporaryFile() as todo:
-            pricing = Pricing(found, services)
-            jobs = pricing.jobs(read_lines(manifest, key=found.manifest), tally)
+            pricing = Pricing(request, services)
+            jobs = pricing.jobs(read_lines(manifest, key=request.manifest), tally)
             pricing.price(jobs, tally, (all_lines, todo), is_new=is_new)
-            checking.put_problems(tally)
-            refusal = checking.refusal(tally, month)
-            if refusal and not asked.dry_run:
+            manifest_check.put_problems(tally)
+            refusal = manifest_check.refusal(tally, month)
+            if refusal and not request.dry_run:
                 raise refusal
-            checking.put("lines.jsonl", all_lines)
-            checking.put("todo.jsonl", todo)
-    report(
+            manifest_check.put("lines.jsonl", all_lines)
+            manifest_check.put("todo.jsonl", todo)
+    log_result(
         "manifest checked",
-        batch=asked.name,
+        batch=request.name,
         lines=tally.lines,
         bad=tally.bad,
         todo=tally.todo,
         estimate_micro_usd=tally.estimate,
     )
-    return checking.plan(tally, month, refusal)
+    return manifest_check.plan(tally, month, refusal)
 
 
-class Checking:
+class ManifestCheck:
     """The check of one manifest, in the version that was fetched."""
 
     def __init__(
-        self, start: StartRun, asked: BatchRequest, version_id: str, services: Services
+        self, start: StartRun, request: BatchRequest, version_id: str, services: Services
     ) -> None:
-        self._start, self._asked, self._services = start, asked, services
+        self._start, self._request, self._services = start, request, services
         self._version_id = version_id
-        self._work = naming.batch_work(asked.name, start.execution_name)
-        self._problems_key = naming.batch_file(asked.name, "problems.jsonl")
+        self._work = naming.batch_work(request.name, start.execution_name)
+        self._problems_key = naming.batch_file(request.name, "problems.jsonl")
 
     def note_start(self) -> bool:
         """Record this start as the batch's latest, and return whether it is the first."""
-        starts, name = self._services.batch_starts, self._asked.name
+        starts, name = self._services.batch_starts, self._request.name
         is_new = starts.latest(name) is None
-        if not self._asked.dry_run:  # a dry run would hide a start that is still running
+        if not self._request.dry_run:  # a dry run would hide a start that is still running
             start = BatchStart(
                 name=name,
                 execution=self._start.execution_name,
-                manifest=self._asked.manifest,
+                manifest=self._request.manifest,
                 version_id=self._version_id,
                 started=self._start.started,
             )
@@ -100,44 +100,45 @@ class Checking:
 
     def refusal(self, tally: Tally, month: MonthBudget) -> EaselError | None:
         """Return the reason why the batch must not start, or None."""
-        asked, total = self._asked, tally.lines + tally.bad
+        request, total = self._request, tally.lines + tally.bad
         if total == 0:
-            shown = f"{asked.manifest}, which has no line"
+            shown = f"{request.manifest}, which has no line"
             return InputError("manifest", shown, "at least one request")
-        tolerated = asked.tolerated_failure_percentage
+        tolerated = request.tolerated_failure_percentage
         if tally.bad * 100 > tolerated * total or not tally.lines:
-            shown = f"{asked.manifest}, in which {tally.bad} of {total} lines are wrong"
-            some = "; ".join(
-                f"line {one.line}: {one.message}" for one in tally.problems[:SHOWN_IN_ERROR]
+            shown = f"{request.manifest}, in which {tally.bad} of {total} lines are wrong"
+            examples = "; ".join(
+                f"line {problem.line}: {problem.message}"
+                for problem in tally.problems[:SHOWN_IN_ERROR]
             )
             rest = tally.bad - SHOWN_IN_ERROR
             more = f"; and {rest} more" if rest > 0 else ""
             allowed = (
                 f"{tolerated:g} % wrong lines (tolerated_failure_percentage); {self._problems_key}"
-                f" lists all of them; {some}{more}"
+                f" lists all of them; {examples}{more}"
             )
             return InputError("manifest", shown, allowed)
-        if asked.allow_partial and (tally.todo or not tally.postponed):
+        if request.allow_partial and (tally.todo or not tally.postponed):
             return None
         try:
-            month.check(tally.estimate, purpose=f"batch {asked.name}")
+            month.check(tally.estimate, purpose=f"batch {request.name}")
         except BudgetExceededError as error:
-            if not asked.allow_partial:
+            if not request.allow_partial:
                 error.add("with allow_partial: true the batch makes as many lines as fit")
             return error
         return None
 
     def plan(self, tally: Tally, month: MonthBudget, refusal: EaselError | None) -> BatchPlan:
         """Return the message for the batch's next states."""
-        asked, work = self._asked, self._work
+        request, work = self._request, self._work
         return BatchPlan(
-            batch=asked.name,
-            manifest=asked.manifest,
+            batch=request.name,
+            manifest=request.manifest,
             version_id=self._version_id,
             execution=self._start.execution_name,
             started=self._start.started,
-            dry_run=asked.dry_run,
-            economy=asked.economy,
+            dry_run=request.dry_run,
+            economy=request.economy,
             lines=tally.lines,
             pictures=tally.pictures,
             todo=tally.todo,
@@ -153,22 +154,24 @@ class Checking:
             lines_key=f"{work}lines.jsonl",
             todo_key=f"{work}todo.jsonl",
             results_prefix=f"{work}results",
-            max_parallel_images=asked.max_parallel_images,
-            tolerated_failure_percentage=asked.tolerated_failure_percentage,
+            max_parallel_images=request.max_parallel_images,
+            tolerated_failure_percentage=request.tolerated_failure_percentage,
             ended_by=None,
         )
 
 
-def _fetch(asked: BatchRequest, file: IO[bytes], bucket: Bucket) -> tuple[BatchRequest, str]:
+def _fetch(request: BatchRequest, file: IO[bytes], bucket: Bucket) -> tuple[BatchRequest, str]:
     """Copy the manifest into a file. Return the request with the manifest's key, and its version.
 
     If the key has no ending, use the first ending that exists.
     """
     endings = [f".{ending}" for ending in naming.MANIFEST_ENDINGS]
-    named = asked.manifest.endswith(tuple(endings))
-    for key in (asked.manifest,) if named else [f"{asked.manifest}{end}" for end in endings]:
-        version_id = bucket.fetch(key, file, version_id=asked.version_id, limit=MAX_BYTES)
+    has_ending = request.manifest.endswith(tuple(endings))
+    for key in (
+        (request.manifest,) if has_ending else [f"{request.manifest}{end}" for end in endings]
+    ):
+        version_id = bucket.fetch(key, file, version_id=request.version_id, limit=MAX_BYTES)
         if version_id is not None:
-            return asked.of_manifest(key), version_id
+            return request.with_manifest(key), version_id
     allowed = "the key of a file in the bucket, in a version that exists"
-    raise InputError("manifest", asked.manifest, allowed)
+    raise InputError("manifest", request.manifest, allowed)

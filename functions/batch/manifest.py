@@ -42,7 +42,7 @@ class Line:
 
     number: int
     raw: str
-    given: dict[str, Any] | None
+    fields: dict[str, Any] | None
     error: EaselError | None = None
 
 
@@ -81,14 +81,14 @@ def _json_line(number: int, piece: bytes) -> Line:
         raw = piece.decode(errors="replace").strip()
         return _bad(number, raw, "no UTF-8", ALLOWED)
     try:
-        given = json.loads(raw, parse_constant=_refuse_constant)
+        value = json.loads(raw, parse_constant=_refuse_constant)
     except RecursionError:
         return _bad(number, raw, "nested too deep", EXAMPLE)
     except ValueError as error:
         return _bad(number, raw, f"not JSON ({error})", EXAMPLE)
-    if not isinstance(given, dict):
-        return _bad(number, raw, f"a JSON {type(given).__name__}", EXAMPLE)
-    return Line(number=number, raw=raw, given=given)
+    if not isinstance(value, dict):
+        return _bad(number, raw, f"a JSON {type(value).__name__}", EXAMPLE)
+    return Line(number=number, raw=raw, fields=value)
 
 
 def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
@@ -143,19 +143,19 @@ def _check_header(header: list[str], *, key: str) -> None:
 
 def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
     pairs = zip(header, cells, strict=False)
-    given = from_texts(TABLE, ((name, cell.strip()) for name, cell in pairs if cell.strip()))
-    raw = json.dumps(given)
+    fields = from_texts(TABLE, ((name, cell.strip()) for name, cell in pairs if cell.strip()))
+    raw = json.dumps(fields)
     if len(cells) > len(header):
         allowed = f"the {len(header)} columns of the header"
         return _bad(number, raw, f"of {len(cells)} cells", allowed)
     if sum(len(cell) for cell in cells) > MAX_LINE:
         return _bad(number, raw, "longer", f"at most {MAX_LINE:,} characters")
-    return Line(number=number, raw=raw, given=given)
+    return Line(number=number, raw=raw, fields=fields)
 
 
 def _bad(number: int, raw: str, value: str, allowed: str) -> Line:
     error = InputError("the line", value, allowed)
-    return Line(number=number, raw=raw, given=None, error=error)
+    return Line(number=number, raw=raw, fields=None, error=error)
 
 
 def _refuse_constant(name: str) -> float:

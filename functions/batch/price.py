@@ -13,9 +13,9 @@ from easel.contract.money import add
 from easel.contract.status import Status
 from easel.ledger.ledger import LINES_AT_ONCE
 from easel.ledger.records import RunRecords
-from easel.request import request
 from easel.request.batch_request import BatchRequest
 from easel.request.estimate import Quote, quote
+from easel.request.request import digest, parse
 from easel.services import Services
 from functions.batch.manifest import Line
 
@@ -29,7 +29,7 @@ class Job:
     line: int
     run_id: str
     raw: str
-    given: dict[str, Any]
+    fields: dict[str, Any]
     quote: Quote
 
     def to_item(self, *, user: str | None = None) -> dict[str, Any]:
@@ -37,11 +37,11 @@ class Job:
 
         Pass `user` for a line to be made: it is used if the line has no safety_identifier.
         """
-        given = self.given
+        fields = self.fields
         if user and not self.quote.request.safety_identifier:
-            given = given | {"safety_identifier": user}
+            fields = fields | {"safety_identifier": user}
         count = self.quote.request.count
-        return {"line": self.line, "run_id": self.run_id, "pictures": count, "request": given}
+        return {"line": self.line, "run_id": self.run_id, "pictures": count, "request": fields}
 
 
 @dataclass(kw_only=True)
@@ -97,8 +97,8 @@ class Tally:
 class Pricing:
     """Prices the lines of one manifest."""
 
-    def __init__(self, asked: BatchRequest, services: Services) -> None:
-        self._asked, self._services = asked, services
+    def __init__(self, batch: BatchRequest, services: Services) -> None:
+        self._batch, self._services = batch, services
 
     def jobs(self, lines: Iterable[Line], tally: Tally) -> Iterator[Job]:
         """Yield the good lines. Count the bad ones and write them to the problems."""
@@ -106,28 +106,28 @@ class Pricing:
         most = self._services.batching.max_batch_lines
         for count, line in enumerate(lines):
             if count == most:
-                shown = f"{self._asked.manifest}, whose line {line.number:,}"
+                shown = f"{self._batch.manifest}, whose line {line.number:,}"
                 raise InputError("manifest", shown, f"at most {most:,} lines (max_batch_lines)")
             try:
-                job = self._job(line)
+                job = self._parse_line(line)
             except EaselError as error:
                 tally.refuse(line.number, line.raw, error)
                 continue
-            wanted = job.quote.request
+            request = job.quote.request
             # Two users may send the same request, so the user is part of the comparison.
-            same = request.digest(job.given) + (wanted.safety_identifier or "")
-            earlier = first.setdefault(wanted.request_id or same, line.number)
+            identity = digest(job.fields) + (request.safety_identifier or "")
+            earlier = first.setdefault(request.request_id or identity, line.number)
             if earlier == line.number:
                 yield job
-            elif wanted.request_id:
+            elif request.request_id:
                 allowed = f"a request_id of its own; line {earlier} already has this one"
-                taken = InputError("request_id", job.run_id, allowed)
-                tally.refuse(line.number, line.raw, taken)
+                duplicate = InputError("request_id", job.run_id, allowed)
+                tally.refuse(line.number, line.raw, duplicate)
             else:
                 # A repeated line is usually a mistake, and it would be paid for twice.
                 allowed = "each request once; use count for variations of one"
-                twice = InputError("the line", f"the same as line {earlier}", allowed)
-                tally.refuse(line.number, None, twice)
+                duplicate = InputError("the line", f"the same as line {earlier}", allowed)
+                tally.refuse(line.number, None, duplicate)
 
     def price(
         self,
@@ -139,15 +139,15 @@ class Pricing:
     ) -> None:
         """Price what each line is missing. Write all lines, and the lines to be made."""
         all_lines, todo = files
-        asked, ledger = self._asked, self._services.ledger
+        batch, ledger = self._batch, self._services.ledger
         while group := list(islice(jobs, LINES_AT_ONCE)):
             # The lines of a new batch have no records yet, except a line with its own request_id.
-            wanted = {
+            counts = {
                 job.run_id: job.quote.request.count
                 for job in group
                 if not is_new or job.quote.request.request_id
             }
-            known = ledger.runs(wanted)
+            known = ledger.runs(counts)
             for job in group:
                 records = known.get(job.run_id, RunRecords())
                 try:
@@ -156,30 +156,30 @@ class Pricing:
                     tally.refuse(job.line, job.raw, error)
                     continue
                 json_lines.write(all_lines, job.to_item())
-                cost, finished = self._missing(job, records)
+                cost, finished = self._price_missing(job, records)
                 count = job.quote.request.count
                 if tally.take(cost, finished=finished, pictures=count):
-                    json_lines.write(todo, job.to_item(user=asked.safety_identifier))
+                    json_lines.write(todo, job.to_item(user=batch.safety_identifier))
 
-    def _job(self, line: Line) -> Job:
-        given = line.given
-        if line.error or given is None:
+    def _parse_line(self, line: Line) -> Job:
+        fields = line.fields
+        if line.error or fields is None:
             raise line.error or InputError("the line", line.raw, "a request")
         for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
-            if given.get(name) not in (None, *allowed):
+            if fields.get(name) not in (None, *allowed):
                 reason = (
                     "not in a line: a batch only creates images, and dry_run applies to the whole"
                     " batch"
                 )
-                raise InputError(name, given[name], reason)
+                raise InputError(name, fields[name], reason)
         settings, today = self._services.requests, self._services.now().date()
-        wanted = request.parse(given, settings, today=today)
-        run_id = wanted.request_id or naming.batch_line(self._asked.name, line.number)
-        topic = wanted.pick_topic(run_id)
-        quoted = quote(wanted, topic, settings, today=today)
-        return Job(line=line.number, run_id=run_id, raw=line.raw, given=given, quote=quoted)
+        request = parse(fields, settings, today=today)
+        run_id = request.request_id or naming.batch_line(self._batch.name, line.number)
+        topic = request.pick_topic(run_id)
+        line_quote = quote(request, topic, settings, today=today)
+        return Job(line=line.number, run_id=run_id, raw=line.raw, fields=fields, quote=line_quote)
 
-    def _missing(self, job: Job, records: RunRecords) -> tuple[int | None, bool]:
+    def _price_missing(self, job: Job, records: RunRecords) -> tuple[int | None, bool]:
         """Return the maximum cost of what the line is missing, and whether it is finished."""
         statuses = {image.n: image.status for image in records.images}
         numbers = range(1, job.quote.request.count + 1)
@@ -188,8 +188,8 @@ class Pricing:
         claimed = Status.CLAIMED
         missing = sum(statuses.get(n, claimed) == claimed and n not in ordered for n in numbers)
         prompt = records.prompt
-        quoted = job.quote.without_question(prompt.text) if prompt else job.quote
-        cost = quoted.total(images=missing, economy=self._asked.economy)
+        line_quote = job.quote.without_question(prompt.text) if prompt else job.quote
+        cost = line_quote.total(images=missing, economy=self._batch.economy)
         mirror = self._services.mirror_url
         unmirrored = any(image.is_missing_from(mirror) for image in records.images)
         return cost, not unmirrored and all(statuses.get(n, claimed).is_finished for n in numbers)
@@ -198,7 +198,7 @@ class Pricing:
 def _check_same(job: Job, records: RunRecords) -> None:
     """Raise ConflictError if the line's run id already belongs to another request."""
     prompt = records.prompt
-    if prompt and prompt.digest != request.digest(job.given):
+    if prompt and prompt.digest != digest(job.fields):
         raise ConflictError(
             f"run {job.run_id} was made from another request; restore the original line and add the"
             " changed one at the end, or give the line a new request_id, or the batch another name"

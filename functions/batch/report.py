@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from easel.aws import json_lines
 from easel.aws.bucket import Bucket
-from easel.aws.observability import count, report
+from easel.aws.observability import count, log_result
 from easel.contract import metric_names, naming
 from easel.contract.batch_messages import BatchPlan, BatchReport, LineProblem
 from easel.contract.errors import BatchFailedError, ConflictError, cause_message
@@ -94,17 +94,17 @@ class Outcome:
         if problem["raw"] is None:
             return
         try:
-            given = json.loads(problem["raw"])
+            fields = json.loads(problem["raw"])
         except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
+            fields = None
+        if not isinstance(fields, dict):
             raw = problem["raw"].encode(errors="backslashreplace")
             self.failed_file.write(raw + b"\n")
             return
         # The run id of a line with a conflict belongs to another request.
         conflicts = problem["error"] == ConflictError.__name__
         own = {} if conflicts else {"request_id": naming.batch_line(batch, problem["line"])}
-        json_lines.write(self.failed_file, own | given)
+        json_lines.write(self.failed_file, own | fields)
 
 
 def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
@@ -113,32 +113,32 @@ def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
     Raises BatchFailedError if the batch was ended early.
     """
     bucket, ledger = services.bucket, services.ledger
-    unmade = _read_unmade(f"{plan.work}unmade/", bucket)
-    reasons = unmade | _read_reasons(plan.results_prefix, bucket)
+    order_failures = _read_order_failures(f"{plan.work}unmade/", bucket)
+    reasons = order_failures | _read_reasons(plan.results_prefix, bucket)
     with TemporaryFile() as failed:
         outcome = Outcome(failed_file=failed, mirror=services.mirror_url)
         if plan.bad:
             for problem in json_lines.read(f"{plan.work}problems.jsonl", bucket):
                 outcome.keep_bad_line(problem, plan.batch)
-        for item, records in ledger.of_lines(json_lines.read(plan.lines_key, bucket)):
+        for item, records in ledger.join_records(json_lines.read(plan.lines_key, bucket)):
             outcome.add(item, records, reasons.get(item["run_id"]))
-        made = _report(plan, outcome, now=services.now())
+        report = _make_report(plan, outcome, now=services.now())
         # An empty file overwrites the file of an earlier start, which is out of date.
         failed_key = naming.batch_file(plan.batch, "failed.jsonl")
-        if made.failed_key or bucket.head(failed_key):
+        if report.failed_key or bucket.head(failed_key):
             bucket.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
-    text = json.dumps(made.to_state(), indent=2, ensure_ascii=False)
+    text = json.dumps(report.to_state(), indent=2, ensure_ascii=False)
     body = text.encode(errors="backslashreplace")
-    bucket.put(made.report_key, body, content_type="application/json")
-    count(metric_names.BATCH_LINES_FAILED, made.failed)
-    facts = {"stored": made.stored, "failed": made.failed, "cost_usd": made.known_cost_usd}
-    report("batch finished", batch=plan.batch, **facts)
+    bucket.put(report.report_key, body, content_type="application/json")
+    count(metric_names.BATCH_LINES_FAILED, report.failed)
+    facts = {"stored": report.stored, "failed": report.failed, "cost_usd": report.known_cost_usd}
+    log_result("batch finished", batch=plan.batch, **facts)
     if plan.ended_by:
-        raise BatchFailedError(_describe_failure(plan, made))
-    return made
+        raise BatchFailedError(_describe_failure(plan, report))
+    return report
 
 
-def _report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:
+def _make_report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:
     known_cost = dollars(outcome.cost)
     started = datetime.fromisoformat(plan.started)
     has_failed = outcome.failed_file.tell() > 0
@@ -167,38 +167,38 @@ def _report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:
 
 def _read_reasons(prefix: str, bucket: Bucket) -> dict[str, Reason]:
     """Return the error of each failed line by run id, from the result files of Step Functions."""
-    found = {}
-    keys = [one.key for one in bucket.objects(f"{prefix}/")]
-    for manifest in [key for key in keys if key.endswith("/manifest.json")]:
-        written = json.loads(bucket.get(manifest, limit=MAX_MANIFEST) or b"{}")
-        for results in written.get("ResultFiles", {}).get("FAILED", []):
+    reasons = {}
+    object_keys = [item.key for item in bucket.objects(f"{prefix}/")]
+    for manifest in [key for key in object_keys if key.endswith("/manifest.json")]:
+        content = json.loads(bucket.get(manifest, limit=MAX_MANIFEST) or b"{}")
+        for results in content.get("ResultFiles", {}).get("FAILED", []):
             for child in json_lines.read(results["Key"], bucket):
                 aborted = child.get("Status") == ExecutionStatus.ABORTED
                 error = str(child.get("Error") or (STOPPED if aborted else UNKNOWN))
                 message = cause_message(child.get("Cause")) or error
-                given = json.loads(child["Input"])
+                child_input = json.loads(child["Input"])
                 # A child execution is one line. In an economy batch it may also be an order for
                 # images of many lines.
-                line = {"run_id": given.get("execution_name")}
-                for one in given.get("pictures", [line]):
-                    found[one["run_id"]] = (error, message[:MAX_REASON])
-    return found
+                line = {"run_id": child_input.get("execution_name")}
+                for image in child_input.get("pictures", [line]):
+                    reasons[image["run_id"]] = (error, message[:MAX_REASON])
+    return reasons
 
 
-def _read_unmade(prefix: str, bucket: Bucket) -> dict[str, Reason]:
+def _read_order_failures(prefix: str, bucket: Bucket) -> dict[str, Reason]:
     """Return why OpenAI did not make images of an economy batch, by run id."""
-    found = {}
-    for key in [one.key for one in bucket.objects(prefix)]:
-        for one in json_lines.read(key, bucket):
-            found[one["run_id"]] = (one["error"], one["message"])
-    return found
+    reasons = {}
+    for key in [item.key for item in bucket.objects(prefix)]:
+        for failure in json_lines.read(key, bucket):
+            reasons[failure["run_id"]] = (failure["error"], failure["message"])
+    return reasons
 
 
-def _describe_failure(plan: BatchPlan, made: BatchReport) -> str:
-    whys = ", ".join(f"{error} {number}" for error, number in made.reasons.items())
+def _describe_failure(plan: BatchPlan, report: BatchReport) -> str:
+    reasons = ", ".join(f"{error} {number}" for error, number in report.reasons.items())
     tolerated = plan.tolerated_failure_percentage
     return (
-        f"{made.failed} of {made.lines} lines failed ({whys}), more than the tolerated"
-        f" {tolerated:g} %; {made.stored} images are stored; {made.report_key} lists each failure;"
-        " fix the lines, then start the same batch again: it pays only for what is missing"
+        f"{report.failed} of {report.lines} lines failed ({reasons}), more than the tolerated"
+        f" {tolerated:g} %; {report.stored} images are stored; {report.report_key} lists each"
+        " failure; fix the lines, then start the same batch again: it pays only for what is missing"
     )

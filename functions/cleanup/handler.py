@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from easel.aws.lambda_runtime import Deadline, prepare
-from easel.aws.observability import report, step
+from easel.aws.observability import log_result, step
 from easel.contract import naming
 from easel.contract.messages import Report, RunPlan, StartRun
 from easel.ledger.records import RunRecords
@@ -38,12 +38,14 @@ def finish(plan: RunPlan, services: Services) -> Report:
         if image.status.is_finished
     )
     if finished:
-        staged = services.bucket.objects(f"staging/{plan.run_id}/")
-        services.bucket.delete([found.key for found in staged if found.key.startswith(finished)])
-    made = make_report(plan, records, services.storage)
+        objects = services.bucket.objects(f"staging/{plan.run_id}/")
+        services.bucket.delete([item.key for item in objects if item.key.startswith(finished)])
+    report = make_report(plan, records, services.storage)
     check_images(records)
-    report("run finished", stored=made.stored, refused=made.refused, cost_usd=made.cost_usd)
-    return made
+    log_result(
+        "run finished", stored=report.stored, refused=report.refused, cost_usd=report.cost_usd
+    )
+    return report
 
 
 prepare(lambda: SERVICES.bucket, lambda: SERVICES.ledger)

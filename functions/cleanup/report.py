@@ -40,21 +40,23 @@ def check_images(records: RunRecords) -> None:
 
     The first such image decides the class of the error. The message lists all of them.
     """
-    unmade = (Status.BAD, Status.LOST, Status.CLAIMED)
-    failed = [image for image in records.images if image.status in unmade]
+    without_image = (Status.BAD, Status.LOST, Status.CLAIMED)
+    failed = [image for image in records.images if image.status in without_image]
     if not failed:
         return
     stored = sum(image.status == Status.STORED for image in records.images)
-    whys = "; ".join(image.problem or _describe_unknown(image) for image in failed)
+    problems = "; ".join(image.problem or _describe_unknown(image) for image in failed)
     kind = BadImageError if failed[0].status == Status.BAD else OutcomeUnknownError
-    raise kind(f"{stored} of {len(records.images)} images are stored; {whys}")
+    raise kind(f"{stored} of {len(records.images)} images are stored; {problems}")
 
 
 def _describe_unknown(image: ImageRecord) -> str:
-    what = f"was bought without a usable answer (purchases: {image.purchase})"
+    problem = f"was bought without a usable answer (purchases: {image.purchase})"
     if image.status == Status.LOST:
-        what = "was paid for and lost, because S3 did not accept it"
-    return f"{image.what} {what}; check OpenAI's usage page, then start a new run to buy it again"
+        problem = "was paid for and lost, because S3 did not accept it"
+    return (
+        f"{image.label} {problem}; check OpenAI's usage page, then start a new run to buy it again"
+    )
 
 
 def _report_image(image: ImageRecord, storage: StorageSettings) -> ReportedImage:

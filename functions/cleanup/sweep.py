@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from easel.aws.bucket import Bucket, Kept
+from easel.aws.bucket import Bucket, FailedDelete
 from easel.aws.client import refusal
 from easel.aws.lambda_runtime import Deadline
 from easel.contract.errors import FinalError, TransientError
 
 AT_ONCE = 16
 LAST_SECONDS = 30  # a batch takes a few; none starts later than this
-NAMED = 5
+MAX_EXAMPLES = 5
 
 KeyVersion = tuple[str, str | None]  # the version is None for the current object
 
@@ -45,28 +45,29 @@ class Entry:
 
 
 @dataclass(kw_only=True)
-class Swept:
+class SweepTotals:
     """The totals of what was removed, or would be in a dry run.
 
-    `kept` counts what S3 did not remove, by error code. `named` has the first few with their codes.
+    `kept` counts what S3 did not remove, by error code. `examples` has the first few with
+    their codes.
     """
 
     objects: int = 0
     bytes: int = 0
     kept: Counter[str] = field(default_factory=Counter)
-    named: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
         """Count an entry as removed."""
         self.objects, self.bytes = self.objects + entry.objects, self.bytes + entry.bytes
 
 
-def count_entries(entries: Iterator[Entry]) -> Swept:
+def count_entries(entries: Iterator[Entry]) -> SweepTotals:
     """Return the totals of what would be removed."""
-    swept = Swept()
+    totals = SweepTotals()
     for entry in entries:
-        swept.add(entry)
-    return swept
+        totals.add(entry)
+    return totals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,62 +83,67 @@ class Sweeper:
     mark: Mark
     unmark: Mark
 
-    def sweep(self, entries: Iterator[Entry]) -> Swept:
+    def sweep(self, entries: Iterator[Entry]) -> SweepTotals:
         """Remove the entries.
 
         Raises TransientError shortly before the deadline. If S3 kept some entries, raises the error
         for their codes at the end.
         """
-        swept = Swept()
+        totals = SweepTotals()
         while batch := list(islice(entries, self.bucket.page)):
             if self.deadline.seconds() < LAST_SECONDS:
                 raise TransientError(
-                    f"{swept.objects:,} objects are deleted and S3 kept {swept.kept.total():,} when"
-                    " the function ran out of time; the retry continues, and after the last retry"
-                    " a redrive does"
+                    f"{totals.objects:,} objects are deleted and S3 kept {totals.kept.total():,}"
+                    " when the function ran out of time; the retry continues, and after the last"
+                    " retry a redrive does"
                 )
-            kept = self._remove(batch)
+            failed = self._remove(batch)
             for entry in batch:
-                if (entry.key, entry.version_id) not in kept:
-                    swept.add(entry)
-            swept.kept.update(one.code for one in kept.values())
-            names = [f"{one.key!a} ({one.code})" for one in kept.values()]
-            swept.named += names[: NAMED - len(swept.named)]
-        if swept.kept:
+                if (entry.key, entry.version_id) not in failed:
+                    totals.add(entry)
+            totals.kept.update(failure.code for failure in failed.values())
+            names = [f"{failure.key!a} ({failure.code})" for failure in failed.values()]
+            totals.examples += names[: MAX_EXAMPLES - len(totals.examples)]
+        if totals.kept:
             doing = (
-                f"{swept.objects:,} objects are deleted, {swept.kept.total():,} remain; the first"
-                f" of these: {', '.join(swept.named)}"
+                f"{totals.objects:,} objects are deleted, {totals.kept.total():,} remain; the first"
+                f" of these: {', '.join(totals.examples)}"
             )
-            raise refusal(swept.kept, doing)
-        return swept
+            raise refusal(totals.kept, doing)
+        return totals
 
-    def _remove(self, batch: list[Entry]) -> Mapping[KeyVersion, Kept]:
+    def _remove(self, batch: list[Entry]) -> Mapping[KeyVersion, FailedDelete]:
         # Records are marked first. After a crash, the next listing still finds objects that were
         # marked and not removed. Objects that were removed and not marked would never be found.
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            marked = [one for one in pool.map(self._mark, batch) if one]
+            marks = [mark for mark in pool.map(self._mark, batch) if mark]
 
-            def undo(those: Callable[[KeyVersion], bool]) -> None:
-                stay = [one for one in marked if those((one[0].key, one[0].version_id))]
-                list(pool.map(lambda one: self.unmark(one[1], one[2], key=one[0].key), stay))
+            def undo(is_affected: Callable[[KeyVersion], bool]) -> None:
+                affected = [
+                    mark for mark in marks if is_affected((mark[0].key, mark[0].version_id))
+                ]
+                list(
+                    pool.map(lambda mark: self.unmark(mark[1], mark[2], key=mark[0].key), affected)
+                )
 
-            places = [(entry.key, entry.version_id) for entry in batch]
+            versions = [(entry.key, entry.version_id) for entry in batch]
             try:
-                kept = {(one.key, one.version_id): one for one in self.bucket.remove(places)}
+                failures = self.bucket.remove(versions)
             except FinalError:  # S3 refused the whole request
                 undo(lambda _: True)
                 raise
-            undo(kept.__contains__)
-        return kept
+            failed = {(failure.key, failure.version_id): failure for failure in failures}
+            undo(failed.__contains__)
+        return failed
 
     def _mark(self, entry: Entry) -> tuple[Entry, str, int] | None:
         """Return the entry with its image's run id and number, or None if it has no record.
 
         This call or an earlier attempt has marked the record.
         """
-        found = self.bucket.head(*entry.lineage) if entry.lineage else None
-        run_id = found.metadata.get("run-id") if found else None
-        n = found.metadata.get("n", "") if found else ""
+        stored = self.bucket.head(*entry.lineage) if entry.lineage else None
+        run_id = stored.metadata.get("run-id") if stored else None
+        n = stored.metadata.get("n", "") if stored else ""
         if not run_id or not n.isdecimal():
             return None
         self.mark(run_id, int(n), key=entry.key)

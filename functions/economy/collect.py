@@ -10,7 +10,7 @@ from typing import Any
 
 from easel.aws import json_lines
 from easel.aws.lambda_runtime import Deadline
-from easel.aws.observability import report
+from easel.aws.observability import log_result
 from easel.contract.batch_messages import PlacedOrder
 from easel.contract.errors import (
     ContentRefusedError,
@@ -25,17 +25,17 @@ from easel.openai_client.batches import OpenAIBatches
 from easel.openai_client.errors import REFUSALS
 from easel.openai_client.images import decode_image, image_in
 from easel.services import Services
-from functions.economy.plan import custom_id, describe_unmade
+from functions.economy.plan import custom_id, failure_entry
 
 LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
 NOT_MADE = "NotMade"
 COMPLETED = "completed"
-Claimed = tuple[ImageRecord, PromptRecord]
+ClaimedImage = tuple[ImageRecord, PromptRecord]
 
 
 def look(order: PlacedOrder, services: Services) -> PlacedOrder:
     """Return the order after another look at OpenAI. It is `done` when the batch has ended."""
-    done = order.batch is None or services.openai_batches.look(order.batch).ended
+    done = order.batch is None or services.openai_batches.look(order.batch).has_ended
     return replace(order, done=done, looks=order.looks + 1)
 
 
@@ -48,32 +48,32 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
         return {"order": order.order, "staged": 0, "unmade": 0}
     batches, ledger = services.openai_batches, services.ledger
     purchases = services.purchases(deadline)
-    placed, open_claims = batches.look(order.batch), _open_claims(order, ledger)
+    batch, open_claims = batches.look(order.batch), _open_claims(order, ledger)
     staged = 0
     failed: list[tuple[ImageRecord, EaselError]] = []
 
-    def claim_of(answer: dict[str, Any]) -> Claimed | None:
+    def pop_claim(answer: dict[str, Any]) -> ClaimedImage | None:
         name = str(answer.get("custom_id"))
         return open_claims.pop(name, None) or _find_claim(name, order, ledger)
 
-    for answer in _answers(placed.answers, batches):
+    for answer in _answers(batch.answers, batches):
         if deadline.seconds() < LAST_SECONDS:
             rest = f"{staged} images are staged; the others are bought by another attempt"
             raise TransientError(f"order {order.order}: {rest}")
-        found = claim_of(answer)
+        match = pop_claim(answer)
         encoded, usage = image_in(_get(answer.get("response"), "body"))
-        if found and encoded:
-            purchases.stage(*found, decode_image(encoded, usage))
+        if match and encoded:
+            purchases.stage(*match, decode_image(encoded, usage))
             staged += 1
-        elif found:
-            failed.append((found[0], _failure(found[0], None)))
-    for answer in _answers(placed.errors, batches):
-        found = claim_of(answer)
-        if found:
-            failed.append((found[0], _failure(found[0], _code(answer))))
+        elif match:
+            failed.append((match[0], _failure(match[0], None)))
+    for answer in _answers(batch.errors, batches):
+        match = pop_claim(answer)
+        if match:
+            failed.append((match[0], _failure(match[0], _code(answer))))
     # In a completed batch each request has an answer. In any other batch, a request without an
     # answer was not processed.
-    code = None if placed.status == COMPLETED else placed.status
+    code = None if batch.status == COMPLETED else batch.status
     failed += [(claim, _failure(claim, code)) for claim, _ in open_claims.values()]
     if failed:
         # The reasons are stored before the claims are settled, because a retry finds only open
@@ -85,26 +85,26 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
         purchases.give_up(claim, error)
     services.batch_orders.mark_ended(order.order, batch=order.batch)
     counts = {"order": order.order, "staged": staged, "unmade": len(failed)}
-    report("order collected", batch=order.batch, status=placed.status, **counts)
+    log_result("order collected", batch=order.batch, status=batch.status, **counts)
     return counts
 
 
-def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, Claimed]:
+def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, ClaimedImage]:
     """Return the order's claims that are not settled yet, by custom_id."""
-    most: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for ref in order.pictures:
-        most[ref["run_id"]] = max(ref["n"], most.get(ref["run_id"], 0))
-    found = {}
-    for run_id, records in ledger.runs(most).items():
+        counts[ref["run_id"]] = max(ref["n"], counts.get(ref["run_id"], 0))
+    claims = {}
+    for run_id, records in ledger.runs(counts).items():
         for image in records.images:
             # A claim that was given up meanwhile still counts, because its image may have arrived.
-            claimed = image.status == Status.CLAIMED and image.order == order.order
-            if records.prompt and claimed:
-                found[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
-    return found
+            is_open = image.status == Status.CLAIMED and image.order == order.order
+            if records.prompt and is_open:
+                claims[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
+    return claims
 
 
-def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> Claimed | None:
+def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> ClaimedImage | None:
     """Return an image that belongs to the order but not to this plan.
 
     That can happen if two starts of a batch ran at the same time.
@@ -119,11 +119,11 @@ def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> Claimed | None
 def _answers(file: str | None, batches: OpenAIBatches) -> Iterator[dict[str, Any]]:
     for line in batches.lines(file) if file else ():
         try:
-            read = json.loads(line)
+            answer = json.loads(line)
         except (ValueError, RecursionError):
             continue  # its claim is unknown, stays open, and is settled at the end
-        if isinstance(read, dict):
-            yield read
+        if isinstance(answer, dict):
+            yield answer
 
 
 def _get(value: object, name: str) -> Any:
@@ -144,16 +144,16 @@ def _failure(claim: ImageRecord, code: str | None) -> EaselError:
     If OpenAI returned a code, it charges nothing for the image. Otherwise the outcome is unknown.
     """
     if code is None:
-        unknown = f"{claim.what} was ordered, but no usable answer came"
+        unknown = f"{claim.label} was ordered, but no usable answer came"
         return OutcomeUnknownError(unknown, possibly_paid=True)
     if code in REFUSALS:
-        refused = f"{claim.what} was refused ({code}); change the prompt"
+        refused = f"{claim.label} was refused ({code}); change the prompt"
         return ContentRefusedError(refused, category=code)
     return TransientError(
-        f"{claim.what} was not made ({code}); starting the batch again orders it again"
+        f"{claim.label} was not made ({code}); starting the batch again orders it again"
     )
 
 
 def _describe(claim: ImageRecord, error: EaselError) -> dict[str, Any]:
     name = NOT_MADE if isinstance(error, TransientError) else type(error).__name__
-    return describe_unmade(claim.run_id, claim.n, name, str(error))
+    return failure_entry(claim.run_id, claim.n, name, str(error))

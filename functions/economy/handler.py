@@ -17,20 +17,20 @@ from functions.economy.plan import list_staged, plan
 
 @step("economy")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """Take a state's `task` and its subject `of`, and return the result."""
-    task, of = event["task"], event["of"]
+    """Take a state's `task` and its subject `subject`, and return the result."""
+    task, subject = event["task"], event["of"]
     note(task=task)
     match task:
         case Task.PLAN:
-            return dict(plan(BatchPlan.from_state(of), SERVICES))
+            return dict(plan(BatchPlan.from_state(subject), SERVICES))
         case Task.PLACE:
-            return place(Order.from_state(of), SERVICES, Deadline(context)).to_state()
+            return place(Order.from_state(subject), SERVICES, Deadline(context)).to_state()
         case Task.LOOK:
-            return look(PlacedOrder.from_state(of), SERVICES).to_state()
+            return look(PlacedOrder.from_state(subject), SERVICES).to_state()
         case Task.COLLECT:
-            return collect(PlacedOrder.from_state(of), SERVICES, Deadline(context))
+            return collect(PlacedOrder.from_state(subject), SERVICES, Deadline(context))
         case Task.LIST_STAGED:
-            return dict(list_staged(BatchPlan.from_state(of), SERVICES))
+            return dict(list_staged(BatchPlan.from_state(subject), SERVICES))
     raise ConfigError(
         f"{task!a} is not a task of the economy step; the state machine may be older than the"
         " functions: deploy the stack again"

@@ -10,14 +10,14 @@ from typing import IO, Any
 
 from easel.aws import json_lines
 from easel.aws.lambda_runtime import Deadline
-from easel.aws.observability import report
+from easel.aws.observability import log_result
 from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
 from easel.contract.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.openai_client.batches import ENDPOINT
 from easel.services import Services
-from functions.economy.plan import custom_id, describe_unmade
+from functions.economy.plan import custom_id, failure_entry
 
 # OpenAI ends a batch within a day. The remaining time is for collecting the images.
 CLAIM_SECONDS = 26 * 60 * 60
@@ -33,10 +33,10 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
     orders, name, purchases = services.batch_orders, order.order, services.purchases(deadline)
     lock = orders.lock(name, until=deadline.epoch())
     batch = lock.batch
-    if batch is None and lock.again:
+    if batch is None and lock.was_locked:
         # The previous holder of the lock may have placed the order. If so, claim nothing more.
-        found = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
-        batch = found.id if found else None
+        existing = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
+        batch = existing.id if existing else None
     if batch is None:
         try:
             batch = _order(order, lock.mark, services, purchases)
@@ -63,9 +63,9 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
     """Return the id of a new batch, or None if nothing is left to be ordered."""
     name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, short = _claim(order, requests, purchases)
-        if short:
-            body = json_lines.to_bytes(short)
+        count, failures = _claim(order, requests, purchases)
+        if failures:
+            body = json_lines.to_bytes(failures)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
         # This write proves the bucket and the permissions before anything is paid. Later it shows
         # what was ordered.
@@ -74,7 +74,7 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
         if not count:
             return None
         batch = services.openai_batches.create(mark, requests).id
-    report("order placed", order=name, pictures=count, batch=batch)
+    log_result("order placed", order=name, pictures=count, batch=batch)
     return batch
 
 
@@ -95,23 +95,23 @@ def _claim(
     BudgetExceededError if the budget has no room for any image.
     """
     count, refusal = 0, None
-    short: list[dict[str, Any]] = []
-    known = purchases.ledger.runs({ref["run_id"]: 0 for ref in order.pictures})
+    failures: list[dict[str, Any]] = []
+    records_by_run = purchases.ledger.runs({ref["run_id"]: 0 for ref in order.pictures})
     for ref in order.pictures:
-        prompt = known[ref["run_id"]].prompt
+        prompt = records_by_run[ref["run_id"]].prompt
         try:
             if prompt is None or not _claim_one(order.order, ref, prompt, purchases):
                 continue
         except BudgetExceededError as error:
             refusal = error
             name = type(error).__name__
-            short.append(describe_unmade(ref["run_id"], ref["n"], name, str(error)))
+            failures.append(failure_entry(ref["run_id"], ref["n"], name, str(error)))
             continue
         json_lines.write(requests, _request(ref, prompt))
         count += 1
     if refusal and not count:
         raise refusal
-    return count, short
+    return count, failures
 
 
 def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purchases) -> bool:
@@ -123,9 +123,9 @@ def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purch
         # OpenAI's day starts now.
         return image.is_ordered(order) and purchases.renew(image, until=until)
     purchases.check_model(prompt)
-    wanted = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
+    image = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
     try:
-        purchases.claim(wanted, bound=prompt.image_bound(economy=True), until=until)
+        purchases.claim(image, bound=prompt.image_bound(economy=True), until=until)
     except ClaimHeldError:
         return False  # another execution bought it after the plan was made
     return True

@@ -20,7 +20,7 @@ def custom_id(image: ImageRef) -> str:
     return f"{image['run_id']}#{image['n']}"
 
 
-def describe_unmade(run_id: str, n: int, error: str, message: str) -> dict[str, Any]:
+def failure_entry(run_id: str, n: int, error: str, message: str) -> dict[str, Any]:
     """Return an entry for the batch's report: an image that was ordered and not made."""
     return {"run_id": run_id, "n": n, "error": error, "message": message}
 
@@ -47,7 +47,7 @@ def _orders(batch: BatchPlan, services: Services) -> Iterator[tuple[str, list[Im
     earlier: dict[str, list[ImageRef]] = defaultdict(list)
     waiting: dict[str, list[ImageRef]] = defaultdict(list)  # by model: an order has only one
     lines = json_lines.read(batch.todo_key, services.bucket)
-    for item, records in services.ledger.of_lines(lines):
+    for item, records in services.ledger.join_records(lines):
         if records.prompt is None:
             continue  # its prompt could not be written; the report counts the line as failed
         known = {image.n: image for image in records.images}
@@ -71,9 +71,9 @@ def list_staged(batch: BatchPlan, services: Services) -> dict[str, int]:
     count, mirror = 0, services.mirror_url
     with TemporaryFile() as file:
         lines = json_lines.read(batch.todo_key, services.bucket)
-        for item, records in services.ledger.of_lines(lines):
+        for item, records in services.ledger.join_records(lines):
             staged = [
-                _staged(image).to_state()
+                _to_staged_image(image).to_state()
                 for image in records.images
                 if image.status == Status.STAGED or image.is_missing_from(mirror)
             ]
@@ -92,7 +92,7 @@ def list_staged(batch: BatchPlan, services: Services) -> dict[str, int]:
     return {"came": count}
 
 
-def _staged(image: ImageRecord) -> StagedImage:
+def _to_staged_image(image: ImageRecord) -> StagedImage:
     return StagedImage(
         run_id=image.run_id, n=image.n, key=image.staged_key or "", sha256=image.sha256 or ""
     )

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from easel.aws.lambda_runtime import prepare
-from easel.aws.observability import report, step
+from easel.aws.observability import log_result, step
 from easel.contract import naming
 from easel.contract.messages import StoredImage
 from easel.contract.status import Status
@@ -30,14 +30,14 @@ def run(stored: StoredImage, services: Services, mirror: MirrorStore) -> StoredI
         return stored
     if services.bucket.head(stored.key) is None:
         # The image was deleted after it was stored. The mirror does not follow deletes.
-        report("nothing to mirror", key=ascii(stored.key))
+        log_result("nothing to mirror", key=ascii(stored.key))
         return stored
     # The image is copied last, so an image in the mirror always has its thumbnail and sidecar.
-    for key in (naming.thumbnail(stored.key), naming.sidecar(stored.key), stored.key):
+    for key in (naming.thumbnail_key(stored.key), naming.sidecar_key(stored.key), stored.key):
         body = services.bucket.get(key, limit=naming.MAX_IMAGE_BYTES)
         if body is not None:
             mirror.copy(key, body, content_type=naming.CONTENT_TYPES[PurePosixPath(key).suffix[1:]])
-    report("picture mirrored", key=ascii(stored.key))
+    log_result("picture mirrored", key=ascii(stored.key))
     url = mirror.address(stored.key)
     services.ledger.note_mirrored(stored.run_id, stored.n, url=url)
     return replace(stored, mirrored=url)

@@ -68,7 +68,7 @@ class MirrorStore:
 
         Raises ConflictError if other bytes are there.
         """
-        with self._translated(f"mirroring to {self.address(key)!a}"):
+        with self._translate_errors(f"mirroring to {self.address(key)!a}"):
             self._store = self._store or self._connect()
             attributes: Any = {"Content-Type": content_type}
             try:
@@ -86,23 +86,23 @@ class MirrorStore:
 
     def _check_same(self, key: str, body: bytes) -> None:
         try:
-            there, length = hashlib.sha256(), 0
+            existing, length = hashlib.sha256(), 0
             for chunk in obstore.get(self._store, key).stream():
-                there.update(chunk)
+                existing.update(chunk)
                 length += len(chunk)
         except ABSENT as error:
             # S3 returns the same error while another client writes this key.
             raise StorageBusyError(
                 f"mirroring to {self.address(key)!a}: another writer was active"
             ) from error
-        if there.digest() != hashlib.sha256(body).digest():
+        if existing.digest() != hashlib.sha256(body).digest():
             raise ConflictError(
                 f"{self.address(key)!a} holds another object ({length:,} bytes), which was left"
                 " unchanged; move it, or mirror to another prefix, then resume the run"
             )
 
     @contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
+    def _translate_errors(self, doing: str) -> Iterator[None]:
         """Translate the package's errors into Easel's by type.
 
         Their messages are dropped, because they can contain a signed address.
@@ -170,13 +170,13 @@ def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
     else:
         # The keys need a credential provider of their own. If they were settings only, obstore
         # would add the session token of this function's role.
-        given = {
+        values = {
             "access_key_id": config.pop("access_key_id"),
             "secret_access_key": config.pop("secret_access_key", ""),
             "token": config.pop("session_token", config.pop("token", None)),
             "expires_at": None,
         }
-        credentials = lambda: given  # noqa: E731
+        credentials = lambda: values  # noqa: E731
     if "region" not in config:
         config["region"] = SERVICES.storage.region
     options: dict[str, Any] = {"client_options": _client(config), **where}

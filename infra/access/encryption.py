@@ -59,7 +59,7 @@ class Encryption(Construct):
         alarms = stack.format_arn(
             service="cloudwatch", resource="alarm", resource_name="*", arn_format=COLON
         )
-        ours = {"aws:SourceAccount": stack.account}
+        source_account = {"aws:SourceAccount": stack.account}
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         groups = {"kms:EncryptionContext:aws:logs:arn": f"{self._logs}:log-group:*"}
         # The service itself sends the asterisk:
@@ -71,10 +71,13 @@ class Encryption(Construct):
             "delivery.logs": ([DECRYPT], {"StringEquals": delivery}),
             # The alarms' topic needs this:
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            "cloudwatch": (both, {"StringEquals": ours, "ArnLike": {"aws:SourceArn": alarms}}),
+            "cloudwatch": (
+                both,
+                {"StringEquals": source_account, "ArnLike": {"aws:SourceArn": alarms}},
+            ),
             # This names no rule, because each queue's own policy already names its rule:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-            "events": (both, {"StringEquals": ours}),
+            "events": (both, {"StringEquals": source_account}),
         }
         for service, (actions, conditions) in services.items():
             key.add_to_resource_policy(
@@ -114,8 +117,8 @@ class Encryption(Construct):
         )
         context = {"kms:EncryptionContext:aws:states:stateMachineArn": machines}
         self._add(machine.role, [DECRYPT, DATA_KEY], {"StringLike": context})
-        logged = {"kms:EncryptionContext:SourceArn": f"{self._logs}:*"}
-        self._add(machine.role, [DATA_KEY], {"StringEquals": logged})
+        log_context = {"kms:EncryptionContext:SourceArn": f"{self._logs}:*"}
+        self._add(machine.role, [DATA_KEY], {"StringEquals": log_context})
 
     def allow_starts(self, machine: sfn.StateMachine) -> None:
         """Let the events that start a machine encrypt its input."""

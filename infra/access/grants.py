@@ -55,27 +55,31 @@ WRITES = {"s3:PutObject", "sqs:SendMessage", "states:StartExecution"}
 
 @dataclass(frozen=True)
 class Grant:
-    """Actions on a resource, or on the paths `below` it.
+    """Actions on a resource, or on the `path` below it, which may contain asterisks.
 
-    `because` is the reason for an asterisk in `below`. If `deny` is set, the actions are forbidden.
+    `reason` is the reason for an asterisk in `path`. If `deny` is set, the actions are forbidden.
     """
 
     actions: tuple[str, ...]
-    on: Resource
-    below: str = ""
-    because: str = ""
+    resource: Resource
+    path: str = ""
+    reason: str = ""
     conditions: Mapping[str, Any] | None = None
     deny: bool = False
 
 
 def key_rights(grants: Iterable[Grant]) -> dict[str, tuple[str, ...]]:
     """Return for each action of the customer's key the services through which it is needed."""
-    found: dict[str, set[str]] = {DECRYPT: set(), DATA_KEY: set()}
+    services_by_action: dict[str, set[str]] = {DECRYPT: set(), DATA_KEY: set()}
     for grant in grants:
-        for action in () if grant.deny or grant.on in ELSEWHERE else grant.actions:
+        for action in () if grant.deny or grant.resource in ELSEWHERE else grant.actions:
             service = action.partition(":")[0]
             if action in READS or service == "dynamodb":
-                found[DECRYPT].add(service)
+                services_by_action[DECRYPT].add(service)
             if action in WRITES:
-                found[DATA_KEY].add(service)
-    return {action: tuple(sorted(services)) for action, services in found.items() if services}
+                services_by_action[DATA_KEY].add(service)
+    return {
+        action: tuple(sorted(services))
+        for action, services in services_by_action.items()
+        if services
+    }

@@ -17,8 +17,8 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
     http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
     sign_in = SignIn(stack, "SignIn", retain=retain)
     url = _page_url(stack, http_api.url)
-    machine_client = sign_in.for_machines()
-    page_client = sign_in.for_page(url) if public_page else None
+    machine_client = sign_in.add_machine_client()
+    page_client = sign_in.add_page_client(url) if public_page else None
     clients = {"PageClientId": page_client} if page_client else {}
 
     function = functions.begin(API)
@@ -58,6 +58,6 @@ def _page_url(stack: Stack, own_url: str) -> str:
         allowed_pattern=f"{OWN_URL}|https?://.+/",
         description=about,
     )
-    given = parameter.value_as_string
-    is_own = CfnCondition(stack, "OwnPageUrl", expression=Fn.condition_equals(given, OWN_URL))
-    return Fn.condition_if(is_own.logical_id, own_url, given).to_string()
+    value = parameter.value_as_string
+    is_own = CfnCondition(stack, "OwnPageUrl", expression=Fn.condition_equals(value, OWN_URL))
+    return Fn.condition_if(is_own.logical_id, own_url, value).to_string()

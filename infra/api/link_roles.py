@@ -34,7 +34,7 @@ READER = LinkRole(
     Resource.READER_ROLE,
     settings.READER_ROLE,
     (
-        Grant(("s3:GetObject",), Resource.BUCKET, "/*", because=ANY_FOLDER),
+        Grant(("s3:GetObject",), Resource.BUCKET, "/*", reason=ANY_FOLDER),
         Grant(("s3:GetObject",), Resource.BUCKET, "/staging/*", deny=True),
         Grant(("s3:GetObject",), Resource.BUCKET, "/batches/*", deny=True),
     ),
@@ -46,8 +46,8 @@ UPLOADER = LinkRole(
     Resource.UPLOADER_ROLE,
     settings.UPLOADER_ROLE,
     (
-        Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.jsonl", because=ANY_NAME),
-        Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.csv", because=ANY_NAME),
+        Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.jsonl", reason=ANY_NAME),
+        Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.csv", reason=ANY_NAME),
         Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*/*", deny=True),
     ),
 )

@@ -58,9 +58,11 @@ class SignIn(Construct):
             )
         )
         server = self.pool.add_resource_server("Api", identifier=identifier, scopes=[read, write])
-        self._scopes = [cognito.OAuthScope.resource_server(server, one) for one in (read, write)]
+        self._scopes = [
+            cognito.OAuthScope.resource_server(server, api_scope) for api_scope in (read, write)
+        ]
 
-    def for_page(self, url: str) -> str:
+    def add_page_client(self, url: str) -> str:
         """Add the client of the page at `url`, and return its id.
 
         It uses the code flow with PKCE instead of a secret, because a browser cannot keep one.
@@ -86,7 +88,7 @@ class SignIn(Construct):
         )
         return client.user_pool_client_id
 
-    def for_machines(self) -> str:
+    def add_machine_client(self) -> str:
         """Add the client of programs, which has a secret and no user. Return its id."""
         client = self.pool.add_client(
             "Machine",

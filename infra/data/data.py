@@ -57,7 +57,7 @@ def _bucket(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
 def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[Credentials]:
     identity, mirror_url = config.openai_workload_identity, config.mirror
     encryption = deployment.encryption
-    found = [
+    credentials = [
         (
             openai_identity(stack, identity)
             if identity
@@ -66,5 +66,5 @@ def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[C
     ]
     if mirror_url:
         mirror = Mirror(stack, "MirrorStore", url=mirror_url, encryption=encryption)
-        found.append(mirror.credentials)
-    return found
+        credentials.append(mirror.credentials)
+    return credentials

@@ -111,7 +111,7 @@ class ExistingBucketCheck(Construct):
         self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, deployment: Deployment
     ) -> None:
         super().__init__(scope, construct_id)
-        check = DeployedFunction(self, "Function", row=BUCKET_CHECK, deployment=deployment).build()
+        check = DeployedFunction(self, "Function", spec=BUCKET_CHECK, deployment=deployment).build()
         resource = CustomResource(
             self,
             "Check",

@@ -82,12 +82,12 @@ class Mirror(Construct):
 
 
 def _secret(
-    scope: Construct, encryption: Encryption, description: str, because: str
+    scope: Construct, encryption: Encryption, description: str, reason: str
 ) -> secretsmanager.CfnSecret:
-    """Return a secret without a value. `because` is the reason why it is not rotated."""
+    """Return a secret without a value. `reason` is the reason why it is not rotated."""
     key = encryption.key
     secret = secretsmanager.CfnSecret(
         scope, "Secret", description=description, kms_key_id=key.key_arn if key else None
     )
-    acknowledge(secret, "AwsSolutions-SMG4", because)
+    acknowledge(secret, "AwsSolutions-SMG4", reason)
     return secret

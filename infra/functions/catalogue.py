@@ -40,7 +40,7 @@ class Caller(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class FunctionSpec:
     """The contents, settings and permissions of a function.
 
     `layers` are added to boto3 and powertools; None means no layers at all. `folders` of easel/ are
@@ -63,13 +63,13 @@ def _table(*actions: str) -> Grant:
     return Grant(tuple(f"dynamodb:{action}" for action in actions), Resource.TABLE)
 
 
-def _objects(below: str, *actions: str, because: str) -> Grant:
-    return Grant(tuple(f"s3:{action}" for action in actions), Resource.BUCKET, below, because)
+def _objects(path: str, *actions: str, reason: str) -> Grant:
+    return Grant(tuple(f"s3:{action}" for action in actions), Resource.BUCKET, path, reason)
 
 
-def _executions(of: Resource, below: str, *actions: str) -> Grant:
-    because = "Executions of this state machine, whose names are known only when they start"
-    return Grant(tuple(f"states:{action}" for action in actions), of, below, because)
+def _executions(resource: Resource, path: str, *actions: str) -> Grant:
+    reason = "Executions of this state machine, whose names are known only when they start"
+    return Grant(tuple(f"states:{action}" for action in actions), resource, path, reason)
 
 
 # Without permission to list, S3 answers 403 instead of 404 for a missing object.
@@ -78,7 +78,7 @@ STAGING = _objects(
     "/staging/*",
     "PutObject",
     "GetObject",
-    because="Staged bytes are stored under the run's id, which is known only when the run starts",
+    reason="Staged bytes are stored under the run's id, which is known only when the run starts",
 )
 # A deployment with a key in a secret has the first resource, and one with a workload identity has
 # the second: https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
@@ -97,7 +97,7 @@ CALL_OPENAI = (
 
 # Memory sizes are measured. Timeouts follow from how long a call may take:
 # docs/decisions/0023-size-each-function-by-measurement.md.
-PROMPT = Row(
+PROMPT = FunctionSpec(
     name="prompt",
     timeout=seconds(90),
     memory_mb=256,
@@ -109,7 +109,7 @@ PROMPT = Row(
         _objects(
             "/*/",
             "PutObject",
-            because=(
+            reason=(
                 "Requests name the folders; this function puts only their markers, which end in a"
                 " slash"
             ),
@@ -117,7 +117,7 @@ PROMPT = Row(
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     ),
 )
-IMAGE = Row(
+IMAGE = FunctionSpec(
     name="image",
     timeout=minutes(5),
     memory_mb=448,
@@ -131,18 +131,18 @@ IMAGE = Row(
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
-UPLOAD = Row(
+UPLOAD = FunctionSpec(
     name="upload",
     timeout=minutes(2),
     memory_mb=1024,
     layers=("pillow",),
     grants=(
-        _objects("/*", "PutObject", "GetObject", because="Requests name an image's folder"),
+        _objects("/*", "PutObject", "GetObject", reason="Requests name an image's folder"),
         FIND_OBJECTS,
         _table("GetItem", "PutItem", "UpdateItem", "Query"),
     ),
 )
-CLEANUP = Row(
+CLEANUP = FunctionSpec(
     name="cleanup",
     timeout=minutes(15),
     memory_mb=256,
@@ -151,14 +151,14 @@ CLEANUP = Row(
         _objects(
             "/*",
             *("GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion"),
-            because="Requests name the image or folder to delete; no other role deletes",
+            reason="Requests name the image or folder to delete; no other role deletes",
         ),
         FIND_OBJECTS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
         _table("GetItem", "UpdateItem", "Query"),
     ),
 )
-MIRRORING = Row(
+MIRRORING = FunctionSpec(
     name="mirror",
     timeout=minutes(5),
     memory_mb=512,
@@ -166,13 +166,13 @@ MIRRORING = Row(
     settings=(StorageSettings, MirrorSettings),
     grants=(
         Grant(("secretsmanager:GetSecretValue",), Resource.MIRROR_SECRET),
-        _objects("/*", "GetObject", because="It reads the image that it is given, in any folder"),
+        _objects("/*", "GetObject", reason="It reads the image that it is given, in any folder"),
         FIND_OBJECTS,
         Grant(
             ("s3:PutObject", "s3:GetObject"),
             Resource.MIRROR_BUCKET,
             "/*",
-            because="It writes only under the mirror's prefix",
+            reason="It writes only under the mirror's prefix",
         ),
         _table("UpdateItem"),
     ),
@@ -181,19 +181,19 @@ MIRRORING = Row(
 # These are the working files and results of a batch's start. A run's staging never has this prefix.
 BATCH_WORK = "/staging/@*"
 OWN_FILES = "A batch's files are stored under its name"
-BATCH = Row(
+BATCH = FunctionSpec(
     name="batch",
     timeout=minutes(15),
     memory_mb=1024,
     settings=(StorageSettings, RequestSettings, BatchSettings, MirroredSettings),
     grants=(
-        _objects("/batches/*", "GetObject", "GetObjectVersion", "PutObject", because=OWN_FILES),
-        _objects(BATCH_WORK, "GetObject", "PutObject", because=OWN_FILES),
+        _objects("/batches/*", "GetObject", "GetObjectVersion", "PutObject", reason=OWN_FILES),
+        _objects(BATCH_WORK, "GetObject", "PutObject", reason=OWN_FILES),
         FIND_OBJECTS,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     ),
 )
-ECONOMY = Row(
+ECONOMY = FunctionSpec(
     name="economy",
     timeout=minutes(15),
     memory_mb=512,
@@ -208,7 +208,7 @@ ECONOMY = Row(
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
     ),
 )
-EVENTS = Row(
+EVENTS = FunctionSpec(
     name="events",
     caller=Caller.EVENTS,
     timeout=seconds(30),
@@ -228,7 +228,7 @@ EVENTS = Row(
             ("dynamodb:ListStreams",),
             Resource.TABLE,
             "/stream/*",
-            because=(
+            reason=(
                 "Listing covers every stream that a table has ever had: their names end in a time"
             ),
         ),
@@ -237,7 +237,7 @@ EVENTS = Row(
 )
 # It reads the table and handles executions. Buying, storing and deleting are left to the steps of
 # the runs that it starts.
-API = Row(
+API = FunctionSpec(
     name="api",
     caller=Caller.GATEWAY,
     timeout=seconds(29),
@@ -274,7 +274,7 @@ API = Row(
         Grant(("sts:AssumeRole",), Resource.UPLOADER_ROLE),
     ),
 )
-BUCKET_CHECK = Row(
+BUCKET_CHECK = FunctionSpec(
     name="bucket_check",
     caller=Caller.CLOUDFORMATION,
     timeout=seconds(60),

@@ -13,7 +13,7 @@ from constructs import Construct
 from infra import ROOT
 from infra.access.encryption import Encryption
 from infra.access.grants import OPTIONAL, Grant, Resource
-from infra.functions.catalogue import CATALOGUE, Caller, Row
+from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
 from infra.functions.layers import ARCHITECTURE, RUNTIME, Layers
 from infra.nag import acknowledge, acknowledge_wildcard
 
@@ -42,11 +42,15 @@ class Deployment:
 
     def allow(self, role: iam.Role, grants: Iterable[Grant]) -> None:
         """Give a role its grants, and the permissions on the key that they need."""
-        known = [one for one in grants if one.on in self.arns or one.on not in OPTIONAL]
-        for grant in known:
-            resource = f"{self.arns[grant.on]}{grant.below}"
-            if grant.because:
-                acknowledge_wildcard(role, resource, grant.because)
+        usable = [
+            grant
+            for grant in grants
+            if grant.resource in self.arns or grant.resource not in OPTIONAL
+        ]
+        for grant in usable:
+            resource = f"{self.arns[grant.resource]}{grant.path}"
+            if grant.reason:
+                acknowledge_wildcard(role, resource, grant.reason)
             role.add_to_principal_policy(
                 iam.PolicyStatement(
                     effect=iam.Effect.DENY if grant.deny else iam.Effect.ALLOW,
@@ -55,17 +59,17 @@ class Deployment:
                     conditions=grant.conditions,
                 )
             )
-        self.encryption.allow(role, known)
+        self.encryption.allow(role, usable)
 
 
 class DeployedFunction(Construct):
     """A function's role and log group. `build` adds the function itself."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, row: Row, deployment: Deployment
+        self, scope: Construct, construct_id: str, *, spec: FunctionSpec, deployment: Deployment
     ) -> None:
         super().__init__(scope, construct_id)
-        self.row, self.timeout = row, row.timeout
+        self.spec, self.timeout = spec, spec.timeout
         self._deployment = deployment
         self.log_group = logs.LogGroup(
             self,
@@ -79,32 +83,32 @@ class DeployedFunction(Construct):
 
     def build(self) -> "DeployedFunction":
         """Build the function with the deployment's current resources and variables."""
-        row, deployment, layers = self.row, self._deployment, self._deployment.layers
+        spec, deployment, layers = self.spec, self._deployment, self._deployment.layers
         self.function = lambda_.Function(
             self,
             "Function",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
-            handler=handler(row),
+            handler=handler(spec),
             code=lambda_.Code.from_asset(
-                str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(row)
+                str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(spec)
             ),
             role=self.role,
             log_group=self.log_group,
-            timeout=row.timeout,
-            memory_size=row.memory_mb,
-            environment=environment(row, deployment.variables),
-            layers=[layers[name] for name in layer_names(row)] if layers else [],
+            timeout=spec.timeout,
+            memory_size=spec.memory_mb,
+            environment=environment(spec, deployment.variables),
+            layers=[layers[name] for name in layer_names(spec)] if layers else [],
             tracing=lambda_.Tracing.ACTIVE,
-            description=f"Easel: {row.name}",
+            description=f"Easel: {spec.name}",
         )
         traces = "X-Ray's two actions for the function's traces, which have no resource to name"
         acknowledge_wildcard(self.role, "*", traces)
-        deployment.allow(self.role, row.grants)
-        if row.caller is Caller.EVENTS:
+        deployment.allow(self.role, spec.grants)
+        if spec.caller is Caller.EVENTS:
             self._keep_failures(deployment.arns[Resource.DEAD_LETTERS])
         else:
-            acknowledge(self.function, "Serverless-LambdaDLQ", row.caller.value)
+            acknowledge(self.function, "Serverless-LambdaDLQ", spec.caller.value)
         return self
 
     def _keep_failures(self, queue: str) -> None:
@@ -119,70 +123,70 @@ class Functions:
     def __init__(self, stack: Stack, deployment: Deployment) -> None:
         self.deployment = deployment
         self._stack = stack
-        self._made: dict[str, DeployedFunction] = {}
+        self._functions: dict[str, DeployedFunction] = {}
 
-    def __getitem__(self, row: Row) -> DeployedFunction:
-        return self._made[row.name]
+    def __getitem__(self, spec: FunctionSpec) -> DeployedFunction:
+        return self._functions[spec.name]
 
-    def __contains__(self, row: Row) -> bool:
-        return row.name in self._made
+    def __contains__(self, spec: FunctionSpec) -> bool:
+        return spec.name in self._functions
 
     def by_name(self) -> dict[str, DeployedFunction]:
         """Return all functions by name, in the catalogue's order."""
-        return {row.name: self[row] for row in CATALOGUE if row in self}
+        return {spec.name: self[spec] for spec in CATALOGUE if spec in self}
 
-    def begin(self, row: Row) -> DeployedFunction:
+    def begin(self, spec: FunctionSpec) -> DeployedFunction:
         """Create a function's role and log group."""
-        self._made[row.name] = DeployedFunction(
-            self._stack, row.name.capitalize(), row=row, deployment=self.deployment
+        self._functions[spec.name] = DeployedFunction(
+            self._stack, spec.name.capitalize(), spec=spec, deployment=self.deployment
         )
-        return self[row]
+        return self[spec]
 
     def add_steps(self) -> None:
         """Build the functions that the machines call."""
-        for row in CATALOGUE:
-            is_there = not row.only_with or row.only_with in self.deployment.variables
-            if row.caller is Caller.MACHINE and is_there:
-                self.begin(row).build()
+        for spec in CATALOGUE:
+            is_there = not spec.only_with or spec.only_with in self.deployment.variables
+            if spec.caller is Caller.MACHINE and is_there:
+                self.begin(spec).build()
 
 
-def handler(row: Row) -> str:
+def handler(spec: FunctionSpec) -> str:
     """Return the handler of functions/<name>.py or of functions/<name>/handler.py."""
-    module = f"functions.{row.name}"
-    return f"{module}.handler" if _is_module(row) else f"{module}.handler.handler"
+    module = f"functions.{spec.name}"
+    return f"{module}.handler" if _is_module(spec) else f"{module}.handler.handler"
 
 
-def layer_names(row: Row) -> tuple[str, ...]:
+def layer_names(spec: FunctionSpec) -> tuple[str, ...]:
     """Return the layers of a function, including the base layers."""
-    return () if row.layers is None else (*BASE_LAYERS, *row.layers)
+    return () if spec.layers is None else (*BASE_LAYERS, *spec.layers)
 
 
-def environment(row: Row, variables: Mapping[str, str]) -> dict[str, str]:
+def environment(spec: FunctionSpec, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a row's settings. Raises KeyError if a required one has no value."""
-    required = {name for group in row.settings for name in group.variables()}
-    declared = {one.metadata["variable"] for group in row.settings for one in fields(group)}
+    required = {name for group in spec.settings for name in group.variables()}
+    names = {setting.metadata["variable"] for group in spec.settings for setting in fields(group)}
     return {
-        name: variables[name] for name in sorted(declared) if name in required or name in variables
+        name: variables[name] for name in sorted(names) if name in required or name in variables
     }
 
 
-def contents(row: Row) -> tuple[str, ...]:
+def contents(spec: FunctionSpec) -> tuple[str, ...]:
     """Return the files and folders of a function's asset."""
-    code = f"functions/{row.name}" + (".py" if _is_module(row) else "")
+    code = f"functions/{spec.name}" + (".py" if _is_module(spec) else "")
     return (
         *("easel/__init__.py", "easel/services.py", "easel/contract", "easel/aws"),
-        *(f"easel/{folder}" for folder in row.folders),
+        *(f"easel/{folder}" for folder in spec.folders),
         *("functions/__init__.py", code),
-        *(("web",) if row.caller is Caller.GATEWAY else ()),
+        *(("web",) if spec.caller is Caller.GATEWAY else ()),
     )
 
 
-def asset_filter(row: Row) -> list[str]:
+def asset_filter(spec: FunctionSpec) -> list[str]:
     """Return .gitignore patterns that ignore everything except a function's contents."""
-    kept = [f"!/{path}" for path in contents(row)]
+    kept = [f"!/{path}" for path in contents(spec)]
     packages = ("!/easel", "/easel/*", "!/functions", "/functions/*")
     return ["/*", *packages, *kept, "__pycache__", "*.pyc", ".*"]
 
 
-def _is_module(row: Row) -> bool:
-    return (ROOT / "functions" / f"{row.name}.py").is_file()
+def _is_module(spec: FunctionSpec) -> bool:
+    return (ROOT / "functions" / f"{spec.name}.py").is_file()

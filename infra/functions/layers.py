@@ -26,7 +26,7 @@ from infra import ROOT
 RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 PINS = Path(__file__).parent / "layer_pins"
-BUILT = ROOT / ".layers"
+BUILD_FOLDER = ROOT / ".layers"
 # Packages that openai and pydantic share are only in pydantic's layer. A function with the openai
 # layer has both. Lambda allows at most five layers.
 NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
@@ -87,11 +87,11 @@ class Layers(Construct):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
-        self._made: dict[str, lambda_.LayerVersion] = {}
+        self._versions: dict[str, lambda_.LayerVersion] = {}
 
     def __getitem__(self, name: str) -> lambda_.LayerVersion:
-        if name not in self._made:
-            self._made[name] = lambda_.LayerVersion(
+        if name not in self._versions:
+            self._versions[name] = lambda_.LayerVersion(
                 self,
                 name.capitalize(),
                 code=lambda_.Code.from_asset(str(build(name))),
@@ -99,7 +99,7 @@ class Layers(Construct):
                 compatible_architectures=[ARCHITECTURE],
                 description=f"Easel: {name}",
             )
-        return self._made[name]
+        return self._versions[name]
 
 
 def build(name: str, target: Target = LAMBDA) -> Path:
@@ -107,37 +107,37 @@ def build(name: str, target: Target = LAMBDA) -> Path:
     pins = PINS / f"{name}.txt"
     # This file is part of the hash, so a change to it rebuilds the layers.
     recipe = f"{target} {target.compiles}".encode() + Path(__file__).read_bytes()
-    built = BUILT / f"{name}-{hashlib.sha256(pins.read_bytes() + recipe).hexdigest()[:12]}"
-    if built.is_dir():
-        return built
-    BUILT.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=BUILT) as folder:
-        made = Path(folder) / "layer"
+    layer = BUILD_FOLDER / f"{name}-{hashlib.sha256(pins.read_bytes() + recipe).hexdigest()[:12]}"
+    if layer.is_dir():
+        return layer
+    BUILD_FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD_FOLDER) as folder:
+        draft = Path(folder) / "layer"
         # Dependencies are off, because the pins list everything.
         command = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--no-compile-bytecode"]
-        command += ["--target", str(made / "python"), "--python-version", target.python]
+        command += ["--target", str(draft / "python"), "--python-version", target.python]
         command += ["--python-platform", target.platform] if target.platform else []
         command += ["--only-binary", ":all:", "--require-hashes", "-r", str(pins)]
         # The command is our own tool with our own pins.
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            last = "\n".join(done.stderr.strip().splitlines()[-3:])
+        process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if process.returncode:
+            last = "\n".join(process.stderr.strip().splitlines()[-3:])
             raise LayerError(
                 f"the layer {name} cannot be built; check that this machine can reach a package"
                 f" index:\n{last}"
             )
-        for unused in list(_unused(name, made / "python")):
+        for unused in list(_unused(name, draft / "python")):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink(missing_ok=True)
         if target.compiles:
             # All files in an asset's zip get the same date, so bytecode with a date would be stale.
             # Bytecode of this kind is never checked against its source.
             compileall.compile_dir(
-                made, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+                draft, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
             )
         # Another process may have built it in the meantime.
-        if not built.is_dir():
-            made.rename(built)
-    return built
+        if not layer.is_dir():
+            draft.rename(layer)
+    return layer
 
 
 def _unused(name: str, folder: Path) -> Iterator[Path]:

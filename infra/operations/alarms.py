@@ -39,7 +39,7 @@ NOT_DELIVERED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class WatchedResources:
     """The resources that alarms and dashboard watch."""
 
     functions: Functions
@@ -54,7 +54,7 @@ class Watched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class When:
+class Condition:
     """The condition of an alarm: how many periods must be on the wrong side of a threshold."""
 
     threshold: float = 1
@@ -63,31 +63,31 @@ class When:
     missing: Missing = Missing.NOT_BREACHING
 
 
-ONCE = When()
+ONCE = Condition()
 
 
 class Alarms(Construct):
     """The topic, and the alarms that every deployment has."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, watched: Watched) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, resources: WatchedResources) -> None:
         super().__init__(scope, construct_id)
-        self.made: list[cloudwatch.Alarm] = []
-        self._add_topic(watched.encryption)
+        self.all: list[cloudwatch.Alarm] = []
+        self._add_topic(resources.encryption)
         about = "The topic for alarms; subscribe the people on call"
         topic = self.topic.topic_arn
         CfnOutput(Stack.of(self), "AlarmTopic", value=topic, description=about)
-        for name, machine in watched.machines.by_name().items():
+        for name, machine in resources.machines.by_name().items():
             self._watch_machine(name, machine)
         self._watch_purchases()
-        for name, queue in watched.queues.items():
+        for name, queue in resources.queues.items():
             self._watch_queue(name, queue)
-        self._watch_api(watched.api_id)
+        self._watch_api(resources.api_id)
 
     def mail(self, address: str) -> None:
         """Mail the alarms to an address."""
-        mailed = self.topic.add_subscription(subscriptions.EmailSubscription(address))
-        because = "A person's mailbox: nobody would read a queue of bounced mails"
-        acknowledge(mailed, "Serverless-SNSRedrivePolicy", because)
+        subscription = self.topic.add_subscription(subscriptions.EmailSubscription(address))
+        reason = "A person's mailbox: nobody would read a queue of bounced mails"
+        acknowledge(subscription, "Serverless-SNSRedrivePolicy", reason)
 
     def watch_schedule(self, days: int) -> None:
         """Alarm if the schedule has stored no image for this many days."""
@@ -95,7 +95,7 @@ class Alarms(Construct):
             "NoPictureFromSchedule",
             easel(metric_names.STORED_BY_SCHEDULE, period=HOUR),
             f"The schedule has stored no image for {days} day{('s' if days > 1 else '')}",
-            When(
+            Condition(
                 # The period has some slack, in case a run takes longer than yesterday's. CloudWatch
                 # looks back a week at most.
                 periods=min(24 * days + 2, 7 * 24),
@@ -152,7 +152,7 @@ class Alarms(Construct):
             easel(metric_names.BUDGET_USED_PERCENT, statistic="Maximum"),
             f"{BUDGET_PERCENT} % of the month's budget is reserved or spent",
             # Each claim reports this metric, and the value lasts until the next claim.
-            When(threshold=BUDGET_PERCENT, missing=Missing.IGNORE),
+            Condition(threshold=BUDGET_PERCENT, missing=Missing.IGNORE),
         )
         self._add(
             "BudgetUsedUp",
@@ -163,7 +163,7 @@ class Alarms(Construct):
             "ModelRetiring",
             easel(metric_names.MODEL_DAYS_LEFT, statistic="Minimum", period=DAY),
             f"A model in use shuts down within {RETIRING_DAYS} days",
-            When(
+            Condition(
                 threshold=RETIRING_DAYS,
                 comparison=Comparison.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
                 missing=Missing.IGNORE,
@@ -188,9 +188,11 @@ class Alarms(Construct):
             statistic="Sum",
         )
         about = "The API keeps returning 5xx"
-        self._add("ApiFailing", failures, about, When(threshold=API_FAILURES))
+        self._add("ApiFailing", failures, about, Condition(threshold=API_FAILURES))
 
-    def _add(self, name: str, metric: cloudwatch.IMetric, about: str, when: When = ONCE) -> None:
+    def _add(
+        self, name: str, metric: cloudwatch.IMetric, about: str, condition: Condition = ONCE
+    ) -> None:
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -198,14 +200,14 @@ class Alarms(Construct):
             alarm_name=f"Easel-{name}",
             alarm_description=f"{about}. What to do: {HANDBOOK}#{name.lower()}",
             metric=metric,
-            threshold=when.threshold,
-            evaluation_periods=when.periods,
-            datapoints_to_alarm=when.periods,
-            comparison_operator=when.comparison,
-            treat_missing_data=when.missing,
+            threshold=condition.threshold,
+            evaluation_periods=condition.periods,
+            datapoints_to_alarm=condition.periods,
+            comparison_operator=condition.comparison,
+            treat_missing_data=condition.missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
-        self.made.append(alarm)
+        self.all.append(alarm)
 
 
 def easel(name: str, *, statistic: str = "Sum", period: Duration = SOON) -> cloudwatch.Metric:

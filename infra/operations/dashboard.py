@@ -9,7 +9,7 @@ from constructs import Construct
 
 from easel.contract import metric_names
 from infra.functions.function import DeployedFunction
-from infra.operations.alarms import Watched, easel
+from infra.operations.alarms import WatchedResources, easel
 
 WIDTH, HEIGHT = 24, 6
 HOUR = Duration.hours(1)
@@ -47,7 +47,7 @@ class Dashboard(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        watched: Watched,
+        resources: WatchedResources,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -56,7 +56,7 @@ class Dashboard(Construct):
         about = "Is it working, what does it cost, what is slow"
         url = f"{console}?region={Aws.REGION}{name}"
         CfnOutput(Stack.of(self), "DashboardHere", value=url, description=about)
-        steps = watched.functions.by_name()
+        steps = resources.functions.by_name()
         groups = [step.log_group.log_group_name for step in steps.values()]
         self.dashboard = cloudwatch.Dashboard(
             self,
@@ -68,11 +68,11 @@ class Dashboard(Construct):
             widgets=[
                 [_heading("Is it working?")],
                 [_alarms(alarms)],
-                _working(watched),
+                _health_graphs(resources),
                 [_heading("What does it cost?")],
-                _costs(),
+                _cost_graphs(),
                 [_heading("What is slow?")],
-                _slow(watched),
+                _latency_graphs(resources),
                 [_heading("What failed, and why")],
                 [_query("Failures", FAILURES, groups)],
                 [_query("Paid calls", PAID_CALLS, groups)],
@@ -80,9 +80,11 @@ class Dashboard(Construct):
         )
 
 
-def _working(watched: Watched) -> Widgets:
+def _health_graphs(resources: WatchedResources) -> Widgets:
     ends = [
-        end for name, machine in watched.machines.by_name().items() for end in _ends(name, machine)
+        end
+        for name, machine in resources.machines.by_name().items()
+        for end in _ends(name, machine)
     ]
     return [
         _graph("Runs", ends),
@@ -92,12 +94,12 @@ def _working(watched: Watched) -> Widgets:
         ),
         _graph(
             "Failed calls by step (most are retried)",
-            _failures(watched.functions.by_name()),
+            _failures(resources.functions.by_name()),
         ),
     ]
 
 
-def _costs() -> Widgets:
+def _cost_graphs() -> Widgets:
     used = easel(metric_names.BUDGET_USED_PERCENT, statistic="Maximum", period=HOUR)
     return [
         _graph("Dollars spent", [easel(metric_names.SPEND_USD, period=HOUR)]),
@@ -106,13 +108,13 @@ def _costs() -> Widgets:
     ]
 
 
-def _slow(watched: Watched) -> Widgets:
-    steps = watched.functions.by_name()
-    held_up = [easel(metric_names.RATE_LIMITED, period=HOUR), *_throttled(steps)]
+def _latency_graphs(resources: WatchedResources) -> Widgets:
+    steps = resources.functions.by_name()
+    delays = [easel(metric_names.RATE_LIMITED, period=HOUR), *_throttles(steps)]
     return [
         _graph("Duration of a step, median", _durations(steps, "p50")),
         _graph("Duration of a step, 95 %", _durations(steps, "p95")),
-        _graph("Held up", held_up, right=[_latency(watched.api_id)]),
+        _graph("Held up", delays, right=[_latency(resources.api_id)]),
     ]
 
 
@@ -172,7 +174,7 @@ def _latency(api_id: str) -> cloudwatch.IMetric:
     )
 
 
-def _throttled(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
+def _throttles(steps: Mapping[str, DeployedFunction]) -> list[cloudwatch.IMetric]:
     return [
         step.function.metric_throttles(label=f"{name}: throttled", period=HOUR)
         for name, step in steps.items()

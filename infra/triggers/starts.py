@@ -23,7 +23,7 @@ RETRY_FOR = Duration.hours(2)
 
 
 @dataclass(frozen=True)
-class Started:
+class StartTarget:
     """The machine that a rule starts, and the key that encrypts its input."""
 
     machine: sfn.StateMachine
@@ -37,17 +37,17 @@ class RunSchedule(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, expression: str, started: Started
+        self, scope: Construct, construct_id: str, *, expression: str, target: StartTarget
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = dead_letters(self, started.encryption)
+        self.dead_letters = dead_letters(self, target.encryption)
         run = {"request_id": f"{SCHEDULED}{events.EventField.event_id}"}
         events.Rule(
             self,
             "Rule",
             description="Easel: an image on schedule",
             schedule=events.Schedule.expression(expression),
-            targets=[_start(started, run, self.dead_letters)],
+            targets=[_start(target, run, self.dead_letters)],
         )
 
 
@@ -58,10 +58,10 @@ class BatchInbox(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, started: Started
+        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, target: StartTarget
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = dead_letters(self, started.encryption)
+        self.dead_letters = dead_letters(self, target.encryption)
         # The start uses the version in the event, because a newer manifest has its own event.
         manifest = {
             "manifest": events.EventField.from_path("$.detail.object.key"),
@@ -79,7 +79,7 @@ class BatchInbox(Construct):
                     "object": {"key": [{"prefix": INBOX}]},
                 },
             ),
-            targets=[_start(started, manifest, self.dead_letters)],
+            targets=[_start(target, manifest, self.dead_letters)],
         )
 
 
@@ -99,20 +99,22 @@ def dead_letters(
         encryption_master_key=encryption.key,
         retention_period=Duration.days(14),
     )
-    because = "It is itself a dead-letter queue, and nothing that could fail reads from it"
-    acknowledge(queue, "Serverless-SQSRedrivePolicy", because)
+    reason = "It is itself a dead-letter queue, and nothing that could fail reads from it"
+    acknowledge(queue, "Serverless-SQSRedrivePolicy", reason)
     if not of_function:
-        acknowledge(queue, "AwsSolutions-SQS3", because)
+        acknowledge(queue, "AwsSolutions-SQS3", reason)
     return queue
 
 
-def _start(started: Started, start: dict[str, Any], queue: sqs.IQueue) -> targets.SfnStateMachine:
-    target = targets.SfnStateMachine(
-        started.machine,
+def _start(
+    target: StartTarget, start: dict[str, Any], queue: sqs.IQueue
+) -> targets.SfnStateMachine:
+    rule_target = targets.SfnStateMachine(
+        target.machine,
         input=events.RuleTargetInput.from_object(start),
         retry_attempts=MOST_RETRIES,
         max_event_age=RETRY_FOR,
         dead_letter_queue=queue,
     )
-    started.encryption.allow_starts(started.machine)
-    return target
+    target.encryption.allow_starts(target.machine)
+    return rule_target

@@ -47,17 +47,17 @@ class BatchWorkflow(Construct):
         self, scope: Construct, construct_id: str, *, functions: Functions, bucket: s3.IBucket
     ) -> None:
         super().__init__(scope, construct_id)
-        checking = Call(
+        check_call = Call(
             function=functions[BATCH],
             comment="Checks and prices every line before anything is paid",
             payload=START,
         )
-        reporting = Call(
+        report_call = Call(
             function=functions[BATCH],
             comment="Writes report.json and failed.jsonl; its output is the report",
         )
-        check = task(self, State.CHECK_MANIFEST, checking)
-        report = task(self, State.REPORT_BATCH, reporting)
+        check = task(self, State.CHECK_MANIFEST, check_call)
+        report = task(self, State.REPORT_BATCH, report_call)
         end = BatchEnd(bucket, report)
         each_line = Lines(
             comment="A child execution each: a run with the line's number in its id",
@@ -77,10 +77,10 @@ class BatchWorkflow(Construct):
                 sfn.Succeed.jsonata(self, State.ONLY_CHECKED),
             )
             .when(sfn.Condition.jsonata("{% $states.input.todo = 0 %}"), report)
-            .when(sfn.Condition.jsonata("{% $states.input.economy %}"), economy.begin)
+            .when(sfn.Condition.jsonata("{% $states.input.economy %}"), economy.start)
             .otherwise(lines.next(report))
         )
-        calls = [functions[row] for row in (*STEPS, BATCH, ECONOMY) if row in functions]
+        calls = [functions[spec] for spec in (*STEPS, BATCH, ECONOMY) if spec in functions]
         definition = Definition(
             comment="Easel: a batch, each line a run",
             chain=check.next(choice),
@@ -99,22 +99,22 @@ class BatchWorkflow(Construct):
         """
         role = self.state_machine.role
         everywhere = f"arn:{Aws.PARTITION}:s3:::{bucket.bucket_name}/*"
-        because = "The role's next statement denies everything except a batch's own files"
-        acknowledge_wildcard(role, everywhere, because)
+        reason = "The role's next statement denies everything except a batch's own files"
+        acknowledge_wildcard(role, everywhere, reason)
         stack = Stack.of(self)
         arn = self.state_machine.state_machine_arn
         name = stack.split_arn(arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
-        for below in (":*", "/*:*"):
+        for suffix in (":*", "/*:*"):
             executions = stack.format_arn(
                 service="states",
                 resource="execution",
-                resource_name=f"{name}{below}",
+                resource_name=f"{name}{suffix}",
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            because = (
+            reason = (
                 "This state machine's own executions, whose names are known only when they start"
             )
-            acknowledge_wildcard(self.state_machine, executions, because)
+            acknowledge_wildcard(self.state_machine, executions, reason)
         self.state_machine.add_to_role_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,

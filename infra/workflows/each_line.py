@@ -64,8 +64,8 @@ class EachLine(sfn.DistributedMap):
             ),
             outputs=INPUT,
         )
-        ended = "{% $merge([$states.input, {'ended_by': $states.errorOutput.Error}]) %}"
-        self.add_catch(end.report, errors=[THRESHOLD], outputs=ended)
+        ended_by = "{% $merge([$states.input, {'ended_by': $states.errorOutput.Error}]) %}"
+        self.add_catch(end.report, errors=[THRESHOLD], outputs=ended_by)
 
     def to_state_json(self, state_machine_query_language: sfn.QueryLanguage | None = None) -> Any:
         """Return the state with the tolerance, because the construct has no property for it."""

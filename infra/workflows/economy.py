@@ -48,7 +48,7 @@ WITH_COUNTS = "{% $merge([$states.input, $states.result.Payload]) %}"
 
 
 class Economy(Construct):
-    """The states of an economy batch, from `begin` to the batch's report."""
+    """The states of an economy batch, from `start` to the batch's report."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, functions: Functions, end: BatchEnd
@@ -81,7 +81,7 @@ class Economy(Construct):
         plan = self._task(
             State.PLAN_ORDERS, Task.PLAN, "Up to 200 images each", outputs=WITH_COUNTS
         )
-        came = self._task(
+        list_staged = self._task(
             State.LIST_STAGED,
             Task.LIST_STAGED,
             "The lines with an image in staging",
@@ -90,10 +90,10 @@ class Economy(Construct):
         any_order = sfn.Condition.jsonata("{% $states.input.orders > 0 %}")
         any_image = sfn.Condition.jsonata("{% $states.input.came > 0 %}")
         storing = sfn.Choice.jsonata(self, State.ANYTHING_TO_STORE)
-        came.next(storing.when(any_image, store.next(end.report)).otherwise(end.report))
+        list_staged.next(storing.when(any_image, store.next(end.report)).otherwise(end.report))
         ordering = sfn.Choice.jsonata(self, State.ANYTHING_TO_ORDER)
-        ordering.when(any_order, order.next(came)).otherwise(came)
-        self.begin = write.next(plan).next(ordering)
+        ordering.when(any_order, order.next(list_staged)).otherwise(list_staged)
+        self.start = write.next(plan).next(ordering)
 
     def _order(self) -> sfn.Chain:
         place = self._task(
@@ -134,7 +134,7 @@ class Economy(Construct):
     def _task(
         self,
         name: State,
-        what: Task,
+        kind: Task,
         comment: str,
         *,
         outputs: str = RESULT,
@@ -143,7 +143,7 @@ class Economy(Construct):
         call = Call(
             function=self._functions[ECONOMY],
             comment=comment,
-            payload={"task": what, "of": INPUT},
+            payload={"task": kind, "of": INPUT},
             outputs=outputs,
             claims=claims,
         )

@@ -58,7 +58,7 @@ class Call:
     """A state's call of its function. Without a payload the state passes its own input on.
 
     Set `claims` if another execution may have claimed the paid call: the state then waits for it.
-    `turns` is the number of retries after a rate limit, of OpenAI or Easel.
+    `rate_limit_retries` is the number of retries after a rate limit, of OpenAI or Easel.
     """
 
     function: DeployedFunction
@@ -66,7 +66,7 @@ class Call:
     payload: dict[str, Any] | None = None
     outputs: str = RESULT
     claims: bool = False
-    turns: int = 6
+    rate_limit_retries: int = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,9 @@ class Machines:
         return {
             Resource.RUNS: runs,
             Resource.BATCHES: batches,
-            Resource.RUN_EXECUTIONS: _renamed(runs, ":execution:"),
-            Resource.BATCH_EXECUTIONS: _renamed(batches, ":execution:"),
-            Resource.MAP_RUNS: _renamed(batches, ":mapRun:"),
+            Resource.RUN_EXECUTIONS: _related_arn(runs, ":execution:"),
+            Resource.BATCH_EXECUTIONS: _related_arn(batches, ":execution:"),
+            Resource.MAP_RUNS: _related_arn(batches, ":mapRun:"),
         }
 
     def by_name(self) -> dict[str, sfn.StateMachine]:
@@ -169,7 +169,7 @@ def make_machine(
 def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
     """Return the state that makes a call."""
     timeout = call.function.timeout
-    made = tasks.LambdaInvoke.jsonata(
+    state = tasks.LambdaInvoke.jsonata(
         scope,
         name,
         lambda_function=call.function.function,
@@ -183,27 +183,27 @@ def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
         retry_on_service_exceptions=False,
         task_timeout=sfn.Timeout.duration(timeout.plus(TASK_MARGIN)),
     )
-    _retry(made, turns=call.turns)
+    _add_retries(state, rate_limit_retries=call.rate_limit_retries)
     if call.claims:
         polls = LEASES * ceil(timeout.to_seconds() / CLAIM_POLL.to_seconds()) + 2
         held = [ClaimHeldError.__name__]
-        made.add_retry(errors=held, interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
-    return made
+        state.add_retry(errors=held, interval=CLAIM_POLL, backoff_rate=1, max_attempts=polls)
+    return state
 
 
-def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
+def _add_retries(state: tasks.LambdaInvoke, *, rate_limit_retries: int) -> None:
     # OpenAI's limits are per minute, and it may ask to wait for a minute.
-    made.add_retry(
+    state.add_retry(
         errors=[RateLimitedError.__name__],
         interval=Duration.seconds(20),
         backoff_rate=2,
-        max_attempts=turns,
+        max_attempts=rate_limit_retries,
         max_delay=Duration.minutes(5),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    waited_for = (ClaimHeldError, RateLimitedError)
-    transient = [error for error in leaves(RetryableError) if error not in waited_for]
-    made.add_retry(
+    other_errors = (ClaimHeldError, RateLimitedError)
+    transient = [error for error in leaves(RetryableError) if error not in other_errors]
+    state.add_retry(
         errors=[error.__name__ for error in transient],
         interval=Duration.seconds(2),
         backoff_rate=2,
@@ -211,7 +211,7 @@ def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
         max_delay=Duration.seconds(60),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    made.add_retry(
+    state.add_retry(
         errors=[THROTTLED],
         interval=Duration.seconds(3),
         backoff_rate=1.5,
@@ -219,7 +219,7 @@ def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
         max_delay=Duration.minutes(1),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    made.add_retry(
+    state.add_retry(
         errors=SERVICE_ERRORS,
         interval=Duration.seconds(2),
         backoff_rate=2,
@@ -229,6 +229,6 @@ def _retry(made: tasks.LambdaInvoke, *, turns: int) -> None:
     )
 
 
-def _renamed(arn: str, kind: str) -> str:
+def _related_arn(arn: str, kind: str) -> str:
     """Return an ARN that contains a machine's name, such as an execution's."""
     return Fn.join(kind, Fn.split(":stateMachine:", arn, 2))

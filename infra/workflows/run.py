@@ -29,14 +29,14 @@ from constructs import Construct
 from easel.contract.errors import ENDS_ONE_IMAGE
 from easel.contract.states import State
 from easel.request.request import BY_CLEANUP, MAX_COUNT
-from infra.functions.catalogue import CLEANUP, IMAGE, MIRRORING, PROMPT, UPLOAD, Row
+from infra.functions.catalogue import CLEANUP, IMAGE, MIRRORING, PROMPT, UPLOAD, FunctionSpec
 from infra.functions.function import DeployedFunction, Functions
 from infra.workflows.machine import INPUT, Call, Definition, make_machine, task
 
 RUN_TIMEOUT = Duration.hours(6)
-STEPS: tuple[Row, ...] = (PROMPT, IMAGE, UPLOAD, MIRRORING, CLEANUP)
+STEPS: tuple[FunctionSpec, ...] = (PROMPT, IMAGE, UPLOAD, MIRRORING, CLEANUP)
 # An image of a large batch may wait for a slot for hours, which takes up to 100 attempts.
-TURNS = 100
+RATE_LIMIT_RETRIES = 100
 WITH_STORED = "{% $merge([$states.input, {'stored': [$states.result[status = 'stored']]}]) %}"
 START = {
     "request": INPUT,
@@ -72,7 +72,7 @@ class RunWorkflow(Construct):
             comment="Easel: a prompt, then each image bought, staged, verified and stored",
             chain=chain,
             timeout=RUN_TIMEOUT,
-            calls=[functions[row] for row in STEPS if row in functions],
+            calls=[functions[spec] for spec in STEPS if spec in functions],
         )
         self.state_machine = make_machine(self, definition, functions.deployment.encryption)
 
@@ -134,7 +134,7 @@ def _variations(scope: Construct, functions: Functions, at_once: int) -> sfn.Map
         function=functions[IMAGE],
         comment="Claims, pays once, stages the bytes",
         claims=True,
-        turns=TURNS,
+        rate_limit_retries=RATE_LIMIT_RETRIES,
     )
     image = task(scope, State.MAKE_IMAGE, buy)
     upload = upload_task(scope, State.STORE_IMAGE, functions)

@@ -20,24 +20,24 @@ State = dict[str, Any]
 def mermaid(machine: State) -> str:
     """Return a machine's definition as a diagram, without retries."""
     return "\n".join(
-        ["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in _drawn(machine)), "```"]
+        ["```mermaid", "stateDiagram-v2", *(f"    {line}" for line in _draw(machine)), "```"]
     )
 
 
-def _drawn(machine: State) -> Iterator[str]:
+def _draw(machine: State) -> Iterator[str]:
     yield f"[*] --> {_id(machine['StartAt'])}"
     for name, state in machine["States"].items():
         if state["Type"] == "Map":
             yield f'state "{name}" as {_id(name)} {{'
-            yield from (f"    {line}" for line in _drawn(state["ItemProcessor"]))
+            yield from (f"    {line}" for line in _draw(state["ItemProcessor"]))
             yield "}"
         else:
             yield f"{_id(name)}: {name}"
-        for target, case in _ways(state):
+        for target, case in _transitions(state):
             yield f"{_id(name)} --> {_id(target) if target else '[*]'}{f': {case}' if case else ''}"
 
 
-def _ways(state: State) -> Iterator[tuple[str | None, str | None]]:
+def _transitions(state: State) -> Iterator[tuple[str | None, str | None]]:
     """Yield each next state (None: the end) with its condition."""
     for choice in state.get("Choices", []):
         yield choice["Next"], _condition(choice["Condition"])
@@ -68,19 +68,19 @@ def _id(name: str) -> str:
 
 def machine_of(template: State, construct: str) -> State:
     """Return the definition of a construct's machine. References are replaced by a word."""
-    (found,) = (
-        one["Properties"]["DefinitionString"]
-        for name, one in template["Resources"].items()
-        if one["Type"] == "AWS::StepFunctions::StateMachine" and name.startswith(construct)
+    (definition,) = (
+        resource["Properties"]["DefinitionString"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::StepFunctions::StateMachine" and name.startswith(construct)
     )
-    parts = found["Fn::Join"][1]
+    parts = definition["Fn::Join"][1]
     machine: State = json.loads(
         "".join(part if isinstance(part, str) else "reference" for part in parts)
     )
     return machine
 
 
-def written(page: str, construct: str, diagram: str) -> str:
+def insert_diagram(page: str, construct: str, diagram: str) -> str:
     """Return a page with the diagram between its marks."""
     begin, end = f"<!-- {construct} -->\n", f"\n<!-- end of {construct} -->"
     before, mark, rest = page.partition(begin)
@@ -95,7 +95,7 @@ def main() -> None:
     for construct, file in PLACES.items():
         page = Path(ROOT / file)
         page.write_text(
-            written(page.read_text(), construct, mermaid(machine_of(template, construct)))
+            insert_diagram(page.read_text(), construct, mermaid(machine_of(template, construct)))
         )
         print(f"{construct} in {file}")
 

@@ -105,7 +105,7 @@ class Batches:
         shown = [batch.to_json() for batch in newest_first]
         return page(shown, request, default=20, maximum=100)
 
-    async def one(self, request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         """Answer GET /v1/batches/{id}."""
         batch = self._batches.get(request.path_params["id"])
         return JSONResponse(self._advance(batch).to_json()) if batch else _unknown(request)
@@ -209,15 +209,15 @@ class Batches:
 
 def _tokens(lines: Sequence[Line]) -> Mapping[str, Any]:
     usages = [usage(line.body, line.pictures) for line in lines]
-    given, drawn = (
+    input_tokens, output_tokens = (
         sum(tokens[name] for tokens in usages) for name in ("input_tokens", "output_tokens")
     )
     return {
-        "input_tokens": given,
+        "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": drawn,
+        "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": given + drawn,
+        "total_tokens": input_tokens + output_tokens,
     }
 
 

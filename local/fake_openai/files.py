@@ -79,16 +79,16 @@ class Files:
     async def upload(self, request: Request) -> Response:
         """Answer POST /v1/files."""
         async with request.form() as form:
-            sent, purpose = form.get("file"), form.get("purpose")
-            if not isinstance(sent, UploadFile):
+            upload, purpose = form.get("file"), form.get("purpose")
+            if not isinstance(upload, UploadFile):
                 message = "'file' is a required property"
                 return refusal(message, "missing_required_parameter", "file")
             if purpose != "batch":
                 return refusal(f"'{purpose}' is not one of ['batch']", "invalid_value", "purpose")
-            if (sent.size or 0) > MAX_BYTES:
+            if (upload.size or 0) > MAX_BYTES:
                 message = f"A batch's input may have {MAX_BYTES} bytes."
                 return ApiError(message=message, code="file_too_large", param="file").response(413)
-            content, name = await sent.read(), sent.filename or "upload"
+            content, name = await upload.read(), upload.filename or "upload"
         rule = self._faults.take(request.url.path, content.decode(errors="replace"))
         file = File(filename=name, purpose="batch", pieces=[lambda: content], size=len(content))
         if is_done(rule):
@@ -105,7 +105,7 @@ class Files:
             files.reverse()
         return page(files, request, default=10_000, maximum=10_000)
 
-    async def one(self, request: Request) -> Response:
+    async def show_or_delete(self, request: Request) -> Response:
         """Answer GET and DELETE /v1/files/{id}."""
         file = self.find(request.path_params["id"])
         if not file:

@@ -52,7 +52,9 @@ class Painter:
 
     def __init__(self, *, once: bool = False) -> None:
         self._once = once
-        self._encoded: Callable[[str, Look], bytes] = cache(_encoded) if once else _encoded
+        self._encode_base64: Callable[[str, Look], bytes] = (
+            cache(_encode_base64) if once else _encode_base64
+        )
 
     def body(
         self, request: Mapping[str, Any], numbers: Sequence[int], *, created: int
@@ -69,7 +71,7 @@ class Painter:
         ]
         return {
             "created": created,
-            "data": [{"b64_json": self._encoded(text, look)} for text in words],
+            "data": [{"b64_json": self._encode_base64(text, look)} for text in words],
             "size": f"{look.width}x{look.height}",
             "quality": request.get("quality", "high"),
             "output_format": look.output_format,
@@ -92,7 +94,7 @@ def paint(prompt: str, look: Look) -> bytes:
     return _encode(_add_grain(image, rng), look)
 
 
-def _encoded(prompt: str, look: Look) -> bytes:
+def _encode_base64(prompt: str, look: Look) -> bytes:
     return base64.b64encode(paint(prompt, look))
 
 

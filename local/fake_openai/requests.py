@@ -104,12 +104,12 @@ def output_tokens(quality: str, width: int, height: int) -> int:
 def usage(body: Mapping[str, Any], images: int) -> dict[str, Any]:
     """Return the tokens of a valid request."""
     text = len(body["prompt"]) // 4
-    drawn = images * output_tokens(body.get("quality", "auto"), *check_image(body))
+    output = images * output_tokens(body.get("quality", "auto"), *check_image(body))
     return {
         "input_tokens": text,
         "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
-        "output_tokens": drawn,
-        "total_tokens": text + drawn,
+        "output_tokens": output,
+        "total_tokens": text + output,
     }
 
 

@@ -112,7 +112,7 @@ class FakeOpenAI:
         wait = self._window.admit() if self._window else 0
         if wait:
             self.ledger.limited += 1
-            return _limited(body["model"], wait)
+            return _rate_limit_error(body["model"], wait)
         rule = self.faults.take(request.url.path, body["prompt"])
         if is_replaced(rule):
             if is_done(rule):
@@ -121,10 +121,10 @@ class FakeOpenAI:
         await asyncio.sleep(self.latency)
         numbers = [self.ledger.image(body["prompt"]) for _ in range(body.get("n", 1))]
         now = int(time.time())
-        painted = await asyncio.to_thread(self._painter.body, body, numbers, created=now)
-        return await answer(painted, rule)
+        body_with_images = await asyncio.to_thread(self._painter.body, body, numbers, created=now)
+        return await answer(body_with_images, rule)
 
-    async def charged(self, request: Request) -> Response:
+    async def charges(self, request: Request) -> Response:
         """Answer GET and DELETE /_charged. DELETE also deletes batches and files."""
         if request.method == "DELETE":
             self.ledger.clear()
@@ -133,7 +133,7 @@ class FakeOpenAI:
         self.batches.settle()
         return JSONResponse(self.ledger.to_json())
 
-    async def scripted(self, request: Request) -> Response:
+    async def fault_rules(self, request: Request) -> Response:
         """Answer GET, POST and DELETE /_faults."""
         if request.method == "DELETE":
             self.faults.clear()
@@ -155,15 +155,15 @@ def app(options: Options) -> Starlette:
             Route("/v1/images/generations", _with_key(fake.images), methods=["POST"]),
             Route("/v1/files", _with_key(files.upload), methods=["POST"]),
             Route("/v1/files", _with_key(files.list)),
-            Route("/v1/files/{id}", _with_key(files.one), methods=["GET", "DELETE"]),
+            Route("/v1/files/{id}", _with_key(files.show_or_delete), methods=["GET", "DELETE"]),
             Route("/v1/files/{id}/content", _with_key(files.content)),
             Route("/v1/batches", _with_key(batches.create), methods=["POST"]),
             Route("/v1/batches", _with_key(batches.list)),
-            Route("/v1/batches/{id}", _with_key(batches.one)),
+            Route("/v1/batches/{id}", _with_key(batches.show)),
             Route("/v1/batches/{id}/cancel", _with_key(batches.cancel), methods=["POST"]),
             Route("/oauth/token", exchange, methods=["POST"]),
-            Route("/_charged", fake.charged, methods=["GET", "DELETE"]),
-            Route("/_faults", fake.scripted, methods=["GET", "POST", "DELETE"]),
+            Route("/_charged", fake.charges, methods=["GET", "DELETE"]),
+            Route("/_faults", fake.fault_rules, methods=["GET", "POST", "DELETE"]),
         ]
     )
 
@@ -171,19 +171,19 @@ def app(options: Options) -> Starlette:
 def _with_key(handler: Any) -> Any:
     """Refuse requests without an API key. Any key is accepted."""
 
-    async def checked(request: Request) -> Response:
+    async def handle(request: Request) -> Response:
         if not request.headers.get("authorization", "").removeprefix("Bearer").strip():
             message = "You didn't provide an API key."
             return refusal(message, "invalid_api_key", None, status=401)
         response: Response = await handler(request)
         return response
 
-    return checked
+    return handle
 
 
 def _completion(body: dict[str, Any], text: str) -> dict[str, Any]:
-    given = sum(len(str(message.get("content", ""))) for message in body["messages"]) // 4
-    written = len(text) // 4
+    prompt_tokens = sum(len(str(message.get("content", ""))) for message in body["messages"]) // 4
+    completion_tokens = len(text) // 4
     message = {"role": "assistant", "content": text, "refusal": None}
     return {
         "id": "chatcmpl-local",
@@ -192,9 +192,9 @@ def _completion(body: dict[str, Any], text: str) -> dict[str, Any]:
         "model": body["model"],
         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
         "usage": {
-            "prompt_tokens": given,
-            "completion_tokens": written,
-            "total_tokens": given + written,
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
         },
     }
 
@@ -221,7 +221,7 @@ def _write_prompt(messages: list[dict[str, Any]], *, structured: bool) -> str:
     return json.dumps({"prompt": prompt, "title": title, "alt_text": prompt, "tags": tags})
 
 
-def _limited(model: str, wait: float) -> Response:
+def _rate_limit_error(model: str, wait: float) -> Response:
     message = f"Rate limit reached for {model} on images per min. Please try again in {wait:.3f}s."
     error = ApiError(message=message, code="rate_limit_exceeded", kind="requests")
     return error.response(429, {"Retry-After": str(math.ceil(wait))})

@@ -30,13 +30,13 @@ def main() -> None:
 
 
 def _workers() -> int:
-    given = os.environ.get("EASEL_LOCAL_WORKERS") or str(workers.AT_MOST)
-    if not given.isdecimal() or int(given) == 0:
+    text = os.environ.get("EASEL_LOCAL_WORKERS") or str(workers.AT_MOST)
+    if not text.isdecimal() or int(text) == 0:
         sys.exit(
-            f"EASEL_LOCAL_WORKERS is {given!r}; allowed: the number of processes per function, 1 or"
+            f"EASEL_LOCAL_WORKERS is {text!r}; allowed: the number of processes per function, 1 or"
             " more"
         )
-    return int(given)
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def edit(
     if not isinstance(function, FunctionType):
         raise PatchError(f"{owner.__name__}.{name}", "is gone")
     source = _edited.get(function) or textwrap.dedent(inspect.getsource(function))
-    source = _changed(source, changes, f"{owner.__name__}.{name}")
+    source = _apply_changes(source, changes, f"{owner.__name__}.{name}")
     scope: dict[str, Any] = {}
     # The blank lines keep the line numbers in tracebacks close to those in the file.
     lines = "\n" * (function.__code__.co_firstlineno - 1) + source
@@ -56,10 +56,10 @@ def edit(
 
 def edit_text(owner: ModuleType, name: str, changes: Sequence[tuple[str, str]]) -> None:
     """Rewrite lines of a text that a module contains."""
-    replace(owner, name, lambda text: _changed(text, changes, f"{owner.__name__}.{name}"))
+    replace(owner, name, lambda text: _apply_changes(text, changes, f"{owner.__name__}.{name}"))
 
 
-def _changed(text: str, changes: Sequence[tuple[str, str]], place: str) -> str:
+def _apply_changes(text: str, changes: Sequence[tuple[str, str]], place: str) -> str:
     for old, new in changes:
         if text.count(old) != 1:
             raise PatchError(place, f"no longer contains {old.strip()!r} exactly once")

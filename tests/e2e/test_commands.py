@@ -35,7 +35,7 @@ def test_every_example_batch_line_is_valid(name: str) -> None:
         lines = list(manifest.read_lines(file, key=name))
     assert len(lines) == 5
     for line in lines:
-        request.parse(line.given, request_settings(), today=NOW.date())
+        request.parse(line.fields, request_settings(), today=NOW.date())
 
 
 def test_run_shows_report_and_open_fetches_image(aws: LocalStack, tmp_path: Path) -> None:

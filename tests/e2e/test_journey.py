@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from functions.api.links import ImageLinks, Signer, Signing
+from functions.api.links import ImageLinks, Signer, SigningConfig
 from tests.support.api_caller import Caller, fetch
 from tests.support.local_stack import LocalStack
 
@@ -159,7 +159,7 @@ def test_link_expires_at_the_stated_time(aws: LocalStack, caller: Caller) -> Non
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", aws.outputs["endpoint"])
-        signing = Signing(
+        signing = SigningConfig(
             role=told["EASEL_READER_ROLE"],
             session="links",
             bucket=aws.bucket,

@@ -164,11 +164,11 @@ def test_thumbnail_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
     key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})[
         "report"
     ]["pictures"][0]["key"]
-    small, content_type = stored(aws, naming.thumbnail(key))
+    small, content_type = stored(aws, naming.thumbnail_key(key))
     with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
         provenance(small, content_type)
 
-    sidecar = json.loads(stored(aws, naming.sidecar(key))[0])
+    sidecar = json.loads(stored(aws, naming.sidecar_key(key))[0])
     assert (
         sidecar["sha256"]
         == hashlib.sha256(picture).hexdigest()

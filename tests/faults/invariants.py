@@ -132,7 +132,7 @@ def _check_picture(
         hashlib.sha256(body).hexdigest() == image["sha256"],
         key,
     )
-    for beside in (naming.sidecar(key), naming.thumbnail(key)):
+    for beside in (naming.sidecar_key(key), naming.thumbnail_key(key)):
         tally.holds("a companion is missing", run_id, storm.keys(beside) == [beside], beside)
 
 

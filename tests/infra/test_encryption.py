@@ -6,7 +6,7 @@ import pytest
 
 from infra.access import grants as grants_module
 from infra.access.grants import Grant, Resource
-from infra.functions.catalogue import CATALOGUE, Caller, Row
+from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
 from tests.support.template import (
     BATCHES,
     ELSEWHERE,
@@ -217,12 +217,12 @@ def test_every_function_right_includes_its_key_right(keyed: Template, step: str)
 
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
-def test_key_rights_follow_from_row_grants(synth: Synth, row: Row) -> None:
+def test_key_rights_follow_from_row_grants(synth: Synth, row: FunctionSpec) -> None:
     made = synth(*ELSEWHERE)
     if row.caller is Caller.CLOUDFORMATION:
         made = synth(*THEIRS)
     # A workload identity replaces the secret with the key.
-    grants = [one for one in row.grants if one.on is not Resource.OPENAI_SECRET]
+    grants = [one for one in row.grants if one.resource is not Resource.OPENAI_SECRET]
 
     found = key_rights(made, made.role(row.name))
 

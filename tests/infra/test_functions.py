@@ -8,9 +8,9 @@ import pytest
 
 from easel.contract import settings
 from infra import ROOT
-from infra.functions.catalogue import CATALOGUE, Caller, Row
+from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
 from infra.functions.function import contents, environment, layer_names
-from local.deploy import zipped
+from local.deploy import zip_folder
 from tests.support.template import EXISTING, FUNCTIONS, Synth, Template, in_asset
 
 MAX_ASSET = {"api": 300_000}
@@ -42,14 +42,14 @@ READ_BY = {
 LOCAL_ONLY = {settings.LOCAL_SIGN_IN_URL, settings.LOCAL_TOKEN_URL}
 
 
-def made(synth: Synth, row: Row) -> Template:
+def made(synth: Synth, row: FunctionSpec) -> Template:
     """Return a template that contains the row's function."""
     if row.caller is Caller.CLOUDFORMATION:
         return synth(*EXISTING)
     return synth(WITH_MIRROR) if row.only_with else synth()
 
 
-def is_deployed(row: Row, shape: tuple[str, ...]) -> bool:
+def is_deployed(row: FunctionSpec, shape: tuple[str, ...]) -> bool:
     needs_mirror = bool(row.only_with) and WITH_MIRROR not in shape
     needs_bucket = row.caller is Caller.CLOUDFORMATION and shape != EXISTING
     return not needs_mirror and not needs_bucket
@@ -121,7 +121,7 @@ def test_deployed_function_matches_its_row(synth: Synth, name: str) -> None:
     assert ("DeadLetterConfig" in function) == (row.caller is Caller.EVENTS)
 
 
-def files_of(row: Row) -> set[Path]:
+def files_of(row: FunctionSpec) -> set[Path]:
     """Return what the row's asset should contain, from the folders in this checkout."""
     named = [ROOT / path for path in contents(row)]
     inside = [file for path in named for file in path.rglob("*") if file.is_file()]
@@ -184,7 +184,7 @@ def test_asset_stays_small(synth: Synth, name: str) -> None:
 
     Its cost is in docs/decisions/0035-build-each-asset-from-folders.md.
     """
-    size = len(zipped(made(synth, ROWS[name]).asset(name)))
+    size = len(zip_folder(made(synth, ROWS[name]).asset(name)))
 
     assert size <= MAX_ASSET.get(name, 95_000)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from infra import ROOT
 from infra.functions import layers
 from infra.functions.layers import HERE, LAMBDA, MIRROR_NAMES, NAMES, PINS, SERVICES
-from local.deploy import zipped
+from local.deploy import zip_folder
 from tests.support.template import EXISTING, FUNCTIONS, Synth, Template, as_on_lambda, in_asset
 
 PINNED = re.compile(r"^([a-z0-9._-]+)==([^\s;]+)", flags=re.MULTILINE)
@@ -83,7 +83,7 @@ def test_layers_contain_nothing_unused() -> None:
 def test_layers_stay_small(tmp_path: Path) -> None:
     for name in NAMES:
         shutil.copytree(layers.build(name), tmp_path / name, ignore=shutil.ignore_patterns("*.pyc"))
-    assert sum(len(zipped(tmp_path / name)) for name in NAMES) <= 12_000_000
+    assert sum(len(zip_folder(tmp_path / name)) for name in NAMES) <= 12_000_000
 
 
 def test_bytecode_is_unchecked_and_fits_target_python() -> None:

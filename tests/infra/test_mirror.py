@@ -10,7 +10,7 @@ from easel.contract.settings import MirrorSettings, StorageSettings
 from infra.functions import layers
 from infra.functions.layers import MIRROR_NAMES, NAMES
 from infra.workflows.machine import SERVICE_ERRORS, THROTTLED
-from local.deploy import zipped
+from local.deploy import zip_folder
 from tests.support.template import (
     BATCHES,
     EVERY_FUNCTION,
@@ -116,7 +116,7 @@ def test_mirror_layer_is_separate_and_small(mirrored: Template) -> None:
     built = layers.build("obstore")
     (library,) = built.rglob("*.so")
     assert library.read_bytes()[18:20] == b"\xb7\x00"
-    assert len(zipped(built)) <= 8_000_000
+    assert len(zip_folder(built)) <= 8_000_000
 
 
 def test_mirror_starts_from_asset_and_layers_alone(mirrored: Template) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from infra import ROOT
-from infra.workflows.state_graph import PLACES, machine_of, mermaid, written
+from infra.workflows.state_graph import PLACES, insert_diagram, machine_of, mermaid
 from tests.support.template import Template
 
 
@@ -25,9 +25,9 @@ def test_drawing_has_every_state_and_transition(template: Template, construct: s
 
 def test_page_without_marks_is_reported() -> None:
     with pytest.raises(ValueError, match="no marks"):
-        written("no marks here", "Workflow", "drawing")
+        insert_diagram("no marks here", "Workflow", "drawing")
 
 
 def test_new_drawing_replaces_the_old_one() -> None:
     page = "before\n<!-- Workflow -->\nold\n<!-- end of Workflow -->\nafter\n"
-    assert written(page, "Workflow", "new") == page.replace("old", "new")
+    assert insert_diagram(page, "Workflow", "new") == page.replace("old", "new")

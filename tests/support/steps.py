@@ -146,7 +146,7 @@ class UploadStep(Step):
         services.ledger.keep_prompt(prompt_record(choices=choices), paid=None)
 
     def staged(self, data: bytes, n: int = 1, run_id: str = "run-1") -> StagedImage:
-        key, sha256 = naming.staged(run_id, n, 1), hashlib.sha256(data).hexdigest()
+        key, sha256 = naming.staged_key(run_id, n, 1), hashlib.sha256(data).hexdigest()
         self.bucket.put(key, data, content_type="application/octet-stream")
         claim = claimed(self.ledger, run_id=run_id, n=n)
         staged = replace(

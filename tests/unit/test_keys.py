@@ -88,7 +88,9 @@ def test_longest_allowed_key_fits_its_companions() -> None:
         base = naming.image_base(
             folder, template, started="2026-01-01T00:00:00Z", run_id="r", n=10, topic="Sport"
         )
-        assert len(naming.thumbnail(naming.image(base, "jpeg", attempt=99)).encode()) <= 1024
+        assert (
+            len(naming.thumbnail_key(naming.image_key(base, "jpeg", attempt=99)).encode()) <= 1024
+        )
     else:
         pytest.fail("no length was refused")
 
@@ -167,5 +169,5 @@ def test_image_key_outside_folders_is_refused(key: object) -> None:
 
 
 def test_images_never_share_companions() -> None:
-    assert naming.sidecar("f/a.png") != naming.sidecar("f/a.jpg")
-    assert naming.thumbnail("f/a.png") != naming.thumbnail("f/a.jpg")
+    assert naming.sidecar_key("f/a.png") != naming.sidecar_key("f/a.jpg")
+    assert naming.thumbnail_key("f/a.png") != naming.thumbnail_key("f/a.jpg")

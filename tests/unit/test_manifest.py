@@ -18,7 +18,7 @@ def read(body: bytes, key: str = "batches/a.jsonl") -> list[Line]:
 
 
 def said(body: bytes, key: str = "batches/a.jsonl") -> list[tuple[int, Any]]:
-    return [(line.number, line.given) for line in read(body, key)]
+    return [(line.number, line.fields) for line in read(body, key)]
 
 
 def test_json_lines_are_read_despite_bom_and_crlf() -> None:
@@ -40,8 +40,8 @@ def test_json_lines_are_read_despite_bom_and_crlf() -> None:
 def test_invalid_line_is_reported_and_others_read(line: bytes, why: str) -> None:
     first, wrong, last = read(b'{"topic": "A"}\n' + line + b'\n{"topic": "B"}')
 
-    assert (first.given, last.given, last.number) == ({"topic": "A"}, {"topic": "B"}, 3)
-    assert wrong.given is None
+    assert (first.fields, last.fields, last.number) == ({"topic": "A"}, {"topic": "B"}, 3)
+    assert wrong.fields is None
     assert wrong.number == 2
     assert why in str(wrong.error)
 
@@ -49,7 +49,7 @@ def test_invalid_line_is_reported_and_others_read(line: bytes, why: str) -> None
 def test_longest_line_fits_into_a_state() -> None:
     longest = json.dumps({"prompt": "x" * (MAX_LINE - 20)}).encode()
     (line,) = read(longest)
-    assert line.given
+    assert line.fields
     assert MAX_LINE < 256 * 1024 - 2_000
 
 
@@ -114,7 +114,7 @@ def test_invalid_header_is_named(header: str, why: str) -> None:
 def test_invalid_row_is_reported_and_next_read(row: str, why: str) -> None:
     wrong, last = read(f"topic,style\n{row}\nSport,ink\n".encode(), CSV)
     assert why in str(wrong.error)
-    assert (wrong.number, last.number, last.given) == (2, 3, {"topic": "Sport", "style": "ink"})
+    assert (wrong.number, last.number, last.fields) == (2, 3, {"topic": "Sport", "style": "ink"})
 
 
 def test_endless_quote_is_an_error() -> None:
@@ -124,4 +124,4 @@ def test_endless_quote_is_an_error() -> None:
 
 def test_invalid_utf8_is_never_hidden() -> None:
     (line,) = read(b"topic\nSp\xffrt\n", CSV)
-    assert line.given == {"topic": "Sp\udcffrt"}  # a lone surrogate, which request.parse refuses
+    assert line.fields == {"topic": "Sp\udcffrt"}  # a lone surrogate, which request.parse refuses

@@ -129,7 +129,7 @@ def run(services: FakeServices) -> Run:
 
 
 def test_image_without_thumbnail_is_still_copied(run: Run, pictures: Bucket, s3: Any) -> None:
-    gone = naming.thumbnail(str(STORED.key))
+    gone = naming.thumbnail_key(str(STORED.key))
     s3.delete_object(Bucket=BUCKET, Key=gone)
     other = MemoryStore()
 

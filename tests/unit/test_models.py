@@ -162,7 +162,7 @@ def test_economy_costs_half() -> None:
 
 
 def test_only_soon_retiring_models_are_listed() -> None:
-    soon = models.retiring(today=date(2026, 11, 25), days=10)
+    soon = models.retiring_models(today=date(2026, 11, 25), days=10)
     assert soon == {
         name: (date(2026, 12, 1), "gpt-image-2.6-flare")
         for name in ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")

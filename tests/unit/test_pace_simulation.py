@@ -15,7 +15,7 @@ def test_few_calls_are_refused_or_slots_wasted(table: Table, aws: Clients) -> No
     assert TABLE == services.TABLE
 
     outcome = simulate(aws.dynamodb, items=300, workers=FEW, at_once=FEW, painting=BRIEF)
-    assert outcome.made == len(outcome.accepted) == 300
+    assert outcome.pictures == len(outcome.accepted) == 300
     assert outcome.refused_percentage < 1
     assert outcome.throughput_percentage > 95
 
@@ -24,6 +24,6 @@ def test_excessive_setting_slows_but_completes_all(table: Table, aws: Clients) -
     outcome = simulate(
         aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF
     )
-    assert outcome.made == len(outcome.accepted) == 150
+    assert outcome.pictures == len(outcome.accepted) == 150
     assert outcome.refused_percentage < 10
     assert outcome.throughput_percentage > 95

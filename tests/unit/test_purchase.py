@@ -29,7 +29,11 @@ def test_late_bad_answer_leaves_newer_image(ledger: Ledger, bucket: Bucket) -> N
     expired = ledger.claims.expire(first)
     second = purchases.claim(expired, bound=9, until=int(time.time()) + 60)
     good = replace(
-        second, status=Status.STAGED, staged_key=naming.staged("run-1", 1, 2), bytes=4, sha256="cd"
+        second,
+        status=Status.STAGED,
+        staged_key=naming.staged_key("run-1", 1, 2),
+        bytes=4,
+        sha256="cd",
     )
     assert ledger.mark_staged(second, good)
 

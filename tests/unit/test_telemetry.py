@@ -56,7 +56,7 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_success_is_one_line_without_failure(printed: Printed) -> None:
-    assert called(lambda: observability.report("picture bought", bytes=7)) == {"key": "k"}
+    assert called(lambda: observability.log_result("picture bought", bytes=7)) == {"key": "k"}
 
     (line,), metrics = printed()
     assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
@@ -77,7 +77,7 @@ def test_spending_is_logged_and_summed(printed: Printed) -> None:
         for micro_usd in (13_290, 52):
             observability.spend(micro_usd)
         observability.note(openai_request_id="req_1")
-        observability.report("bought")
+        observability.log_result("bought")
 
     called(buys_twice)
     (line,), metrics = printed()
@@ -129,7 +129,7 @@ def test_calls_share_no_log_fields(printed: Printed) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer")))
 
-    called(lambda: observability.report("fine"))
+    called(lambda: observability.log_result("fine"))
     lines = printed()[0]
     assert lines[-1]["message"] == "fine"
     assert "error" not in lines[-1]

@@ -104,9 +104,9 @@ class _Iterations:
             raise error
         raise stepfunctions._ExecutionError("States.MapFailed", str(error))
 
-    def _add_event(self, what: str, index: int) -> None:
-        details = {f"mapIteration{what}EventDetails": {"name": self.name, "index": index}}
-        stepfunctions._add_event(self.execution, f"MapIteration{what}", details)
+    def _add_event(self, event_name: str, index: int) -> None:
+        details = {f"mapIteration{event_name}EventDetails": {"name": self.name, "index": index}}
+        stepfunctions._add_event(self.execution, f"MapIteration{event_name}", details)
 
 
 def _unless_abandoned(add_event: Any) -> Any:

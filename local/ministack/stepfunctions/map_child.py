@@ -70,9 +70,9 @@ def end(child: dict[str, Any], status: str, **outcome: str) -> None:
     """Record how the child ended, unless it was stopped on its own."""
     if child["status"] == "RUNNING":
         child.update(status=status, stopDate=now_iso(), **outcome)
-        what = status.capitalize()
-        details = {f"execution{what}EventDetails": outcome}
-        stepfunctions._add_event(child, f"Execution{what}", details)
+        event_name = status.capitalize()
+        details = {f"execution{event_name}EventDetails": outcome}
+        stepfunctions._add_event(child, f"Execution{event_name}", details)
     _in_full.append(child)
     if len(_in_full) > _KEPT_IN_FULL:
         older = _in_full.popleft()

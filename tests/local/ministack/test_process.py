@@ -126,12 +126,12 @@ def test_emulator_saves_and_ends_during_a_call(tmp_path: Path, launch: Launcher)
     caller = threading.Thread(target=call)
     caller.start()
     until((tmp_path / "called").exists)
-    assert len(processes.living(emulator.pid)) == 2
+    assert len(processes.living_processes(emulator.pid)) == 2
 
     processes.stop(emulator.pid, patience_s=4)
 
     caller.join()
-    assert not processes.living(emulator.pid)
+    assert not processes.living_processes(emulator.pid)
     assert not folders_of_workers(tmp_path)
     assert "kept" in json.dumps(json.loads((tmp_path / "state" / "s3.json").read_text()))
 
@@ -146,11 +146,11 @@ def test_functions_of_killed_emulator_are_ended(tmp_path: Path, launch: Launcher
     until((tmp_path / "called").exists)
     os.kill(emulator.pid, signal.SIGKILL)
     until(lambda: not processes.is_running(emulator.pid))
-    assert processes.living(emulator.pid)
+    assert processes.living_processes(emulator.pid)
 
     processes.stop(emulator.pid)
 
-    assert not processes.living(emulator.pid)
+    assert not processes.living_processes(emulator.pid)
 
 
 def test_invalid_number_of_workers_is_refused(tmp_path: Path) -> None:

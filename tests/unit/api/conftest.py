@@ -16,7 +16,7 @@ from functions.api.links import (
     UPLOAD_SECONDS,
     ImageLinks,
     Signer,
-    Signing,
+    SigningConfig,
     UploadLinks,
 )
 from tests.support.api import BATCH_MACHINE, MACHINE, READER, UPLOADER, Api, api_settings
@@ -71,7 +71,7 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
 
 
 def _signer(sts: Any, role: str, seconds: int) -> Signer:
-    signing = Signing(role=role, session="test", bucket=BUCKET, region=REGION)
+    signing = SigningConfig(role=role, session="test", bucket=BUCKET, region=REGION)
     return Signer(sts, signing, seconds=seconds)
 
 

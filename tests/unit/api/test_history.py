@@ -67,8 +67,8 @@ def test_concurrent_variations_are_kept_apart() -> None:
     progress = read_history(history.events)
     image, upload = progress.steps[Step.IMAGE], progress.steps[Step.UPLOAD]
 
-    assert progress.wanted == 2
-    assert not progress.varied
+    assert progress.variations == 2
+    assert not progress.variations_done
     assert (image.entered, image.left, image.attempts, image.failure) == (
         2,
         1,

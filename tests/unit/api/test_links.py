@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from functions.api.links import MAX_LINK_SECONDS, READ_SECONDS, ImageLinks, Signer, Signing
+from functions.api.links import MAX_LINK_SECONDS, READ_SECONDS, ImageLinks, Signer, SigningConfig
 from tests.support.services import BUCKET, REGION
 
 
@@ -33,7 +33,7 @@ class Sessions:
 def image_links(
     sts: Sessions, *, bucket: str = BUCKET, region: str = REGION, **how: Any
 ) -> ImageLinks:
-    signing = Signing(role="reader", session="links", bucket=bucket, region=region)
+    signing = SigningConfig(role="reader", session="links", bucket=bucket, region=region)
     return ImageLinks(Signer(sts, signing, **{"seconds": READ_SECONDS} | how))
 
 
