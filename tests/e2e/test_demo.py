@@ -72,7 +72,7 @@ def test_real_key_is_used_only_after_confirmation(demo: Demo, tmp_path: Path, ty
     assert running.returncode == 1
     assert "http://127.0.0.1:9/v1" in shown
     assert "up to $" in shown
-    assert "nothing was called and nothing was paid" in errors
+    assert "nothing was called or paid" in errors
     assert not (tmp_path / "processes.json").exists()
 
 

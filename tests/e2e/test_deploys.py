@@ -172,7 +172,7 @@ def test_taken_port_is_reported_and_leaves_nothing(aws: LocalStack, local: Local
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert f"port {port} is taken" in done.stderr
+    assert f"port {port} is in use" in done.stderr
     assert "PORT=" in done.stderr
     assert not local.processes_file.exists()
 
@@ -244,4 +244,4 @@ def test_keyless_stack_makes_images_without_a_secret(local: Local, tmp_path: Pat
     assert run(aws, manifest="batches/keyless.jsonl", economy=True)["report"]["stored"] == 1
     asked = easel(aws, tmp_path, "secret", text="sk-any\n")
     assert (asked.returncode, asked.stderr.count("\n")) == (1, 1)
-    assert "no key" in asked.stderr
+    assert "no OpenAI key" in asked.stderr

@@ -124,12 +124,12 @@ def test_invalid_image_stays_in_staging(aws: LocalStack) -> None:
         (
             {"answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True},
             "BadImageError",
-            "no whole PNG",
+            "not a complete PNG",
         ),
         (
             {"answer": {"data": [{"b64_json": "no base64"}]}, "charged": True},
             "BadImageError",
-            "no valid base64",
+            "not valid base64",
         ),
     ],
 )
@@ -142,7 +142,7 @@ def test_failed_variation_leaves_the_others_stored(
     assert ended["error"] == error
 
     message = json.loads(ended["cause"])["errorMessage"]
-    assert message.startswith("2 of 3 pictures are stored; ")
+    assert message.startswith("2 of 3 images are stored; ")
     assert said in message
     assert f"staging/{ended['name']}/" in message
 

@@ -31,7 +31,7 @@ def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path)
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
 
     again = easel(aws, tmp_path, "user", "ada@example.org")
-    assert (again.returncode, again.stderr) == (1, "ada@example.org is a user already\n")
+    assert (again.returncode, again.stderr) == (1, "ada@example.org is already a user\n")
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "a da@example.org", "ada@example"])

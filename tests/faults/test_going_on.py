@@ -105,8 +105,8 @@ def test_failed_run_resumes_with_missing_images(
 def test_error_and_report_list_unstored_purchases(stormy: Storm, tmp_path: Path) -> None:
     stormy.aws_faults.script(Rule(operation="CopyObject", times=9, **DENIED))
     failed = stormy.run(request("owing", 1), name="owing")
-    assert "bought and not stored yet: picture 1" in failed["cause"]
-    assert "make redrive RUN=owing" in failed["cause"]
+    assert "bought but not stored yet: image 1" in failed["cause"]
+    assert "pays only for what is missing" in failed["cause"]
 
     shown = easel(stormy, tmp_path, "report", "owing")
     assert shown.returncode == 0, shown.stderr
@@ -131,7 +131,7 @@ def test_88_expired_staged_image_is_not_rebought_silently(stormy: Storm, go_on: 
         )
     ended = go_on(stormy, failed)
     assert ended["error"] == "ConfigError"
-    assert "staged image gone" in ended["cause"]
+    assert "no longer exists" in ended["cause"]
     assert stormy.charged()["images"] == 1
 
 

@@ -133,7 +133,7 @@ def written(**fault: Any) -> Rule:
         error="StorageDeniedError",
         asked=("CopyObject", 1),
         aws=[copied(status=400, code="KMS.DisabledException", times=9)],
-        also=says("bought and not stored yet: picture 1", "make redrive RUN="),
+        also=says("bought but not stored yet: image 1", "pays only for what is missing"),
     ),
     Scenario(name="74 bytes that change on the way", aws=[staged(corrupt=True)]),
     Scenario(
@@ -217,7 +217,7 @@ def test_invalid_secret_is_named_and_not_shown(stormy: Storm, value: str) -> Non
                 name="32", stand_in=[FETCH], error="ConfigError", images=0, asked=("image", 1)
             ),
         )
-    assert "holds no plain API key" in ended["cause"]
+    assert "does not hold a plain API key" in ended["cause"]
     assert "sk-1" not in ended["cause"]
     play(stormy, Scenario(name="32 fixed", images=1, chat=2))
 

@@ -95,7 +95,7 @@ def test_wrong_field_and_value_are_named(field: str, value: object) -> None:
         {"prompt": "the secret plan, " * 2_000},
         {"description": "the secret plan\u202e to be hidden"},
         {"promt": "the secret plan, misspelt"},
-        {"prompt": "x", "description": "the secret plan, too"},
+        {"prompt": "x", "description": "the secret plan, as well"},
         {
             "action": "delete_image",
             "image_key": "f/a.png",
