@@ -115,12 +115,12 @@ def _paint(figures: Figures) -> str:
             )
     head = ("picture", "way", "CPU ms", "/ bare", "/ floor", "peak bytes a byte", "resident MB")
     about = (
-        "From the call to the bytes in the bucket, over TLS on loopback; claims and records are in"
-        " the runs below alone. Bare script: openai's and boto3's own calls. Naive handler: with"
-        " Tracer, parser and a resource of boto3. Floor: raw HTTP with base64 and one signed PUT."
-        " Size untold: the server does not say before how long its answer is; of both rows of Easel"
-        " the figures above take the worse. Peak: what a picture takes on top of what was resident"
-        " before it."
+        "From the call to the bytes in the bucket, over TLS on loopback; claims and records are in "
+        "the runs below alone. Bare script: openai's and boto3's own calls. Naive handler: with "
+        "Tracer, parser and a resource of boto3. Floor: raw HTTP with base64 and one signed PUT. "
+        "Size untold: the server does not say before how long its answer is; of both rows of Easel "
+        "the figures above take the worse. Peak: what a picture takes on top of what was resident "
+        "before it."
     )
     return f"## A picture's way\n\n{about}\n\n{_table(head, rows)}"
 
@@ -198,9 +198,9 @@ def _cold(figures: Figures) -> str:
         for peer in COLD
     ]
     about = (
-        "A new process until its first call can be served: imports, and the clients that the call"
-        " needs. Bytecode is there. Easel's have the garbage collector off until then, which the"
-        " others have not: so the image step can start sooner than its SDKs alone."
+        "A new process until its first call can be served: imports, and the clients that the call "
+        "needs. Bytecode is there. Easel's have the garbage collector off until then, which the "
+        "others have not: so the image step can start sooner than its SDKs alone."
     )
     return (
         f"## Cold starts\n\n{about}\n\n{_table(('what', 'CPU ms', '/ bare', 'resident MB'), rows)}"
@@ -232,12 +232,12 @@ def _zips(figures: Figures) -> str:
         for where, name in names.items()
     ]
     about = (
-        "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are"
-        " built for this one."
+        "Bytecode ships where the layers are built by Lambda's own Python, 3.14; here both are "
+        "built for this one."
     )
     return (
-        "## The image step from its"
-        f" layers\n\n{about}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
+        "## The image step from its "
+        f"layers\n\n{about}\n\n{_table(('from', 'CPU ms', '/ warm'), rows)}"
     )
 
 
@@ -323,13 +323,13 @@ def _runs(results: Runs, figures: Figures) -> str:
         "peak MiB",
     )
     alone = (
-        f"{results.run_seconds * 1000:.0f} ms a run alone, the bare script"
-        f" {results.bare_seconds * 1000:.0f} ms."
+        f"{results.run_seconds * 1000:.0f} ms a run alone, the bare script "
+        f"{results.bare_seconds * 1000:.0f} ms."
     )
     # The parts are the emulator of AWS, the functions' processes, and the stand-in for OpenAI.
     about = (
-        f"Whole runs of one picture of {results.picture_bytes / MB:.2f} MB each, with an OpenAI"
-        f" that takes no time. {alone}"
+        f"Whole runs of one picture of {results.picture_bytes / MB:.2f} MB each, with an OpenAI "
+        f"that takes no time. {alone}"
     )
     return f"## Local stack\n\n{about}\n\n{_table(head, rows)}"
 
@@ -369,8 +369,8 @@ def _n8n(results: Runs, figures: Figures) -> str:
             )
     head = ("at once", "n8n, pictures/s", "Easel's / n8n's", "n8n, peak MiB", "Easel's / n8n's")
     return (
-        f"## n8n {n8n.VERSION}\n\nThe workflow that this project remakes, on the same stand-in and"
-        f" bucket.\n\n{_table(head, rows)}"
+        f"## n8n {n8n.VERSION}\n\nThe workflow that this project remakes, on the same stand-in and "
+        f"bucket.\n\n{_table(head, rows)}"
     )
 
 
@@ -416,15 +416,15 @@ def _machine() -> Iterator[str]:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield (
-        f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()},"
-        f" {memory:.0f} GiB, {platform.system()}"
+        f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {cpu or platform.machine()}, "
+        f"{memory:.0f} GiB, {platform.system()}"
     )
     yield f"Python {platform.python_version()}, {platform.libc_ver()[0]} {platform.libc_ver()[1]}"
     yield ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield f"The image step, cold starts, imports and frame: in turns, the least of {ROUNDS} counts."
     yield (
-        "Local stack and n8n: one after the other; of 3 rounds the best rate, the mean CPU, the"
-        " most memory."
+        "Local stack and n8n: one after the other; of 3 rounds the best rate, the mean CPU, the "
+        "most memory."
     )
     yield "Gallery: the median of 40 calls."
 

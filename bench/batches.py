@@ -90,8 +90,8 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
     }
     print_rows(
-        f"A batch of {batch.items:,} pictures of"
-        f" 256x256{', each with a chat call' if batch.chat else ''}",
+        f"A batch of {batch.items:,} pictures of "
+        f"256x256{', each with a chat call' if batch.chat else ''}",
         rows,
     )
     print_rows("What became of it", result.rows())
@@ -116,8 +116,8 @@ def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None
     console = Console()
     console.print(table)
     ratios = (
-        f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest"
-        f" {max(paces) / min(paces):.2f} times the fastest"
+        f"{paces[-1] / paces[0]:.2f} times as long as the first, the slowest "
+        f"{max(paces) / min(paces):.2f} times the fastest"
     )
     console.print(f"the last tenth takes {ratios}", highlight=False)
 

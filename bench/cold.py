@@ -37,15 +37,15 @@ ENVIRONMENT = {
 }
 ON_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "bench", "POWERTOOLS_TRACE_DISABLED": "true"}
 PRINT_USAGE = (
-    "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(),"
-    " Path('/proc/self/statm').read_text()]))"
+    "; import json, time; from pathlib import Path; print(json.dumps([time.process_time(), "
+    "Path('/proc/self/statm').read_text()]))"
 )
 PEERS = {
     "bare script": "from bench import painters; painters.bare()",
     "naive handler": "from bench import painters; painters.naive()",
     "the SDKs alone": (
-        "import boto3, openai; openai.OpenAI(); [boto3.client(s) for s in ('s3', 'dynamodb',"
-        " 'secretsmanager')]"
+        "import boto3, openai; openai.OpenAI(); [boto3.client(s) for s in ('s3', 'dynamodb', "
+        "'secretsmanager')]"
     ),
 }
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -68,8 +68,8 @@ def _restart(kind: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch
         "paid until then": f"{paid:,}",
         "pictures in the bucket just before": f"{stored:,}",
         "bucket and table of the same name": (
-            f"{restarted.aws.bucket == aws.bucket},"
-            f" {restarted.aws.outputs['table'] == aws.outputs['table']}"
+            f"{restarted.aws.bucket == aws.bucket}, "
+            f"{restarted.aws.outputs['table'] == aws.outputs['table']}"
         ),
         "pictures in the bucket": f"{restarted.pictures():,}",
         "pictures on disk": f"{sum(1 for _ in kept.rglob('*.png')):,}",

@@ -125,8 +125,8 @@ def _measure_lanes(
     stored = _stored_sizes(aws)
     if len(stored) - before != repetitions * runs or set(stored) != {size}:
         raise SystemExit(
-            f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all"
-            f" have {set(stored)} bytes"
+            f"{repetitions * runs} runs ended well and stored {len(stored) - before} pictures; all "
+            f"have {set(stored)} bytes"
         )
     return Measurement(
         at_once=lanes,
@@ -241,8 +241,8 @@ def install() -> None:
         return
     if not shutil.which("c++"):
         raise SystemExit(
-            "n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++"
-            " make"
+            "n8n's SQLite is compiled and there is no C++ compiler; on Debian: apt-get install g++ "
+            "make"
         )
     print(f"Installing n8n {VERSION}: minutes, once …", file=sys.stderr)
     INSTALLED.mkdir(parents=True, exist_ok=True)

@@ -333,8 +333,8 @@ def main() -> None:
                 )
             )
         print(
-            f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in"
-            f" {time.perf_counter() - started:.0f} s",
+            f"setting {setting}: {outcomes[-1].seconds / 60:.1f} virtual minutes in "
+            f"{time.perf_counter() - started:.0f} s",
             flush=True,
         )
     _print(outcomes)
@@ -370,8 +370,8 @@ class _Aws:
 
 def _print(outcomes: Sequence[Outcome]) -> None:
     title = (
-        f"{outcomes[0].items:,} image calls by {outcomes[0].workers} workers against"
-        f" {outcomes[0].limit} a minute"
+        f"{outcomes[0].items:,} image calls by {outcomes[0].workers} workers against "
+        f"{outcomes[0].limit} a minute"
     )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("")

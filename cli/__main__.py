@@ -50,8 +50,8 @@ def main() -> int:
         return 130
     except (BotoCoreError, ClientError, EaselError) as error:
         hint = (
-            f"check that the {options.target} stack is up, and that your credentials are for its"
-            " account"
+            f"check that the {options.target} stack is up, and that your credentials are for its "
+            "account"
         )
         print(f"{error}; {hint}", file=sys.stderr)
     return 1
@@ -182,8 +182,8 @@ def _secret(target: Target, _options: argparse.Namespace) -> int:
         return 1
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
     print(
-        f"the key is set in {secret}; running functions fetch it after OpenAI first rejects the"
-        " old one"
+        f"the key is set in {secret}; running functions fetch it after OpenAI first rejects the "
+        "old one"
     )
     return 0
 

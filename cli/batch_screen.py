@@ -99,8 +99,8 @@ def _show_report(
     if checked and checked["postponed"]:
         say(
             console,
-            f"{checked['postponed']:,} lines did not fit into the month's budget: `easel budget"
-            " USD` raises the cap (make: budget USD=…)",
+            f"{checked['postponed']:,} lines did not fit into the month's budget: `easel budget "
+            "USD` raises the cap (make: budget USD=…)",
         )
     if report["failed_key"]:
         say(
@@ -165,8 +165,8 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
     if checked["postponed"]:
         say(
             console,
-            f"{checked['postponed']:,} lines would be left out, because the month's budget has no"
-            " room for them",
+            f"{checked['postponed']:,} lines would be left out, because the month's budget has no "
+            "room for them",
         )
     price, left = dollars(checked["estimate_usd"]), f"${checked['budget_left_usd']:.2f}"
     say(console, f"dry run of {escape(checked['batch'])}: nothing was bought; {size}")

@@ -121,8 +121,8 @@ def find(target: Target, name: str) -> Run:
         return Run(label=execution.name, execution=execution)
     if target.ledger.prompt(name):
         raise NoExecutionError(
-            f"run {name} has no execution of its own; start its batch again, or its request with"
-            " this request_id"
+            f"run {name} has no execution of its own; start its batch again, or its request with "
+            "this request_id"
         )
     raise LookupError(
         f"no run {name!r}; give an execution's name, as printed by `make run`, or a request_id"

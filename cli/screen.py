@@ -74,8 +74,8 @@ def show_budget(month: MonthBudget, console: Console) -> None:
     if month.cap == 0:
         say(
             console,
-            "a cap of 0 stops all spending; set another with `easel budget USD` (make: budget"
-            " USD=…)",
+            "a cap of 0 stops all spending; set another with `easel budget USD` (make: budget "
+            "USD=…)",
         )
 
 
@@ -146,8 +146,8 @@ def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
         lost = [str(image.n) for image in images if not image.status.is_finished]
         subject = f"image {', '.join(lost)} of it" if lost and prompt else "its prompt"
         return (
-            f"{subject} cannot be made; to buy it again, start a new request with a new request_id"
-            " and the missing count"
+            f"{subject} cannot be made; to buy it again, start a new request with a new request_id "
+            "and the missing count"
         )
     if not run.execution.can_be_resumed:
         return "the same request would fail again: change it and start it again"

@@ -88,8 +88,8 @@ class Target:
         outputs = stack_outputs(self.client("cloudformation"))
         if name not in outputs:
             raise TargetError(
-                f"the deployed stack has no output {name}; it is older than this checkout: deploy"
-                " it again"
+                f"the deployed stack has no output {name}; it is older than this checkout: deploy "
+                "it again"
             )
         return outputs[name]
 
@@ -101,8 +101,8 @@ class Target:
         identity = stack_outputs(self.client("cloudformation")).get("OpenAIWorkloadIdentity")
         if identity:
             raise TargetError(
-                "this deployment has no OpenAI key: its functions sign in as the service account"
-                f" of {identity} (openai_workload_identity)"
+                "this deployment has no OpenAI key: its functions sign in as the service account "
+                f"of {identity} (openai_workload_identity)"
             )
         return self.output("OpenAIKeySecret")
 
@@ -131,8 +131,8 @@ def aws_target() -> Target:
         outputs = stack_outputs(boto3.client("cloudformation", region_name=region))
     except ClientError as error:
         raise TargetError(
-            f"there is no stack {STACK} in {region} for these AWS credentials ({error}); deploy it"
-            " with `make deploy`"
+            f"there is no stack {STACK} in {region} for these AWS credentials ({error}); deploy it "
+            "with `make deploy`"
         ) from error
     except BotoCoreError as error:
         raise TargetError(f"the stack {STACK} in {region} cannot be read: {error}") from error

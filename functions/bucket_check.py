@@ -50,11 +50,11 @@ def check(s3: Any, *, bucket: str, owner: str, region: str) -> None:
         versioning = s3.get_bucket_versioning(**target).get("Status", "off")
     if location != region:
         raise ConfigError(
-            f"the existing bucket {bucket} is in {location}, but the stack is in {region}; deploy"
-            f" with -c aws_region={location}"
+            f"the existing bucket {bucket} is in {location}, but the stack is in {region}; deploy "
+            f"with -c aws_region={location}"
         )
     if versioning != "Enabled":
         raise ConfigError(
-            f"versioning of the existing bucket {bucket} is {versioning}; turn it on, so that"
-            " deleted images can be restored"
+            f"versioning of the existing bucket {bucket} is {versioning}; turn it on, so that "
+            "deleted images can be restored"
         )

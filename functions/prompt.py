@@ -53,8 +53,8 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     request = parse(start.request, services.requests, today=today)
     if request.action != "create":
         raise ConfigError(
-            f"the prompt step received a {request.action} request; the state machine may be older"
-            " than the functions: deploy the stack again"
+            f"the prompt step received a {request.action} request; the state machine may be older "
+            "than the functions: deploy the stack again"
         )
     run_id = request.request_id or check_run_id(start.execution_name, "the execution's name")
     logger.append_keys(run_id=run_id)

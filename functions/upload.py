@@ -58,8 +58,8 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
     prompt, image = ledger.prompt(staged.run_id), ledger.image(staged.run_id, staged.n)
     if prompt is None or image is None:
         raise ConfigError(
-            f"image {staged.n} of run {staged.run_id} has no record; start the run again with its"
-            " request_id"
+            f"image {staged.n} of run {staged.run_id} has no record; start the run again with its "
+            "request_id"
         )
     if image.status != Status.STAGED:
         return _to_stored_image(image)
@@ -161,8 +161,8 @@ def _copy(staged: StagedImage, file: ImageFile, base: str, services: Services) -
         if existing and {name: existing.metadata.get(name) for name in own} == own:
             return key
     raise ConflictError(
-        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are in use; put {{run8}} and {{n}} into"
-        " file_name"
+        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are in use; put {{run8}} and {{n}} into "
+        "file_name"
     )
 
 
@@ -171,8 +171,8 @@ def _find_stored(staged: StagedImage, ledger: Ledger) -> StoredImage:
     image = ledger.image(staged.run_id, staged.n)
     if image is None or image.status == Status.STAGED:
         raise ConfigError(
-            f"the staged image {staged.key} no longer exists: staging keeps images for 30 days;"
-            " start a new run to buy it again"
+            f"the staged image {staged.key} no longer exists: staging keeps images for 30 days; "
+            "start a new run to buy it again"
         )
     return _to_stored_image(image)
 

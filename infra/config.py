@@ -51,17 +51,17 @@ class Config:
     image_model: str = setting("the model that makes images; synth warns if it shuts down soon")
     openai_base_url: str | None = setting("an OpenAI-compatible server; by default OpenAI")
     openai_workload_identity: str | None = setting(
-        "sign in to OpenAI without a key: `identity provider/service account`"
-        " ([guide](openai-without-a-key.md))"
+        "sign in to OpenAI without a key: `identity provider/service account` "
+        "([guide](openai-without-a-key.md))"
     )
     mirror: str | None = setting(
-        "a second store for a copy of each image: `gs://bucket/prefix`, `az://container/prefix` or"
-        " `s3://bucket/prefix` ([guide](mirror.md))"
+        "a second store for a copy of each image: `gs://bucket/prefix`, `az://container/prefix` or "
+        "`s3://bucket/prefix` ([guide](mirror.md))"
     )
     schedule: str | None = setting("`rate(…)` or `cron(…)`, in UTC ([guide](schedule.md))")
     schedule_alarm_days: int = setting(
-        "ring an alarm after this many days without an image from the schedule, 1 to 7; 0 for no"
-        " alarm"
+        "ring an alarm after this many days without an image from the schedule, 1 to 7; 0 for no "
+        "alarm"
     )
     alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
     monthly_budget_usd: float = setting(
@@ -114,15 +114,15 @@ class Config:
         warnings = {}
         if self.unpriced_models == "allow":
             warnings["easel:no-cap"] = (
-                "unpriced_models is allow: models without a known price are not limited by the"
-                " budget's cap"
+                "unpriced_models is allow: models without a known price are not limited by the "
+                "budget's cap"
             )
         for model in (self.chat_model, self.image_model):
             end = models.shutdown(model)
             if end:
                 warnings[f"easel:shutdown-{model}"] = (
-                    f"{model} ends on {end[0]}: runs are refused from that day on; switch to"
-                    f" {end[1]}"
+                    f"{model} ends on {end[0]}: runs are refused from that day on; switch to "
+                    f"{end[1]}"
                 )
         return warnings
 

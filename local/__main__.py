@@ -61,8 +61,8 @@ def _up(local: Local) -> int:
     outputs = stack.up(local)
     if was_up and not outputs["endpoint"].endswith(f":{local.port}"):
         print(
-            f"The stack was already running, and stays at {outputs['endpoint']}. To move it, run"
-            " `make down` first."
+            f"The stack was already running, and stays at {outputs['endpoint']}. To move it, run "
+            "`make down` first."
         )
     for name, text in outputs.items():
         if text is not None:
@@ -73,8 +73,8 @@ def _up(local: Local) -> int:
             f"with {outputs['password']}"
         )
     print(
-        f"The stack is up. {local.outputs_file} lists the above. Next: make run"
-        " INPUT=examples/default.json, and make down at the end."
+        f"The stack is up. {local.outputs_file} lists the above. Next: make run "
+        "INPUT=examples/default.json, and make down at the end."
     )
     return 0
 

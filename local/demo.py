@@ -61,8 +61,8 @@ def _ask(target: Target, server: str, console: Console, *, yes: bool) -> None:
     cost = dollars(_sum(run.output["estimate_usd"] for run in planned if run.output))
     images = sum(request.get("count", 1) for request in examples.values())
     console.print(
-        f"This calls {server} with your key: {len(EXAMPLES)} prompts and {images} images, up to"
-        f" {cost}."
+        f"This calls {server} with your key: {len(EXAMPLES)} prompts and {images} images, up to "
+        f"{cost}."
     )
     if not yes and _answer(console) not in ("y", "yes"):
         raise DeclinedError("nothing was called or paid; YES=1 agrees beforehand")

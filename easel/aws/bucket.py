@@ -128,8 +128,8 @@ class Bucket:
             size = answer["ContentLength"]
             if size > limit:
                 raise BadImageError(
-                    f"{key!a} has {size:,} bytes, more than the limit of {limit:,}; the object was"
-                    " not changed"
+                    f"{key!a} has {size:,} bytes, more than the limit of {limit:,}; the object was "
+                    "not changed"
                 )
             body: bytes = answer["Body"].read()
             return body

@@ -101,8 +101,8 @@ class BatchOrders:
         )
         if not all(self._table.write(lock)):
             raise ClaimHeldError(
-                f"order {order} is locked: another execution is placing it, or its function died;"
-                " retrying until the lock expires"
+                f"order {order} is locked: another execution is placing it, or its function died; "
+                "retrying until the lock expires"
             )
         return known
 

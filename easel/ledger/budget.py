@@ -48,9 +48,9 @@ class MonthBudget:
             return
         needed = "an unknown price" if bound is None else f"up to {show(bound)}"
         raise BudgetExceededError(
-            f"{purpose} needs {needed}, but {self.month} has {show(self.spent)} spent and"
-            f" {show(self.reserved)} reserved of a cap of {show(self.cap)}; raise the cap, or wait"
-            " for the next month"
+            f"{purpose} needs {needed}, but {self.month} has {show(self.spent)} spent and "
+            f"{show(self.reserved)} reserved of a cap of {show(self.cap)}; raise the cap, or wait "
+            "for the next month"
         )
 
 
@@ -79,8 +79,8 @@ class Budget:
                 )
             self._table.write(self._new_month(month) if item is None else self._reset(month, item))
         raise StorageBusyError(
-            f"the budget of {month} keeps changing; check whether two deployments with different"
-            " settings share this table"
+            f"the budget of {month} keeps changing; check whether two deployments with different "
+            "settings share this table"
         )
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:

@@ -95,8 +95,8 @@ class Claims:
         if claim.lease_until > time.time():
             end = f"{datetime.fromtimestamp(claim.lease_until, UTC):%H:%M:%S} UTC"
             raise ClaimHeldError(
-                f"{claim.label} is being bought, or the function that bought it died; its claim"
-                f" expires at {end}"
+                f"{claim.label} is being bought, or the function that bought it died; its claim "
+                f"expires at {end}"
             )
         if not claim.is_counted:
             if not self.mark_unknown(claim):

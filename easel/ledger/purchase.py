@@ -242,8 +242,8 @@ class Purchases:
                 key = naming.staged_key(claim.run_id, claim.n, claim.purchase)
                 logger.error("a paid image is lost", n=claim.n, key=key)
                 raise OutcomeUnknownError(
-                    f"{claim.label} was paid for, but S3 did not accept it before the function's"
-                    f" deadline: {error}"
+                    f"{claim.label} was paid for, but S3 did not accept it before the function's "
+                    f"deadline: {error}"
                 ) from error
 
     def _settle_and_check(

@@ -130,8 +130,8 @@ class RateLimit:
             if left <= 0 or free > 0:
                 wait = max(0, item["next_at"] - self._now()) / SECOND
                 raise RateLimitedError(
-                    f"no free slot for an image call: {len(calls)} of {self._at_once} slots are in"
-                    f" use, the next is free in {wait:.0f} s; retrying"
+                    f"no free slot for an image call: {len(calls)} of {self._at_once} slots are in "
+                    f"use, the next is free in {wait:.0f} s; retrying"
                 )
             pause = random.uniform(0.5, 1.5) * LOOK_SECONDS  # noqa: S311 - not a secret
             self._sleep(min(pause, left))

@@ -115,8 +115,8 @@ class IdentityToken:
             except ClientError as error:
                 if error_code(error) == NOT_ENABLED:
                     raise ConfigError(
-                        "this AWS account does not issue identity tokens yet; run `aws iam"
-                        " enable-outbound-web-identity-federation` once"
+                        "this AWS account does not issue identity tokens yet; run `aws iam "
+                        "enable-outbound-web-identity-federation` once"
                     ) from error
                 raise
         return str(answer["WebIdentityToken"])

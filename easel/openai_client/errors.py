@@ -54,8 +54,8 @@ def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeErr
     if isinstance(error, openai.OAuthError):
         response = f"it answered {error.status_code} {_text(error.error) or ''}".rstrip()
         return AuthError(
-            f"{doing}: {response}; {MAPPED}, and check the provider and account in"
-            " openai_workload_identity"
+            f"{doing}: {response}; {MAPPED}, and check the provider and account in "
+            "openai_workload_identity"
         )
     # The package reports no status for any other answer. Most come from a server that is busy or
     # down.
@@ -110,8 +110,8 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         )
     elif status == 401:
         result = AuthError(
-            f"{failed}: the key is not valid; set a new one with `make secret` (without a key:"
-            f" {MAPPED})"
+            f"{failed}: the key is not valid; set a new one with `make secret` (without a key: "
+            f"{MAPPED})"
         )
     elif status in (403, 404):
         result = ConfigError(

@@ -30,8 +30,8 @@ class BatchRequest:
 
     manifest: str = column(
         CheckedText(names.check_manifest, {}),
-        "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`; `batches/spring`"
-        " for whichever exists; or an earlier batch's `failed.jsonl`",
+        "the file's key, such as `batches/spring.jsonl` or `batches/spring.csv`; `batches/spring` "
+        "for whichever exists; or an earlier batch's `failed.jsonl`",
     )
     version_id: str | None = column(
         CheckedText(names.check_version_id, {"pattern": f"^{names.VERSION_ID.pattern}$"}),

@@ -69,8 +69,8 @@ def quote(request: Request, topic: str, settings: RequestSettings, *, today: dat
     bound = models.estimate_chat(model, messages=prompt_text.SYSTEM + user)
     if bound is None and not settings.unpriced_models_allowed:
         raise ConfigError(
-            f"chat model {model!r} has no known price; set chat_model to another model, or set"
-            " unpriced_models to allow"
+            f"chat model {model!r} has no known price; set chat_model to another model, or set "
+            "unpriced_models to allow"
         )
     question = Question(model=model, user=user, estimate_micro_usd=bound)
     return Quote(request=request, question=question, prompt=None)

@@ -15,8 +15,8 @@ SIZES = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
 LONGEST_EDGE, SHORTEST_LIMIT, MAX_RATIO, STEP = 3840, 2160, 3, 16
 SIZE_RULE = (
-    "auto, or WIDTHxHEIGHT with both divisible by 16, a ratio between 1:3 and 3:1, and at most"
-    " 3840x2160"
+    "auto, or WIDTHxHEIGHT with both divisible by 16, a ratio between 1:3 and 3:1, and at most "
+    "3840x2160"
 )
 MAX_CHAT_TOKENS = 2500
 # This bounds a prompt that the chat model writes. By token_bounds it is about 120 words of English.

@@ -58,8 +58,8 @@ def check_file_name(template: object, field: str = "file_name") -> str:
     """Return a file name template. It may contain `{date} {time} {run8} {n} {topic}`."""
     placeholders = " ".join(f"{{{name}}}" for name in FILE_NAME_FIELDS)
     allowed = (
-        f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, and not"
-        " starting with a dot"
+        f"1 to {naming.MAX_KEY_BYTES} characters with any of {placeholders}, no slash, and not "
+        "starting with a dot"
     )
     if not isinstance(template, str) or not template.strip():
         raise InputError(field, template, allowed)
@@ -96,8 +96,8 @@ def check_key_length(folder: str, template: str, *, topics: Iterable[str]) -> No
 def check_image_key(key: object, field: str = "image_key") -> str:
     """Return a caller's image key. It must be inside a folder, but not in one of Easel's."""
     allowed = (
-        "the full key of a stored image, without s3:// and bucket, like my_s3_folder/image_….png;"
-        f" endings: {', '.join(naming.PICTURES)}"
+        "the full key of a stored image, without s3:// and bucket, like my_s3_folder/image_….png; "
+        f"endings: {', '.join(naming.PICTURES)}"
     )
     if not isinstance(key, str) or "/" not in key:
         raise InputError(field, key, allowed)

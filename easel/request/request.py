@@ -78,8 +78,8 @@ class Request:
     )
     topic: str | None = column(
         TOPIC,
-        "the subject of the image; by default one of `topics`, chosen randomly; a retry uses the"
-        " same one",
+        "the subject of the image; by default one of `topics`, chosen randomly; a retry uses the "
+        "same one",
         actions=CREATE,
     )
     topics: tuple[str, ...] = column(
@@ -103,8 +103,8 @@ class Request:
     model: str = column(Text(100), "the image model", setting="image_model", actions=CREATE)
     size: str = column(
         CheckedText(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
-        "`auto`, or width x height: both divisible by 16, ratio between 1:3 and 3:1, at most"
-        " 3840x2160",
+        "`auto`, or width x height: both divisible by 16, ratio between 1:3 and 3:1, at most "
+        "3840x2160",
         default="1024x1024",
         actions=CREATE,
     )
@@ -133,8 +133,8 @@ class Request:
     )
     safety_identifier: str | None = column(
         SAFETY_IDENTIFIER,
-        "a hashed id of the end user; OpenAI receives it, so that one user's misuse is not"
-        " attributed to you; the API and the page set it to the signed-in user",
+        "a hashed id of the end user; OpenAI receives it, so that one user's misuse is not "
+        "attributed to you; the API and the page set it to the signed-in user",
         actions=CREATE,
     )
     file_name: str = column(
@@ -261,9 +261,9 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
     price = models.image_price(request.model)
     if price is None and not settings.unpriced_models_allowed:
         raise ConfigError(
-            f"model {request.model!r} has no known price, so the monthly cap cannot be kept; use"
-            " another model, or deploy with -c unpriced_models=allow, which exempts it from"
-            " the cap"
+            f"model {request.model!r} has no known price, so the monthly cap cannot be kept; use "
+            "another model, or deploy with -c unpriced_models=allow, which exempts it from "
+            "the cap"
         )
     if price and request.quality != "auto" and request.quality not in price.effort:
         allowed = f"auto, {', '.join(price.effort)} with {request.model}"

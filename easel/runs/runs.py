@@ -51,8 +51,8 @@ class Runs:
             return run.name
         if not isinstance(run.input, dict) or not run.makes_images:
             raise ConflictError(
-                f"run {run.name} is too old to be resumed, and it creates no images, so it is not"
-                " started again automatically; start a new run if it is still needed"
+                f"run {run.name} is too old to be resumed, and it creates no images, so it is not "
+                "started again automatically; start a new run if it is still needed"
             )
         return str(self.executions.start(run.input | {"request_id": run.run_id}))
 

@@ -21,11 +21,11 @@ from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
 
 ABOUT = (
-    "Serverless AI image generation on AWS. Each run has an idempotency key, chosen by the caller:"
-    " the same key with the same body is the same run, and is paid for once. Every data route needs"
-    " an access token with the scope that it lists. Errors are problem details (RFC 9457): `title`"
-    " and `what_to_do` are for people, `error` is the name for programs. The gateway itself sends"
-    " 401, 403 and 429."
+    "Serverless AI image generation on AWS. Each run has an idempotency key, chosen by the caller: "
+    "the same key with the same body is the same run, and is paid for once. Every data route needs "
+    "an access token with the scope that it lists. Errors are problem details (RFC 9457): `title` "
+    "and `what_to_do` are for people, `error` is the name for programs. The gateway itself sends "
+    "401, 403 and 429."
 )
 VERSION = "1"
 Schema = dict[str, Any]

@@ -55,8 +55,8 @@ def start_run() -> Response[schemas.Run]:
     same = isinstance(earlier.input, dict)
     if not same or {"safety_identifier": user} | earlier.input != run_input:
         raise ConflictError(
-            f"{KEY_HEADER} was already used for another request, run {run_id}; use a new key, or"
-            " send the first body unchanged"
+            f"{KEY_HEADER} was already used for another request, run {run_id}; use a new key, or "
+            "send the first body unchanged"
         )
     return _answer(
         earlier, services, status=202 if earlier.status == ExecutionStatus.RUNNING else 200
@@ -139,8 +139,8 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
 def _key(key: str | None) -> str:
     if key is None or not RUN_ID.fullmatch(key) or len(key) > MAX_KEY:
         allowed = (
-            f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -; a new key for each new run; sending a key again"
-            " returns the same run, which is paid for once"
+            f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -; a new key for each new run; sending a key again "
+            "returns the same run, which is paid for once"
         )
         raise InputError(KEY_HEADER, MISSING if key is None else key, allowed)
     return key
@@ -152,8 +152,8 @@ def _find(name: str, services: ApiServices) -> Execution:
     run = services.runs.find(name) if is_name else None
     if run is None and is_name and services.ledger.prompt(name):
         raise NotFoundError(
-            f"run {name} has no execution; GET /batches/… shows the lines of a batch in economy,"
-            " and other executions are kept for 90 days"
+            f"run {name} has no execution; GET /batches/… shows the lines of a batch in economy, "
+            "and other executions are kept for 90 days"
         )
     if run is None:
         hint = "give the id from the answer to POST /runs, or an execution's name"

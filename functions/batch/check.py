@@ -114,8 +114,8 @@ class ManifestCheck:
             rest = tally.bad - SHOWN_IN_ERROR
             more = f"; and {rest} more" if rest > 0 else ""
             allowed = (
-                f"{tolerated:g} % wrong lines (tolerated_failure_percentage); {self._problems_key}"
-                f" lists all of them; {examples}{more}"
+                f"{tolerated:g} % wrong lines (tolerated_failure_percentage); {self._problems_key} "
+                f"lists all of them; {examples}{more}"
             )
             return InputError("manifest", shown, allowed)
         if request.allow_partial and (tally.todo or not tally.postponed):

@@ -168,8 +168,8 @@ class Pricing:
         for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
             if fields.get(name) not in (None, *allowed):
                 reason = (
-                    "not in a line: a batch only creates images, and dry_run applies to the whole"
-                    " batch"
+                    "not in a line: a batch only creates images, and dry_run applies to the whole "
+                    "batch"
                 )
                 raise InputError(name, fields[name], reason)
         settings, today = self._services.requests, self._services.now().date()

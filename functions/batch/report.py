@@ -76,8 +76,8 @@ class Outcome:
             self.reasons[STOPPED if stopped else NOT_STARTED] += 1
         else:
             cut_off = (
-                "started but not finished: the batch was stopped, or another execution is still"
-                " making it"
+                "started but not finished: the batch was stopped, or another execution is still "
+                "making it"
             )
             self.fail(item["line"], reason or (UNKNOWN, cut_off))
         # The run id is kept, so that another start of these lines pays only for what is missing.
@@ -198,7 +198,7 @@ def _describe_failure(plan: BatchPlan, report: BatchReport) -> str:
     reasons = ", ".join(f"{error} {number}" for error, number in report.reasons.items())
     tolerated = plan.tolerated_failure_percentage
     return (
-        f"{report.failed} of {report.lines} lines failed ({reasons}), more than the tolerated"
-        f" {tolerated:g} %; {report.stored} images are stored; {report.report_key} lists each"
-        " failure; fix the lines, then start the same batch again: it pays only for what is missing"
+        f"{report.failed} of {report.lines} lines failed ({reasons}), more than the tolerated "
+        f"{tolerated:g} %; {report.stored} images are stored; {report.report_key} lists each "
+        "failure; fix the lines, then start the same batch again: it pays only for what is missing"
     )

@@ -26,8 +26,8 @@ def delete_or_restore(
     request = parse(start.request, services.requests, today=services.now().date())
     if request.action not in BY_CLEANUP:
         raise ConfigError(
-            f"the cleanup step received a {request.action} request; the state machine may be older"
-            " than the functions: deploy the stack again"
+            f"the cleanup step received a {request.action} request; the state machine may be older "
+            "than the functions: deploy the stack again"
         )
     ledger, bucket = services.ledger, services.bucket
     if request.action in RESTORES:

@@ -32,8 +32,8 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
         case Task.LIST_STAGED:
             return dict(list_staged(BatchPlan.from_state(subject), SERVICES))
     raise ConfigError(
-        f"{task!a} is not a task of the economy step; the state machine may be older than the"
-        " functions: deploy the stack again"
+        f"{task!a} is not a task of the economy step; the state machine may be older than the "
+        "functions: deploy the stack again"
     )
 
 

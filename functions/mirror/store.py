@@ -97,8 +97,8 @@ class MirrorStore:
             ) from error
         if existing.digest() != hashlib.sha256(body).digest():
             raise ConflictError(
-                f"{self.address(key)!a} holds another object ({length:,} bytes), which was left"
-                " unchanged; move it, or mirror to another prefix, then resume the run"
+                f"{self.address(key)!a} holds another object ({length:,} bytes), which was left "
+                "unchanged; move it, or mirror to another prefix, then resume the run"
             )
 
     @contextmanager
@@ -158,8 +158,8 @@ def _s3(bucket: str, config: dict[str, Any], where: dict[str, Any]) -> Any:
     if own and "endpoint" in config:
         # The endpoint's operator would receive the session token of this function's role.
         raise ConfigError(
-            f"the mirror s3://{bucket} has an endpoint, but no access_key_id and secret_access_key"
-            f" for it: {HOW}"
+            f"the mirror s3://{bucket} has an endpoint, but no access_key_id and secret_access_key "
+            f"for it: {HOW}"
         )
     if own:
         # Without keys, the function's own role must have access to the bucket. On the local stack

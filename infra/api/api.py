@@ -47,8 +47,8 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
 def _page_url(stack: Stack, own_url: str) -> str:
     """Return the address from the stack's parameter, such as a domain, or else the API's own."""
     about = (
-        f"The address of the API and its page, ending in a slash; {OWN_URL} means the API's own"
-        " address"
+        f"The address of the API and its page, ending in a slash; {OWN_URL} means the API's own "
+        "address"
     )
     # The default is a word, because synth's own check treats an empty address as an error.
     parameter = CfnParameter(

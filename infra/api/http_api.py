@@ -25,8 +25,8 @@ RATE, BURST = 50, 100
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
 PUBLIC = (
-    "The API's description and the page's files: the same for everyone, and loaded by the browser"
-    " before it has a token"
+    "The API's description and the page's files: the same for everyone, and loaded by the browser "
+    "before it has a token"
 )
 
 # The log has the route instead of the path. Paths contain names, ids and queries, and a query may

@@ -10,12 +10,12 @@ from infra.nag import acknowledge
 
 PASSWORD_LENGTH = 12
 ONE_FACTOR = (
-    "A user sees images and spends within the monthly cap, and nobody can sign up without an"
-    " administrator. Turn on a second factor for the pool if you want one"
+    "A user sees images and spends within the monthly cap, and nobody can sign up without an "
+    "administrator. Turn on a second factor for the pool if you want one"
 )
 NO_PLUS = (
-    "The Plus plan costs money for each user and month. An administrator adds the few users, and"
-    " passwords have twelve characters of four kinds"
+    "The Plus plan costs money for each user and month. An administrator adds the few users, and "
+    "passwords have twelve characters of four kinds"
 )
 
 

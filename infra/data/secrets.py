@@ -17,8 +17,8 @@ from infra.access.grants import Resource
 from infra.nag import acknowledge
 
 NO_ROTATION = (
-    "OpenAI's API cannot rotate a key: someone makes a new one there, and make secret stores it"
-    " here"
+    "OpenAI's API cannot rotate a key: someone makes a new one there, and make secret stores it "
+    "here"
 )
 THEIRS = "Credentials of another store, which only its owner changes"
 

@@ -110,8 +110,8 @@ PROMPT = FunctionSpec(
             "/*/",
             "PutObject",
             reason=(
-                "Requests name the folders; this function puts only their markers, which end in a"
-                " slash"
+                "Requests name the folders; this function puts only their markers, which end in a "
+                "slash"
             ),
         ),
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),

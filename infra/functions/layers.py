@@ -123,8 +123,8 @@ def build(name: str, target: Target = LAMBDA) -> Path:
         if process.returncode:
             last = "\n".join(process.stderr.strip().splitlines()[-3:])
             raise LayerError(
-                f"the layer {name} cannot be built; check that this machine can reach a package"
-                f" index:\n{last}"
+                f"the layer {name} cannot be built; check that this machine can reach a package "
+                f"index:\n{last}"
             )
         for unused in list(_unused(name, draft / "python")):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink(missing_ok=True)
@@ -165,12 +165,12 @@ def main() -> None:
         print(f"layer {name}: {size / 1e6:.1f} MB in {folder.relative_to(ROOT)}")
     if not target.compiles:
         print(
-            f"LAYERS WITHOUT BYTECODE: Lambda's Python is {target.python}, this one is"
-            f" {HERE.python}: each cold start compiles what it imports"
+            f"LAYERS WITHOUT BYTECODE: Lambda's Python is {target.python}, this one is "
+            f"{HERE.python}: each cold start compiles what it imports"
         )
         print(
-            "To deploy with bytecode, make .venv with Lambda's Python first: rm -r .venv && make"
-            f" layers PYTHON=python{target.python}"
+            "To deploy with bytecode, make .venv with Lambda's Python first: rm -r .venv && make "
+            f"layers PYTHON=python{target.python}"
         )
 
 

@@ -33,8 +33,8 @@ def _workers() -> int:
     text = os.environ.get("EASEL_LOCAL_WORKERS") or str(workers.AT_MOST)
     if not text.isdecimal() or int(text) == 0:
         sys.exit(
-            f"EASEL_LOCAL_WORKERS is {text!r}; allowed: the number of processes per function, 1 or"
-            " more"
+            f"EASEL_LOCAL_WORKERS is {text!r}; allowed: the number of processes per function, 1 or "
+            "more"
         )
     return int(text)
 

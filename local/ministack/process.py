@@ -35,8 +35,8 @@ class PortInUseError(EmulatorError):
 
     def __init__(self, port: int) -> None:
         super().__init__(
-            f"port {port} is in use: stop the program that uses it, or choose another port with"
-            " PORT=…"
+            f"port {port} is in use: stop the program that uses it, or choose another port with "
+            "PORT=…"
         )
 
 

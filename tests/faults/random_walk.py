@@ -44,13 +44,13 @@ class Walked:
         return "\n".join(
             [
                 (
-                    f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored},"
-                    f" refused {tally.refused}, left to a person {tally.given_up}, not begun"
-                    f" {tally.asked - tally.stored - tally.refused - tally.given_up}"
+                    f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored}, "
+                    f"refused {tally.refused}, left to a person {tally.given_up}, not begun "
+                    f"{tally.asked - tally.stored - tally.refused - tally.given_up}"
                 ),
                 (
-                    f"faults injected {self.injected}, of these kills {self.kills}; runs ended"
-                    f" {dict(self.endings)}, stuck {len(self.stuck)}"
+                    f"faults injected {self.injected}, of these kills {self.kills}; runs ended "
+                    f"{dict(self.endings)}, stuck {len(self.stuck)}"
                 ),
                 (
                     f"pictures paid {tally.paid}, counted possibly paid {tally.possibly_paid}; "

@@ -28,8 +28,8 @@ from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
 
 PUT = (
-    "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2],"
-    " Body=b'there')"
+    "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2], "
+    "Body=b'there')"
 )
 
 

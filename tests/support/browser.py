@@ -111,8 +111,8 @@ def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
     page.on("console", note)
     page.on("pageerror", lambda error: visiting.wrong.append(str(error)))
     page.add_init_script(
-        "addEventListener('securitypolicyviolation', e => console.error(`policy:"
-        " ${e.violatedDirective} ${e.blockedURI}`))"
+        "addEventListener('securitypolicyviolation', e => console.error(`policy: "
+        "${e.violatedDirective} ${e.blockedURI}`))"
     )
     try:
         yield visiting

@@ -106,8 +106,8 @@ def test_average_estimate_slightly_exceeds_the_bill() -> None:
     The bill follows OpenAI's formula.
     """
     words = (
-        "A red kite over a school yard, a wide view, soft morning light, calm and clear, children"
-        " running across the wet grass. " * 4
+        "A red kite over a school yard, a wide view, soft morning light, calm and clear, children "
+        "running across the wet grass. " * 4
     )
     bounds = bills = 0
     for size in models.SIZES:
