@@ -46,7 +46,7 @@ $(VENV)/.made: $(PINS)
 	    "$$(grep -oE '^uv==[0-9.]+' requirements.txt)" \
 	  && $(UV_INSTALL) -r requirements.txt -c constraints.txt \
 	  && $(UV_INSTALL) --no-deps -e .; } 2>$(VENV)/setup.log \
-	  || { echo "The packages can't be installed: is there a network, and a package index?" \
+	  || { echo "Cannot install the packages; check the network, or set UV_DEFAULT_INDEX." \
 	    "$$(grep -v '^WARNING' $(VENV)/setup.log | tail -n 1)" >&2; exit 1; }
 	@touch $@
 

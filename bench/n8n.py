@@ -68,10 +68,7 @@ START_SECONDS, RUN_SECONDS, END_SECONDS = 120, 120, 15
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """The results of n8n with this many runs at the same time.
-
-    They are its best rate, and the most bytes that its processes had resident at one time.
-    """
+    """n8n's best rate and peak resident memory with this many runs at the same time."""
 
     at_once: int
     pictures_a_second: float

@@ -29,7 +29,7 @@ from local import stack
 from local.stack import Local
 from tests.support.local_stack import free_port, own_environment
 
-# Of the sizes that n8n also offers, the stand-in's image of this one is the nearest to 1.5 MB.
+# n8n offers this size, too, and the stand-in's image of it is closest to 1.5 MB.
 SIZE = "1536x1024"
 ALONE, POLL_SECONDS = 40, 0.005
 AT_ONCE = (1, 4, 16)

@@ -74,7 +74,7 @@ async def _paint(request: Request) -> Response:
 
 
 async def _paint_without_length(request: Request) -> Response:
-    """Send the same response without announcing its length."""
+    """Send an image without a Content-Length."""
     answer = _answer(int((await request.json())["prompt"]))
     return StreamingResponse(iter([answer]), media_type="application/json")
 

@@ -48,7 +48,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print("stopped watching; what was started continues", file=sys.stderr)
         return 130
-    except (BotoCoreError, ClientError, EaselError) as error:
+    except EaselError as error:
+        print(error, file=sys.stderr)
+    except (BotoCoreError, ClientError) as error:
         hint = (
             f"check that the {options.target} stack is up, and that your credentials are for its "
             "account"
@@ -178,7 +180,7 @@ def _secret(target: Target, _options: argparse.Namespace) -> int:
     key = getpass.getpass("OpenAI API key (not shown): ") if is_terminal else sys.stdin.read()
     key = key.strip()
     if not key or any(c.isspace() for c in key) or not key.isascii():
-        print("this is not an API key: a key is one word of ASCII characters", file=sys.stderr)
+        print("this is not an API key; enter one word of ASCII characters", file=sys.stderr)
         return 1
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)
     print(

@@ -121,9 +121,9 @@ def _report_rows(
     failed = f"{report['failed']:,} of {report['lines']:,}" + (f" ({reasons})" if reasons else "")
     maybe_paid, rest = _number(report["possibly_paid"]), report["failed_key"]
     return (
-        ("pictures stored", f"{report['stored']:,}"),
+        ("images stored", f"{report['stored']:,}"),
         ("refused by OpenAI", _number(report["refused"])),
-        ("deleted since", _number(report["deleted"])),
+        ("deleted later", _number(report["deleted"])),
         ("lines failed", failed),
         ("lines not finished", _number(report["not_started"])),
         ("cost", _cost(report)),

@@ -84,6 +84,11 @@ def dollars(usd: float | None) -> str:
     return "unknown" if usd is None else money.show(money.micro_dollars(usd))
 
 
+def count(number: int, noun: str) -> str:
+    """Format a number with its noun, such as "1 call" or "2 calls"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say(console: Console, line: str) -> None:
     """Print a line unchanged, without rich's highlighting and line breaks."""
     console.print(line, highlight=False, soft_wrap=True)
@@ -105,7 +110,7 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
     chat = records.chat
     if chat and chat.possibly_paid:
         written = "written" if chat.status == ChatStatus.WRITTEN else "not written"
-        say(console, f"its prompt: {chat.possibly_paid} calls possibly paid, {written}")
+        say(console, f"its prompt: {count(chat.possibly_paid, 'call')} possibly paid, {written}")
     if records.prompt is None:
         say(console, "no image was bought")
     else:
@@ -115,8 +120,8 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
 
 
 def _show_image_records(prompt: PromptRecord, records: RunRecords, console: Console) -> None:
-    table = Table(title="its pictures", title_justify="left")
-    for column in ("picture", "status", "cost", "possibly paid", "where"):
+    table = Table(title="its images", title_justify="left")
+    for column in ("image", "status", "cost", "possibly paid", "where"):
         table.add_column(column, overflow="fold")
     known = {image.n: image for image in records.images}
     for n in range(1, prompt.choices["count"] + 1):
@@ -134,8 +139,8 @@ def _status(image: ImageRecord) -> str:
     if image.status != Status.CLAIMED:
         return WORDS.get(image.status, image.status)
     if image.is_counted:
-        return f"called {image.purchase} times without an answer"
-    return "being bought" if image.lease_until > time.time() else "cut off"
+        return f"no answer after {count(image.purchase, 'call')}"
+    return "being bought" if image.lease_until > time.time() else "function died, claim expired"
 
 
 def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
@@ -144,10 +149,11 @@ def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
     command = f"`make redrive RUN={name}{' TARGET=aws' if on_aws else ''}`"
     if run.execution.is_image_failure:
         lost = [str(image.n) for image in images if not image.status.is_finished]
-        subject = f"image {', '.join(lost)} of it" if lost and prompt else "its prompt"
+        if not (lost and prompt):
+            return "its prompt cannot be made; to buy it, start the request with a new request_id"
         return (
-            f"{subject} cannot be made; to buy it again, start a new request with a new request_id "
-            "and the missing count"
+            f"these images of it cannot be made: {', '.join(lost)}; to buy them, start the request "
+            f"with a new request_id and count {len(lost)}"
         )
     if not run.execution.can_be_resumed:
         return "the same request would fail again: change it and start it again"
@@ -195,7 +201,7 @@ def _image_line(
 
 def _price(report: dict[str, Any]) -> str:
     calls = report["possibly_paid"]
-    more = f", and {calls} calls possibly paid; see OpenAI's usage page" if calls else ""
+    more = f", and {count(calls, 'call')} possibly paid; see OpenAI's usage page" if calls else ""
     return f"{dollars(report['cost_usd'])} in total, including the prompt{more}"
 
 

@@ -135,7 +135,10 @@ def aws_target() -> Target:
             "with `make deploy`"
         ) from error
     except BotoCoreError as error:
-        raise TargetError(f"the stack {STACK} in {region} cannot be read: {error}") from error
+        raise TargetError(
+            f"the stack {STACK} in {region} cannot be read: {error}; check your AWS "
+            "credentials, such as AWS_PROFILE"
+        ) from error
     return Target(
         endpoint=None,
         region=region,

@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
 def check(s3: Any, *, bucket: str, owner: str, region: str) -> None:
     """Raise ConfigError or StorageDeniedError unless the bucket is usable.
 
-    The owner must own it, it must be in the region, and versioning must be on.
+    It must belong to `owner`, be in `region`, and have versioning on.
     """
     target = {"Bucket": bucket, "ExpectedBucketOwner": owner}
     with translate_errors(f"checking the existing bucket {bucket}"):

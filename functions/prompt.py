@@ -70,8 +70,8 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
         known = _write(draft, earlier, services, deadline)
     if known.digest != digest(start.request):
         raise ConflictError(
-            f"run id {run_id} belongs to another request; use another request_id, or send the first"
-            " request unchanged"
+            f"run id {run_id!a} belongs to another request; use another request_id, or send the "
+            "first request unchanged"
         )
     if known.execution != start.execution_id and not request.dry_run:
         ledger.note_execution(known, start.execution_id)

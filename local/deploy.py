@@ -32,7 +32,7 @@ class DeployError(RuntimeError):
 
 @contextmanager
 def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], None]]:
-    """Run the app, which writes the cloud assembly as `cdk synth` does, while the block runs.
+    """Run the app in the background while the block runs. It writes the cloud assembly.
 
     Yield a function that waits for the app. It raises DeployError with the app's message.
     """

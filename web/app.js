@@ -85,9 +85,9 @@ async function signedOut() {
   if (controls.hidden) return;
   await session.forget();
   const message = "Sign in again to continue where you were.";
-  showWelcome({ title: "Your sign-in has ended", message });
+  showWelcome({ title: "Your session has expired", message });
   main.querySelector("h1").focus();
-  say("Your sign-in has ended.");
+  say("Your session has expired.");
 }
 
 /** Shows the view that the address names. `isMove` is false for the first one. */

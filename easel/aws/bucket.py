@@ -13,7 +13,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from easel.aws.client import error_code, refusal, translate_errors
-from easel.contract.errors import BadImageError, InputError
+from easel.contract.errors import BadImageError, InputError, Summary
 
 PAGE = 1000  # the limit of keys in one list or one delete
 CHUNK = 1024 * 1024
@@ -148,7 +148,7 @@ class Bucket:
                 return None
             size = answer["ContentLength"]
             if limit is not None and size > limit:
-                raise InputError(key, f"of {size:,} bytes", f"at most {limit:,} bytes")
+                raise InputError(key, Summary(f"{size:,} bytes long"), f"at most {limit:,} bytes")
             for chunk in answer["Body"].iter_chunks(CHUNK):
                 into.write(chunk)
         return str(answer.get("VersionId", ""))
@@ -206,7 +206,7 @@ class Bucket:
         A key without a version gets a delete marker.
         """
         if len(versions) > PAGE:
-            raise ValueError(f"{len(versions)} keys in one delete, S3 takes {PAGE}")
+            raise ValueError(f"{len(versions)} keys in one delete; S3 accepts at most {PAGE}")
         if not versions:
             return []
         objects = [

@@ -130,7 +130,9 @@ class Table:
             if CONDITION_FAILED in reasons:
                 return [reason != CONDITION_FAILED for reason in reasons]
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"writing a record: {MAX_TRIES} attempts met other writers")
+        raise StorageBusyError(
+            f"writing a record: {MAX_TRIES} attempts conflicted with other writers"
+        )
 
     def change(
         self,
@@ -160,7 +162,7 @@ class Table:
                     if error_code(error) != "TransactionConflictException":
                         raise
             self._sleep(_jitter(attempt))
-        raise StorageBusyError(f"{doing}: {MAX_TRIES} attempts met other writers")
+        raise StorageBusyError(f"{doing}: {MAX_TRIES} attempts conflicted with other writers")
 
     def put(self, item: Item) -> Item:
         """Return the action that writes an item and overwrites any existing one."""

@@ -34,7 +34,7 @@ class CheckedManifest(Message):
     todo: int = api_field("the lines that are not finished yet")
     postponed: int = api_field("the lines left out because the budget has no room for them")
     bad: int = api_field("the lines that cannot be made")
-    problems: tuple[LineProblem, ...] = api_field("the first of the bad lines")
+    problems: tuple[LineProblem, ...] = api_field("the first bad lines")
     problems_key: str | None = api_field("the file in the bucket that lists all bad lines")
     estimate_usd: float | None = api_field("the upper bound for what is missing")
     budget_left_usd: float = api_field("what is left of the month's budget")
@@ -108,9 +108,11 @@ class BatchReport(Message):
     not_started: int = api_field("the number of lines that were not started")
     possibly_paid: int = api_field("the number of paid calls with an unknown outcome")
     reasons: dict[str, int] = api_field("the number of failed lines by error")
-    failures: tuple[LineProblem, ...] = api_field("the first of the failed lines")
-    cost_usd: float | None = api_field("for all starts; null if part of it is unknown")
-    known_cost_usd: float = api_field("the sum of all known costs, for all starts")
+    failures: tuple[LineProblem, ...] = api_field("the first failed lines")
+    cost_usd: float | None = api_field(
+        "the total cost of all starts of this batch; null if part of it is unknown"
+    )
+    known_cost_usd: float = api_field("the sum of the known costs of all starts")
     unknown_costs: int = api_field(
         "the number of images and prompts whose cost OpenAI did not report"
     )

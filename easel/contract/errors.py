@@ -13,7 +13,7 @@ EaselError
    ├─ QuotaExhaustedError   the OpenAI account has no credit left
    ├─ BudgetExceededError   the estimate does not fit under the monthly cap
    ├─ BadImageError         the bytes that arrived are not an image that can be stored
-   ├─ OutcomeUnknownError   paid, but the result is unknown: someone has to decide
+   ├─ OutcomeUnknownError   possibly paid, but no image: someone has to decide
    ├─ StorageDeniedError    the role or the bucket's policy refuses
    ├─ ConflictError         another request has this run id, or the action does not fit its state
    ├─ NotFoundError         there is no such run, batch, image or folder
@@ -23,6 +23,7 @@ EaselError
 """
 
 import json
+from typing import Self
 
 MISSING = object()  # the value of a required field that was not given
 
@@ -67,13 +68,26 @@ class FinalError(EaselError):
     """A permanent error: it is never retried, because someone has to change something first."""
 
 
+class Summary(str):
+    """A description instead of a value. An error shows it without quotes."""
+
+    __slots__ = ()
+
+
 class InputError(FinalError):
     """The request is wrong."""
 
-    def __init__(self, field: str, value: object, allowed: str) -> None:
+    def __init__(
+        self, field: str, value: object, allowed: str, *, link: str = "; allowed: "
+    ) -> None:
         shown = "missing" if value is MISSING else _show(value)
-        super().__init__(f"{field} is {shown}; allowed: {allowed}")
+        super().__init__(f"{field} is {shown}{link}{allowed}")
         self.field, self.allowed = field, allowed
+
+    @classmethod
+    def but(cls, field: str, value: object, reason: str) -> Self:
+        """Return the error for a field that is not accepted at all, or that another one needs."""
+        return cls(field, value, reason, link=", but ")
 
 
 class ContentRefusedError(FinalError):
@@ -158,6 +172,8 @@ def _show(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, default=repr)
     except RecursionError:
         return "nested too deep to be shown"
+    if isinstance(value, Summary):
+        text = value
     printable = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200]
     )

@@ -119,7 +119,7 @@ class StagedImage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage(Message):
-    """Written by upload, and by mirror if there is one: an image at its final key.
+    """An image at its final key. Written by upload, and by mirror if there is one.
 
     `mirrored` is the address of its copy.
     """

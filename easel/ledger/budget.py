@@ -49,8 +49,8 @@ class MonthBudget:
         needed = "an unknown price" if bound is None else f"up to {show(bound)}"
         raise BudgetExceededError(
             f"{purpose} needs {needed}, but {self.month} has {show(self.spent)} spent and "
-            f"{show(self.reserved)} reserved of a cap of {show(self.cap)}; raise the cap, or wait "
-            "for the next month"
+            f"{show(self.reserved)} reserved of a cap of {show(self.cap)}; raise it with "
+            "`make budget USD=…`, or wait for the next month"
         )
 
 

@@ -21,7 +21,7 @@ MAX_PURCHASES = 2
 MAX_TRIES = 20
 C = TypeVar("C", bound=Claim)
 
-# The lease also shows whether the claim's money is already counted as spent, so a change requires
+# A lease of 0 means that the claim's money is already counted as spent. A change therefore requires
 # the lease that was read.
 _UNCHANGED = "#status = :was_status AND #purchase = :was_purchase AND #lease_until = :was_lease"
 

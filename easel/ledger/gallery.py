@@ -185,8 +185,8 @@ class Gallery:
         if len(matches) > 1:
             runs = ", ".join(item["sk"] for item in matches)
             raise ConflictError(
-                f"{image_id} is the id of images in several runs ({runs}); name one by its "
-                "image_key, in a run"
+                f"{image_id} is the id of images in several runs ({runs}); delete or "
+                "restore it with a run that names its image_key"
             )
         key = run_key(matches[0]["sk"], f"image#{matches[0]['n']}") if matches else None
         item = self._table.get(*key) if key else None

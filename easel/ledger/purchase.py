@@ -137,7 +137,7 @@ class Purchases:
     def claim(self, call: C, *, bound: int | None, until: int | None = None) -> C:
         """Claim a paid call and reserve its upper bound (micro-dollars), or do neither.
 
-        `call` is a new record, or an expired claim to be bought again. The lease ends with this
+        `call` is its record, which is new or has an expired claim. The lease ends with this
         function, or at `until` (epoch seconds). Raises ClaimHeldError and BudgetExceededError.
         """
         lease, month = until or self.deadline.epoch(), month_of(self._now())

@@ -37,8 +37,8 @@ class RateLimit:
         self._table, self._clock, self._sleep = table, clock, sleep
         self._at_once = at_once
         self._interval = round(60 * SECOND / (per_minute * SHARE)) if per_minute else 0
-        # After a pause, calls worth this much time may start immediately. Together with the calls
-        # of the rest of the minute they stay within the limit.
+        # The burst after a pause, in time: the calls of this many seconds may start immediately.
+        # Together with the calls of the rest of the minute they stay within the limit.
         self._burst = round(60 * SECOND * (1 - SHARE)) if per_minute else 0
 
     @contextmanager

@@ -81,7 +81,7 @@ class ChatRecord(Claim):
 
     @property
     def sk(self) -> str:
-        """Return the sort key. A run has one chat call."""
+        """Return the sort key, which is constant because a run has one chat call."""
         return "chat"
 
     @property

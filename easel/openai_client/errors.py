@@ -17,6 +17,7 @@ from easel.contract.errors import (
     InputError,
     QuotaExhaustedError,
     RateLimitedError,
+    Summary,
     TransientError,
 )
 
@@ -115,7 +116,8 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         )
     elif status in (403, 404):
         result = ConfigError(
-            f"{failed}: the model does not exist, or the account has no access to it"
+            f"{failed}: the model does not exist, or the account has no access to it; check the "
+            "model's name, and the project's models at OpenAI"
         )
     elif status == 429:
         wait = retry_after(error)
@@ -125,7 +127,8 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         result = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
     else:
         allowed = "what this model accepts; see its page in OpenAI's documentation"
-        result = InputError(_text(error.param) or "the request", code or status, allowed)
+        reason = Summary(f"refused by OpenAI ({code or status})")
+        result = InputError(_text(error.param) or "the request", reason, allowed)
     return result
 
 

@@ -55,7 +55,7 @@ class BatchRequest:
     )
     tolerated_failure_percentage: float = column(
         Number(0, 100),
-        "how many percent of the lines may be wrong or fail before the batch stops",
+        "the percentage of lines that may be wrong or fail before the batch stops",
         setting="tolerated_failure_percentage",
     )
     safety_identifier: str | None = column(

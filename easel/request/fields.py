@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from easel.contract.errors import InputError
+from easel.contract.errors import InputError, Summary
 
 # These are bidi embeddings, overrides and isolates, which change the direction of the text after
 # them.
@@ -61,9 +61,9 @@ class Text(Kind):
     def _wrong(self, name: str, value: object) -> InputError:
         if self.private:
             allowed = f"1 to {self.limit} characters that identify the end user, hashed"
-            return InputError(name, "something else", allowed)
+            return InputError(name, Summary("something else"), allowed)
         size = f"text of 1 to {self.limit:,} characters"
-        allowed = f"{size}, not blank, without control or bidi characters"
+        allowed = f"{size}, not blank, without control characters"
         return InputError(name, describe(value), allowed)
 
 
@@ -97,7 +97,7 @@ class Choice(Kind):
     options: tuple[str, ...]
 
     def check(self, name: str, value: Any) -> str:
-        """Return the word."""
+        """Return the value, if it is one of the choices."""
         if not isinstance(value, str) or value not in self.options:
             raise InputError(name, value, " | ".join(self.options))
         return value
@@ -238,8 +238,8 @@ def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
             near = "".join(f"; did you mean {match}?" for match in close)
-            allowed = f"only known fields{near or ': ' + ', '.join(known)}"
-            raise InputError(str(name), describe(value), allowed)
+            allowed = f"there is no such field{near or ', only ' + ', '.join(known)}"
+            raise InputError.but(str(name), describe(value), allowed)
 
 
 def drop_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +263,8 @@ def describe(value: object) -> object:
     if not isinstance(value, str) or len(value) <= MAX_SHOWN:
         return value
     odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
-    return f"a text of {len(value):,} characters" + (f" with {', '.join(odd)}" if odd else "")
+    extra = f" with {', '.join(odd)}" if odd else ""
+    return Summary(f"a text of {len(value):,} characters{extra}")
 
 
 def is_clean(text: str) -> bool:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from easel.contract import naming
-from easel.contract.errors import InputError
+from easel.contract.errors import InputError, Summary
 
 BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # a run id adds the line's number
 MAX_FAILED_NAME = 65
@@ -28,7 +28,9 @@ UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 def check_run_id(run_id: object, field: str) -> str:
     """Return a run id that is safe in a key. A URL library would resolve `.` and `..`."""
     if not isinstance(run_id, str) or not naming.RUN_ID.fullmatch(run_id) or not run_id.strip("."):
-        raise InputError(field, run_id, "1 to 80 of A-Z a-z 0-9 _ . -, and not only dots")
+        raise InputError(
+            field, run_id, "1 to 80 characters from A-Z a-z 0-9 _ . -, and not only dots"
+        )
     return run_id
 
 
@@ -89,7 +91,7 @@ def check_key_length(folder: str, template: str, *, topics: Iterable[str]) -> No
     )
     size = max(len(base.encode()) for base in bases) + ROOM
     if size > naming.MAX_KEY_BYTES:
-        shown = f"{folder[:40]}…, {size} bytes with file name"
+        shown = Summary(f"too long: with the file name, {folder[:40]!a}… has {size} bytes")
         raise InputError("folder_name", shown, f"at most {naming.MAX_KEY_BYTES} bytes in UTF-8")
 
 
@@ -116,7 +118,9 @@ def check_batch_name(name: object, field: str) -> str:
     """Return a batch's name. It is the prefix of its files and of its lines' run ids."""
     matches = isinstance(name, str) and BATCH_NAME.fullmatch(name) and name.strip(".")
     if not isinstance(name, str) or not matches or name == "inbox":
-        raise InputError(field, name, "1 to 60 of A-Z a-z 0-9 _ . -, not only dots, and not inbox")
+        raise InputError(
+            field, name, "1 to 60 characters from A-Z a-z 0-9 _ . -, not only dots, and not inbox"
+        )
     return name
 
 

@@ -64,8 +64,8 @@ class Request:
     action: str = column(Choice(ACTIONS), "what to do", default="create", in_batch=False)
     request_id: str | None = column(
         CheckedText(names.check_run_id, {"pattern": f"^{naming.RUN_ID.pattern}$"}),
-        "the run's id, 1 to 80 of `A-Z a-z 0-9 _ . -`; the execution's name by default; sending the"
-        " same id again finishes that run and pays only for what is missing",
+        "the run's id, 1 to 80 characters from `A-Z a-z 0-9 _ . -`; the execution's name by "
+        "default; sending the same id again finishes that run and pays only for what is missing",
     )
     folder_name: str = column(
         CheckedText(
@@ -235,18 +235,17 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
     if action != "create":
         required = "image_key" if action in ON_IMAGES else "folder_name"
         if required not in fields:
-            raise InputError(required, MISSING, f"a value, because {action} requires one")
+            raise InputError.but(required, MISSING, f"{action} requires it")
     for name, value in fields.items():
         actions = TABLE[name].actions
         if actions and action not in actions:
-            only = f"only with action {' or '.join(actions)}"
-            allowed = only if action == "create" else f"not with action {action}"
-            raise InputError(name, describe(value), allowed)
+            reason = f"action {action} does not accept it, only {' or '.join(actions)}"
+            raise InputError.but(name, describe(value), reason)
     if "prompt" in fields:
         for name in ("description", "style"):
             if name in fields:
-                allowed = "not together with prompt, which is used as it is"
-                raise InputError(name, describe(fields[name]), allowed)
+                reason = f"prompt is used as it is: give prompt or {name}, not both"
+                raise InputError.but(name, describe(fields[name]), reason)
     # A restore removes no image, so it needs no confirmation.
     is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
     if action in REMOVALS and not is_confirmed:
@@ -260,10 +259,17 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
     models.check_not_retired(request.model, today=today)
     price = models.image_price(request.model)
     if price is None and not settings.unpriced_models_allowed:
-        raise ConfigError(
-            f"model {request.model!r} has no known price, so the monthly cap cannot be kept; use "
-            "another model, or deploy with -c unpriced_models=allow, which exempts it from "
-            "the cap"
+        if request.model == settings.image_model:
+            raise ConfigError(
+                f"the setting image_model is {request.model!r}, which has no known price, so the "
+                "monthly cap cannot be kept; set it to another model, or set unpriced_models to "
+                "allow, which exempts it from the cap"
+            )
+        known = ", ".join(models.image_models(today=today))
+        raise InputError(
+            "model",
+            request.model,
+            f"one with a known price: {known} (the setting unpriced_models allows others)",
         )
     if price and request.quality != "auto" and request.quality not in price.effort:
         allowed = f"auto, {', '.join(price.effort)} with {request.model}"
@@ -272,5 +278,5 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
         allowed = "auto or opaque with output_format jpeg, which has no transparency"
         raise InputError("background", "transparent", allowed)
     if request.output_compression is not None and request.output_format == "png":
-        allowed = "only with output_format jpeg or webp; png is always lossless"
-        raise InputError("output_compression", request.output_compression, allowed)
+        reason = "png is always lossless; use output_format jpeg or webp"
+        raise InputError.but("output_compression", request.output_compression, reason)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from easel.contract.errors import MISSING, InputError
+from easel.contract.errors import MISSING, InputError, Summary
 from functions.api.problems import Refusal
 
 MAX_BODY_BYTES = 256 * 1024  # the limit of a Step Functions input
@@ -39,19 +39,17 @@ def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     try:
         text = event.decoded_body or ""
     except UnicodeDecodeError:
-        raise InputError("the body", "no UTF-8", EXAMPLE) from None
+        raise InputError("the body", Summary("not UTF-8"), EXAMPLE) from None
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BODY_BYTES:
         allowed = f"at most {MAX_BODY_BYTES:,} bytes"
-        raise _refuse(413, InputError("the body", f"of {size:,} bytes", allowed))
+        raise _refuse(413, InputError("the body", Summary(f"{size:,} bytes long"), allowed))
     try:
         body = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
-        raise InputError("the body", "nested too deep", EXAMPLE) from None
+        raise InputError("the body", Summary("nested too deep"), EXAMPLE) from None
     except ValueError as error:
-        detail = f"the body is not JSON ({error}); allowed: {EXAMPLE}"
-        where = {"field": "the body", "allowed": EXAMPLE}
-        raise Refusal(400, InputError.__name__, detail, **where) from None
+        raise InputError("the body", Summary(f"not JSON ({error})"), EXAMPLE) from None
     if not isinstance(body, dict):
         raise InputError("the body", body, EXAMPLE)
     return body
@@ -62,8 +60,8 @@ def check_parameters(event: APIGatewayProxyEventV2, *known: str) -> dict[str, st
     parameters = event.query_string_parameters or {}
     for name, value in parameters.items():
         if name not in known:
-            allowed = f"no such parameter, only {', '.join(known)}"
-            raise InputError(name, value, allowed if known else "no parameters here")
+            only = f", only {', '.join(known)}" if known else " here"
+            raise InputError.but(name, value, f"there is no such parameter{only}")
     return dict(parameters)
 
 

@@ -67,16 +67,19 @@ def _answer_invalid(error: RequestValidationError) -> Response[str]:
     first = error.errors()[0]
     missing = first["type"] == "missing"
     rule = str(first["msg"]).removeprefix("Input should be ")
-    value = MISSING if missing else first.get("input")
-    wrong = InputError(
-        str(first["loc"][-1]), value, "a value for this required field" if missing else rule
+    value = first.get("input")
+    name = str(first["loc"][-1])
+    wrong = (
+        InputError.but(name, MISSING, "it is required")
+        if missing
+        else InputError(name, value, rule)
     )
     return problems.answer(problems.refusal(wrong))
 
 
 def _answer_no_route(_: NoRouteError) -> Response[str]:
     return problems.answer(
-        Refusal(404, "NotFoundError", "this path does not exist; GET /docs lists them")
+        Refusal(404, "NotFoundError", "there is no such path; GET /docs lists all paths")
     )
 
 

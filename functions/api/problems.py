@@ -40,7 +40,7 @@ class Advice(NamedTuple):
 
 ADVICE: dict[type[EaselError], Advice] = {
     TransientError: Advice(
-        "OpenAI did not answer", "This is usually temporary. Resume in a minute."
+        "OpenAI is temporarily unavailable", "This is usually temporary. Resume in a minute."
     ),
     RateLimitedError: Advice(
         "OpenAI's rate limit reached", "Too many images at the same time. Resume in a few minutes."
@@ -49,7 +49,7 @@ ADVICE: dict[type[EaselError], Advice] = {
     ClaimHeldError: Advice(
         "Already being made", "Another run is making this image. Wait for it, then resume this one."
     ),
-    InputError: Advice("Invalid request", "Correct the value and send it again."),
+    InputError: Advice("Invalid request", "Correct the request and send it again."),
     ContentRefusedError: Advice(
         "Refused by OpenAI", "OpenAI's moderation refused this content. Change the description."
     ),
@@ -71,7 +71,7 @@ ADVICE: dict[type[EaselError], Advice] = {
         "run to replace this one.",
     ),
     OutcomeUnknownError: Advice(
-        "Paid, but no image",
+        "No image, possibly paid",
         "OpenAI may have charged for an image that never arrived. The other images are stored. "
         "Start a new run to replace it.",
     ),
@@ -80,7 +80,8 @@ ADVICE: dict[type[EaselError], Advice] = {
         "Ask the person who runs this Easel to check the permissions in the details.",
     ),
     ConflictError: Advice(
-        "Conflicts with an earlier run", "Look at the run, or send it with a new key."
+        "Conflicts with something that exists",
+        "Look at the existing run or image, or start a new run.",
     ),
     NotFoundError: Advice("Not found", "Check the name. It may be misspelled or deleted."),
     BatchFailedError: Advice(

@@ -25,12 +25,12 @@ MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len("12345678-")
 ELSEWHERE = {
-    "action": "not here; use DELETE or POST …/restore",
-    "request_id": f"not here; the header {KEY_HEADER} identifies the run",
-    "safety_identifier": "not here; it is set to the signed-in user",
-    "image_key": "not here; use DELETE /images/{id}",
-    "confirm": "not here; it belongs to DELETE /folders",
-    "purge": "not here; start a purge in the Step Functions console",
+    "action": "it is not accepted here; use DELETE or POST …/restore",
+    "request_id": f"it is not accepted here; use the header {KEY_HEADER}",
+    "safety_identifier": "it is not accepted here: it is set to the signed-in user",
+    "image_key": "it is not accepted here; use DELETE /images/{id}",
+    "confirm": "it is not accepted here; use DELETE /folders",
+    "purge": "it is not accepted here; start a purge in the Step Functions console",
 }
 BODY_FIELDS = tuple(name for name in FIELDS if name not in ELSEWHERE)
 RunId = Annotated[str, Path(description="a run's id, or the name of one of its executions")]
@@ -130,7 +130,7 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
     try:
         for name, where in ELSEWHERE.items():
             if body.get(name) is not None:
-                raise InputError(name, body[name], where)
+                raise InputError.but(name, body[name], where)
         return request.parse(body, services.requests, today=services.now().date())
     except EaselError as error:
         raise refusal(error, status=400) from error
@@ -139,8 +139,8 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
 def _key(key: str | None) -> str:
     if key is None or not RUN_ID.fullmatch(key) or len(key) > MAX_KEY:
         allowed = (
-            f"1 to {MAX_KEY} of A-Z a-z 0-9 _ . -; a new key for each new run; sending a key again "
-            "returns the same run, which is paid for once"
+            f"1 to {MAX_KEY} characters from A-Z a-z 0-9 _ . -; a new key for each new run; "
+            "sending a key again returns the same run, which is paid for once"
         )
         raise InputError(KEY_HEADER, MISSING if key is None else key, allowed)
     return key

@@ -11,7 +11,7 @@ from easel.aws.bucket import Bucket
 from easel.aws.observability import log_result
 from easel.contract import naming
 from easel.contract.batch_messages import BatchPlan
-from easel.contract.errors import BudgetExceededError, EaselError, InputError
+from easel.contract.errors import BudgetExceededError, EaselError, InputError, Summary
 from easel.contract.messages import StartRun
 from easel.contract.money import dollars
 from easel.ledger.batches import BatchStart
@@ -102,11 +102,11 @@ class ManifestCheck:
         """Return the reason why the batch must not start, or None."""
         request, total = self._request, tally.lines + tally.bad
         if total == 0:
-            shown = f"{request.manifest}, which has no line"
+            shown = Summary(f"{request.manifest}, which has no line")
             return InputError("manifest", shown, "at least one request")
         tolerated = request.tolerated_failure_percentage
         if tally.bad * 100 > tolerated * total or not tally.lines:
-            shown = f"{request.manifest}, in which {tally.bad} of {total} lines are wrong"
+            shown = Summary(f"{request.manifest}, in which {tally.bad} of {total} lines are wrong")
             examples = "; ".join(
                 f"line {problem.line}: {problem.message}"
                 for problem in tally.problems[:SHOWN_IN_ERROR]
@@ -114,7 +114,7 @@ class ManifestCheck:
             rest = tally.bad - SHOWN_IN_ERROR
             more = f"; and {rest} more" if rest > 0 else ""
             allowed = (
-                f"{tolerated:g} % wrong lines (tolerated_failure_percentage); {self._problems_key} "
+                f"{tolerated:g}% wrong lines (tolerated_failure_percentage); {self._problems_key} "
                 f"lists all of them; {examples}{more}"
             )
             return InputError("manifest", shown, allowed)

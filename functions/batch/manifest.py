@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from easel.contract.errors import EaselError, InputError
+from easel.contract.errors import EaselError, InputError, Summary
 from easel.request.fields import check_fields, from_texts
 from easel.request.request import TABLE
 
@@ -22,7 +22,7 @@ MAX_LINE = 200_000
 COLUMNS = tuple(name for name, field in TABLE.items() if field.in_batch)
 FOREIGN = {
     b"\x1f\x8b": "gzip",
-    b"PK": "zip (a spreadsheet?)",
+    b"PK": "zip or spreadsheet",
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
     b"%PDF": "PDF",
@@ -55,7 +55,7 @@ def read_lines(file: IO[bytes], *, key: str) -> Iterator[Line]:
     start = file.read(4)
     for magic, kind in FOREIGN.items():
         if start.startswith(magic):
-            raise InputError(key, f"a file in {kind}", ALLOWED)
+            raise InputError(key, Summary(f"a {kind} file"), ALLOWED)
     file.seek(len(BOM) if start.startswith(BOM) else 0)
     return _csv(file, key=key) if key.endswith(".csv") else _json_lines(file)
 
@@ -69,7 +69,7 @@ def _json_lines(file: IO[bytes]) -> Iterator[Line]:
                 if rest.endswith(b"\n"):
                     break
             start = piece[:SHOWN].decode(errors="replace") + "…"
-            yield _bad(number, start, "of more bytes", f"at most {MAX_LINE:,} bytes")
+            yield _bad(number, start, "too long", f"at most {MAX_LINE:,} bytes")
         elif piece.strip():
             yield _json_line(number, piece)
 
@@ -79,7 +79,7 @@ def _json_line(number: int, piece: bytes) -> Line:
         raw = piece.decode().strip()
     except UnicodeDecodeError:
         raw = piece.decode(errors="replace").strip()
-        return _bad(number, raw, "no UTF-8", ALLOWED)
+        return _bad(number, raw, "not UTF-8", ALLOWED)
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
     except RecursionError:
@@ -121,12 +121,12 @@ def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:
         return [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
         allowed = "the names of the columns, separated by commas"
-        raise InputError(f"line 1 of {key}", f"not CSV ({error})", allowed) from error
+        raise InputError(f"line 1 of {key}", Summary(f"not CSV ({error})"), allowed) from error
 
 
 def _check_header(header: list[str], *, key: str) -> None:
     if not any(header):
-        raise InputError(key, "a file without a header", ALLOWED)
+        raise InputError(key, Summary("a file without a header"), ALLOWED)
     where, shown = f"line 1 of {key}", ",".join(header)[:100]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise InputError(
@@ -136,7 +136,7 @@ def _check_header(header: list[str], *, key: str) -> None:
         check_fields(dict.fromkeys(header, ""), COLUMNS)
     except InputError as error:
         column = f"column {error.field!a} in {where}"
-        raise InputError(column, shown, error.allowed) from error
+        raise InputError.but(column, shown, error.allowed) from error
     if len(set(header)) < len(header):
         raise InputError(where, shown, "each column once")
 
@@ -147,14 +147,14 @@ def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
     raw = json.dumps(fields)
     if len(cells) > len(header):
         allowed = f"the {len(header)} columns of the header"
-        return _bad(number, raw, f"of {len(cells)} cells", allowed)
+        return _bad(number, raw, f"{len(cells)} cells long", allowed)
     if sum(len(cell) for cell in cells) > MAX_LINE:
-        return _bad(number, raw, "longer", f"at most {MAX_LINE:,} characters")
+        return _bad(number, raw, "too long", f"at most {MAX_LINE:,} characters")
     return Line(number=number, raw=raw, fields=fields)
 
 
 def _bad(number: int, raw: str, value: str, allowed: str) -> Line:
-    error = InputError("the line", value, allowed)
+    error = InputError("the line", Summary(value), allowed)
     return Line(number=number, raw=raw, fields=None, error=error)
 
 

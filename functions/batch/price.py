@@ -8,7 +8,7 @@ from typing import IO, Any
 from easel.aws import json_lines
 from easel.contract import naming
 from easel.contract.batch_messages import LineProblem
-from easel.contract.errors import ConflictError, EaselError, InputError
+from easel.contract.errors import ConflictError, EaselError, InputError, Summary
 from easel.contract.money import add
 from easel.contract.status import Status
 from easel.ledger.ledger import LINES_AT_ONCE
@@ -64,7 +64,7 @@ class Tally:
     problems: list[LineProblem] = field(default_factory=list)
 
     def refuse(self, line: int, raw: str | None, error: EaselError) -> None:
-        """Count a bad line and write it to the problems. `raw` is None if it needs no fix."""
+        """Count a bad line and write it to the problems. `raw` is None for a duplicate."""
         self.bad += 1
         problem = LineProblem(
             line=line,
@@ -106,7 +106,7 @@ class Pricing:
         most = self._services.batching.max_batch_lines
         for count, line in enumerate(lines):
             if count == most:
-                shown = f"{self._batch.manifest}, whose line {line.number:,}"
+                shown = Summary(f"{self._batch.manifest}, which has more lines")
                 raise InputError("manifest", shown, f"at most {most:,} lines (max_batch_lines)")
             try:
                 job = self._parse_line(line)
@@ -120,13 +120,13 @@ class Pricing:
             if earlier == line.number:
                 yield job
             elif request.request_id:
-                allowed = f"a request_id of its own; line {earlier} already has this one"
-                duplicate = InputError("request_id", job.run_id, allowed)
+                reason = f"line {earlier} already has this request_id"
+                duplicate = InputError.but("request_id", job.run_id, reason)
                 tally.refuse(line.number, line.raw, duplicate)
             else:
                 # A repeated line is usually a mistake, and it would be paid for twice.
                 allowed = "each request once; use count for variations of one"
-                duplicate = InputError("the line", f"the same as line {earlier}", allowed)
+                duplicate = InputError("the line", Summary(f"the same as line {earlier}"), allowed)
                 tally.refuse(line.number, None, duplicate)
 
     def price(
@@ -167,11 +167,8 @@ class Pricing:
             raise line.error or InputError("the line", line.raw, "a request")
         for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
             if fields.get(name) not in (None, *allowed):
-                reason = (
-                    "not in a line: a batch only creates images, and dry_run applies to the whole "
-                    "batch"
-                )
-                raise InputError(name, fields[name], reason)
+                reason = "a line only creates images, and dry_run is a field of the whole batch"
+                raise InputError.but(name, fields[name], reason)
         settings, today = self._services.requests, self._services.now().date()
         request = parse(fields, settings, today=today)
         run_id = request.request_id or naming.batch_line(self._batch.name, line.number)

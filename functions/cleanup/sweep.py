@@ -93,9 +93,9 @@ class Sweeper:
         while batch := list(islice(entries, self.bucket.page)):
             if self.deadline.seconds() < LAST_SECONDS:
                 raise TransientError(
-                    f"{totals.objects:,} objects are deleted and S3 kept {totals.kept.total():,} "
-                    "when the function ran out of time; the retry continues, and after the last "
-                    "retry a redrive does"
+                    f"the function ran out of time: {totals.objects:,} objects are deleted, "
+                    f"{totals.kept.total():,} were refused by S3; the retry continues, and after "
+                    "the last retry, redrive the run"
                 )
             failed = self._remove(batch)
             for entry in batch:

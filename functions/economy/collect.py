@@ -58,7 +58,7 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
 
     for answer in _answers(batch.answers, batches):
         if deadline.seconds() < LAST_SECONDS:
-            rest = f"{staged} images are staged; the others are bought by another attempt"
+            rest = f"{staged} images are staged; another attempt is buying the others"
             raise TransientError(f"order {order.order}: {rest}")
         match = pop_claim(answer)
         encoded, usage = image_in(_get(answer.get("response"), "body"))

@@ -93,7 +93,7 @@ class MirrorStore:
         except ABSENT as error:
             # S3 returns the same error while another client writes this key.
             raise StorageBusyError(
-                f"mirroring to {self.address(key)!a}: another writer was active"
+                f"mirroring to {self.address(key)!a}: another writer was writing this key"
             ) from error
         if existing.digest() != hashlib.sha256(body).digest():
             raise ConflictError(
@@ -192,7 +192,7 @@ def _texts(config: Mapping[str, Any]) -> Any:
 
 
 def _client(config: Mapping[str, Any]) -> Any:
-    """Return the timeouts. Allow plain HTTP if a setting has an http:// address."""
+    """Return obstore's client options. Plain HTTP is allowed if a setting has it."""
     return TIMEOUTS | {"allow_http": "http://" in json.dumps(config)}
 
 

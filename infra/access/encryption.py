@@ -104,7 +104,7 @@ class Encryption(Construct):
     def encrypt(self, machine: sfn.StateMachine) -> None:
         """Encrypt a machine's definition and executions.
 
-        CDK's own property needs the machine's name, and ours is unknown until it is created.
+        CDK's own property needs the machine's name, which is unknown until the machine is created.
         """
         if self.key is None:
             return
@@ -121,7 +121,7 @@ class Encryption(Construct):
         self._add(machine.role, [DATA_KEY], {"StringEquals": log_context})
 
     def allow_starts(self, machine: sfn.StateMachine) -> None:
-        """Let the events that start a machine encrypt its input."""
+        """Allow EventBridge to use the key for executions that it starts."""
         # CDK creates this role if a machine is the target of an event.
         role = machine.node.try_find_child("EventsRole")
         if role:

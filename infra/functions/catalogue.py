@@ -45,7 +45,8 @@ class FunctionSpec:
 
     `layers` are added to boto3 and powertools; None means no layers at all. `folders` of easel/ are
     shipped in addition to contract and aws. The environment has exactly the variables of
-    `settings`. `only_with` is a variable: without it, the function is not deployed.
+    `settings`. `only_with` is the environment variable without which the function is not
+    deployed.
     """
 
     name: str

@@ -165,7 +165,7 @@ def main() -> None:
         print(f"layer {name}: {size / 1e6:.1f} MB in {folder.relative_to(ROOT)}")
     if not target.compiles:
         print(
-            f"LAYERS WITHOUT BYTECODE: Lambda's Python is {target.python}, this one is "
+            f"The layers have no bytecode. Lambda's Python is {target.python}, this one is "
             f"{HERE.python}: each cold start compiles what it imports"
         )
         print(

@@ -104,7 +104,7 @@ def _cost_graphs() -> Widgets:
     return [
         _graph("Dollars spent", [easel(metric_names.SPEND_USD, period=HOUR)]),
         _graph("Budget reserved or spent, %", [used]),
-        _graph("Outcomes that are not known", [easel(name, period=HOUR) for name in UNCERTAIN]),
+        _graph("Unknown outcomes", [easel(name, period=HOUR) for name in UNCERTAIN]),
     ]
 
 

@@ -87,7 +87,7 @@ class Machines:
     batches: sfn.StateMachine
 
     def arns(self) -> dict[Resource, str]:
-        """Return the resources of grants: the machines, their executions and their map runs."""
+        """Return the ARNs that grants name: the machines, their executions and their map runs."""
         runs, batches = self.runs.state_machine_arn, self.batches.state_machine_arn
         return {
             Resource.RUNS: runs,

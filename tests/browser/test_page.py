@@ -398,7 +398,7 @@ def test_expired_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
     )
     visitor.go("#runs")
 
-    expect(visitor.page.get_by_role("alert")).to_contain_text("Your sign-in has ended")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Your session has expired")
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
 
     visitor.wrong = [said for said in visitor.wrong if "401" not in said]

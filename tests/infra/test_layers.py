@@ -100,7 +100,7 @@ def test_bytecode_is_unchecked_and_fits_target_python() -> None:
         text=True,
         check=True,
     )
-    assert ("LAYERS WITHOUT BYTECODE" in done.stdout) == (HERE.python != LAMBDA.python)
+    assert ("The layers have no bytecode" in done.stdout) == (HERE.python != LAMBDA.python)
 
 
 # What a function builds before its first call, as names of its services.

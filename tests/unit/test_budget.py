@@ -48,7 +48,7 @@ def test_reached_cap_error_explains_what_to_do(budget: Budget, ledger: Ledger) -
         "$0.0000 spent",
         "$1.0000 reserved",
         "cap of $1.0000",
-        "raise the cap",
+        "raise it with `make budget USD=…`",
     ):
         assert part in said
 

@@ -207,6 +207,6 @@ def test_kept_delete_marker_leaves_image_deleted(step: CleanupStep, s3: Any) -> 
 def test_restore_stops_before_its_deadline(step: CleanupStep, s3: Any) -> None:
     step.stored()
     step.delete(**DELETE)
-    with pytest.raises(TransientError, match=r"^0 objects are deleted"):
+    with pytest.raises(TransientError, match=r"0 objects are deleted"):
         step.do(FOLDER, deadline=FakeDeadline(left=29))
     assert step.restore(**FOLDER).restored == 3

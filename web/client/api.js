@@ -17,7 +17,7 @@ export class ApiError extends Error {
 }
 
 const OWN_WORDS = {
-  401: ["Your sign-in has ended", "Sign in again to continue."],
+  401: ["Your session has expired", "Sign in again to continue."],
   403: [
     "Not allowed",
     "Your account does not have the right to do this. " +

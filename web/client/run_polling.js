@@ -37,7 +37,7 @@ export async function ended(api, run) {
     }
   }
   if (run.status === "succeeded") return run;
-  if (!run.error) throw new Error(`The run ${run.status.replace("_", " ")}.`);
+  if (!run.error) throw new Error("The run has ended without an error message.");
   throw new ApiError({ ...run.error, detail: run.error.message });
 }
 

@@ -85,7 +85,7 @@ export class Session {
       return null;
     } catch (error) {
       return {
-        title: "The sign-in did not work",
+        title: "Sign-in failed",
         message:
           error instanceof oidc.ErrorResponse
             ? error.error_description || error.error

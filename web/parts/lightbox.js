@@ -157,7 +157,7 @@ function optionsFor(isStill) {
   };
 }
 
-/** Lets up and down move within what has the focus in the panel. Left and right still leaf. */
+/** Lets the up and down keys scroll the focused panel. Left and right still change the picture. */
 function keepArrowsForPanel(event) {
   const { key, target } = event.originalEvent;
   if ((key === "ArrowUp" || key === "ArrowDown") && target.closest?.("aside"))

@@ -28,7 +28,7 @@ export function note(text, options = {}) {
   notices.push(notice);
   while (notices.length > MOST && !hasFocus(notices[0])) notices.shift();
   draw();
-  say(options.action ? `${text} ${options.action} is possible.` : text);
+  say(options.action ? `${text} ${options.action} is available.` : text);
   if (options.focus) notice.element.current.querySelector("button").focus();
   return () => close(notice);
 }

@@ -58,7 +58,7 @@ function Step({ step, run }) {
           ${factsOf(step, run).map((fact) => html`<span>${fact}</span>`)}
         </span>
         ${step.error &&
-        html`<span class="fault"><strong>${step.error.title}</strong> ${step.error.message}</span>`}
+        html`<span class="fault"><strong>${step.error.title}</strong></span>`}
       </div>
     </li>
   `;
@@ -78,7 +78,7 @@ const nameOf = (step, action) => CLEANUP_NAMES[action] ?? NAMES[step.step] ?? st
 
 /** What a screen reader should read out: only what changed since `before`, or null. */
 export function changesOf(before, run) {
-  if (before.status !== run.status) return `The run ${run.status.replace("_", " ")}.`;
+  if (before.status !== run.status) return `Run: ${STATUS[run.status]}.`;
   const changes = run.steps.flatMap((step, index) => {
     const name = nameOf(step, run.action);
     const old = before.steps[index];

@@ -70,7 +70,7 @@ function useRestore(api, signal, list, rows) {
       const row = rows.current?.children[index];
       if (row?.contains(document.activeElement)) toFocus.current = index;
       list.remove(image);
-      note(`“${image.title || "The picture"}” is restored to the gallery.`);
+      note(`${image.title ? `“${image.title}”` : "The picture"} is restored to the gallery.`);
     } catch (error) {
       report("The picture could not be restored.", error);
     } finally {

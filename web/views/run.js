@@ -125,8 +125,8 @@ function Facts({ run }) {
     run.cost_usd != null
       ? `Cost ${money(run.cost_usd)}`
       : run.estimate_usd != null && run.status === "running" && `Up to ${upTo(run.estimate_usd)}`,
-    run.possibly_paid > 0 && `${many(run.possibly_paid, "purchase")} with an unknown outcome`,
-    run.objects != null && `${many(run.objects, "object")} found`,
+    run.possibly_paid > 0 && `${many(run.possibly_paid, "call")} possibly charged without a result`,
+    run.objects != null && `${many(run.objects, "file")} found`,
   ];
   return html`<p class="facts">${facts.map((fact) => fact && html`<span>${fact}</span>`)}</p>`;
 }
@@ -162,7 +162,7 @@ function StopButton({ onstop }) {
   }, [isArmed]);
   return html`
     <${Button} onclick=${isArmed ? onstop : () => setArmed(true)} class="secondary" icon="stop">
-      ${isArmed ? "Really stop? Pictures already made stay paid" : "Stop"}
+      ${isArmed ? "Really stop? You still pay for pictures already made" : "Stop"}
     <//>
   `;
 }
@@ -206,7 +206,6 @@ function Slot({ image, isRunning }) {
       <p>
         ${words}
         ${image.refusal && html`<small>${image.refusal}</small>`}
-        ${image.problem && html`<small>${image.problem}</small>`}
       </p>
     </li>
   `;

@@ -16,8 +16,8 @@ export function Welcome({ onsignin, problem }) {
       <div>
         <h1 tabindex="-1">Pictures from your ideas, each with its price</h1>
         <p class="lead">
-          Give Easel a topic or an idea of your own. A chat model writes the prompt, an image model
-          makes it, and your gallery keeps the picture with its prompt and its cost.
+          Give Easel a topic or an idea of your own. A chat model turns it into a prompt, an image
+          model makes the picture, and your gallery keeps it with its prompt and its cost.
         </p>
         ${problem && html`<${Callout} role="alert" ...${problem} />`}
         <${Button} onclick=${onsignin} class="big" icon="leave">Sign in<//>

@@ -63,7 +63,7 @@ class Pool:
         return worker, reason
 
     def may_proceed(self, workers: Sequence[Any], since: float) -> bool:
-        """Return whether the first call may proceed, if it has waited since this time."""
+        """Return whether the first waiting call may proceed. It has waited since this time."""
         if not workers or not all(worker.in_use for worker in workers):
             return True
         if self._starting is not None or len(workers) >= self._at_most:

@@ -149,7 +149,7 @@ def _with_redrives(describe: Any) -> Any:
 
 
 def _as_one_run(run_execution: Any) -> Any:
-    """Give separate paths to an execution that a task has started in the task's thread."""
+    """Keep the paths of an execution that a task starts apart from those in its thread."""
 
     def run(execution_arn: str) -> None:
         execution = stepfunctions._executions.get(execution_arn) or {}

@@ -124,7 +124,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"count": "3"}, "count"),
     ({"bucket": "mine"}, "bucket"),
     ({"endpoint": "http://evil"}, "endpoint"),
-    ({"model": "nobody-knows"}, ""),
+    ({"model": "nobody-knows"}, "model"),
     ({"model": "dall-e-3"}, ""),
     ({"folder_name": "staging"}, "folder_name"),
     ({"folder_name": "a/../b"}, "folder_name"),
