@@ -139,7 +139,7 @@ format: $(VENV)/.made-dev ## Format the code
 
 soak: $(VENV)/.made-dev ## Run a long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) \
-	  $(BIN)/python -m pytest tests/faults/test_walk.py -s
+	  $(BIN)/python -m pytest tests/faults/test_random_walk.py -s
 
 bench: $(VENV)/.made-dev layers ## Measure, write bench/results.md; N8N=1 for n8n, too (3 GB)
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null

@@ -69,7 +69,7 @@ class BatchResult:
         }
         return {"status": self.status, "seconds": f"{self.seconds:.0f}"} | numbers
 
-    def account(self, charged: dict[str, Any], items: int, *, exact: bool = True) -> dict[str, str]:
+    def account(self, charges: dict[str, Any], items: int, *, exact: bool = True) -> dict[str, str]:
         """Return whether every image and every payment is accounted for, for printing.
 
         Without `exact`, functions may have died before they paid, so the sums are only upper
@@ -79,16 +79,16 @@ class BatchResult:
             self.report.get(name, 0) for name in ("stored", "refused", "failed", "possibly_paid")
         )
         broken = self.report.get("reasons", {}).get("BadImageError", 0)
-        times = Counter(charged["images_by_prompt"].values())
+        times = Counter(charges["images_by_prompt"].values())
         repeats = sum((bought - 1) * prompts for bought, prompts in times.items())
-        paid, sign = charged["images"] - stored - broken, "=" if exact else "<="
+        paid, sign = charges["images"] - stored - broken, "=" if exact else "<="
         return {
             "stored + refused + failed = items": (
                 f"{stored} + {refused} + {failed} = {items}: "
                 + _holds(stored + refused + failed == items)
             ),
             f"charged {sign} stored + broken + possibly paid": (
-                f"{charged['images']} {sign} {stored} + {broken} + {possibly}: "
+                f"{charges['images']} {sign} {stored} + {broken} + {possibly}: "
                 + _holds(paid == possibly if exact else 0 <= paid <= possibly)
             ),
             f"bought again {sign} possibly paid, none 3 times": (
@@ -98,7 +98,7 @@ class BatchResult:
                     and max(times, default=0) < 3
                 )
             ),
-            "chat calls": f"{charged['chat']}",
+            "chat calls": f"{charges['chat']}",
         }
 
 
@@ -167,7 +167,7 @@ class BenchBatch:
 
     def until_paid(self, pictures: float) -> None:
         """Wait until this many images are paid."""
-        while self.aws.charged()["images"] < pictures:
+        while self.aws.charges()["images"] < pictures:
             time.sleep(POLL_SECONDS)
 
     def stored_at(self) -> list[float]:

@@ -95,7 +95,7 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
         rows,
     )
     print_rows("What became of it", result.rows())
-    print_rows("What was paid", scripted | result.account(batch.aws.charged(), batch.items))
+    print_rows("What was paid", scripted | result.account(batch.aws.charges(), batch.items))
 
 
 def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None:

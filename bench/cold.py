@@ -70,10 +70,10 @@ def once(peer: str) -> tuple[float, int]:
 
 
 def _measure(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
     )
-    seconds, memory = json.loads(done.stdout)
+    seconds, memory = json.loads(result.stdout)
     return float(seconds), int(memory.split()[1]) * PAGE
 
 

@@ -59,7 +59,7 @@ def _restart(kind: str, local: Local, batch: BenchBatch, arn: str) -> BenchBatch
         os.killpg(stack.started_processes(local)["emulator"], signal.SIGKILL)
     else:
         stack.down(local, keep=True)
-    seconds, paid = time.monotonic() - start, aws.charged()["images"]
+    seconds, paid = time.monotonic() - start, aws.charges()["images"]
     restarted = BenchBatch(aws=LocalStack(stack.up(local)), items=batch.items, chat=batch.chat)
     kept = local.folder / "emulator" / "objects" / stack.ACCOUNT / aws.bucket
     left = {
@@ -89,7 +89,7 @@ def _print_end(before: dict[str, str], batch: BenchBatch, arn: str) -> None:
     result = batch.wait(arn)
     print_rows(f"What became of a batch of {batch.items:,} pictures", before | result.rows())
     print_rows(
-        "What was paid in all", result.account(batch.aws.charged(), batch.items, exact=False)
+        "What was paid in all", result.account(batch.aws.charges(), batch.items, exact=False)
     )
 
 

@@ -82,7 +82,7 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
         f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed "
         f"{report['failed']}"
     )
-    console.print(f"{aws.charged()['batches']} orders, a result file of up to {per_order:.0f} MB")
+    console.print(f"{aws.charges()['batches']} orders, a result file of up to {per_order:.0f} MB")
     console.print(f"highest resident memory of a collecting process: {peak / 1024:.0f} MB")
 
 

@@ -35,5 +35,5 @@ def seconds(name: str) -> float:
     """Return the CPU seconds of a call, measured in a separate process."""
     command = [sys.executable, "-c", CODE.format(handler=HANDLERS[name], calls=CALLS)]
     where: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)
-    return float(json.loads(done.stderr))
+    result = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, check=True, **where)
+    return float(json.loads(result.stderr))

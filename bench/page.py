@@ -63,14 +63,14 @@ def main() -> None:
                 outputs["user"],
                 outputs["password"],
             ]
-            done = subprocess.run(
+            result = subprocess.run(
                 [node, script, *arguments], check=False, capture_output=True, text=True
             )
         finally:
             stack.down(local, keep=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    for view, scores in json.loads(done.stdout).items():
+    if result.returncode:
+        sys.exit(result.stderr)
+    for view, scores in json.loads(result.stdout).items():
         print(f"{view:>12}: " + ", ".join(f"{name} {score}" for name, score in scores.items()))
 
 

@@ -178,10 +178,10 @@ def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) ->
     `resident_bytes`.
     """
     command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
     )
-    return dict(json.loads(done.stdout))
+    return dict(json.loads(result.stdout))
 
 
 def main(name: str, size: int, count: int) -> None:

@@ -77,7 +77,8 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
             "input": json.dumps({"manifest": MANIFEST, "dry_run": True}),
         }
         assert (
-            aws.ended(aws.states.start_execution(**call)["executionArn"])["status"] == "SUCCEEDED"
+            aws.wait_for_end(aws.states.start_execution(**call)["executionArn"])["status"]
+            == "SUCCEEDED"
         )
         for number in range(3000):
             aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")

@@ -152,8 +152,8 @@ def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
         if not (lost and prompt):
             return "its prompt cannot be made; to buy it, start the request with a new request_id"
         return (
-            f"these images of it cannot be made: {', '.join(lost)}; to buy them, start the request "
-            f"with a new request_id and count {len(lost)}"
+            f"cannot be made: image {', '.join(lost)}; to buy this again, start the request with a "
+            f"new request_id and count {len(lost)}"
         )
     if not run.execution.can_be_resumed:
         return "the same request would fail again: change it and start it again"

@@ -23,7 +23,6 @@ EaselError
 """
 
 import json
-from typing import Self
 
 MISSING = object()  # the value of a required field that was not given
 
@@ -75,19 +74,13 @@ class Summary(str):
 
 
 class InputError(FinalError):
-    """The request is wrong."""
+    """The request is wrong. `but` is the reason, if the allowed values do not explain it."""
 
-    def __init__(
-        self, field: str, value: object, allowed: str, *, link: str = "; allowed: "
-    ) -> None:
+    def __init__(self, field: str, value: object, allowed: str, *, but: str = "") -> None:
         shown = "missing" if value is MISSING else _show(value)
-        super().__init__(f"{field} is {shown}{link}{allowed}")
+        reason = f", but {but}" if but else ""
+        super().__init__(f"{field} is {shown}{reason}; allowed: {allowed}")
         self.field, self.allowed = field, allowed
-
-    @classmethod
-    def but(cls, field: str, value: object, reason: str) -> Self:
-        """Return the error for a field that is not accepted at all, or that another one needs."""
-        return cls(field, value, reason, link=", but ")
 
 
 class ContentRefusedError(FinalError):

@@ -237,9 +237,9 @@ def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
     for name, value in raw.items():
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
-            near = "".join(f"; did you mean {match}?" for match in close)
-            allowed = f"there is no such field{near or ', only ' + ', '.join(known)}"
-            raise InputError.but(str(name), describe(value), allowed)
+            near = "".join(f" (did you mean {match}?)" for match in close)
+            reason = f"there is no such field{near}"
+            raise InputError(str(name), describe(value), ", ".join(known), but=reason)
 
 
 def drop_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:

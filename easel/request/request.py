@@ -235,17 +235,19 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
     if action != "create":
         required = "image_key" if action in ON_IMAGES else "folder_name"
         if required not in fields:
-            raise InputError.but(required, MISSING, f"{action} requires it")
+            raise InputError(required, MISSING, TABLE[required].note, but=f"{action} requires it")
     for name, value in fields.items():
         actions = TABLE[name].actions
         if actions and action not in actions:
-            reason = f"action {action} does not accept it, only {' or '.join(actions)}"
-            raise InputError.but(name, describe(value), reason)
+            allowed = f"with action {' or '.join(actions)}"
+            reason = f"action {action} does not accept it"
+            raise InputError(name, describe(value), allowed, but=reason)
     if "prompt" in fields:
         for name in ("description", "style"):
             if name in fields:
-                reason = f"prompt is used as it is: give prompt or {name}, not both"
-                raise InputError.but(name, describe(fields[name]), reason)
+                allowed = f"prompt or {name}"
+                shown = describe(fields[name])
+                raise InputError(name, shown, allowed, but="prompt is used as it is")
     # A restore removes no image, so it needs no confirmation.
     is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
     if action in REMOVALS and not is_confirmed:
@@ -278,5 +280,5 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
         allowed = "auto or opaque with output_format jpeg, which has no transparency"
         raise InputError("background", "transparent", allowed)
     if request.output_compression is not None and request.output_format == "png":
-        reason = "png is always lossless; use output_format jpeg or webp"
-        raise InputError.but("output_compression", request.output_compression, reason)
+        allowed, value = "with output_format jpeg or webp", request.output_compression
+        raise InputError("output_compression", value, allowed, but="png is always lossless")

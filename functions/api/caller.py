@@ -60,8 +60,8 @@ def check_parameters(event: APIGatewayProxyEventV2, *known: str) -> dict[str, st
     parameters = event.query_string_parameters or {}
     for name, value in parameters.items():
         if name not in known:
-            only = f", only {', '.join(known)}" if known else " here"
-            raise InputError.but(name, value, f"there is no such parameter{only}")
+            allowed = ", ".join(known) or "no parameters"
+            raise InputError(name, value, allowed, but="there is no such parameter")
     return dict(parameters)
 
 

@@ -63,6 +63,6 @@ def restore_folder() -> Response[schemas.Run]:
     body = read_body(router.current_event)
     for name, value in body.items():
         if name != "name":
-            raise InputError.but(name, value, "there is no such field, only name")
+            raise InputError(name, value, "name", but="there is no such field")
     folder = check_folder(body.get("name", MISSING), "name")
     return start_upkeep({"action": "restore_folder", "folder_name": folder}, services_of(router))

@@ -69,11 +69,7 @@ def _answer_invalid(error: RequestValidationError) -> Response[str]:
     rule = str(first["msg"]).removeprefix("Input should be ")
     value = first.get("input")
     name = str(first["loc"][-1])
-    wrong = (
-        InputError.but(name, MISSING, "it is required")
-        if missing
-        else InputError(name, value, rule)
-    )
+    wrong = InputError(name, MISSING, "a value") if missing else InputError(name, value, rule)
     return problems.answer(problems.refusal(wrong))
 
 

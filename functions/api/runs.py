@@ -25,12 +25,12 @@ MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len("12345678-")
 ELSEWHERE = {
-    "action": "it is not accepted here; use DELETE or POST …/restore",
-    "request_id": f"it is not accepted here; use the header {KEY_HEADER}",
-    "safety_identifier": "it is not accepted here: it is set to the signed-in user",
-    "image_key": "it is not accepted here; use DELETE /images/{id}",
-    "confirm": "it is not accepted here; use DELETE /folders",
-    "purge": "it is not accepted here; start a purge in the Step Functions console",
+    "action": "DELETE or POST …/restore",
+    "request_id": f"the header {KEY_HEADER}",
+    "safety_identifier": "nothing, because it is set to the signed-in user",
+    "image_key": "DELETE /images/{id}",
+    "confirm": "DELETE /folders",
+    "purge": "a purge that is started in the Step Functions console",
 }
 BODY_FIELDS = tuple(name for name in FIELDS if name not in ELSEWHERE)
 RunId = Annotated[str, Path(description="a run's id, or the name of one of its executions")]
@@ -130,7 +130,7 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
     try:
         for name, where in ELSEWHERE.items():
             if body.get(name) is not None:
-                raise InputError.but(name, body[name], where)
+                raise InputError(name, body[name], where, but="it is not accepted here")
         return request.parse(body, services.requests, today=services.now().date())
     except EaselError as error:
         raise refusal(error, status=400) from error

@@ -120,8 +120,8 @@ class Pricing:
             if earlier == line.number:
                 yield job
             elif request.request_id:
-                reason = f"line {earlier} already has this request_id"
-                duplicate = InputError.but("request_id", job.run_id, reason)
+                reason = f"line {earlier} already has it"
+                duplicate = InputError("request_id", job.run_id, "one of its own", but=reason)
                 tally.refuse(line.number, line.raw, duplicate)
             else:
                 # A repeated line is usually a mistake, and it would be paid for twice.
@@ -165,10 +165,10 @@ class Pricing:
         fields = line.fields
         if line.error or fields is None:
             raise line.error or InputError("the line", line.raw, "a request")
-        for name, allowed in (("action", ("create",)), ("dry_run", (False,))):
-            if fields.get(name) not in (None, *allowed):
-                reason = "a line only creates images, and dry_run is a field of the whole batch"
-                raise InputError.but(name, fields[name], reason)
+        for name, only in (("action", "create"), ("dry_run", False)):
+            if fields.get(name) not in (None, only):
+                reason = "a line creates images, and dry_run is a field of the whole batch"
+                raise InputError(name, fields[name], str(only).lower(), but=reason)
         settings, today = self._services.requests, self._services.now().date()
         request = parse(fields, settings, today=today)
         run_id = request.request_id or naming.batch_line(self._batch.name, line.number)

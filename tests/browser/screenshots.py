@@ -60,7 +60,7 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
             "size": SHAPES[i % len(SHAPES)],
             "folder_name": "campaign/spring",
         }
-        caller.ended(caller.run(request, key=uuid4().hex).json)
+        caller.wait_for_end(caller.run(request, key=uuid4().hex).json)
     _picture(browser, aws, "page-light", "#make", "form.composer", viewport=WIDE)
     _picture(
         browser,
@@ -95,7 +95,7 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
         "section.pictures li.shown",
         viewport=WIDE,
     )
-    caller.ended(run)
+    caller.wait_for_end(run)
 
 
 def _picture(

@@ -33,7 +33,7 @@ def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
 
 def make(caller: Caller, **request: object) -> dict[str, object]:
     """Make one finished image through the API."""
-    run = caller.ended(caller.run({**SMALL, **request}, key=uuid4().hex).json)
+    run = caller.wait_for_end(caller.run({**SMALL, **request}, key=uuid4().hex).json)
     assert run["status"] == "succeeded"
     return dict(run["pictures"][0])
 
@@ -105,7 +105,7 @@ def test_idea_becomes_images_shown_as_they_arrive(visitor: Visit) -> None:
         "href"
     )
     assert "console.aws.amazon.com/states" in str(console)
-    assert visitor.aws.charged()["images"] == 2
+    assert visitor.aws.charges()["images"] == 2
     assert len(visitor.aws.keys(f"{folder}/")) == 5
 
 
@@ -119,14 +119,14 @@ def test_selected_option_requires_its_value(visitor: Visit) -> None:
     page.get_by_role("radio", name="Square").check()
     page.get_by_label("Use my text exactly").check()
     expect(page.get_by_label("Your idea")).to_have_attribute("aria-invalid", "true")
-    visitor.wrong = [said for said in visitor.wrong if "400" not in said]
+    visitor.wrong = [message for message in visitor.wrong if "400" not in message]
 
 
 def test_surprise_me_takes_one_click(visitor: Visit) -> None:
     visitor.sign_in()
     visitor.page.get_by_role("button", name="Surprise me").click()
     expect(visitor.page.locator(".badge")).to_have_text("Done")
-    assert visitor.aws.charged()["images"] == 1
+    assert visitor.aws.charges()["images"] == 1
 
 
 def test_click_with_lost_response_is_paid_once(visitor: Visit) -> None:
@@ -148,9 +148,9 @@ def test_click_with_lost_response_is_paid_once(visitor: Visit) -> None:
 
     expect(page.locator(".badge")).to_have_text("Done")
     assert len(set(sent)) == 1
-    assert visitor.aws.charged()["images"] == 1
+    assert visitor.aws.charges()["images"] == 1
 
-    visitor.wrong = [said for said in visitor.wrong if "ERR_FAILED" not in said]
+    visitor.wrong = [message for message in visitor.wrong if "ERR_FAILED" not in message]
 
 
 def test_wrong_field_is_marked_and_blocks_buying(visitor: Visit) -> None:
@@ -162,7 +162,7 @@ def test_wrong_field_is_marked_and_blocks_buying(visitor: Visit) -> None:
     expect(page.locator("#folder_name-problem")).to_contain_text("staging")
     expect(page.locator("button.big")).to_have_attribute("aria-disabled", "true")
 
-    visitor.wrong = [said for said in visitor.wrong if "400" not in said]
+    visitor.wrong = [message for message in visitor.wrong if "400" not in message]
 
 
 def test_images_over_budget_cannot_be_bought(
@@ -219,7 +219,7 @@ def test_watching_loads_each_image_once(visitor: Visit, caller: Caller) -> None:
 def test_failed_run_shows_reason_and_can_resume(visitor: Visit, caller: Caller) -> None:
     no_credit = {"error": {"code": "insufficient_quota", "message": "no"}}
     visitor.aws.script({"path": IMAGES, "status": 429, "body": no_credit})
-    run = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    run = caller.wait_for_end(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
     visitor.sign_in(f"#run/{run['id']}")
     page = visitor.page
     expect(page.locator(".badge")).to_have_text("Failed")
@@ -228,7 +228,7 @@ def test_failed_run_shows_reason_and_can_resume(visitor: Visit, caller: Caller) 
 
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".badge")).to_have_text("Done")
-    assert visitor.aws.charged()["images"] == 1
+    assert visitor.aws.charges()["images"] == 1
 
 
 def test_second_click_stops_a_run(visitor: Visit, caller: Caller) -> None:
@@ -246,7 +246,7 @@ def test_second_click_stops_a_run(visitor: Visit, caller: Caller) -> None:
 def test_gallery_is_endless_sorted_and_filterable(visitor: Visit, caller: Caller) -> None:
     folder = f"endless/{uuid4().hex}"
     for n in range(3):
-        caller.ended(
+        caller.wait_for_end(
             caller.run(
                 {**SMALL, "prompt": f"Kite {n}", "count": 10, "folder_name": folder},
                 key=uuid4().hex,
@@ -369,7 +369,7 @@ def test_folder_delete_requires_typing_its_name(visitor: Visit, caller: Caller) 
 
 def test_markup_in_user_text_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
     words = f"<img src=x onerror=\"document.title='broken'\"><b>{uuid4().hex}</b>"
-    run = caller.ended(
+    run = caller.wait_for_end(
         caller.run(
             {**SMALL, "prompt": words, "topic": "<i>topic</i>", "folder_name": "<b>folder"},
             key=uuid4().hex,
@@ -401,7 +401,7 @@ def test_expired_sign_in_asks_to_sign_in_again(visitor: Visit) -> None:
     expect(visitor.page.get_by_role("alert")).to_contain_text("Your session has expired")
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
 
-    visitor.wrong = [said for said in visitor.wrong if "401" not in said]
+    visitor.wrong = [message for message in visitor.wrong if "401" not in message]
 
 
 STATES = (
@@ -432,20 +432,20 @@ def test_axe_finds_no_violation_in_any_state(
             "body": {"error": {"code": "insufficient_quota", "message": "no"}},
         }
     )
-    failed = caller.ended(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
-    found: dict[str, list[str]] = {}
+    failed = caller.wait_for_end(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    violations: dict[str, list[str]] = {}
 
     with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
         page = visitor.page
         visitor.open()
         page.get_by_role("button", name="Sign in").wait_for()
-        found["signed out"] = visitor.violations()
+        violations["signed out"] = visitor.violations()
         visitor.sign_in()
         page.locator("ul.tiles li").first.wait_for()
-        found["make"] = visitor.violations()
+        violations["make"] = visitor.violations()
         page.get_by_label("Folder").fill("staging")
         page.locator("[aria-invalid]").wait_for()
-        found["make wrong"] = visitor.violations()
+        violations["make wrong"] = visitor.violations()
         for state, place, sign in (
             ("gallery", f"#gallery?folder={folder}", "ul.tiles li"),
             ("gallery empty", "#gallery?topic=nothing", ".state h2"),
@@ -456,20 +456,20 @@ def test_axe_finds_no_violation_in_any_state(
         ):
             visitor.go(place)
             page.locator(sign).first.wait_for()
-            found[state] = visitor.violations()
+            violations[state] = visitor.violations()
         visitor.go(f"#gallery?folder={folder}")
         page.get_by_role("button", name="Delete this folder").click()
-        found["folder dialog"] = visitor.violations()
+        violations["folder dialog"] = visitor.violations()
         page.keyboard.press("Escape")
         page.locator("ul.tiles li button").first.click()
         page.locator("aside .prompt").wait_for()
-        found["lightbox"] = visitor.violations()
+        violations["lightbox"] = visitor.violations()
         # axe sets inline styles, which the content policy refuses. The other tests check for such
         # errors.
         visitor.wrong.clear()
 
-    assert set(found) == set(STATES)
-    assert {state: those for state, those in found.items() if those} == {}
+    assert set(violations) == set(STATES)
+    assert {state: messages for state, messages in violations.items() if messages} == {}
 
 
 @pytest.mark.parametrize("width", [320, 768, 2560])

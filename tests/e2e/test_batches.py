@@ -16,13 +16,13 @@ def upload(aws: LocalStack, *lines: dict[str, Any], key: str) -> None:
     aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=body.encode())
 
 
-def start(aws: LocalStack, **asked: Any) -> str:
-    call = {"stateMachineArn": aws.outputs["batch_state_machine_arn"], "input": json.dumps(asked)}
+def start(aws: LocalStack, **request: Any) -> str:
+    call = {"stateMachineArn": aws.outputs["batch_state_machine_arn"], "input": json.dumps(request)}
     return str(aws.states.start_execution(**call)["executionArn"])
 
 
-def run(aws: LocalStack, **asked: Any) -> dict[str, Any]:
-    return aws.ended(start(aws, **asked))
+def run(aws: LocalStack, **request: Any) -> dict[str, Any]:
+    return aws.wait_for_end(start(aws, **request))
 
 
 def read(aws: LocalStack, key: str) -> str:
@@ -59,11 +59,15 @@ def test_manifest_becomes_images_and_restart_buys_nothing(aws: LocalStack) -> No
     assert sorted(len(aws.entered(child["executionArn"])) for child in children) == [5, 7]
     assert len(aws.entered(first["executionArn"])) == 4
 
-    charged = aws.charged()
-    assert (charged["chat"], charged["images"]) == (2, 3)
-    again = run(aws, manifest="batches/things.csv")["report"]
-    assert (again["stored"], again["cost_usd"], again["estimate_usd"]) == (3, report["cost_usd"], 0)
-    assert aws.charged() == charged
+    charges = aws.charges()
+    assert (charges["chat"], charges["images"]) == (2, 3)
+    second = run(aws, manifest="batches/things.csv")["report"]
+    assert (second["stored"], second["cost_usd"], second["estimate_usd"]) == (
+        3,
+        report["cost_usd"],
+        0,
+    )
+    assert aws.charges() == charges
 
 
 def test_84_one_failed_line_leaves_nineteen_stored(aws: LocalStack) -> None:
@@ -79,15 +83,15 @@ def test_84_one_failed_line_leaves_nineteen_stored(aws: LocalStack) -> None:
         "times": 9,
     }
     aws.script(broken | {"charged": True})
-    ended = run(aws, manifest="batches/tolerant.jsonl")
-    report = ended["report"]
-    assert ended["status"] == "SUCCEEDED"
+    execution = run(aws, manifest="batches/tolerant.jsonl")
+    report = execution["report"]
+    assert execution["status"] == "SUCCEEDED"
     assert (report["stored"], report["failed"], report["reasons"]) == (19, 1, {"BadImageError": 1})
-    assert [one["line"] for one in report["failures"]] == [8]
+    assert [failure["line"] for failure in report["failures"]] == [8]
 
     (left,) = read(aws, report["failed_key"]).splitlines()
     assert json.loads(left)["request_id"] == "tolerant-8"
-    assert aws.charged()["images"] == 20
+    assert aws.charges()["images"] == 20
 
 
 def test_too_many_failures_fail_batch_until_restarted(aws: LocalStack) -> None:
@@ -104,8 +108,8 @@ def test_too_many_failures_fail_batch_until_restarted(aws: LocalStack) -> None:
             "times": 1_000,
         }
     )
-    ended = run(aws, manifest="batches/strict.jsonl", tolerated_failure_percentage=0)
-    assert (ended["status"], ended["error"]) == ("FAILED", "BatchFailedError")
+    execution = run(aws, manifest="batches/strict.jsonl", tolerated_failure_percentage=0)
+    assert (execution["status"], execution["error"]) == ("FAILED", "BatchFailedError")
 
     report = json.loads(read(aws, "batches/strict/report.json"))
     assert report["stored"] == 0
@@ -114,9 +118,9 @@ def test_too_many_failures_fail_batch_until_restarted(aws: LocalStack) -> None:
     assert len(read(aws, report["failed_key"]).splitlines()) == 12
 
     aws.forget()
-    again = run(aws, manifest=report["failed_key"])["report"]
-    assert (again["batch"], again["stored"], again["failed"]) == ("strict.failed", 12, 0)
-    assert aws.charged()["images"] == pictures(aws, "batch/strict") == 12
+    second = run(aws, manifest=report["failed_key"])["report"]
+    assert (second["batch"], second["stored"], second["failed"]) == ("strict.failed", 12, 0)
+    assert aws.charges()["images"] == pictures(aws, "batch/strict") == 12
 
 
 def test_stopped_batch_resumes_with_missing_images(aws: LocalStack) -> None:
@@ -129,10 +133,10 @@ def test_stopped_batch_resumes_with_missing_images(aws: LocalStack) -> None:
     aws.until(lambda: pictures(aws, "batch/stopped") >= 3)
     aws.states.stop_execution(executionArn=arn)
 
-    ended = run(aws, manifest="batches/stopped.jsonl")
+    execution = run(aws, manifest="batches/stopped.jsonl")
 
-    assert ended["report"]["stored"] == pictures(aws, "batch/stopped") == 12
-    assert aws.charged()["images"] == 12 + ended["report"]["possibly_paid"]
+    assert execution["report"]["stored"] == pictures(aws, "batch/stopped") == 12
+    assert aws.charges()["images"] == 12 + execution["report"]["possibly_paid"]
 
 
 def test_manifest_in_inbox_starts_its_batch(aws: LocalStack) -> None:
@@ -145,17 +149,17 @@ def test_manifest_in_inbox_starts_its_batch(aws: LocalStack) -> None:
 
 def test_dry_run_reads_everything_and_buys_nothing(aws: LocalStack) -> None:
     upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/dry.jsonl")
-    found = run(aws, manifest="batches/dry.jsonl", dry_run=True)["report"]
+    report = run(aws, manifest="batches/dry.jsonl", dry_run=True)["report"]
 
-    assert (found["lines"], found["bad"], found["problems"][0]["line"]) == (1, 1, 2)
-    assert found["estimate_usd"] > 0
-    assert aws.charged()["images"] == aws.charged()["chat"] == 0
+    assert (report["lines"], report["bad"], report["problems"][0]["line"]) == (1, 1, 2)
+    assert report["estimate_usd"] > 0
+    assert aws.charges()["images"] == aws.charges()["chat"] == 0
 
 
 def test_refused_batch_pays_nothing_and_names_lines(aws: LocalStack) -> None:
     upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/wrong.jsonl")
-    ended = run(aws, manifest="batches/wrong.jsonl")
+    execution = run(aws, manifest="batches/wrong.jsonl")
 
-    assert (ended["status"], ended["error"]) == ("FAILED", "InputError")
-    assert "line 2: count is 11" in ended["cause"]
-    assert aws.charged()["chat"] == 0
+    assert (execution["status"], execution["error"]) == ("FAILED", "InputError")
+    assert "line 2: count is 11" in execution["cause"]
+    assert aws.charges()["chat"] == 0

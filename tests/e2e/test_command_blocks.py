@@ -46,9 +46,9 @@ def commands() -> list[str]:
     )
     # A block that begins with a variable is one command, since its later lines use the variable.
     return [
-        one
+        command
         for block in blocks
-        for one in ([block] if block.startswith("API=") else block.splitlines())
+        for command in ([block] if block.startswith("API=") else block.splitlines())
     ]
 
 
@@ -113,8 +113,8 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
 
 
 def test_command_blocks_in_docs_run(workplace: Workplace) -> None:
-    asked = commands()
-    run_here = [command for command in asked if not command.startswith(NOT_HERE)]
+    all_commands = commands()
+    run_here = [command for command in all_commands if not command.startswith(NOT_HERE)]
     assert len(run_here) > 15
     for command in run_here:
         if command != "make demo" and not (workplace.folder / ".local" / "outputs.json").is_file():
@@ -127,9 +127,9 @@ def test_command_blocks_in_docs_run(workplace: Workplace) -> None:
             else command
         )
         named = re.sub(r"^API=\S+", f"API='{workplace.api_url()}'", named)
-        done = workplace.types(named)
-        assert done.returncode == 0, f"{named}\n{done.stdout}\n{done.stderr}"
+        result = workplace.types(named)
+        assert result.returncode == 0, f"{named}\n{result.stdout}\n{result.stderr}"
         if "curl" in command:
-            assert json.loads(done.stdout)["run_id"].endswith("-order-4711"), done.stdout
+            assert json.loads(result.stdout)["run_id"].endswith("-order-4711"), result.stdout
         if "USD=0" in command:
             assert workplace.types("make budget USD=25").returncode == 0

@@ -39,18 +39,18 @@ def test_every_example_batch_line_is_valid(name: str) -> None:
 
 
 def test_run_shows_report_and_open_fetches_image(aws: LocalStack, tmp_path: Path) -> None:
-    done = easel(
+    result = easel(
         aws,
         tmp_path,
         "run",
         "-",
         text='{"size": "256x256", "quality": "low", "folder_name": "cli"}',
     )
-    assert done.returncode == 0, done.stderr
-    assert "SUCCEEDED" in done.stdout
-    assert "cli/image_" in done.stdout
+    assert result.returncode == 0, result.stderr
+    assert "SUCCEEDED" in result.stdout
+    assert "cli/image_" in result.stdout
 
-    name = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("run "))
+    name = next(line.split()[1] for line in result.stdout.splitlines() if line.startswith("run "))
     shown = easel(aws, tmp_path, "open", name)
     assert shown.returncode == 0, shown.stderr
 
@@ -79,22 +79,22 @@ def test_ctrl_c_reports_that_run_continues(aws: LocalStack, tmp_path: Path) -> N
     assert (watching.returncode, errors.count("\n")) == (130, 1)
     assert "what was started continues" in errors
     assert (
-        aws.ended(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
+        aws.wait_for_end(f"{aws.machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
         == "SUCCEEDED"
     )
 
 
 def test_failed_run_shows_reason_and_exits_nonzero(aws: LocalStack, tmp_path: Path) -> None:
-    done = easel(aws, tmp_path, "run", "-", text='{"count": 11}')
+    result = easel(aws, tmp_path, "run", "-", text='{"count": 11}')
 
-    assert done.returncode == 1
-    assert "InputError: count is 11" in done.stdout
-    assert "change it and start it again" in done.stdout
-    assert "redrive" not in done.stdout
+    assert result.returncode == 1
+    assert "InputError: count is 11" in result.stdout
+    assert "change it and start it again" in result.stdout
+    assert "redrive" not in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "text", "said"),
+    ("words", "text", "expected"),
     [
         (("run", "-"), "{", "not JSON"),
         (("run", "no-such-file.json"), "", "no-such-file.json"),
@@ -106,18 +106,18 @@ def test_failed_run_shows_reason_and_exits_nonzero(aws: LocalStack, tmp_path: Pa
     ],
 )
 def test_user_errors_are_one_line(
-    aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, said: str
+    aws: LocalStack, tmp_path: Path, words: tuple[str, ...], text: str, expected: str
 ) -> None:
-    done = easel(aws, tmp_path, *words, text=text)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    result = easel(aws, tmp_path, *words, text=text)
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_secret_is_set_and_never_shown(aws: LocalStack, tmp_path: Path) -> None:
-    done = easel(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
-    assert done.returncode == 0, done.stderr
-    assert "sk-from-a-pipe" not in done.stdout + done.stderr
+    result = easel(aws, tmp_path, "secret", text="sk-from-a-pipe\n")
+    assert result.returncode == 0, result.stderr
+    assert "sk-from-a-pipe" not in result.stdout + result.stderr
 
     secrets = aws.client("secretsmanager")
     (secret,) = secrets.list_secrets()["SecretList"]
@@ -125,22 +125,22 @@ def test_secret_is_set_and_never_shown(aws: LocalStack, tmp_path: Path) -> None:
 
 
 def test_unreachable_stack_is_reported_in_one_line(aws: LocalStack, tmp_path: Path) -> None:
-    done = easel(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "check that the local stack is up" in done.stderr
+    result = easel(aws, tmp_path, "run", "-", text="{}", endpoint=f"http://127.0.0.1:{free_port()}")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "check that the local stack is up" in result.stderr
 
 
 def test_missing_stack_explains_how_to_get_one(tmp_path: Path) -> None:
     nowhere = os.environ | {"EASEL_OUTPUTS": str(tmp_path / "none.json")}
     command = [EASEL, "run", "examples/default.json"]
 
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, env=nowhere
     )
 
-    assert done.returncode == 1
-    assert "make up" in done.stderr
+    assert result.returncode == 1
+    assert "make up" in result.stderr
 
 
 SMALL = {"size": "256x256", "quality": "low", "folder_name": "resumed"}
@@ -158,15 +158,15 @@ def test_redrive_pays_only_for_what_is_missing(aws: LocalStack, tmp_path: Path, 
     failed = aws.run({"request_id": request_id, "prompt": "A kite", **SMALL})
     assert failed["error"] == "QuotaExhaustedError"
 
-    done = easel(
+    result = easel(
         aws,
         tmp_path,
         "redrive",
         failed["name"] if named == "by the execution's name" else request_id,
     )
-    assert done.returncode == 0, done.stderr
-    assert "resumed/image_" in done.stdout
-    assert aws.charged()["images"] == 1
+    assert result.returncode == 0, result.stderr
+    assert "resumed/image_" in result.stdout
+    assert aws.charges()["images"] == 1
     assert aws.states.describe_execution(executionArn=failed["executionArn"])["redriveCount"] == 1
 
 
@@ -188,9 +188,9 @@ def test_early_failed_run_is_found_by_request_id(aws: LocalStack, tmp_path: Path
     aws.script(NO_CREDIT | {"path": "/v1/chat/completions"})
     assert aws.run({"request_id": "early", **SMALL})["error"] == "QuotaExhaustedError"
 
-    done = easel(aws, tmp_path, "redrive", "early")
-    assert done.returncode == 0, done.stderr
-    assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
+    result = easel(aws, tmp_path, "redrive", "early")
+    assert result.returncode == 0, result.stderr
+    assert (aws.charges()["chat"], aws.charges()["images"]) == (1, 1)
 
 
 def test_report_covers_the_latest_execution(aws: LocalStack, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_report_covers_the_latest_execution(aws: LocalStack, tmp_path: Path) -> 
 
 def test_failed_run_lists_images_and_resume_command(aws: LocalStack, tmp_path: Path) -> None:
     aws.script(NO_CREDIT | {"times": 2})
-    done = easel(
+    result = easel(
         aws,
         tmp_path,
         "run",
@@ -214,16 +214,16 @@ def test_failed_run_lists_images_and_resume_command(aws: LocalStack, tmp_path: P
         text=json.dumps({"request_id": "named", "prompt": "A kite", "count": 2, **SMALL}),
     )
 
-    assert done.returncode == 1
-    assert done.stdout.count("not bought") >= 1
-    assert "make redrive RUN=named" in done.stdout
+    assert result.returncode == 1
+    assert result.stdout.count("not bought") >= 1
+    assert "make redrive RUN=named" in result.stdout
 
 
 def test_conflict_hides_images_of_other_request(aws: LocalStack, tmp_path: Path) -> None:
     key = aws.run({"request_id": "mine", "prompt": "A kite", **SMALL})["report"]["pictures"][0][
         "key"
     ]
-    done = easel(
+    result = easel(
         aws,
         tmp_path,
         "run",
@@ -231,9 +231,9 @@ def test_conflict_hides_images_of_other_request(aws: LocalStack, tmp_path: Path)
         text=json.dumps({"request_id": "mine", "prompt": "Another", **SMALL}),
     )
 
-    assert "ConflictError" in done.stdout
-    assert key not in done.stdout
-    assert "make redrive" not in done.stdout
+    assert "ConflictError" in result.stdout
+    assert key not in result.stdout
+    assert "make redrive" not in result.stdout
 
 
 def test_resumed_run_is_reported_as_running(aws: LocalStack, tmp_path: Path) -> None:
@@ -244,18 +244,18 @@ def test_resumed_run_is_reported_as_running(aws: LocalStack, tmp_path: Path) -> 
 
     assert "is running; so far" in shown.stdout
     assert "make redrive" not in shown.stdout
-    assert aws.ended(arn)["status"] == "SUCCEEDED"
+    assert aws.wait_for_end(arn)["status"] == "SUCCEEDED"
 
 
 def test_unknown_purchase_is_shown_next_to_price(aws: LocalStack, tmp_path: Path) -> None:
     aws.script({"path": "/v1/images/generations", "cut": True})
-    done = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
-    assert "in total, including the prompt, and 1 calls possibly paid" in done.stdout
+    result = easel(aws, tmp_path, "run", "-", text=json.dumps({"prompt": "A kite", **SMALL}))
+    assert "in total, including the prompt, and 1 call possibly paid" in result.stdout
 
 
 def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: Path) -> None:
-    made = aws.run({"prompt": "A kite", "count": 2, **SMALL})
-    gone, left = (picture["key"] for picture in made["report"]["pictures"])
+    execution = aws.run({"prompt": "A kite", "count": 2, **SMALL})
+    gone, left = (picture["key"] for picture in execution["report"]["pictures"])
     deleted = easel(
         aws,
         tmp_path,
@@ -266,18 +266,18 @@ def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: 
     assert "deleted: 3 objects" in deleted.stdout
     assert "restore_image can restore them for 30 days" in deleted.stdout
 
-    shown = easel(aws, tmp_path, "report", made["name"])
+    shown = easel(aws, tmp_path, "report", execution["name"])
     assert shown.returncode == 0, shown.stderr
     assert "deleted later" in shown.stdout
 
-    fetched = easel(aws, tmp_path, "open", made["name"])
+    fetched = easel(aws, tmp_path, "open", execution["name"])
     (path,) = fetched.stdout.split()
     assert path.endswith(Path(left).name)
     Path(path).unlink()
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "expected"),
     [
         ({"action": "delete_folder", "dry_run": True}, "dry run: would delete 4 objects"),
         ({"action": "delete_folder", "confirm": True}, "deleted: 4 objects"),
@@ -290,16 +290,16 @@ def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: 
     ids=["dry run", "delete", "restore", "purge"],
 )
 def test_delete_and_restore_are_reported_in_one_line(
-    aws: LocalStack, tmp_path: Path, more: dict[str, Any], said: str
+    aws: LocalStack, tmp_path: Path, more: dict[str, Any], expected: str
 ) -> None:
     folder = f"said/{uuid4().hex}"
     aws.run({"prompt": "A kite", **SMALL, "folder_name": folder})
     if more["action"] == "restore_folder":
         aws.run({"action": "delete_folder", "confirm": True, "folder_name": folder})
 
-    done = easel(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
+    result = easel(aws, tmp_path, "run", "-", text=json.dumps({**more, "folder_name": folder}))
 
-    assert f"{folder}: {said} (" in done.stdout
+    assert f"{folder}: {expected} (" in result.stdout
 
 
 @pytest.mark.parametrize("action", ["delete_image", "restore_image"])
@@ -307,26 +307,26 @@ def test_missing_image_is_reported_as_nothing_to_do(
     aws: LocalStack, tmp_path: Path, action: str
 ) -> None:
     confirm = {"confirm": True} if action == "delete_image" else {}
-    done = easel(
+    result = easel(
         aws,
         tmp_path,
         "run",
         "-",
         text=json.dumps({"action": action, "image_key": "resumed/never.png", **confirm}),
     )
-    assert done.returncode == 0
-    assert "nothing" in done.stdout
+    assert result.returncode == 0
+    assert "nothing" in result.stdout
 
 
 def test_redrive_restarts_when_step_functions_cannot(aws: LocalStack) -> None:
     aws.script(NO_CREDIT)
     failed = aws.run({"prompt": "A kite", **SMALL})
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    again = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
+    restart = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
 
-    assert again.execution.arn != failed["executionArn"]
-    assert aws.ended(again.execution.arn)["report"]["run_id"] == failed["name"]
-    assert aws.charged()["images"] == 1
+    assert restart.execution.arn != failed["executionArn"]
+    assert aws.wait_for_end(restart.execution.arn)["report"]["run_id"] == failed["name"]
+    assert aws.charges()["images"] == 1
 
 
 def test_old_delete_is_not_restarted(aws: LocalStack) -> None:
@@ -339,9 +339,9 @@ def test_old_delete_is_not_restarted(aws: LocalStack) -> None:
 
 def test_succeeded_run_cannot_be_redriven(aws: LocalStack, tmp_path: Path) -> None:
     name = aws.run({"prompt": "A kite", **SMALL})["name"]
-    done = easel(aws, tmp_path, "redrive", name)
-    assert (done.returncode, aws.charged()["images"]) == (1, 1)
-    assert "SUCCEEDED" in done.stderr
+    result = easel(aws, tmp_path, "redrive", name)
+    assert (result.returncode, aws.charges()["images"]) == (1, 1)
+    assert "SUCCEEDED" in result.stderr
 
 
 def test_report_of_failed_run_lists_paid_images(aws: LocalStack, tmp_path: Path) -> None:
@@ -359,15 +359,15 @@ def test_report_of_failed_run_lists_paid_images(aws: LocalStack, tmp_path: Path)
     assert shown.returncode == 0, shown.stderr
     assert "BadImageError" in shown.stdout
     assert "paid, but no image" in shown.stdout
-    assert "image 1 of it cannot be made" in shown.stdout
+    assert "cannot be made: image 1;" in shown.stdout
     assert "make redrive" not in shown.stdout
 
 
 def test_report_shows_a_finished_run_again(aws: LocalStack, tmp_path: Path) -> None:
-    made = aws.run({"prompt": "A kite", **SMALL})
-    shown = easel(aws, tmp_path, "report", made["name"])
+    execution = aws.run({"prompt": "A kite", **SMALL})
+    shown = easel(aws, tmp_path, "report", execution["name"])
     assert shown.returncode == 0, shown.stderr
-    assert made["report"]["pictures"][0]["key"] in shown.stdout
+    assert execution["report"]["pictures"][0]["key"] in shown.stdout
 
 
 def test_budget_command_stops_spending_without_deploy(aws: LocalStack, tmp_path: Path) -> None:
@@ -375,9 +375,9 @@ def test_budget_command_stops_spending_without_deploy(aws: LocalStack, tmp_path:
         stopped = easel(aws, tmp_path, "budget", "0")
         assert stopped.returncode == 0, stopped.stderr
         assert "cap $0.0000" in stopped.stdout
-        refused = aws.run({**SMALL})
-        assert refused["error"] == "BudgetExceededError"
-        assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
+        refused_run = aws.run({**SMALL})
+        assert refused_run["error"] == "BudgetExceededError"
+        assert (aws.charges()["chat"], aws.charges()["images"]) == (0, 0)
     finally:
         raised = easel(aws, tmp_path, "budget", "25")
     assert "cap $25.0000" in raised.stdout
@@ -387,9 +387,9 @@ def test_budget_command_stops_spending_without_deploy(aws: LocalStack, tmp_path:
 
 @pytest.mark.parametrize("words", ["-1", "nan", "inf", "five", "0.0000001"])
 def test_invalid_budget_changes_nothing(aws: LocalStack, tmp_path: Path, words: str) -> None:
-    refused = easel(aws, tmp_path, "budget", "--", words)
-    assert refused.returncode == 2
-    assert "usd" in refused.stderr
+    result = easel(aws, tmp_path, "budget", "--", words)
+    assert result.returncode == 2
+    assert "usd" in result.stderr
     assert "cap $25.0000" in easel(aws, tmp_path, "budget").stdout
 
 
@@ -400,11 +400,11 @@ def test_batch_shows_results_and_failure_reasons(aws: LocalStack, tmp_path: Path
     ] + [{"count": 11}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
+    result = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "25")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("batch kites, execution kites.")
-    for said in (
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.startswith("batch kites, execution kites.")
+    for expected in (
         "succeeded",
         "3/3",
         "1 of 4 (InputError 1)",
@@ -412,11 +412,11 @@ def test_batch_shows_results_and_failure_reasons(aws: LocalStack, tmp_path: Path
         "images a second",
         "/batches/kites/report.json",
     ):
-        assert said in done.stdout
-    assert "batches/kites/failed.jsonl" in done.stdout
+        assert expected in result.stdout
+    assert "batches/kites/failed.jsonl" in result.stdout
     assert (
         len([key for key in aws.keys("kites/") if key.endswith(".png")])
-        == aws.charged()["images"]
+        == aws.charges()["images"]
         == 3
     )
 
@@ -426,19 +426,19 @@ def test_economy_line_is_reported_from_its_records(aws: LocalStack, tmp_path: Pa
     file.write_text(
         json.dumps(SMALL | {"prompt": "A kite at half the price", "folder_name": "cheap"}) + "\n"
     )
-    done = easel(aws, tmp_path, "batch", str(file), "--economy")
-    assert done.returncode == 0, done.stdout + done.stderr
+    batch_result = easel(aws, tmp_path, "batch", str(file), "--economy")
+    assert batch_result.returncode == 0, batch_result.stdout + batch_result.stderr
 
     (key,) = [key for key in aws.keys("cheap/") if key.endswith(".png")]
-    told = easel(aws, tmp_path, "report", "cheap-1")
-    assert (told.returncode, told.stderr) == (0, "")
-    for said in ("cheap-1 · A kite at half the price", "stored"):
-        assert said in told.stdout
+    result = easel(aws, tmp_path, "report", "cheap-1")
+    assert (result.returncode, result.stderr) == (0, "")
+    for expected in ("cheap-1 · A kite at half the price", "stored"):
+        assert expected in result.stdout
 
-    refused = easel(aws, tmp_path, "redrive", "cheap-1")
-    assert refused.returncode == 1
-    assert "start its batch again" in refused.stderr
-    assert aws.charged()["batch_images"] == 1
+    redrive_result = easel(aws, tmp_path, "redrive", "cheap-1")
+    assert redrive_result.returncode == 1
+    assert "start its batch again" in redrive_result.stderr
+    assert aws.charges()["batch_images"] == 1
     assert runs.stored_keys(local_target(tmp_path / "outputs.json"), "cheap-1") == [key]
 
 
@@ -446,18 +446,18 @@ def test_batch_dry_run_shows_price_and_bad_lines(aws: LocalStack, tmp_path: Path
     file = tmp_path / "dry.csv"
     file.write_text("topic,count\nSport,2\nScience,11\n")
 
-    done = easel(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
+    result = easel(aws, tmp_path, "batch", str(file), "--dry-run", "--name", "priced")
 
-    assert done.returncode == 1, done.stdout + done.stderr  # a real start would fail, too
-    for said in (
+    assert result.returncode == 1, result.stdout + result.stderr  # a real start would fail, too
+    for expected in (
         "dry run of priced",
         "1 lines, 2 images",
         "in the month's budget, which fits",
         "count is 11",
         "1 of 2 lines are wrong",
     ):
-        assert said in done.stdout
-    assert (aws.charged()["chat"], aws.charged()["images"]) == (0, 0)
+        assert expected in result.stdout
+    assert (aws.charges()["chat"], aws.charges()["images"]) == (0, 0)
     assert aws.keys("batches/priced") == ["batches/priced.csv", "batches/priced/problems.jsonl"]
 
 
@@ -475,16 +475,16 @@ def test_failed_batch_shows_report_and_exits_nonzero(aws: LocalStack, tmp_path: 
         }
     )
 
-    done = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
+    result = easel(aws, tmp_path, "batch", str(file), "--tolerated-failure-percentage", "0")
 
-    assert done.returncode == 1
-    for said in (
+    assert result.returncode == 1
+    for expected in (
         "ruined FAILED BatchFailedError",
         "AuthError",
         "batches/ruined/failed.jsonl",
         "start the same batch again",
     ):
-        assert said in done.stdout
+        assert expected in result.stdout
 
 
 def test_ctrl_c_reports_that_batch_continues(aws: LocalStack, tmp_path: Path) -> None:
@@ -509,6 +509,6 @@ def test_ctrl_c_reports_that_batch_continues(aws: LocalStack, tmp_path: Path) ->
 
     machine = aws.outputs["batch_state_machine_arn"]
     assert (
-        aws.ended(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
+        aws.wait_for_end(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
         == "SUCCEEDED"
     )

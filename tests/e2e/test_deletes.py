@@ -10,7 +10,7 @@ from tests.support.local_stack import LocalStack
 SMALL = {"size": "256x256", "quality": "low"}
 
 
-def made(aws: LocalStack, folder: str) -> str:
+def store_image(aws: LocalStack, folder: str) -> str:
     return str(aws.run({"folder_name": folder, **SMALL})["report"]["pictures"][0]["key"])
 
 
@@ -30,17 +30,17 @@ def made(aws: LocalStack, folder: str) -> str:
     ],
 )
 def test_delete_requires_a_confirmed_target(aws: LocalStack, request_: dict[str, Any]) -> None:
-    key = made(aws, "kept")
+    key = store_image(aws, "kept")
     assert aws.run(request_)["error"] == "InputError"
     assert key in aws.keys("kept/")
 
 
 def test_image_and_companions_are_deleted_and_restored(aws: LocalStack) -> None:
-    key, other = made(aws, "one"), made(aws, "one")
+    key, other = store_image(aws, "one"), store_image(aws, "one")
     picture = aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read()
     report = aws.run({"action": "delete_image", "image_key": key, "confirm": True})["report"]
     assert (report["deleted"], report["recoverable_days"]) == (3, 30)
-    assert [found for found in aws.keys("one/") if found.endswith(".png")] == [other]
+    assert [name for name in aws.keys("one/") if name.endswith(".png")] == [other]
 
     report = aws.run({"action": "restore_image", "image_key": key})["report"]
     assert report == {
@@ -57,8 +57,8 @@ def test_image_and_companions_are_deleted_and_restored(aws: LocalStack) -> None:
 
 
 def test_folder_delete_keeps_its_neighbour(aws: LocalStack) -> None:
-    made(aws, "cats")
-    neighbour = made(aws, "cats2")
+    store_image(aws, "cats")
+    neighbour = store_image(aws, "cats2")
     planned = aws.run({"action": "delete_folder", "folder_name": "cats", "dry_run": True})["report"]
     assert (planned["objects"], planned["deleted"]) == (4, 0)
 
@@ -77,7 +77,7 @@ def test_restarting_deleted_run_buys_nothing(aws: LocalStack) -> None:
     report = aws.run(request)["report"]
 
     assert report["pictures"][0]["status"] == "deleted"
-    assert aws.charged()["images"] == 0
+    assert aws.charges()["images"] == 0
     assert key not in aws.keys("gone/")
 
 
@@ -85,7 +85,7 @@ def test_restored_folder_is_stored_and_buys_nothing(aws: LocalStack) -> None:
     request = {"request_id": "back-1", "folder_name": "back", "count": 2, **SMALL}
     before = aws.run(request)["report"]["pictures"]
     kept = [*aws.keys("back/"), *aws.keys("thumbnails/back/")]
-    neighbour = made(aws, "back2")
+    neighbour = store_image(aws, "back2")
     for folder in ("back", "back2"):
         aws.run({"action": "delete_folder", "folder_name": folder, "confirm": True})
     planned = aws.run({"action": "restore_folder", "folder_name": "back", "dry_run": True})[
@@ -101,7 +101,7 @@ def test_restored_folder_is_stored_and_buys_nothing(aws: LocalStack) -> None:
 
     aws.forget()
     assert aws.run(request)["report"]["pictures"] == before
-    assert aws.charged()["images"] == 0
+    assert aws.charges()["images"] == 0
     assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == 0
 
 
@@ -119,9 +119,9 @@ def test_restore_leaves_a_reused_name_alone(aws: LocalStack) -> None:
 def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
     request = {"request_id": "purged-1", "folder_name": "dogs", **SMALL}
     aws.run(request)
-    neighbour = made(aws, "dogs2")
+    neighbour = store_image(aws, "dogs2")
     aws.run({"action": "delete_folder", "folder_name": "dogs", "confirm": True})
-    made(aws, "dogs")
+    store_image(aws, "dogs")
     planned = aws.run(
         {"action": "delete_folder", "folder_name": "dogs", "purge": True, "dry_run": True}
     )["report"]

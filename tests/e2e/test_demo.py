@@ -87,7 +87,7 @@ def test_demo_ends_everything_it_started(
     processes = tmp_path / "processes.json"
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (
-        living(tmp_path, "environ")
+        find_processes(tmp_path, "environ")
         if starting
         else processes.is_file() and "emulator" in processes.read_text()
     ):
@@ -98,16 +98,16 @@ def test_demo_ends_everything_it_started(
 
     assert running.returncode == 128 + ending
     assert "Traceback" not in errors
-    assert not living(tmp_path, "environ") + living(tmp_path, "cmdline")
+    assert not find_processes(tmp_path, "environ") + find_processes(tmp_path, "cmdline")
 
 
-def living(folder: Path, what: str) -> list[Path]:
+def find_processes(folder: Path, proc_file: str) -> list[Path]:
     """Return the processes that name this folder in their environment or command line.
 
     The environment identifies the emulator and its functions, and the command line the stand-in.
     """
-    found = []
-    for said in Path("/proc").glob(f"[0-9]*/{what}"):
+    matches = []
+    for file in Path("/proc").glob(f"[0-9]*/{proc_file}"):
         with contextlib.suppress(OSError):  # the process has ended in the meantime
-            found += [said] if str(folder).encode() in said.read_bytes() else []
-    return found
+            matches += [file] if str(folder).encode() in file.read_bytes() else []
+    return matches

@@ -106,10 +106,10 @@ def test_up_deploys_changes_and_down_keeps_images(local: Local) -> None:
     stack.down(local, keep=True)
     assert not local.outputs_file.exists()
 
-    again = LocalStack(stack.up(local))
-    assert {key, changed} <= set(again.keys(""))
-    assert again.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"] == key
-    assert again.charged()["images"] == 0
+    redeployed = LocalStack(stack.up(local))
+    assert {key, changed} <= set(redeployed.keys(""))
+    assert redeployed.run({"request_id": "keep-me", **SMALL})["report"]["pictures"][0]["key"] == key
+    assert redeployed.charges()["images"] == 0
 
     stack.down(local, keep=False)
     assert not (local.folder / "emulator").exists()
@@ -144,9 +144,9 @@ def test_customer_key_works_and_can_be_added_later(local: Local) -> None:
         group.get("kmsKeyId") for group in aws.client("logs").describe_log_groups()["logGroups"]
     } == {key["KeyArn"]}
 
-    ended = aws.run(SMALL)
-    assert ended["status"] == "SUCCEEDED"
-    assert ended["report"]["pictures"][0]["key"] in aws.keys("")
+    execution = aws.run(SMALL)
+    assert execution["status"] == "SUCCEEDED"
+    assert execution["report"]["pictures"][0]["key"] in aws.keys("")
 
 
 def test_outputs_contain_what_tools_need(aws: LocalStack) -> None:
@@ -168,23 +168,23 @@ def test_taken_port_is_reported_and_leaves_nothing(aws: LocalStack, local: Local
     port = aws.outputs["endpoint"].rpartition(":")[2]
     command = [sys.executable, "-m", "local", "up", "--port", port, "--folder", str(local.folder)]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert f"port {port} is in use" in done.stderr
-    assert "PORT=" in done.stderr
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert f"port {port} is in use" in result.stderr
+    assert "PORT=" in result.stderr
     assert not local.processes_file.exists()
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])
 def test_invalid_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
     command = [sys.executable, "-m", "local", "up", f"--port={port}", "--folder", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert f"port {port}" in done.stderr
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert f"port {port}" in result.stderr
 
 
 def test_key_in_environment_reaches_only_the_secret(local: Local) -> None:
@@ -223,11 +223,11 @@ def test_missing_key_error_explains_how_to_set_it(
     (secret,) = secrets.list_secrets()["SecretList"]
     secrets.put_secret_value(SecretId=secret["ARN"], SecretString=" ")
 
-    ended = aws.run({"folder_name": "keyless", **SMALL})
+    execution = aws.run({"folder_name": "keyless", **SMALL})
 
-    assert ended["error"] == "ConfigError"
-    assert "make secret" in ended["cause"]
-    assert secret["Name"] in ended["cause"] or secret["ARN"] in ended["cause"]
+    assert execution["error"] == "ConfigError"
+    assert "make secret" in execution["cause"]
+    assert secret["Name"] in execution["cause"] or secret["ARN"] in execution["cause"]
 
 
 def test_keyless_stack_makes_images_without_a_secret(local: Local, tmp_path: Path) -> None:
@@ -242,6 +242,6 @@ def test_keyless_stack_makes_images_without_a_secret(local: Local, tmp_path: Pat
 
     upload(aws, {"description": "A lamp.", "folder_name": "keyless"}, key="batches/keyless.jsonl")
     assert run(aws, manifest="batches/keyless.jsonl", economy=True)["report"]["stored"] == 1
-    asked = easel(aws, tmp_path, "secret", text="sk-any\n")
-    assert (asked.returncode, asked.stderr.count("\n")) == (1, 1)
-    assert "no OpenAI key" in asked.stderr
+    result = easel(aws, tmp_path, "secret", text="sk-any\n")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "no OpenAI key" in result.stderr

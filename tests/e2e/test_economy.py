@@ -13,8 +13,8 @@ USER, OTHER = "5e1f" * 16, "0a0a" * 16
 
 def ledger(aws: LocalStack) -> tuple[int, int]:
     """Return how many images were charged and how many batches were created."""
-    charged = aws.charged()
-    return charged["batch_images"], charged["batches"]
+    charges = aws.charges()
+    return charges["batch_images"], charges["batches"]
 
 
 def make(aws: LocalStack, name: str, *, lines: int, **more: Any) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def make(aws: LocalStack, name: str, *, lines: int, **more: Any) -> dict[str, An
 
 
 def test_economy_batch_costs_half(aws: LocalStack) -> None:
-    ended = make(aws, "economy-a", lines=5)
-    assert ended["status"] == "SUCCEEDED", ended["cause"]
-    report = ended["report"]
+    execution = make(aws, "economy-a", lines=5)
+    assert execution["status"] == "SUCCEEDED", execution["cause"]
+    report = execution["report"]
     assert (report["stored"], report["failed"], pictures(aws, "economy-a")) == (5, 0, 5)
 
-    charged = aws.charged()
-    assert (charged["chat"], charged["batch_images"], charged["images"], charged["batches"]) == (
+    charges = aws.charges()
+    assert (charges["chat"], charges["batch_images"], charges["images"], charges["batches"]) == (
         5,
         5,
         5,
@@ -49,8 +49,8 @@ def test_economy_batch_costs_half(aws: LocalStack) -> None:
     )["report"]
     assert report["cost_usd"] / 5 < 0.6 * single["cost_usd"]
 
-    again = run(aws, manifest="batches/economy-a.jsonl", economy=True)["report"]
-    assert (again["stored"], again["cost_usd"]) == (5, report["cost_usd"])
+    second = run(aws, manifest="batches/economy-a.jsonl", economy=True)["report"]
+    assert (second["stored"], second["cost_usd"]) == (5, report["cost_usd"])
     assert ledger(aws) == (5, 1)
 
 
@@ -66,7 +66,7 @@ def test_expired_and_refused_images_are_listed(aws: LocalStack) -> None:
         {"path": "/v1/batches/expire", "answer": 4},
     )
     report = make(aws, "economy-b", lines=8, tolerated_failure_percentage=100)["report"]
-    stored, images = report["stored"], aws.charged()["batch_images"]
+    stored, images = report["stored"], aws.charges()["batch_images"]
     assert stored == pictures(aws, "economy-b") == images
     assert stored + report["refused"] + report["reasons"].get("NotMade", 0) == 8
     assert report["reasons"]["NotMade"] >= 3
@@ -74,8 +74,8 @@ def test_expired_and_refused_images_are_listed(aws: LocalStack) -> None:
     left = read(aws, report["failed_key"]).splitlines()
     assert len(left) == report["reasons"]["NotMade"]
     aws.forget()
-    again = run(aws, manifest=report["failed_key"], economy=True)["report"]
-    assert again["stored"] == len(left) == aws.charged()["batch_images"]
+    retry = run(aws, manifest=report["failed_key"], economy=True)["report"]
+    assert retry["stored"] == len(left) == aws.charges()["batch_images"]
 
 
 def test_order_with_lost_response_is_not_repeated(aws: LocalStack) -> None:
@@ -93,7 +93,7 @@ def test_interrupted_result_download_stages_nothing_twice(aws: LocalStack) -> No
     versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix="staging/economy-d-")[
         "Versions"
     ]
-    assert len([one for one in versions if one["Key"].endswith(".bytes")]) == 6
+    assert len([version for version in versions if version["Key"].endswith(".bytes")]) == 6
 
 
 def test_stopped_batch_resumes_the_same_order(aws: LocalStack) -> None:
@@ -103,7 +103,7 @@ def test_stopped_batch_resumes_the_same_order(aws: LocalStack) -> None:
         key="batches/economy-e.jsonl",
     )
     arn = start(aws, manifest="batches/economy-e.jsonl", economy=True)
-    aws.until(lambda: aws.charged()["batches"] == 1)
+    aws.until(lambda: aws.charges()["batches"] == 1)
     aws.states.stop_execution(executionArn=arn)
 
     report = run(aws, manifest="batches/economy-e.jsonl", economy=True)["report"]
@@ -123,9 +123,9 @@ def test_each_call_names_its_end_user(aws: LocalStack) -> None:
             "safety_identifier": USER,
         }
     )
-    assert aws.charged()["users"] == {USER: 2}  # the chat call and the image
+    assert aws.charges()["users"] == {USER: 2}  # the chat call and the image
 
     report = make(aws, "economy-told", lines=2, safety_identifier=OTHER)["report"]
     assert report["stored"] == 2
-    assert aws.charged()["users"] == {USER: 2, OTHER: 4}
+    assert aws.charges()["users"] == {USER: 2, OTHER: 4}
     assert not [line for line in aws.log_lines() if USER in line or OTHER in line]

@@ -18,7 +18,7 @@ SMALL = {"size": "256x256", "quality": "low"}
 
 def executions(aws: LocalStack) -> set[str]:
     pages = aws.states.get_paginator("list_executions").paginate(stateMachineArn=aws.machine)
-    return {one["name"] for page in pages for one in page["executions"]}
+    return {execution["name"] for page in pages for execution in page["executions"]}
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", "tampered"])
@@ -69,9 +69,9 @@ def test_concurrent_requests_with_one_key_share_a_run(aws: LocalStack, caller: C
 
     assert {answer.status for answer in answers} <= {200, 202}
     assert len({answer.json["id"] for answer in answers}) == 1
-    assert caller.ended(answers[0].json)["status"] == "succeeded"
+    assert caller.wait_for_end(answers[0].json)["status"] == "succeeded"
     assert len(executions(aws) - before) == 1
-    assert aws.charged()["images"] == 1
+    assert aws.charges()["images"] == 1
 
 
 def test_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
@@ -88,10 +88,10 @@ def test_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
 
 def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Caller) -> None:
     name = f"doors-{uuid4().hex[:8]}"
-    made = caller("POST", "/batches", {"name": name, "format": "csv"})
-    assert made.status == 201, made.body
+    created = caller("POST", "/batches", {"name": name, "format": "csv"})
+    assert created.status == 201, created.body
 
-    upload = made.json["upload"]
+    upload = created.json["upload"]
     put = fetch(
         upload["url"],
         method=upload["method"],
@@ -104,7 +104,7 @@ def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Calle
             "POST", f"/batches/{name}/start", {"version_id": put.headers["x-amz-version-id"]}
         )
         assert (started.status, started.headers["location"]) == (202, started.json["url"])
-        return ended(caller, started.json)
+        return wait_for_batch(caller, started.json)
 
     first = start()
     assert first["status"] == "succeeded", first["error"]
@@ -138,13 +138,13 @@ def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Calle
         "cleanup",
     ]
 
-    again = start()
-    assert again["execution"] != first["execution"]
-    assert (again["checked"]["todo"], again["report"]["stored"], again["lines"]) == (0, 6, None)
-    assert aws.charged()["images"] == 6
+    second = start()
+    assert second["execution"] != first["execution"]
+    assert (second["checked"]["todo"], second["report"]["stored"], second["lines"]) == (0, 6, None)
+    assert aws.charges()["images"] == 6
 
 
-def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
+def wait_for_batch(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
     """Wait for the end of a batch's start, and return the view of the batch.
 
     The batch's view may lag behind a new start, so this waits until it shows that start.
@@ -161,7 +161,7 @@ def ended(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
 
 def test_logs_contain_no_prompt_link_or_token(aws: LocalStack, caller: Caller) -> None:
     words = f"a secret garden {uuid4().hex}"
-    run = caller.ended(caller.run({"prompt": words, **SMALL}, key=uuid4().hex).json)
+    run = caller.wait_for_end(caller.run({"prompt": words, **SMALL}, key=uuid4().hex).json)
     assert run["pictures"][0]["links"]
 
     caller("GET", "/images", query={"topic": words})
@@ -176,10 +176,10 @@ def test_logs_contain_no_prompt_link_or_token(aws: LocalStack, caller: Caller) -
 def test_openai_identifies_a_program_by_hash(aws: LocalStack) -> None:
     program = machine(aws)
     assert (
-        program.ended(
+        program.wait_for_end(
             program.run({"topic": "Sport", "folder_name": "told", **SMALL}, key=uuid4().hex).json
         )["status"]
         == "succeeded"
     )
     clients = target(aws).output("UserPoolId"), target(aws).output("MachineClientId")
-    assert aws.charged()["users"] == {hashlib.sha256("\n".join(clients).encode()).hexdigest(): 2}
+    assert aws.charges()["users"] == {hashlib.sha256("\n".join(clients).encode()).hexdigest(): 2}

@@ -21,7 +21,7 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
     )
     assert started.status == 202
 
-    run = caller.ended(started.json)
+    run = caller.wait_for_end(started.json)
     assert [(step["step"], step["status"], step["done"], step["of"]) for step in run["steps"]] == [
         ("prompt", "succeeded", 1, 1),
         ("image", "succeeded", 2, 2),
@@ -42,46 +42,46 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
 
     def ids(status: str) -> list[str]:
         return [
-            one["id"]
-            for one in caller("GET", "/images", query={"folder": folder, "status": status}).json[
+            entry["id"]
+            for entry in caller("GET", "/images", query={"folder": folder, "status": status}).json[
                 "images"
             ]
         ]
 
-    removed = caller.ended(caller("DELETE", f"/images/{image['id']}").json)
+    removed = caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)
     assert (removed["status"], removed["objects"]) == ("succeeded", 3)
     assert (ids("stored"), ids("deleted")) == ([page[1]["id"]], [image["id"]])
     assert fetch(image["links"]["picture"]).status == 404
 
-    restored = caller.ended(caller("POST", f"/images/{image['id']}/restore").json)
+    restored = caller.wait_for_end(caller("POST", f"/images/{image['id']}/restore").json)
     assert (restored["status"], restored["objects"]) == ("succeeded", 3)
-    assert (ids("stored"), ids("deleted")) == ([one["id"] for one in page], [])
+    assert (ids("stored"), ids("deleted")) == ([entry["id"] for entry in page], [])
     assert fetch(image["links"]["picture"]).status == 200
 
 
 def test_folder_is_deleted_and_restored(aws: LocalStack, caller: Caller) -> None:
     folder = f"doors {uuid4().hex}/ünder"
-    caller.ended(
+    caller.wait_for_end(
         caller.run({"prompt": "A kite", "folder_name": folder, **SMALL}, key=uuid4().hex).json
     )
 
     def count() -> int:
         return sum(
-            one["count"]
-            for one in caller("GET", "/folders").json["folders"]
-            if one["name"] == folder
+            entry["count"]
+            for entry in caller("GET", "/folders").json["folders"]
+            if entry["name"] == folder
         )
 
     assert count() == 1
     assert (
-        caller.ended(caller("DELETE", "/folders", query={"name": folder, "confirm": "true"}).json)[
-            "status"
-        ]
+        caller.wait_for_end(
+            caller("DELETE", "/folders", query={"name": folder, "confirm": "true"}).json
+        )["status"]
         == "succeeded"
     )
     assert count() == 0
     assert (
-        caller.ended(caller("POST", "/folders/restore", {"name": folder}).json)["status"]
+        caller.wait_for_end(caller("POST", "/folders/restore", {"name": folder}).json)["status"]
         == "succeeded"
     )
     assert count() == 1
@@ -92,7 +92,7 @@ def test_failed_run_shows_reason_and_can_resume(aws: LocalStack, caller: Caller)
         "error": {"message": "no", "type": "insufficient_quota", "code": "insufficient_quota"}
     }
     aws.script({"path": "/v1/images/generations", "status": 429, "body": no_credit})
-    failed = caller.ended(caller.run({"topic": "Sport", **SMALL}, key=uuid4().hex).json)
+    failed = caller.wait_for_end(caller.run({"topic": "Sport", **SMALL}, key=uuid4().hex).json)
     assert (failed["status"], failed["error"]["error"], failed["can_redrive"]) == (
         "failed",
         "QuotaExhaustedError",
@@ -112,20 +112,20 @@ def test_failed_run_shows_reason_and_can_resume(aws: LocalStack, caller: Caller)
         == "QuotaExhaustedError"
     )
 
-    again = caller("POST", f"/runs/{failed['id']}/redrive")
-    assert again.status == 202
-    done = caller.ended(again.json)
-    assert (done["status"], [picture["status"] for picture in done["pictures"]]) == (
+    response = caller("POST", f"/runs/{failed['id']}/redrive")
+    assert response.status == 202
+    result = caller.wait_for_end(response.json)
+    assert (result["status"], [picture["status"] for picture in result["pictures"]]) == (
         "succeeded",
         ["stored"],
     )
-    assert (aws.charged()["images"], aws.charged()["chat"]) == (1, 1)
+    assert (aws.charges()["images"], aws.charges()["chat"]) == (1, 1)
     assert caller("POST", f"/runs/{failed['id']}/redrive").status == 409
 
 
 def test_retried_step_is_reported_as_retried(aws: LocalStack, caller: Caller) -> None:
     aws.script({"path": "/v1/images/generations", "status": 500, "times": 2})
-    run = caller.ended(caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json)
+    run = caller.wait_for_end(caller.run({"prompt": "A kite", **SMALL}, key=uuid4().hex).json)
     image = next(step for step in run["steps"] if step["step"] == "image")
     assert (image["status"], image["attempts"], image["error"]) == ("succeeded", 3, None)
 
@@ -136,9 +136,9 @@ def test_stopped_run_keeps_purchases_for_redrive(aws: LocalStack, caller: Caller
     aws.until(lambda: caller("GET", f"/runs/{run['id']}").json["pictures"] != [])
     assert caller("POST", f"/runs/{run['id']}/stop").json["status"] == "aborted"
 
-    done = caller.ended(caller("POST", f"/runs/{run['id']}/redrive").json)
-    assert (done["status"], done["pictures"][0]["status"]) == ("succeeded", "stored")
-    assert aws.charged()["images"] == 1
+    result = caller.wait_for_end(caller("POST", f"/runs/{run['id']}/redrive").json)
+    assert (result["status"], result["pictures"][0]["status"]) == ("succeeded", "stored")
+    assert aws.charges()["images"] == 1
 
 
 def test_console_runs_are_found_too(aws: LocalStack, caller: Caller) -> None:
@@ -152,15 +152,15 @@ def test_console_runs_are_found_too(aws: LocalStack, caller: Caller) -> None:
 def test_link_expires_at_the_stated_time(aws: LocalStack, caller: Caller) -> None:
     key = aws.run({"prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
     described = aws.client("lambda").list_functions()["Functions"]
-    told = next(
-        one["Environment"]["Variables"]
-        for one in described
-        if one["Handler"] == "functions.api.handler.handler"
+    variables = next(
+        function["Environment"]["Variables"]
+        for function in described
+        if function["Handler"] == "functions.api.handler.handler"
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", aws.outputs["endpoint"])
         signing = SigningConfig(
-            role=told["EASEL_READER_ROLE"],
+            role=variables["EASEL_READER_ROLE"],
             session="links",
             bucket=aws.bucket,
             region=aws.outputs["region"],

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.test_trouble import IMAGES, SMALL, openai_error
+from tests.e2e.test_failures import IMAGES, SMALL, openai_error
 from tests.support.local_stack import LocalStack
 
 Messages = Callable[[], list[dict[str, Any]]]
@@ -29,20 +29,20 @@ def queue(aws: LocalStack) -> tuple[str, str, Messages]:
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
-    came: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     def messages() -> list[dict[str, Any]]:
-        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for one in found:
-                came.append(json.loads(one["Body"]))
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-        return came
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                received.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return received
 
     return url, arn, messages
 
 
 @pytest.fixture
-def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
+def wait_for_event(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
     """Yield a function that waits for an event of this name and run, and returns its detail."""
     url, arn, messages = queue(aws)
     events, name = aws.client("events"), f"seen-{uuid4().hex[:8]}"
@@ -50,15 +50,15 @@ def told(aws: LocalStack) -> Iterator[Callable[[str, str], dict[str, Any]]]:
     events.put_targets(Rule=name, Targets=[{"Id": "seen", "Arn": arn}])
 
     def waiting(kind: str, run_id: str) -> dict[str, Any]:
-        def those() -> list[dict[str, Any]]:
+        def matching_details() -> list[dict[str, Any]]:
             return [
-                one["detail"]
-                for one in messages()
-                if one["detail-type"] == kind and one["detail"]["run_id"] == run_id
+                message["detail"]
+                for message in messages()
+                if message["detail-type"] == kind and message["detail"]["run_id"] == run_id
             ]
 
-        aws.until(lambda: bool(those()))
-        (detail,) = those()
+        aws.until(lambda: bool(matching_details()))
+        (detail,) = matching_details()
         return dict(detail)
 
     yield waiting
@@ -75,13 +75,13 @@ def failures(aws: LocalStack, *, since: float) -> list[dict[str, str]]:
             "DashboardBody"
         ]
     )
-    asked = next(
-        one["properties"]["query"]
-        for one in body["widgets"]
-        if one["properties"].get("title") == "Failures"
+    source = next(
+        widget["properties"]["query"]
+        for widget in body["widgets"]
+        if widget["properties"].get("title") == "Failures"
     )
-    groups = re.findall(r"SOURCE '(.*?)'", asked)
-    query = asked.rpartition("SOURCE")[2].partition(" | ")[2]
+    groups = re.findall(r"SOURCE '(.*?)'", source)
+    query = source.rpartition("SOURCE")[2].partition(" | ")[2]
     started = logs.start_query(
         logGroupNames=groups, startTime=int(since), endTime=int(time.time()) + 1, queryString=query
     )
@@ -93,13 +93,13 @@ def test_dashboard_query_shows_cause_of_failed_run(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
     )
-    begun = time.time()
+    start_time = time.time()
 
-    ended = aws.run({"folder_name": "cause", **SMALL})
+    execution = aws.run({"folder_name": "cause", **SMALL})
     first = next(
         row
-        for row in failures(aws, since=begun - 1)
-        if row["run_id"] == ended["name"] and row["step"] == "image"
+        for row in failures(aws, since=start_time - 1)
+        if row["run_id"] == execution["name"] and row["step"] == "image"
     )
 
     assert (first["level"], first["step"], first["error"]) == (
@@ -112,24 +112,24 @@ def test_dashboard_query_shows_cause_of_failed_run(aws: LocalStack) -> None:
 
     aws.until(
         lambda: any(
-            row["run_id"] == ended["name"] and row["step"] == "events"
-            for row in failures(aws, since=begun - 1)
+            row["run_id"] == execution["name"] and row["step"] == "events"
+            for row in failures(aws, since=start_time - 1)
         )
     )
-    print(f"from the fault to its cause in the dashboard's query: {time.time() - begun:.1f} s")
+    print(f"from the fault to its cause in the dashboard's query: {time.time() - start_time:.1f} s")
 
 
 @pytest.fixture
-def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
+def wait_for_alarm(aws: LocalStack) -> Iterator[Callable[[str], None]]:
     """Yield a function that waits until an alarm arrives through the topic.
 
     An earlier test may have triggered the alarms, so they are reset first.
     """
     url, arn, messages = queue(aws)
     topic = next(
-        one["TopicArn"]
-        for one in aws.client("sns").list_topics()["Topics"]
-        if "Alarms" in one["TopicArn"]
+        entry["TopicArn"]
+        for entry in aws.client("sns").list_topics()["Topics"]
+        if "Alarms" in entry["TopicArn"]
     )
     subscribed = aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)[
         "SubscriptionArn"
@@ -138,53 +138,58 @@ def rung(aws: LocalStack) -> Iterator[Callable[[str], None]]:
         aws.client("cloudwatch").set_alarm_state(
             AlarmName=name, StateValue="OK", StateReason="test"
         )
-    yield lambda name: aws.until(lambda: any(name in one["Message"] for one in messages()))
+    yield lambda name: aws.until(lambda: any(name in message["Message"] for message in messages()))
     aws.client("sns").unsubscribe(SubscriptionArn=subscribed)
     aws.client("sqs").delete_queue(QueueUrl=url)
 
 
-def test_alarm_fires_for_possibly_paid_call(aws: LocalStack, rung: Callable[[str], None]) -> None:
+def test_alarm_fires_for_possibly_paid_call(
+    aws: LocalStack, wait_for_alarm: Callable[[str], None]
+) -> None:
     aws.script({"path": IMAGES, "cut": True, "times": 1})
-    begun = time.time()
+    start_time = time.time()
 
-    ended = aws.run({"folder_name": "rings", **SMALL})
-    rung("Easel-PossiblyPaid")
+    execution = aws.run({"folder_name": "rings", **SMALL})
+    wait_for_alarm("Easel-PossiblyPaid")
     (row,) = [
         row
-        for row in failures(aws, since=begun - 1)
-        if row["run_id"] == ended["name"] and row["message"] == "possibly paid"
+        for row in failures(aws, since=start_time - 1)
+        if row["run_id"] == execution["name"] and row["message"] == "possibly paid"
     ]
 
     assert (row["step"], row["level"]) == ("image", "WARNING")
 
 
-def test_alarm_fires_for_failed_run(aws: LocalStack, rung: Callable[[str], None]) -> None:
+def test_alarm_fires_for_failed_run(aws: LocalStack, wait_for_alarm: Callable[[str], None]) -> None:
     cloudwatch = aws.client("cloudwatch")
     (alarm,) = cloudwatch.describe_alarms(AlarmNames=["Easel-RunFailed"])["MetricAlarms"]
-    asked = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {
+    query = {name: alarm[name] for name in ("Namespace", "MetricName", "Dimensions")} | {
         "Period": 3600,
         "Statistics": ["Sum"],
     }
 
-    def counted() -> float:
+    def count_failures() -> float:
         now = datetime.now(UTC)
         points = cloudwatch.get_metric_statistics(
-            **asked, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=2)
+            **query, StartTime=now - timedelta(hours=2), EndTime=now + timedelta(hours=2)
         )["Datapoints"]
         return float(sum(point["Sum"] for point in points))
 
-    before, begun = counted(), time.time()
+    before, start_time = count_failures(), time.time()
     aws.run({"folder_name": "../elsewhere"})
-    rung("Easel-RunFailed")
-    aws.until(lambda: counted() == before + 1)  # by the same metric that the alarm uses
-    print(f"from the fault to its alarm at the topic: {time.time() - begun:.1f} s")
+    wait_for_alarm("Easel-RunFailed")
+    aws.until(lambda: count_failures() == before + 1)  # by the same metric that the alarm uses
+    print(f"from the fault to its alarm at the topic: {time.time() - start_time:.1f} s")
 
 
 def test_stored_image_event_has_all_details(
-    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+    aws: LocalStack, wait_for_event: Callable[[str, str], dict[str, Any]]
 ) -> None:
-    ended = aws.run({"folder_name": "told", "prompt": "A kite", **SMALL})
-    detail, (picture,) = told("ImageStored", ended["name"]), ended["report"]["pictures"]
+    execution = aws.run({"folder_name": "told", "prompt": "A kite", **SMALL})
+    detail, (picture,) = (
+        wait_for_event("ImageStored", execution["name"]),
+        execution["report"]["pictures"],
+    )
 
     assert (detail["id"], detail["key"], detail["bytes"]) == (
         picture["id"],
@@ -204,45 +209,45 @@ def test_stored_image_event_has_all_details(
 
 
 def test_refused_image_event_has_the_reason(
-    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+    aws: LocalStack, wait_for_event: Callable[[str, str], dict[str, Any]]
 ) -> None:
     aws.script(
         {"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1}
     )
-    ended = aws.run({"folder_name": "told", **SMALL})
-    assert told("ImageRefused", ended["name"])["refusal"] == "moderation_blocked"
+    execution = aws.run({"folder_name": "told", **SMALL})
+    assert wait_for_event("ImageRefused", execution["name"])["refusal"] == "moderation_blocked"
 
 
 def test_failed_run_event_names_id_for_redrive(
-    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+    aws: LocalStack, wait_for_event: Callable[[str, str], dict[str, Any]]
 ) -> None:
     aws.script(
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 9}
     )
     run_id = f"told-{uuid4().hex[:8]}"
 
-    ended = aws.run({"request_id": run_id, "folder_name": "told", **SMALL})
-    detail = told("RunFailed", run_id)
+    execution = aws.run({"request_id": run_id, "folder_name": "told", **SMALL})
+    detail = wait_for_event("RunFailed", run_id)
 
     assert (detail["kind"], detail["status"], detail["error"]) == (
         "run",
         "FAILED",
         "QuotaExhaustedError",
     )
-    assert detail["execution"] == ended["executionArn"]
+    assert detail["execution"] == execution["executionArn"]
     assert "the account has no credit left" in detail["message"]
 
 
 def test_restored_image_sends_no_new_event(
-    aws: LocalStack, told: Callable[[str, str], dict[str, Any]]
+    aws: LocalStack, wait_for_event: Callable[[str, str], dict[str, Any]]
 ) -> None:
     first = aws.run({"folder_name": "restored", **SMALL})
     key = first["report"]["pictures"][0]["key"]
-    assert told("ImageStored", first["name"])
+    assert wait_for_event("ImageStored", first["name"])
     for action in ({"action": "delete_image", "confirm": True}, {"action": "restore_image"}):
         assert aws.run({**action, "image_key": key})["status"] == "SUCCEEDED"
 
     second = aws.run({"folder_name": "restored", **SMALL})
-    assert told("ImageStored", second["name"])
+    assert wait_for_event("ImageStored", second["name"])
     # Events arrive in the stream's order, so an event for the restored image would already be here.
-    assert told("ImageStored", first["name"])
+    assert wait_for_event("ImageStored", first["name"])

@@ -53,7 +53,7 @@ def certificate(
     usage = x509.KeyUsage(
         digital_signature=not root, key_cert_sign=root, **dict.fromkeys(others, False)
     )
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(_name(subject))
         .issuer_name(_name("root"))
@@ -69,12 +69,14 @@ def certificate(
     )
     # C2PA requires an extended key usage for the signer, and accepts the one for mail.
     purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
-    return (made if root else made.add_extension(purpose, critical=False)).sign(by, hashes.SHA256())
+    return (builder if root else builder.add_extension(purpose, critical=False)).sign(
+        by, hashes.SHA256()
+    )
 
 
 def _name(common: str) -> x509.Name:
-    said = {NameOID.ORGANIZATION_NAME: "Tests of Easel", NameOID.COMMON_NAME: common}
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in said.items()])
+    attributes = {NameOID.ORGANIZATION_NAME: "Tests of Easel", NameOID.COMMON_NAME: common}
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def sign() -> Sign:
     """
     root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     chain = [certificate("signer", own, by=root), certificate("root", root, by=root)]
-    pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
+    pem = b"".join(link.public_bytes(serialization.Encoding.PEM) for link in chain)
     key = own.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -121,9 +123,9 @@ def paints(aws: LocalStack, picture: bytes, **when: Any) -> None:
     aws.script({"path": IMAGES, "answer": answer, "charged": True} | when)
 
 
-def stored(aws: LocalStack, key: str) -> tuple[bytes, str]:
-    there = aws.s3.get_object(Bucket=aws.bucket, Key=key)
-    return there["Body"].read(), there["ContentType"]
+def read_object(aws: LocalStack, key: str) -> tuple[bytes, str]:
+    answer = aws.s3.get_object(Bucket=aws.bucket, Key=key)
+    return answer["Body"].read(), answer["ContentType"]
 
 
 @pytest.mark.parametrize("output_format", TYPES)
@@ -138,7 +140,7 @@ def test_signed_image_keeps_its_valid_manifest(
     report = aws.run({"prompt": "A kite", "output_format": output_format, "folder_name": "signed"})[
         "report"
     ]
-    data, content_type = stored(aws, report["pictures"][0]["key"])
+    data, content_type = read_object(aws, report["pictures"][0]["key"])
     assert (data, content_type) == (picture, TYPES[output_format])
     assert provenance(data, content_type) == ("Valid", manifest)
 
@@ -154,8 +156,8 @@ def test_economy_image_keeps_its_valid_manifest(aws: LocalStack, sign: Sign) -> 
     assert run(aws, manifest="batches/signed.jsonl", economy=True)["report"]["stored"] == 1
 
     (key,) = (key for key in aws.keys("signed-economy/") if key.endswith(".png"))
-    assert stored(aws, key)[0] == picture
-    assert provenance(*stored(aws, key))[0] == "Valid"
+    assert read_object(aws, key)[0] == picture
+    assert provenance(*read_object(aws, key))[0] == "Valid"
 
 
 def test_thumbnail_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
@@ -164,11 +166,11 @@ def test_thumbnail_carries_no_manifest(aws: LocalStack, sign: Sign) -> None:
     key = aws.run({"prompt": "A kite", "output_format": "webp", "folder_name": "signed-small"})[
         "report"
     ]["pictures"][0]["key"]
-    small, content_type = stored(aws, naming.thumbnail_key(key))
+    small, content_type = read_object(aws, naming.thumbnail_key(key))
     with pytest.raises(c2pa.C2paError, match="ManifestNotFound"):
         provenance(small, content_type)
 
-    sidecar = json.loads(stored(aws, naming.sidecar_key(key))[0])
+    sidecar = json.loads(read_object(aws, naming.sidecar_key(key))[0])
     assert (
         sidecar["sha256"]
         == hashlib.sha256(picture).hexdigest()

@@ -14,9 +14,9 @@ SMALL = {"size": "256x256", "quality": "low"}
 
 
 def test_empty_request_makes_an_image_with_metadata(aws: LocalStack) -> None:
-    ended = aws.run({})
-    assert ended["status"] == "SUCCEEDED"
-    report = ended["report"]
+    execution = aws.run({})
+    assert execution["status"] == "SUCCEEDED"
+    report = execution["report"]
     assert (report["stored"], report["refused"], report["possibly_paid"]) == (1, 0, 0)
     assert report["topic"] in ("Education", "Science", "Sport", "Economy", "Health")
 
@@ -31,19 +31,19 @@ def test_empty_request_makes_an_image_with_metadata(aws: LocalStack) -> None:
     assert 0 < report["cost_usd"] <= report["estimate_usd"]
     assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
     assert "my_s3_folder/" in aws.keys("my_s3_folder/")
-    assert aws.keys(f"staging/{ended['name']}/") == []
+    assert aws.keys(f"staging/{execution['name']}/") == []
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_transitions_are_six_plus_two_per_image(aws: LocalStack, count: int) -> None:
     arn = aws.start({"count": count, **SMALL})
-    assert aws.ended(arn)["status"] == "SUCCEEDED"
+    assert aws.wait_for_end(arn)["status"] == "SUCCEEDED"
     assert len(aws.entered(arn)) == 6 + 2 * (count - 1)
 
     calls = [event for event in aws.history(arn) if event["type"] == "TaskScheduled"]
     assert len(calls) == 2 + 2 * count
-    assert aws.charged()["chat"] == 1
-    assert aws.charged()["images"] == count
+    assert aws.charges()["chat"] == 1
+    assert aws.charges()["images"] == count
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_transitions_are_six_plus_two_per_image(aws: LocalStack, count: int) -> 
 )
 def test_bad_input_fails_first_step_for_free(aws: LocalStack, request_: Any) -> None:
     arn = aws.start(request_)
-    ended = aws.ended(arn)
+    execution = aws.wait_for_end(arn)
 
-    assert (ended["status"], ended["error"]) == ("FAILED", "InputError")
-    assert "allowed: " in json.loads(ended["cause"])["errorMessage"]
+    assert (execution["status"], execution["error"]) == ("FAILED", "InputError")
+    assert "allowed: " in json.loads(execution["cause"])["errorMessage"]
     assert aws.entered(arn) == ["Which action?", "Write the prompt"]
-    assert not any(aws.charged().values())
+    assert not any(aws.charges().values())
 
 
 def test_retired_model_names_its_successor(aws: LocalStack) -> None:
-    ended = aws.run({"model": "gpt-image-1"})
-    assert ended["error"] == "ModelRetiredError"
-    assert "gpt-image-2.6-flare" in ended["cause"]
-    assert aws.charged()["chat"] == 0
+    execution = aws.run({"model": "gpt-image-1"})
+    assert execution["error"] == "ModelRetiredError"
+    assert "gpt-image-2.6-flare" in execution["cause"]
+    assert aws.charges()["chat"] == 0
 
 
 def test_callers_words_are_never_evaluated(aws: LocalStack) -> None:
@@ -124,16 +124,16 @@ def test_every_format_is_stored_as_requested(
 
 def test_stronger_compression_makes_smaller_images(aws: LocalStack) -> None:
     def stored(compression: int) -> int:
-        made = {
+        parameters = {
             "output_format": "webp",
             "output_compression": compression,
             "background": "transparent",
             "moderation": "low",
         }
         return int(
-            aws.run({"prompt": "A kite", "folder_name": "compressed", **made, **SMALL})["report"][
-                "pictures"
-            ][0]["bytes"]
+            aws.run({"prompt": "A kite", "folder_name": "compressed", **parameters, **SMALL})[
+                "report"
+            ]["pictures"][0]["bytes"]
         )
 
     assert stored(5) < stored(95)
@@ -145,11 +145,11 @@ def test_given_prompt_needs_no_chat_call(aws: LocalStack) -> None:
     )["report"]
     assert report["pictures"][0]["key"] == "boats/boat_1.png"
 
-    again = aws.run(
+    second = aws.run(
         {"prompt": "A paper boat", "file_name": "boat_{n}", "folder_name": "boats", **SMALL}
     )["report"]
-    assert again["pictures"][0]["key"] == "boats/boat_1_2.png"
-    assert aws.charged()["chat"] == 0
+    assert second["pictures"][0]["key"] == "boats/boat_1_2.png"
+    assert aws.charges()["chat"] == 0
 
 
 def test_dry_run_buys_and_leaves_nothing(aws: LocalStack) -> None:
@@ -157,23 +157,25 @@ def test_dry_run_buys_and_leaves_nothing(aws: LocalStack) -> None:
 
     assert report["dry_run"] is True
     assert 0.1 < report["estimate_usd"] < 0.5
-    assert not any(aws.charged().values())
+    assert not any(aws.charges().values())
     assert aws.keys("never") == []
 
 
 def test_same_request_id_buys_once(aws: LocalStack) -> None:
     request = {"request_id": "event-4711", "folder_name": "twice", "count": 2, **SMALL}
-    both = [aws.ended(arn) for arn in [aws.start(request), aws.start(request)]]
-    assert [ended["status"] for ended in both] == ["SUCCEEDED", "SUCCEEDED"]
+    both = [aws.wait_for_end(arn) for arn in [aws.start(request), aws.start(request)]]
+    assert [execution["status"] for execution in both] == ["SUCCEEDED", "SUCCEEDED"]
 
-    pictures = [[picture["key"] for picture in ended["report"]["pictures"]] for ended in both]
+    pictures = [
+        [picture["key"] for picture in execution["report"]["pictures"]] for execution in both
+    ]
     assert pictures[0] == pictures[1]
-    assert aws.charged()["images"] == 2
+    assert aws.charges()["images"] == 2
     assert len([key for key in aws.keys("twice/") if key.endswith(".png")]) == 2
 
 
 def test_same_request_id_with_other_request_conflicts(aws: LocalStack) -> None:
     assert aws.run({"request_id": "order-1", **SMALL})["status"] == "SUCCEEDED"
-    ended = aws.run({"request_id": "order-1", "topic": "Health", **SMALL})
-    assert ended["error"] == "ConflictError"
-    assert aws.charged()["images"] == 1
+    execution = aws.run({"request_id": "order-1", "topic": "Health", **SMALL})
+    assert execution["error"] == "ConflictError"
+    assert aws.charges()["images"] == 1

@@ -32,12 +32,14 @@ def scheduled(tmp_path: Path) -> Iterator[LocalStack]:
 def test_schedule_event_makes_a_default_image(scheduled: LocalStack) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (
-        found := scheduled.states.list_executions(stateMachineArn=scheduled.machine)["executions"]
+        executions := scheduled.states.list_executions(stateMachineArn=scheduled.machine)[
+            "executions"
+        ]
     ):
         assert time.monotonic() < deadline, "the rule started nothing"
         time.sleep(0.2)
-    report = scheduled.ended(found[-1]["executionArn"])["report"]
+    report = scheduled.wait_for_end(executions[-1]["executionArn"])["report"]
 
     assert re.fullmatch(r"schedule-[0-9a-f-]{36}", report["run_id"])
-    assert report["run_id"] != found[-1]["name"]
+    assert report["run_id"] != executions[-1]["name"]
     assert report["pictures"][0]["key"].startswith("my_s3_folder/image_")

@@ -17,8 +17,8 @@ NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 
 def claims(token: str) -> dict[str, Any]:
     part = token.split(".")[1]
-    said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return said
+    payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return payload
 
 
 def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path) -> None:
@@ -30,8 +30,8 @@ def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path)
     user = aws.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="ada@example.org")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
 
-    again = easel(aws, tmp_path, "user", "ada@example.org")
-    assert (again.returncode, again.stderr) == (1, "ada@example.org is already a user\n")
+    second = easel(aws, tmp_path, "user", "ada@example.org")
+    assert (second.returncode, second.stderr) == (1, "ada@example.org is already a user\n")
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "a da@example.org", "ada@example"])
@@ -53,11 +53,11 @@ def test_invalid_address_is_refused(aws: LocalStack, tmp_path: Path, email: str)
 def test_token_command_prints_only_the_token(
     aws: LocalStack, tmp_path: Path, words: tuple[str, ...], scopes: set[str]
 ) -> None:
-    done = easel(aws, tmp_path, "token", *words)
-    assert done.returncode == 0, done.stderr
-    (token,) = done.stdout.split()
-    said = claims(token)
-    assert set(said["scope"].split()) == scopes
+    result = easel(aws, tmp_path, "token", *words)
+    assert result.returncode == 0, result.stderr
+    (token,) = result.stdout.split()
+    payload = claims(token)
+    assert set(payload["scope"].split()) == scopes
 
     target = Target(**{name: aws.outputs[name] for name in NAMES})
     client = {
@@ -67,8 +67,8 @@ def test_token_command_prints_only_the_token(
     secret = aws.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"][
         "ClientSecret"
     ]
-    assert said["client_id"] == client["ClientId"]
-    assert secret not in done.stdout + done.stderr
+    assert payload["client_id"] == client["ClientId"]
+    assert secret not in result.stdout + result.stderr
 
 
 def test_unknown_scope_is_refused(aws: LocalStack, tmp_path: Path) -> None:
@@ -76,20 +76,20 @@ def test_unknown_scope_is_refused(aws: LocalStack, tmp_path: Path) -> None:
 
 
 def test_missing_sign_in_is_reported_in_one_line(aws: LocalStack, tmp_path: Path) -> None:
-    done = easel(aws, tmp_path, "token", endpoint=f"http://127.0.0.1:{free_port()}")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+    result = easel(aws, tmp_path, "token", endpoint=f"http://127.0.0.1:{free_port()}")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
 
 
 def test_cognito_mails_the_password_on_aws() -> None:
-    asked: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
 
     class Cognito:
         class exceptions:  # noqa: N801 - boto3's own name
             UsernameExistsException = InvalidParameterException = ZeroDivisionError
 
         def admin_create_user(self, **call: Any) -> None:
-            asked.append(call)
+            calls.append(call)
 
     class Deployed(Target):
         def client(self, service: str) -> Any:
@@ -104,6 +104,6 @@ def test_cognito_mails_the_password_on_aws() -> None:
     )
     assert sign_in.add_user(there, "ada@example.org") is None
 
-    (call,) = asked
+    (call,) = calls
     assert call["DesiredDeliveryMediums"] == ["EMAIL"]
     assert not {"TemporaryPassword", "MessageAction"} & set(call)

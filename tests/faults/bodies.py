@@ -46,11 +46,11 @@ def without(delete: bytes, errors: Sequence[tuple[str, str]]) -> tuple[bytes, li
     """
     root = ET.fromstring(delete)  # noqa: S314 - our own client wrote it
     refused = []
-    for found in root.findall("{*}Object"):
-        key, version = found.findtext("{*}Key") or "", found.findtext("{*}VersionId") or ""
+    for entry in root.findall("{*}Object"):
+        key, version = entry.findtext("{*}Key") or "", entry.findtext("{*}VersionId") or ""
         code = next((code for part, code in errors if part in key), None)
         if code:
-            root.remove(found)
+            root.remove(entry)
             refused.append(
                 {"Key": key, "VersionId": version, "Code": code, "Message": "a test wants it so"}
             )
@@ -62,8 +62,8 @@ def with_errors(result: bytes, refused: Sequence[dict[str, str]]) -> bytes:
     root = ET.fromstring(result)  # noqa: S314 - the emulator wrote it
     inside = "".join(ET.tostring(child, encoding="unicode") for child in root)
     lines = (
-        "".join(f"<{name}>{escape(value)}</{name}>" for name, value in one.items() if value)
-        for one in refused
+        "".join(f"<{name}>{escape(value)}</{name}>" for name, value in error.items() if value)
+        for error in refused
     )
     errors = "".join(f"<Error>{line}</Error>" for line in lines)
     return (

@@ -13,7 +13,7 @@ import pytest
 from local import processes, stack
 from local.fake_openai import process as fake_openai
 from local.stack import Local
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Proxy
 from tests.support.local_stack import free_port, own_environment
 
@@ -23,10 +23,10 @@ SERVICES = ("S3", "DYNAMODB", "SECRETS_MANAGER")
 
 
 @pytest.fixture(scope="session")
-def running_storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
+def running_faulty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     if sys.platform != "linux":
         pytest.skip("which function calls is read from Linux's /proc")
-    folder, port = tmp_path_factory.mktemp("storm"), free_port()
+    folder, port = tmp_path_factory.mktemp("faults"), free_port()
     with ExitStack() as ending:
         openai = ending.enter_context(_fake_openai(folder))
         openai_faults = ending.enter_context(closing(Proxy(openai)))
@@ -39,14 +39,14 @@ def running_storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
         local = Local(folder=folder, port=port, settings=SETTINGS, environment=environment)
         ending.callback(stack.down, local, keep=False)
         outputs = stack.up(local) | {"openai_base_url": openai}
-        yield Storm(outputs, aws_faults=aws_faults, openai_faults=openai_faults)
+        yield FaultyStack(outputs, aws_faults=aws_faults, openai_faults=openai_faults)
 
 
 @pytest.fixture
-def stormy(running_storm: Storm) -> Storm:
+def faulty_stack(running_faulty_stack: FaultyStack) -> FaultyStack:
     """Return the stack with no faults scripted and nothing kept from earlier tests."""
-    running_storm.forget()
-    return running_storm
+    running_faulty_stack.forget()
+    return running_faulty_stack
 
 
 @contextmanager

@@ -72,14 +72,14 @@ class Server(ThreadingHTTPServer):
             daemon=True,
             name=name,
         )
-        self._serving = {one for one in self._serving if one.is_alive()} | {thread}
+        self._serving = {other for other in self._serving if other.is_alive()} | {thread}
         thread.start()
 
     def hang_up(self) -> None:
         """End all connections, even if their threads have just started."""
         deadline = time.monotonic() + _ENDING_SECONDS
         while (
-            alive := [one for one in self._serving if one.is_alive()]
+            alive := [other for other in self._serving if other.is_alive()]
         ) and time.monotonic() < deadline:
             for handler in list(self.open):
                 handler.hang_up()
@@ -110,9 +110,9 @@ class _Connection(BaseHTTPRequestHandler):
         self.server.open.discard(self)
 
     def hang_up(self) -> None:
-        for one in (self.connection, self._upstream.sock):
+        for connection in (self.connection, self._upstream.sock):
             with suppress(OSError, AttributeError):  # already closed, or never opened
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Write no log."""
@@ -122,8 +122,8 @@ class _Connection(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         if self._caller is None:
             self._caller = proxy.callers.find(port=self.client_address[1], at=proxy.port)
-        asked = read(self.command, self._path, self.headers, body)
-        call, rule = proxy.take(self.command, asked, self._caller)
+        request = read(self.command, self._path, self.headers, body)
+        call, rule = proxy.take(self.command, request, self._caller)
         answer = self._faulty(call, rule, body) if rule else self._forward(body)
         if answer:
             self._send(answer)
@@ -138,12 +138,12 @@ class _Connection(BaseHTTPRequestHandler):
         answer: _Answer | None = None
         match rule.kind:
             case "status" | "cancelled":
-                status, headers, said = rule.error(call.service)
+                status, headers, content = rule.error(call.service)
                 answer = _Answer(
                     status=status,
                     reason=http.client.responses.get(status, ""),
                     headers=[*headers.items()],
-                    body=said,
+                    body=content,
                 )
             case "lose_answer":
                 self._forward(body)
@@ -181,9 +181,9 @@ class _Connection(BaseHTTPRequestHandler):
             upstream.endheaders(body or None)
             response = upstream.getresponse()
             try:
-                said, cut = response.read(), False
+                content, cut = response.read(), False
             except http.client.IncompleteRead as error:
-                said, cut = error.partial, True
+                content, cut = error.partial, True
         except (OSError, http.client.HTTPException):
             upstream.close()
             return None
@@ -197,7 +197,7 @@ class _Connection(BaseHTTPRequestHandler):
             status=response.status,
             reason=response.reason,
             headers=head,
-            body=said,
+            body=content,
             chunked=bool(response.chunked),
             cut=cut,
         )

@@ -61,14 +61,14 @@ def _openai_status(rng: Random, run_id: str, _name: str) -> Fault:
     error = {
         "error": {"message": "no", "type": "x", "code": code, "param": "prompt" if code else None}
     }
-    charged = status in (502, 504, 408, 409) and rng.random() < 0.5
+    is_charged = status in (502, 504, 408, 409) and rng.random() < 0.5
     return Fault(
         stand_in={
             "path": _path(rng),
             "contains": run_id,
             "status": status,
             "body": error,
-            "charged": charged,
+            "charged": is_charged,
         }
     )
 

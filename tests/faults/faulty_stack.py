@@ -18,7 +18,7 @@ _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
 
 
-class Storm(LocalStack):
+class FaultyStack(LocalStack):
     """The stack with its proxies before AWS and OpenAI.
 
     The test's own calls bypass both.
@@ -107,10 +107,12 @@ class Storm(LocalStack):
             )
         )
         objects = [
-            found | {"deleted": False} for page in pages for found in page.get("Versions", [])
+            version | {"deleted": False} for page in pages for version in page.get("Versions", [])
         ]
         return objects + [
-            found | {"deleted": True} for page in pages for found in page.get("DeleteMarkers", [])
+            version | {"deleted": True}
+            for page in pages
+            for version in page.get("DeleteMarkers", [])
         ]
 
     def staged(self, run_id: str) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from easel.contract import naming
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 
 # A person has to decide about these: the limit of purchases is reached, or the image is paid and
 # cannot be stored.
@@ -22,7 +22,7 @@ class Tally:
     """The sums over a number of runs."""
 
     runs: int = 0
-    asked: int = 0
+    requested: int = 0
     stored: int = 0
     refused: int = 0
     given_up: int = 0
@@ -30,13 +30,13 @@ class Tally:
     possibly_paid: int = 0
     broken: list[str] = field(default_factory=list)
 
-    def holds(self, what: str, run_id: str, truth: bool, shown: object = "") -> None:
-        if not truth:
-            self.broken.append(f"{run_id}: {what} {shown}")
+    def holds(self, problem: str, run_id: str, condition: bool, details: object = "") -> None:
+        if not condition:
+            self.broken.append(f"{run_id}: {problem} {details}")
 
 
 def check_run(
-    storm: Storm,
+    stack: FaultyStack,
     tally: Tally,
     run_id: str,
     *,
@@ -45,9 +45,9 @@ def check_run(
     paid_by_prompt: dict[str, int],
 ) -> None:
     """Check one run that has ended in any way."""
-    items = {item["sk"]: item for item in storm.records(run_id)}
+    items = {item["sk"]: item for item in stack.records(run_id)}
     images = [items.get(f"image#{n}") for n in range(1, count + 1)]
-    tally.runs, tally.asked = tally.runs + 1, tally.asked + count
+    tally.runs, tally.requested = tally.runs + 1, tally.requested + count
     stored = [image for image in images if image and image["status"] == "stored"]
     refused = [image for image in images if image and image["status"] == "refused"]
     given_up = [image for image in images if image and image["status"] in GIVEN_UP]
@@ -58,12 +58,12 @@ def check_run(
     tally.given_up += len(given_up)
     tally.paid, tally.possibly_paid = tally.paid + paid, tally.possibly_paid + possibly
     for image in given_up:
-        counted = image["status"] != "claimed" or (
+        is_counted = image["status"] != "claimed" or (
             image["purchase"],
             image["possibly_paid"],
             image["lease_until"],
         ) == (2, 2, 0)
-        tally.holds("a purchase was given up and not counted", run_id, counted, image)
+        tally.holds("a purchase was given up and not counted", run_id, is_counted, image)
     lost = sum(image["status"] != "claimed" for image in given_up)
     tally.holds(
         "paid and neither stored nor counted",
@@ -81,26 +81,26 @@ def check_run(
         )
     left = [
         key
-        for key in storm.staged(run_id)
+        for key in stack.staged(run_id)
         if not any(key.startswith(f"staging/{run_id}/{image['n']}/") for image in given_up)
     ]
     tally.holds("something is left in staging", run_id, not left, left)
     for image in stored:
-        _check_picture(storm, tally, run_id, image, folder=folder)
+        _check_picture(stack, tally, run_id, image, folder=folder)
 
 
 def check_whole(
-    storm: Storm, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int
+    stack: FaultyStack, tally: Tally, *, folders: Iterable[str], prefix: str, paid: int
 ) -> None:
     """Check all runs whose folders begin with `prefix`.
 
     Table, bucket and OpenAI's own count must agree, and no reservation may be open.
     """
     allowed = tuple(f"{folder}/" for folder in folders)
-    found = storm.keys(prefix)
-    outside = [key for key in found if not key.startswith(allowed)]
+    keys = stack.keys(prefix)
+    outside = [key for key in keys if not key.startswith(allowed)]
     tally.holds("objects outside of the folders", prefix, not outside, outside)
-    pictures = [key for key in found if key.endswith(naming.PICTURES)]
+    pictures = [key for key in keys if key.endswith(naming.PICTURES)]
     tally.holds(
         "bucket and table differ",
         prefix,
@@ -109,23 +109,23 @@ def check_whole(
     )
     versions = Counter(
         version["Key"]
-        for version in [*storm.versions(prefix), *storm.versions(f"thumbnails/{prefix}")]
+        for version in [*stack.versions(prefix), *stack.versions(f"thumbnails/{prefix}")]
     )
-    again = {
+    overwritten = {
         key: number for key, number in versions.items() if number > 1 and not key.endswith("/")
     }
-    tally.holds("something was written over", prefix, not again, again)
+    tally.holds("something was written over", prefix, not overwritten, overwritten)
     tally.holds("OpenAI counts others", prefix, paid == tally.paid, (paid, tally.paid))
-    month = storm.budget()
+    month = stack.budget()
     tally.holds("a reservation is left open", prefix, month["committed"] == month["spent"], month)
 
 
 def _check_picture(
-    storm: Storm, tally: Tally, run_id: str, image: dict[str, Any], *, folder: str
+    stack: FaultyStack, tally: Tally, run_id: str, image: dict[str, Any], *, folder: str
 ) -> None:
     key = image["key"]
     tally.holds("a picture is outside of its folder", run_id, key.startswith(f"{folder}/"), key)
-    body = storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read()
+    body = stack.s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read()
     tally.holds(
         "the stored bytes are not the paid ones",
         run_id,
@@ -133,7 +133,7 @@ def _check_picture(
         key,
     )
     for beside in (naming.sidecar_key(key), naming.thumbnail_key(key)):
-        tally.holds("a companion is missing", run_id, storm.keys(beside) == [beside], beside)
+        tally.holds("a companion is missing", run_id, stack.keys(beside) == [beside], beside)
 
 
 def _short(prompt: str) -> str:

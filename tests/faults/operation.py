@@ -22,7 +22,7 @@ _OF_OBJECT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ParsedRequest:
     """One parsed request.
 
     `target` is a key, records or a path, for people to read. A rule's `contains` searches `text`.
@@ -34,22 +34,22 @@ class Asked:
     text: str
 
 
-def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
+def read(method: str, path: str, headers: Message, body: bytes) -> ParsedRequest:
     """Return a request, parsed by its service's rules. An object's bytes are never searched."""
     where = urlsplit(path)
     target_header = headers.get("X-Amz-Target")
     if target_header:
         prefix, _, operation = target_header.rpartition(".")
-        said = body.decode(errors="replace")
+        text = body.decode(errors="replace")
         service = prefix.partition("_")[0].lower()
-        return Asked(
+        return ParsedRequest(
             service=service,
             operation=operation,
-            target=_records(json.loads(said or "{}")),
-            text=said,
+            target=_records(json.loads(text or "{}")),
+            text=text,
         )
     if where.path.startswith("/v1/"):  # no bucket has so short a name
-        return Asked(
+        return ParsedRequest(
             service="openai",
             operation=_OPENAI.get(where.path, method),
             target=where.path,
@@ -61,7 +61,7 @@ def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
         operation = (
             "CopyObject" if headers.get("x-amz-copy-source") else _OF_OBJECT.get(method, method)
         )
-        return Asked(service="s3", operation=operation, target=key, text=key)
+        return ParsedRequest(service="s3", operation=operation, target=key, text=key)
     operation = next(
         (name for mark, name in _OF_BUCKET.items() if mark in query),
         f"{method} {where.path}?{where.query}",
@@ -71,13 +71,13 @@ def read(method: str, path: str, headers: Message, body: bytes) -> Asked:
         if operation == "DeleteObjects"
         else "".join(query.get("prefix", []))
     )
-    return Asked(service="s3", operation=operation, target=target, text=target)
+    return ParsedRequest(service="s3", operation=operation, target=target, text=target)
 
 
 def _named_keys(body: bytes) -> list[str]:
     """Return the keys that a DeleteObjects names."""
     root = ET.fromstring(body)  # noqa: S314 - our own client wrote it
-    return [found.findtext("{*}Key") or "" for found in root.findall("{*}Object")]
+    return [entry.findtext("{*}Key") or "" for entry in root.findall("{*}Object")]
 
 
 def _records(body: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.faults.caller import Caller, Callers
 from tests.faults.connection import Server
-from tests.faults.operation import Asked
+from tests.faults.operation import ParsedRequest
 from tests.faults.rule import Rule
 
 _ENDING_SECONDS = 5
@@ -103,17 +103,19 @@ class Proxy:
         self._server.server_close()
         self._server.hang_up()
 
-    def take(self, method: str, asked: Asked, caller: Caller | None) -> tuple[Call, Rule | None]:
+    def take(
+        self, method: str, request: ParsedRequest, caller: Caller | None
+    ) -> tuple[Call, Rule | None]:
         """List a call, and return it with the rule that takes it, if any."""
         function, pid = (caller.function, caller.pid) if caller else ("", None)
         with self._lock:
-            rule = self._taking(asked, function, pid)
+            rule = self._taking(request, function, pid)
             call = Call(
                 at=time.monotonic(),
                 method=method,
-                service=asked.service,
-                operation=asked.operation,
-                target=asked.target,
+                service=request.service,
+                operation=request.operation,
+                target=request.target,
                 function=function,
                 pid=pid,
                 fault=rule.kind if rule else None,
@@ -121,14 +123,14 @@ class Proxy:
             self._calls.append(call)
         return call, rule
 
-    def _taking(self, asked: Asked, function: str, pid: int | None) -> Rule | None:
+    def _taking(self, request: ParsedRequest, function: str, pid: int | None) -> Rule | None:
         for counted in self._rules:
             rule = counted.rule
             if (
                 not counted.left
-                or rule.operation != asked.operation
+                or rule.operation != request.operation
                 or rule.step not in function
-                or rule.contains not in asked.text
+                or rule.contains not in request.text
             ):
                 continue
             if rule.kill and pid in (None, os.getpid()):

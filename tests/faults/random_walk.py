@@ -13,7 +13,7 @@ from typing import Any
 
 from easel.contract import naming
 from tests.faults.fault_menu import draw
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
 
@@ -24,7 +24,7 @@ FOR_GOOD = ("OutcomeUnknownError", "BadImageError")
 
 
 @dataclass(kw_only=True)
-class Walked:
+class WalkResult:
     """The result of a walk.
 
     `injected` is how often a fault struck, and `kills` is how often a function was killed.
@@ -40,13 +40,16 @@ class Walked:
 
     def __str__(self) -> str:
         tally = self.tally
-        broken = Counter(said.partition(": ")[2].partition("(")[0].strip() for said in tally.broken)
+        broken = Counter(
+            problem.partition(": ")[2].partition("(")[0].strip() for problem in tally.broken
+        )
         return "\n".join(
             [
                 (
-                    f"runs {tally.runs}, pictures asked for {tally.asked}: stored {tally.stored}, "
-                    f"refused {tally.refused}, left to a person {tally.given_up}, not begun "
-                    f"{tally.asked - tally.stored - tally.refused - tally.given_up}"
+                    f"runs {tally.runs}, pictures asked for {tally.requested}:"
+                    f" stored {tally.stored},"
+                    f" refused {tally.refused}, left to a person {tally.given_up}, not begun"
+                    f" {tally.requested - tally.stored - tally.refused - tally.given_up}"
                 ),
                 (
                     f"faults injected {self.injected}, of these kills {self.kills}; runs ended "
@@ -71,26 +74,26 @@ class Plan:
     rng: Random
 
 
-def walk(storm: Storm, *, seed: str, runs: int) -> Walked:
+def walk(stack: FaultyStack, *, seed: str, runs: int) -> WalkResult:
     """Make this many runs, and check them all."""
-    storm.forget()
-    run_out_after_kills(storm)
+    stack.forget()
+    run_out_after_kills(stack)
     plans = [_plan(seed, number) for number in range(runs)]
-    walked = Walked(tally=Tally())
+    result = WalkResult(tally=Tally())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for plan, (scripted, ending) in zip(
-            plans, pool.map(lambda plan: _through(storm, plan), plans), strict=True
+            plans, pool.map(lambda plan: _through(stack, plan), plans), strict=True
         ):
-            walked.injected += scripted
-            walked.endings[ending] += 1
-            walked.stuck += (
+            result.injected += scripted
+            result.endings[ending] += 1
+            result.stuck += (
                 [f"{plan.run_id}: {ending}"] if ending not in ("SUCCEEDED", *FOR_GOOD) else []
             )
-    struck = [call.fault for call in storm.calls() if call.fault]
-    walked.injected += len(struck) - sum(rule["times"] for rule in storm.script())
-    walked.kills = struck.count("kill")
-    _check(storm, walked, plans, prefix=f"walk-{seed}")
-    return walked
+    applied = [call.fault for call in stack.calls() if call.fault]
+    result.injected += len(applied) - sum(rule["times"] for rule in stack.script())
+    result.kills = applied.count("kill")
+    _check(stack, result, plans, prefix=f"walk-{seed}")
+    return result
 
 
 def _plan(seed: str, number: int) -> Plan:
@@ -107,7 +110,7 @@ def _plan(seed: str, number: int) -> Plan:
     return Plan(run_id=run_id, request=request | words, twice=rng.random() < 0.2, rng=rng)
 
 
-def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
+def _through(stack: FaultyStack, plan: Plan) -> tuple[int, str]:
     """Take a run to its end: redrive it or start it again, as a person would if it fails.
 
     Return the number of the stand-in's rules, and the final error or status.
@@ -116,49 +119,49 @@ def _through(storm: Storm, plan: Plan) -> tuple[int, str]:
         draw(plan.rng, run_id=plan.run_id, name=f"_{naming.run8(plan.run_id)}_")
         for _ in range(plan.rng.choice([0, 1, 1, 2, 3]))
     ]
-    storm.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
-    storm.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
-    storm.script(*[fault.stand_in for fault in faults if fault.stand_in])
-    started = [storm.start(plan.request) for _ in range(2 if plan.twice else 1)]
-    ended = [storm.ended(arn) for arn in started][-1]
+    stack.aws_faults.script(*[fault.aws for fault in faults if fault.aws])
+    stack.openai_faults.script(*[fault.openai for fault in faults if fault.openai])
+    stack.script(*[fault.stand_in for fault in faults if fault.stand_in])
+    started = [stack.start(plan.request) for _ in range(2 if plan.twice else 1)]
+    execution = [stack.wait_for_end(arn) for arn in started][-1]
     for _ in range(TRIES):
-        if ended["status"] == "SUCCEEDED" or ended["error"] in FOR_GOOD:
+        if execution["status"] == "SUCCEEDED" or execution["error"] in FOR_GOOD:
             break
-        if ended["error"] == "ClaimHeldError":
+        if execution["error"] == "ClaimHeldError":
             # A claim was written although its function got an error. On AWS, the state machine
             # polls for longer than a lease.
-            storm.let_leases_run_out(plan.run_id)
+            stack.let_leases_run_out(plan.run_id)
         if plan.rng.random() < 0.5:
-            storm.states.redrive_execution(executionArn=ended["executionArn"])
-            ended = storm.ended(ended["executionArn"])
+            stack.states.redrive_execution(executionArn=execution["executionArn"])
+            execution = stack.wait_for_end(execution["executionArn"])
         else:
-            ended = storm.run(plan.request)
+            execution = stack.run(plan.request)
     return (
         sum(fault.stand_in is not None for fault in faults),
-        ended.get("error") or ended["status"],
+        execution.get("error") or execution["status"],
     )
 
 
-def _check(storm: Storm, walked: Walked, plans: Sequence[Plan], *, prefix: str) -> None:
-    charged = storm.charged()
+def _check(stack: FaultyStack, result: WalkResult, plans: Sequence[Plan], *, prefix: str) -> None:
+    charges = stack.charges()
     for plan in plans:
         request = plan.request
         check_run(
-            storm,
-            walked.tally,
+            stack,
+            result.tally,
             plan.run_id,
             folder=request["folder_name"],
             count=request["count"],
-            paid_by_prompt=charged["images_by_prompt"],
+            paid_by_prompt=charges["images_by_prompt"],
         )
-        for item in storm.records(plan.run_id):
+        for item in stack.records(plan.run_id):
             if item["sk"] == "chat":
-                walked.chat_known += item["possibly_paid"] + (item["status"] == "written")
-    walked.chat_paid = charged["chat"]
+                result.chat_known += item["possibly_paid"] + (item["status"] == "written")
+    result.chat_paid = charges["chat"]
     check_whole(
-        storm,
-        walked.tally,
+        stack,
+        result.tally,
         folders={plan.request["folder_name"] for plan in plans},
         prefix=prefix,
-        paid=charged["images"],
+        paid=charges["images"],
     )

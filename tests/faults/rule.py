@@ -78,17 +78,19 @@ class Rule:
             self.status or 400,
             ("TransactionCanceledException" if self.cancelled else self.code),
         )
-        said = "a test wants it so"
+        message = "a test wants it so"
         if service == "s3":
             kind = "application/xml"
             body = (
                 '<?xml version="1.0" encoding="UTF-8"?>\n'
-                f"<Error><Code>{escape(code)}</Code><Message>{said}</Message></Error>"
+                f"<Error><Code>{escape(code)}</Code><Message>{message}</Message></Error>"
             )
         elif service == "openai":
             kind, body = (
                 _JSON[service],
-                json.dumps({"error": {"message": said, "type": code, "code": code, "param": None}}),
+                json.dumps(
+                    {"error": {"message": message, "type": code, "code": code, "param": None}}
+                ),
             )
         else:
             kind = _JSON[service]
@@ -98,7 +100,7 @@ class Rule:
                 else {}
             )
             body = json.dumps(
-                {"__type": _NAMESPACE.get(service, "") + code, "message": said} | reasons
+                {"__type": _NAMESPACE.get(service, "") + code, "message": message} | reasons
             )
         return (
             status,

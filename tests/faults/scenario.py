@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.faults.fault_menu import CHAT, IMAGES
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.rule import Rule
 
 SMALL = {"size": "256x256", "quality": "low"}
-Also = Callable[[Storm, dict[str, Any]], None]
+Also = Callable[[FaultyStack, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class Scenario:
     `error` is the failed run's error, or None if the run succeeds. `images` and `chat` are what
     OpenAI charged.
 
-    `asked` is how often an operation was called, by a function with `step` in its name. `also`
-    checks what only this row promises.
+    `expected_calls` is how often an operation is called, by a function with `step` in its name.
+    `also` checks what only this row promises.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Scenario:
     images: int = 1
     chat: int = 1
     possibly_paid: int = 0
-    asked: tuple[str, int] | None = None
+    expected_calls: tuple[str, int] | None = None
     step: str = ""
     also: Also | None = None
 
@@ -52,35 +52,35 @@ def rows(*scenarios: Scenario) -> Any:
     )
 
 
-def play(storm: Storm, scenario: Scenario) -> dict[str, Any]:
+def play(stack: FaultyStack, scenario: Scenario) -> dict[str, Any]:
     """Run a scenario and check it against its row."""
-    storm.aws_faults.script(*scenario.aws)
-    storm.openai_faults.script(*scenario.openai)
-    storm.script(*scenario.stand_in)
+    stack.aws_faults.script(*scenario.aws)
+    stack.openai_faults.script(*scenario.openai)
+    stack.script(*scenario.stand_in)
     request = scenario.request
     if isinstance(request, dict) and request.get("action", "create") == "create":
         request = {"folder_name": "catalogue", **SMALL, **request}
-    ended = storm.run(request)
-    cause = ended.get("cause", "")
-    assert ended.get("error") == scenario.error, cause
-    charged = storm.charged()
-    assert (charged["chat"], charged["images"]) == (scenario.chat, scenario.images)
-    if scenario.error is None and "possibly_paid" in ended["report"]:
-        assert ended["report"]["possibly_paid"] == scenario.possibly_paid
+    execution = stack.run(request)
+    cause = execution.get("cause", "")
+    assert execution.get("error") == scenario.error, cause
+    charges = stack.charges()
+    assert (charges["chat"], charges["images"]) == (scenario.chat, scenario.images)
+    if scenario.error is None and "possibly_paid" in execution["report"]:
+        assert execution["report"]["possibly_paid"] == scenario.possibly_paid
     else:
         assert (
-            sum(item.get("possibly_paid", 0) for item in storm.records(ended["name"]))
+            sum(item.get("possibly_paid", 0) for item in stack.records(execution["name"]))
             == scenario.possibly_paid
         )
-    if scenario.asked:
-        operation, times = scenario.asked
-        assert sum(call.operation == operation for call in storm.calls(scenario.step)) == times
+    if scenario.expected_calls:
+        operation, times = scenario.expected_calls
+        assert sum(call.operation == operation for call in stack.calls(scenario.step)) == times
     if scenario.also:
-        scenario.also(storm, ended)
-    return ended
+        scenario.also(stack, execution)
+    return execution
 
 
-def refused(
+def error_rule(
     status: int, code: str | None = None, *, path: str = IMAGES, **more: Any
 ) -> dict[str, Any]:
     """Return a rule for the stand-in: OpenAI answers with this error."""
@@ -91,16 +91,16 @@ def refused(
     } | more
 
 
-def answered(answer: Any, *, path: str = IMAGES, **more: Any) -> dict[str, Any]:
+def answer_rule(answer: Any, *, path: str = IMAGES, **more: Any) -> dict[str, Any]:
     """Return a rule for the stand-in: OpenAI answers this with 200, and charges for it."""
     return {"path": path, "answer": answer, "charged": True} | more
 
 
-def wrote(text: str, **choice: Any) -> dict[str, Any]:
+def chat_rule(text: str, **choice: Any) -> dict[str, Any]:
     """Return a rule for the stand-in: the chat model writes this."""
     message = {"role": "assistant", "content": text, "refusal": None}
     usage = {"prompt_tokens": 10, "completion_tokens": 10}
-    return answered(
+    return answer_rule(
         {"choices": [{"finish_reason": "stop", "message": message} | choice], "usage": usage},
         path=CHAT,
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.proxy import Call
@@ -91,13 +91,13 @@ def operations(calls: list[Call]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def warm(running_storm: Storm) -> Storm:
-    running_storm.forget()
-    running_storm.run(request("warm"))
-    return running_storm
+def warm(running_faulty_stack: FaultyStack) -> FaultyStack:
+    running_faulty_stack.forget()
+    running_faulty_stack.run(request("warm"))
+    return running_faulty_stack
 
 
-def test_calls_match_the_list(warm: Storm) -> None:
+def test_calls_match_the_list(warm: FaultyStack) -> None:
     warm.forget()
     warm.run(request("clean"))
     for step, calls in CALLS.items():
@@ -108,7 +108,7 @@ def test_calls_match_the_list(warm: Storm) -> None:
 
 @pytest.mark.parametrize(("step", "place", "when"), BOUNDARIES)
 def test_killed_function_recovers_at_any_call(
-    warm: Storm, step: str, place: int, when: Literal["before", "after"]
+    warm: FaultyStack, step: str, place: int, when: Literal["before", "after"]
 ) -> None:
     call = CALLS[step][place]
     operation, run_id = call.split()[0], f"{step}-{place}-{when}"
@@ -117,28 +117,28 @@ def test_killed_function_recovers_at_any_call(
     proxy = warm.openai_faults if operation in ("chat", "image") else warm.aws_faults
     earlier = sum(other.split()[0] == operation for other in CALLS[step][:place])
     proxy.script(Rule(operation=operation, step=step, skip=earlier, kill=when))
-    ended = warm.run(request(run_id))
+    execution = warm.run(request(run_id))
     assert proxy.waiting() == []
-    assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 1)
-    assert ended["report"]["possibly_paid"] == ((call, when) in UNKNOWN)
+    assert (execution["status"], execution["report"]["stored"]) == ("SUCCEEDED", 1)
+    assert execution["report"]["possibly_paid"] == ((call, when) in UNKNOWN)
 
-    charged = warm.charged()
-    PAID.append(charged["images"])
+    charges = warm.charges()
+    PAID.append(charges["images"])
     twice = (call, when) in PAID_TWICE
-    assert (charged["chat"], charged["images"]) == (
+    assert (charges["chat"], charges["images"]) == (
         1 + (twice and step == "Prompt"),
         1 + (twice and step == "Image"),
     )
 
     tally = Tally()
     check_run(
-        warm, tally, run_id, folder=FOLDER, count=1, paid_by_prompt=charged["images_by_prompt"]
+        warm, tally, run_id, folder=FOLDER, count=1, paid_by_prompt=charges["images_by_prompt"]
     )
     assert not tally.broken
 
 
-def test_nothing_is_overwritten_or_left_reserved(warm: Storm) -> None:
-    found = warm.dynamodb.query(
+def test_nothing_is_overwritten_or_left_reserved(warm: FaultyStack) -> None:
+    items = warm.dynamodb.query(
         TableName=warm.table,
         IndexName="by_folder",
         KeyConditionExpression="shelf_folder = :folder",
@@ -146,7 +146,7 @@ def test_nothing_is_overwritten_or_left_reserved(warm: Storm) -> None:
     )["Items"]
     # These images were paid in addition to those in PAID. Each is counted in a record.
     extra = len([boundary for boundary in PAID_TWICE if boundary[0] in CALLS["Image"]])
-    tally = Tally(stored=len(found), paid=len(PAID) + extra)
+    tally = Tally(stored=len(items), paid=len(PAID) + extra)
     check_whole(warm, tally, folders=[FOLDER], prefix=FOLDER, paid=sum(PAID))
 
     assert not tally.broken

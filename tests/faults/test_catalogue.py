@@ -16,15 +16,15 @@ def test_every_row_has_an_existing_test() -> None:
     ).stdout.splitlines()
     here = [name for name in ids if name.startswith("tests/faults/")]
     rows = [
-        found.groups()
+        match.groups()
         for line in (ROOT / "docs" / "faults.md").read_text().splitlines()
-        if (found := ROW.fullmatch(line))
+        if (match := ROW.fullmatch(line))
     ]
     assert len(rows) > 80
 
-    def shown(number: str, by: str) -> bool:
+    def is_shown(number: str, by: str) -> bool:
         if by.startswith("`"):
             return any(name.startswith(by.strip("`")) for name in ids)
         return any(re.search(rf"(\[|::test_)(\d+[ _])*{number}[ _]", name) for name in here)
 
-    assert [row for row in rows if not shown(*row)] == []
+    assert [row for row in rows if not is_shown(*row)] == []

@@ -20,9 +20,9 @@ from PIL import Image
 
 from easel.contract import naming
 from tests.faults.fault_menu import CHAT, IMAGES
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.rule import Rule
-from tests.faults.scenario import SMALL, Scenario, answered, play, refused, rows, wrote
+from tests.faults.scenario import SMALL, Scenario, answer_rule, chat_rule, error_rule, play, rows
 
 TRIES = 7  # of one step: the first, and six retries
 
@@ -35,13 +35,13 @@ def picture(kind: str = "PNG", *, width: int = 64) -> bytes:
 
 def image(data: bytes | str) -> dict[str, Any]:
     encoded = data if isinstance(data, str) else base64.b64encode(data).decode()
-    return answered(
+    return answer_rule(
         {"data": [{"b64_json": encoded}], "usage": {"input_tokens": 10, "output_tokens": 100}}
     )
 
 
-def functions_failed(storm: Storm, ended: dict[str, Any]) -> list[str]:
-    events = storm.history(ended["executionArn"])
+def functions_failed(stack: FaultyStack, execution: dict[str, Any]) -> list[str]:
+    events = stack.history(execution["executionArn"])
     return [
         event["taskFailedEventDetails"]["error"]
         for event in events
@@ -49,19 +49,19 @@ def functions_failed(storm: Storm, ended: dict[str, Any]) -> list[str]:
     ]
 
 
-def waited(seconds: float) -> Any:
-    def gaps(storm: Storm, ended: dict[str, Any]) -> None:
-        times = [call.at for call in storm.calls() if call.operation == "image"]
+def check_wait(seconds: float) -> Any:
+    def gaps(stack: FaultyStack, execution: dict[str, Any]) -> None:
+        times = [call.at for call in stack.calls() if call.operation == "image"]
         assert all(later - earlier >= seconds for earlier, later in pairwise(times))
         # The function itself waited: the state machine's retries were not used.
-        assert functions_failed(storm, ended) == []
+        assert functions_failed(stack, execution) == []
 
     return gaps
 
 
-def tried(times: int, error: str) -> Any:
-    def failures(storm: Storm, ended: dict[str, Any]) -> None:
-        assert functions_failed(storm, ended) == [error] * times
+def check_tries(times: int, error: str) -> Any:
+    def failures(stack: FaultyStack, execution: dict[str, Any]) -> None:
+        assert functions_failed(stack, execution) == [error] * times
 
     return failures
 
@@ -73,93 +73,104 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
 @rows(
     row(
         "37 a key that stays invalid",
-        refused(401, "invalid_api_key", times=9),
+        error_rule(401, "invalid_api_key", times=9),
         error="AuthError",
         images=0,
-        asked=("image", 2),
+        expected_calls=("image", 2),
     ),
     row(
         "37 an invalid key for the chat",
-        refused(401, path=CHAT, times=9),
+        error_rule(401, path=CHAT, times=9),
         error="AuthError",
         images=0,
         chat=0,
-        asked=("chat", 2),
+        expected_calls=("chat", 2),
     ),
-    row("35 a key that was rotated", refused(401, "invalid_api_key"), asked=("image", 2)),
+    row(
+        "35 a key that was rotated", error_rule(401, "invalid_api_key"), expected_calls=("image", 2)
+    ),
     row(
         "38 no access to the model",
-        refused(403, times=9),
+        error_rule(403, times=9),
         error="ConfigError",
         images=0,
-        asked=("image", 1),
+        expected_calls=("image", 1),
     ),
     row(
         "38 no such model",
-        refused(404, path=CHAT, times=9),
+        error_rule(404, path=CHAT, times=9),
         error="ConfigError",
         images=0,
         chat=0,
-        asked=("chat", 1),
+        expected_calls=("chat", 1),
     ),
     row(
         "39 a short wait",
-        refused(429, headers={"Retry-After": "1"}),
-        asked=("image", 2),
-        also=waited(1),
+        error_rule(429, headers={"Retry-After": "1"}),
+        expected_calls=("image", 2),
+        also=check_wait(1),
     ),
     row(
         "40 a wait of an hour",
-        refused(429, path=CHAT, headers={"Retry-After": "3600"}, times=99),
+        error_rule(429, path=CHAT, headers={"Retry-After": "3600"}, times=99),
         error="RateLimitedError",
         images=0,
         chat=0,
-        asked=("chat", TRIES),
+        expected_calls=("chat", TRIES),
     ),
     row(
         "41 a rate limit without a wait",
-        refused(429, times=3),
-        asked=("image", 4),
-        also=tried(3, "RateLimitedError"),
+        error_rule(429, times=3),
+        expected_calls=("image", 4),
+        also=check_tries(3, "RateLimitedError"),
     ),
     row(
         "42 no credit, image",
-        refused(429, "insufficient_quota", times=9),
+        error_rule(429, "insufficient_quota", times=9),
         error="QuotaExhaustedError",
         images=0,
-        asked=("image", 1),
+        expected_calls=("image", 1),
     ),
     row(
         "42 no credit, chat",
-        refused(429, "insufficient_quota", path=CHAT, times=9),
+        error_rule(429, "insufficient_quota", path=CHAT, times=9),
         error="QuotaExhaustedError",
         images=0,
         chat=0,
-        asked=("chat", 1),
+        expected_calls=("chat", 1),
     ),
     row(
         "43 500 for ever",
-        refused(500, times=99),
+        error_rule(500, times=99),
         error="TransientError",
         images=0,
-        asked=("image", TRIES),
+        expected_calls=("image", TRIES),
     ),
-    row("43 503 twice", refused(503, times=2), asked=("image", 3)),
-    row("43 529 twice, chat", refused(529, path=CHAT, times=2), asked=("chat", 3)),
+    row("43 503 twice", error_rule(503, times=2), expected_calls=("image", 3)),
+    row("43 529 twice, chat", error_rule(529, path=CHAT, times=2), expected_calls=("chat", 3)),
     Scenario(
-        name="43 502, not charged", stand_in=[refused(502)], possibly_paid=1, asked=("image", 2)
+        name="43 502, not charged",
+        stand_in=[error_rule(502)],
+        possibly_paid=1,
+        expected_calls=("image", 2),
     ),
     row(
-        "43 504, charged", refused(504, charged=True), images=2, possibly_paid=1, asked=("image", 2)
+        "43 504, charged",
+        error_rule(504, charged=True),
+        images=2,
+        possibly_paid=1,
+        expected_calls=("image", 2),
     ),
-    Scenario(name="44 408", stand_in=[refused(408)], possibly_paid=1, asked=("image", 2)),
+    Scenario(
+        name="44 408", stand_in=[error_rule(408)], possibly_paid=1, expected_calls=("image", 2)
+    ),
     row(
         "44 409 for ever",
-        refused(409, times=9),
+        error_rule(409, times=9),
         error="OutcomeUnknownError",
         images=0,
         possibly_paid=2,
-        asked=("image", 2),
+        expected_calls=("image", 2),
     ),
     Scenario(
         name="45 a connection that breaks",
@@ -179,75 +190,77 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
         chat=2,
         possibly_paid=1,
     ),
-    row("47 no choices", answered({"choices": []}, path=CHAT), chat=2, possibly_paid=1),
-    row("47 no content", wrote(None), chat=2, possibly_paid=1),  # type: ignore[arg-type]
+    row("47 no choices", answer_rule({"choices": []}, path=CHAT), chat=2, possibly_paid=1),
+    row("47 no content", chat_rule(None), chat=2, possibly_paid=1),  # type: ignore[arg-type]
     row(
         "47 no content for ever",
-        wrote(" ") | {"times": 9},
+        chat_rule(" ") | {"times": 9},
         error="OutcomeUnknownError",
         images=0,
         chat=2,
         possibly_paid=2,
-        asked=("chat", 2),
+        expected_calls=("chat", 2),
     ),
     row(
         "47 a filter stopped it",
-        wrote("", finish_reason="content_filter"),
+        chat_rule("", finish_reason="content_filter"),
         error="ContentRefusedError",
         images=0,
         possibly_paid=1,
-        asked=("chat", 1),
+        expected_calls=("chat", 1),
     ),
-    row("47 cut short", wrote("A kite over", finish_reason="length")),
+    row("47 cut short", chat_rule("A kite over", finish_reason="length")),
     row(
         "49 broken JSON from the chat",
-        answered('{"choices": [', path=CHAT),
+        answer_rule('{"choices": [', path=CHAT),
         chat=2,
         possibly_paid=1,
     ),
-    row("49 broken JSON from the image", answered('{"data": ['), images=2, possibly_paid=1),
-    row("49 HTML", answered("<html>busy</html>"), images=2, possibly_paid=1),
+    row("49 broken JSON from the image", answer_rule('{"data": ['), images=2, possibly_paid=1),
+    row("49 HTML", answer_rule("<html>busy</html>"), images=2, possibly_paid=1),
     row(
         "52 a refused picture",
-        refused(400, "moderation_blocked", times=9),
+        error_rule(400, "moderation_blocked", times=9),
         images=0,
-        asked=("image", 1),
+        expected_calls=("image", 1),
     ),
     row(
         "52 a refused topic",
-        refused(400, "content_policy_violation", path=CHAT, times=9),
+        error_rule(400, "content_policy_violation", path=CHAT, times=9),
         error="ContentRefusedError",
         images=0,
         chat=0,
-        asked=("chat", 1),
+        expected_calls=("chat", 1),
     ),
-    row("57 no data", answered({"data": []}), images=2, possibly_paid=1),
+    row("57 no data", answer_rule({"data": []}), images=2, possibly_paid=1),
     row(
         "57 data null for ever",
-        answered({"data": None}, times=9),
+        answer_rule({"data": None}, times=9),
         error="OutcomeUnknownError",
         images=2,
         possibly_paid=2,
     ),
     row(
         "85 ten pictures, all rate limited once",
-        refused(429, times=10),
+        error_rule(429, times=10),
         images=10,
-        asked=("image", 20),
+        expected_calls=("image", 20),
         request={"count": 10},
     ),
 )
-def test_openai_faults_have_the_listed_outcome(stormy: Storm, scenario: Scenario) -> None:
-    play(stormy, scenario)
+def test_openai_faults_have_the_listed_outcome(
+    faulty_stack: FaultyStack, scenario: Scenario
+) -> None:
+    play(faulty_stack, scenario)
 
 
-def stays_in_staging(storm: Storm, ended: dict[str, Any]) -> None:
-    key = f"staging/{ended['name']}/1/1.bytes"
-    assert key in json.loads(ended["cause"])["errorMessage"]
-    assert key in storm.staged(ended["name"])
-    assert [key for key in storm.keys("catalogue/") if naming.run8(ended["name"]) in key] == []
+def stays_in_staging(stack: FaultyStack, execution: dict[str, Any]) -> None:
+    key = f"staging/{execution['name']}/1/1.bytes"
+    assert key in json.loads(execution["cause"])["errorMessage"]
+    assert key in stack.staged(execution["name"])
+    assert [key for key in stack.keys("catalogue/") if naming.run8(execution["name"]) in key] == []
     assert (
-        next(item for item in storm.records(ended["name"]) if item["sk"] == "image#1")[
+        next(item for item in stack.records(execution["name"]) if item["sk"] == "image#1")[
             "cost_micro_usd"
         ]
         > 0
@@ -259,7 +272,7 @@ def bad(name: str, data: bytes | str) -> Scenario:
         name=name,
         stand_in=[image(data)],
         error="BadImageError",
-        asked=("image", 1),
+        expected_calls=("image", 1),
         also=stays_in_staging,
     )
 
@@ -275,94 +288,102 @@ def bad(name: str, data: bytes | str) -> Scenario:
     bad("59 truncated PNG", picture()[:-20]),
     bad("59 a PNG with a wrong CRC", picture()[:-5] + b"\0" + picture()[-4:]),
 )
-def test_invalid_image_is_paid_once_and_never_stored(stormy: Storm, scenario: Scenario) -> None:
-    play(stormy, scenario)
+def test_invalid_image_is_paid_once_and_never_stored(
+    faulty_stack: FaultyStack, scenario: Scenario
+) -> None:
+    play(faulty_stack, scenario)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"], ids=["64 JPEG", "64 WEBP"])
-def test_extension_and_type_come_from_the_bytes(stormy: Storm, kind: str) -> None:
-    def agree(storm: Storm, ended: dict[str, Any]) -> None:
-        key = ended["report"]["pictures"][0]["key"]
+def test_extension_and_type_come_from_the_bytes(faulty_stack: FaultyStack, kind: str) -> None:
+    def check_type(stack: FaultyStack, execution: dict[str, Any]) -> None:
+        key = execution["report"]["pictures"][0]["key"]
         assert key.endswith({"JPEG": ".jpg", "WEBP": ".webp"}[kind])
         assert (
-            storm.s3.head_object(Bucket=storm.bucket, Key=key)["ContentType"]
+            stack.s3.head_object(Bucket=stack.bucket, Key=key)["ContentType"]
             == f"image/{kind.lower()}"
         )
 
     play(
-        stormy,
+        faulty_stack,
         Scenario(
-            name="64", request={"output_format": "png"}, stand_in=[image(picture(kind))], also=agree
+            name="64",
+            request={"output_format": "png"},
+            stand_in=[image(picture(kind))],
+            also=check_type,
         ),
     )
 
 
-def test_57_url_instead_of_image_is_never_followed(stormy: Storm) -> None:
+def test_57_url_instead_of_image_is_never_followed(faulty_stack: FaultyStack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/x.png"
         asks = [
-            answered({"data": [{"b64_json": None, "url": url}]}),
-            wrote(
+            answer_rule({"data": [{"b64_json": None, "url": url}]}),
+            chat_rule(
                 json.dumps({"prompt": f"fetch {url}", "title": url, "alt_text": url, "tags": [url]})
             ),
         ]
-        play(stormy, Scenario(name="57", stand_in=asks, images=2, possibly_paid=1))
+        play(faulty_stack, Scenario(name="57", stand_in=asks, images=2, possibly_paid=1))
         listening.settimeout(0)
         with pytest.raises(BlockingIOError):
             listening.accept()
 
 
-def test_50_long_fenced_answer_is_cleaned_and_cut(stormy: Storm) -> None:
-    def clean(storm: Storm, ended: dict[str, Any]) -> None:
-        text = next(item for item in storm.records(ended["name"]) if item["sk"] == "prompt")["text"]
+def test_50_long_fenced_answer_is_cleaned_and_cut(faulty_stack: FaultyStack) -> None:
+    def check_cleaning(stack: FaultyStack, execution: dict[str, Any]) -> None:
+        text = next(item for item in stack.records(execution["name"]) if item["sk"] == "prompt")[
+            "text"
+        ]
         assert text.startswith("A kite")
         assert len(text.encode()) <= 2_000
-        assert "\x07" not in text + str(ended)
+        assert "\x07" not in text + str(execution)
         assert "```" not in text
 
     play(
-        stormy,
+        faulty_stack,
         Scenario(
             name="50",
-            stand_in=[wrote("```\nA \x07kite " + "over the bay " * 8_000 + "\n```")],
-            also=clean,
+            stand_in=[chat_rule("```\nA \x07kite " + "over the bay " * 8_000 + "\n```")],
+            also=check_cleaning,
         ),
     )
 
 
-def test_61_image_of_25_mb_stays_out_of_states(stormy: Storm) -> None:
+def test_61_image_of_25_mb_stays_out_of_states(faulty_stack: FaultyStack) -> None:
     noise = io.BytesIO()
     Image.frombytes("RGB", (2_900, 2_900), os.urandom(2_900 * 2_900 * 3)).save(
         noise, "PNG", compress_level=0
     )
 
-    def stored(storm: Storm, ended: dict[str, Any]) -> None:
-        (made,) = ended["report"]["pictures"]
-        assert made["bytes"] == len(noise.getvalue()) > 25_000_000
-        states = [str(event) for event in storm.history(ended["executionArn"])]
+    def check_stored(stack: FaultyStack, execution: dict[str, Any]) -> None:
+        (picture,) = execution["report"]["pictures"]
+        assert picture["bytes"] == len(noise.getvalue()) > 25_000_000
+        states = [str(event) for event in stack.history(execution["executionArn"])]
         assert max(map(len, states)) < 4_000
         for step, megabytes in (("Image", 512), ("Upload", 1_024)):
-            (pid,) = {call.pid for call in storm.calls(step)}
+            (pid,) = {call.pid for call in stack.calls(step)}
             assert peak_mb(pid) < megabytes
 
-    play(stormy, Scenario(name="61", stand_in=[image(noise.getvalue())], also=stored))
+    play(faulty_stack, Scenario(name="61", stand_in=[image(noise.getvalue())], also=check_stored))
 
 
 def peak_mb(pid: int | None) -> float:
-    said = Path(f"/proc/{pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text()
     return (
-        int(next(line for line in said.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+        int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+        / 1024
     )
 
 
 @contextmanager
-def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
+def seconds(stack: FaultyStack, step: str, timeout: int) -> Iterator[None]:
     """Shorten a function's timeout within the block, so that a test does not wait for minutes."""
-    client = storm.client("lambda")
+    client = stack.client("lambda")
     name = next(
-        one["FunctionName"]
-        for one in client.list_functions()["Functions"]
-        if step in one["FunctionName"]
+        function["FunctionName"]
+        for function in client.list_functions()["Functions"]
+        if step in function["FunctionName"]
     )
     before = client.get_function_configuration(FunctionName=name)["Timeout"]
     client.update_function_configuration(FunctionName=name, Timeout=timeout)
@@ -372,50 +393,53 @@ def seconds(storm: Storm, step: str, timeout: int) -> Iterator[None]:
         client.update_function_configuration(FunctionName=name, Timeout=before)
 
 
-def test_46_53_55_hanging_call_ends_before_its_function(stormy: Storm) -> None:
+def test_46_53_55_hanging_call_ends_before_its_function(faulty_stack: FaultyStack) -> None:
     """Both paid calls are made in concurrent runs, since each takes its whole minimum time."""
-    with seconds(stormy, "Prompt", 35), seconds(stormy, "Image", 65):
-        stormy.script(
+    with seconds(faulty_stack, "Prompt", 35), seconds(faulty_stack, "Image", 65):
+        faulty_stack.script(
             {"path": CHAT, "contains": "hanging chat", "delay": 60},
             {"path": IMAGES, "contains": "hanging picture", "delay": 60},
         )
-        said = {"chat": "A hanging chat", "image": "A hanging picture"}
+        descriptions = {"chat": "A hanging chat", "image": "A hanging picture"}
         arns = {
-            what: stormy.start({"description": words, "folder_name": "catalogue", **SMALL})
-            for what, words in said.items()
+            kind: faulty_stack.start(
+                {"description": description, "folder_name": "catalogue", **SMALL}
+            )
+            for kind, description in descriptions.items()
         }
-        ended = {what: stormy.ended(arn) for what, arn in arns.items()}
-    for what, one in ended.items():
-        assert functions_failed(stormy, one) == ["TransientError"], what
-        assert one["report"]["possibly_paid"] == 1, what
+        executions = {kind: faulty_stack.wait_for_end(arn) for kind, arn in arns.items()}
+    for kind, execution in executions.items():
+        assert functions_failed(faulty_stack, execution) == ["TransientError"], kind
+        assert execution["report"]["possibly_paid"] == 1, kind
     assert (
-        sum(call.operation == "chat" for call in stormy.calls())
-        == sum(call.operation == "image" for call in stormy.calls())
+        sum(call.operation == "chat" for call in faulty_stack.calls())
+        == sum(call.operation == "image" for call in faulty_stack.calls())
         == 3
     )
 
 
-def test_65_fifty_concurrent_runs_never_pass_the_cap(stormy: Storm) -> None:
-    warm = stormy.run({"prompt": "A kite", "folder_name": "capped", **SMALL})
+def test_65_fifty_concurrent_runs_never_pass_the_cap(faulty_stack: FaultyStack) -> None:
+    warm = faulty_stack.run({"prompt": "A kite", "folder_name": "capped", **SMALL})
     estimate = round(warm["report"]["estimate_usd"] * 1_000_000)
-    month = stormy.budget()
+    month = faulty_stack.budget()
     room = 7
-    with stormy.capped(month["committed"] + room * estimate):
-        stormy.forget()
+    with faulty_stack.capped(month["committed"] + room * estimate):
+        faulty_stack.forget()
         arns = [
-            stormy.start({"prompt": "A kite", "folder_name": "capped", **SMALL}) for _ in range(50)
+            faulty_stack.start({"prompt": "A kite", "folder_name": "capped", **SMALL})
+            for _ in range(50)
         ]
-        ended = [stormy.ended(arn) for arn in arns]
-        after = stormy.budget()
-    stored = [one for one in ended if one["status"] == "SUCCEEDED"]
-    others = {one["error"] for one in ended if one["status"] != "SUCCEEDED"}
+        executions = [faulty_stack.wait_for_end(arn) for arn in arns]
+        after = faulty_stack.budget()
+    stored = [execution for execution in executions if execution["status"] == "SUCCEEDED"]
+    others = {execution["error"] for execution in executions if execution["status"] != "SUCCEEDED"}
     assert others == {"BudgetExceededError"}
-    assert len(stored) == stormy.charged()["images"] >= room
+    assert len(stored) == faulty_stack.charges()["images"] >= room
     assert month["committed"] <= after["committed"] == after["spent"] <= after["cap"]
 
-    refusal = json.loads(next(one["cause"] for one in ended if one["status"] != "SUCCEEDED"))[
-        "errorMessage"
-    ]
+    refusal = json.loads(
+        next(execution["cause"] for execution in executions if execution["status"] != "SUCCEEDED")
+    )["errorMessage"]
     for word in (
         after["month"] if "month" in after else after["pk"].partition("#")[2],
         "spent",
@@ -426,42 +450,46 @@ def test_65_fifty_concurrent_runs_never_pass_the_cap(stormy: Storm) -> None:
         assert word in refusal
 
 
-def test_65_simultaneous_budget_reads_cannot_pass_the_cap(stormy: Storm) -> None:
+def test_65_simultaneous_budget_reads_cannot_pass_the_cap(faulty_stack: FaultyStack) -> None:
     request = {"prompt": "A kite", "folder_name": "capped", **SMALL}
-    estimate = round(stormy.run(request)["report"]["estimate_usd"] * 1_000_000)
+    estimate = round(faulty_stack.run(request)["report"]["estimate_usd"] * 1_000_000)
     go = threading.Event()
 
-    with stormy.capped(stormy.budget()["committed"] + estimate * 3 // 2):
-        stormy.forget()
-        stormy.aws_faults.script(
+    with faulty_stack.capped(faulty_stack.budget()["committed"] + estimate * 3 // 2):
+        faulty_stack.forget()
+        faulty_stack.aws_faults.script(
             Rule(operation="TransactWriteItems", step="Image", hold=go, times=3)
         )
-        arns = [stormy.start(request) for _ in range(3)]
-        stormy.until(lambda: sum(call.fault == "hold" for call in stormy.calls("Image")) == 3)
+        arns = [faulty_stack.start(request) for _ in range(3)]
+        faulty_stack.until(
+            lambda: sum(call.fault == "hold" for call in faulty_stack.calls("Image")) == 3
+        )
         go.set()
-        ended = [stormy.ended(arn) for arn in arns]
-        after = stormy.budget()
+        executions = [faulty_stack.wait_for_end(arn) for arn in arns]
+        after = faulty_stack.budget()
 
-    assert sorted(one.get("error", "stored") for one in ended) == [
+    assert sorted(execution.get("error", "stored") for execution in executions) == [
         "BudgetExceededError",
         "BudgetExceededError",
         "stored",
     ]
-    assert stormy.charged()["images"] == 1
+    assert faulty_stack.charges()["images"] == 1
     assert after["committed"] <= after["cap"]
 
 
-def test_65_zero_cap_stops_the_chat_call(stormy: Storm) -> None:
-    with stormy.capped(0):
-        play(stormy, Scenario(name="65", error="BudgetExceededError", images=0, chat=0))
+def test_65_zero_cap_stops_the_chat_call(faulty_stack: FaultyStack) -> None:
+    with faulty_stack.capped(0):
+        play(faulty_stack, Scenario(name="65", error="BudgetExceededError", images=0, chat=0))
 
 
-def test_14_doubled_event_is_one_purchase(stormy: Storm) -> None:
+def test_14_doubled_event_is_one_purchase(faulty_stack: FaultyStack) -> None:
     request = {"request_id": "event-14", "folder_name": "doubled", "count": 3, **SMALL}
-    ended = [stormy.ended(arn) for arn in [stormy.start(request) for _ in range(2)]]
+    executions = [
+        faulty_stack.wait_for_end(arn) for arn in [faulty_stack.start(request) for _ in range(2)]
+    ]
 
-    assert [one["status"] for one in ended] == ["SUCCEEDED", "SUCCEEDED"]
-    assert ended[0]["report"] == ended[1]["report"]
-    assert (stormy.charged()["chat"], stormy.charged()["images"]) == (1, 3)
-    assert len([key for key in stormy.keys("doubled/") if key.endswith(".png")]) == 3
-    assert stormy.staged("event-14") == []
+    assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
+    assert executions[0]["report"] == executions[1]["report"]
+    assert (faulty_stack.charges()["chat"], faulty_stack.charges()["images"]) == (1, 3)
+    assert len([key for key in faulty_stack.keys("doubled/") if key.endswith(".png")]) == 3
+    assert faulty_stack.staged("event-14") == []

@@ -23,7 +23,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
 
@@ -34,9 +34,9 @@ PUT = (
 
 
 @pytest.fixture
-def proxy(running_storm: Storm) -> Iterator[Proxy]:
+def proxy(running_faulty_stack: FaultyStack) -> Iterator[Proxy]:
     """Yield a proxy for one test, before the emulator of the stack with faults."""
-    with closing(Proxy(running_storm.outputs["endpoint"])) as proxy:
+    with closing(Proxy(running_faulty_stack.outputs["endpoint"])) as proxy:
         yield proxy
 
 
@@ -63,11 +63,11 @@ def key() -> str:
     return f"proxied/{uuid4().hex}"
 
 
-def stored(storm: Storm, key: str) -> bytes | None:
+def stored(stack: FaultyStack, key: str) -> bytes | None:
     """Return the stored object, read without the proxy."""
     try:
-        return bytes(storm.s3.get_object(Bucket=storm.bucket, Key=key)["Body"].read())
-    except storm.s3.exceptions.NoSuchKey:
+        return bytes(stack.s3.get_object(Bucket=stack.bucket, Key=key)["Body"].read())
+    except stack.s3.exceptions.NoSuchKey:
         return None
 
 
@@ -76,21 +76,27 @@ def seen(proxy: Proxy) -> list[tuple[str, str]]:
 
 
 def test_large_put_arrives_and_returns_whole(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     body = os.urandom(5_000_000)
-    s3.put_object(Bucket=running_storm.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    s3.put_object(
+        Bucket=running_faulty_stack.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256"
+    )
 
     assert (
-        s3.get_object(Bucket=running_storm.bucket, Key=key, ChecksumMode="ENABLED")["Body"].read()
+        s3.get_object(Bucket=running_faulty_stack.bucket, Key=key, ChecksumMode="ENABLED")[
+            "Body"
+        ].read()
         == body
     )
-    assert s3.head_object(Bucket=running_storm.bucket, Key=key)["ContentLength"] == len(body)
+    assert s3.head_object(Bucket=running_faulty_stack.bucket, Key=key)["ContentLength"] == len(body)
     assert seen(proxy) == [("PutObject", key), ("GetObject", key), ("HeadObject", key)]
 
 
-def test_s3_operations_are_named(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
-    where: dict[str, Any] = {"Bucket": running_storm.bucket}
+def test_s3_operations_are_named(
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
+) -> None:
+    where: dict[str, Any] = {"Bucket": running_faulty_stack.bucket}
     odd = f"{key} ö+%/#"
     s3.put_object(**where, Key=odd, Body=b"")
     s3.copy_object(**where, Key=key, CopySource=where | {"Key": odd})
@@ -109,12 +115,14 @@ def test_s3_operations_are_named(proxy: Proxy, s3: Any, running_storm: Storm, ke
     ]
 
 
-def test_other_services_operations_are_named(proxy: Proxy, running_storm: Storm) -> None:
+def test_other_services_operations_are_named(
+    proxy: Proxy, running_faulty_stack: FaultyStack
+) -> None:
     with (
         closing(client(proxy, "dynamodb")) as dynamodb,
         closing(client(proxy, "secretsmanager")) as secrets,
     ):
-        table, key = running_storm.table, {"pk": {"S": "run#x"}, "sk": {"S": "image#1"}}
+        table, key = running_faulty_stack.table, {"pk": {"S": "run#x"}, "sk": {"S": "image#1"}}
         dynamodb.get_item(TableName=table, Key=key)
         dynamodb.query(
             TableName=table,
@@ -140,7 +148,7 @@ def test_other_services_operations_are_named(proxy: Proxy, running_storm: Storm)
 
 @pytest.mark.parametrize("status", [403, 503])
 def test_s3_error_is_formatted_and_not_forwarded(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str, status: int
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str, status: int
 ) -> None:
     proxy.script(
         Rule(
@@ -151,41 +159,45 @@ def test_s3_error_is_formatted_and_not_forwarded(
             headers={"x-amz-request-id": "wanted"},
         )
     )
-    with pytest.raises(ClientError) as refused:
-        s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
-    said = refused.value.response
-    assert (said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"]) == (
+    with pytest.raises(ClientError) as exc_info:
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
+    response = exc_info.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (
         "SlowDown",
         status,
     )
-    assert said["ResponseMetadata"]["RequestId"] == "wanted"
-    assert stored(running_storm, key) is None
+    assert response["ResponseMetadata"]["RequestId"] == "wanted"
+    assert stored(running_faulty_stack, key) is None
 
-    s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
+    s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
     assert [call.fault for call in proxy.calls] == ["status", None]
 
 
 def test_copy_can_fail_with_status_200(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(Rule(operation="CopyObject", status=200, code="InternalError"))
     with pytest.raises(ClientError, match="InternalError"):
         s3.copy_object(
-            Bucket=running_storm.bucket,
+            Bucket=running_faulty_stack.bucket,
             Key=key,
-            CopySource={"Bucket": running_storm.bucket, "Key": "any"},
+            CopySource={"Bucket": running_faulty_stack.bucket, "Key": "any"},
         )
 
 
-def test_head_error_has_no_body(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_head_error_has_no_body(
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
+) -> None:
     proxy.script(Rule(operation="HeadObject", status=403))
     with pytest.raises(ClientError, match="403"):
-        s3.head_object(Bucket=running_storm.bucket, Key=key)
+        s3.head_object(Bucket=running_faulty_stack.bucket, Key=key)
     with pytest.raises(ClientError, match="404"):
-        s3.head_object(Bucket=running_storm.bucket, Key=key)
+        s3.head_object(Bucket=running_faulty_stack.bucket, Key=key)
 
 
-def test_errors_use_the_format_of_each_service(proxy: Proxy, running_storm: Storm) -> None:
+def test_errors_use_the_format_of_each_service(
+    proxy: Proxy, running_faulty_stack: FaultyStack
+) -> None:
     proxy.script(
         Rule(operation="GetItem", status=400, code="ProvisionedThroughputExceededException"),
         Rule(
@@ -201,10 +213,10 @@ def test_errors_use_the_format_of_each_service(proxy: Proxy, running_storm: Stor
     ):
         key = {"pk": {"S": "run#x"}, "sk": {"S": "image#1"}}
         with pytest.raises(dynamodb.exceptions.ProvisionedThroughputExceededException):
-            dynamodb.get_item(TableName=running_storm.table, Key=key)
+            dynamodb.get_item(TableName=running_faulty_stack.table, Key=key)
         with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as cancelled:
             dynamodb.transact_write_items(
-                TransactItems=[{"Put": {"TableName": running_storm.table, "Item": key}}] * 2
+                TransactItems=[{"Put": {"TableName": running_faulty_stack.table, "Item": key}}] * 2
             )
         assert [reason["Code"] for reason in cancelled.value.response["CancellationReasons"]] == [
             "TransactionConflict",
@@ -216,80 +228,82 @@ def test_errors_use_the_format_of_each_service(proxy: Proxy, running_storm: Stor
 
 
 def test_refused_connection_forwards_nothing(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", refuse=True))
     with pytest.raises(ConnectionClosedError):
-        s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
-    assert stored(running_storm, key) is None
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
+    assert stored(running_faulty_stack, key) is None
 
 
 def test_lost_response_leaves_the_object(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
     with pytest.raises(ConnectionClosedError):
-        s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
-    assert stored(running_storm, key) == b"there"
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
+    assert stored(running_faulty_stack, key) == b"there"
 
 
-def test_client_retry_finds_its_first_attempt(proxy: Proxy, running_storm: Storm, key: str) -> None:
+def test_client_retry_finds_its_first_attempt(
+    proxy: Proxy, running_faulty_stack: FaultyStack, key: str
+) -> None:
     proxy.script(Rule(operation="PutObject", lose_answer=True))
     with (
         closing(client(proxy, "s3", tries=2)) as s3,
         pytest.raises(ClientError, match="PreconditionFailed"),
     ):
-        s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there", IfNoneMatch="*")
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there", IfNoneMatch="*")
     assert [call.fault for call in proxy.calls] == ["lose_answer", None]
 
 
 def test_hanging_call_is_done_and_answered_late(
-    proxy: Proxy, running_storm: Storm, key: str
+    proxy: Proxy, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", hang=0.5, times=2))
     with closing(client(proxy, "s3", read_timeout=0.1)) as hasty, pytest.raises(ReadTimeoutError):
-        hasty.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
-    assert stored(running_storm, key) == b"there"
+        hasty.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
+    assert stored(running_faulty_stack, key) == b"there"
 
     start = time.monotonic()
     with closing(client(proxy, "s3")) as patient:
-        patient.put_object(Bucket=running_storm.bucket, Key=key, Body=b"again")
+        patient.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"again")
     assert time.monotonic() - start >= 0.5
 
 
 def test_corrupt_bytes_fail_the_clients_checksum(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(Rule(operation="PutObject", corrupt=True))
     with pytest.raises(ClientError, match="BadDigest"):
-        s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
-    assert stored(running_storm, key) is None
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
+    assert stored(running_faulty_stack, key) is None
 
 
 @pytest.mark.parametrize("stay", ["a", ""])
 def test_undeletable_objects_stay_and_are_named(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str, stay: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str, stay: str
 ) -> None:
-    where: dict[str, Any] = {"Bucket": running_storm.bucket}
+    where: dict[str, Any] = {"Bucket": running_faulty_stack.bucket}
     both = [f"{key}/{name}" for name in ("a", "b & c")]
-    for one in both:
-        s3.put_object(**where, Key=one, Body=b"there")
+    for object_key in both:
+        s3.put_object(**where, Key=object_key, Body=b"there")
     proxy.script(Rule(operation="DeleteObjects", object_errors=[(f"{key}/{stay}", "AccessDenied")]))
     answer = s3.delete_objects(
-        **where, Delete={"Objects": [{"Key": one} for one in both], "Quiet": True}
+        **where, Delete={"Objects": [{"Key": object_key} for object_key in both], "Quiet": True}
     )
-    kept = [one for one in both if f"{key}/{stay}" in one]
+    kept = [object_key for object_key in both if f"{key}/{stay}" in object_key]
 
     assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [
-        (one, "AccessDenied") for one in kept
+        (object_key, "AccessDenied") for object_key in kept
     ]
-    assert [one for one in both if stored(running_storm, one)] == kept
+    assert [object_key for object_key in both if stored(running_faulty_stack, object_key)] == kept
 
 
 def test_undeletable_versions_stay_and_are_named(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
-    where: dict[str, Any] = {"Bucket": running_storm.bucket}
+    where: dict[str, Any] = {"Bucket": running_faulty_stack.bucket}
     versions = [
         s3.put_object(**where, Key=f"{key}/{name}", Body=b"there")["VersionId"] for name in "ab"
     ]
@@ -305,12 +319,12 @@ def test_undeletable_versions_stay_and_are_named(
         versions[0],
         "InternalError",
     )
-    assert [version["VersionId"] for version in running_storm.versions(key)] == versions[:1]
+    assert [version["VersionId"] for version in running_faulty_stack.versions(key)] == versions[:1]
 
 
 @pytest.mark.parametrize(("moment", "there"), [("before", None), ("after", b"there")])
 def test_killed_caller_dies_before_its_connection_closes(
-    proxy: Proxy, running_storm: Storm, key: str, moment: Any, there: bytes | None
+    proxy: Proxy, running_faulty_stack: FaultyStack, key: str, moment: Any, there: bytes | None
 ) -> None:
     killed: list[tuple[Call, bool]] = []
     proxy.on_kill = lambda call: killed.append((call, is_alive(call.pid or 0)))
@@ -325,7 +339,7 @@ def test_killed_caller_dies_before_its_connection_closes(
         "AWS_LAMBDA_FUNCTION_NAME": "TheUploaderFunction",
     }
     running = subprocess.Popen(
-        [sys.executable, "-c", PUT, running_storm.bucket, key], env=environment
+        [sys.executable, "-c", PUT, running_faulty_stack.bucket, key], env=environment
     )
     assert running.wait(20) == -signal.SIGKILL
 
@@ -341,7 +355,7 @@ def test_killed_caller_dies_before_its_connection_closes(
         "kill",
     )
     assert killed == [(call, False)]
-    assert stored(running_storm, key) == there
+    assert stored(running_faulty_stack, key) == there
 
 
 def is_alive(pid: int) -> bool:
@@ -351,17 +365,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_rule_never_kills_the_tests(proxy: Proxy, s3: Any, running_storm: Storm, key: str) -> None:
+def test_rule_never_kills_the_tests(
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
+) -> None:
     kill = Rule(operation="PutObject", kill="before")
     proxy.script(kill)
-    s3.put_object(Bucket=running_storm.bucket, Key=key, Body=b"there")
+    s3.put_object(Bucket=running_faulty_stack.bucket, Key=key, Body=b"there")
 
     assert proxy.calls[0].pid == os.getpid()
     assert proxy.waiting() == [kill]
 
 
 def test_rules_apply_in_order_after_skips(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     proxy.script(
         Rule(operation="HeadObject", contains=key, skip=1, times=2, status=503),
@@ -371,8 +387,8 @@ def test_rules_apply_in_order_after_skips(
     codes = []
     for _ in range(5):
         try:
-            s3.head_bucket(Bucket=running_storm.bucket)
-            s3.head_object(Bucket=running_storm.bucket, Key=key)
+            s3.head_bucket(Bucket=running_faulty_stack.bucket)
+            s3.head_object(Bucket=running_faulty_stack.bucket, Key=key)
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
 
@@ -404,7 +420,7 @@ class Echo(BaseHTTPRequestHandler):
             if self.headers.get("Transfer-Encoding")
             else self.rfile.read(int(self.headers.get("Content-Length", 0)))
         )
-        said = json.dumps(
+        content = json.dumps(
             {
                 "headers": self.headers.items(),
                 "body": arrived.decode("latin-1"),
@@ -416,19 +432,21 @@ class Echo(BaseHTTPRequestHandler):
         match self.headers.get("X-Answer"):
             case "chunked":
                 self.send_header("Transfer-Encoding", "chunked")
-                said = (
-                    b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (said[:9], said[9:]))
+                content = (
+                    b"".join(
+                        b"%x\r\n%b\r\n" % (len(part), part) for part in (content[:9], content[9:])
+                    )
                     + b"0\r\n\r\n"
                 )
             case "cut":
-                self.send_header("Content-Length", str(2 * len(said)))
+                self.send_header("Content-Length", str(2 * len(content)))
                 self.close_connection = True
             case "until-closed":
                 self.send_header("Connection", "close")
             case _ if status not in (204, 304):
-                self.send_header("Content-Length", str(len(said)))
+                self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(b"" if self.command == "HEAD" or status in (204, 304) else said)
+        self.wfile.write(b"" if self.command == "HEAD" or status in (204, 304) else content)
 
     def _chunked(self) -> bytes:
         lines: list[bytes] = []
@@ -478,11 +496,11 @@ def test_request_arrives_unchanged_without_connection_headers(
     for name, value in [*sent, ("Connection", "keep-alive")]:
         echo.putheader(name, value)
     echo.endheaders(b"\0\xff\n")
-    said = arrived(echo)
+    request = arrived(echo)
 
-    assert said["line"] == "PUT //a//b%2F%20c?q=%C3%B6&&x HTTP/1.1"
-    assert [tuple(pair) for pair in said["headers"]] == sent
-    assert said["body"] == "\0\xff\n"
+    assert request["line"] == "PUT //a//b%2F%20c?q=%C3%B6&&x HTTP/1.1"
+    assert [tuple(pair) for pair in request["headers"]] == sent
+    assert request["body"] == "\0\xff\n"
 
 
 def test_chunks_and_trailers_arrive_unchanged(echo: http.client.HTTPConnection) -> None:
@@ -502,9 +520,9 @@ def test_proxy_answers_100_continue(echo: http.client.HTTPConnection) -> None:
     assert echo.sock.recv(25, socket.MSG_PEEK) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
     echo.send(b"hello")
-    said = arrived(echo)
-    assert said["body"] == "hello"
-    assert "expect" not in [name.lower() for name, _ in said["headers"]]
+    request = arrived(echo)
+    assert request["body"] == "hello"
+    assert "expect" not in [name.lower() for name, _ in request["headers"]]
 
 
 @pytest.mark.parametrize("answer", ["", "chunked", "until-closed"])
@@ -588,14 +606,14 @@ def sockets() -> int:
     return sum(str(link.readlink()).startswith("socket:") for link in links)
 
 
-def test_close_leaves_no_thread_or_socket(running_storm: Storm) -> None:
+def test_close_leaves_no_thread_or_socket(running_faulty_stack: FaultyStack) -> None:
     before, ours = sockets(), set(threading.enumerate())
-    ending = Proxy(running_storm.outputs["endpoint"])
+    ending = Proxy(running_faulty_stack.outputs["endpoint"])
     ending.script(Rule(operation="HeadObject", hang=60))
     hanging, idle = (http.client.HTTPConnection("127.0.0.1", ending.port) for _ in range(2))
-    idle.request("HEAD", f"/{running_storm.bucket}")
+    idle.request("HEAD", f"/{running_faulty_stack.bucket}")
     idle.getresponse().read()
-    hanging.request("HEAD", f"/{running_storm.bucket}/k")
+    hanging.request("HEAD", f"/{running_faulty_stack.bucket}/k")
     while len(ending.calls) < 2:
         time.sleep(0.01)
     assert len(set(threading.enumerate()) - ours) == 3
@@ -611,16 +629,16 @@ def test_close_leaves_no_thread_or_socket(running_storm: Storm) -> None:
 
 
 def test_concurrent_threads_get_their_own_answers(
-    proxy: Proxy, s3: Any, running_storm: Storm, key: str
+    proxy: Proxy, s3: Any, running_faulty_stack: FaultyStack, key: str
 ) -> None:
     bodies = {
         f"{key}/{number}": hashlib.sha256(str(number).encode()).digest() * 1000
         for number in range(32)
     }
 
-    def put_and_get(one: str) -> bytes:
-        s3.put_object(Bucket=running_storm.bucket, Key=one, Body=bodies[one])
-        return bytes(s3.get_object(Bucket=running_storm.bucket, Key=one)["Body"].read())
+    def put_and_get(name: str) -> bytes:
+        s3.put_object(Bucket=running_faulty_stack.bucket, Key=name, Body=bodies[name])
+        return bytes(s3.get_object(Bucket=running_faulty_stack.bucket, Key=name)["Body"].read())
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(put_and_get, bodies)) == list(bodies.values())

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.faults.faulty_stack import Storm
+from tests.faults.faulty_stack import FaultyStack
 from tests.faults.rule import Rule
-from tests.faults.scenario import SMALL, Scenario, play, refused, rows
+from tests.faults.scenario import SMALL, Scenario, error_rule, play, rows
 
 BYTES, NOTE = "/1/1.bytes", "/1/1.json"
 # Functions keep the key in memory. A 401 makes them fetch it again.
-FETCH = refused(401, "invalid_api_key")
+FETCH = error_rule(401, "invalid_api_key")
 
 
-def says(*words: str) -> Any:
-    def said(_storm: Storm, ended: dict[str, Any]) -> None:
-        message = json.loads(ended["cause"])["errorMessage"]
+def has_message(*words: str) -> Any:
+    def check_message(_stack: FaultyStack, execution: dict[str, Any]) -> None:
+        message = json.loads(execution["cause"])["errorMessage"]
         assert [word for word in words if word not in message] == []
 
-    return said
+    return check_message
 
 
 def staged(**fault: Any) -> Rule:
@@ -50,9 +50,9 @@ def written(**fault: Any) -> Rule:
         stand_in=[FETCH],
         error="ConfigError",
         images=0,
-        asked=("GetSecretValue", 1),
+        expected_calls=("GetSecretValue", 1),
         step="Image",
-        also=says("make secret"),
+        also=has_message("make secret"),
         aws=[fetched(status=400, code="ResourceNotFoundException", times=9)],
     ),
     Scenario(
@@ -70,7 +70,7 @@ def written(**fault: Any) -> Rule:
         stand_in=[FETCH],
         error="StorageDeniedError",
         images=0,
-        asked=("GetSecretValue", 1),
+        expected_calls=("GetSecretValue", 1),
         step="Image",
         aws=[fetched(status=400, code="AccessDeniedException", times=9)],
     ),
@@ -117,7 +117,7 @@ def written(**fault: Any) -> Rule:
         name="73 denied before paying",
         error="StorageDeniedError",
         images=0,
-        asked=("PutObject", 2),
+        expected_calls=("PutObject", 2),
         aws=[Rule(operation="PutObject", contains=NOTE, status=403, code="AccessDenied", times=9)],
     ),
     Scenario(
@@ -125,15 +125,15 @@ def written(**fault: Any) -> Rule:
         error="StorageDeniedError",
         images=0,
         chat=0,
-        asked=("PutObject", 1),
+        expected_calls=("PutObject", 1),
         aws=[Rule(operation="PutObject", status=403, code="AccessDenied", times=9)],
     ),
     Scenario(
         name="73 a disabled KMS key at the copy",
         error="StorageDeniedError",
-        asked=("CopyObject", 1),
+        expected_calls=("CopyObject", 1),
         aws=[copied(status=400, code="KMS.DisabledException", times=9)],
-        also=says("bought but not stored yet: image 1", "pays only for what is missing"),
+        also=has_message("bought but not stored yet: image 1", "pays only for what is missing"),
     ),
     Scenario(name="74 bytes that change on the way", aws=[staged(corrupt=True)]),
     Scenario(
@@ -167,35 +167,39 @@ def written(**fault: Any) -> Rule:
         error="StorageDeniedError",
         images=0,
         chat=0,
-        asked=("GetItem", 1),
+        expected_calls=("GetItem", 1),
         aws=[Rule(operation="GetItem", status=400, code="AccessDeniedException", times=9)],
     ),
 )
-def test_aws_faults_have_the_listed_outcome(stormy: Storm, scenario: Scenario) -> None:
-    ended = play(stormy, scenario)
+def test_aws_faults_have_the_listed_outcome(faulty_stack: FaultyStack, scenario: Scenario) -> None:
+    execution = play(faulty_stack, scenario)
     if scenario.error is None:
-        (made,) = ended["report"]["pictures"]
+        (picture,) = execution["report"]["pictures"]
         assert [
             version["deleted"]
-            for version in stormy.versions(made["key"])
-            if version["Key"] == made["key"]
+            for version in faulty_stack.versions(picture["key"])
+            if version["Key"] == picture["key"]
         ] == [False]
-        assert stormy.staged(ended["name"]) == []
-        (image,) = [item for item in stormy.records(ended["name"]) if item["sk"] == "image#1"]
-        head = stormy.s3.head_object(Bucket=stormy.bucket, Key=made["key"], ChecksumMode="ENABLED")
+        assert faulty_stack.staged(execution["name"]) == []
+        (image,) = [
+            item for item in faulty_stack.records(execution["name"]) if item["sk"] == "image#1"
+        ]
+        head = faulty_stack.s3.head_object(
+            Bucket=faulty_stack.bucket, Key=picture["key"], ChecksumMode="ENABLED"
+        )
         assert (
             head["Metadata"]["sha256"]
             == base64.b64decode(head["ChecksumSHA256"]).hex()
             == image["sha256"]
         )
     elif scenario.images:
-        assert any(key.endswith(".bytes") for key in stormy.staged(ended["name"]))
+        assert any(key.endswith(".bytes") for key in faulty_stack.staged(execution["name"]))
 
 
 @contextmanager
-def secret(storm: Storm, value: str) -> Iterator[None]:
-    client = storm.client("secretsmanager")
-    (name,) = [one["Name"] for one in client.list_secrets()["SecretList"]]
+def secret(stack: FaultyStack, value: str) -> Iterator[None]:
+    client = stack.client("secretsmanager")
+    (name,) = [entry["Name"] for entry in client.list_secrets()["SecretList"]]
     before = client.get_secret_value(SecretId=name)["SecretString"]
     client.put_secret_value(SecretId=name, SecretString=value)
     try:
@@ -209,70 +213,81 @@ def secret(storm: Storm, value: str) -> Iterator[None]:
     [" ", '{"key": "sk-1"}', '"sk-1"', "two words"],
     ids=["32 blank", "32 JSON", "32 quoted", "32 words"],
 )
-def test_invalid_secret_is_named_and_not_shown(stormy: Storm, value: str) -> None:
-    with secret(stormy, value):
-        ended = play(
-            stormy,
+def test_invalid_secret_is_named_and_not_shown(faulty_stack: FaultyStack, value: str) -> None:
+    with secret(faulty_stack, value):
+        execution = play(
+            faulty_stack,
             Scenario(
-                name="32", stand_in=[FETCH], error="ConfigError", images=0, asked=("image", 1)
+                name="32",
+                stand_in=[FETCH],
+                error="ConfigError",
+                images=0,
+                expected_calls=("image", 1),
             ),
         )
-    assert "does not hold a plain API key" in ended["cause"]
-    assert "sk-1" not in ended["cause"]
-    play(stormy, Scenario(name="32 fixed", images=1, chat=2))
+    assert "does not hold a plain API key" in execution["cause"]
+    assert "sk-1" not in execution["cause"]
+    play(faulty_stack, Scenario(name="32 fixed", images=1, chat=2))
 
 
-def test_32_newline_after_the_key_is_harmless(stormy: Storm) -> None:
-    with secret(stormy, "local-stand-in\n"):
-        play(stormy, Scenario(name="32", stand_in=[FETCH]))
+def test_32_newline_after_the_key_is_harmless(faulty_stack: FaultyStack) -> None:
+    with secret(faulty_stack, "local-stand-in\n"):
+        play(faulty_stack, Scenario(name="32", stand_in=[FETCH]))
 
 
-def test_36_81_key_and_prompt_never_leak(stormy: Storm) -> None:
+def test_36_81_key_and_prompt_never_leak(faulty_stack: FaultyStack) -> None:
     words = "a very secret lighthouse"
-    ok = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
-    stormy.script(refused(401, "invalid_api_key", times=9))
-    failed = stormy.run({"description": words, "folder_name": "catalogue", **SMALL})
+    ok = faulty_stack.run({"description": words, "folder_name": "catalogue", **SMALL})
+    faulty_stack.script(error_rule(401, "invalid_api_key", times=9))
+    failed = faulty_stack.run({"description": words, "folder_name": "catalogue", **SMALL})
     assert (ok["status"], failed["error"]) == ("SUCCEEDED", "AuthError")
     assert (
-        stormy.run({"promt": words})["error"]
-        == stormy.run({"prompt": f"{words}\u202e"})["error"]
+        faulty_stack.run({"promt": words})["error"]
+        == faulty_stack.run({"prompt": f"{words}\u202e"})["error"]
         == "InputError"
     )
 
-    functions = json.dumps(stormy.client("lambda").list_functions()["Functions"], default=str)
-    lines = stormy.log_lines()
+    functions = json.dumps(faulty_stack.client("lambda").list_functions()["Functions"], default=str)
+    lines = faulty_stack.log_lines()
     assert any(ok["name"] in line for line in lines)
     assert not [line for line in lines if words in line]
-    for said in (
+    for text in (
         functions,
-        json.dumps([stormy.history(one["executionArn"]) for one in (ok, failed)], default=str),
+        json.dumps(
+            [faulty_stack.history(execution["executionArn"]) for execution in (ok, failed)],
+            default=str,
+        ),
         *lines,
     ):
-        assert "local-stand-in" not in said
+        assert "local-stand-in" not in text
 
 
-def test_78_80_states_stay_small_with_largest_run(stormy: Storm) -> None:
-    ended = stormy.run({"prompt": "語" * 32_000, "count": 10, "folder_name": "catalogue", **SMALL})
-    assert ended["report"]["stored"] == 10
-    events = stormy.history(ended["executionArn"])
+def test_78_80_states_stay_small_with_largest_run(faulty_stack: FaultyStack) -> None:
+    execution = faulty_stack.run(
+        {"prompt": "語" * 32_000, "count": 10, "folder_name": "catalogue", **SMALL}
+    )
+    assert execution["report"]["stored"] == 10
+    events = faulty_stack.history(execution["executionArn"])
     assert len(events) < 25_000 / 100
 
     # The request itself is in the input. The steps' own output is small.
     exited = [
         event["stateExitedEventDetails"] for event in events if "stateExitedEventDetails" in event
     ]
-    assert max(len(said["output"]) for said in exited if said["name"] != "Which action?") < 8_000
+    assert max(len(state["output"]) for state in exited if state["name"] != "Which action?") < 8_000
 
 
-def test_107_each_failure_is_one_structured_line(stormy: Storm) -> None:
-    ended = play(stormy, Scenario(name="107", stand_in=[refused(500, times=2)]))
-    lines = stormy.log_lines()
-    told = [
+def test_107_each_failure_is_one_structured_line(faulty_stack: FaultyStack) -> None:
+    execution = play(faulty_stack, Scenario(name="107", stand_in=[error_rule(500, times=2)]))
+    lines = faulty_stack.log_lines()
+    log_lines = [
         json.loads(line)
         for line in lines
-        if line.startswith("{") and f'"run_id":"{ended["name"]}"' in line
+        if line.startswith("{") and f'"run_id":"{execution["name"]}"' in line
     ]
-    calls = [(line["step"], line.get("attempt"), line.get("error"), line["level"]) for line in told]
+    calls = [
+        (line["step"], line.get("attempt"), line.get("error"), line["level"]) for line in log_lines
+    ]
     assert sorted(calls) == sorted(
         [
             ("prompt", 1, None, "INFO"),
@@ -285,33 +300,35 @@ def test_107_each_failure_is_one_structured_line(stormy: Storm) -> None:
     )
     assert all(
         line["openai_request_id"].startswith("req_")
-        for line in told
+        for line in log_lines
         if line["step"] in ("prompt", "image")
     )
     assert all(
-        line["usd"] > 0 for line in told if line["message"] in ("prompt written", "picture bought")
+        line["usd"] > 0
+        for line in log_lines
+        if line["message"] in ("prompt written", "picture bought")
     )
 
-    counted = [
+    failed_counts = [
         json.loads(line)["Failed"] for line in lines if line.startswith("{") and '"Failed"' in line
     ]
-    assert sum(sum(values) for values in counted) >= 2
+    assert sum(sum(values) for values in failed_counts) >= 2
 
 
 @pytest.mark.parametrize("operation", ["chat", "image"], ids=["107 chat", "107 image"])
-def test_possibly_paid_calls_are_a_metric(stormy: Storm, operation: str) -> None:
-    def counted() -> int:
-        lines = stormy.log_lines()
+def test_possibly_paid_calls_are_a_metric(faulty_stack: FaultyStack, operation: str) -> None:
+    def count_possibly_paid() -> int:
+        lines = faulty_stack.log_lines()
         metrics = [
             json.loads(line) for line in lines if line.startswith("{") and '"PossiblyPaid"' in line
         ]
         return int(sum(sum(metric["PossiblyPaid"]) for metric in metrics))
 
-    before = counted()
+    before = count_possibly_paid()
     chat, images = (2, 1) if operation == "chat" else (1, 2)
 
     play(
-        stormy,
+        faulty_stack,
         Scenario(
             name="107",
             openai=[Rule(operation=operation, lose_answer=True)],
@@ -321,4 +338,4 @@ def test_possibly_paid_calls_are_a_metric(stormy: Storm, operation: str) -> None
         ),
     )
 
-    assert counted() == before + 1
+    assert count_possibly_paid() == before + 1

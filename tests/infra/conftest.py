@@ -8,15 +8,15 @@ from tests.support.template import Synth, Template, run_app
 @pytest.fixture(scope="session")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
     """Return a function that synthesizes with settings, once for each combination."""
-    made: dict[tuple[str, ...], Template] = {}
+    templates: dict[tuple[str, ...], Template] = {}
 
     def make(*settings: str) -> Template:
-        if settings not in made:
+        if settings not in templates:
             folder = tmp_path_factory.mktemp("synth") / "cdk.out"
-            done = run_app(folder, *settings)
-            assert done.returncode == 0, done.stderr
-            made[settings] = Template(folder)
-        return made[settings]
+            result = run_app(folder, *settings)
+            assert result.returncode == 0, result.stderr
+            templates[settings] = Template(folder)
+        return templates[settings]
 
     return make
 

@@ -5,11 +5,11 @@ from tests.support.template import ACCESS_LOG, EXISTING, PICTURES, Synth, Templa
 
 def test_image_requests_are_logged_and_expire(template: Template) -> None:
     (log,) = (name for name in template.of("AWS::S3::Bucket") if name.startswith(ACCESS_LOG))
-    assert template.one("AWS::S3::Bucket", PICTURES)["LoggingConfiguration"] == {
+    assert template.resource("AWS::S3::Bucket", PICTURES)["LoggingConfiguration"] == {
         "DestinationBucketName": {"Ref": log}
     }
 
-    bucket = template.one("AWS::S3::Bucket", ACCESS_LOG)
+    bucket = template.resource("AWS::S3::Bucket", ACCESS_LOG)
     assert 90 in [
         rule.get("ExpirationInDays") for rule in bucket["LifecycleConfiguration"]["Rules"]
     ]
@@ -18,8 +18,10 @@ def test_image_requests_are_logged_and_expire(template: Template) -> None:
 
 
 def test_only_s3_writes_the_access_log(template: Template) -> None:
-    statements = template.one("AWS::S3::BucketPolicy", ACCESS_LOG)["PolicyDocument"]["Statement"]
-    (allowed,) = (one for one in statements if one["Effect"] == "Allow")
+    statements = template.resource("AWS::S3::BucketPolicy", ACCESS_LOG)["PolicyDocument"][
+        "Statement"
+    ]
+    (allowed,) = (statement for statement in statements if statement["Effect"] == "Allow")
     assert allowed["Principal"] == {"Service": "logging.s3.amazonaws.com"}
     assert allowed["Action"] == "s3:PutObject"
 

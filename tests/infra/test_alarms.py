@@ -34,8 +34,8 @@ def scheduled(synth: Synth) -> Template:
 
 def alarms(template: Template) -> dict[str, dict[str, Any]]:
     return {
-        one["Properties"]["AlarmName"]: one["Properties"]
-        for one in template.of("AWS::CloudWatch::Alarm").values()
+        alarm["Properties"]["AlarmName"]: alarm["Properties"]
+        for alarm in template.of("AWS::CloudWatch::Alarm").values()
     }
 
 
@@ -62,16 +62,16 @@ def test_every_alarm_names_topic_and_explanation(scheduled: Template) -> None:
 def test_every_dead_letter_queue_has_an_alarm(scheduled: Template) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
-        for one in alarms(scheduled).values()
-        for dimension in one.get("Dimensions", [])
+        for alarm in alarms(scheduled).values()
+        for dimension in alarm.get("Dimensions", [])
         if dimension["Name"] == "QueueName"
     }
     assert watched == set(scheduled.of("AWS::SQS::Queue"))
 
 
 def test_topic_accepts_alarms_and_mails_them(template: Template, synth: Synth) -> None:
-    statements = template.one("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    (publishes,) = (one for one in statements if one["Effect"] == "Allow")
+    statements = template.resource("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    (publishes,) = (statement for statement in statements if statement["Effect"] == "Allow")
     assert (publishes["Principal"], publishes["Action"]) == (
         {"Service": "cloudwatch.amazonaws.com"},
         "sns:Publish",
@@ -84,7 +84,7 @@ def test_topic_accepts_alarms_and_mails_them(template: Template, synth: Synth) -
     )
     assert not template.of("AWS::SNS::Subscription")
 
-    mailed = synth("layers=false", "alarm_email=ops@example.org").one("AWS::SNS::Subscription")
+    mailed = synth("layers=false", "alarm_email=ops@example.org").resource("AWS::SNS::Subscription")
     assert (mailed["Protocol"], mailed["Endpoint"]) == ("email", "ops@example.org")
 
 
@@ -94,11 +94,11 @@ def test_alarms_and_dashboard_use_existing_metrics(scheduled: Template) -> None:
     sends = r"(count|gauge|add_metric)\((name=)?(metric_names\.)?"
     names = vars(metric_names).items()
     sent = {value for name, value in names if re.search(rf"{sends}{name}\b", code)}
-    ours = [one for one in alarms(scheduled).values() if one.get("Namespace") == "Easel"]
-    asked = {one["MetricName"] for one in ours}
-    asked |= {metric[1] for metric in shown(scheduled) if metric[0] == "Easel"}
-    assert asked <= sent
-    assert {one["MetricName"] for one in ours} == {
+    ours = [alarm for alarm in alarms(scheduled).values() if alarm.get("Namespace") == "Easel"]
+    metrics = {alarm["MetricName"] for alarm in ours}
+    metrics |= {metric[1] for metric in shown_metrics(scheduled) if metric[0] == "Easel"}
+    assert metrics <= sent
+    assert {alarm["MetricName"] for alarm in ours} == {
         metric_names.POSSIBLY_PAID,
         metric_names.LOST,
         metric_names.BUDGET_USED_PERCENT,
@@ -107,34 +107,38 @@ def test_alarms_and_dashboard_use_existing_metrics(scheduled: Template) -> None:
         metric_names.STORED_BY_SCHEDULE,
     }
 
-    dimensions = [one["Dimensions"] for one in ours]
+    dimensions = [alarm["Dimensions"] for alarm in ours]
     assert dimensions == [[{"Name": "service", "Value": "easel"}]] * len(dimensions)
 
 
 def widgets(template: Template) -> list[dict[str, Any]]:
-    parts = template.one("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+    parts = template.resource("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
     body = json.loads(
         "".join(part if isinstance(part, str) else template.text(part) for part in parts)
     )
     return list(body["widgets"])
 
 
-def shown(template: Template) -> list[list[Any]]:
-    return [metric for one in widgets(template) for metric in one["properties"].get("metrics", [])]
+def shown_metrics(template: Template) -> list[list[Any]]:
+    return [
+        metric for widget in widgets(template) for metric in widget["properties"].get("metrics", [])
+    ]
 
 
 def test_dashboard_answers_three_questions_for_every_step(template: Template) -> None:
-    headings = [one["properties"]["markdown"] for one in widgets(template) if one["type"] == "text"]
+    headings = [
+        widget["properties"]["markdown"] for widget in widgets(template) if widget["type"] == "text"
+    ]
     assert headings == [
         "## Is it working?",
         "## What does it cost?",
         "## What is slow?",
         "## What failed, and why",
     ]
-    lasted = {metric[3] for metric in shown(template) if metric[1] == "Duration"}
+    lasted = {metric[3] for metric in shown_metrics(template) if metric[1] == "Duration"}
     assert len(lasted) == len(FUNCTIONS)
 
-    told = {metric[1] for metric in shown(template)}
+    metrics = {metric[1] for metric in shown_metrics(template)}
     assert {
         metric_names.STORED,
         metric_names.REFUSED,
@@ -142,15 +146,17 @@ def test_dashboard_answers_three_questions_for_every_step(template: Template) ->
         metric_names.SPEND_USD,
         metric_names.RATE_LIMITED,
         "ExecutionsFailed",
-    } <= told
+    } <= metrics
 
 
-@pytest.mark.parametrize(("days", "there"), [("0", False), ("3", True)])
-def test_rare_schedule_alarm_needs_its_own_period(synth: Synth, days: str, there: bool) -> None:
-    found = alarms(synth("layers=false", "schedule=rate(3 days)", f"schedule_alarm_days={days}"))
-    assert ("Easel-NoPictureFromSchedule" in found) is there
-    if there:
-        alarm = found["Easel-NoPictureFromSchedule"]
+@pytest.mark.parametrize(("days", "expected"), [("0", False), ("3", True)])
+def test_rare_schedule_alarm_needs_its_own_period(synth: Synth, days: str, expected: bool) -> None:
+    alarms_by_name = alarms(
+        synth("layers=false", "schedule=rate(3 days)", f"schedule_alarm_days={days}")
+    )
+    assert ("Easel-NoPictureFromSchedule" in alarms_by_name) is expected
+    if expected:
+        alarm = alarms_by_name["Easel-NoPictureFromSchedule"]
         assert (alarm["EvaluationPeriods"], alarm["Period"], alarm["TreatMissingData"]) == (
             74,
             3_600,
@@ -160,12 +166,14 @@ def test_rare_schedule_alarm_needs_its_own_period(synth: Synth, days: str, there
 
 
 def test_only_new_image_outcomes_leave_the_stream(template: Template) -> None:
-    mapping = template.one("AWS::Lambda::EventSourceMapping")
+    mapping = template.resource("AWS::Lambda::EventSourceMapping")
     filters = [
-        json.loads(one["Pattern"])["dynamodb"] for one in mapping["FilterCriteria"]["Filters"]
+        json.loads(pattern["Pattern"])["dynamodb"]
+        for pattern in mapping["FilterCriteria"]["Filters"]
     ]
     assert [
-        (one["OldImage"]["status"]["S"], one["NewImage"]["status"]["S"]) for one in filters
+        (pattern["OldImage"]["status"]["S"], pattern["NewImage"]["status"]["S"])
+        for pattern in filters
     ] == [
         (["staged"], ["stored"]),
         (["claimed"], ["refused"]),
@@ -180,9 +188,9 @@ def test_only_new_image_outcomes_leave_the_stream(template: Template) -> None:
 
 
 def test_failures_of_both_machines_are_sent(template: Template) -> None:
-    pattern = template.one("AWS::Events::Rule", "Announcements")["EventPattern"]
+    pattern = template.resource("AWS::Events::Rule", "Announcements")["EventPattern"]
     assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
-    assert {template.text(one) for one in pattern["detail"]["stateMachineArn"]} == {
+    assert {template.text(arn) for arn in pattern["detail"]["stateMachineArn"]} == {
         ":::::stateMachine:Workflow",
         ":::::stateMachine:BatchWorkflow",
     }

@@ -55,35 +55,35 @@ NEEDS = {
 
 
 @pytest.fixture
-def keyed(synth: Synth) -> Template:
+def key_template(synth: Synth) -> Template:
     return synth(*KEYED)
 
 
-def key(made: Template) -> dict[str, Any]:
-    ((_, found),) = made.of("AWS::KMS::Key").items()
-    return found
+def key(template: Template) -> dict[str, Any]:
+    ((_, resource),) = template.of("AWS::KMS::Key").items()
+    return resource
 
 
-def key_rights(made: Template, role: str) -> Rights:
+def key_rights(template: Template, role: str) -> Rights:
     """Return a role's rights on the key, each with the service that it goes through.
 
     Fail if a KMS right covers anything but the key.
     """
-    found: Rights = set()
-    for one in made.statements(role):
-        actions = many(one["Action"])
+    rights: Rights = set()
+    for statement in template.statements(role):
+        actions = many(statement["Action"])
         if not any(action.startswith("kms:") for action in actions):
             continue
-        assert (one["Effect"], made.text(one["Resource"])) == ("Allow", "key")
-        ((_, condition),) = one["Condition"].items()
+        assert (statement["Effect"], template.text(statement["Resource"])) == ("Allow", "key")
+        ((_, condition),) = statement["Condition"].items()
         ((name, values),) = condition.items()
         if name == "kms:ViaService":
             assert all(value.endswith(".ap-southeast-1.amazonaws.com") for value in values)
-            found |= {(action, via.partition(".")[0]) for action in actions for via in values}
+            rights |= {(action, via.partition(".")[0]) for action in actions for via in values}
         else:
-            what = f"{name.rpartition(':')[2]} {made.text(values)}"
-            found |= {(action, what) for action in actions}
-    return found
+            right = f"{name.rpartition(':')[2]} {template.text(values)}"
+            rights |= {(action, right) for action in actions}
+    return rights
 
 
 def test_key_exists_only_on_request(template: Template) -> None:
@@ -91,26 +91,30 @@ def test_key_exists_only_on_request(template: Template) -> None:
     assert "kms" not in str(template.body["Resources"]).lower()
 
 
-def test_key_rotates_yearly_and_outlives_the_stack(keyed: Template, synth: Synth) -> None:
-    assert key(keyed)["Properties"]["EnableKeyRotation"] is True
-    assert key(keyed)["DeletionPolicy"] == key(keyed)["UpdateReplacePolicy"].replace(
+def test_key_rotates_yearly_and_outlives_the_stack(key_template: Template, synth: Synth) -> None:
+    assert key(key_template)["Properties"]["EnableKeyRotation"] is True
+    assert key(key_template)["DeletionPolicy"] == key(key_template)["UpdateReplacePolicy"].replace(
         "Retain", "RetainExceptOnCreate"
     )
 
     pictures = next(
-        one for name, one in keyed.of("AWS::S3::Bucket").items() if name.startswith(PICTURES)
+        bucket
+        for name, bucket in key_template.of("AWS::S3::Bucket").items()
+        if name.startswith(PICTURES)
     )
-    assert key(keyed)["DeletionPolicy"] == pictures["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert (
+        key(key_template)["DeletionPolicy"] == pictures["DeletionPolicy"] == "RetainExceptOnCreate"
+    )
     assert (
         key(synth("layers=false", "customer_key=true", "retain_images=false"))["DeletionPolicy"]
         == "Delete"
     )
 
 
-def test_all_stored_data_uses_the_key(keyed: Template) -> None:
-    (name,) = keyed.of("AWS::KMS::Key")
+def test_all_stored_data_uses_the_key(key_template: Template) -> None:
+    (name,) = key_template.of("AWS::KMS::Key")
     ours = {"Fn::GetAtt": [name, "Arn"]}
-    (rule,) = keyed.one("AWS::S3::Bucket", PICTURES)["BucketEncryption"][
+    (rule,) = key_template.resource("AWS::S3::Bucket", PICTURES)["BucketEncryption"][
         "ServerSideEncryptionConfiguration"
     ]
 
@@ -118,12 +122,12 @@ def test_all_stored_data_uses_the_key(keyed: Template) -> None:
         "BucketKeyEnabled": True,
         "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": ours},
     }
-    assert keyed.one("AWS::DynamoDB::Table")["SSESpecification"] == {
+    assert key_template.resource("AWS::DynamoDB::Table")["SSESpecification"] == {
         "SSEEnabled": True,
         "SSEType": "KMS",
         "KMSMasterKeyId": ours,
     }
-    assert keyed.one("AWS::SecretsManager::Secret")["KmsKeyId"] == ours
+    assert key_template.resource("AWS::SecretsManager::Secret")["KmsKeyId"] == ours
 
     for kind in (
         "AWS::Logs::LogGroup",
@@ -131,33 +135,38 @@ def test_all_stored_data_uses_the_key(keyed: Template) -> None:
         "AWS::SQS::Queue",
         "AWS::SNS::Topic",
     ):
-        for resource, one in keyed.of(kind).items():
-            properties = one["Properties"]
+        for resource, body in key_template.of(kind).items():
+            properties = body["Properties"]
             assert (properties.get("EncryptionConfiguration") or properties).get(
                 "KmsKeyId", properties.get("KmsMasterKeyId")
             ) == ours, resource
 
 
-def test_access_log_uses_the_s3_key(keyed: Template) -> None:
-    (rule,) = keyed.one("AWS::S3::Bucket", "ImagesAccessLog")["BucketEncryption"][
+def test_access_log_uses_the_s3_key(key_template: Template) -> None:
+    (rule,) = key_template.resource("AWS::S3::Bucket", "ImagesAccessLog")["BucketEncryption"][
         "ServerSideEncryptionConfiguration"
     ]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
-def test_key_policy_admits_administrators_and_four_services(keyed: Template) -> None:
-    said = {}
-    for one in key(keyed)["Properties"]["KeyPolicy"]["Statement"]:
-        assert (one["Effect"], one["Resource"]) == ("Allow", "*")
-        ((_, who),) = one["Principal"].items()
+def test_key_policy_admits_administrators_and_four_services(key_template: Template) -> None:
+    grants = {}
+    for statement in key(key_template)["Properties"]["KeyPolicy"]["Statement"]:
+        assert (statement["Effect"], statement["Resource"]) == ("Allow", "*")
+        ((_, principal),) = statement["Principal"].items()
         conditions = {
-            f"{test} {name}": keyed.text(value)
-            for test, each in one.get("Condition", {}).items()
+            f"{test} {name}": key_template.text(value)
+            for test, each in statement.get("Condition", {}).items()
             for name, value in each.items()
         }
-        actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
-        said[keyed.text(who)] = {action.removeprefix("kms:") for action in actions}, conditions
-    assert said == {
+        actions = (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+        grants[key_template.text(principal)] = (
+            {action.removeprefix("kms:") for action in actions},
+            conditions,
+        )
+    assert grants == {
         "arn:aws:iam::AWS::AccountId:root": ({"*"}, {}),
         "logs.ap-southeast-1.amazonaws.com": (
             {
@@ -190,15 +199,17 @@ def test_key_policy_admits_administrators_and_four_services(keyed: Template) -> 
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_each_function_has_exact_key_rights(keyed: Template, step: str) -> None:
-    assert key_rights(keyed, keyed.role(step)) == RIGHTS[step]
+def test_each_function_has_exact_key_rights(key_template: Template, step: str) -> None:
+    assert key_rights(key_template, key_template.role(step)) == RIGHTS[step]
 
 
 def test_key_rights_are_exact_with_other_settings(synth: Synth) -> None:
-    made = synth(*ELSEWHERE)
+    template = synth(*ELSEWHERE)
     for step in FUNCTIONS:
-        assert key_rights(made, made.role(step)) == RIGHTS[step] - {(READ, "secretsmanager")}
-    assert key_rights(made, made.role("mirror")) == {
+        assert key_rights(template, template.role(step)) == RIGHTS[step] - {
+            (READ, "secretsmanager")
+        }
+    assert key_rights(template, template.role("mirror")) == {
         (READ, "dynamodb"),
         (READ, "s3"),
         (READ, "secretsmanager"),
@@ -206,9 +217,9 @@ def test_key_rights_are_exact_with_other_settings(synth: Synth) -> None:
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_every_function_right_includes_its_key_right(keyed: Template, step: str) -> None:
-    role = keyed.role(step)
-    granted = {action for action, _ in keyed.rights(role)}
+def test_every_function_right_includes_its_key_right(key_template: Template, step: str) -> None:
+    role = key_template.role(step)
+    granted = {action for action, _ in key_template.rights(role)}
     needed: Rights = set().union(*(NEEDS.get(action, set()) for action in granted))
     if any(action.startswith("dynamodb:") for action in granted):
         needed.add((READ, "dynamodb"))
@@ -218,16 +229,16 @@ def test_every_function_right_includes_its_key_right(keyed: Template, step: str)
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_key_rights_follow_from_row_grants(synth: Synth, row: FunctionSpec) -> None:
-    made = synth(*ELSEWHERE)
+    template = synth(*ELSEWHERE)
     if row.caller is Caller.CLOUDFORMATION:
-        made = synth(*THEIRS)
+        template = synth(*THEIRS)
     # A workload identity replaces the secret with the key.
-    grants = [one for one in row.grants if one.resource is not Resource.OPENAI_SECRET]
+    grants = [grant for grant in row.grants if grant.resource is not Resource.OPENAI_SECRET]
 
-    found = key_rights(made, made.role(row.name))
+    rights = key_rights(template, template.role(row.name))
 
     derived = grants_module.key_rights(grants)
-    assert found == {(action, via) for action, services in derived.items() for via in services}
+    assert rights == {(action, via) for action, services in derived.items() for via in services}
 
 
 def test_denials_and_other_stores_need_no_key() -> None:
@@ -240,41 +251,41 @@ def test_denials_and_other_stores_need_no_key() -> None:
 
 
 @pytest.mark.parametrize("construct", SIGNERS)
-def test_link_roles_have_only_their_key_rights(keyed: Template, construct: str) -> None:
-    assert key_rights(keyed, keyed.role_in(construct)) == SIGNERS[construct]
+def test_link_roles_have_only_their_key_rights(key_template: Template, construct: str) -> None:
+    assert key_rights(key_template, key_template.role_in(construct)) == SIGNERS[construct]
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
-def test_machines_have_only_their_key_rights(keyed: Template, machine: str) -> None:
-    role = keyed.machine_role(machine)
-    assert key_rights(keyed, role) == A_MACHINE | (
+def test_machines_have_only_their_key_rights(key_template: Template, machine: str) -> None:
+    role = key_template.machine_role(machine)
+    assert key_rights(key_template, role) == A_MACHINE | (
         {(READ, "s3"), (WRITE, "s3")} if machine == BATCHES else set()
     )
 
 
-def test_event_may_encrypt_a_run_input(keyed: Template) -> None:
+def test_event_may_encrypt_a_run_input(key_template: Template) -> None:
     targets = [
         target
-        for rule in keyed.of("AWS::Events::Rule").values()
+        for rule in key_template.of("AWS::Events::Rule").values()
         for target in rule["Properties"]["Targets"]
     ]
     starts = [target for target in targets if "RoleArn" in target]
     assert len(starts) == 2
     for target in starts:
-        assert key_rights(keyed, target["RoleArn"]["Fn::GetAtt"][0]) == {
+        assert key_rights(key_template, target["RoleArn"]["Fn::GetAtt"][0]) == {
             (READ, "states"),
             (WRITE, "states"),
         }
 
 
 def test_existing_bucket_keeps_its_own_key(synth: Synth) -> None:
-    made = synth(*THEIRS)
+    template = synth(*THEIRS)
     for step in FUNCTIONS:
-        assert key_rights(made, made.role(step)) == {
+        assert key_rights(template, template.role(step)) == {
             (action, via) for action, via in RIGHTS[step] if via != "s3"
         }
     for construct in SIGNERS:
-        assert key_rights(made, made.role_in(construct)) == set()
+        assert key_rights(template, template.role_in(construct)) == set()
 
-    groups = made.of("AWS::Logs::LogGroup")
-    assert all("KmsKeyId" in one["Properties"] for one in groups.values())
+    groups = template.of("AWS::Logs::LogGroup")
+    assert all("KmsKeyId" in group["Properties"] for group in groups.values())

@@ -42,7 +42,7 @@ READ_BY = {
 LOCAL_ONLY = {settings.LOCAL_SIGN_IN_URL, settings.LOCAL_TOKEN_URL}
 
 
-def made(synth: Synth, row: FunctionSpec) -> Template:
+def template_with(synth: Synth, row: FunctionSpec) -> Template:
     """Return a template that contains the row's function."""
     if row.caller is Caller.CLOUDFORMATION:
         return synth(*EXISTING)
@@ -79,16 +79,16 @@ def test_environment_matches_declared_settings_groups(synth: Synth, shape: tuple
     template = synth(*shape)
 
     for row in (row for row in CATALOGUE if is_deployed(row, shape)):
-        declared = {one.metadata["variable"] for group in row.settings for one in fields(group)}
+        declared = {field.metadata["variable"] for group in row.settings for field in fields(group)}
         lacking = {name for name, only in ONLY_WITH.items() if only not in " ".join(shape)}
         if "openai_workload_identity=idp" in " ".join(shape):
             lacking.add(settings.SECRET)
         expected = declared - lacking - LOCAL_ONLY - {settings.REGION}
-        found = template.function(row.name).get("Environment", {"Variables": {}})["Variables"]
-        assert set(found) == expected, row.name
+        variables = template.function(row.name).get("Environment", {"Variables": {}})["Variables"]
+        assert set(variables) == expected, row.name
         # The functions read the same variables as well.
         required = {name for group in row.settings for name in group.variables()}
-        assert required <= set(found), row.name
+        assert required <= set(variables), row.name
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -112,7 +112,7 @@ def test_variable_without_value_fails_synth() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_deployed_function_matches_its_row(synth: Synth, name: str) -> None:
     row = ROWS[name]
-    template = made(synth, row)
+    template = template_with(synth, row)
 
     function = template.function(name)
     assert function["MemorySize"] == row.memory_mb
@@ -131,7 +131,7 @@ def files_of(row: FunctionSpec) -> set[Path]:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_asset_contains_exactly_its_folders(synth: Synth, name: str) -> None:
-    row, template = ROWS[name], made(synth, ROWS[name])
+    row, template = ROWS[name], template_with(synth, ROWS[name])
     asset = template.asset(name)
 
     held = {file.relative_to(asset) for file in asset.rglob("*") if file.is_file()}
@@ -149,7 +149,7 @@ def test_asset_contains_exactly_its_folders(synth: Synth, name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_shipped_folder_is_imported(synth: Synth, name: str) -> None:
-    row, template = ROWS[name], made(synth, ROWS[name])
+    row, template = ROWS[name], template_with(synth, ROWS[name])
     asset = template.asset(name)
     easel = "(name for name in sys.modules if name.startswith('easel.'))"
     code = f"import {template.module(name)}; print(*{easel})"
@@ -164,15 +164,15 @@ def test_every_shipped_folder_is_imported(synth: Synth, name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_handler_imports_only_from_its_asset(synth: Synth, name: str) -> None:
-    template = made(synth, ROWS[name])
+    template = template_with(synth, ROWS[name])
     asset, module = template.asset(name), template.module(name)
     ours = (
         "[m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('easel','functions')]"
     )
 
-    done = in_asset(asset, f"import {module}; print({module}.handler.__name__, *{ours})")
+    result = in_asset(asset, f"import {module}; print({module}.handler.__name__, *{ours})")
 
-    handler, *files = done.stdout.split()
+    handler, *files = result.stdout.split()
     assert handler == "handler"
     assert files
     assert all(Path(file).is_relative_to(asset) for file in files)
@@ -184,7 +184,7 @@ def test_asset_stays_small(synth: Synth, name: str) -> None:
 
     Its cost is in docs/decisions/0035-build-each-asset-from-folders.md.
     """
-    size = len(zip_folder(made(synth, ROWS[name]).asset(name)))
+    size = len(zip_folder(template_with(synth, ROWS[name]).asset(name)))
 
     assert size <= MAX_ASSET.get(name, 95_000)
 

@@ -16,30 +16,32 @@ GATEWAY_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
-def paged(synth: Synth) -> Template:
+def page_template(synth: Synth) -> Template:
     """Return the template with the page."""
     return synth("layers=false", "public_page=true")
 
 
 def routes_of(template: Template) -> dict[str, dict[str, Any]]:
     return {
-        one["Properties"]["RouteKey"]: one["Properties"]
-        for one in template.of("AWS::ApiGatewayV2::Route").values()
+        route["Properties"]["RouteKey"]: route["Properties"]
+        for route in template.of("AWS::ApiGatewayV2::Route").values()
     }
 
 
 def client(template: Template, name: str) -> dict[str, Any]:
     """Return the properties of the client `Page` or `Machine`."""
-    (found,) = (
-        one for id_, one in template.of("AWS::Cognito::UserPoolClient").items() if name in id_
+    (client_resource,) = (
+        client_resource
+        for id_, client_resource in template.of("AWS::Cognito::UserPoolClient").items()
+        if name in id_
     )
-    properties: dict[str, Any] = found["Properties"]
+    properties: dict[str, Any] = client_resource["Properties"]
     return properties
 
 
-def scopes(template: Template, one: dict[str, Any]) -> set[str]:
+def scopes(template: Template, client: dict[str, Any]) -> set[str]:
     (server,) = template.of("AWS::Cognito::UserPoolResourceServer")
-    return {template.text(scope).replace(server, "easel") for scope in one["AllowedOAuthScopes"]}
+    return {template.text(scope).replace(server, "easel") for scope in client["AllowedOAuthScopes"]}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), routes.DATA)
@@ -61,50 +63,53 @@ def test_changes_and_costs_require_write_scope() -> None:
 
 
 def test_public_routes_are_description_and_optional_page(
-    template: Template, paged: Template
+    template: Template, page_template: Template
 ) -> None:
     def keys(listed: tuple[tuple[str, ...], ...]) -> set[str]:
         return {f"{method} {path}" for method, path, *_ in listed}
 
-    for made, open_ in (
+    for variant, open_ in (
         (template, keys(routes.DESCRIPTION)),
-        (paged, keys(routes.DESCRIPTION) | keys(routes.PAGE)),
+        (page_template, keys(routes.DESCRIPTION) | keys(routes.PAGE)),
     ):
-        found = routes_of(made)
-        assert {key for key, one in found.items() if one["AuthorizationType"] == "NONE"} == open_
-        assert set(found) == open_ | keys(routes.DATA)
+        variant_routes = routes_of(variant)
+        assert {
+            key for key, route in variant_routes.items() if route["AuthorizationType"] == "NONE"
+        } == open_
+        assert set(variant_routes) == open_ | keys(routes.DATA)
 
 
-def test_tokens_come_only_from_own_pool(template: Template, paged: Template) -> None:
-    for made in (template, paged):
-        trusted = made.one("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]
-        (pool,) = made.of("AWS::Cognito::UserPool")
+def test_tokens_come_only_from_own_pool(template: Template, page_template: Template) -> None:
+    for variant in (template, page_template):
+        trusted = variant.resource("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"]
+        (pool,) = variant.of("AWS::Cognito::UserPool")
         assert (
-            made.text(trusted["Issuer"]) == f"https://cognito-idp.AWS::Region.amazonaws.com/{pool}"
+            variant.text(trusted["Issuer"])
+            == f"https://cognito-idp.AWS::Region.amazonaws.com/{pool}"
         )
-        assert {one["Ref"] for one in trusted["Audience"]} == set(
-            made.of("AWS::Cognito::UserPoolClient")
+        assert {client["Ref"] for client in trusted["Audience"]} == set(
+            variant.of("AWS::Cognito::UserPoolClient")
         )
 
 
 def test_traffic_is_limited_and_function_ends_first(template: Template) -> None:
-    assert template.one("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
+    assert template.resource("AWS::ApiGatewayV2::Stage")["DefaultRouteSettings"] == {
         "ThrottlingRateLimit": 50,
         "ThrottlingBurstLimit": 100,
     }
     assert template.function("api")["Timeout"] < GATEWAY_SECONDS
 
 
-def test_five_people_can_open_page_concurrently(paged: Template) -> None:
-    limits = paged.one("AWS::ApiGatewayV2::Stage")["RouteSettings"]
+def test_five_people_can_open_page_concurrently(page_template: Template) -> None:
+    limits = page_template.resource("AWS::ApiGatewayV2::Stage")["RouteSettings"]
     assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 500}}
     files = [file for file in (ROOT / "web").rglob("*") if file.is_file()]
     assert limits["GET /web/{file+}"]["ThrottlingBurstLimit"] >= 5 * len(files)
 
 
 def test_access_log_contains_no_path_or_query(template: Template) -> None:
-    log = template.one("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
-    said = json.loads(log["Format"])
+    log = template.resource("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
+    fields = json.loads(log["Format"])
     assert set(re.findall(r"\$context\.([\w.]+)", log["Format"])) == {
         "requestId",
         "requestTime",
@@ -115,7 +120,7 @@ def test_access_log_contains_no_path_or_query(template: Template) -> None:
         "authorizer.error",
         "identity.sourceIp",
     }
-    assert len(said) == len(set(said.values()))
+    assert len(fields) == len(set(fields.values()))
 
     group = log["DestinationArn"]["Fn::GetAtt"][0]
     assert group in template.of("AWS::Logs::LogGroup")
@@ -125,15 +130,15 @@ def test_access_log_contains_no_path_or_query(template: Template) -> None:
 
 
 def test_no_other_page_may_call_the_api(template: Template) -> None:
-    assert "CorsConfiguration" not in template.one("AWS::ApiGatewayV2::Api")
+    assert "CorsConfiguration" not in template.resource("AWS::ApiGatewayV2::Api")
 
 
 def test_only_this_api_may_call_the_function(template: Template) -> None:
-    permissions = (one["Properties"] for one in template.of("AWS::Lambda::Permission").values())
+    permissions = (entry["Properties"] for entry in template.of("AWS::Lambda::Permission").values())
     (permission,) = (
-        one
-        for one in permissions
-        if one["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]}
+        entry
+        for entry in permissions
+        if entry["FunctionName"] == {"Fn::GetAtt": [template.logical_id("api"), "Arn"]}
     )
     assert permission["Principal"] == "apigateway.amazonaws.com"
 
@@ -142,7 +147,7 @@ def test_only_this_api_may_call_the_function(template: Template) -> None:
 
 
 def test_sign_up_is_closed_and_passwords_strong(template: Template) -> None:
-    pool = template.one("AWS::Cognito::UserPool")
+    pool = template.resource("AWS::Cognito::UserPool")
     assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     assert pool["UsernameAttributes"] == ["email"]
 
@@ -154,7 +159,7 @@ def test_sign_up_is_closed_and_passwords_strong(template: Template) -> None:
 
 
 def test_sign_in_address_is_unique_and_short(template: Template) -> None:
-    prefix = template.text(template.one("AWS::Cognito::UserPoolDomain")["Domain"])
+    prefix = template.text(template.resource("AWS::Cognito::UserPoolDomain")["Domain"])
     assert prefix == "easel-AWS::AccountId-AWS::Region"
     assert (
         len(prefix.replace("AWS::AccountId", "0" * 12).replace("AWS::Region", "ap-southeast-1"))
@@ -162,12 +167,12 @@ def test_sign_in_address_is_unique_and_short(template: Template) -> None:
     )
 
 
-def test_page_client_uses_only_the_code_flow(paged: Template) -> None:
-    page = client(paged, "Page")
+def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
+    page = client(page_template, "Page")
 
     assert page["GenerateSecret"] is False
     assert page["AllowedOAuthFlows"] == ["code"]
-    assert scopes(paged, page) == {"openid", routes.READ, routes.WRITE}
+    assert scopes(page_template, page) == {"openid", routes.READ, routes.WRITE}
     assert not [
         flow for flow in page["ExplicitAuthFlows"] if "USER_PASSWORD" in flow or "CUSTOM" in flow
     ]
@@ -191,12 +196,12 @@ def test_programs_have_a_secret_and_no_user(template: Template) -> None:
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 
-def test_page_address_defaults_to_the_api(paged: Template) -> None:
-    (api,) = paged.of("AWS::ApiGatewayV2::Api")
-    given = paged.body["Parameters"]["PageUrl"]
-    assert given["Default"] == OWN_URL
+def test_page_address_defaults_to_the_api(page_template: Template) -> None:
+    (api,) = page_template.of("AWS::ApiGatewayV2::Api")
+    parameter = page_template.body["Parameters"]["PageUrl"]
+    assert parameter["Default"] == OWN_URL
 
-    allowed = given["AllowedPattern"]
+    allowed = parameter["AllowedPattern"]
     assert [
         url
         for url in (OWN_URL, "https://a.example/x/", "https://a.example", "")
@@ -205,19 +210,21 @@ def test_page_address_defaults_to_the_api(paged: Template) -> None:
         OWN_URL,
         "https://a.example/x/",
     ]
-    address = paged.environment("api")[settings.PAGE_URL]
-    condition, own, told = address["Fn::If"]
-    assert paged.body["Conditions"][condition] == {"Fn::Equals": [{"Ref": "PageUrl"}, OWN_URL]}
-    assert paged.text(own) == f"https://{api}.execute-api.AWS::Region.AWS::URLSuffix/"
-    assert told == {"Ref": "PageUrl"}
+    address = page_template.environment("api")[settings.PAGE_URL]
+    condition, own, other = address["Fn::If"]
+    assert page_template.body["Conditions"][condition] == {
+        "Fn::Equals": [{"Ref": "PageUrl"}, OWN_URL]
+    }
+    assert page_template.text(own) == f"https://{api}.execute-api.AWS::Region.AWS::URLSuffix/"
+    assert other == {"Ref": "PageUrl"}
 
-    page = client(paged, "Page")
+    page = client(page_template, "Page")
     assert page["CallbackURLs"] == page["LogoutURLs"] == [address]
-    assert paged.body["Outputs"]["ApiUrl"]["Value"] == address
+    assert page_template.body["Outputs"]["ApiUrl"]["Value"] == address
 
 
-def test_only_local_stack_moves_the_sign_in(paged: Template) -> None:
-    assert settings.LOCAL_SIGN_IN_URL not in paged.environment("api")
+def test_only_local_stack_moves_the_sign_in(page_template: Template) -> None:
+    assert settings.LOCAL_SIGN_IN_URL not in page_template.environment("api")
     assert {"ApiUrl", "UserPoolId", "PageClientId", "MachineClientId", "SignInUrl"} <= set(
-        paged.body["Outputs"]
+        page_template.body["Outputs"]
     )

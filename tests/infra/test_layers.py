@@ -45,8 +45,8 @@ def test_layer_versions_match_this_machine(name: str) -> None:
 def test_assets_and_layers_contain_all_imports(template: Template, step: str) -> None:
     files = "((n, getattr(m, '__file__', None) or '') for n, m in sys.modules.items())"
     loaded = f"(name for name, file in {files} if 'site-packages' in file)"
-    done = in_asset(template.asset(step), f"import {template.module(step)}; print(*{loaded})")
-    imported = {module.split(".")[0] for module in done.stdout.split()}
+    result = in_asset(template.asset(step), f"import {template.module(step)}; print(*{loaded})")
+    imported = {module.split(".")[0] for module in result.stdout.split()}
     folders = [template.layer(name) / "python" for name in template.layers(step)]
     held = {file.name.split(".")[0] for folder in folders for file in folder.iterdir()}
 
@@ -93,14 +93,14 @@ def test_bytecode_is_unchecked_and_fits_target_python() -> None:
     assert compiled == [b"\x01\0\0\0"] * len(sources)  # by a hash that Python does not check
     assert bool(list(there.rglob("*.pyc"))) == (HERE.python == LAMBDA.python)
 
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "infra.functions.layers"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ("The layers have no bytecode" in done.stdout) == (HERE.python != LAMBDA.python)
+    assert ("The layers have no bytecode" in result.stdout) == (HERE.python != LAMBDA.python)
 
 
 # What a function builds before its first call, as names of its services.
@@ -119,19 +119,19 @@ BUILT = {
 
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_function_starts_ready_from_asset_and_layers(template: Template, step: str) -> None:
-    built, credential = started(template, step)
+    built, credential = start_step(template, step)
     assert BUILT[step] <= built
     assert credential == ("ApiKey" if "openai_account" in BUILT[step] else None)
 
 
 @pytest.mark.parametrize("step", ["image", "economy"])
 def test_keyless_function_is_ready_without_secrets_client(synth: Synth, step: str) -> None:
-    built, credential = started(synth("openai_workload_identity=idp_1/sa_2"), step)
+    built, credential = start_step(synth("openai_workload_identity=idp_1/sa_2"), step)
     assert BUILT[step] <= built
     assert credential == "IdentityToken"
 
 
-def started(template: Template, step: str) -> tuple[set[str], str | None]:
+def start_step(template: Template, step: str) -> tuple[set[str], str | None]:
     """Return what a function builds before its first call, and how it reaches OpenAI."""
     services = "functions.api.services.API_SERVICES" if step == "api" else "easel.services.SERVICES"
     code = f"""

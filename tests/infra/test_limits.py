@@ -86,9 +86,9 @@ def test_daylong_order_keeps_its_history_small(template: Template) -> None:
 
 
 def test_every_map_over_lines_is_distributed(template: Template) -> None:
-    found = children(template.machine(BATCHES))
-    assert set(found) == {"For each line", "Write each prompt", "For each order", "Store each line"}
-    for state in (template.machine(BATCHES)["States"][name] for name in found):
+    maps = children(template.machine(BATCHES))
+    assert set(maps) == {"For each line", "Write each prompt", "For each order", "Store each line"}
+    for state in (template.machine(BATCHES)["States"][name] for name in maps):
         assert state["ItemReader"]["Resource"].endswith("s3:getObject")
         assert state["ResultWriter"]["Resource"].endswith("s3:putObject")
         assert state["Output"] == "{% $states.input %}"  # the results stay in S3
@@ -116,10 +116,10 @@ def test_longest_line_fits_into_a_state() -> None:
         {name: longest(name) for name in ("description", "style", "topics")},
         {"prompt": longest("prompt").replace(WIDEST, '"')},
     )
-    for wanted in requests:
-        parsed = request.parse(wanted, settings, today=date(2026, 11, 25))
+    for line in requests:
+        parsed = request.parse(line, settings, today=date(2026, 11, 25))
         start = StartRun(
-            request=wanted, execution_name="x" * 80, started="2026-11-25T00:00:00.000Z"
+            request=line, execution_name="x" * 80, started="2026-11-25T00:00:00.000Z"
         ).to_state()
 
         assert parsed.action == "create"

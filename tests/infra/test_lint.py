@@ -35,18 +35,18 @@ def with_definitions(template: Template, broken: Break | None = None) -> dict[st
     """Return the template with its machines as objects, since cfn-lint reads no joined texts."""
     body: dict[str, Any] = json.loads(json.dumps(template.body))
     machines = {
-        name: one
-        for name, one in body["Resources"].items()
-        if one["Type"] == "AWS::StepFunctions::StateMachine"
+        name: resource
+        for name, resource in body["Resources"].items()
+        if resource["Type"] == "AWS::StepFunctions::StateMachine"
     }
     assert len(machines) == 2
-    for name, one in machines.items():
-        del one["Properties"]["DefinitionString"]
-        one["Properties"]["Definition"] = literal(
+    for name, resource in machines.items():
+        del resource["Properties"]["DefinitionString"]
+        resource["Properties"]["Definition"] = literal(
             template.machine(name.partition("StateMachine")[0])
         )
         if broken:
-            broken(one["Properties"]["Definition"])
+            broken(resource["Properties"]["Definition"])
     return body
 
 
@@ -62,13 +62,21 @@ def lint(body: dict[str, Any], folder: Path) -> list[tuple[str, str, str]]:
         "--format",
         "json",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    found = [
-        (one["Rule"]["Id"], "/".join(str(part) for part in one["Location"]["Path"]), one["Message"])
-        for one in json.loads(done.stdout or "[]")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    findings = [
+        (
+            finding["Rule"]["Id"],
+            "/".join(str(part) for part in finding["Location"]["Path"]),
+            finding["Message"],
+        )
+        for finding in json.loads(result.stdout or "[]")
     ]
-    assert done.returncode == 0 or found, done.stderr
-    return [one for one in found if one[0] not in IGNORED and not _is_jsonata_number(*one)]
+    assert result.returncode == 0 or findings, result.stderr
+    return [
+        finding
+        for finding in findings
+        if finding[0] not in IGNORED and not _is_jsonata_number(*finding)
+    ]
 
 
 def _is_jsonata_number(rule: str, where: str, words: str) -> bool:
@@ -89,19 +97,19 @@ def test_cfn_lint_detects_a_broken_definition(template: Template, tmp_path: Path
         each["ItemProcessor"]["StartAt"] = "Nowhere"
         each["ItemsPath"] = "$.items"  # JSONata does not have this field
 
-    found = lint(with_definitions(template, break_it), tmp_path)
+    findings = lint(with_definitions(template, break_it), tmp_path)
 
-    assert {rule for rule, *_ in found} == {"E3601"}
-    assert sum("Nowhere" in words for *_, words in found) == 2
-    assert sum(where.endswith("ItemsPath") for _, where, _ in found) == 2
+    assert {rule for rule, *_ in findings} == {"E3601"}
+    assert sum("Nowhere" in words for *_, words in findings) == 2
+    assert sum(where.endswith("ItemsPath") for _, where, _ in findings) == 2
 
 
 def validator() -> str:
-    found = re.search(
+    match = re.search(
         r"^ASL_VALIDATOR := (\S+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
     )
-    assert found
-    return found[1]
+    assert match
+    return match[1]
 
 
 def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -115,11 +123,11 @@ def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProc
         | {"npm_config_offline": "true", "PATH": path}
     )
     command = ["npx", "--yes", validator(), "--json-path", str(file)]
-    done = subprocess.run(
+    result = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=folder
     )
-    assert "State machine definition" in done.stdout + done.stderr, done.stderr
-    return done
+    assert "State machine definition" in result.stdout + result.stderr, result.stderr
+    return result
 
 
 @pytest.mark.parametrize("settings", [(), ELSEWHERE])
@@ -127,9 +135,9 @@ def validate(machine: dict[str, Any], folder: Path) -> "subprocess.CompletedProc
 def test_asl_validator_finds_nothing(
     synth: Synth, tmp_path: Path, machine: str, settings: tuple[str, ...]
 ) -> None:
-    done = validate(synth(*settings).machine(machine), tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "is valid" in done.stdout
+    result = validate(synth(*settings).machine(machine), tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "is valid" in result.stdout
 
 
 # cfn-lint does not follow a Next, and the local AWS accepts one that leads nowhere.
@@ -141,10 +149,10 @@ def test_asl_validator_detects_bad_next_in_map(
     each = broken["States"]["For each variation" if machine == RUNS else "For each line"]
     first = each["ItemProcessor"]["States"][each["ItemProcessor"]["StartAt"]]
     first["Next"] = "Nowhere"
-    done = validate(broken, tmp_path)
+    result = validate(broken, tmp_path)
 
-    assert done.returncode == 1
-    assert "target: Nowhere" in done.stdout + done.stderr
+    assert result.returncode == 1
+    assert "target: Nowhere" in result.stdout + result.stderr
 
 
 def test_asl_validator_detects_unknown_jsonata_field(template: Template, tmp_path: Path) -> None:

@@ -32,22 +32,22 @@ TASKS = {RUNS: {"Mirror the image"}, BATCHES: {"Mirror the image", "Mirror the s
 
 
 @pytest.fixture
-def mirrored(synth: Synth) -> Template:
+def mirror_template(synth: Synth) -> Template:
     return synth(MIRROR)
 
 
 def test_no_setting_means_no_mirror(template: Template) -> None:
-    said = json.dumps(template.body)
-    assert "mirror" not in said.lower()
+    text = json.dumps(template.body)
+    assert "mirror" not in text.lower()
     assert len(template.of("AWS::SecretsManager::Secret")) == 1
     assert len(template.of("AWS::Lambda::LayerVersion")) == len(NAMES)
 
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
 def test_stored_images_are_mirrored_without_catching_failures(
-    template: Template, mirrored: Template, machine: str
+    template: Template, mirror_template: Template, machine: str
 ) -> None:
-    before, tasks = template.tasks(machine), mirrored.tasks(machine)
+    before, tasks = template.tasks(machine), mirror_template.tasks(machine)
     assert set(tasks) - set(before) == TASKS[machine]
 
     retryable = {
@@ -64,52 +64,60 @@ def test_stored_images_are_mirrored_without_catching_failures(
         assert tasks["Store the staged image"]["Next"] == "Mirror the staged image"
 
 
-def test_mirror_outage_blocks_no_image(mirrored: Template) -> None:
-    states = mirrored.machine()["States"]
+def test_mirror_outage_blocks_no_image(mirror_template: Template) -> None:
+    states = mirror_template.machine()["States"]
     assert states["For each variation"]["Next"] == "For each stored image"
     assert set(states["For each stored image"]["ItemProcessor"]["States"]) == {"Mirror the image"}
     assert states["For each stored image"]["Next"] == "Clean up and report"
 
 
-def test_mirror_reads_images_and_writes_its_prefix(synth: Synth, mirrored: Template) -> None:
+def test_mirror_reads_images_and_writes_its_prefix(synth: Synth, mirror_template: Template) -> None:
     copies = "arn:AWS::Partition:s3:::copies-of-mine/a/b/*"
     writes = {("s3:PutObject", copies), ("s3:GetObject", copies)}
-    assert mirrored.rights(mirrored.role("mirror")) == EVERY_FUNCTION | READS | writes
+    assert mirror_template.rights(mirror_template.role("mirror")) == EVERY_FUNCTION | READS | writes
 
     elsewhere = synth("layers=false", "mirror=gs://copies-of-mine")
     assert elsewhere.rights(elsewhere.role("mirror")) == EVERY_FUNCTION | READS
 
 
-def test_only_mirror_knows_its_store_and_secret(template: Template, mirrored: Template) -> None:
-    environment = mirrored.environment("mirror")
+def test_only_mirror_knows_its_store_and_secret(
+    template: Template, mirror_template: Template
+) -> None:
+    environment = mirror_template.environment("mirror")
     expected = {*StorageSettings.variables(), *MirrorSettings.variables()}
     assert set(environment) == expected
     assert environment[settings.MIRROR] == MIRROR.removeprefix("mirror=")
 
-    secrets = mirrored.of("AWS::SecretsManager::Secret")
+    secrets = mirror_template.of("AWS::SecretsManager::Secret")
     secret = secrets[environment[settings.MIRROR_SECRET]["Ref"]]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
-    assert mirrored.body["Outputs"]["MirrorSecret"]["Value"] == environment[settings.MIRROR_SECRET]
+    assert (
+        mirror_template.body["Outputs"]["MirrorSecret"]["Value"]
+        == environment[settings.MIRROR_SECRET]
+    )
 
     for step in ("batch", "economy"):
-        known, before = mirrored.environment(step), template.environment(step)
+        known, before = mirror_template.environment(step), template.environment(step)
         assert set(known) - set(before) == {settings.MIRROR}
     for step in ("upload", "cleanup"):
-        assert set(mirrored.environment(step)) == set(template.environment(step))
-        assert mirrored.rights(mirrored.role(step)) == template.rights(template.role(step))
+        assert set(mirror_template.environment(step)) == set(template.environment(step))
+        assert mirror_template.rights(mirror_template.role(step)) == template.rights(
+            template.role(step)
+        )
 
 
-def test_handler_loads_neither_openai_nor_pillow(mirrored: Template) -> None:
+def test_handler_loads_neither_openai_nor_pillow(mirror_template: Template) -> None:
     code = "import functions.mirror.handler; print('openai' in sys.modules, 'PIL' in sys.modules)"
-    assert in_asset(mirrored.asset("mirror"), code).stdout.split() == ["False", "False"]
+    assert in_asset(mirror_template.asset("mirror"), code).stdout.split() == ["False", "False"]
 
 
-def test_mirror_layer_is_separate_and_small(mirrored: Template) -> None:
+def test_mirror_layer_is_separate_and_small(mirror_template: Template) -> None:
     handlers = [
-        one["Properties"]["Handler"] for one in mirrored.of("AWS::Lambda::Function").values()
+        function["Properties"]["Handler"]
+        for function in mirror_template.of("AWS::Lambda::Function").values()
     ]
     names = {handler.split(".")[1] for handler in handlers if handler.startswith("functions.")}
-    used = {name: mirrored.layers(name) for name in names}
+    used = {name: mirror_template.layers(name) for name in names}
     assert {layer for layers in used.values() for layer in layers} == set(MIRROR_NAMES)
     assert {name for name, layers in used.items() if "obstore" in layers} == {"mirror"}
 
@@ -119,12 +127,12 @@ def test_mirror_layer_is_separate_and_small(mirrored: Template) -> None:
     assert len(zip_folder(built)) <= 8_000_000
 
 
-def test_mirror_starts_from_asset_and_layers_alone(mirrored: Template) -> None:
+def test_mirror_starts_from_asset_and_layers_alone(mirror_template: Template) -> None:
     code = """
 from easel.services import SERVICES
 from functions.mirror import handler
 print(handler.mirror_store.cache_info().currsize, "ledger" in vars(SERVICES))
 print(handler.mirror_store().address("a b"))
 """
-    printed = as_on_lambda(mirrored, "mirror", code).split()
-    assert printed == ["1", "True", "s3://copies-of-mine/a/b/a%20b"]
+    output = as_on_lambda(mirror_template, "mirror", code).split()
+    assert output == ["1", "True", "s3://copies-of-mine/a/b/a%20b"]

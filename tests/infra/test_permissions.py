@@ -91,7 +91,7 @@ SIGNERS = {
 }
 
 
-def granted(template: Template, function: str) -> Rights:
+def granted_rights(template: Template, function: str) -> Rights:
     """Return a function's rights. The roles that sign links are listed by their construct."""
     signers = {template.role_in(name): name for name in SIGNERS}
     rights = template.rights(template.role(function))
@@ -100,7 +100,7 @@ def granted(template: Template, function: str) -> Rights:
 
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_each_function_has_exact_permissions(template: Template, step: str) -> None:
-    assert granted(template, step) == EVERY_FUNCTION | RIGHTS[step]
+    assert granted_rights(template, step) == EVERY_FUNCTION | RIGHTS[step]
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)
@@ -114,7 +114,7 @@ def test_identity_token_is_only_for_openai(synth: Synth, step: str) -> None:
     calls_openai = step in ("prompt", "image", "economy")
 
     rights = (EVERY_FUNCTION | RIGHTS[step]) - OPENAI_KEY
-    assert granted(keyless, step) == rights | ({proves} if calls_openai else set())
+    assert granted_rights(keyless, step) == rights | ({proves} if calls_openai else set())
     variables = keyless.environment(step)
     assert variables.get(settings.WORKLOAD_IDENTITY) == ("idp_1/sa_2" if calls_openai else None)
     assert settings.SECRET not in variables
@@ -177,7 +177,7 @@ CALLS = {
 def test_machine_calls_only_its_own_functions(template: Template, machine: str) -> None:
     function = re.compile(r"(\w+?)Function[0-9A-F]{8}")
     rights = {
-        (action, function.sub(lambda found: found[1].lower(), on))
+        (action, function.sub(lambda match: match[1].lower(), on))
         for action, on in template.rights(template.machine_role(machine))
     }
 
@@ -192,19 +192,19 @@ def test_machine_calls_only_its_own_functions(template: Template, machine: str) 
 
 def test_event_may_start_only_one_machine(synth: Synth) -> None:
     for shape in SHAPES:
-        made = synth(*shape)
-        roles = set(made.of("AWS::IAM::Role"))
-        roles -= {made.role(function) for function in FUNCTIONS}
-        roles -= {made.machine_role(machine) for machine in (RUNS, BATCHES)}
-        for rule in made.of("AWS::Events::Rule").values():
+        template = synth(*shape)
+        roles = set(template.of("AWS::IAM::Role"))
+        roles -= {template.role(function) for function in FUNCTIONS}
+        roles -= {template.machine_role(machine) for machine in (RUNS, BATCHES)}
+        for rule in template.of("AWS::Events::Rule").values():
             (target,) = rule["Properties"]["Targets"]
             if "RoleArn" not in target:  # a function, which admits the rule by a permission
                 continue
             role = target["RoleArn"]["Fn::GetAtt"][0]
-            rights = made.rights(role)
+            rights = template.rights(role)
             # test_encryption.py covers the rights on the key.
             starts = {(action, on) for action, on in rights if not action.startswith("kms:")}
-            assert starts == {("states:StartExecution", made.text(target["Arn"]))}
+            assert starts == {("states:StartExecution", template.text(target["Arn"]))}
             roles.remove(role)
         left = {re.sub(r"(Provider)?Role\w+$", "", name) for name in roles}
         assert left <= {"Reader", "Uploader", "CustomS3AutoDeleteObjectsCustomResource"}

@@ -17,39 +17,39 @@ Report = dict[str, Any]
 ACKNOWLEDGED = "aws:cdk:acknowledged-rules"
 
 
-def read(folder: Path, done: "subprocess.CompletedProcess[str]") -> list[Report]:
-    assert (folder / "validation-report.json").is_file(), done.stderr
+def read(folder: Path, result: "subprocess.CompletedProcess[str]") -> list[Report]:
+    assert (folder / "validation-report.json").is_file(), result.stderr
     reports: list[Report] = json.loads((folder / "validation-report.json").read_text())[
         "pluginReports"
     ]
-    assert {one["pluginName"] for one in reports} >= {"AwsSolutions", "Serverless"}
+    assert {report["pluginName"] for report in reports} >= {"AwsSolutions", "Serverless"}
     return reports
 
 
-Checked = Callable[[tuple[str, ...]], tuple[Path, list[Report]]]
+CheckTemplate = Callable[[tuple[str, ...]], tuple[Path, list[Report]]]
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+def check_template(tmp_path_factory: pytest.TempPathFactory) -> CheckTemplate:
     """Return a function that synthesizes the app with settings, once for each combination.
 
     Its result is the assembly and the rule sets' reports.
     """
-    made: dict[tuple[str, ...], tuple[Path, list[Report]]] = {}
+    results: dict[tuple[str, ...], tuple[Path, list[Report]]] = {}
 
     def check(settings: tuple[str, ...]) -> tuple[Path, list[Report]]:
-        if settings not in made:
+        if settings not in results:
             folder = tmp_path_factory.mktemp("rules") / "cdk.out"
-            made[settings] = (
+            results[settings] = (
                 folder,
                 read(folder, run_python("-m", "tests.support.template", str(folder), *settings)),
             )
-        return made[settings]
+        return results[settings]
 
     return check
 
 
-def found(reports: list[Report]) -> list[tuple[str, str]]:
+def findings(reports: list[Report]) -> list[tuple[str, str]]:
     rules = [rule for report in reports for rule in report["violations"]]
     return sorted(
         (rule["ruleName"], where["constructPath"])
@@ -59,27 +59,33 @@ def found(reports: list[Report]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
-def test_every_finding_is_acknowledged(checked: Checked, settings: tuple[str, ...]) -> None:
-    assert found(checked(settings)[1]) == []
+def test_every_finding_is_acknowledged(
+    check_template: CheckTemplate, settings: tuple[str, ...]
+) -> None:
+    assert findings(check_template(settings)[1]) == []
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
 def test_acknowledgements_are_specific_and_have_reasons(
-    checked: Checked, settings: tuple[str, ...]
+    check_template: CheckTemplate, settings: tuple[str, ...]
 ) -> None:
-    passed = [one for report in checked(settings)[1] for one in report["suppressedViolations"]]
-    assert passed
-    for one in passed:
+    acknowledged = [
+        acknowledgement
+        for report in check_template(settings)[1]
+        for acknowledgement in report["suppressedViolations"]
+    ]
+    assert acknowledged
+    for acknowledgement in acknowledged:
         # This covers Easel/Prompt/Role and what is below it, but not the stack or a whole step.
-        assert one["acknowledgedAt"].count("/") >= 2, one
-        assert len(one["reason"].split()) >= 5, one
+        assert acknowledgement["acknowledgedAt"].count("/") >= 2, acknowledgement
+        assert len(acknowledgement["reason"].split()) >= 5, acknowledgement
 
 
 @pytest.mark.parametrize("settings", [*SHAPES, EXISTING, ELSEWHERE])
 def test_no_acknowledgement_outlives_its_finding(
-    checked: Checked, settings: tuple[str, ...]
+    check_template: CheckTemplate, settings: tuple[str, ...]
 ) -> None:
-    folder, reports = checked(settings)
+    folder, reports = check_template(settings)
     metadata = json.loads((folder / "Easel.metadata.json").read_text())
     entries = [
         (path.lstrip("/"), entry["data"])
@@ -90,9 +96,9 @@ def test_no_acknowledgement_outlives_its_finding(
     written = {(path, rule) for path, rules in entries for rule in rules}
 
     used = {
-        (one["acknowledgedAt"], one["acknowledgedId"])
+        (acknowledgement["acknowledgedAt"], acknowledgement["acknowledgedId"])
         for report in reports
-        for one in report["suppressedViolations"]
+        for acknowledgement in report["suppressedViolations"]
     }
     assert written
     assert written - used == set()
@@ -116,9 +122,9 @@ for prefix in ("a/*", "b/*"):
 acknowledge_wildcard(role, new.arn_for_objects("a/*"), "Only a test's")
 check_rules(app)
 """
-    done = run_python("-c", code)
-    assert done.returncode != 0
+    result = run_python("-c", code)
+    assert result.returncode != 0
 
-    (wildcard, where), logs = found(read(folder, done))
+    (wildcard, where), logs = findings(read(folder, result))
     assert (where, wildcard.endswith("/b/*]")) == ("Easel/New role/DefaultPolicy/Resource", True)
     assert logs == ("AwsSolutions-S1", "Easel/New/Resource")

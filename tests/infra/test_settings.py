@@ -18,7 +18,7 @@ from tests.support.template import PICTURES, Synth, Template, run_app
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
-    made = synth(
+    template = synth(
         "layers=false",
         "folder_name=spring",
         "topics=Tea, Rain",
@@ -34,17 +34,17 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         "tolerated_failure_percentage=2.5",
         "max_batch_lines=500",
     )
-    prompt, image, batch = (made.environment(step) for step in ("prompt", "image", "batch"))
+    prompt, image, batch = (template.environment(step) for step in ("prompt", "image", "batch"))
 
     assert (prompt[settings.FOLDER], prompt[settings.TOPICS]) == ("spring", "Tea\nRain")
     assert (prompt[settings.CHAT_MODEL], prompt[settings.IMAGE_MODEL]) == ("gpt-4o", "gpt-image-2")
     assert (prompt[settings.MONTHLY_BUDGET], prompt[settings.UNPRICED_MODELS]) == ("7.5", "allow")
     assert prompt[settings.OPENAI_BASE_URL] == "https://llm.example.org/v1"
-    assert made.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
+    assert template.machine()["States"]["For each variation"]["MaxConcurrency"] == 2
     assert (image[settings.IMAGES_PER_MINUTE], image[settings.MAX_PARALLEL_IMAGES]) == ("50", "2")
     assert (batch[settings.TOLERATED_FAILURES], batch[settings.MAX_BATCH_LINES]) == ("2.5", "500")
-    assert made.one("AWS::S3::Bucket", PICTURES)["BucketName"] == "ai-images-demo-me"
-    assert "eu-west-1" in (made.folder / "Easel.assets.json").read_text()
+    assert template.resource("AWS::S3::Bucket", PICTURES)["BucketName"] == "ai-images-demo-me"
+    assert "eu-west-1" in (template.folder / "Easel.assets.json").read_text()
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
 )
 def test_wrong_setting_error_lists_allowed_values(name: str, value: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
-    with pytest.raises(config.SettingError, match="allowed") as caught:
+    with pytest.raises(config.SettingError, match="allowed") as exc_info:
         config.read(context.get)
-    assert ("bucket_name" if name == "existing_bucket" else name) in str(caught.value)
+    assert ("bucket_name" if name == "existing_bucket" else name) in str(exc_info.value)
 
 
 @pytest.mark.parametrize(
@@ -111,26 +111,28 @@ def test_openai_token_reaches_no_other_server(url: str) -> None:
 
 @pytest.mark.parametrize("setting", ["folder_name=../x", "nonsense=1"])
 def test_app_error_is_short_without_traceback(tmp_path: Path, setting: str) -> None:
-    done = run_app(tmp_path / "cdk.out", "layers=false", setting)
-    assert done.returncode != 0
-    assert setting.partition("=")[0] in done.stderr
-    assert "Traceback" not in done.stderr
+    result = run_app(tmp_path / "cdk.out", "layers=false", setting)
+    assert result.returncode != 0
+    assert setting.partition("=")[0] in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
-    done = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
+    result = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
     assert (
         "2027-01-14"
-        in done.stdout + done.stderr + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
+        in result.stdout
+        + result.stderr
+        + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
     )
 
 
 def test_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:
     # This is the CLI that `make test` has installed, so nothing is downloaded here.
-    found = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
+    npm_config = {"npm_config_offline": "true", "npm_config_cache": str(Path(sys.prefix) / "npm")}
     environment = (
         os.environ
-        | found
+        | npm_config
         | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     )
     folder = tmp_path / "cdk.out"
@@ -145,7 +147,7 @@ def test_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> 
         "--no-notices",
     ]
 
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         capture_output=True,
         text=True,
@@ -154,7 +156,7 @@ def test_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> 
         cwd=Path(__file__).parents[2],
     )
 
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert Template(folder).body == template.body
 
 
@@ -176,7 +178,7 @@ def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
             {"montly_budget_usd": "1", "aws:cdk:enable-path-metadata": True}
         )
     }
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "app.py", "-o", str(tmp_path / "cdk.out")],
         check=False,
         env=environment,
@@ -184,14 +186,14 @@ def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith(
+    assert result.returncode == 1
+    assert result.stderr.startswith(
         "setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region"
     )
 
 
 def cdk_version() -> str:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
-    found = re.search(r"^CDK := (\S+)$", makefile, flags=re.MULTILINE)
-    assert found
-    return found[1]
+    match = re.search(r"^CDK := (\S+)$", makefile, flags=re.MULTILINE)
+    assert match
+    return match[1]

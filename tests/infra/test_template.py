@@ -33,21 +33,25 @@ PINNED_IN = ((), EXISTING, ("layers=false", "retain_images=false"))
 
 
 def test_bucket_is_private_encrypted_and_tls_only(template: Template) -> None:
-    bucket = template.one("AWS::S3::Bucket", PICTURES)
+    bucket = template.resource("AWS::S3::Bucket", PICTURES)
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert bucket["BucketEncryption"]
 
     denials = [
-        one
-        for one in template.one("AWS::S3::BucketPolicy", PICTURES)["PolicyDocument"]["Statement"]
-        if one["Effect"] == "Deny"
+        statement
+        for statement in template.resource("AWS::S3::BucketPolicy", PICTURES)["PolicyDocument"][
+            "Statement"
+        ]
+        if statement["Effect"] == "Deny"
     ]
-    assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denials]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in [
+        statement["Condition"] for statement in denials
+    ]
 
 
 def test_deletes_are_recoverable_for_thirty_days(template: Template) -> None:
-    bucket = template.one("AWS::S3::Bucket", PICTURES)
+    bucket = template.resource("AWS::S3::Bucket", PICTURES)
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
@@ -63,15 +67,17 @@ def test_deletes_are_recoverable_for_thirty_days(template: Template) -> None:
     "kind", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool"]
 )
 def test_data_outlives_the_stack_by_default(template: Template, synth: Synth, kind: str) -> None:
-    assert {one["DeletionPolicy"] for one in template.of(kind).values()} == {"RetainExceptOnCreate"}
+    assert {resource["DeletionPolicy"] for resource in template.of(kind).values()} == {
+        "RetainExceptOnCreate"
+    }
     assert {
-        one["DeletionPolicy"]
-        for one in synth("layers=false", "retain_images=false").of(kind).values()
+        resource["DeletionPolicy"]
+        for resource in synth("layers=false", "retain_images=false").of(kind).values()
     } == {"Delete"}
 
 
 def test_table_is_on_demand_with_recovery_and_indexes(template: Template) -> None:
-    table = template.one("AWS::DynamoDB::Table")
+    table = template.resource("AWS::DynamoDB::Table")
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {
@@ -83,7 +89,7 @@ def test_table_is_on_demand_with_recovery_and_indexes(template: Template) -> Non
 
 
 def test_secret_has_no_value_in_the_template(template: Template) -> None:
-    secret = template.one("AWS::SecretsManager::Secret")
+    secret = template.resource("AWS::SecretsManager::Secret")
     assert "SecretString" not in secret
     assert "GenerateSecretString" not in secret
     for step in FUNCTIONS:
@@ -92,7 +98,8 @@ def test_secret_has_no_value_in_the_template(template: Template) -> None:
 
 def test_every_log_group_expires(template: Template) -> None:
     assert {
-        one["Properties"]["RetentionInDays"] for one in template.of("AWS::Logs::LogGroup").values()
+        group["Properties"]["RetentionInDays"]
+        for group in template.of("AWS::Logs::LogGroup").values()
     } == {90}
 
 
@@ -145,8 +152,8 @@ def test_rate_limit_wait_is_long_enough(template: Template, machine: str) -> Non
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
 def test_task_timeout_slightly_exceeds_function_timeout(template: Template, machine: str) -> None:
     functions = {
-        name: one["Properties"]["Timeout"]
-        for name, one in template.of("AWS::Lambda::Function").items()
+        name: function["Properties"]["Timeout"]
+        for name, function in template.of("AWS::Lambda::Function").items()
     }
     for name, task in template.tasks(machine).items():
         assert task["TimeoutSeconds"] == functions[task["Arguments"]["FunctionName"]] + 10, name
@@ -174,7 +181,7 @@ def test_variations_are_limited(template: Template) -> None:
 
 @pytest.mark.parametrize("machine", [RUNS, BATCHES])
 def test_machine_has_timeout_and_logs_no_data(template: Template, machine: str) -> None:
-    logged = template.one("AWS::StepFunctions::StateMachine", machine)["LoggingConfiguration"]
+    logged = template.resource("AWS::StepFunctions::StateMachine", machine)["LoggingConfiguration"]
     assert logged["IncludeExecutionData"] is False
     assert template.machine(machine)["QueryLanguage"] == "JSONata"
     assert template.machine(machine)["TimeoutSeconds"] > 0
@@ -207,14 +214,14 @@ def test_workflow_drawing_names_every_state(template: Template) -> None:
 
 def test_schedule_exists_only_if_set(template: Template, synth: Synth) -> None:
     assert not [name for name in template.of("AWS::Events::Rule") if name.startswith("Schedule")]
-    rule = synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")
+    rule = synth("layers=false", "schedule=rate(1 day)").resource("AWS::Events::Rule", "Schedule")
     assert rule["ScheduleExpression"] == "rate(1 day)"
 
 
 def test_schedule_event_sets_the_run_id(synth: Synth) -> None:
-    (target,) = synth("layers=false", "schedule=rate(1 day)").one("AWS::Events::Rule", "Schedule")[
-        "Targets"
-    ]
+    (target,) = synth("layers=false", "schedule=rate(1 day)").resource(
+        "AWS::Events::Rule", "Schedule"
+    )["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
     assert json.loads(target["InputTransformer"]["InputTemplate"]) == {
         "request_id": "schedule-<id>"
@@ -222,7 +229,7 @@ def test_schedule_event_sets_the_run_id(synth: Synth) -> None:
 
 
 def test_inbox_file_starts_batch_in_its_version(template: Template) -> None:
-    rule = template.one("AWS::Events::Rule", "BatchInbox")
+    rule = template.resource("AWS::Events::Rule", "BatchInbox")
     detail = rule["EventPattern"]["detail"]
     assert (template.text(detail["bucket"]["name"][0]), detail["object"]["key"]) == (
         "bucket",
@@ -239,30 +246,30 @@ def test_inbox_file_starts_batch_in_its_version(template: Template) -> None:
 
 @pytest.mark.parametrize("construct", ["Schedule", "BatchInbox"])
 def test_undeliverable_event_waits_in_a_queue(synth: Synth, construct: str) -> None:
-    made = synth("layers=false", "schedule=rate(1 day)")
-    (target,) = made.one("AWS::Events::Rule", construct)["Targets"]
+    template = synth("layers=false", "schedule=rate(1 day)")
+    (target,) = template.resource("AWS::Events::Rule", construct)["Targets"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
 
-    (queue,) = (name for name in made.of("AWS::SQS::Queue") if name.startswith(construct))
+    (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith(construct))
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 
 def test_local_template_differs_only_in_layers(synth: Synth) -> None:
     def without_layers(body: dict[str, Any]) -> dict[str, Any]:
         kept = {
-            name: one
-            for name, one in body["Resources"].items()
-            if one["Type"] != "AWS::Lambda::LayerVersion"
+            name: resource
+            for name, resource in body["Resources"].items()
+            if resource["Type"] != "AWS::Lambda::LayerVersion"
         }
-        for one in kept.values():
-            one.get("Properties", {}).pop("Layers", None)
+        for resource in kept.values():
+            resource.get("Properties", {}).pop("Layers", None)
         return body | {"Resources": kept}
 
     with_page = synth("public_page=true")
 
     deployed, local = (
-        json.loads(json.dumps(one.body))
-        for one in (with_page, synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS))
+        json.loads(json.dumps(variant.body))
+        for variant in (with_page, synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS))
     )
 
     assert len(with_page.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)

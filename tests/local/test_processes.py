@@ -13,14 +13,14 @@ from local import processes
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_signal_in_block_acts_after_it(name: signal.Signals) -> None:
-    done: list[str] = []
-    before = signal.signal(name, lambda *_: done.append("the signal"))
+    result: list[str] = []
+    before = signal.signal(name, lambda *_: result.append("the signal"))
     try:
         with processes.defer_signals():
             signal.raise_signal(name)
-            done.append("the block")
+            result.append("the block")
 
-        assert done == ["the block", "the signal"]
+        assert result == ["the block", "the signal"]
         assert callable(signal.getsignal(name))
     finally:
         signal.signal(name, before)

@@ -27,11 +27,11 @@ def local(tmp_path: Path) -> Iterator[Local]:
 def test_wrong_setting_shows_the_apps_message(tmp_path: Path) -> None:
     with (
         synthesis(["monthly_budget=1"], tmp_path) as finish,
-        pytest.raises(DeployError, match="monthly_budget") as refused,
+        pytest.raises(DeployError, match="monthly_budget") as exc_info,
     ):
         finish()
 
-    assert "Traceback" not in str(refused.value)
+    assert "Traceback" not in str(exc_info.value)
 
 
 def test_failing_block_ends_the_synthesis(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_kept_stack_keeps_user_on_another_port(local: Local) -> None:
     first = stack.up(local)
     assert stat.S_IMODE(local.outputs_file.stat().st_mode) == 0o600
 
-    again = stack.up(local)
+    second = stack.up(local)
     for name in ("api_url", "user", "password"):
-        assert again[name] == first[name]
+        assert second[name] == first[name]
 
     stack.down(local, keep=True)
     moved = replace(local, port=free_port())

@@ -65,7 +65,7 @@ class Caller:
     def run(self, body: Any, *, key: str) -> Answer:
         return self("POST", "/runs", body, headers={"Idempotency-Key": key})
 
-    def ended(self, run: Mapping[str, Any]) -> dict[str, Any]:
+    def wait_for_end(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Wait for the end of a run, and return it."""
         seen: dict[str, Any] = {}
 

@@ -33,14 +33,14 @@ expect.set_options(timeout=SECONDS * 1000)
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start the browser that is installed on this machine."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
     # Playwright's own Node needs a library that a fresh Debian lacks.
     os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(NODE))
     with sync_playwright() as playwright:
         # As root, Chromium has no sandbox.
         browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         try:
             yield browser
@@ -74,11 +74,13 @@ class Visit:
 
     def violations(self) -> list[str]:
         """Return axe's findings on the current page."""
-        found: list[dict[str, Any]] = Axe().run(self.page, options=RULES).response["violations"]
+        violations: list[dict[str, Any]] = (
+            Axe().run(self.page, options=RULES).response["violations"]
+        )
         return [
-            f"{one['id']}: {node['target']} {node['html'][:160]}"
-            for one in found
-            for node in one["nodes"]
+            f"{violation['id']}: {node['target']} {node['html'][:160]}"
+            for violation in violations
+            for node in violation["nodes"]
         ]
 
     def fits(self) -> bool:

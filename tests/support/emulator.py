@@ -127,7 +127,7 @@ class Emulator:
     def status(self, execution: str) -> str:
         return str(self.states.describe_execution(executionArn=execution)["status"])
 
-    def ended(self, execution: str) -> Any:
+    def wait_for_end(self, execution: str) -> Any:
         """Wait for the end of an execution, and return its description."""
         until(lambda: self.status(execution) != "RUNNING")
         return self.states.describe_execution(executionArn=execution)

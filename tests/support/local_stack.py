@@ -44,7 +44,7 @@ class LocalStack:
         }
         return str(self.states.start_execution(**call)["executionArn"])
 
-    def ended(self, arn: str) -> dict[str, Any]:
+    def wait_for_end(self, arn: str) -> dict[str, Any]:
         """Wait for the end of an execution, and return it with its report, if it has one."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
@@ -56,15 +56,15 @@ class LocalStack:
         has_report = execution["status"] == "SUCCEEDED"
         return execution | {"report": json.loads(execution["output"]) if has_report else None}
 
-    def until(self, happens: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition."""
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while not happens():
+        while not condition():
             assert time.monotonic() < deadline, "it does not happen"
             time.sleep(0.02)
 
     def run(self, request: Any, *, name: str | None = None) -> dict[str, Any]:
-        return self.ended(self.start(request, name=name))
+        return self.wait_for_end(self.start(request, name=name))
 
     def history(self, arn: str) -> list[dict[str, Any]]:
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
@@ -104,7 +104,7 @@ class LocalStack:
             for event in logs.filter_log_events(logGroupName=group)["events"]
         ]
 
-    def charged(self) -> dict[str, Any]:
+    def charges(self) -> dict[str, Any]:
         return dict(self._openai("GET", "/_charged"))
 
     def script(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:

@@ -54,13 +54,13 @@ class Refusing:
             raise RuntimeError("the process died")
         if self._takes:
             self._takes[0].sleep(self._takes[1])
-        those = call.pop("Delete")["Objects"]
+        objects = call.pop("Delete")["Objects"]
         errors = [
-            one | {"Code": self._codes[one["Key"]], "Message": "no"}
-            for one in those
-            if one["Key"] in self._codes
+            item | {"Code": self._codes[item["Key"]], "Message": "no"}
+            for item in objects
+            if item["Key"] in self._codes
         ]
-        others = [one for one in those if one["Key"] not in self._codes]
+        others = [item for item in objects if item["Key"] not in self._codes]
         answer = {}
         if others:
             delete = {"Objects": others, "Quiet": True}
@@ -72,11 +72,11 @@ class Refusing:
 
 
 def keys_in(s3: Any) -> list[str]:
-    return sorted(found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []))
+    return sorted(entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []))
 
 
 def versions_in(s3: Any) -> list[tuple[str, str]]:
     """Return every version and every delete marker, as key and kind."""
-    found = s3.list_object_versions(Bucket=BUCKET)
-    kinds = {"version": found.get("Versions", []), "marker": found.get("DeleteMarkers", [])}
-    return sorted((one["Key"], kind) for kind, those in kinds.items() for one in those)
+    listing = s3.list_object_versions(Bucket=BUCKET)
+    kinds = {"version": listing.get("Versions", []), "marker": listing.get("DeleteMarkers", [])}
+    return sorted((entry["Key"], kind) for kind, entries in kinds.items() for entry in entries)

@@ -22,8 +22,8 @@ class Reply:
     `cut` hangs up in the middle of the body, and `stall` stops sending there. `hang` never answers,
     and `late` answers after this many seconds.
 
-    `trickle` sends a byte every 50 ms, `endless` never ends the body, and `untold` does not
-    announce its length. `retry_after` is the header of that name.
+    `trickle` sends a byte every 50 ms, `endless` never ends the body, and `without_length`
+    does not announce its length. `retry_after` is the header of that name.
     """
 
     body: Any = None
@@ -34,7 +34,7 @@ class Reply:
     late: float = 0
     trickle: bool = False
     endless: bool = False
-    untold: bool = False
+    without_length: bool = False
     retry_after: str | None = None
 
 
@@ -44,7 +44,7 @@ class Server:
 
     url: str
     replies: list[Reply] = field(default_factory=list)
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     encodings: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -73,7 +73,7 @@ def openai_server() -> Iterator[Server]:
             served.times.append(time.monotonic())
             served.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
             served.encodings.append(self.headers["Accept-Encoding"])
-            served.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            served.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
             if reply.hang:
                 served.over.wait(30)
@@ -86,7 +86,7 @@ def openai_server() -> Iterator[Server]:
             )
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
-            if not (reply.endless or reply.untold):
+            if not (reply.endless or reply.without_length):
                 self.send_header("Content-Length", str(len(body)))
             if reply.retry_after is not None:
                 self.send_header("Retry-After", reply.retry_after)
@@ -114,7 +114,7 @@ def openai_server() -> Iterator[Server]:
         served.over.set()
 
 
-def chat(server: Server, *replies: Reply, timeout: float = 5, **asked: Any) -> ChatAnswer:
+def chat(server: Server, *replies: Reply, timeout: float = 5, **changes: Any) -> ChatAnswer:
     """Make a chat call to the server, which gives these replies."""
     server.replies = list(replies) or server.replies
     call: dict[str, Any] = {
@@ -125,7 +125,7 @@ def chat(server: Server, *replies: Reply, timeout: float = 5, **asked: Any) -> C
         "max_tokens": 2_500,
     }
     model = ChatModel(Account(Key(), base_url=server.url))
-    return model.write(ChatCall(**call | asked), timeout=timeout)
+    return model.write(ChatCall(**call | changes), timeout=timeout)
 
 
 def image(

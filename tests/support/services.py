@@ -95,12 +95,12 @@ class FakeServices(ApiServices):
         self.rate_limit = RateLimit(table, per_minute=None, at_once=5)
         return self
 
-    def having(self, **others: Any) -> "FakeServices":
+    def replace_services(self, **others: Any) -> "FakeServices":
         """Return a copy with other collaborators."""
-        made = copy.copy(self)
-        vars(made).pop("runs", None)
-        vars(made).update(others)
-        return made
+        copied = copy.copy(self)
+        vars(copied).pop("runs", None)
+        vars(copied).update(others)
+        return copied
 
 
 @dataclass
@@ -115,10 +115,10 @@ class FakeChat:
         default_factory=lambda: {"prompt_tokens": 300, "completion_tokens": 200}
     )
     error: Exception | None = None
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
-    def write(self, asked: ChatCall, *, timeout: float) -> ChatAnswer:
-        self.asked.append(vars(asked) | {"timeout": timeout})
+    def write(self, request: ChatCall, *, timeout: float) -> ChatAnswer:
+        self.requests.append(vars(request) | {"timeout": timeout})
         if self.error:
             raise self.error
         return ChatAnswer(text=self.text, usage=self.usage, request_id="req_chat")
@@ -133,7 +133,7 @@ class FakePainter:
         default_factory=lambda: {"input_tokens": 20, "output_tokens": 430}
     )
     error: Exception | None = None
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
     def paint(
         self,
@@ -142,7 +142,7 @@ class FakePainter:
         timeout: float,
         slow_down: Callable[[float | None], None],
     ) -> ImageAnswer:
-        self.asked.append(parameters | {"timeout": timeout, "slow_down": slow_down})
+        self.requests.append(parameters | {"timeout": timeout, "slow_down": slow_down})
         if self.error:
             raise self.error
         return decode_image(self.base64, self.usage)

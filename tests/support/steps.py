@@ -104,9 +104,9 @@ class PromptStep(Step):
         self.chat.error = None
 
     def call(self) -> ChatRecord:
-        found = self.ledger.chat("execution-1")
-        assert found is not None
-        return found
+        record = self.ledger.chat("execution-1")
+        assert record is not None
+        return record
 
 
 class ImageStep(Step):
@@ -123,9 +123,9 @@ class ImageStep(Step):
         return image.run(ImageTask(run_id=run_id, n=n), self.services, self.deadline)
 
     def record(self, n: int = 1) -> ImageRecord:
-        found = self.ledger.image("run-1", n)
-        assert found is not None
-        return found
+        image = self.ledger.image("run-1", n)
+        assert image is not None
+        return image
 
     def crash(self) -> None:
         """Leave a claim with an expired lease and no bytes, as a killed function does."""
@@ -186,14 +186,14 @@ class CleanupStep(Step):
         return finish(RunPlan(**values | message), self.services)
 
     def delete(self, **request: Any) -> Removal:
-        done = self.do(request)
-        assert isinstance(done, Removal)
-        return done
+        result = self.do(request)
+        assert isinstance(result, Removal)
+        return result
 
     def restore(self, **request: Any) -> Restoration:
-        done = self.do(request)
-        assert isinstance(done, Restoration)
-        return done
+        result = self.do(request)
+        assert isinstance(result, Restoration)
+        return result
 
     def do(
         self,
@@ -214,9 +214,9 @@ class CleanupStep(Step):
             self.services.bucket, self.services.ledger = own
 
     def status(self, n: int = 1) -> str:
-        found = self.ledger.image("run-1", n)
-        assert found is not None
-        return found.status
+        image = self.ledger.image("run-1", n)
+        assert image is not None
+        return image.status
 
 
 class BatchStep(Step):
@@ -233,9 +233,9 @@ class BatchStep(Step):
     def put_bytes(self, body: bytes, *, key: str = MANIFEST) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
-    def check(self, *, execution: str = "first", **asked: Any) -> BatchPlan:
+    def check(self, *, execution: str = "first", **fields: Any) -> BatchPlan:
         start = StartRun(
-            request={"manifest": MANIFEST} | asked,
+            request={"manifest": MANIFEST} | fields,
             execution_name=execution,
             started="2026-11-24T03:15:00Z",
         )
@@ -275,13 +275,13 @@ class BatchStep(Step):
         folder = f"{plan.results_prefix}/0b1c"
 
         def child(run_id: str, error: str, message: str) -> dict[str, Any]:
-            given = {"Input": json.dumps({"execution_name": run_id})}
+            execution = {"Input": json.dumps({"execution_name": run_id})}
             if not error:
-                return given | {"Status": "ABORTED"}
+                return execution | {"Status": "ABORTED"}
             cause = json.dumps({"errorMessage": message})
-            return given | {"Status": "FAILED", "Error": error, "Cause": cause}
+            return execution | {"Status": "FAILED", "Error": error, "Cause": cause}
 
-        self.put(*(child(*one) for one in failed), key=f"{folder}/FAILED_0.jsonl")
+        self.put(*(child(*line) for line in failed), key=f"{folder}/FAILED_0.jsonl")
         files = {
             "FAILED": [{"Key": f"{folder}/FAILED_0.jsonl", "Size": 1}],
             "PENDING": [],
@@ -295,7 +295,7 @@ class BatchStep(Step):
 class FakeOpenAIBatches:
     """A Batch API that keeps its batches. It fails or loses its answer if told to."""
 
-    made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    orders: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     fails: list[Exception] = field(default_factory=list)
     status: str = "completed"
     answers: list[dict[str, Any]] = field(default_factory=list)
@@ -304,12 +304,12 @@ class FakeOpenAIBatches:
 
     def find(self, order: str, *, since: datetime) -> PlacedBatch | None:  # noqa: ARG002
         self.searched += 1
-        return self.look(order) if order in self.made else None
+        return self.look(order) if order in self.orders else None
 
     def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
         requests.seek(0)
-        assert order not in self.made, "placed twice"
-        self.made[order] = [json.loads(line) for line in requests]
+        assert order not in self.orders, "placed twice"
+        self.orders[order] = [json.loads(line) for line in requests]
         if self.fails:
             raise self.fails.pop()
         return self.look(order)
@@ -356,12 +356,12 @@ class EconomyStep(Step):
     def place(self, order: Order) -> PlacedOrder:
         return place(order, self.services, self.deadline)
 
-    def collect(self, placed: PlacedOrder) -> dict[str, Any]:
-        return collect(placed, self.services, self.deadline)
+    def collect(self, placement: PlacedOrder) -> dict[str, Any]:
+        return collect(placement, self.services, self.deadline)
 
     def record(self, run_id: str) -> ImageRecord | None:
         return self.ledger.image(run_id, 1)
 
-    def unmade(self, order: str) -> list[dict[str, Any]]:
+    def unmade_lines(self, order: str) -> list[dict[str, Any]]:
         body = self.s3.get_object(Bucket=BUCKET, Key=f"{WORK}unmade/{order}.jsonl")["Body"].read()
         return [json.loads(line) for line in body.splitlines()]

@@ -74,9 +74,9 @@ class Template:
         resources = self.body["Resources"].items()
         return {name: resource for name, resource in resources if resource["Type"] == kind}
 
-    def one(self, kind: str, construct: str = "") -> dict[str, Any]:
+    def resource(self, kind: str, construct: str = "") -> dict[str, Any]:
         """Return the properties of the only resource of a type, or the only one in a construct."""
-        (resource,) = (one for name, one in self.of(kind).items() if name.startswith(construct))
+        (resource,) = (entry for name, entry in self.of(kind).items() if name.startswith(construct))
         properties: dict[str, Any] = resource["Properties"]
         return properties
 
@@ -91,8 +91,8 @@ class Template:
         """Return a function's logical id."""
         handlers = {f"functions.{function}.handler", f"functions.{function}.handler.handler"}
         functions = self.of("AWS::Lambda::Function").items()
-        (found,) = (name for name, one in functions if one["Properties"]["Handler"] in handlers)
-        return found
+        (match,) = (name for name, body in functions if body["Properties"]["Handler"] in handlers)
+        return match
 
     def environment(self, function: str) -> dict[str, Any]:
         """Return a function's environment."""
@@ -116,13 +116,13 @@ class Template:
 
     def layer(self, name: str) -> Path:
         """Return the folder of a layer's asset."""
-        layers = (one["Properties"] for one in self.of("AWS::Lambda::LayerVersion").values())
-        (layer,) = (one for one in layers if one["Description"] == f"Easel: {name}")
+        layers = (entry["Properties"] for entry in self.of("AWS::Lambda::LayerVersion").values())
+        (layer,) = (entry for entry in layers if entry["Description"] == f"Easel: {name}")
         return self.folder / f"asset.{_hash(layer['Content'])}"
 
     def machine(self, construct: str = RUNS) -> dict[str, Any]:
         """Return a state machine's definition, with references as logical ids."""
-        properties = self.one("AWS::StepFunctions::StateMachine", construct)
+        properties = self.resource("AWS::StepFunctions::StateMachine", construct)
         parts = properties["DefinitionString"]["Fn::Join"][1]
         text = "".join(part if isinstance(part, str) else _id(part) for part in parts)
         machine: dict[str, Any] = json.loads(text)
@@ -135,7 +135,7 @@ class Template:
 
     def machine_role(self, construct: str) -> str:
         """Return the logical id of a machine's role."""
-        properties = self.one("AWS::StepFunctions::StateMachine", construct)
+        properties = self.resource("AWS::StepFunctions::StateMachine", construct)
         return str(properties["RoleArn"]["Fn::GetAtt"][0])
 
     def role(self, function: str) -> str:
@@ -149,21 +149,23 @@ class Template:
 
     def statements(self, role: str) -> list[dict[str, Any]]:
         """Return the statements of a role's policies."""
-        policies = [one["Properties"] for one in self.of("AWS::IAM::Policy").values()]
-        documents = [one["PolicyDocument"] for one in policies if {"Ref": role} in one["Roles"]]
+        policies = [policy["Properties"] for policy in self.of("AWS::IAM::Policy").values()]
+        documents = [
+            policy["PolicyDocument"] for policy in policies if {"Ref": role} in policy["Roles"]
+        ]
         return [statement for document in documents for statement in document["Statement"]]
 
     def rights(self, role: str) -> set[tuple[str, str]]:
         """Return a role's rights: each action, and its resource. Denials start with `not`."""
         return {
             (
-                ("" if one["Effect"] == "Allow" else "not ") + action,
-                but + self.text(resource) + _condition(one),
+                ("" if statement["Effect"] == "Allow" else "not ") + action,
+                but + self.text(resource) + _condition(statement),
             )
-            for one in self.statements(role)
-            for action in many(one["Action"])
+            for statement in self.statements(role)
+            for action in many(statement["Action"])
             for but, key in (("", "Resource"), ("all but ", "NotResource"))
-            for resource in many(one.get(key, []))
+            for resource in many(statement.get(key, []))
         }
 
     def text(self, value: Any) -> str:
@@ -231,9 +233,9 @@ def in_asset(asset: Path, code: str) -> "subprocess.CompletedProcess[str]":
     """Run code with only an asset on the path: no environment, no network, no credentials."""
     on_path = f"import sys; sys.path.insert(0, {str(asset)!r}); {code}"
     command = [sys.executable, "-I", "-B", "-c", on_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
-    assert done.returncode == 0, done.stderr
-    return done
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=asset, env={})
+    assert result.returncode == 0, result.stderr
+    return result
 
 
 def as_on_lambda(template: Template, function: str, code: str, *runtime: str) -> str:
@@ -267,9 +269,9 @@ def as_on_lambda(template: Template, function: str, code: str, *runtime: str) ->
         "-c",
         f"import sys; sys.path[:0] = {paths}\n{code}",
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def run_python(

@@ -21,9 +21,9 @@ def test_line_end_is_stripped_from_key(secrets: Any) -> None:
 def test_invalid_secret_is_named_and_never_shown(secrets: Any, value: str | None) -> None:
     if value is not None:
         secrets.put_secret_value(SecretId="the-secret", SecretString=value)
-    with pytest.raises(ConfigError, match=r"the-secret.*make secret") as caught:
+    with pytest.raises(ConfigError, match=r"the-secret.*make secret") as exc_info:
         ApiKey(secrets, secret="the-secret").value()
-    assert value is None or not value.strip() or value not in str(caught.value)
+    assert value is None or not value.strip() or value not in str(exc_info.value)
 
 
 def test_missing_secret_is_named(secrets: Any) -> None:

@@ -59,16 +59,16 @@ def test_manifest_version_is_pinned(step: BatchStep) -> None:
 
 def test_estimate_sums_the_lines(step: BatchStep) -> None:
     step.put(PAINTED, PAINTED | {"count": 2, "style": None, "quality": "high"})
-    one, two = (
+    first, second = (
         models.estimate_image(
             "gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality=quality
         )
         for quality in ("low", "high")
     )
 
-    assert one
-    assert two
-    assert step.check().estimate_usd == pytest.approx((one + 2 * two) / 1_000_000)
+    assert first
+    assert second
+    assert step.check().estimate_usd == pytest.approx((first + 2 * second) / 1_000_000)
 
 
 BAD = (
@@ -85,7 +85,7 @@ def test_dry_run_lists_bad_lines_and_estimate(step: BatchStep) -> None:
     batch = step.check(dry_run=True)
 
     assert (batch.dry_run, batch.lines, batch.bad, batch.fits) == (True, 1, 5, True)
-    assert [(one.line, one.field, one.error) for one in batch.problems] == [
+    assert [(problem.line, problem.field, problem.error) for problem in batch.problems] == [
         (2, "count", "InputError"),
         (3, "colour", "InputError"),
         (4, "action", "InputError"),
@@ -95,7 +95,7 @@ def test_dry_run_lists_bad_lines_and_estimate(step: BatchStep) -> None:
     assert batch.problems[0].message == "count is 11; allowed: a whole number from 1 to 10"
     assert "the same as line 1" in batch.problems[4].message
     assert batch.problems_key
-    assert [one["line"] for one in step.read(batch.problems_key)] == [2, 3, 4, 5, 6]
+    assert [line["line"] for line in step.read(batch.problems_key)] == [2, 3, 4, 5, 6]
 
 
 def test_too_many_bad_lines_refuse_the_batch(step: BatchStep) -> None:
@@ -103,16 +103,16 @@ def test_too_many_bad_lines_refuse_the_batch(step: BatchStep) -> None:
 
     with pytest.raises(
         InputError, match=r"5 of 6 lines are wrong.*line 2: count is 11.*line 6"
-    ) as refused:
+    ) as exc_info:
         step.check()
-    assert "batches/spring/problems.jsonl" in str(refused.value)
+    assert "batches/spring/problems.jsonl" in str(exc_info.value)
     with pytest.raises(InputError):
         step.check(tolerated_failure_percentage=83)
     assert step.check(tolerated_failure_percentage=84).todo == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "why"),
+    ("fields", "why"),
     [
         ({"manifest": "catalogue.jsonl"}, "manifest is"),
         ({"manifest": "batches/../x.jsonl"}, "manifest is"),
@@ -127,10 +127,10 @@ def test_too_many_bad_lines_refuse_the_batch(step: BatchStep) -> None:
         ({"version_id": "00000000-0000-0000-0000-000000000000"}, "version that exists"),
     ],
 )
-def test_invalid_start_is_named(step: BatchStep, asked: dict[str, Any], why: str) -> None:
+def test_invalid_start_is_named(step: BatchStep, fields: dict[str, Any], why: str) -> None:
     step.put(PAINTED)
     with pytest.raises(InputError, match=why):
-        step.check(**asked)
+        step.check(**fields)
 
 
 def test_empty_and_oversized_manifests_are_refused(step: BatchStep) -> None:
@@ -152,10 +152,10 @@ def test_batch_over_budget_is_refused_unless_partial(step: BatchStep) -> None:
     with pytest.raises(BudgetExceededError, match=r"batch spring.*allow_partial"):
         step.check()
 
-    told = step.check(dry_run=True)
-    assert (told.fits, told.todo) == (False, 200)
+    plan = step.check(dry_run=True)
+    assert (plan.fits, plan.todo) == (False, 200)
     part = step.check(allow_partial=True)
-    estimate = told.estimate_usd
+    estimate = plan.estimate_usd
     assert estimate
     assert part.todo == int(200 * CAP / 1_000_000 / estimate)
     assert part.todo + part.postponed == 200
@@ -175,11 +175,12 @@ def test_restart_prices_only_what_is_missing(step: BatchStep) -> None:
     ):
         step.make(f"spring-{line}", status=status)
 
-    again = step.check(execution="second")
+    second = step.check(execution="second")
 
-    assert [item["line"] for item in step.read(again.todo_key)] == [4, 5, 6]
-    assert again.estimate_usd == pytest.approx(estimate / 6 * 2)  # a staged image is already bought
-    assert len(step.read(again.lines_key)) == 6
+    assert [item["line"] for item in step.read(second.todo_key)] == [4, 5, 6]
+    # A staged image is already bought.
+    assert second.estimate_usd == pytest.approx(estimate / 6 * 2)
+    assert len(step.read(second.lines_key)) == 6
 
 
 def test_report_counts_images_lines_money_and_reasons(step: BatchStep) -> None:
@@ -195,55 +196,60 @@ def test_report_counts_images_lines_money_and_reasons(step: BatchStep) -> None:
         ("spring-3", "BadImageError", "the answer is not an image"),
         ("spring-4", "OutcomeUnknownError", "who knows"),
     )
-    made = step.report(batch)
+    report = step.report(batch)
     assert (
-        made.lines,
-        made.stored,
-        made.refused,
-        made.failed,
-        made.not_started,
-        made.possibly_paid,
+        report.lines,
+        report.stored,
+        report.refused,
+        report.failed,
+        report.not_started,
+        report.possibly_paid,
     ) == (6, 2, 1, 2, 1, 2)
-    assert made.reasons == {"BadImageError": 1, "OutcomeUnknownError": 1, "NotStarted": 1}
-    assert [(one.line, one.message) for one in made.failures] == [
+    assert report.reasons == {"BadImageError": 1, "OutcomeUnknownError": 1, "NotStarted": 1}
+    assert [(failure.line, failure.message) for failure in report.failures] == [
         (3, "the answer is not an image"),
         (4, "who knows"),
     ]
-    assert made.cost_usd == pytest.approx((4 * 6_000 + 5 * 50) / 1_000_000)
-    assert made.seconds == 2
-    assert step.read(made.report_key.replace("report.json", "failed.jsonl")) == [
+    assert report.cost_usd == pytest.approx((4 * 6_000 + 5 * 50) / 1_000_000)
+    assert report.seconds == 2
+    assert step.read(report.report_key.replace("report.json", "failed.jsonl")) == [
         PAINTED | {"file_name": f"a{n - 1}", "request_id": f"spring-{n}"} for n in (3, 4, 6)
     ]
 
     body = step.s3.get_object(Bucket=BUCKET, Key="batches/spring/report.json")["Body"].read()
-    assert json.loads(body) == json.loads(json.dumps(made.to_state()))
+    assert json.loads(body) == json.loads(json.dumps(report.to_state()))
 
 
 def test_unknown_cost_makes_batch_cost_unknown(step: BatchStep) -> None:
     step.put(PAINTED)
     batch = step.check()
     step.make("spring-1", cost_micro_usd=None)
-    made = step.report(batch)
+    report = step.report(batch)
 
-    assert (made.cost_usd, made.unknown_costs) == (None, 1)
-    assert made.known_cost_usd == pytest.approx(50 / 1_000_000)
+    assert (report.cost_usd, report.unknown_costs) == (None, 1)
+    assert report.known_cost_usd == pytest.approx(50 / 1_000_000)
 
 
 def test_failed_lines_form_a_resumable_manifest(step: BatchStep) -> None:
     step.put_bytes(b'{"prompt": "A kite", "quality": "low"}\n{"topic": "Sport"\n')
     batch = step.check(tolerated_failure_percentage=50)
     step.results(batch, ("spring-1", "AuthError", "no key"))
-    made = step.report(batch)
-    assert (made.failed, made.reasons) == (2, {"InputError": 1, "AuthError": 1})
-    assert made.failed_key == "batches/spring/failed.jsonl"
+    report = step.report(batch)
+    assert (report.failed, report.reasons) == (2, {"InputError": 1, "AuthError": 1})
+    assert report.failed_key == "batches/spring/failed.jsonl"
 
     body = (
-        step.s3.get_object(Bucket=BUCKET, Key=made.failed_key)["Body"].read().decode().splitlines()
+        step.s3.get_object(Bucket=BUCKET, Key=report.failed_key)["Body"]
+        .read()
+        .decode()
+        .splitlines()
     )
     assert body[0] == '{"topic": "Sport"'  # unchanged, so that it can be fixed
-    again = step.check(manifest=made.failed_key, execution="again", tolerated_failure_percentage=50)
-    assert again.batch == "spring.failed"
-    assert [item["run_id"] for item in step.read(again.todo_key)] == ["spring-1"]
+    second = step.check(
+        manifest=report.failed_key, execution="again", tolerated_failure_percentage=50
+    )
+    assert second.batch == "spring.failed"
+    assert [item["run_id"] for item in step.read(second.todo_key)] == ["spring-1"]
 
 
 def test_stopped_batch_is_reported_and_fails(step: BatchStep) -> None:
@@ -265,7 +271,7 @@ def test_duplicate_request_id_is_refused(step: BatchStep) -> None:
         {"request_id": "b", "topic": "Sport"},
     )
     batch = step.check(dry_run=True)
-    assert [one.line for one in batch.problems] == [2]
+    assert [problem.line for problem in batch.problems] == [2]
 
 
 def test_batch_state_stays_small(step: BatchStep) -> None:
@@ -311,14 +317,14 @@ def test_changed_line_is_a_conflict(step: BatchStep) -> None:
     step.make("spring-2")
     step.put({"prompt": "A ship"}, PAINTED, {"prompt": "A tree"})
 
-    told = step.check(dry_run=True)
+    plan = step.check(dry_run=True)
 
-    assert [(one.line, one.error) for one in told.problems] == [
+    assert [(problem.line, problem.error) for problem in plan.problems] == [
         (1, "ConflictError"),
         (2, "ConflictError"),
     ]
-    assert told.refusal
-    assert "run spring-1 was made from another request" in told.refusal
+    assert plan.refusal
+    assert "run spring-1 was made from another request" in plan.refusal
     with pytest.raises(InputError, match="2 of 3 lines are wrong"):
         step.check()
 
@@ -327,7 +333,7 @@ def test_reused_run_id_conflicts_if_request_differs(step: BatchStep) -> None:
     step.requests["7"] = {"prompt": "A chair"}
     step.make("7")
     step.put({"prompt": "A cake", "request_id": "7"}, PAINTED)
-    assert [one.error for one in step.check(dry_run=True).problems] == ["ConflictError"]
+    assert [problem.error for problem in step.check(dry_run=True).problems] == ["ConflictError"]
 
 
 def test_dry_run_predicts_a_refusal(step: BatchStep) -> None:
@@ -351,9 +357,13 @@ def test_bad_and_stopped_lines_keep_their_run_ids(step: BatchStep) -> None:
     batch = step.check(tolerated_failure_percentage=50)
     step.make("spring-1")
     step.results(batch, ("spring-3", "", ""))
-    made = step.report(batch)
-    assert (made.failed, made.not_started, made.reasons) == (1, 1, {"InputError": 1, "Stopped": 1})
-    assert step.read(str(made.failed_key)) == [
+    report = step.report(batch)
+    assert (report.failed, report.not_started, report.reasons) == (
+        1,
+        1,
+        {"InputError": 1, "Stopped": 1},
+    )
+    assert step.read(str(report.failed_key)) == [
         {"request_id": "spring-2", "count": 11},
         {"topic": "Sport", "request_id": "spring-3"},
     ]
@@ -368,9 +378,9 @@ def test_repeated_line_is_not_counted_as_pending(step: BatchStep) -> None:
     step.put(PAINTED, PAINTED)
     batch = step.check(tolerated_failure_percentage=50)
     step.make("spring-1")
-    made = step.report(batch)
+    report = step.report(batch)
 
-    assert (made.stored, made.failed, made.failed_key) == (1, 1, None)
+    assert (report.stored, report.failed, report.failed_key) == (1, 1, None)
 
 
 def test_every_failed_line_can_be_read_again(step: BatchStep) -> None:
@@ -388,10 +398,12 @@ def test_every_failed_line_can_be_read_again(step: BatchStep) -> None:
     batch = step.check(tolerated_failure_percentage=80)
     assert (batch.lines, batch.bad) == (1, 3)
 
-    made = step.report(batch)
-    again = step.check(manifest=made.failed_key, execution="again", tolerated_failure_percentage=80)
-    assert (again.lines, again.bad) == (1, 3)
-    assert again.problems_key
+    report = step.report(batch)
+    second = step.check(
+        manifest=report.failed_key, execution="again", tolerated_failure_percentage=80
+    )
+    assert (second.lines, second.bad) == (1, 3)
+    assert second.problems_key
 
 
 def test_dry_run_does_not_hide_running_start(step: BatchStep) -> None:
@@ -411,7 +423,7 @@ def test_report_covers_only_its_own_start(step: BatchStep) -> None:
     step.check(dry_run=True, execution="another")
     step.make("spring-1")
 
-    assert [one.line for one in step.report(batch).failures] == [2]
+    assert [failure.line for failure in step.report(batch).failures] == [2]
 
 
 def test_conflicting_line_loses_the_other_run_id(step: BatchStep) -> None:
@@ -438,8 +450,8 @@ def test_other_user_can_resume_the_batch(step: BatchStep) -> None:
     step.put({"topic": "Sport"}, {"topic": "Science"})
     batch = step.check(safety_identifier="5e1f")
     step.make("spring-1")
-    again = step.check(execution="second", safety_identifier="0a0a")
-    assert (again.bad, again.todo) == (0, 1)
+    second = step.check(execution="second", safety_identifier="0a0a")
+    assert (second.bad, second.todo) == (0, 1)
 
     step.report(batch)
     assert step.read("batches/spring/failed.jsonl") == [

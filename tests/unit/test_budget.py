@@ -39,9 +39,9 @@ def test_new_deployed_cap_overrides_manual_one(budget: Budget, table: Table) -> 
 
 def test_reached_cap_error_explains_what_to_do(budget: Budget, ledger: Ledger) -> None:
     reserve(ledger, CAP - 10, month="2026-11")
-    with pytest.raises(BudgetExceededError) as caught:
+    with pytest.raises(BudgetExceededError) as exc_info:
         budget.read("2026-11").check(20, purpose="picture 1 of run r")
-    said = str(caught.value)
+    message = str(exc_info.value)
     for part in (
         "picture 1 of run r",
         "2026-11",
@@ -50,7 +50,7 @@ def test_reached_cap_error_explains_what_to_do(budget: Budget, ledger: Ledger) -
         "cap of $1.0000",
         "raise it with `make budget USD=…`",
     ):
-        assert part in said
+        assert part in message
 
 
 def test_one_of_two_stale_reservations_wins(budget: Budget, table: Table) -> None:

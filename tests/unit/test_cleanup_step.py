@@ -31,11 +31,15 @@ def step(services: FakeServices) -> CleanupStep:
 
 def test_report_lists_images_costs_and_totals(step: CleanupStep) -> None:
     key = step.stored()
-    made = step.finish()
-    assert (made.stored, made.refused, made.possibly_paid) == (1, 0, 0)
-    assert (made.chat_cost_usd, made.image_cost_usd, made.cost_usd) == (0.00013, 0.013, 0.01313)
+    report = step.finish()
+    assert (report.stored, report.refused, report.possibly_paid) == (1, 0, 0)
+    assert (report.chat_cost_usd, report.image_cost_usd, report.cost_usd) == (
+        0.00013,
+        0.013,
+        0.01313,
+    )
 
-    picture = made.pictures[0]
+    picture = report.pictures[0]
     assert (picture.n, picture.status, picture.key, picture.cost_usd) == (1, "stored", key, 0.013)
     assert picture.console_url is not None
     assert "ap-southeast-1.console.aws.amazon.com/s3/object/pictures" in picture.console_url
@@ -68,15 +72,15 @@ def test_refused_image_is_reported_with_its_category(step: CleanupStep) -> None:
     step.ledger.claims.take(claim, after=None)
     step.ledger.mark_refused(claim, category="violence")
     step.stored(1)
-    made = step.finish()
+    report = step.finish()
 
-    assert (made.stored, made.refused) == (1, 1)
-    assert (made.pictures[1].refusal, made.pictures[1].cost_usd) == ("violence", 0.0)
-    assert made.cost_usd == 0.01313
+    assert (report.stored, report.refused) == (1, 1)
+    assert (report.pictures[1].refusal, report.pictures[1].cost_usd) == ("violence", 0.0)
+    assert report.cost_usd == 0.01313
 
 
 @pytest.mark.parametrize(
-    ("end", "error", "said"),
+    ("end", "error", "expected"),
     [
         (
             lambda ledger, claim: ledger.claims.mark_unknown(claim),
@@ -103,7 +107,7 @@ def test_unobtainable_image_fails_run_at_the_end(
     step: CleanupStep,
     end: Callable[[Ledger, ImageRecord], object],
     error: type[EaselError],
-    said: str,
+    expected: str,
 ) -> None:
     claim = ImageRecord(
         run_id="run-1",
@@ -119,7 +123,7 @@ def test_unobtainable_image_fails_run_at_the_end(
     end(step.ledger, claim)
     step.stored(1)
 
-    with pytest.raises(error, match="1 of 2 images are stored; .*" + said):
+    with pytest.raises(error, match="1 of 2 images are stored; .*" + expected):
         step.finish()
 
 
@@ -129,15 +133,15 @@ def test_unknown_cost_makes_total_unknown(step: CleanupStep, table: Any) -> None
     table.write(
         table.update(("run#run-1", "image#1"), "SET #cost_micro_usd = :none", values=values)
     )
-    made = step.finish()
+    report = step.finish()
 
-    assert made.image_cost_usd is None
-    assert made.cost_usd is None
+    assert report.image_cost_usd is None
+    assert report.cost_usd is None
 
 
 def test_dry_run_reports_the_estimate(step: CleanupStep) -> None:
-    made = step.finish(run_id="dry", variations=(), dry_run=True)
-    assert (made.estimate_usd, made.pictures, made.cost_usd) == (0.03, (), 0.0)
+    report = step.finish(run_id="dry", variations=(), dry_run=True)
+    assert (report.estimate_usd, report.pictures, report.cost_usd) == (0.03, (), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,6 @@ def test_object_kept_despite_200_is_an_error(code: str, error: type[Exception]) 
 
 def test_a_client_error_keeps_its_cause(step: CleanupStep) -> None:
     gone = Bucket(step.bucket._client, name="another-bucket", owner="123456789012")
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as exc_info:
         gone.get("x", limit=1)
-    assert isinstance(caught.value.__cause__, ClientError)
+    assert isinstance(exc_info.value.__cause__, ClientError)

@@ -17,11 +17,11 @@ class SlowStepFunctions:
     """A fake Step Functions that shows a redriven execution as failed for two more queries."""
 
     def __init__(self) -> None:
-        self.redriven, self.late = False, 2
+        self.has_redrive, self.late = False, 2
 
     def describe_execution(self, **call: Any) -> dict[str, Any]:
         status = ExecutionStatus.FAILED
-        if self.redriven:
+        if self.has_redrive:
             self.late -= 1
             status = ExecutionStatus.RUNNING if self.late < 0 else status
         return {
@@ -34,7 +34,7 @@ class SlowStepFunctions:
         }
 
     def redrive_execution(self, **_: Any) -> None:
-        self.redriven = True
+        self.has_redrive = True
 
     def get_paginator(self, _name: str) -> Any:
         return self

@@ -28,7 +28,9 @@ except Exception as error:
 def test_handler_module_prepares_at_its_end() -> None:
     folder = ROOT / "functions"
     modules = [*folder.glob("*/handler.py"), *folder.glob("*.py")]
-    handlers = [one for one in modules if re.search(r"^@step\(", one.read_text(), re.MULTILINE)]
+    handlers = [
+        module for module in modules if re.search(r"^@step\(", module.read_text(), re.MULTILINE)
+    ]
 
     assert len(handlers) == 9
     for handler in handlers:
@@ -38,15 +40,15 @@ def test_handler_module_prepares_at_its_end() -> None:
 
 def test_garbage_collector_is_off_during_lambda_import() -> None:
     look = "import functions, gc; print(gc.isenabled())"
-    for environment, said in (
+    for environment, expected in (
         ({"AWS_LAMBDA_FUNCTION_NAME": "upload"}, "False"),
         ({}, "True"),
     ):
         command = [sys.executable, "-c", look]
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         )
-        assert done.stdout.strip() == said
+        assert result.stdout.strip() == expected
 
 
 def _fresh(code: str, **environment: str) -> str:
@@ -61,14 +63,14 @@ def test_import_builds_nothing_outside_lambda() -> None:
 
 
 def test_failed_preparation_is_reported_by_the_call() -> None:
-    made, collects, frozen = _fresh(STATE, AWS_LAMBDA_FUNCTION_NAME="upload").split()
-    assert (made, collects) == ("False", "True")
+    has_clients, collects, frozen = _fresh(STATE, AWS_LAMBDA_FUNCTION_NAME="upload").split()
+    assert (has_clients, collects) == ("False", "True")
     assert int(frozen) > 10_000
 
-    said = _fresh(
+    output = _fresh(
         CALL,
         AWS_LAMBDA_FUNCTION_NAME="upload",
         AWS_DEFAULT_REGION="eu-west-1",
         AWS_REGION="eu-west-1",
     )
-    assert "environment lacks EASEL_BUCKET" in said
+    assert "environment lacks EASEL_BUCKET" in output

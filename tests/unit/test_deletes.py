@@ -39,7 +39,7 @@ def step(services: FakeServices) -> CleanupStep:
 def test_image_is_deleted_with_its_companions(step: CleanupStep, s3: Any) -> None:
     key, other = step.stored(1), step.stored(2)
     assert step.delete(action="delete_image", image_key=key, confirm=True).deleted == 3
-    assert not [found for found in keys_in(s3) if key in found]
+    assert not [name for name in keys_in(s3) if key in name]
     assert other in keys_in(s3)
 
 
@@ -64,9 +64,7 @@ def test_folder_delete_spares_its_neighbours(step: CleanupStep, s3: Any, purge: 
     removed = step.delete(**FOLDER, purge=purge)
 
     assert removed.deleted == 4
-    assert [found for found in keys_in(s3) if not found.startswith("staging/")] == sorted(
-        NEIGHBOURS
-    )
+    assert [name for name in keys_in(s3) if not name.startswith("staging/")] == sorted(NEIGHBOURS)
     assert step.status() == Status.DELETED
 
 
@@ -145,9 +143,9 @@ def test_image_purge_spares_similar_keys(step: CleanupStep, s3: Any) -> None:
         step.bucket.put(other, b"x", content_type="x/y")
 
     assert step.delete(action="delete_image", image_key=key, confirm=True, purge=True).deleted == 3
-    assert sorted(
-        found for found, _ in versions_in(s3) if not found.startswith("staging/")
-    ) == sorted(alike)
+    assert sorted(name for name, _ in versions_in(s3) if not name.startswith("staging/")) == sorted(
+        alike
+    )
     assert step.status() == Status.DELETED
 
 
@@ -165,7 +163,7 @@ def test_purge_removes_earlier_deletes(step: CleanupStep, s3: Any) -> None:
     step.delete(**FOLDER)
 
     assert step.delete(**PURGE).deleted == 3
-    assert not [found for found, _ in versions_in(s3) if not found.startswith("staging/")]
+    assert not [name for name, _ in versions_in(s3) if not name.startswith("staging/")]
     assert step.delete(**PURGE).deleted == 0
 
 
@@ -204,9 +202,9 @@ def test_history_is_complete_across_pages(s3: Any, page: int) -> None:
         for body in (b"1", b"22"):
             s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         s3.delete_object(Bucket=BUCKET, Key=key)
-    found = list(Bucket(s3, name=BUCKET, owner="123456789012", page=page).histories(""))
-    assert [history[0].key for history in found] == ["a", "b", "ü", "😀"]
-    assert [[(v.marker, v.bytes, v.latest) for v in history] for history in found] == [
+    histories = list(Bucket(s3, name=BUCKET, owner="123456789012", page=page).histories(""))
+    assert [history[0].key for history in histories] == ["a", "b", "ü", "😀"]
+    assert [[(v.marker, v.bytes, v.latest) for v in history] for history in histories] == [
         [(False, 2, False), (False, 1, False), (True, 0, True)]
     ] * 4
 
@@ -235,7 +233,7 @@ def test_images_arriving_during_delete_survive(step: CleanupStep, s3: Any, purge
     done = step.do(FOLDER | {"purge": purge}, started="2026-01-02T00:00:00.500Z")
 
     assert done.objects == 3
-    assert [found for found in keys_in(s3) if "staging/" not in found] == [
+    assert [name for name in keys_in(s3) if "staging/" not in name] == [
         new,
         f"{new}.json",
         f"thumbnails/{new}.webp",
@@ -319,17 +317,17 @@ def test_at_most_five_kept_objects_are_named(step: CleanupStep, s3: Any) -> None
         page=2,
     )
 
-    with pytest.raises(StorageDeniedError) as caught:
+    with pytest.raises(StorageDeniedError) as exc_info:
         step.do({"action": "delete_folder", "folder_name": "f", "confirm": True}, bucket=refusing)
-    assert str(caught.value).count(r"'f/\u202e") == 5
-    assert "9 remain" in str(caught.value)
+    assert str(exc_info.value).count(r"'f/\u202e") == 5
+    assert "9 remain" in str(exc_info.value)
 
 
 @pytest.mark.parametrize("purge", [False, True])
 def test_image_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
-    kept = step.stored(1)
+    kept_key = step.stored(1)
     step.stored(2)
-    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
+    refusing = Bucket(Refusing(s3, {kept_key: "AccessDenied"}), name=BUCKET, owner="123456789012")
 
     with pytest.raises(StorageDeniedError):
         step.do(FOLDER | {"purge": purge}, bucket=refusing)
@@ -338,17 +336,17 @@ def test_image_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: boo
 
 @pytest.mark.parametrize("purge", [False, True])
 def test_image_kept_in_retry_stays_stored(step: CleanupStep, s3: Any, purge: bool) -> None:
-    kept = step.stored(1)
+    kept_key = step.stored(1)
     with pytest.raises(RuntimeError):
         step.do(
             FOLDER | {"purge": purge},
             bucket=Bucket(Refusing(s3, {}, dies_at=1), name=BUCKET, owner="123456789012"),
         )
 
-    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
+    refusing = Bucket(Refusing(s3, {kept_key: "AccessDenied"}), name=BUCKET, owner="123456789012")
     with pytest.raises(StorageDeniedError):
         step.do(FOLDER | {"purge": purge}, bucket=refusing)
-    assert (step.status(), kept in keys_in(s3)) == (Status.STORED, True)
+    assert (step.status(), kept_key in keys_in(s3)) == (Status.STORED, True)
 
 
 def test_refused_delete_leaves_everything_stored(step: CleanupStep, s3: Any) -> None:

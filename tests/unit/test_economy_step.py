@@ -68,17 +68,17 @@ def answer(run_id: str, encoded: str = ENCODED) -> dict[str, Any]:
 
 def test_order_states_moderation_and_end_user(step: EconomyStep) -> None:
     step.prompt("a-1", moderation="low", safety_identifier="5e1f")
-    placed = step.place(step.order("a-1", "a-2"))
-    first, second = (request["body"] for request in step.openai.made[str(placed.batch)])
+    placement = step.place(step.order("a-1", "a-2"))
+    first, second = (request["body"] for request in step.openai.orders[str(placement.batch)])
 
     assert (first["moderation"], first["safety_identifier"]) == ("low", "5e1f")
     assert not {"moderation", "safety_identifier"} & set(second)
 
 
 def test_order_claims_images_at_half_price(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
-    requests = step.openai.made[str(placed.batch)]
-    assert [one["custom_id"] for one in requests] == ["a-1#1", "a-2#1"]
+    placement = step.place(step.order("a-1", "a-2"))
+    requests = step.openai.orders[str(placement.batch)]
+    assert [request["custom_id"] for request in requests] == ["a-1#1", "a-2#1"]
     assert requests[0]["body"] == {
         "prompt": "A kite for a-1",
         "model": "gpt-image-2.6-flare",
@@ -90,7 +90,7 @@ def test_order_claims_images_at_half_price(step: EconomyStep) -> None:
 
     record = step.record("a-1")
     assert record
-    assert (record.status, record.order) == (Status.CLAIMED, placed.order)
+    assert (record.status, record.order) == (Status.CLAIMED, placement.order)
     assert record.lease_until > time.time() + 24 * 3_600
 
     whole = (
@@ -112,7 +112,7 @@ def test_order_of_dead_function_is_found_again(step: EconomyStep) -> None:
 
     step.services.batch_orders.unlock(order.order, after=-1)
     assert step.place(order).batch == f"{order.order}-1"
-    assert len(step.openai.made) == 1
+    assert len(step.openai.orders) == 1
     assert step.place(order).batch == f"{order.order}-1"
     assert step.openai.searched == 1  # the batch is known after the search
 
@@ -155,19 +155,19 @@ def test_failed_order_keeps_its_claims_for_retry(step: EconomyStep) -> None:
     step.openai.create = placing  # type: ignore[method-assign]
     step.services.batch_orders.unlock(order.order, after=-1)
     step.place(order)
-    again = step.record("a-1")
-    assert again
-    assert again.lease_until > time.time() + 24 * 3_600
-    assert len(step.openai.made) == 1
+    record = step.record("a-1")
+    assert record
+    assert record.lease_until > time.time() + 24 * 3_600
+    assert len(step.openai.orders) == 1
 
 
 def test_images_without_result_are_ordered_again(step: EconomyStep) -> None:
     order = step.order("a-1", "a-2")
     for number in (1, 2):
-        placed = step.place(order)
-        assert placed.batch == f"{order.order}-{number}"
+        placement = step.place(order)
+        assert placement.batch == f"{order.order}-{number}"
         step.openai.status = "failed"
-        assert step.collect(placed)["unmade"] == 2
+        assert step.collect(placement)["unmade"] == 2
     assert step.money() == (0, 0)
 
 
@@ -204,11 +204,11 @@ def test_images_bought_since_planning_are_skipped(step: EconomyStep) -> None:
     step.ledger.claims.take(other, after=None)
     step.place(order)
 
-    assert [one["custom_id"] for one in step.openai.made[f"{order.order}-1"]] == ["a-2#1"]
+    assert [request["custom_id"] for request in step.openai.orders[f"{order.order}-1"]] == ["a-2#1"]
 
 
 def test_order_size_fits_the_budget(step: EconomyStep) -> None:
-    one = (
+    bound = (
         models.estimate_image(
             "gpt-image-2.6-flare",
             prompt="A kite for a-1",
@@ -218,12 +218,12 @@ def test_order_size_fits_the_budget(step: EconomyStep) -> None:
         )
         or 0
     )
-    reserve(step.ledger, CAP - 2 * one - 100, month=month_of(datetime.now(UTC)))
+    reserve(step.ledger, CAP - 2 * bound - 100, month=month_of(datetime.now(UTC)))
     order = step.order("a-1", "a-2", "a-3")
     step.place(order)
-    assert len(step.openai.made[f"{order.order}-1"]) == 2
+    assert len(step.openai.orders[f"{order.order}-1"]) == 2
 
-    (short,) = step.unmade(f"{order.order}.short")
+    (short,) = step.unmade_lines(f"{order.order}.short")
     assert (short["run_id"], short["error"]) == ("a-3", "BudgetExceededError")
     with pytest.raises(BudgetExceededError):
         step.place(step.order("a-3"))
@@ -232,18 +232,18 @@ def test_order_size_fits_the_budget(step: EconomyStep) -> None:
 
 def test_empty_order_is_not_placed(step: EconomyStep) -> None:
     step.place(step.order("a-1"))
-    placed = step.place(Order(order="another", pictures=({"run_id": "a-1", "n": 1},), work=WORK))
-    assert (placed.batch, placed.done, len(step.openai.made)) == (None, True, 1)
-    assert step.collect(placed)["staged"] == 0
+    placement = step.place(Order(order="another", pictures=({"run_id": "a-1", "n": 1},), work=WORK))
+    assert (placement.batch, placement.done, len(step.openai.orders)) == (None, True, 1)
+    assert step.collect(placement)["staged"] == 0
 
 
 # Collecting results.
 
 
 def test_results_are_settled_at_half_the_price(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
+    placement = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-2"), answer("a-1")]
-    assert step.collect(placed) == {"order": placed.order, "staged": 2, "unmade": 0}
+    assert step.collect(placement) == {"order": placement.order, "staged": 2, "unmade": 0}
 
     record = step.record("a-1")
     assert record
@@ -253,27 +253,27 @@ def test_results_are_settled_at_half_the_price(step: EconomyStep) -> None:
 
 
 def test_collecting_again_skips_staged_images(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
+    placement = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-1"), answer("a-2")]
     step.deadline.left = 61
 
     class Slow(type(step.bucket)):  # type: ignore[misc]
-        def put(inner, *given: Any, **how: Any) -> None:
+        def put(inner, *args: Any, **kwargs: Any) -> None:
             step.deadline.sleep(2)
-            Bucket.put(inner, *given, **how)
+            Bucket.put(inner, *args, **kwargs)
 
     step.bucket.__class__ = Slow
     with pytest.raises(TransientError, match="1 images are staged"):
-        step.collect(placed)
+        step.collect(placement)
 
     step.deadline.left = 900
-    assert step.collect(placed)["staged"] == 1
+    assert step.collect(placement)["staged"] == 1
     assert step.money() == (2 * COST, 2 * COST)
-    assert step.collect(placed) == {"order": placed.order, "staged": 0, "unmade": 0}
+    assert step.collect(placement) == {"order": placement.order, "staged": 0, "unmade": 0}
 
 
 def test_unmade_images_are_free_and_reported(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2", "a-3", "a-4"))
+    placement = step.place(step.order("a-1", "a-2", "a-3", "a-4"))
     step.openai.status = "expired"
     refusal = {"status_code": 400, "body": {"error": {"code": "moderation_blocked"}}}
     expired = {"code": "batch_expired", "message": "no time"}
@@ -283,7 +283,7 @@ def test_unmade_images_are_free_and_reported(step: EconomyStep) -> None:
         {"custom_id": "a-3#1", "response": None, "error": expired},
         {"custom_id": "somebody-else#1", "response": refusal, "error": None},
     ]
-    assert step.collect(placed) == {"order": placed.order, "staged": 1, "unmade": 3}
+    assert step.collect(placement) == {"order": placement.order, "staged": 1, "unmade": 3}
 
     refused = step.record("a-2")
     assert refused
@@ -291,34 +291,34 @@ def test_unmade_images_are_free_and_reported(step: EconomyStep) -> None:
     assert step.record("a-3") is step.record("a-4") is None
     assert step.money() == (COST, COST)
 
-    told = {one["run_id"]: one["error"] for one in step.unmade(placed.order)}
-    assert told == {"a-2": "ContentRefusedError", "a-3": "NotMade", "a-4": "NotMade"}
+    errors = {line["run_id"]: line["error"] for line in step.unmade_lines(placement.order)}
+    assert errors == {"a-2": "ContentRefusedError", "a-3": "NotMade", "a-4": "NotMade"}
 
 
 def test_unanswered_request_may_have_been_paid(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1"))
-    step.collect(placed)
+    placement = step.place(step.order("a-1"))
+    step.collect(placement)
     record = step.record("a-1")
     assert record
     assert (record.status, record.possibly_paid, record.lease_until) == (Status.CLAIMED, 1, 0)
     assert step.money()[1] == record.reserved_micro_usd
 
-    step.collect(placed)
+    step.collect(placement)
     assert step.record("a-1") == record  # it is counted once, however often the order is collected
     assert step.money()[1] == record.reserved_micro_usd
     assert plan(batch(step, {"run_id": "a-1"}), step.services) == {"orders": 0}
     assert step.place(step.order("a-1")).batch is None  # only the image step may buy it again
 
     step.openai.answers = [answer("a-1")]
-    assert step.collect(placed)["staged"] == 1  # a result that arrives late is used
+    assert step.collect(placement)["staged"] == 1  # a result that arrives late is used
     assert step.money() == (COST, COST)
 
 
 def test_invalid_image_is_kept_and_marked(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1"))
+    placement = step.place(step.order("a-1"))
     step.openai.answers = [answer("a-1", "no base64!")]
 
-    step.collect(placed)
+    step.collect(placement)
 
     record = step.record("a-1")
     assert record
@@ -339,13 +339,13 @@ def test_invalid_image_is_kept_and_marked(step: EconomyStep) -> None:
     ],
 )
 def test_answer_without_image_delays_no_other(step: EconomyStep, body: Any) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
+    placement = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [
         {"custom_id": "a-1#1", "response": {"status_code": 200, "body": body}},
         answer("a-2"),
     ]
     step.openai.errors = [{"custom_id": "b#x", "response": "x", "error": "x"}, {"custom_id": 7}]
-    assert step.collect(placed) == {"order": placed.order, "staged": 1, "unmade": 1}
+    assert step.collect(placement) == {"order": placement.order, "staged": 1, "unmade": 1}
 
     record = step.record("a-1")
     assert record
@@ -353,21 +353,21 @@ def test_answer_without_image_delays_no_other(step: EconomyStep, body: Any) -> N
 
 
 def test_image_unknown_to_the_plan_is_staged(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
+    placement = step.place(step.order("a-1", "a-2"))
     step.openai.answers = [answer("a-1"), answer("a-2")]
-    half = PlacedOrder(**vars(placed) | {"pictures": placed.pictures[:1]})
+    half = PlacedOrder(**vars(placement) | {"pictures": placement.pictures[:1]})
     assert step.collect(half)["staged"] == 2
 
 
 def test_unsettled_staged_image_costs_half(step: EconomyStep, table: Table) -> None:
-    placed = step.place(step.order("a-1"))
+    placement = step.place(step.order("a-1"))
     step.openai.answers = [answer("a-1")]
     settle, step.ledger.mark_staged = (  # type: ignore[method-assign]
         step.ledger.mark_staged,
         failing(RuntimeError("killed")),
     )
     with pytest.raises(RuntimeError):
-        step.collect(placed)
+        step.collect(placement)
 
     step.ledger.mark_staged = settle  # type: ignore[method-assign]
     step.services.image_model = FakePainter()  # type: ignore[assignment]
@@ -402,7 +402,7 @@ def batch(step: EconomyStep, *items: dict[str, Any]) -> BatchPlan:
     lines = [{"line": n, "pictures": 1, "request": {}} | item for n, item in enumerate(items, 1)]
     step.bucket.put_file(
         f"{WORK}todo.jsonl",
-        io.BytesIO("".join(json.dumps(one) + "\n" for one in lines).encode()),
+        io.BytesIO("".join(json.dumps(line) + "\n" for line in lines).encode()),
         content_type="x",
     )
     return BatchPlan(
@@ -443,28 +443,28 @@ def test_order_has_limited_size_and_one_model(step: EconomyStep) -> None:
     for n in range(21):
         step.prompt(f"a-{n}")
     step.prompt("b-1", model="gpt-image-2")
-    made = batch(
+    batch_plan = batch(
         step,
         *({"run_id": f"a-{n}", "pictures": 10} for n in range(21)),
         {"run_id": "b-1"},
         {"run_id": "without-a-prompt"},
     )
-    assert plan(made, step.services) == {"orders": 3}
-    assert sorted(len(one["pictures"]) for one in orders(step)) == [1, 10, MAX_PICTURES]
+    assert plan(batch_plan, step.services) == {"orders": 3}
+    assert sorted(len(order["pictures"]) for order in orders(step)) == [1, 10, MAX_PICTURES]
 
     first = orders(step)
-    assert plan(made, step.services) == {"orders": 3}
+    assert plan(batch_plan, step.services) == {"orders": 3}
     assert orders(step) == first  # a second plan finds the same orders
 
 
 def test_replanning_keeps_orders_and_skips_bought_images(step: EconomyStep) -> None:
-    placed = step.place(step.order("a-1", "a-2"))
+    placement = step.place(step.order("a-1", "a-2"))
     step.prompt("a-3")
     step.openai.answers = [answer("a-1")]
-    made = batch(step, *({"run_id": f"a-{n}"} for n in (1, 2, 3)))
-    plan(made, step.services)
-    assert {one["order"]: len(one["pictures"]) for one in orders(step)} == {
-        placed.order: 2,
+    batch_plan = batch(step, *({"run_id": f"a-{n}"} for n in (1, 2, 3)))
+    plan(batch_plan, step.services)
+    assert {order["order"]: len(order["pictures"]) for order in orders(step)} == {
+        placement.order: 2,
         order_key(["a-3#1"]): 1,
     }
 
@@ -483,16 +483,16 @@ def test_replanning_keeps_orders_and_skips_bought_images(step: EconomyStep) -> N
             }
         ),
     )
-    plan(made, step.services)
-    assert {one["order"]: len(one["pictures"]) for one in orders(step)} == {
-        placed.order: 1,
+    plan(batch_plan, step.services)
+    assert {order["order"]: len(order["pictures"]) for order in orders(step)} == {
+        placement.order: 1,
         order_key(["a-3#1"]): 1,
     }
-    assert list_staged(made, step.services) == {"came": 1}
+    assert list_staged(batch_plan, step.services) == {"came": 1}
 
     (line,) = (
-        json.loads(one)
-        for one in (
+        json.loads(text)
+        for text in (
             step.s3.get_object(Bucket=BUCKET, Key=f"{WORK}came.jsonl")["Body"].read().splitlines()
         )
     )

@@ -104,13 +104,15 @@ def test_refused_and_stored_images_each_send_events() -> None:
     refused = change(
         run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0
     )
-    told = sent({"Records": [refused, change(**STORED), change(**STORED | {"status": "deleted"})]})
-    assert [name for name, _ in told] == ["ImageRefused", "ImageStored"]
-    assert told[0][1]["refusal"] == "moderation_blocked"
+    events = sent(
+        {"Records": [refused, change(**STORED), change(**STORED | {"status": "deleted"})]}
+    )
+    assert [name for name, _ in events] == ["ImageRefused", "ImageStored"]
+    assert events[0][1]["refusal"] == "moderation_blocked"
 
 
 @pytest.mark.parametrize(
-    ("said", "run_id"),
+    ("run_input", "run_id"),
     [
         ('{"request_id": "mine"}', "mine"),
         ("{}", "e"),
@@ -120,9 +122,9 @@ def test_refused_and_stored_images_each_send_events() -> None:
         ('{"request_id": 7}', "e"),
     ],
 )
-def test_failed_run_event_names_resume_id(said: str | None, run_id: str) -> None:
+def test_failed_run_event_names_resume_id(run_input: str | None, run_id: str) -> None:
     cause = json.dumps({"errorMessage": "no credit", "errorType": "QuotaExhaustedError"})
-    ((name, detail),) = sent(failure(input=said, error="QuotaExhaustedError", cause=cause))
+    ((name, detail),) = sent(failure(input=run_input, error="QuotaExhaustedError", cause=cause))
     assert name == "RunFailed"
     assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == (
         "run",

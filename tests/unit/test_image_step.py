@@ -92,23 +92,27 @@ def test_image_is_bought_staged_and_settled(step: ImageStep, s3: Any) -> None:
 
 def test_auto_values_are_left_to_openai(step: ImageStep) -> None:
     step.run()
-    asked = step.painter.asked[0]
+    request = step.painter.requests[0]
 
-    assert "background" not in asked
-    assert (asked["prompt"], asked["size"], asked["quality"]) == ("A kite", "1024x1024", "medium")
-    assert asked["timeout"] == 300 - STAGING_SECONDS
+    assert "background" not in request
+    assert (request["prompt"], request["size"], request["quality"]) == (
+        "A kite",
+        "1024x1024",
+        "medium",
+    )
+    assert request["timeout"] == 300 - STAGING_SECONDS
 
 
 def test_every_given_parameter_is_requested(step: ImageStep) -> None:
-    said = {
+    choices = {
         "output_format": "webp",
         "output_compression": 0,
         "background": "transparent",
         "moderation": "low",
         "safety_identifier": "5e1f",
     }
-    asked = prompt_record(choices=said).image_call()
-    assert {name: asked[name] for name in said} == said
+    request = prompt_record(choices=choices).image_call()
+    assert {name: request[name] for name in choices} == choices
 
 
 def test_run_without_user_is_still_bought() -> None:
@@ -118,7 +122,7 @@ def test_run_without_user_is_still_bought() -> None:
 
 def test_retry_uses_staged_image_for_free(step: ImageStep) -> None:
     assert step.run() == step.run()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_concurrent_purchase_is_awaited(step: ImageStep) -> None:
@@ -127,7 +131,7 @@ def test_concurrent_purchase_is_awaited(step: ImageStep) -> None:
         step.run()
     with pytest.raises(ClaimHeldError, match="being bought"):
         step.run()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_crash_is_counted_and_image_rebought_once(step: ImageStep) -> None:
@@ -146,7 +150,7 @@ def test_person_decides_after_two_unknown_outcomes(step: ImageStep) -> None:
 
     with pytest.raises(OutcomeUnknownError, match=r"purchases: 2"):
         step.run()
-    assert len(step.painter.asked) == 2
+    assert len(step.painter.requests) == 2
     assert step.record().possibly_paid == 2
 
 
@@ -165,7 +169,7 @@ def test_crash_after_staging_pays_nothing_again(step: ImageStep) -> None:
     staged = step.run()
     assert staged.key == "staging/run-1/1/1.bytes"
     assert step.record().cost_micro_usd == COST
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
     assert step.money() == (COST, COST)
     assert step.record().possibly_paid == 0
 
@@ -184,7 +188,7 @@ def test_late_bytes_of_given_up_purchase_are_used(step: ImageStep) -> None:
         metadata={"sha256": "s", "usage": '{"output_tokens": 430}'},
     )
     step.run()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
     assert step.money() == (430 * 30, 430 * 30)
 
 
@@ -227,7 +231,7 @@ def test_read_timeout_expires_lease_and_is_counted(step: ImageStep) -> None:
 
     step.painter.error = None
     step.run()
-    assert len(step.painter.asked) == 2
+    assert len(step.painter.requests) == 2
 
 
 def test_refused_image_is_free_and_stays_refused(step: ImageStep) -> None:
@@ -236,7 +240,7 @@ def test_refused_image_is_free_and_stays_refused(step: ImageStep) -> None:
     for _ in range(2):
         with pytest.raises(ContentRefusedError):
             step.run()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
     assert (step.record().status, step.record().refusal) == (Status.REFUSED, "violence")
     assert step.money() == (0, 0)
 
@@ -247,7 +251,7 @@ def test_refused_image_is_free_and_stays_refused(step: ImageStep) -> None:
 def test_put_of_paid_bytes_is_repeated(step: ImageStep, bucket: Bucket, error: Exception) -> None:
     step.bucket = RefusingStore(bucket, 40, error)
     assert step.run().sha256 == hashlib.sha256(png()).hexdigest()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_unstorable_image_is_lost_and_counted(step: ImageStep, bucket: Bucket) -> None:
@@ -260,7 +264,7 @@ def test_unstorable_image_is_lost_and_counted(step: ImageStep, bucket: Bucket) -
     assert committed == spent > 0
     with pytest.raises(OutcomeUnknownError, match="lost"):
         step.run()
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_lost_image_is_found_after_late_put(step: ImageStep, bucket: Bucket) -> None:
@@ -278,7 +282,7 @@ def test_lost_image_is_found_after_late_put(step: ImageStep, bucket: Bucket) -> 
     assert step.run().key == "staging/run-1/1/1.bytes"
     assert (step.record().status, step.record().possibly_paid) == (Status.STAGED, 0)
     assert step.money() == (430 * 30, 430 * 30)
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_old_bytes_are_ignored_during_a_purchase(step: ImageStep) -> None:
@@ -335,14 +339,14 @@ def test_invalid_base64_is_staged_and_never_rebought(step: ImageStep, s3: Any, t
         == text.encode()
     )
     assert (step.record().status, step.record().cost_micro_usd) == (Status.BAD, COST)
-    assert len(step.painter.asked) == 1
+    assert len(step.painter.requests) == 1
 
 
 def test_short_remaining_time_buys_nothing(step: ImageStep, s3: Any) -> None:
     step.deadline.left = STAGING_SECONDS + LEAST_CALL_SECONDS - 1
     with pytest.raises(TransientError, match="not enough for the call"):
         step.run()
-    assert step.painter.asked == []
+    assert step.painter.requests == []
     assert step.ledger.image("run-1", 1) is None
 
 
@@ -361,9 +365,9 @@ def test_long_usage_keeps_counts_for_the_cost(step: ImageStep) -> None:
     }
     step.run()
 
-    found = step.bucket.head("staging/run-1/1/1.bytes")
-    assert found
-    assert usage_in(found.metadata) == {"input_tokens": 20, "output_tokens": 430}
+    head = step.bucket.head("staging/run-1/1/1.bytes")
+    assert head
+    assert usage_in(head.metadata) == {"input_tokens": 20, "output_tokens": 430}
 
 
 def test_missing_staging_rights_prevent_the_call(step: ImageStep) -> None:
@@ -375,7 +379,7 @@ def test_missing_staging_rights_prevent_the_call(step: ImageStep) -> None:
 
     with pytest.raises(StorageDeniedError):
         step.run()
-    assert step.painter.asked == []
+    assert step.painter.requests == []
     assert step.money() == (0, 0)
 
 
@@ -385,7 +389,7 @@ def test_call_over_the_cap_is_prevented(step: ImageStep) -> None:
 
     with pytest.raises(BudgetExceededError, match=f"{month} has"):
         step.run()
-    assert step.painter.asked == []
+    assert step.painter.requests == []
     assert step.ledger.image("run-1", 1) is None
 
 

@@ -17,13 +17,13 @@ def read(body: bytes, key: str = "batches/a.jsonl") -> list[Line]:
     return list(read_lines(io.BytesIO(body), key=key))
 
 
-def said(body: bytes, key: str = "batches/a.jsonl") -> list[tuple[int, Any]]:
+def numbered_lines(body: bytes, key: str = "batches/a.jsonl") -> list[tuple[int, Any]]:
     return [(line.number, line.fields) for line in read(body, key)]
 
 
 def test_json_lines_are_read_despite_bom_and_crlf() -> None:
     body = b'\xef\xbb\xbf{"topic": "Sport"}\r\n\r\n{"topic": "\xc3\x84pfel\xe2\x80\xa8"}'
-    assert said(body) == [(1, {"topic": "Sport"}), (3, {"topic": "Äpfel\u2028"})]
+    assert numbered_lines(body) == [(1, {"topic": "Sport"}), (3, {"topic": "Äpfel\u2028"})]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_csv_cells_are_read_by_header() -> None:
         'description,count,topics,style\r\n"A kite, red",3,"Sport,'
         ' Science",\r\n\r\n"two\nlines",,,watercolour\r\n'
     )
-    assert said(b"\xef\xbb\xbf" + body.encode(), CSV) == [
+    assert numbered_lines(b"\xef\xbb\xbf" + body.encode(), CSV) == [
         (2, {"description": "A kite, red", "count": 3, "topics": ["Sport", "Science"]}),
         (4, {"description": "two\nlines", "style": "watercolour"}),
     ]
@@ -91,7 +91,9 @@ def test_csv_row_is_kept_as_json_line() -> None:
 
 
 def test_invalid_cell_stays_text_for_its_field() -> None:
-    assert said(b"Count, topic\nthree,Sport\n", CSV) == [(2, {"count": "three", "topic": "Sport"})]
+    assert numbered_lines(b"Count, topic\nthree,Sport\n", CSV) == [
+        (2, {"count": "three", "topic": "Sport"})
+    ]
 
 
 @pytest.mark.parametrize(

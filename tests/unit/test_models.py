@@ -120,8 +120,8 @@ def test_average_estimate_slightly_exceeds_the_bill() -> None:
                 models.chat_cost("gpt-6-luna", {"prompt_tokens": 300, "completion_tokens": 200})
                 or 0
             )
-            asked = models.estimate_chat("gpt-6-luna", messages="x" * 1_300) or 0
-            for prompt, call, cost in ((words, 0, 0), (None, asked, chat)):
+            chat_bound = models.estimate_chat("gpt-6-luna", messages="x" * 1_300) or 0
+            for prompt, call, cost in ((words, 0, 0), (None, chat_bound, chat)):
                 bound = (
                     models.estimate_image(
                         "gpt-image-2.6-flare", prompt=prompt, size=size, quality=quality

@@ -16,17 +16,17 @@ def test_lines_are_whole_across_pieces(size: int) -> None:
 
 
 def test_line_is_yielded_before_next_piece() -> None:
-    asked = []
+    pieces_read = []
 
     def pieces() -> object:
         for piece in (b"first\nsec", b"ond\n"):
-            asked.append(piece)
+            pieces_read.append(piece)
             yield piece
 
     lines = _split(pieces(), doing="reading")  # type: ignore[arg-type]
 
     assert next(lines) == b"first"
-    assert len(asked) == 1
+    assert len(pieces_read) == 1
 
 
 def test_endless_line_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:

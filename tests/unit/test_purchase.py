@@ -37,9 +37,9 @@ def test_late_bad_answer_leaves_newer_image(ledger: Ledger, bucket: Bucket) -> N
     )
     assert ledger.mark_staged(second, good)
 
-    kept = purchases.stage(first, prompt_record(), LateAnswer())
+    staged = purchases.stage(first, prompt_record(), LateAnswer())
 
-    assert (kept.status, kept.staged_key) == (Status.STAGED, good.staged_key)
+    assert (staged.status, staged.staged_key) == (Status.STAGED, good.staged_key)
     image = ledger.image("run-1", 1)
     assert image
     assert (image.status, image.staged_key) == (Status.STAGED, good.staged_key)
@@ -49,7 +49,7 @@ def test_own_bad_answer_is_marked(ledger: Ledger, bucket: Bucket) -> None:
     purchases = Purchases(ledger, bucket, FakeDeadline())
     claim = claimed(ledger, purchase=1)
 
-    kept = purchases.stage(claim, prompt_record(), LateAnswer())
+    staged = purchases.stage(claim, prompt_record(), LateAnswer())
 
-    assert kept.status == Status.BAD
-    assert "not valid base64" in (kept.problem or "")
+    assert staged.status == Status.BAD
+    assert "not valid base64" in (staged.problem or "")

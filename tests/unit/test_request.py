@@ -20,8 +20,8 @@ def parse(raw: object, **settings: Any) -> Request:
 
 
 def test_an_empty_object_is_a_complete_request() -> None:
-    made = parse({})
-    assert (made.action, made.folder_name, made.count, made.output_format) == (
+    request = parse({})
+    assert (request.action, request.folder_name, request.count, request.output_format) == (
         "create",
         "my_s3_folder",
         1,
@@ -81,15 +81,15 @@ def test_non_object_input_is_refused(raw: object) -> None:
     ],
 )
 def test_wrong_field_and_value_are_named(field: str, value: object) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as exc_info:
         parse({field: value})
-    assert field in str(caught.value)
-    assert json.dumps(value, ensure_ascii=False).strip('[]"')[:20] in str(caught.value)
-    assert re.search("; allowed: |, but ", str(caught.value))
+    assert field in str(exc_info.value)
+    assert json.dumps(value, ensure_ascii=False).strip('[]"')[:20] in str(exc_info.value)
+    assert "; allowed: " in str(exc_info.value)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "raw",
     [
         {"topic": "the secret plan, " * 20},
         {"prompt": "the secret plan, " * 2_000},
@@ -105,11 +105,11 @@ def test_wrong_field_and_value_are_named(field: str, value: object) -> None:
         {"topics": ["the secret plan, " * 20]},
     ],
 )
-def test_long_values_are_described_not_repeated(given: dict[str, Any]) -> None:
-    with pytest.raises(InputError) as caught:
-        parse(given)
-    assert "secret" not in str(caught.value)
-    assert re.search(r"text of [\d,]+ characters", str(caught.value))
+def test_long_values_are_described_not_repeated(raw: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as exc_info:
+        parse(raw)
+    assert "secret" not in str(exc_info.value)
+    assert re.search(r"text of [\d,]+ characters", str(exc_info.value))
 
 
 @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ def test_key_too_long_for_any_topic_is_refused() -> None:
 
 
 def test_every_image_parameter_is_accepted() -> None:
-    said = {
+    raw = {
         "output_format": "webp",
         "output_compression": 0,
         "background": "transparent",
         "moderation": "low",
         "quality": "high",
     }
-    made = parse(said)
-    assert {name: getattr(made, name) for name in said} == said
+    request = parse(raw)
+    assert {name: getattr(request, name) for name in raw} == raw
 
 
 def test_prompt_excludes_topic_style_and_description() -> None:
@@ -322,7 +322,7 @@ def test_end_user_does_not_change_the_digest() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", "x" * 65, 7, "ada\x00example", ["x"]])
 def test_invalid_safety_identifier_is_refused_not_shown(value: object) -> None:
-    with pytest.raises(InputError, match=r"safety_identifier.*1 to 64") as caught:
+    with pytest.raises(InputError, match=r"safety_identifier.*1 to 64") as exc_info:
         parse({"safety_identifier": value})
-    assert "ada" not in str(caught.value)
+    assert "ada" not in str(exc_info.value)
     assert parse({"safety_identifier": "x" * 64}).safety_identifier == "x" * 64

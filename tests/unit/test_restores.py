@@ -28,7 +28,7 @@ def test_image_is_restored_with_its_companions(step: CleanupStep, s3: Any) -> No
     restored = step.restore(action="restore_image", image_key=key)
 
     assert (restored.target, restored.objects, restored.restored) == (key, 3, 3)
-    assert [found for found in keys_in(s3) if "staging/" not in found] == [
+    assert [name for name in keys_in(s3) if "staging/" not in name] == [
         key,
         f"{key}.json",
         f"thumbnails/{key}.webp",
@@ -63,7 +63,7 @@ def test_folder_is_restored_without_its_neighbours(step: CleanupStep, s3: Any) -
     step.delete(**DELETE)
 
     assert step.restore(**FOLDER).restored == 4
-    assert [found for found in keys_in(s3) if "staging/" not in found] == sorted(
+    assert [name for name in keys_in(s3) if "staging/" not in name] == sorted(
         [key, f"{key}.json", f"thumbnails/{key}.webp", "my_s3_folder/sub/b.png"]
     )
     assert step.status() == Status.STORED
@@ -74,9 +74,9 @@ def test_second_restore_succeeds_without_work(step: CleanupStep) -> None:
     step.delete(**DELETE)
     step.restore(**FOLDER)
 
-    again = step.restore(**FOLDER)
+    second = step.restore(**FOLDER)
 
-    assert (again.objects, again.restored, again.bytes) == (0, 0, 0)
+    assert (second.objects, second.restored, second.bytes) == (0, 0, 0)
 
 
 def test_purged_image_cannot_be_restored(step: CleanupStep) -> None:
@@ -194,9 +194,9 @@ def test_interrupted_restore_is_finished_by_next(step: CleanupStep, s3: Any) -> 
 
 
 def test_kept_delete_marker_leaves_image_deleted(step: CleanupStep, s3: Any) -> None:
-    kept, other = step.stored(1), step.stored(2)
+    kept_key, other = step.stored(1), step.stored(2)
     step.delete(**DELETE)
-    refusing = Bucket(Refusing(s3, {kept: "AccessDenied"}), name=BUCKET, owner="123456789012")
+    refusing = Bucket(Refusing(s3, {kept_key: "AccessDenied"}), name=BUCKET, owner="123456789012")
 
     with pytest.raises(StorageDeniedError, match=r"5 objects are deleted, 1 remain"):
         step.do(FOLDER, bucket=refusing)

@@ -16,8 +16,8 @@ class Slow:
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3
         self.calls += 1
-        ((name, asked),) = RequestItems.items()
-        first, *rest = asked["Keys"]
+        ((name, request),) = RequestItems.items()
+        first, *rest = request["Keys"]
         if self.stuck:
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
         return {
@@ -31,8 +31,8 @@ KEYS = [(f"run#{n}", "prompt") for n in range(5)]
 
 def test_partial_answer_is_requested_again() -> None:
     client = Slow(stuck=False)
-    found = Table(client, name="t", sleep=lambda _: None).get_many(KEYS)
-    assert [(item["pk"], item["sk"]) for item in found] == KEYS
+    items = Table(client, name="t", sleep=lambda _: None).get_many(KEYS)
+    assert [(item["pk"], item["sk"]) for item in items] == KEYS
     assert client.calls == 5
 
 
@@ -48,12 +48,12 @@ def test_empty_request_makes_no_call() -> None:
 
 
 def test_records_are_read_consistently() -> None:
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     class Client:
         def batch_get_item(self, **call: Any) -> dict[str, Any]:
-            asked.append(call["RequestItems"]["records"])
+            requests.append(call["RequestItems"]["records"])
             return {"Responses": {}, "UnprocessedKeys": {}}
 
     Table(Client(), name="records").get_many([("run#a", "prompt")])
-    assert asked[0]["ConsistentRead"] is True
+    assert requests[0]["ConsistentRead"] is True

@@ -37,11 +37,11 @@ def raising(error: Exception) -> Callable[[], None]:
     return fails
 
 
-Printed = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
+LogOutput = Callable[[], tuple[list[dict[str, Any]], dict[str, Any]]]
 
 
 @pytest.fixture
-def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
+def log_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> LogOutput:
     """Return a function that reads the printed log lines and metrics."""
     # The logger keeps the stdout that it was created with, which was pytest's.
     log = io.StringIO()
@@ -55,24 +55,24 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return read
 
 
-def test_success_is_one_line_without_failure(printed: Printed) -> None:
+def test_success_is_one_line_without_failure(log_output: LogOutput) -> None:
     assert called(lambda: observability.log_result("picture bought", bytes=7)) == {"key": "k"}
 
-    (line,), metrics = printed()
+    (line,), metrics = log_output()
     assert (line["level"], line["message"], line["bytes"]) == ("INFO", "picture bought", 7)
     assert (line["run_id"], line["n"], line["step"], line["attempt"]) == ("run-1", 2, "image", 3)
     assert line["ms"] >= 0
     assert metrics["Failed"] == [0.0]
 
 
-def test_call_without_report_logs_nothing(printed: Printed) -> None:
+def test_call_without_report_logs_nothing(log_output: LogOutput) -> None:
     called(lambda: None)
-    lines, metrics = printed()
+    lines, metrics = log_output()
     assert not lines
     assert metrics["Failed"] == [0.0]
 
 
-def test_spending_is_logged_and_summed(printed: Printed) -> None:
+def test_spending_is_logged_and_summed(log_output: LogOutput) -> None:
     def buys_twice() -> None:
         for micro_usd in (13_290, 52):
             observability.spend(micro_usd)
@@ -80,20 +80,20 @@ def test_spending_is_logged_and_summed(printed: Printed) -> None:
         observability.log_result("bought")
 
     called(buys_twice)
-    (line,), metrics = printed()
+    (line,), metrics = log_output()
 
     assert (line["usd"], line["openai_request_id"]) == (0.013342, "req_1")
     assert sum(metrics["SpendUSD"]) == pytest.approx(0.013342)
 
 
-def test_unknown_cost_is_not_zero(printed: Printed) -> None:
+def test_unknown_cost_is_not_zero(log_output: LogOutput) -> None:
     called(lambda: observability.spend(None))
-    _, metrics = printed()
+    _, metrics = log_output()
     assert metrics["CostUnknown"] == [1.0]
     assert "SpendUSD" not in metrics
 
 
-def test_failure_is_one_line_with_context(printed: Printed) -> None:
+def test_failure_is_one_line_with_context(log_output: LogOutput) -> None:
     def fails() -> None:
         observability.note(openai_request_id="req_1")
         raise ConfigError("no such model (request req_1)")
@@ -101,7 +101,7 @@ def test_failure_is_one_line_with_context(printed: Printed) -> None:
     with pytest.raises(ConfigError):
         called(fails)
 
-    (line,), metrics = printed()
+    (line,), metrics = log_output()
     assert (line["level"], line["error"], line["message"]) == (
         "ERROR",
         "ConfigError",
@@ -113,10 +113,10 @@ def test_failure_is_one_line_with_context(printed: Printed) -> None:
     assert metrics["Failed"] == [1.0]
 
 
-def test_transient_error_is_a_warning(printed: Printed) -> None:
+def test_transient_error_is_a_warning(log_output: LogOutput) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer", possibly_paid=True)))
-    (line,), metrics = printed()
+    (line,), metrics = log_output()
     assert (line["level"], line["error"], line["possibly_paid"]) == (
         "WARNING",
         "TransientError",
@@ -125,21 +125,21 @@ def test_transient_error_is_a_warning(printed: Printed) -> None:
     assert metrics["Failed"] == [1.0]
 
 
-def test_calls_share_no_log_fields(printed: Printed) -> None:
+def test_calls_share_no_log_fields(log_output: LogOutput) -> None:
     with pytest.raises(TransientError):
         called(raising(TransientError("no answer")))
 
     called(lambda: observability.log_result("fine"))
-    lines = printed()[0]
+    lines = log_output()[0]
     assert lines[-1]["message"] == "fine"
     assert "error" not in lines[-1]
 
 
-def test_bug_is_counted_without_its_message(printed: Printed) -> None:
+def test_bug_is_counted_without_its_message(log_output: LogOutput) -> None:
     with pytest.raises(KeyError):
         called(raising(KeyError("sk-secret")))
 
-    (line,), metrics = printed()
+    (line,), metrics = log_output()
     assert (line["level"], line["error"]) == ("ERROR", "KeyError")
     assert "sk-secret" not in json.dumps(line)
     assert metrics["Failed"] == [1.0]

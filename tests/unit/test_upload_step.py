@@ -162,9 +162,9 @@ def test_concurrent_finish_is_not_an_error(step: UploadStep, s3: Any) -> None:
 
     step.bucket = Overtaken()
 
-    again = step.run(staged)
+    second = step.run(staged)
 
-    assert (again.status, again.key) == (Status.STORED, f"{BASE}_1.png")
+    assert (second.status, second.key) == (Status.STORED, f"{BASE}_1.png")
     assert len([key for key in keys_in(s3) if key.endswith(".png")]) == 1
 
 
@@ -242,11 +242,11 @@ def test_image_of_any_mode_has_a_thumbnail(mode: str, small: str) -> None:
     out = io.BytesIO()
     Image.new(mode, (640, 480)).save(out, "PNG")
 
-    found = verify(out.getvalue(), sha256=hashlib.sha256(out.getvalue()).hexdigest(), where="here")
+    image = verify(out.getvalue(), sha256=hashlib.sha256(out.getvalue()).hexdigest(), where="here")
 
-    assert (found.width, found.height) == (640, 480)
+    assert (image.width, image.height) == (640, 480)
 
-    with Image.open(io.BytesIO(found.thumbnail)) as thumbnail:
+    with Image.open(io.BytesIO(image.thumbnail)) as thumbnail:
         assert (thumbnail.format, thumbnail.size) == ("WEBP", (320, 240))
         assert thumbnail.mode == small
 

@@ -45,7 +45,7 @@ class Servers:
 
     url: str
     answers: dict[str, list[Answer]]
-    asked: dict[str, list[Any]] = field(
+    requests: dict[str, list[Any]] = field(
         default_factory=lambda: {"sts": [], "token": [], "image": []}
     )
     shown: list[str] = field(default_factory=list)
@@ -59,14 +59,14 @@ def servers() -> Iterator[Servers]:
                 self.path
             ]
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            served.asked[path].append(
+            served.requests[path].append(
                 parse_qs(body.decode()) if path == "sts" else json.loads(body)
             )
             if path == "image":
                 served.shown.append(self.headers["Authorization"])
             replies = served.answers[path]
-            status, said = replies.pop(0) if len(replies) > 1 else replies[0]
-            content = said.encode() if isinstance(said, str) else json.dumps(said).encode()
+            status, reply = replies.pop(0) if len(replies) > 1 else replies[0]
+            content = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/xml" if path == "sts" else "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -103,23 +103,23 @@ def image(api: ImageModel) -> ImageAnswer:
 
 
 def failed(servers: Servers, **how: Any) -> EaselError:
-    with pytest.raises(EaselError) as caught:
+    with pytest.raises(EaselError) as exc_info:
         image(api(servers, **how))
-    assert not caught.value.possibly_paid
-    assert not servers.asked["image"]
-    return caught.value
+    assert not exc_info.value.possibly_paid
+    assert not servers.requests["image"]
+    return exc_info.value
 
 
 def test_aws_token_is_exchanged_for_openai_token(servers: Servers) -> None:
     assert image(api(servers)).data == b"hello"
-    (asked,) = servers.asked["sts"]
-    assert (asked["Action"], asked["Audience.member.1"]) == (
+    (parameters,) = servers.requests["sts"]
+    assert (parameters["Action"], parameters["Audience.member.1"]) == (
         ["GetWebIdentityToken"],
         ["https://api.openai.com/v1"],
     )
-    assert (asked["DurationSeconds"], asked["SigningAlgorithm"]) == (["300"], ["ES384"])
+    assert (parameters["DurationSeconds"], parameters["SigningAlgorithm"]) == (["300"], ["ES384"])
 
-    (exchanged,) = servers.asked["token"]
+    (exchanged,) = servers.requests["token"]
     assert (
         exchanged["subject_token"],
         exchanged["identity_provider_id"],
@@ -133,21 +133,21 @@ def test_aws_token_is_exchanged_for_openai_token(servers: Servers) -> None:
 
 
 def test_token_is_fetched_lazily_and_kept(servers: Servers) -> None:
-    kept = api(servers)
-    assert not servers.asked["sts"]
+    credential = api(servers)
+    assert not servers.requests["sts"]
 
-    image(kept)
-    image(kept)
-    assert (len(servers.asked["sts"]), servers.shown) == (1, ["Bearer first", "Bearer first"])
+    image(credential)
+    image(credential)
+    assert (len(servers.requests["sts"]), servers.shown) == (1, ["Bearer first", "Bearer first"])
 
 
 def test_expired_token_is_fetched_again(servers: Servers) -> None:
     servers.answers["token"].insert(0, (200, {"access_token": "short", "expires_in": 0.2}))
-    kept = api(servers)
-    image(kept)
+    credential = api(servers)
+    image(credential)
     threading.Event().wait(0.3)
 
-    image(kept)
+    image(credential)
 
     assert servers.shown == ["Bearer short", "Bearer first"]
 
@@ -170,13 +170,13 @@ def test_refused_exchange_explains_what_to_check(servers: Servers, status: int) 
     servers.answers["token"] = [
         (status, {"error": "invalid_subject_token", "error_description": "secret signed.by.aws"})
     ]
-    found = failed(servers)
+    error = failed(servers)
 
-    assert type(found) is AuthError
-    assert "invalid_subject_token" in str(found)
-    assert "openai_workload_identity" in str(found)
-    assert "signed.by.aws" not in str(found)
-    assert len(servers.asked["token"]) == 1
+    assert type(error) is AuthError
+    assert "invalid_subject_token" in str(error)
+    assert "openai_workload_identity" in str(error)
+    assert "signed.by.aws" not in str(error)
+    assert len(servers.requests["token"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_unanswered_exchange_is_transient_and_free(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "error", "said"),
+    ("status", "code", "error", "expected"),
     [
         (
             403,
@@ -220,14 +220,14 @@ def test_unanswered_exchange_is_transient_and_free(servers: Servers) -> None:
     ],
 )
 def test_sts_refusal_has_its_name(
-    servers: Servers, status: int, code: str, error: type[EaselError], said: str
+    servers: Servers, status: int, code: str, error: type[EaselError], expected: str
 ) -> None:
     servers.answers["sts"] = [(status, REFUSED.format(code))]
-    found = failed(servers)
+    actual = failed(servers)
 
-    assert type(found) is error
-    assert said in str(found)
-    assert not servers.asked["token"]
+    assert type(actual) is error
+    assert expected in str(actual)
+    assert not servers.requests["token"]
 
 
 def test_deployment_uses_key_or_identity(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,10 +243,10 @@ def test_deployment_uses_key_or_identity(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert isinstance(credential({settings.SECRET: "the-secret"}), ApiKey)
 
-    made = credential({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
-    assert isinstance(made, IdentityToken)
+    token = credential({settings.WORKLOAD_IDENTITY: "idp_1/sa_2"})
+    assert isinstance(token, IdentityToken)
     # STS's global endpoint issues no such token. By default, OpenAI's own exchange is used.
-    assert made._sts.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+    assert token._sts.meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
 
     default = signature(WorkloadIdentityAuth).parameters["token_exchange_url"].default
-    assert made._auth.token_exchange_url == default
+    assert token._auth.token_exchange_url == default

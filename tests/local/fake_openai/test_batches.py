@@ -30,7 +30,7 @@ def test_batch_returns_every_image_once_in_another_order(account: Account) -> No
     batch = account.batch(*(wish(prompt) for prompt in PROMPTS), run="r1")
     assert (batch.status, batch.output_file_id) == ("in_progress", None)
     assert batch.metadata == {"run": "r1"}
-    assert account.charged()["images"] == 0
+    assert account.charges()["images"] == 0
 
     batch = account.after(batch)
 
@@ -46,8 +46,8 @@ def test_batch_returns_every_image_once_in_another_order(account: Account) -> No
 
 def test_result_is_repeatable_and_charged_once(account: Account) -> None:
     batch = account.after(account.batch(*(wish(prompt, n=2) for prompt in PROMPTS[:2])))
-    charged = account.charged()
-    counts = {key: charged[key] for key in ("images", "batch_images", "batches")}
+    charges = account.charges()
+    counts = {key: charges[key] for key in ("images", "batch_images", "batches")}
     assert counts == {"images": 4, "batch_images": 4, "batches": 1}
     first = account.bytes(batch.output_file_id)
     assert len(set(pictures(account.lines(batch.output_file_id)))) == 4
@@ -56,8 +56,8 @@ def test_result_is_repeatable_and_charged_once(account: Account) -> None:
 
     assert account.bytes(batch.output_file_id) == first
     account.after(batch)
-    by_prompt = account.charged()["images_by_prompt"]
-    assert account.charged() == charged | {"images": 5, "images_by_prompt": by_prompt}
+    by_prompt = account.charges()["images_by_prompt"]
+    assert account.charges() == charges | {"images": 5, "images_by_prompt": by_prompt}
     assert sorted(by_prompt.values()) == [2, 3]
 
 
@@ -75,7 +75,7 @@ def test_refused_requests_are_listed_and_free(account: Account) -> None:
     assert errors["a tree"]["body"]["error"]["param"] == "size"
     succeeded = sorted(ids(account.lines(batch.output_file_id)))
     assert succeeded == [prompt for prompt in PROMPTS if prompt != PROMPTS[3]]
-    assert account.charged()["images"] == 5
+    assert account.charges()["images"] == 5
 
 
 def test_expired_batch_charges_finished_images(account: Account) -> None:
@@ -83,7 +83,7 @@ def test_expired_batch_charges_finished_images(account: Account) -> None:
 
     batch = account.after(account.batch(*(wish(prompt) for prompt in PROMPTS)))
 
-    assert (batch.status, account.charged()["images"]) == ("expired", 4)
+    assert (batch.status, account.charges()["images"]) == ("expired", 4)
     finished, expired = account.lines(batch.output_file_id), account.lines(batch.error_file_id)
     assert sorted(ids(finished) + ids(expired)) == PROMPTS
     errors = [(line["response"], line["error"]["code"]) for line in expired]
@@ -103,7 +103,7 @@ def test_batch_with_lost_response_is_found_by_metadata(account: Account) -> None
     runs = [(batch.metadata or {})["run"] for batch in account.api.batches.list(limit=1)]
 
     assert runs == ["later", "lost", "earlier"]
-    assert account.charged()["batches"] == 3
+    assert account.charges()["batches"] == 3
 
 
 def test_refused_creation_creates_nothing(account: Account) -> None:
@@ -141,14 +141,14 @@ def test_wrong_input_fails_the_whole_batch(
 
     assert batch.status == "failed"
     assert [(error.code, error.line) for error in batch.errors.data] == [(code, line)]
-    assert account.charged()["images"] == 0
+    assert account.charges()["images"] == 0
 
 
 def test_two_hundred_images_make_a_batch(account: Account) -> None:
     batch = account.batch(*wishes(20))
 
     assert account.after(batch).status == "completed"
-    assert account.charged()["batch_images"] == 200
+    assert account.charges()["batch_images"] == 200
 
 
 def test_interrupted_download_ends_in_mid_line(account: Account) -> None:
@@ -185,14 +185,14 @@ def test_slow_batch_passes_statuses_and_can_be_cancelled(start: Callable[..., Ac
 
     assert account.api.batches.cancel(second.id).status == "cancelling"
 
-    assert account.charged()["images"] == account.after(second).request_counts.completed
+    assert account.charges()["images"] == account.after(second).request_counts.completed
     second = account.after(second)
     assert second.status == "cancelled"
-    done, undone = account.lines(second.output_file_id), account.lines(second.error_file_id)
-    assert sorted(ids(done) + ids(undone)) == PROMPTS
+    result, undone = account.lines(second.output_file_id), account.lines(second.error_file_id)
+    assert sorted(ids(result) + ids(undone)) == PROMPTS
     assert {line["error"]["code"] for line in undone} == {"batch_cancelled"}
     # The other batch ends although nobody reads it.
-    until(lambda: account.charged()["images"] == len(done) + len(PROMPTS))
+    until(lambda: account.charges()["images"] == len(result) + len(PROMPTS))
     with pytest.raises(openai.ConflictError):
         account.api.batches.cancel(first.id)
     assert account.after(first).status == "completed"

@@ -29,12 +29,12 @@ def test_images_over_limit_are_refused_and_free(start: Callable[..., Account]) -
     account.picture()
     account.picture()
 
-    with pytest.raises(openai.RateLimitError) as refused:
+    with pytest.raises(openai.RateLimitError) as exc_info:
         account.picture()
 
-    assert (refused.value.type, refused.value.code) == ("requests", "rate_limit_exceeded")
-    assert refused.value.response.headers["Retry-After"] in {"1", "2", "3"}
-    assert [account.charged()[key] for key in ("images", "limited")] == [2, 1]
+    assert (exc_info.value.type, exc_info.value.code) == ("requests", "rate_limit_exceeded")
+    assert exc_info.value.response.headers["Retry-After"] in {"1", "2", "3"}
+    assert [account.charges()[key] for key in ("images", "limited")] == [2, 1]
 
     def admitted() -> bool:
         try:
@@ -43,7 +43,7 @@ def test_images_over_limit_are_refused_and_free(start: Callable[..., Account]) -
             return False
 
     until(admitted)
-    assert account.charged()["images"] == 3
+    assert account.charges()["images"] == 3
 
 
 def test_images_are_written_into_response_unchanged() -> None:
@@ -59,13 +59,13 @@ def test_images_are_written_into_response_unchanged() -> None:
 def test_invalid_user_is_refused(account: Account, user: str) -> None:
     identifier = {"safety_identifier": user}
 
-    with pytest.raises(openai.BadRequestError) as refused:
+    with pytest.raises(openai.BadRequestError) as exc_info:
         account.api.images.generate(
             model="gpt-image-2.6-flare", prompt="A kite", extra_body=identifier
         )
-    assert refused.value.param == "safety_identifier"
+    assert exc_info.value.param == "safety_identifier"
     with pytest.raises(openai.BadRequestError):
         account.api.chat.completions.create(
             model="gpt-6-luna", messages=[{"role": "user", "content": "x"}], safety_identifier=user
         )
-    assert account.charged()["images"] == account.charged()["chat"] == 0
+    assert account.charges()["images"] == account.charges()["chat"] == 0

@@ -9,26 +9,28 @@ from tests.support.emulator import STEP, Emulator, Launcher, running_emulator
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def plain_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Run MiniStack as published, so that a test of a patch can first show its gap."""
     with running_emulator(tmp_path_factory.mktemp("plain"), module="ministack") as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
-def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def patched_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Run MiniStack with our patches."""
     with running_emulator(tmp_path_factory.mktemp("patched"), module="local.ministack") as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
-def steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
+def steps(plain_emulator: Emulator, patched_emulator: Emulator) -> dict[Emulator, str]:
     """Create a function in each emulator that does what its event says.
 
     It is called once, to warm up.
     """
-    names = {emulator: emulator.create_function(STEP) for emulator in (plain, patched)}
+    names = {
+        emulator: emulator.create_function(STEP) for emulator in (plain_emulator, patched_emulator)
+    }
     for emulator, name in names.items():
         emulator.invoke(name, {})
     return names
@@ -43,13 +45,16 @@ def launch() -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="session")
-def map_steps(plain: Emulator, patched: Emulator) -> dict[Emulator, str]:
+def map_steps(plain_emulator: Emulator, patched_emulator: Emulator) -> dict[Emulator, str]:
     """Create the function that the Distributed Maps call."""
-    return {emulator: emulator.create_function(MAP_STEP) for emulator in (plain, patched)}
+    return {
+        emulator: emulator.create_function(MAP_STEP)
+        for emulator in (plain_emulator, patched_emulator)
+    }
 
 
 @pytest.fixture(scope="session")
-def lists(plain: Emulator, patched: Emulator) -> None:
+def lists(plain_emulator: Emulator, patched_emulator: Emulator) -> None:
     """Create the bucket with the items of Distributed Maps."""
-    for emulator in (plain, patched):
+    for emulator in (plain_emulator, patched_emulator):
         emulator.create_bucket(BUCKET, versions=True)

@@ -18,7 +18,7 @@ def metric_line(name: str, values: list[float]) -> str:
 
 
 def test_logged_metrics_are_stored_and_trigger_alarms(
-    plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: dict[Emulator, str]
 ) -> None:
     def rings(emulator: Emulator) -> bool:
         name = f"M{uuid4().hex[:8]}"
@@ -28,12 +28,12 @@ def test_logged_metrics_are_stored_and_trigger_alarms(
         emulator.invoke(steps[emulator], {"log": metric_line(name, [1, 2])})
         return emulator.fires(alarm)
 
-    assert not rings(plain), CLOSED
-    assert rings(patched)
+    assert not rings(plain_emulator), CLOSED
+    assert rings(patched_emulator)
 
 
 def test_log_query_knows_fields_of_json_lines(
-    plain: Emulator, patched: Emulator, steps: dict[Emulator, str]
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: dict[Emulator, str]
 ) -> None:
     def error(emulator: Emulator) -> str:
         """Return the field `error` of a logged line, as a query finds it."""
@@ -48,5 +48,5 @@ def test_log_query_knows_fields_of_json_lines(
         (row,) = logs.get_query_results(queryId=query["queryId"])["results"]
         return str(next(cell["value"] for cell in row if cell["field"] == "error"))
 
-    assert error(plain) == "", CLOSED
-    assert error(patched) == "InputError"
+    assert error(plain_emulator) == "", CLOSED
+    assert error(patched_emulator) == "InputError"

@@ -29,25 +29,29 @@ pytestmark = pytest.mark.usefixtures("lists")
 LINE_SEPARATOR = "\u2028"
 
 
-def test_each_line_runs_as_a_child(plain: Emulator, patched: Emulator, map_steps: Any) -> None:
+def test_each_line_runs_as_a_child(
+    plain_emulator: Emulator, patched_emulator: Emulator, map_steps: Any
+) -> None:
     topics = [f"sun{LINE_SEPARATOR}rise", "rain", "snow"]
     items = [{"topic": topic} for topic in topics]
     items[1]["raise"] = "no"
-    unknown = plain.ended(begin(plain, distributed({"Draw": task(map_steps[plain])}), items))
+    unknown = plain_emulator.wait_for_end(
+        begin(plain_emulator, distributed({"Draw": task(map_steps[plain_emulator])}), items)
+    )
     assert unknown["error"] == "States.ItemReaderFailed", CLOSED
 
-    state = distributed({"Draw": task(map_steps[patched])})
-    execution = begin(patched, state, items, tolerated=34)
+    state = distributed({"Draw": task(map_steps[patched_emulator])})
+    execution = begin(patched_emulator, state, items, tolerated=34)
 
-    ended = patched.ended(execution)
-    run = map_run(patched, execution)
-    assert (ended["status"], run["status"]) == ("SUCCEEDED", "SUCCEEDED")
+    description = patched_emulator.wait_for_end(execution)
+    run = map_run(patched_emulator, execution)
+    assert (description["status"], run["status"]) == ("SUCCEEDED", "SUCCEEDED")
     assert counts(run) == {"total": 3, "succeeded": 2, "failed": 1, "resultsWritten": 3}
-    output = json.loads(ended["output"])
+    output = json.loads(description["output"])
     folder = f"{output['input']['results_prefix']}/{run['mapRunArn'].rpartition(':')[2]}"
     details = {"Bucket": BUCKET, "Key": f"{folder}/manifest.json"}
     assert output["result"] == {"MapRunArn": run["mapRunArn"], "ResultWriterDetails": details}
-    files = result_files(patched, run)
+    files = result_files(patched_emulator, run)
     assert sorted(files) == ["FAILED", "SUCCEEDED"]
     succeeded = files["SUCCEEDED"]
     lines = {json.loads(child["Input"])["line"]: json.loads(child["Output"]) for child in succeeded}
@@ -59,7 +63,7 @@ def test_each_line_runs_as_a_child(plain: Emulator, patched: Emulator, map_steps
     assert {"ExecutionArn", "Name", "StateMachineArn", "StartDate", "StopDate"} <= failed.keys()
     assert {"RedriveCount", "RedriveStatus"} <= failed.keys()
     assert "Output" not in failed
-    history = patched.history(execution)
+    history = patched_emulator.history(execution)
     assert types(history) == [
         "ExecutionStarted",
         "MapStateEntered",
@@ -73,7 +77,9 @@ def test_each_line_runs_as_a_child(plain: Emulator, patched: Emulator, map_steps
     assert history[3]["mapRunStartedEventDetails"] == {"mapRunArn": run["mapRunArn"]}
 
 
-def test_reader_uses_the_given_version(plain: Emulator, patched: Emulator) -> None:
+def test_reader_uses_the_given_version(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def topics(emulator: Emulator) -> Any:
         s3, place = emulator.s3, {"Bucket": BUCKET, "Key": "list.jsonl"}
         version = s3.put_object(**place, Body='{"topic": "old"}\n')["VersionId"]
@@ -82,81 +88,83 @@ def test_reader_uses_the_given_version(plain: Emulator, patched: Emulator) -> No
         fields = {**WITHOUT_FILES, **no_numbers}
         fields["ItemReader"] = {**READER, "Arguments": {**place, "VersionId": version}}
         state = distributed({"Keep": a_pass()}, **fields)
-        return json.loads(emulator.ended(begin(emulator, state, []))["output"])
+        return json.loads(emulator.wait_for_end(begin(emulator, state, []))["output"])
 
-    assert topics(plain) == [{"topic": "new"}], CLOSED
-    assert topics(patched) == [{"topic": "old"}]
+    assert topics(plain_emulator) == [{"topic": "new"}], CLOSED
+    assert topics(patched_emulator) == [{"topic": "old"}]
 
 
 @pytest.mark.parametrize("content", [None, b'{"topic"\n'])
-def test_unreadable_items_fail_the_map(patched: Emulator, content: bytes | None) -> None:
+def test_unreadable_items_fail_the_map(patched_emulator: Emulator, content: bytes | None) -> None:
     key = "broken.jsonl" if content else "missing"
     if content:
-        patched.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        patched_emulator.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
     error = "States.ItemReaderFailed"
     output = "{% $states.errorOutput.Error %}"
     catch = {"ErrorEquals": [error], "Output": output, "Next": "Caught"}
 
     state = distributed({"Keep": a_pass()}, Catch=[catch])
-    execution = begin(patched, state, [], items_key=key)
+    execution = begin(patched_emulator, state, [], items_key=key)
 
-    assert patched.ended(execution)["output"] == f'"{error}"'
-    assert map_run(patched, execution)["status"] == "FAILED"
-    events = types(patched.history(execution))
+    assert patched_emulator.wait_for_end(execution)["output"] == f'"{error}"'
+    assert map_run(patched_emulator, execution)["status"] == "FAILED"
+    events = types(patched_emulator.history(execution))
     assert events[3:6] == ["MapRunStarted", "MapRunFailed", "MapStateFailed"]
 
 
-def test_exceeded_tolerance_starts_no_more_children(plain: Emulator, patched: Emulator) -> None:
+def test_exceeded_tolerance_starts_no_more_children(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     items = [{"topic": f"{n}"} for n in range(4)]
     numbers = {"MaxConcurrency": 1, "ToleratedFailurePercentage": None}
     json_path = {"ItemsPath": "$.items", "QueryLanguage": "JSONPath"}
     in_plain = distributed({"Fall": FALL}, **WITHOUT_FILES, **numbers, **json_path)
-    machine = plain.create_machine("Each", {"Each": in_plain})
-    execution = plain.begin(machine, {"items": items})
-    plain.ended(execution)
-    assert map_run(plain, execution)["itemCounts"]["failed"] == 4, CLOSED
+    machine = plain_emulator.create_machine("Each", {"Each": in_plain})
+    execution = plain_emulator.begin(machine, {"items": items})
+    plain_emulator.wait_for_end(execution)
+    assert map_run(plain_emulator, execution)["itemCounts"]["failed"] == 4, CLOSED
 
     error = "States.ExceedToleratedFailureThreshold"
     catch = {"ErrorEquals": [error], "Output": "{% $states.input %}", "Next": "Caught"}
     state = distributed({"Fall": FALL}, Catch=[catch])
-    execution = begin(patched, state, items, at_once=1, tolerated=25)
+    execution = begin(patched_emulator, state, items, at_once=1, tolerated=25)
 
-    ended = patched.ended(execution)
-    run = map_run(patched, execution)
-    assert (ended["status"], run["status"]) == ("SUCCEEDED", "FAILED")
-    assert json.loads(ended["output"])["at_once"] == 1, "the Catch passes the Map's input on"
+    description = patched_emulator.wait_for_end(execution)
+    run = map_run(patched_emulator, execution)
+    assert (description["status"], run["status"]) == ("SUCCEEDED", "FAILED")
+    assert json.loads(description["output"])["at_once"] == 1, "the Catch passes the Map's input on"
     assert counts(run) == {"total": 4, "failed": 2, "pending": 2, "resultsWritten": 2}
-    files = result_files(patched, run)
+    files = result_files(patched_emulator, run)
     assert {name: len(elements) for name, elements in files.items()} == {"FAILED": 2, "PENDING": 2}
     assert [json.loads(pending["Input"])["request"] for pending in files["PENDING"]] == items[2:]
     assert {pending["Status"] for pending in files["PENDING"]} == {"PENDING"}
 
 
 def test_exceeded_tolerance_stops_running_children(
-    patched: Emulator, map_steps: Any, tmp_path: Path
+    patched_emulator: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     go, late = tmp_path / "go", "although one child still runs"
-    state = distributed({"Draw": task(map_steps[patched], Next="Keep"), "Keep": a_pass()})
+    state = distributed({"Draw": task(map_steps[patched_emulator], Next="Keep"), "Keep": a_pass()})
     items = [{"topic": "slow", "wait_for": str(go)}, {"topic": "bad", "raise": "no"}]
 
-    execution = begin(patched, state, items)
+    execution = begin(patched_emulator, state, items)
 
-    error = patched.ended(execution)["error"]
+    error = patched_emulator.wait_for_end(execution)["error"]
     assert error == "States.ExceedToleratedFailureThreshold", late
-    run = map_run(patched, execution)
+    run = map_run(patched_emulator, execution)
     assert counts(run) == {"total": 2, "failed": 1, "aborted": 1, "resultsWritten": 2}
-    (slow,) = (child for child in children(patched, run) if child["status"] == "ABORTED")
+    (slow,) = (child for child in children(patched_emulator, run) if child["status"] == "ABORTED")
     go.touch()
     # Calls end in order here, so once another child has ended, the slow one has its response, too.
     for _ in range(2):
-        patched.ended(begin(patched, state, [{"topic": "other"}]))
-    assert types(patched.history(slow["executionArn"]))[-1] == "ExecutionAborted"
-    failed = result_files(patched, run)["FAILED"]
+        patched_emulator.wait_for_end(begin(patched_emulator, state, [{"topic": "other"}]))
+    assert types(patched_emulator.history(slow["executionArn"]))[-1] == "ExecutionAborted"
+    failed = result_files(patched_emulator, run)["FAILED"]
     assert [child["Status"] for child in failed] == ["FAILED", "ABORTED"]
 
 
 def test_stopped_execution_stops_its_children(
-    plain: Emulator, patched: Emulator, map_steps: Any, tmp_path: Path
+    plain_emulator: Emulator, patched_emulator: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     def stop(emulator: Emulator) -> tuple[str, dict[str, int], list[str]]:
         """Return the Map Run's status and counts, and the topics of the function's calls."""
@@ -178,35 +186,39 @@ def test_stopped_execution_stops_its_children(
         run = map_run(emulator, execution)
         return run["status"], counts(run), sorted(calls.read_text().split())
 
-    assert stop(plain)[2] == ["t0", "t1", "t2", "t3"], CLOSED
-    assert stop(patched) == ("ABORTED", {"total": 4, "aborted": 2, "pending": 2}, ["t0", "t1"])
+    assert stop(plain_emulator)[2] == ["t0", "t1", "t2", "t3"], CLOSED
+    assert stop(patched_emulator) == (
+        "ABORTED",
+        {"total": 4, "aborted": 2, "pending": 2},
+        ["t0", "t1"],
+    )
 
 
-def test_failing_selector_fails_the_map(patched: Emulator) -> None:
+def test_failing_selector_fails_the_map(patched_emulator: Emulator) -> None:
     selector = "{% $states.context.Map.Item.Value.missing %}"
     state = distributed({"Keep": a_pass()}, ItemSelector=selector, ResultWriter=None)
 
-    execution = begin(patched, state, [{"topic": "sun"}], tolerated=100)
+    execution = begin(patched_emulator, state, [{"topic": "sun"}], tolerated=100)
 
-    assert patched.ended(execution)["error"] == "States.QueryEvaluationError"
-
-
-def test_empty_list_succeeds(patched: Emulator) -> None:
-    execution = begin(patched, distributed({"Keep": a_pass()}), [])
-
-    assert patched.ended(execution)["status"] == "SUCCEEDED"
-    assert result_files(patched, map_run(patched, execution)) == {}
+    assert patched_emulator.wait_for_end(execution)["error"] == "States.QueryEvaluationError"
 
 
-def test_unwritable_results_fail_the_map(patched: Emulator) -> None:
+def test_empty_list_succeeds(patched_emulator: Emulator) -> None:
+    execution = begin(patched_emulator, distributed({"Keep": a_pass()}), [])
+
+    assert patched_emulator.wait_for_end(execution)["status"] == "SUCCEEDED"
+    assert result_files(patched_emulator, map_run(patched_emulator, execution)) == {}
+
+
+def test_unwritable_results_fail_the_map(patched_emulator: Emulator) -> None:
     nowhere = {"Bucket": "nowhere", "Prefix": "results"}
     writer = {"Resource": "arn:aws:states:::s3:putObject", "Arguments": nowhere}
     state = distributed({"Keep": a_pass()}, ResultWriter=writer)
 
-    execution = begin(patched, state, [{"topic": "sun"}])
+    execution = begin(patched_emulator, state, [{"topic": "sun"}])
 
-    assert patched.ended(execution)["error"] == "States.ResultWriterFailed"
-    assert map_run(patched, execution)["status"] == "FAILED"
+    assert patched_emulator.wait_for_end(execution)["error"] == "States.ResultWriterFailed"
+    assert map_run(patched_emulator, execution)["status"] == "FAILED"
 
 
 def test_map_run_fails_when_emulator_ends() -> None:

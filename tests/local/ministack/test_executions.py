@@ -17,24 +17,24 @@ from tests.support.emulator import (
 )
 
 
-def test_execution_starts_immediately(plain: Emulator, patched: Emulator) -> None:
+def test_execution_starts_immediately(plain_emulator: Emulator, patched_emulator: Emulator) -> None:
     def pause(emulator: Emulator) -> timedelta:
         machine = emulator.create_machine("Pass", {"Pass": {"Type": "Pass", "End": True}})
         pauses: list[timedelta] = []
         for _ in range(3):
             execution = emulator.begin(machine)
-            emulator.ended(execution)
+            emulator.wait_for_end(execution)
             first, second, *_rest = emulator.history(execution)
             pauses.append(second["timestamp"] - first["timestamp"])
         return min(pauses)
 
-    assert pause(plain) >= timedelta(seconds=0.15), CLOSED
-    assert pause(patched) < timedelta(seconds=0.1)
+    assert pause(plain_emulator) >= timedelta(seconds=0.15), CLOSED
+    assert pause(patched_emulator) < timedelta(seconds=0.1)
 
 
 @pytest.mark.parametrize("kind", ["Task", "Map"])
 def test_retry_waits_at_most_its_maximum_delay(
-    plain: Emulator, patched: Emulator, kind: str
+    plain_emulator: Emulator, patched_emulator: Emulator, kind: str
 ) -> None:
     retry = {
         "ErrorEquals": ["States.ALL"],
@@ -50,7 +50,7 @@ def test_retry_waits_at_most_its_maximum_delay(
         else:
             work = map_over({"Call": lambda_task(missing, End=True)}, Items=[1], Retry=[retry])
         execution = emulator.begin(emulator.create_machine("Work", {"Work": work}))
-        emulator.ended(execution)
+        emulator.wait_for_end(execution)
         history = emulator.history(execution)
 
         def times(event_type: str) -> list[datetime]:
@@ -60,8 +60,8 @@ def test_retry_waits_at_most_its_maximum_delay(
         return times("TaskScheduled")[2] - times("TaskFailed")[1]
 
     # The test divides delays by ten: 1 s without the limit, 0.2 s with it.
-    assert second_delay(plain) > timedelta(seconds=0.9), CLOSED
-    assert timedelta(seconds=0.15) < second_delay(patched) < timedelta(seconds=0.9)
+    assert second_delay(plain_emulator) > timedelta(seconds=0.9), CLOSED
+    assert timedelta(seconds=0.15) < second_delay(patched_emulator) < timedelta(seconds=0.9)
 
 
 def test_full_jitter_waits_up_to_the_delay() -> None:
@@ -71,17 +71,19 @@ def test_full_jitter_waits_up_to_the_delay() -> None:
     assert 0 <= min(delays) < 5 < max(delays) <= 10
 
 
-def test_history_shows_states_inside_a_map(plain: Emulator, patched: Emulator, steps: Any) -> None:
+def test_history_shows_states_inside_a_map(
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any
+) -> None:
     def history(emulator: Emulator) -> list[dict[str, Any]]:
         rest = {"Type": "Pass", "End": True}
         inner = {"Work": lambda_task(steps[emulator], Next="Rest"), "Rest": rest}
         machine = emulator.create_machine("Each", {"Each": map_over(inner)})
         execution = emulator.begin(machine, {"items": [{}, {}]})
-        assert emulator.ended(execution)["status"] == "SUCCEEDED"
+        assert emulator.wait_for_end(execution)["status"] == "SUCCEEDED"
         return emulator.history(execution)
 
-    assert entered(history(plain)) == ["Each"], CLOSED
-    events = history(patched)
+    assert entered(history(plain_emulator)) == ["Each"], CLOSED
+    events = history(patched_emulator)
     assert sorted(entered(events)) == ["Each", "Rest", "Rest", "Work", "Work"]
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     for index in range(2):
@@ -107,14 +109,16 @@ def test_history_shows_states_inside_a_map(plain: Emulator, patched: Emulator, s
         assert chain[-1]["mapIterationSucceededEventDetails"] == details
 
 
-def test_failed_execution_is_counted_and_triggers_alarm(plain: Emulator, patched: Emulator) -> None:
+def test_failed_execution_is_counted_and_triggers_alarm(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def rings(emulator: Emulator) -> bool:
         machine = emulator.create_machine("Fail", {"Fail": {"Type": "Fail", "Error": "E"}})
         dimensions = [{"Name": "StateMachineArn", "Value": machine}]
         metric = {"Namespace": "AWS/States", "MetricName": "ExecutionsFailed"}
         alarm = emulator.create_alarm({**metric, "Dimensions": dimensions}, threshold=1)
-        assert emulator.ended(emulator.begin(machine))["status"] == "FAILED"
+        assert emulator.wait_for_end(emulator.begin(machine))["status"] == "FAILED"
         return emulator.fires(alarm)
 
-    assert not rings(plain), CLOSED
-    assert rings(patched)
+    assert not rings(plain_emulator), CLOSED
+    assert rings(patched_emulator)

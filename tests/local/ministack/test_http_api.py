@@ -130,12 +130,12 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def api(patched: Emulator) -> Api:
-    return Api(patched)
+def api(patched_emulator: Emulator) -> Api:
+    return Api(patched_emulator)
 
 
-def test_failing_function_is_a_500_without_details(plain: Emulator, api: Api) -> None:
-    status, _, body = Api(plain).get("/raise")
+def test_failing_function_is_a_500_without_details(plain_emulator: Emulator, api: Api) -> None:
+    status, _, body = Api(plain_emulator).get("/raise")
     assert (status, b"nobody should read" in body) == (502, True), CLOSED
 
     status, headers, body = api.get("/raise")

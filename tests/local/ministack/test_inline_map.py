@@ -15,7 +15,7 @@ from tests.support.emulator import (
 
 
 def test_failed_iteration_aborts_the_others(
-    plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any, tmp_path: Path
 ) -> None:
     def run(emulator: Emulator) -> tuple[bool, list[dict[str, Any]]]:
         """Return whether the Map ends while another iteration still calls, and the later events."""
@@ -31,37 +31,37 @@ def test_failed_iteration_aborts_the_others(
         items = [{"wait_for": str(began), "raise": "no"}, {"mark": str(began)}, slow]
         execution = emulator.begin(machine, {"items": items})
         until(lambda: "TaskFailed" in types(emulator.history(execution)))
-        ended = happens_within(1, lambda: emulator.status(execution) == "FAILED")
+        description = happens_within(1, lambda: emulator.status(execution) == "FAILED")
         released.touch()
         until(seen.exists)
         error = emulator.invoke(steps[emulator], {"raise": "no"})["errorType"]
-        assert emulator.ended(execution)["error"] == error
-        return ended, emulator.history(execution)
+        assert emulator.wait_for_end(execution)["error"] == error
+        return description, emulator.history(execution)
 
-    assert not run(plain)[0], CLOSED
+    assert not run(plain_emulator)[0], CLOSED
 
-    ended, history = run(patched)
-    assert ended
+    description, history = run(patched_emulator)
+    assert description
     assert types(history)[-3:] == ["MapIterationAborted", "MapStateFailed", "ExecutionFailed"]
     assert history[-3]["mapIterationAbortedEventDetails"] == {"name": "Each", "index": 2}
 
 
 def test_waiting_iteration_never_starts_after_failure(
-    plain: Emulator, patched: Emulator, steps: Any
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any
 ) -> None:
     def tasks(emulator: Emulator) -> int:
         each = map_over({"Work": lambda_task(steps[emulator], End=True)}, MaxConcurrency=1)
         machine = emulator.create_machine("Each", {"Each": each})
         execution = emulator.begin(machine, {"items": [{"raise": "no"}, {}]})
-        emulator.ended(execution)
+        emulator.wait_for_end(execution)
         return types(emulator.history(execution)).count("TaskScheduled")
 
-    assert tasks(plain) == 2, CLOSED
-    assert tasks(patched) == 1
+    assert tasks(plain_emulator) == 2, CLOSED
+    assert tasks(patched_emulator) == 1
 
 
 def test_stopped_execution_stays_stopped(
-    plain: Emulator, patched: Emulator, steps: Any, tmp_path: Path
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any, tmp_path: Path
 ) -> None:
     def end(emulator: Emulator) -> tuple[str, str]:
         began, released = (tmp_path / f"{what}-{emulator.port}" for what in ("began", "released"))
@@ -80,17 +80,19 @@ def test_stopped_execution_stays_stopped(
         # Calls end in order here, so once another execution has failed, this one has its response.
         other = emulator.create_machine("Work", {"Work": lambda_task(steps[emulator], End=True)})
         for _ in range(2):
-            emulator.ended(emulator.begin(other, {"raise": "no"}))
+            emulator.wait_for_end(emulator.begin(other, {"raise": "no"}))
         return emulator.status(execution), types(emulator.history(execution))[-1]
 
-    assert end(plain) == ("FAILED", "ExecutionFailed"), CLOSED
-    assert end(patched) == ("ABORTED", "ExecutionAborted")
+    assert end(plain_emulator) == ("FAILED", "ExecutionFailed"), CLOSED
+    assert end(patched_emulator) == ("ABORTED", "ExecutionAborted")
 
 
-def test_distributed_map_still_counts_its_failures(patched: Emulator, steps: Any) -> None:
+def test_distributed_map_still_counts_its_failures(patched_emulator: Emulator, steps: Any) -> None:
     work = {
         "StartAt": "Work",
-        "States": {"Work": {**lambda_task(steps[patched], End=True), "QueryLanguage": "JSONata"}},
+        "States": {
+            "Work": {**lambda_task(steps[patched_emulator], End=True), "QueryLanguage": "JSONata"}
+        },
     }
     each = {
         "Type": "Map",
@@ -102,10 +104,10 @@ def test_distributed_map_still_counts_its_failures(patched: Emulator, steps: Any
         "ToleratedFailureCount": 1,
         "End": True,
     }
-    machine = patched.create_machine("Each", {"Each": each}, QueryLanguage="JSONPath")
+    machine = patched_emulator.create_machine("Each", {"Each": each}, QueryLanguage="JSONPath")
 
     def run(*items: dict[str, Any]) -> Any:
-        return patched.ended(patched.begin(machine, {"items": items}))
+        return patched_emulator.wait_for_end(patched_emulator.begin(machine, {"items": items}))
 
     assert run({"raise": "no"}, {}, {})["status"] == "SUCCEEDED"
 

@@ -12,11 +12,13 @@ from tests.support.emulator import CLOSED, STEP, Emulator, lambda_task
 
 
 def test_failure_is_named_after_exception_class(
-    plain: Emulator, patched: Emulator, steps: Any
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any
 ) -> None:
     event = {"raise": "first line\nKeyError: second line"}
-    assert plain.invoke(steps[plain], event)["errorType"] == "Runtime.HandlerError", CLOSED
-    failure = patched.invoke(steps[patched], event)
+    assert (
+        plain_emulator.invoke(steps[plain_emulator], event)["errorType"] == "Runtime.HandlerError"
+    ), CLOSED
+    failure = patched_emulator.invoke(steps[patched_emulator], event)
     assert failure["errorType"] == "InputError"
     assert failure["errorMessage"] == event["raise"]
 
@@ -24,36 +26,55 @@ def test_failure_is_named_after_exception_class(
     assert "in handler" in frame
 
 
-def test_execution_error_is_the_exception_class(patched: Emulator, steps: Any) -> None:
-    machine = patched.create_machine("Work", {"Work": lambda_task(steps[patched], End=True)})
-    assert patched.ended(patched.begin(machine, {"raise": "no"}))["error"] == "InputError"
+def test_execution_error_is_the_exception_class(patched_emulator: Emulator, steps: Any) -> None:
+    machine = patched_emulator.create_machine(
+        "Work", {"Work": lambda_task(steps[patched_emulator], End=True)}
+    )
+    assert (
+        patched_emulator.wait_for_end(patched_emulator.begin(machine, {"raise": "no"}))["error"]
+        == "InputError"
+    )
 
 
 @pytest.mark.parametrize("death", ["exit", "kill"])
-def test_process_death_is_named(plain: Emulator, patched: Emulator, steps: Any, death: str) -> None:
-    assert plain.invoke(steps[plain], {"die": death})["errorType"] == "Runtime.HandlerError", CLOSED
-    assert patched.invoke(steps[patched], {"die": death})["errorType"] == "Runtime.ExitError"
-    assert "process" in patched.invoke(steps[patched], {}), "a dead process is replaced"
+def test_process_death_is_named(
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any, death: str
+) -> None:
+    assert (
+        plain_emulator.invoke(steps[plain_emulator], {"die": death})["errorType"]
+        == "Runtime.HandlerError"
+    ), CLOSED
+    assert (
+        patched_emulator.invoke(steps[patched_emulator], {"die": death})["errorType"]
+        == "Runtime.ExitError"
+    )
+    assert "process" in patched_emulator.invoke(steps[patched_emulator], {}), (
+        "a dead process is replaced"
+    )
 
 
-def test_timeout_keeps_its_name(patched: Emulator) -> None:
-    function = patched.create_function(STEP, timeout=1)
-    assert patched.invoke(function, {"seconds": 30})["errorType"] == "Sandbox.Timedout"
-    assert "process" in patched.invoke(function, {})
+def test_timeout_keeps_its_name(patched_emulator: Emulator) -> None:
+    function = patched_emulator.create_function(STEP, timeout=1)
+    assert patched_emulator.invoke(function, {"seconds": 30})["errorType"] == "Sandbox.Timedout"
+    assert "process" in patched_emulator.invoke(function, {})
 
 
-def test_handler_that_raises_keeps_its_process(plain: Emulator, patched: Emulator) -> None:
+def test_handler_that_raises_keeps_its_process(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def processes(emulator: Emulator) -> set[int]:
         function = emulator.create_function(STEP)
         before = emulator.invoke(function, {})["process"]
         emulator.invoke(function, {"raise": "no"})
         return {before, emulator.invoke(function, {})["process"]}
 
-    assert len(processes(plain)) == 2, CLOSED
-    assert len(processes(patched)) == 1
+    assert len(processes(plain_emulator)) == 2, CLOSED
+    assert len(processes(patched_emulator)) == 1
 
 
-def test_call_without_log_does_not_wait(plain: Emulator, patched: Emulator, steps: Any) -> None:
+def test_call_without_log_does_not_wait(
+    plain_emulator: Emulator, patched_emulator: Emulator, steps: Any
+) -> None:
     def fastest(emulator: Emulator) -> float:
         def seconds() -> float:
             started = time.perf_counter()
@@ -62,14 +83,14 @@ def test_call_without_log_does_not_wait(plain: Emulator, patched: Emulator, step
 
         return min(seconds() for _ in range(10))
 
-    assert fastest(plain) > 0.05, CLOSED
-    assert fastest(patched) < 0.05
+    assert fastest(plain_emulator) > 0.05, CLOSED
+    assert fastest(patched_emulator) < 0.05
 
 
-def test_each_call_gets_its_own_log(patched: Emulator, steps: Any) -> None:
+def test_each_call_gets_its_own_log(patched_emulator: Emulator, steps: Any) -> None:
     for word in ("sunrise", "sunset"):
-        answer = patched.functions.invoke(
-            FunctionName=steps[patched],
+        answer = patched_emulator.functions.invoke(
+            FunctionName=steps[patched_emulator],
             LogType="Tail",
             Payload=f'{{"log": "{word}", "raise": "no"}}',
         )

@@ -24,7 +24,9 @@ from tests.support.emulator import CLOSED, Emulator, types
 pytestmark = pytest.mark.usefixtures("lists")
 
 
-def test_child_is_a_separate_execution(plain: Emulator, patched: Emulator) -> None:
+def test_child_is_a_separate_execution(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     own = {
         "name": "{% $states.context.Execution.Name %}",
         "input": "{% $states.context.Execution.Input %}",
@@ -41,21 +43,21 @@ def test_child_is_a_separate_execution(plain: Emulator, patched: Emulator) -> No
     def output(emulator: Emulator) -> Any:
         """Return the child's output and name."""
         execution = emulator.begin(emulator.create_machine("Begin", states), {"items": ["a"]})
-        (child,) = json.loads(emulator.ended(execution)["output"])
+        (child,) = json.loads(emulator.wait_for_end(execution)["output"])
         (record,) = children(emulator, map_run(emulator, execution))
         return child, record["name"]
 
-    assert output(plain)[0]["input"] == {"items": ["a"]}, CLOSED
+    assert output(plain_emulator)[0]["input"] == {"items": ["a"]}, CLOSED
 
-    child, name = output(patched)
+    child, name = output(patched_emulator)
     assert child == {"name": name, "input": "a", "v": False}
 
 
 def test_child_retries_and_maps_like_any_execution(
-    patched: Emulator, map_steps: Any, tmp_path: Path
+    patched_emulator: Emulator, map_steps: Any, tmp_path: Path
 ) -> None:
     retry = [{"ErrorEquals": ["NotToday"], "MaxAttempts": 2, "IntervalSeconds": 1}]
-    draw = {"StartAt": "Draw", "States": {"Draw": task(map_steps[patched], Retry=retry)}}
+    draw = {"StartAt": "Draw", "States": {"Draw": task(map_steps[patched_emulator], Retry=retry)}}
     context = "$states.context"
     merge = f"$merge([{context}.Map.Item.Value, {context}.Execution.Input.request])"
     each = {
@@ -68,35 +70,40 @@ def test_child_retries_and_maps_like_any_execution(
     }
     item = {"topic": "x", "calls": str(tmp_path / "calls"), "fails": 1}
 
-    execution = begin(patched, distributed({"Inner": each}), [item])
+    execution = begin(patched_emulator, distributed({"Inner": each}), [item])
 
-    assert patched.ended(execution)["status"] == "SUCCEEDED"
-    (child,) = children(patched, map_run(patched, execution))
-    history = types(patched.history(child["executionArn"]))
+    assert patched_emulator.wait_for_end(execution)["status"] == "SUCCEEDED"
+    (child,) = children(patched_emulator, map_run(patched_emulator, execution))
+    history = types(patched_emulator.history(child["executionArn"]))
     assert Counter(history)["TaskScheduled"] == 3
     assert Counter(history)["MapIterationSucceeded"] == 2
     assert (history[0], history[-1]) == ("ExecutionStarted", "ExecutionSucceeded")
 
 
-def test_only_newest_children_keep_histories(patched: Emulator) -> None:
+def test_only_newest_children_keep_histories(patched_emulator: Emulator) -> None:
     items = [{"topic": f"{n}"} for n in range(1_020)]
 
-    execution = begin(patched, distributed({"Keep": a_pass()}), items, at_once=1)
+    execution = begin(patched_emulator, distributed({"Keep": a_pass()}), items, at_once=1)
 
-    patched.ended(execution)
-    run = map_run(patched, execution)
+    patched_emulator.wait_for_end(execution)
+    run = map_run(patched_emulator, execution)
     assert counts(run) == {"total": 1_020, "succeeded": 1_020, "resultsWritten": 1_020}
-    newest, *_, oldest = children(patched, run)
+    newest, *_, oldest = children(patched_emulator, run)
     assert oldest["status"] == "SUCCEEDED"
-    assert len(patched.history(newest["executionArn"])) == 4
-    assert patched.history(oldest["executionArn"]) == []
-    assert "input" not in patched.states.describe_execution(executionArn=oldest["executionArn"])
+    assert len(patched_emulator.history(newest["executionArn"])) == 4
+    assert patched_emulator.history(oldest["executionArn"]) == []
+    assert "input" not in patched_emulator.states.describe_execution(
+        executionArn=oldest["executionArn"]
+    )
 
 
-def test_child_cannot_be_redriven_alone(patched: Emulator) -> None:
-    execution = begin(patched, distributed({"Fall": FALL}), [{"topic": "sun"}])
-    assert patched.ended(execution)["error"] == "States.ExceedToleratedFailureThreshold"
-    (child,) = children(patched, map_run(patched, execution))
+def test_child_cannot_be_redriven_alone(patched_emulator: Emulator) -> None:
+    execution = begin(patched_emulator, distributed({"Fall": FALL}), [{"topic": "sun"}])
+    assert (
+        patched_emulator.wait_for_end(execution)["error"]
+        == "States.ExceedToleratedFailureThreshold"
+    )
+    (child,) = children(patched_emulator, map_run(patched_emulator, execution))
 
     with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
-        patched.states.redrive_execution(executionArn=child["executionArn"])
+        patched_emulator.states.redrive_execution(executionArn=child["executionArn"])

@@ -83,7 +83,7 @@ def test_kept_stack_restores_all_its_data(tmp_path: Path, launch: Launcher) -> N
     dynamodb.put_item(TableName="kept", Item={"pk": {"S": "a"}, "n": {"N": "1"}})
     machine = first.create_machine("Stop", {"Stop": {"Type": "Fail", "Error": "Red"}})
     execution = first.begin(machine)
-    first.ended(execution)
+    first.wait_for_end(execution)
     assert folders_of_workers(tmp_path)
 
     processes.stop(first.pid)
@@ -99,16 +99,16 @@ def test_kept_stack_restores_all_its_data(tmp_path: Path, launch: Launcher) -> N
     assert item["n"] == {"N": "1"}
     assert "HOME" in second.invoke(function, {})
     assert second.status(execution) == "FAILED"
-    assert second.ended(second.begin(machine))["error"] == "Red"
+    assert second.wait_for_end(second.begin(machine))["error"] == "Red"
     second.states.redrive_execution(executionArn=execution)
-    assert second.ended(execution)["redriveCount"] == 1
+    assert second.wait_for_end(execution)["redriveCount"] == 1
 
 
 def test_plain_ministack_leaves_worker_folders(tmp_path: Path, launch: Launcher) -> None:
-    plain = launch(tmp_path, module="ministack")
-    plain.invoke(plain.create_function(STEP), {})
+    plain_emulator = launch(tmp_path, module="ministack")
+    plain_emulator.invoke(plain_emulator.create_function(STEP), {})
 
-    processes.stop(plain.pid)
+    processes.stop(plain_emulator.pid)
 
     assert folders_of_workers(tmp_path), "plain MiniStack removes them: delete workers.end_all"
 

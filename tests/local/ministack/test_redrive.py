@@ -40,9 +40,9 @@ TURN = "{% $states.result.Payload %}"
 
 
 @pytest.fixture(scope="session")
-def step(patched: Emulator) -> str:
+def step(patched_emulator: Emulator) -> str:
     """Create a function that fails as long as a file that it needs is missing."""
-    return patched.create_function(STEP)
+    return patched_emulator.create_function(STEP)
 
 
 def task(step: str, payload: Any, **more: Any) -> dict[str, Any]:
@@ -60,9 +60,9 @@ def inner(states: dict[str, Any]) -> dict[str, Any]:
 
 
 def refusal(emulator: Emulator, execution: str) -> str:
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as exc_info:
         emulator.states.redrive_execution(executionArn=execution)
-    return str(refused.value.response["Error"]["Code"])
+    return str(exc_info.value.response["Error"]["Code"])
 
 
 def entered(emulator: Emulator, execution: str) -> list[str]:
@@ -76,14 +76,16 @@ def entered(emulator: Emulator, execution: str) -> list[str]:
     return sorted(names)
 
 
-def test_plain_ministack_does_not_know_redrives(plain: Emulator) -> None:
-    machine = plain.create_machine("Stop", {"Stop": {"Type": "Fail"}})
-    execution = plain.begin(machine)
-    plain.ended(execution)
-    assert refusal(plain, execution) == "InvalidAction", CLOSED
+def test_plain_ministack_does_not_know_redrives(plain_emulator: Emulator) -> None:
+    machine = plain_emulator.create_machine("Stop", {"Stop": {"Type": "Fail"}})
+    execution = plain_emulator.begin(machine)
+    plain_emulator.wait_for_end(execution)
+    assert refusal(plain_emulator, execution) == "InvalidAction", CLOSED
 
 
-def test_redrive_starts_at_the_failed_state(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_redrive_starts_at_the_failed_state(
+    patched_emulator: Emulator, step: str, tmp_path: Path
+) -> None:
     there = tmp_path / "there"
     states = {
         "Begin": {
@@ -99,27 +101,31 @@ def test_redrive_starts_at_the_failed_state(patched: Emulator, step: str, tmp_pa
             "End": True,
         },
     }
-    execution = patched.begin(patched.create_machine("Begin", states), {"secret": "x"})
-    assert patched.ended(execution)["error"] == "NotYet"
-    description = patched.states.describe_execution(executionArn=execution)
+    execution = patched_emulator.begin(
+        patched_emulator.create_machine("Begin", states), {"secret": "x"}
+    )
+    assert patched_emulator.wait_for_end(execution)["error"] == "NotYet"
+    description = patched_emulator.states.describe_execution(executionArn=execution)
     assert description["redriveStatus"] == "REDRIVABLE"
 
-    patched.states.redrive_execution(executionArn=execution)
-    assert patched.ended(execution)["error"] == "NotYet", "still missing"
+    patched_emulator.states.redrive_execution(executionArn=execution)
+    assert patched_emulator.wait_for_end(execution)["error"] == "NotYet", "still missing"
     there.touch()
-    answer = patched.states.redrive_execution(executionArn=execution)
+    answer = patched_emulator.states.redrive_execution(executionArn=execution)
 
-    result = patched.ended(execution)
+    result = patched_emulator.wait_for_end(execution)
     assert (result["status"], result["output"]) == ("SUCCEEDED", '{"n": 7, "kept": "x"}')
     assert (result["redriveCount"], result["redriveDate"]) == (2, answer["redriveDate"])
     assert "error" not in result
-    assert entered(patched, execution) == ["Finish", "Work"]
+    assert entered(patched_emulator, execution) == ["Finish", "Work"]
     field = "executionRedrivenEventDetails"
-    redrives = [event[field] for event in patched.history(execution) if field in event]
+    redrives = [event[field] for event in patched_emulator.history(execution) if field in event]
     assert [redrive["redriveCount"] for redrive in redrives] == [1, 2]
 
 
-def test_each_iteration_resumes_at_its_state(patched: Emulator, step: str, tmp_path: Path) -> None:
+def test_each_iteration_resumes_at_its_state(
+    patched_emulator: Emulator, step: str, tmp_path: Path
+) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
     states = {
         "Make": task(
@@ -143,22 +149,24 @@ def test_each_iteration_resumes_at_its_state(patched: Emulator, step: str, tmp_p
         {"name": "b", "needs": str(there)},
         {"name": "c", "needs": "/"},
     ]
-    execution = patched.begin(patched.create_machine("Each", {"Each": each}), {"items": items})
-    assert patched.ended(execution)["error"] == "NotYet"
+    execution = patched_emulator.begin(
+        patched_emulator.create_machine("Each", {"Each": each}), {"items": items}
+    )
+    assert patched_emulator.wait_for_end(execution)["error"] == "NotYet"
     assert calls.read_text().split() == ["a", "b"]
 
-    patched.states.redrive_execution(executionArn=execution)
-    assert patched.ended(execution)["error"] == "NotYet", "still missing"
+    patched_emulator.states.redrive_execution(executionArn=execution)
+    assert patched_emulator.wait_for_end(execution)["error"] == "NotYet", "still missing"
     there.touch()
-    patched.states.redrive_execution(executionArn=execution)
+    patched_emulator.states.redrive_execution(executionArn=execution)
 
-    assert patched.ended(execution)["output"] == '["a", "b", "c"]'
+    assert patched_emulator.wait_for_end(execution)["output"] == '["a", "b", "c"]'
     assert calls.read_text().split() == ["a", "b", "c"], "a successful step is not repeated"
-    assert entered(patched, execution) == ["Each", "Keep", "Keep", "Make"]
+    assert entered(patched_emulator, execution) == ["Each", "Keep", "Keep", "Make"]
 
 
 def test_later_loop_round_ignores_earlier_rounds(
-    patched: Emulator, step: str, tmp_path: Path
+    patched_emulator: Emulator, step: str, tmp_path: Path
 ) -> None:
     calls, there = tmp_path / "calls", tmp_path / "there"
     name = "{% $states.context.Execution.Input.rounds[$round] & $string($states.input) %}"
@@ -185,81 +193,87 @@ def test_later_loop_round_ignores_earlier_rounds(
         },
         "Finish": {"Type": "Succeed"},
     }
-    execution = patched.begin(patched.create_machine("Begin", states), {"rounds": ["x", "y"]})
-    assert patched.ended(execution)["status"] == "FAILED"
+    execution = patched_emulator.begin(
+        patched_emulator.create_machine("Begin", states), {"rounds": ["x", "y"]}
+    )
+    assert patched_emulator.wait_for_end(execution)["status"] == "FAILED"
 
     there.touch()
-    patched.states.redrive_execution(executionArn=execution)
+    patched_emulator.states.redrive_execution(executionArn=execution)
 
-    assert patched.ended(execution)["output"] == '["y1", "y2"]'
+    assert patched_emulator.wait_for_end(execution)["output"] == '["y1", "y2"]'
     assert calls.read_text().split() == ["x1", "x2", "y1", "y1", "y2"]
 
 
 def test_parallel_reruns_only_unfinished_branches(
-    patched: Emulator, step: str, tmp_path: Path
+    patched_emulator: Emulator, step: str, tmp_path: Path
 ) -> None:
     branches = [
         inner({"Left": task(step, {}, End=True, Output="left")}),
         inner({"Right": task(step, {"needs": str(tmp_path / "there")}, End=True, Output="right")}),
     ]
     both = {"Type": "Parallel", "QueryLanguage": "JSONPath", "Branches": branches, "End": True}
-    execution = patched.begin(patched.create_machine("Both", {"Both": both}))
-    assert patched.ended(execution)["status"] == "FAILED"
+    execution = patched_emulator.begin(patched_emulator.create_machine("Both", {"Both": both}))
+    assert patched_emulator.wait_for_end(execution)["status"] == "FAILED"
 
     (tmp_path / "there").touch()
-    patched.states.redrive_execution(executionArn=execution)
+    patched_emulator.states.redrive_execution(executionArn=execution)
 
-    assert patched.ended(execution)["output"] == '["left", "right"]'
-    assert entered(patched, execution) == ["Both", "Right"]
+    assert patched_emulator.wait_for_end(execution)["output"] == '["left", "right"]'
+    assert entered(patched_emulator, execution) == ["Both", "Right"]
 
 
 def test_redrive_keeps_the_original_definition(
-    patched: Emulator, step: str, tmp_path: Path
+    patched_emulator: Emulator, step: str, tmp_path: Path
 ) -> None:
     there = tmp_path / "there"
     work = task(step, {"needs": str(there)}, End=True, Output="old")
-    machine = patched.create_machine("Work", {"Work": work})
-    execution = patched.begin(machine)
-    patched.ended(execution)
+    machine = patched_emulator.create_machine("Work", {"Work": work})
+    execution = patched_emulator.begin(machine)
+    patched_emulator.wait_for_end(execution)
     definition = '{"StartAt": "New", "States": {"New": {"Type": "Succeed"}}}'
-    patched.states.update_state_machine(stateMachineArn=machine, definition=definition)
+    patched_emulator.states.update_state_machine(stateMachineArn=machine, definition=definition)
     there.touch()
 
-    patched.states.redrive_execution(executionArn=execution)
+    patched_emulator.states.redrive_execution(executionArn=execution)
 
-    assert patched.ended(execution)["output"] == '"old"'
+    assert patched_emulator.wait_for_end(execution)["output"] == '"old"'
 
 
-def test_stopped_execution_is_redriven_ignoring_old_call(patched: Emulator, tmp_path: Path) -> None:
-    work = task(patched.create_function(TURNS), str(tmp_path), End=True, Output=TURN)
-    machine = patched.create_machine("Work", {"Work": work})
-    finish = patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}})
-    execution = patched.begin(machine)
+def test_stopped_execution_is_redriven_ignoring_old_call(
+    patched_emulator: Emulator, tmp_path: Path
+) -> None:
+    work = task(patched_emulator.create_function(TURNS), str(tmp_path), End=True, Output=TURN)
+    machine = patched_emulator.create_machine("Work", {"Work": work})
+    finish = patched_emulator.create_machine("Finish", {"Finish": {"Type": "Succeed"}})
+    execution = patched_emulator.begin(machine)
     until((tmp_path / "began-1").exists)
-    patched.states.stop_execution(executionArn=execution)
-    patched.states.redrive_execution(executionArn=execution)
+    patched_emulator.states.stop_execution(executionArn=execution)
+    patched_emulator.states.redrive_execution(executionArn=execution)
     until((tmp_path / "began-2").exists)
 
     for turn in (1, 2):
         (tmp_path / f"released-{turn}").touch()
         until((tmp_path / f"ended-{turn}").exists)
-        patched.ended(patched.begin(finish))
+        patched_emulator.wait_for_end(patched_emulator.begin(finish))
 
-    assert patched.ended(execution)["output"] == "2"
+    assert patched_emulator.wait_for_end(execution)["output"] == "2"
 
 
-def test_only_failed_executions_can_be_redriven(patched: Emulator) -> None:
-    succeeded = patched.begin(patched.create_machine("Finish", {"Finish": {"Type": "Succeed"}}))
-    patched.ended(succeeded)
+def test_only_failed_executions_can_be_redriven(patched_emulator: Emulator) -> None:
+    succeeded = patched_emulator.begin(
+        patched_emulator.create_machine("Finish", {"Finish": {"Type": "Succeed"}})
+    )
+    patched_emulator.wait_for_end(succeeded)
     wait = {"Type": "Wait", "Seconds": 100, "End": True}
 
-    running = patched.begin(patched.create_machine("Wait", {"Wait": wait}))
+    running = patched_emulator.begin(patched_emulator.create_machine("Wait", {"Wait": wait}))
 
-    assert refusal(patched, succeeded) == "ExecutionNotRedrivable"
-    assert refusal(patched, running) == "ExecutionNotRedrivable"
-    assert refusal(patched, f"{running}-unknown") == "ExecutionDoesNotExist"
+    assert refusal(patched_emulator, succeeded) == "ExecutionNotRedrivable"
+    assert refusal(patched_emulator, running) == "ExecutionNotRedrivable"
+    assert refusal(patched_emulator, f"{running}-unknown") == "ExecutionDoesNotExist"
 
-    patched.states.stop_execution(executionArn=running)
+    patched_emulator.states.stop_execution(executionArn=running)
 
 
 def test_saved_state_is_whole_despite_running_executions() -> None:

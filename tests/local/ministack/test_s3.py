@@ -13,7 +13,9 @@ from local import processes
 from tests.support.emulator import CLOSED, Emulator, Launcher
 
 
-def test_event_contains_version_of_new_object(plain: Emulator, patched: Emulator) -> None:
+def test_event_contains_version_of_new_object(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def versions(emulator: Emulator) -> tuple[Any, str]:
         """Return the version in the event of a new object, and the object's version."""
         sqs, events, s3 = emulator.client("sqs"), emulator.client("events"), emulator.s3
@@ -34,12 +36,14 @@ def test_event_contains_version_of_new_object(plain: Emulator, patched: Emulator
         event = json.loads(message["Body"])
         return event["detail"]["object"].get("version-id"), version
 
-    assert versions(plain)[0] is None, CLOSED
-    reported, version = versions(patched)
+    assert versions(plain_emulator)[0] is None, CLOSED
+    reported, version = versions(patched_emulator)
     assert reported == version
 
 
-def test_conditional_copy_refuses_to_overwrite(plain: Emulator, patched: Emulator) -> None:
+def test_conditional_copy_refuses_to_overwrite(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def copy(emulator: Emulator) -> str:
         s3 = emulator.s3
         emulator.create_bucket("copies")
@@ -47,18 +51,18 @@ def test_conditional_copy_refuses_to_overwrite(plain: Emulator, patched: Emulato
             s3.put_object(Bucket="copies", Key=key, Body=key.encode())
         try:
             s3.copy_object(Bucket="copies", Key="to", CopySource="copies/from", IfNoneMatch="*")
-        except ClientError as refused:
-            return str(refused.response["Error"]["Code"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
         return "copied"
 
-    assert copy(plain) == "copied", CLOSED
-    assert copy(patched) == "PreconditionFailed"
-    assert patched.s3.get_object(Bucket="copies", Key="to")["Body"].read() == b"to"
+    assert copy(plain_emulator) == "copied", CLOSED
+    assert copy(patched_emulator) == "PreconditionFailed"
+    assert patched_emulator.s3.get_object(Bucket="copies", Key="to")["Body"].read() == b"to"
 
 
-def test_copy_succeeds_where_object_was_deleted(patched: Emulator) -> None:
-    s3 = patched.s3
-    patched.create_bucket("versions", versions=True)
+def test_copy_succeeds_where_object_was_deleted(patched_emulator: Emulator) -> None:
+    s3 = patched_emulator.s3
+    patched_emulator.create_bucket("versions", versions=True)
     for key in ("from", "to"):
         s3.put_object(Bucket="versions", Key=key, Body=key.encode())
     s3.delete_object(Bucket="versions", Key="to")
@@ -68,9 +72,9 @@ def test_copy_succeeds_where_object_was_deleted(patched: Emulator) -> None:
     assert s3.get_object(Bucket="versions", Key="to")["Body"].read() == b"from"
 
 
-def test_one_of_concurrent_copies_wins(patched: Emulator) -> None:
-    s3 = patched.s3
-    patched.create_bucket("race")
+def test_one_of_concurrent_copies_wins(patched_emulator: Emulator) -> None:
+    s3 = patched_emulator.s3
+    patched_emulator.create_bucket("race")
     s3.put_object(Bucket="race", Key="from", Body=b"x" * 100_000)
 
     def wins(_: int) -> bool:

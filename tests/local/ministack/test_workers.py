@@ -10,28 +10,30 @@ from local.ministack.awslambda.workers import PATIENCE_S, START_S, Pool
 from tests.support.emulator import CLOSED, STEP, Emulator, happens_within, until
 
 
-def test_calls_queue_for_limited_processes(plain: Emulator, patched: Emulator) -> None:
+def test_calls_queue_for_limited_processes(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
     def processes(emulator: Emulator, event: dict[str, Any]) -> list[int]:
         function = emulator.create_function(STEP)
         with ThreadPoolExecutor(8) as callers:
             answers = list(callers.map(lambda _: emulator.invoke(function, event), range(8)))
         return [answer["process"] for answer in answers]
 
-    assert len(set(processes(plain, {"seconds": 0.5}))) > 3, CLOSED
+    assert len(set(processes(plain_emulator, {"seconds": 0.5}))) > 3, CLOSED
 
-    answered = processes(patched, {"seconds": 0.1})
+    answered = processes(patched_emulator, {"seconds": 0.1})
     assert len(answered) == 8
     assert len(set(answered)) <= 3
 
 
-def test_slow_calls_get_all_allowed_processes(patched: Emulator, tmp_path: Path) -> None:
-    function = patched.create_function(STEP, timeout=60)
+def test_slow_calls_get_all_allowed_processes(patched_emulator: Emulator, tmp_path: Path) -> None:
+    function = patched_emulator.create_function(STEP, timeout=60)
     present, released = tmp_path / "present", tmp_path / "released"
     present.mkdir()
     event = {"present": str(present), "wait_for": str(released)}
 
     with ThreadPoolExecutor(8) as callers:
-        answers = [callers.submit(patched.invoke, function, event) for _ in range(8)]
+        answers = [callers.submit(patched_emulator.invoke, function, event) for _ in range(8)]
         try:
             until(lambda: len(list(present.iterdir())) == 3)
             # More processes would start now if there were no limit.
@@ -127,13 +129,15 @@ def test_calls_are_served_in_order() -> None:
     assert served == list(range(5))
 
 
-def test_recursive_function_does_not_queue_behind_itself(patched: Emulator, tmp_path: Path) -> None:
-    function = patched.create_function(STEP, timeout=60)
+def test_recursive_function_does_not_queue_behind_itself(
+    patched_emulator: Emulator, tmp_path: Path
+) -> None:
+    function = patched_emulator.create_function(STEP, timeout=60)
     present, released = tmp_path / "present", tmp_path / "released"
     present.mkdir()
     event = {"present": str(present), "wait_for": str(released), "call_itself": True}
     with ThreadPoolExecutor(3) as callers:
-        answers = [callers.submit(patched.invoke, function, event) for _ in range(3)]
+        answers = [callers.submit(patched_emulator.invoke, function, event) for _ in range(3)]
         try:
             until(lambda: len(list(present.iterdir())) == 3)  # every allowed process is busy
         finally:

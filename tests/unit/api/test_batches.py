@@ -73,18 +73,18 @@ COUNTS = {
 }
 
 
-class Told:
+class FakeStepFunctions:
     """A fake Step Functions with executions of the batch machine, newest first.
 
     Its answers are given to the constructor.
     """
 
-    def __init__(self, *names: str, checked: Any = None, counts: Any = None, **said: Any) -> None:
+    def __init__(self, *names: str, checked: Any = None, counts: Any = None, **fields: Any) -> None:
         self.names, self.checked, self.counts = names, checked, counts
-        self.said: dict[str, Any] = {
+        self.description: dict[str, Any] = {
             "status": "RUNNING",
             "input": '{"manifest": "batches/spring.jsonl"}',
-        } | said
+        } | fields
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         name = executionArn.rpartition(":")[2]
@@ -93,7 +93,7 @@ class Told:
                 {"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}, "DescribeExecution"
             )
         started = BEGAN - timedelta(minutes=self.names.index(name))
-        return self.said | {"executionArn": executionArn, "startDate": started}
+        return self.description | {"executionArn": executionArn, "startDate": started}
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
         return {
@@ -108,8 +108,8 @@ class Told:
             ]
         }
 
-    def get_execution_history(self, **asked: Any) -> dict[str, Any]:
-        assert asked["includeExecutionData"]
+    def get_execution_history(self, **parameters: Any) -> dict[str, Any]:
+        assert parameters["includeExecutionData"]
         left = {
             "stateExitedEventDetails": {
                 "name": State.CHECK_MANIFEST,
@@ -130,8 +130,10 @@ class Told:
         return {"itemCounts": self.counts}
 
 
-def show(api: Api, told: Told, name: str = "spring") -> Answer:
-    services = api.services.having(batch_executions=Executions(told, machine=BATCH_MACHINE))
+def show(api: Api, states: FakeStepFunctions, name: str = "spring") -> Answer:
+    services = api.services.replace_services(
+        batch_executions=Executions(states, machine=BATCH_MACHINE)
+    )
     return api("GET", f"/batches/{name}", services=services)
 
 
@@ -149,14 +151,14 @@ def note(api: Api, execution: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")]
+    ("fields", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")]
 )
-def test_new_batch_gets_a_link_for_its_manifest(api: Api, said: dict[str, Any], key: str) -> None:
-    made = api("POST", "/batches", {"name": "spring", **said})
-    assert (made.status, made.json["manifest"]) == (201, key)
-    assert made.json["start"] == "https://pictures.example/batches/spring/start"
+def test_new_batch_gets_a_link_for_its_manifest(api: Api, fields: dict[str, Any], key: str) -> None:
+    answer = api("POST", "/batches", {"name": "spring", **fields})
+    assert (answer.status, answer.json["manifest"]) == (201, key)
+    assert answer.json["start"] == "https://pictures.example/batches/spring/start"
 
-    upload = made.json["upload"]
+    upload = answer.json["upload"]
     address = urlsplit(upload["url"])
     assert (upload["method"], address.path) == ("PUT", f"/{key}")
     assert parse_qs(address.query)["X-Amz-Expires"] == ["900"]
@@ -173,7 +175,7 @@ def test_link_is_never_logged(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("fields", "field"),
     [
         ({}, "name"),
         ({"name": "inbox"}, "name"),
@@ -185,26 +187,26 @@ def test_link_is_never_logged(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         ({"name": "spring", "key": None}, "key"),
     ],
 )
-def test_link_covers_no_other_key(api: Api, said: dict[str, Any], field: str) -> None:
-    refused = api("POST", "/batches", said)
-    assert (refused.status, refused.json["field"]) == (400, field)
+def test_link_covers_no_other_key(api: Api, fields: dict[str, Any], field: str) -> None:
+    answer = api("POST", "/batches", fields)
+    assert (answer.status, answer.json["field"]) == (400, field)
 
 
 def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
     name = "x" * 60
-    said = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": None}
-    started = api("POST", f"/batches/{name}/start", said)
+    fields = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": None}
+    started = api("POST", f"/batches/{name}/start", fields)
     assert started.status == 202
 
     (execution,) = api.executions(BATCH_MACHINE)
     assert execution["name"] == started.json["execution"]
     assert execution["name"].startswith(f"{name}.20261124031502-")
 
-    told = json.loads(
+    execution_input = json.loads(
         api.states.describe_execution(executionArn=execution["executionArn"])["input"]
     )
     user = hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest()
-    assert told == {
+    assert execution_input == {
         "manifest": f"batches/{name}.csv",
         "dry_run": True,
         "max_parallel_images": 2,
@@ -226,7 +228,7 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("fields", "field"),
     [
         ({"max_parallel_images": 6}, "max_parallel_images"),
         ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage"),
@@ -242,9 +244,9 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
         ({"": None}, ""),
     ],
 )
-def test_invalid_start_is_refused(api: Api, said: dict[str, Any], field: str) -> None:
-    refused = api("POST", "/batches/spring/start", said)
-    assert (refused.status, refused.json["field"]) == (400, field)
+def test_invalid_start_is_refused(api: Api, fields: dict[str, Any], field: str) -> None:
+    answer = api("POST", "/batches/spring/start", fields)
+    assert (answer.status, answer.json["field"]) == (400, field)
     assert api.executions(BATCH_MACHINE) == []
 
 
@@ -255,9 +257,9 @@ def test_invalid_batch_name_starts_nothing(api: Api) -> None:
 
 def test_running_batch_shows_lines_and_check_results(api: Api) -> None:
     note(api, "first")
-    told = show(api, Told("first", checked=CHECKED, counts=COUNTS)).json
+    view = show(api, FakeStepFunctions("first", checked=CHECKED, counts=COUNTS)).json
 
-    assert told["lines"] == {
+    assert view["lines"] == {
         "total": 12,
         "pending": 4,
         "running": 3,
@@ -266,10 +268,10 @@ def test_running_batch_shows_lines_and_check_results(api: Api) -> None:
         "aborted": 1,
     }
     assert {
-        **told["checked"],
+        **view["checked"],
         **{name: CHECKED[name] for name in ("batch", "manifest", "version_id")},
     } == CHECKED
-    assert (told["status"], told["seconds"], told["ended"], told["report"], told["error"]) == (
+    assert (view["status"], view["seconds"], view["ended"], view["report"], view["error"]) == (
         "running",
         90.0,
         None,
@@ -280,7 +282,7 @@ def test_running_batch_shows_lines_and_check_results(api: Api) -> None:
 
 def test_ended_batch_shows_its_report(api: Api) -> None:
     note(api, "first")
-    ended = Told(
+    ended = FakeStepFunctions(
         "first",
         checked=CHECKED,
         counts=COUNTS,
@@ -288,45 +290,48 @@ def test_ended_batch_shows_its_report(api: Api) -> None:
         output=json.dumps(REPORT),
         stopDate=BEGAN + timedelta(seconds=61),
     )
-    told = show(api, ended).json
-    assert (told["status"], told["seconds"], told["report"]) == ("succeeded", 61.0, REPORT)
+    view = show(api, ended).json
+    assert (view["status"], view["seconds"], view["report"]) == ("succeeded", 61.0, REPORT)
 
 
 def test_a_dry_run_has_no_report(api: Api) -> None:
     note(api, "first")
-    told = show(
+    view = show(
         api,
-        Told(
+        FakeStepFunctions(
             "first", checked=CHECKED, status="SUCCEEDED", output=json.dumps(CHECKED), stopDate=NOW
         ),
     ).json
-    assert (told["report"], told["lines"], told["checked"]["estimate_usd"]) == (None, None, 0.3)
+    assert (view["report"], view["lines"], view["checked"]["estimate_usd"]) == (None, None, 0.3)
 
 
 def test_failed_batch_shows_reason_and_remedy(api: Api) -> None:
     note(api, "first")
     cause = json.dumps({"errorMessage": "11 of 12 lines failed"})
-    told = show(
-        api, Told("first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW)
+    view = show(
+        api,
+        FakeStepFunctions(
+            "first", status="FAILED", error="BatchFailedError", cause=cause, stopDate=NOW
+        ),
     ).json
 
-    assert (told["error"]["error"], told["error"]["message"]) == (
+    assert (view["error"]["error"], view["error"]["message"]) == (
         "BatchFailedError",
         "11 of 12 lines failed",
     )
-    assert "start the batch again" in told["error"]["what_to_do"]
+    assert "start the batch again" in view["error"]["what_to_do"]
 
 
 YOUNG = "spring.20261124031500-0a1b"
 
 
 @pytest.mark.parametrize(
-    ("noted", "status", "told"),
+    ("noted", "status", "expected"),
     [(None, "RUNNING", YOUNG), ("old", "FAILED", YOUNG), ("old", "RUNNING", "old")],
     ids=["none is noted yet", "another start is not noted yet", "the noted one is running"],
 )
 def test_start_is_found_before_it_is_noted(
-    api: Api, noted: str | None, status: str, told: str
+    api: Api, noted: str | None, status: str, expected: str
 ) -> None:
     if noted:
         note(api, noted)
@@ -335,12 +340,15 @@ def test_start_is_found_before_it_is_noted(
         "f00d",
         "spring.20261124031501-0a1b.20261124031501-0a1b",
     )
-    assert show(api, Told(*others, YOUNG, "old", status=status)).json["execution"] == told
+    assert (
+        show(api, FakeStepFunctions(*others, YOUNG, "old", status=status)).json["execution"]
+        == expected
+    )
 
 
 @pytest.mark.parametrize("name", ["summer", "a%20b", "x" * 61])
 def test_unknown_batch_is_not_found(api: Api, name: str) -> None:
-    missing = show(api, Told(YOUNG), name)
+    missing = show(api, FakeStepFunctions(YOUNG), name)
     assert (missing.status, missing.json["error"]) == (404, "NotFoundError")
 
 

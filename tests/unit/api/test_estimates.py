@@ -19,20 +19,20 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("asked", REQUESTS)
-def test_estimate_is_never_below_the_reservation(api: Api, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fields", REQUESTS)
+def test_estimate_is_never_below_the_reservation(api: Api, fields: dict[str, Any]) -> None:
     settings, today = request_settings(), date(2026, 11, 24)
-    wanted = request.parse(asked, settings, today=today)
-    estimate = api("POST", "/estimate", asked).json["estimate_usd"]
+    parsed = request.parse(fields, settings, today=today)
+    estimate = api("POST", "/estimate", fields).json["estimate_usd"]
     for seed in range(20):
-        topic = wanted.pick_topic(str(seed))
-        reserved = quote(wanted, topic, settings, today=today).total()
+        topic = parsed.pick_topic(str(seed))
+        reserved = quote(parsed, topic, settings, today=today).total()
         assert reserved is not None
         assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
 
 
 def test_query_and_body_estimates_agree(api: Api) -> None:
-    asked = {
+    fields = {
         "count": 3,
         "topics": ["Sport", "Art"],
         "output_format": "jpeg",
@@ -46,34 +46,34 @@ def test_query_and_body_estimates_agree(api: Api) -> None:
         "output_compression": "50",
         "dry_run": "true",
     }
-    assert api("GET", "/estimate", query=query).json == api("POST", "/estimate", asked).json
+    assert api("GET", "/estimate", query=query).json == api("POST", "/estimate", fields).json
 
 
 def test_estimate_shows_request_and_models(api: Api) -> None:
-    told = api("POST", "/estimate", {}).json
-    assert told["request"]["folder_name"] == "my_s3_folder"
-    assert told["request"]["topics"] == ["Education", "Science", "Sport", "Economy", "Health"]
-    assert {"name": "gpt-image-2.6-flare", "qualities": ["low", "medium", "high"]} in told["models"]
+    view = api("POST", "/estimate", {}).json
+    assert view["request"]["folder_name"] == "my_s3_folder"
+    assert view["request"]["topics"] == ["Education", "Science", "Sport", "Economy", "Health"]
+    assert {"name": "gpt-image-2.6-flare", "qualities": ["low", "medium", "high"]} in view["models"]
 
 
 def test_estimate_shows_remaining_budget_and_fit(api: Api) -> None:
-    told = api("POST", "/estimate", {"count": 1}).json
-    assert told["budget"] == {
+    view = api("POST", "/estimate", {"count": 1}).json
+    assert view["budget"] == {
         "month": "2026-11",
         "cap_usd": 1,
         "spent_usd": 0,
         "reserved_usd": 0,
         "left_usd": 1,
     }
-    assert told["fits"]
+    assert view["fits"]
 
     reserve(api.services.ledger, 400_000, month="2026-11")
-    told = api("POST", "/estimate", {}).json["budget"]
-    assert (told["spent_usd"], told["reserved_usd"], told["left_usd"]) == (0, 0.4, 0.6)
+    budget = api("POST", "/estimate", {}).json["budget"]
+    assert (budget["spent_usd"], budget["reserved_usd"], budget["left_usd"]) == (0, 0.4, 0.6)
 
     api.services.ledger.budget.set_cap("2026-11", 10)
-    told = api("POST", "/estimate", {}).json
-    assert (told["fits"], told["budget"]["left_usd"]) == (False, 0)
+    view = api("POST", "/estimate", {}).json
+    assert (view["fits"], view["budget"]["left_usd"]) == (False, 0)
 
     api.services.ledger.budget.set_cap("2026-11", 0)
     assert not api("POST", "/estimate", {"prompt": "x", "quality": "low"}).json["fits"]

@@ -57,10 +57,10 @@ def test_file_arrives_whole_with_its_type(api: Api, file: str, encoding: str) ->
 def test_cached_file_is_not_sent_again(api: Api, path: str, encoding: str) -> None:
     first = api("GET", path, headers={"accept-encoding": encoding})
     assert first.status == 200
-    again = api(
+    second = api(
         "GET", path, headers={"accept-encoding": encoding, "if-none-match": first.headers["etag"]}
     )
-    assert (again.status, again.text) == (304, "")
+    assert (second.status, second.text) == (304, "")
 
 
 @pytest.mark.parametrize(

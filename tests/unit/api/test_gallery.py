@@ -45,7 +45,7 @@ def test_images_are_paged_newest_first(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("query", "expected"),
     [
         ({"folder": "cats"}, [5, 4, 2, 1]),
         ({"topic": "Sport"}, [5, 3, 1]),
@@ -55,11 +55,11 @@ def test_images_are_paged_newest_first(api: Api) -> None:
     ],
 )
 def test_folder_and_topic_filter_the_gallery(
-    api: Api, query: dict[str, str], wanted: list[int]
+    api: Api, query: dict[str, str], expected: list[int]
 ) -> None:
     ids = fill(api, 7)
     assert [image["id"] for image in api("GET", "/images", query=query).json["images"]] == [
-        ids[i] for i in wanted
+        ids[i] for i in expected
     ]
 
 
@@ -147,7 +147,7 @@ def test_deleted_images_are_sorted_and_expire(api: Api) -> None:
     assert gone[0]["recoverable_until"] > gone[0]["deleted_at"]
     assert [image["id"] for image in api("GET", "/images").json["images"]] == [ids[1]]
 
-    later = api.services.having(clock=NOW + timedelta(days=36_500))
+    later = api.services.replace_services(clock=NOW + timedelta(days=36_500))
     assert api("GET", "/images", query={"status": "deleted"}, services=later).json["images"] == []
 
 
@@ -156,15 +156,15 @@ def test_folder_counts_follow_stores_deletes_and_restores(api: Api) -> None:
     key = "cats/image_run-1_1.png"
     counts = {"cats": {"count": 4, "bytes": 4000}, "dogs/small": {"count": 3, "bytes": 3000}}
 
-    def told() -> dict[str, dict[str, int]]:
+    def read_counts() -> dict[str, dict[str, int]]:
         return {folder.pop("name"): folder for folder in api("GET", "/folders").json["folders"]}
 
-    assert told() == counts
+    assert read_counts() == counts
     assert api.services.ledger.mark_deleted("run-1", 1, key=key)
     assert not api.services.ledger.mark_deleted("run-1", 1, key=key)
-    assert told()["cats"] == {"count": 3, "bytes": 3000}
+    assert read_counts()["cats"] == {"count": 3, "bytes": 3000}
     assert api.services.ledger.mark_restored("run-1", 1, key=key)
-    assert told() == counts
+    assert read_counts() == counts
 
 
 def test_empty_folder_is_not_listed(api: Api) -> None:
@@ -190,10 +190,10 @@ def test_ambiguous_id_is_refused(api: Api) -> None:
     """
     key = store_image(api, keep_prompt(api, "run-1"))
     store_image(api, keep_prompt(api, "run-2"))
-    one = image_id("run-1", 1)
-    api.table.write(api.table.put({"pk": f"picture#{one}", "sk": "run-2", "n": 1}))
+    id_ = image_id("run-1", 1)
+    api.table.write(api.table.put({"pk": f"picture#{id_}", "sk": "run-2", "n": 1}))
 
-    answer = api("DELETE", f"/images/{one}")
+    answer = api("DELETE", f"/images/{id_}")
 
     assert (answer.status, answer.json["error"]) == (409, "ConflictError")
 
@@ -203,7 +203,7 @@ def test_ambiguous_id_is_refused(api: Api) -> None:
 
 def test_delete_and_undo_start_the_machine(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
-    for method, path, wanted in (
+    for method, path, expected in (
         ("DELETE", "", {"action": "delete_image", "image_key": key, "confirm": True}),
         ("POST", "/restore", {"action": "restore_image", "image_key": key}),
     ):
@@ -214,13 +214,13 @@ def test_delete_and_undo_start_the_machine(api: Api) -> None:
             [step["step"] for step in answer.json["steps"]],
         ) == (
             202,
-            wanted["action"],
+            expected["action"],
             ["cleanup"],
         )
         assert answer.headers["location"] == answer.json["url"]
         executions = api.services.api.state_machine.replace("stateMachine", "execution")
         arn = f"{executions}:{answer.json['id']}"
-        assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == wanted
+        assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def test_redriven_step_hides_its_failure() -> None:
     history.add("ExecutionRedriven", failed)
     assert read_history(history.events).steps[Step.IMAGE].failure is None
 
-    again = history.enter(Step.IMAGE, failed)
+    second = history.enter(Step.IMAGE, failed)
     assert read_history(history.events).steps[Step.IMAGE].entered == 1
-    history.leave(Step.IMAGE, history.call(again))
+    history.leave(Step.IMAGE, history.call(second))
     step = read_history(history.events).steps[Step.IMAGE]
     assert (step.entered, step.left, step.attempts) == (1, 1, 2)
 
@@ -112,8 +112,8 @@ def test_caught_failure_is_over() -> None:
 def test_redrive_may_continue_without_entering_state() -> None:
     history = History()
     failed = history.call(history.enter(Step.IMAGE, 0), fails="AuthError")
-    redriven = history.add("ExecutionRedriven", failed)
-    assert redriven
+    redrive = history.add("ExecutionRedriven", failed)
+    assert redrive
     scheduled = history.add("TaskScheduled", failed)
     assert read_history(history.events).steps[Step.IMAGE].entered == 1
 

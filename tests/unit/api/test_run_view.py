@@ -28,7 +28,7 @@ def error(code: str, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
 
-class Told:
+class FakeStepFunctions:
     """A fake Step Functions with one execution, whose fields are given to the constructor.
 
     The execution is visible only after `late` calls.
@@ -37,13 +37,13 @@ class Told:
     def __init__(
         self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any
     ) -> None:
-        self.events, self.late, self.redriven, self.started = (
+        self.events, self.late, self.redrives, self.started = (
             events or [],
             late,
             0,
             list[dict[str, Any]](),
         )
-        self.said: dict[str, Any] = {
+        self.description: dict[str, Any] = {
             "status": "RUNNING",
             "input": "{}",
             "startDate": datetime(2026, 11, 24, tzinfo=UTC),
@@ -53,9 +53,9 @@ class Told:
         self.late -= 1
         if self.late >= 0:
             raise error("ExecutionDoesNotExist", "DescribeExecution")
-        return self.said | {"executionArn": executionArn}
+        return self.description | {"executionArn": executionArn}
 
-    def get_paginator(self, _: str) -> "Told":
+    def get_paginator(self, _: str) -> "FakeStepFunctions":
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
@@ -66,38 +66,42 @@ class Told:
         return {"executionArn": f"{MACHINE}:{call.get('name', 'new')}"}
 
     def redrive_execution(self, **_: Any) -> None:
-        self.redriven += 1
+        self.redrives += 1
         raise error("ExecutionNotRedrivable", "RedriveExecution")
 
 
 def call(
-    api: Api, told: Told, method: str = "GET", path: str = "/runs/run-1", body: Any = None
+    api: Api,
+    states: FakeStepFunctions,
+    method: str = "GET",
+    path: str = "/runs/run-1",
+    body: Any = None,
 ) -> Answer:
-    services = api.services.having(executions=Executions(told, machine=MACHINE))
+    services = api.services.replace_services(executions=Executions(states, machine=MACHINE))
     return api(method, path, body, headers={"Idempotency-Key": "k"}, services=services)
 
 
-def failed(name: str, **more: Any) -> Told:
-    said: dict[str, Any] = {
+def failed(name: str, **more: Any) -> FakeStepFunctions:
+    fields: dict[str, Any] = {
         "status": "FAILED",
         "error": name,
         "cause": json.dumps({"errorMessage": "why"}),
         "stopDate": datetime(2026, 11, 25, tzinfo=UTC),
     }
-    return Told(**said | more)
+    return FakeStepFunctions(**fields | more)
 
 
 def test_late_start_is_awaited(api: Api) -> None:
-    assert call(api, Told(late=3), "POST", "/runs", {}).status == 202
+    assert call(api, FakeStepFunctions(late=3), "POST", "/runs", {}).status == 202
 
 
 def test_invisible_start_is_busy_and_not_404(api: Api) -> None:
     """After a 404, a caller would use a new idempotency key and pay again."""
-    answer = call(api, Told(late=99), "POST", "/runs", {})
+    answer = call(api, FakeStepFunctions(late=99), "POST", "/runs", {})
     assert (answer.status, answer.json["error"]) == (503, "StorageBusyError")
 
 
-class Taken(Told):
+class DuplicateStart(FakeStepFunctions):
     """A fake Step Functions in which the name of the execution is already taken."""
 
     def start_execution(self, **_: Any) -> dict[str, Any]:
@@ -108,7 +112,11 @@ def test_late_duplicate_start_is_awaited(api: Api) -> None:
     run_id = api.run({}, key="k").json["id"]
     assert (
         call(
-            api, Taken(late=3, input=json.dumps({"request_id": run_id})), "POST", "/runs", {}
+            api,
+            DuplicateStart(late=3, input=json.dumps({"request_id": run_id})),
+            "POST",
+            "/runs",
+            {},
         ).json["id"]
         == run_id
     )
@@ -116,7 +124,7 @@ def test_late_duplicate_start_is_awaited(api: Api) -> None:
 
 def test_long_prompt_is_cut(api: Api) -> None:
     keep_prompt(api, "run-1", text="x" * 5_000)
-    assert len(call(api, Told()).json["prompt"]) == 1_000
+    assert len(call(api, FakeStepFunctions()).json["prompt"]) == 1_000
 
 
 def test_conflict_hides_images_of_other_request(api: Api) -> None:
@@ -126,7 +134,7 @@ def test_conflict_hides_images_of_other_request(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "can"),
+    ("states", "can"),
     [
         (failed("QuotaExhaustedError"), True),
         (failed("InputError"), False),
@@ -146,28 +154,28 @@ def test_conflict_hides_images_of_other_request(api: Api) -> None:
             ),
             False,
         ),
-        (Told(), False),
-        (Told(status="SUCCEEDED", output="{}"), False),
+        (FakeStepFunctions(), False),
+        (FakeStepFunctions(status="SUCCEEDED", output="{}"), False),
     ],
 )
-def test_only_resumable_runs_offer_redrive(api: Api, told: Told, can: bool) -> None:
-    assert call(api, told).json["can_redrive"] is can
+def test_only_resumable_runs_offer_redrive(api: Api, states: FakeStepFunctions, can: bool) -> None:
+    assert call(api, states).json["can_redrive"] is can
 
 
 def test_purge_cannot_be_resumed_here(api: Api) -> None:
-    told = failed(
+    states = failed(
         "StorageBusyError",
         input='{"action": "delete_folder", "purge": true}',
         redriveStatus="REDRIVABLE",
     )
-    assert (call(api, told, "POST", "/runs/run-1/redrive").status, told.redriven) == (409, 0)
+    assert (call(api, states, "POST", "/runs/run-1/redrive").status, states.redrives) == (409, 0)
 
 
 def test_final_image_error_is_restarted_not_redriven(api: Api) -> None:
-    told = failed("BadImageError", redriveStatus="REDRIVABLE", input='{"topic": "Sport"}')
-    answer = call(api, told, "POST", "/runs/run-1/redrive")
-    assert (answer.json["id"], told.redriven) == ("new", 0)
-    assert json.loads(told.started[0]["input"]) == {"topic": "Sport", "request_id": "run-1"}
+    states = failed("BadImageError", redriveStatus="REDRIVABLE", input='{"topic": "Sport"}')
+    answer = call(api, states, "POST", "/runs/run-1/redrive")
+    assert (answer.json["id"], states.redrives) == ("new", 0)
+    assert json.loads(states.started[0]["input"]) == {"topic": "Sport", "request_id": "run-1"}
 
 
 def test_concurrent_redrive_is_a_conflict(api: Api) -> None:
@@ -179,7 +187,7 @@ def test_concurrent_redrive_is_a_conflict(api: Api) -> None:
     )
 
 
-class Two(Told):
+class Two(FakeStepFunctions):
     """A fake Step Functions in which the execution `later` began after all others."""
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
@@ -207,12 +215,15 @@ def test_execution_of_another_run_is_not_used(api: Api) -> None:
 
 @pytest.mark.parametrize("id_", ["arn:aws:states:eu-north-1:1:execution:a:b", "a%2Fb", "x" * 81])
 def test_only_valid_names_are_looked_up(api: Api, id_: str) -> None:
-    assert call(api, Told(), path=f"/runs/{id_}").status == 404
+    assert call(api, FakeStepFunctions(), path=f"/runs/{id_}").status == 404
 
 
 @pytest.mark.parametrize("request_id", [5_000 * "x", "a b", 7, None])
 def test_invalid_request_id_has_no_records(api: Api, request_id: Any) -> None:
-    assert call(api, Told(input=json.dumps({"request_id": request_id}))).json["run_id"] == "run-1"
+    assert (
+        call(api, FakeStepFunctions(input=json.dumps({"request_id": request_id}))).json["run_id"]
+        == "run-1"
+    )
 
 
 def test_steps_show_their_current_state(api: Api) -> None:
@@ -223,12 +234,12 @@ def test_steps_show_their_current_state(api: Api) -> None:
         fails="RateLimitedError",
     )
 
-    def steps(told: Told) -> list[tuple[str, bool]]:
+    def steps(states: FakeStepFunctions) -> list[tuple[str, bool]]:
         return [
-            (step["status"], step["ended"] is not None) for step in call(api, told).json["steps"]
+            (step["status"], step["ended"] is not None) for step in call(api, states).json["steps"]
         ]
 
-    assert steps(Told(history.events)) == [
+    assert steps(FakeStepFunctions(history.events)) == [
         ("succeeded", True),
         ("retrying", False),
         ("waiting", False),
@@ -239,8 +250,11 @@ def test_steps_show_their_current_state(api: Api) -> None:
         "events": history.events,
         "stopDate": datetime(2026, 11, 25, tzinfo=UTC),
     }
-    assert steps(Told(status="FAILED", error="RateLimitedError", **ended))[1] == ("failed", True)
-    assert steps(Told(status="ABORTED", **ended))[1] == ("stopped", True)
+    assert steps(FakeStepFunctions(status="FAILED", error="RateLimitedError", **ended))[1] == (
+        "failed",
+        True,
+    )
+    assert steps(FakeStepFunctions(status="ABORTED", **ended))[1] == ("stopped", True)
 
 
 def test_done_never_exceeds_requested(api: Api) -> None:
@@ -249,7 +263,7 @@ def test_done_never_exceeds_requested(api: Api) -> None:
         here = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, here)))
     keep_prompt(api, "run-1")
 
-    image = call(api, Told(history.events)).json["steps"][1]
+    image = call(api, FakeStepFunctions(history.events)).json["steps"][1]
 
     assert (image["done"], image["of"], image["attempts"]) == (1, 1, 3)
 
@@ -268,7 +282,7 @@ def test_refused_image_is_free_but_bad_one_costs(api: Api) -> None:
     assert api.services.ledger.mark_staged(bad, staged)
     assert api.services.ledger.mark_bad(staged, problem="no picture")
 
-    run = call(api, Told()).json
+    run = call(api, FakeStepFunctions()).json
     assert [picture["cost_usd"] for picture in run["pictures"]] == [0.0, 0.009]
     assert run["cost_usd"] == 0.00905
 
@@ -277,10 +291,10 @@ def test_unknown_cost_is_not_guessed(api: Api) -> None:
     keep_prompt(api, "run-1")
     claimed = claim(api, 1)
 
-    assert call(api, Told()).json["cost_usd"] == 0.00005
+    assert call(api, FakeStepFunctions()).json["cost_usd"] == 0.00005
     assert call(api, failed("OutcomeUnknownError")).json["cost_usd"] is None
     assert api.services.ledger.mark_lost(claimed)
-    assert call(api, Told()).json["cost_usd"] is None
+    assert call(api, FakeStepFunctions()).json["cost_usd"] is None
 
 
 def test_possibly_paid_chat_call_is_counted(api: Api) -> None:
@@ -288,18 +302,18 @@ def test_possibly_paid_chat_call_is_counted(api: Api) -> None:
     api.services.ledger.claims.take(chat, after=None)
     assert api.services.ledger.claims.mark_unknown(chat)
 
-    run = call(api, Told()).json
+    run = call(api, FakeStepFunctions()).json
     assert (run["possibly_paid"], run["cost_usd"]) == (1, None)
 
 
 def test_deleted_image_has_no_links(api: Api) -> None:
     api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
-    (picture,) = call(api, Told()).json["pictures"]
+    (picture,) = call(api, FakeStepFunctions()).json["pictures"]
     assert (picture["status"], picture["links"]) == ("deleted", None)
 
 
 def test_responses_with_links_are_not_cached(api: Api) -> None:
-    headers = call(api, Told()).headers
+    headers = call(api, FakeStepFunctions()).headers
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 

@@ -29,21 +29,21 @@ def test_run_starts_and_returns_its_location(api: Api) -> None:
     )
 
     started = api.states.describe_execution(executionArn=execution["executionArn"])
-    said = json.loads(started["input"])
-    assert said == {
+    execution_input = json.loads(started["input"])
+    assert execution_input == {
         "topic": "Sport",
         "request_id": answer.json["id"],
-        "safety_identifier": said["safety_identifier"],
+        "safety_identifier": execution_input["safety_identifier"],
     }
 
 
-def said_of(api: Api, machine: str = MACHINE) -> list[str]:
+def end_user_ids(api: Api, machine: str = MACHINE) -> list[str]:
     """Return the safety identifiers of the started executions, newest first."""
     started = (
-        api.states.describe_execution(executionArn=one["executionArn"])
-        for one in api.executions(machine)
+        api.states.describe_execution(executionArn=execution["executionArn"])
+        for execution in api.executions(machine)
     )
-    return [json.loads(one["input"])["safety_identifier"] for one in started]
+    return [json.loads(execution["input"])["safety_identifier"] for execution in started]
 
 
 def test_openai_sees_only_a_hash_of_caller(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,15 +52,15 @@ def test_openai_sees_only_a_hash_of_caller(api: Api, monkeypatch: pytest.MonkeyP
     api.run({}, key="1", sub="anna")
     api.run({"topic": "Sport"}, key="2", sub="anna")
     api.run({}, key="3", sub="client-of-a-program")
-    elsewhere = api.services.having(api=replace(api.services.api, user_pool="another"))
+    elsewhere = api.services.replace_services(api=replace(api.services.api, user_pool="another"))
 
     api("POST", "/runs", {}, headers={"Idempotency-Key": "4"}, sub="anna", services=elsewhere)
-    told = set(said_of(api))
+    user_ids = set(end_user_ids(api))
 
-    assert len(told) == 3
-    assert hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest() in told
-    assert hashlib.sha256(b"anna").hexdigest() not in told
-    assert not [one for one in told if len(one) != 64 or one in log.getvalue()]
+    assert len(user_ids) == 3
+    assert hashlib.sha256(f"{api.services.api.user_pool}\nanna".encode()).hexdigest() in user_ids
+    assert hashlib.sha256(b"anna").hexdigest() not in user_ids
+    assert not [user_id for user_id in user_ids if len(user_id) != 64 or user_id in log.getvalue()]
 
 
 def test_caller_cannot_claim_another_identity(api: Api) -> None:
@@ -229,7 +229,9 @@ class Failing:
     ],
 )
 def test_failed_start_is_reported(api: Api, code: str, status: int, answered: int) -> None:
-    broken = api.services.having(executions=Executions(Failing(code, status), machine=MACHINE))
+    broken = api.services.replace_services(
+        executions=Executions(Failing(code, status), machine=MACHINE)
+    )
     answer = api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=broken)
     assert answer.status == answered
     assert answer.headers.get("retry-after") == ("2" if answered == 503 else None)
@@ -243,7 +245,7 @@ def test_runs_are_listed_with_unforgeable_cursor(api: Api) -> None:
     rest = api("GET", "/runs", query={"limit": "2", "cursor": page["cursor"]}).json
 
     assert {run["id"] for run in page["runs"] + rest["runs"]} == {
-        one["name"] for one in api.executions()
+        execution["name"] for execution in api.executions()
     }
     assert rest["cursor"] is None
     assert api("GET", "/runs", query={"cursor": "made-up"}).json["field"] == "cursor"
@@ -303,7 +305,7 @@ def test_unexpected_error_hides_its_message(api: Api, monkeypatch: pytest.Monkey
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
 
-    answer = api("POST", "/estimate", {}, services=api.services.having(now=broken))
+    answer = api("POST", "/estimate", {}, services=api.services.replace_services(now=broken))
 
     assert (answer.status, answer.json["error"]) == (500, "UnexpectedError")
     assert json.loads(log.getvalue())["error"] == "RuntimeError"
@@ -316,7 +318,7 @@ def test_failure_is_logged_with_cause_and_route(api: Api, monkeypatch: pytest.Mo
 
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
-    services = api.services.having(executions=SimpleNamespace(start=broken))
+    services = api.services.replace_services(executions=SimpleNamespace(start=broken))
     assert (
         api("POST", "/runs", {}, headers={"Idempotency-Key": "k"}, services=services).status == 500
     )

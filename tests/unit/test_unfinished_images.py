@@ -19,10 +19,10 @@ from easel.ledger.ledger import Ledger
 from tests.support.records import claimed
 
 
-def told(ledger: Ledger, error: EaselError) -> str:
-    with pytest.raises(type(error)) as caught, purchase.mention_unfinished("run-1", ledger):
+def described_error(ledger: Ledger, error: EaselError) -> str:
+    with pytest.raises(type(error)) as exc_info, purchase.mention_unfinished("run-1", ledger):
         raise error
-    return str(caught.value)
+    return str(exc_info.value)
 
 
 def test_error_lists_unstored_images_and_remedy(ledger: Ledger) -> None:
@@ -30,18 +30,18 @@ def test_error_lists_unstored_images_and_remedy(ledger: Ledger) -> None:
         claim = claimed(ledger, n=n)
         ledger.mark_staged(claim, claim)
     claimed(ledger, n=3)
-    said = told(ledger, AuthError("the key is wrong"))
+    message = described_error(ledger, AuthError("the key is wrong"))
 
-    assert said.startswith(
+    assert message.startswith(
         "the key is wrong; run run-1, bought but not stored yet: image 1, 2; still being bought: "
         "image 3; "
     )
-    assert "pays only for what is missing" in said
+    assert "pays only for what is missing" in message
 
 
 def test_error_without_purchases_is_unchanged(ledger: Ledger) -> None:
     ledger.mark_refused(claimed(ledger, n=1), category="x")
-    assert told(ledger, AuthError("the key is wrong")) == "the key is wrong"
+    assert described_error(ledger, AuthError("the key is wrong")) == "the key is wrong"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_error_without_purchases_is_unchanged(ledger: Ledger) -> None:
 )
 def test_retried_error_mentions_no_images(ledger: Ledger, error: EaselError) -> None:
     claimed(ledger, n=1)
-    assert told(ledger, error) == str(error)
+    assert described_error(ledger, error) == str(error)
 
 
 def test_unavailable_table_hides_no_error(ledger: Ledger, table: Table) -> None:
@@ -64,4 +64,4 @@ def test_unavailable_table_hides_no_error(ledger: Ledger, table: Table) -> None:
             raise StorageBusyError(f"no records of {run_id}")
 
     broken: Any = Broken(table, None)  # type: ignore[arg-type]
-    assert told(broken, AuthError("the key is wrong")) == "the key is wrong"
+    assert described_error(broken, AuthError("the key is wrong")) == "the key is wrong"

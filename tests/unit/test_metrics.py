@@ -30,11 +30,11 @@ from tests.support.services import CAP, NOW, FakeServices
 from tests.support.steps import ImageStep, PromptStep, UploadStep
 
 COST = 20 * 5 + 430 * 30
-Measured = Callable[[Callable[[], Any]], dict[str, list[float]]]
+MeasureMetrics = Callable[[Callable[[], Any]], dict[str, list[float]]]
 
 
 @pytest.fixture
-def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
+def measure_metrics(capsys: pytest.CaptureFixture[str]) -> MeasureMetrics:
     """Return a function that runs code as a step's call and returns its metrics.
 
     They are the metrics that CloudWatch would read from the log.
@@ -52,13 +52,13 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
         )
         with suppress(EaselError):
             handler({}, SimpleNamespace(**named))  # type: ignore[arg-type]
-        told = json.loads(
+        log_line = json.loads(
             next(line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line)
         )
-        assert told["service"] == metric_names.SERVICE
-        (part,) = told["_aws"]["CloudWatchMetrics"]
+        assert log_line["service"] == metric_names.SERVICE
+        (part,) = log_line["_aws"]["CloudWatchMetrics"]
         assert (part["Namespace"], part["Dimensions"]) == (metric_names.NAMESPACE, [["service"]])
-        return {metric["Name"]: told[metric["Name"]] for metric in part["Metrics"]}
+        return {metric["Name"]: log_line[metric["Name"]] for metric in part["Metrics"]}
 
     return measure
 
@@ -74,8 +74,10 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_bought_image_counts_dollars_and_budget_share(measured: Measured, image: ImageStep) -> None:
-    first = measured(image.run)
+def test_bought_image_counts_dollars_and_budget_share(
+    measure_metrics: MeasureMetrics, image: ImageStep
+) -> None:
+    first = measure_metrics(image.run)
     assert first[metric_names.SPEND_USD] == [COST / 1_000_000]
     reserved = models.estimate_image(
         "gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium"
@@ -84,26 +86,30 @@ def test_bought_image_counts_dollars_and_budget_share(measured: Measured, image:
         pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)
     ]
 
-    again = measured(image.run)
-    assert metric_names.SPEND_USD not in again
+    metrics = measure_metrics(image.run)
+    assert metric_names.SPEND_USD not in metrics
 
 
-def test_refused_image_is_counted_once(measured: Measured, image: ImageStep) -> None:
+def test_refused_image_is_counted_once(measure_metrics: MeasureMetrics, image: ImageStep) -> None:
     image.painter.error = ContentRefusedError("no", category="moderation_blocked")
-    assert measured(image.run)[metric_names.REFUSED] == [1.0]
-    assert metric_names.REFUSED not in measured(image.run)
+    assert measure_metrics(image.run)[metric_names.REFUSED] == [1.0]
+    assert metric_names.REFUSED not in measure_metrics(image.run)
 
 
-def test_unknown_outcome_counts_as_possibly_paid(measured: Measured, image: ImageStep) -> None:
+def test_unknown_outcome_counts_as_possibly_paid(
+    measure_metrics: MeasureMetrics, image: ImageStep
+) -> None:
     image.painter.error = TransientError("no answer", possibly_paid=True)
-    assert measured(image.run)[metric_names.POSSIBLY_PAID] == [1.0]
+    assert measure_metrics(image.run)[metric_names.POSSIBLY_PAID] == [1.0]
 
 
-def test_call_over_budget_is_counted(measured: Measured, image: ImageStep, budget: Budget) -> None:
+def test_call_over_budget_is_counted(
+    measure_metrics: MeasureMetrics, image: ImageStep, budget: Budget
+) -> None:
     budget.set_cap(month_of(datetime.now(UTC)), 1_000)
-    told = measured(image.run)
-    assert told[metric_names.BUDGET_REFUSED] == [1.0]
-    assert metric_names.SPEND_USD not in told
+    metrics = measure_metrics(image.run)
+    assert metrics[metric_names.BUDGET_REFUSED] == [1.0]
+    assert metric_names.SPEND_USD not in metrics
 
 
 def test_zero_cap_counts_as_used_up(budget: Budget) -> None:
@@ -114,32 +120,34 @@ def test_zero_cap_counts_as_used_up(budget: Budget) -> None:
 
 @pytest.mark.parametrize(("run_id", "by_schedule"), [("run-1", False), ("schedule-1f0c9a2e", True)])
 def test_stored_image_is_counted_once(
-    measured: Measured, services: FakeServices, run_id: str, by_schedule: bool
+    measure_metrics: MeasureMetrics, services: FakeServices, run_id: str, by_schedule: bool
 ) -> None:
     step = UploadStep(services)
     step.ledger.keep_prompt(prompt_record(run_id=run_id), paid=None)
     staged = step.staged(png(), run_id=run_id)
 
-    first = measured(lambda: step.run(staged))
+    first = measure_metrics(lambda: step.run(staged))
 
     assert first[metric_names.STORED] == [1.0]
     assert (metric_names.STORED_BY_SCHEDULE in first) is by_schedule
-    assert metric_names.STORED not in measured(lambda: step.run(staged))
+    assert metric_names.STORED not in measure_metrics(lambda: step.run(staged))
 
 
 @pytest.mark.parametrize(("model", "left"), [("gpt-image-1.5", 7), ("gpt-image-2.6-flare", None)])
 def test_remaining_days_of_model_are_counted(
-    measured: Measured, services: FakeServices, model: str, left: int | None
+    measure_metrics: MeasureMetrics, services: FakeServices, model: str, left: int | None
 ) -> None:
     step = PromptStep(services)
     step.services.configure(unpriced_models_allowed=True)
-    told = measured(lambda: step.run({"model": model, "dry_run": True}))
-    assert told.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
+    metrics = measure_metrics(lambda: step.run({"model": model, "dry_run": True}))
+    assert metrics.get(metric_names.MODEL_DAYS_LEFT) == (None if left is None else [left])
 
     end = models.shutdown("gpt-image-1.5")
     assert end
     assert NOW.date() + timedelta(days=7) == end[0]
 
 
-def test_each_rate_refusal_is_counted(measured: Measured, server: Server) -> None:
-    assert measured(lambda: paint(server, Reply({}, 429)))[metric_names.RATE_LIMITED] == [1.0]
+def test_each_rate_refusal_is_counted(measure_metrics: MeasureMetrics, server: Server) -> None:
+    assert measure_metrics(lambda: paint(server, Reply({}, 429)))[metric_names.RATE_LIMITED] == [
+        1.0
+    ]

@@ -24,12 +24,12 @@ def attempts(aws: LocalStack, arn: str) -> int:
 def test_transient_error_is_retried_and_paid_once(aws: LocalStack, path: str, status: int) -> None:
     aws.script({"path": path, "status": status, "body": openai_error(None), "times": 2})
     arn = aws.start({"folder_name": "passing", **SMALL})
-    ended = aws.ended(arn)
+    execution = aws.wait_for_end(arn)
 
-    assert ended["status"] == "SUCCEEDED"
+    assert execution["status"] == "SUCCEEDED"
     assert attempts(aws, arn) == 4 + 2
-    assert ended["report"]["possibly_paid"] == 0
-    assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
+    assert execution["report"]["possibly_paid"] == 0
+    assert (aws.charges()["chat"], aws.charges()["images"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_final_error_fails_after_one_call(
     aws: LocalStack, path: str, status: int, code: str | None, error: str
 ) -> None:
     aws.script({"path": path, "status": status, "body": openai_error(code), "times": 9})
-    ended = aws.run({"folder_name": "final", **SMALL})
+    execution = aws.run({"folder_name": "final", **SMALL})
 
-    assert (ended["status"], ended["error"]) == ("FAILED", error)
+    assert (execution["status"], execution["error"]) == ("FAILED", error)
     assert [rule["times"] for rule in aws._openai("GET", "/_faults")] == [8]
-    assert aws.charged()["images"] == 0
+    assert aws.charges()["images"] == 0
 
 
 def test_wrong_key_is_fetched_again_once(aws: LocalStack) -> None:
     aws.script({"path": IMAGES, "status": 401, "body": openai_error("invalid_api_key"), "times": 9})
-    ended = aws.run({"folder_name": "final", **SMALL})
+    execution = aws.run({"folder_name": "final", **SMALL})
 
-    assert ended["error"] == "AuthError"
-    assert "make secret" in ended["cause"]
+    assert execution["error"] == "AuthError"
+    assert "make secret" in execution["cause"]
     assert [rule["times"] for rule in aws._openai("GET", "/_faults")] == [7]
 
 
@@ -65,9 +65,9 @@ def test_refused_variation_leaves_the_others_stored(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "status": 400, "body": openai_error("moderation_blocked"), "times": 1}
     )
-    ended = aws.run({"folder_name": "refusals", "count": 3, **SMALL})
-    report = ended["report"]
-    assert (ended["status"], report["stored"], report["refused"]) == ("SUCCEEDED", 2, 1)
+    execution = aws.run({"folder_name": "refusals", "count": 3, **SMALL})
+    report = execution["report"]
+    assert (execution["status"], report["stored"], report["refused"]) == ("SUCCEEDED", 2, 1)
 
     refused = next(picture for picture in report["pictures"] if picture["status"] == "refused")
     assert (refused["refusal"], refused["cost_usd"], refused["key"]) == (
@@ -75,8 +75,8 @@ def test_refused_variation_leaves_the_others_stored(aws: LocalStack) -> None:
         0.0,
         None,
     )
-    assert aws.charged()["images"] == 2
-    assert aws.keys(f"staging/{ended['name']}/") == []
+    assert aws.charges()["images"] == 2
+    assert aws.keys(f"staging/{execution['name']}/") == []
 
 
 @pytest.mark.parametrize(
@@ -91,35 +91,35 @@ def test_possibly_charged_call_is_counted_and_repeated(
     aws: LocalStack, fault: dict[str, Any]
 ) -> None:
     aws.script({"path": IMAGES, "times": 1, **fault})
-    ended = aws.run({"folder_name": "unknown", **SMALL})
+    execution = aws.run({"folder_name": "unknown", **SMALL})
 
-    assert ended["status"] == "SUCCEEDED"
-    assert ended["report"]["possibly_paid"] == 1
-    assert aws.charged()["images"] == 2
+    assert execution["status"] == "SUCCEEDED"
+    assert execution["report"]["possibly_paid"] == 1
+    assert aws.charges()["images"] == 2
 
 
 def test_third_purchase_needs_a_person(aws: LocalStack) -> None:
     aws.script({"path": IMAGES, "times": 9, "cut": True})
-    ended = aws.run({"folder_name": "unknown", **SMALL})
-    assert ended["error"] == "OutcomeUnknownError"
-    assert aws.charged()["images"] == 2
+    execution = aws.run({"folder_name": "unknown", **SMALL})
+    assert execution["error"] == "OutcomeUnknownError"
+    assert aws.charges()["images"] == 2
 
 
 def test_invalid_image_stays_in_staging(aws: LocalStack) -> None:
     aws.script(
         {"path": IMAGES, "answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True}
     )
-    ended = aws.run({"folder_name": "bad", **SMALL})
-    assert ended["error"] == "BadImageError"
+    execution = aws.run({"folder_name": "bad", **SMALL})
+    assert execution["error"] == "BadImageError"
 
-    staged = f"staging/{ended['name']}/1/1.bytes"
-    assert staged in json.loads(ended["cause"])["errorMessage"]
+    staged = f"staging/{execution['name']}/1/1.bytes"
+    assert staged in json.loads(execution["cause"])["errorMessage"]
     assert aws.s3.get_object(Bucket=aws.bucket, Key=staged)["Body"].read() == b"no picture"
     assert [key for key in aws.keys("bad/") if key != "bad/"] == []
 
 
 @pytest.mark.parametrize(
-    ("rule", "error", "said"),
+    ("rule", "error", "expected"),
     [
         (
             {"answer": {"data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}, "charged": True},
@@ -134,22 +134,22 @@ def test_invalid_image_stays_in_staging(aws: LocalStack) -> None:
     ],
 )
 def test_failed_variation_leaves_the_others_stored(
-    aws: LocalStack, rule: dict[str, Any], error: str, said: str
+    aws: LocalStack, rule: dict[str, Any], error: str, expected: str
 ) -> None:
     aws.script({"path": IMAGES, **rule})
     request = {"prompt": "A kite", "folder_name": "others", "count": 3, **SMALL}
-    ended = aws.run(request)
-    assert ended["error"] == error
+    execution = aws.run(request)
+    assert execution["error"] == error
 
-    message = json.loads(ended["cause"])["errorMessage"]
+    message = json.loads(execution["cause"])["errorMessage"]
     assert message.startswith("2 of 3 images are stored; ")
-    assert said in message
-    assert f"staging/{ended['name']}/" in message
+    assert expected in message
+    assert f"staging/{execution['name']}/" in message
 
-    again = aws.run({"request_id": ended["name"], **request})
-    assert json.loads(again["cause"])["errorMessage"] == message
-    assert aws.charged()["images"] == 3
-    assert len({key.split("/")[2] for key in aws.keys(f"staging/{ended['name']}/")}) == 1
+    second = aws.run({"request_id": execution["name"], **request})
+    assert json.loads(second["cause"])["errorMessage"] == message
+    assert aws.charges()["images"] == 3
+    assert len({key.split("/")[2] for key in aws.keys(f"staging/{execution['name']}/")}) == 1
 
 
 def test_redrive_resumes_at_the_failed_step(aws: LocalStack) -> None:
@@ -157,12 +157,12 @@ def test_redrive_resumes_at_the_failed_step(aws: LocalStack) -> None:
         {"path": IMAGES, "status": 429, "body": openai_error("insufficient_quota"), "times": 1}
     )
     arn = aws.start({"folder_name": "redriven", **SMALL})
-    assert aws.ended(arn)["error"] == "QuotaExhaustedError"
+    assert aws.wait_for_end(arn)["error"] == "QuotaExhaustedError"
 
     aws.states.redrive_execution(executionArn=arn)
-    ended = aws.ended(arn)
-    assert ended["status"] == "SUCCEEDED"
-    assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 1)
+    execution = aws.wait_for_end(arn)
+    assert execution["status"] == "SUCCEEDED"
+    assert (aws.charges()["chat"], aws.charges()["images"]) == (1, 1)
 
 
 def test_restart_buys_only_what_is_missing(aws: LocalStack) -> None:
@@ -172,14 +172,14 @@ def test_restart_buys_only_what_is_missing(aws: LocalStack) -> None:
     request = {"request_id": "finish-me", "folder_name": "finished", "count": 2, **SMALL}
     assert aws.run(request)["error"] == "QuotaExhaustedError"
 
-    ended = aws.run(request)
-    assert (ended["status"], ended["report"]["stored"]) == ("SUCCEEDED", 2)
-    assert (aws.charged()["chat"], aws.charged()["images"]) == (1, 2)
+    execution = aws.run(request)
+    assert (execution["status"], execution["report"]["stored"]) == ("SUCCEEDED", 2)
+    assert (aws.charges()["chat"], aws.charges()["images"]) == (1, 2)
 
 
 def test_secrets_never_appear_in_logs_or_states(aws: LocalStack) -> None:
     arn = aws.start({"folder_name": "secrets", **SMALL})
-    aws.ended(arn)
+    aws.wait_for_end(arn)
     key = "local-stand-in"
     assert key not in json.dumps(aws.history(arn), default=str)
 

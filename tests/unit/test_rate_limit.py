@@ -36,12 +36,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make(table: Table, clock: Clock) -> Callable[..., RateLimit]:
-    def made(per_minute: int | None = None, at_once: int = 5) -> RateLimit:
+    def rate_limit(per_minute: int | None = None, at_once: int = 5) -> RateLimit:
         return RateLimit(
             table, per_minute=per_minute, at_once=at_once, clock=clock, sleep=clock.sleep
         )
 
-    return made
+    return rate_limit
 
 
 def begin(limit: RateLimit, clock: Clock, call: str = "a-1-1", *, patience: float = 60) -> float:

@@ -52,22 +52,22 @@ def refusal(code: str | None = None, param: str | None = None, **more: Any) -> d
 
 
 def failed(call: Callable[..., Any], server: Server, *replies: Reply, **how: Any) -> EaselError:
-    with pytest.raises(EaselError) as caught:
+    with pytest.raises(EaselError) as exc_info:
         call(server, *replies, **how)
-    return caught.value
+    return exc_info.value
 
 
 def test_chat_returns_text_usage_and_request_id(server: Server) -> None:
     answer = chat(server, Reply(GOOD_CHAT))
     assert (answer.text, answer.usage, answer.request_id) == ("A kite", GOOD_CHAT["usage"], "req_7")
-    assert server.asked[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    assert server.requests[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
 def test_chat_names_its_end_user(server: Server) -> None:
     server.replies = [Reply(GOOD_CHAT)]
     chat(server, safety_identifier="5e1f")
     chat(server)
-    assert [call.get("safety_identifier") for call in server.asked] == ["5e1f", None]
+    assert [call.get("safety_identifier") for call in server.requests] == ["5e1f", None]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_chat_names_its_end_user(server: Server) -> None:
 )
 def test_server_without_schemas_is_retried_without_one(server: Server, reply: Reply) -> None:
     assert chat(server, reply, Reply(GOOD_CHAT)).text == "A kite"
-    assert ["response_format" in asked for asked in server.asked] == [True, False]
+    assert ["response_format" in request for request in server.requests] == [True, False]
 
 
 @pytest.mark.parametrize("odd", [{"code": ["x"]}, {"code": {"a": 1}, "param": 7}])
@@ -103,7 +103,7 @@ def test_other_refusal_is_not_retried(
     server: Server, reply: Reply, error: type[EaselError]
 ) -> None:
     assert type(failed(chat, server, reply)) is error
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def choice(content: Any, *, finish: str = "stop", refused: str | None = None) -> dict[str, Any]:
@@ -133,10 +133,10 @@ def choice(content: Any, *, finish: str = "stop", refused: str | None = None) ->
 def test_odd_chat_success_may_have_been_charged(
     server: Server, body: Any, error: type[EaselError]
 ) -> None:
-    found = failed(chat, server, Reply(body))
-    assert type(found) is error
-    assert found.possibly_paid
-    assert len(server.asked) == 1
+    actual = failed(chat, server, Reply(body))
+    assert type(actual) is error
+    assert actual.possibly_paid
+    assert len(server.requests) == 1
 
 
 def test_truncated_chat_is_still_used(server: Server) -> None:
@@ -149,7 +149,7 @@ def test_image_returns_base64_usage_and_request_id(server: Server) -> None:
     assert (answer.data, answer.usage) == (b"hello", GOOD_IMAGE["usage"])
     assert answer.sha256 == hashlib.sha256(b"hello").hexdigest()
     assert answer.intact
-    assert server.asked == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
+    assert server.requests == [{"model": "gpt-image-2.6-flare", "prompt": "A kite", "n": 1}]
 
 
 def test_image_is_transferred_uncompressed(server: Server) -> None:
@@ -158,7 +158,7 @@ def test_image_is_transferred_uncompressed(server: Server) -> None:
 
 
 def test_response_may_omit_its_length(server: Server) -> None:
-    assert image(server, Reply(GOOD_IMAGE, untold=True)).data == b"hello"
+    assert image(server, Reply(GOOD_IMAGE, without_length=True)).data == b"hello"
 
 
 @pytest.mark.parametrize("extra", ['"\\ud83d"', "[" * 300 + "]" * 300, "NaN"])
@@ -186,10 +186,10 @@ def test_paid_image_survives_odd_fields(server: Server, extra: str) -> None:
     ],
 )
 def test_odd_image_success_may_have_been_charged(server: Server, body: Any) -> None:
-    found = failed(image, server, Reply(body))
-    assert type(found) is TransientError
-    assert found.possibly_paid
-    assert len(server.asked) == 1
+    error = failed(image, server, Reply(body))
+    assert type(error) is TransientError
+    assert error.possibly_paid
+    assert len(server.requests) == 1
 
 
 def test_invalid_usage_is_unknown(server: Server) -> None:
@@ -222,17 +222,17 @@ def test_invalid_usage_is_unknown(server: Server) -> None:
 def test_each_status_has_its_error_after_one_request(
     server: Server, status: int, code: str | None, error: type[EaselError], possibly_paid: bool
 ) -> None:
-    found = failed(image, server, Reply(refusal(code), status))
-    assert (type(found), found.possibly_paid) == (error, possibly_paid)
-    assert "req_7" in str(found) or error is InputError
-    assert len(server.asked) == 1
+    actual = failed(image, server, Reply(refusal(code), status))
+    assert (type(actual), actual.possibly_paid) == (error, possibly_paid)
+    assert "req_7" in str(actual) or error is InputError
+    assert len(server.requests) == 1
 
 
 def test_refusal_has_the_category_from_openai(server: Server) -> None:
     body = refusal("moderation_blocked", moderation_details={"categories": ["violence"]})
-    found = failed(image, server, Reply(body, 400))
-    assert isinstance(found, ContentRefusedError)
-    assert found.category == "violence"
+    error = failed(image, server, Reply(body, 400))
+    assert isinstance(error, ContentRefusedError)
+    assert error.category == "violence"
 
 
 def test_wrong_key_is_fetched_again_once(server: Server) -> None:
@@ -241,20 +241,20 @@ def test_wrong_key_is_fetched_again_once(server: Server) -> None:
 
 
 def test_persistently_wrong_key_is_final(server: Server) -> None:
-    found = failed(image, server, Reply(refusal("invalid_api_key"), 401))
-    assert type(found) is AuthError
-    assert not found.possibly_paid
-    assert len(server.asked) == 2
+    error = failed(image, server, Reply(refusal("invalid_api_key"), 401))
+    assert type(error) is AuthError
+    assert not error.possibly_paid
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
     "reply", [Reply(GOOD_IMAGE, cut=True), Reply(hang=True)], ids=["cut", "hang"]
 )
 def test_incomplete_answer_may_have_been_charged(server: Server, reply: Reply) -> None:
-    found = failed(image, server, reply, timeout=0.3)
-    assert type(found) is TransientError
-    assert found.possibly_paid
-    assert len(server.asked) == 1
+    error = failed(image, server, reply, timeout=0.3)
+    assert type(error) is TransientError
+    assert error.possibly_paid
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_incomplete_answer_may_have_been_charged(server: Server, reply: Reply) -
 )
 def test_slow_body_may_have_been_charged(server: Server, reply: Reply) -> None:
     started = time.monotonic()
-    found = failed(image, server, reply, timeout=1)
+    error = failed(image, server, reply, timeout=1)
 
     assert time.monotonic() - started < 3
-    assert type(found) is TransientError
-    assert found.possibly_paid
-    assert len(server.asked) == 1
+    assert type(error) is TransientError
+    assert error.possibly_paid
+    assert len(server.requests) == 1
 
 
 def test_body_uses_the_remaining_time(server: Server) -> None:
@@ -279,11 +279,11 @@ def test_body_uses_the_remaining_time(server: Server) -> None:
 
 
 def test_endless_answer_is_refused_while_reading(server: Server) -> None:
-    found = failed(image, server, Reply(" ", endless=True), timeout=60)
+    error = failed(image, server, Reply(" ", endless=True), timeout=60)
 
-    assert type(found) is TransientError
-    assert found.possibly_paid
-    assert "larger than" in str(found)
+    assert type(error) is TransientError
+    assert error.possibly_paid
+    assert "larger than" in str(error)
     assert server.sent < 1.5 * MAX_BYTES
 
 
@@ -315,39 +315,39 @@ def test_waits_leave_half_the_time(server: Server) -> None:
         type(failed(image, server, Reply(refusal(), 429, retry_after="1"), timeout=4))
         is RateLimitedError
     )
-    assert len(server.asked) == 1 + 1
+    assert len(server.requests) == 1 + 1
 
 
-@pytest.mark.parametrize("asked", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])
-def test_long_wait_is_left_to_state_machine(server: Server, asked: str) -> None:
-    found = failed(image, server, Reply(refusal(), 429, retry_after=asked), timeout=5)
-    assert type(found) is RateLimitedError
-    assert len(server.asked) == 1
+@pytest.mark.parametrize("header", ["3", "3600", "soon", "Thu, 01 Jan 2093 00:00:00 GMT"])
+def test_long_wait_is_left_to_state_machine(server: Server, header: str) -> None:
+    error = failed(image, server, Reply(refusal(), 429, retry_after=header), timeout=5)
+    assert type(error) is RateLimitedError
+    assert len(server.requests) == 1
 
 
 def test_fourth_wait_is_left_to_state_machine(server: Server) -> None:
     assert type(failed(image, server, Reply(refusal(), 429, retry_after="0"))) is RateLimitedError
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("status", [502, 504, 408])
 def test_possibly_charged_call_is_not_retried(server: Server, status: int) -> None:
     assert failed(image, server, Reply(refusal(), status, retry_after="0")).possibly_paid
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_account_without_credit_is_not_retried(server: Server) -> None:
     failed(image, server, Reply(refusal("insufficient_quota"), 429, retry_after="0"))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_refused_connection_is_free_and_named(server: Server) -> None:
     server.url = f"http://127.0.0.1:{free_port()}/v1"
-    found = failed(image, server, Reply())
+    error = failed(image, server, Reply())
 
-    assert type(found) is TransientError
-    assert not found.possibly_paid
-    assert server.url.removesuffix("/v1") in str(found)
+    assert type(error) is TransientError
+    assert not error.possibly_paid
+    assert server.url.removesuffix("/v1") in str(error)
 
 
 def test_invalid_address_is_a_settings_error(server: Server) -> None:
