@@ -80,7 +80,7 @@ class InputError(FinalError):
         shown = "missing" if value is MISSING else _show(value)
         reason = f", but {but}" if but else ""
         super().__init__(f"{field} is {shown}{reason}; allowed: {allowed}")
-        self.field, self.allowed = field, allowed
+        self.field, self.allowed, self.reason = field, allowed, but
 
 
 class ContentRefusedError(FinalError):

@@ -136,7 +136,7 @@ def _check_header(header: list[str], *, key: str) -> None:
         check_fields(dict.fromkeys(header, ""), COLUMNS)
     except InputError as error:
         column = f"column {error.field!a} in {where}"
-        raise InputError(column, shown, error.allowed, but="there is no such field") from error
+        raise InputError(column, shown, error.allowed, but=error.reason) from error
     if len(set(header)) < len(header):
         raise InputError(where, shown, "each column once")
 
