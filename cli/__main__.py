@@ -21,6 +21,7 @@ from cli.sign_in import SignInError
 from cli.target import ROOT, Target, TargetError, find_target
 from easel.contract.errors import EaselError
 from easel.contract.money import micro_dollars
+from easel.contract.naming import MANIFEST_ENDINGS
 from easel.contract.states import ExecutionStatus
 from easel.ledger.budget import month_of
 from easel.request import batch_request
@@ -115,7 +116,7 @@ def _run(target: Target, options: argparse.Namespace) -> int:
     try:
         request: Any = json.loads(text)
     except ValueError as error:
-        print(f"{source} is not JSON: {error}", file=sys.stderr)
+        print(f"{source} is not JSON: {error}{_batch_hint(options.input)}", file=sys.stderr)
         return 1
     label = "request" if is_piped else options.input.stem
     return _watch(target, runs.start(target, request, label=label))
@@ -174,12 +175,20 @@ def _budget(target: Target, options: argparse.Namespace) -> int:
     return 0
 
 
+def _batch_hint(file: Path) -> str:
+    is_manifest = file.suffix.lstrip(".") in MANIFEST_ENDINGS
+    return f"; for a file of requests use `make batch FILE={file}`" if is_manifest else ""
+
+
 def _secret(target: Target, _options: argparse.Namespace) -> int:
     secret = target.openai_secret()
     is_terminal = sys.stdin.isatty()
     key = getpass.getpass("OpenAI API key (not shown): ") if is_terminal else sys.stdin.read()
     key = key.strip()
-    if not key or any(c.isspace() for c in key) or not key.isascii():
+    if not key:
+        print("no key was entered; nothing was changed", file=sys.stderr)
+        return 1
+    if any(c.isspace() for c in key) or not key.isascii():
         print("this is not an API key; enter one word of ASCII characters", file=sys.stderr)
         return 1
     target.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=key)

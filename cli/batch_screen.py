@@ -105,8 +105,8 @@ def _show_report(
     if report["failed_key"]:
         say(
             console,
-            f"`easel batch {report['failed_key']}` continues with these lines (make: batch FILE=…);"
-            " so does starting the same batch again, except for lines that need fixing",
+            "fix the lines that failed in your file, then start it again: it pays only for what is "
+            f"missing (or fix and start s3://{target.bucket}/{report['failed_key']})",
         )
 
 

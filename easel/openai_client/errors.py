@@ -111,8 +111,8 @@ def _by_status(error: openai.APIStatusError, doing: str) -> EaselError:
         )
     elif status == 401:
         result = AuthError(
-            f"{failed}: the key is not valid; set a new one with `make secret` (without a key: "
-            f"{MAPPED})"
+            f"{failed}: the key is not valid; set a new one with `make secret` (locally in "
+            "OPENAI_API_KEY); docs/openai-without-a-key.md explains a deployment without a key"
         )
     elif status in (403, 404):
         result = ConfigError(

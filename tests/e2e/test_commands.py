@@ -99,7 +99,7 @@ def test_failed_run_shows_reason_and_exits_nonzero(aws: LocalStack, tmp_path: Pa
         (("run", "-"), "{", "not JSON"),
         (("run", "no-such-file.json"), "", "no-such-file.json"),
         (("open", "no-such-run"), "", "no run"),
-        (("secret",), "  ", "not an API key"),
+        (("secret",), "  ", "no key was entered"),
         (("batch", "no-such-file.jsonl"), "", "no-such-file.jsonl"),
         (("batch", "examples/default.json"), "", "ends in .jsonl or .csv"),
         (("batch", "examples/catalogue.csv", "--name", "in box"), "", "NAME=…"),

@@ -19,7 +19,7 @@ const OVER_BUDGET =
   "This is more than what is left of this month's budget. " +
   "Make fewer or smaller pictures, or choose a lower quality.";
 const SPENDING_STOPPED =
-  "Spending is stopped for this month. Ask the person who runs this Easel.";
+  "Spending is stopped. Ask the person who runs this Easel.";
 
 /** `onchange` is called on every change, `onstart(run)` when a run has started. */
 export class MakeForm {
