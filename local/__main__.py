@@ -3,7 +3,6 @@
 import argparse
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -11,14 +10,14 @@ from rich.console import Console
 
 from local import demo, stack
 from local.deploy import ROOT, DeployError
-from local.processes import ProcessError
+from local.processes import ProcessError, exit_on_signals
 from local.stack import Local, StackError
 
 
 def main() -> int:
     """Run one command. Report an error that the user can fix in one line, without a traceback."""
     # make and CI end a command with SIGTERM. Every process has to end then, as it does on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_on_signals()
     options = _options()
     words = argparse.ArgumentParser()
     words.add_argument("-c", action="append", default=[])

@@ -14,6 +14,7 @@ from types import FrameType
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PROC = Path("/proc")
+REPEAT_SECONDS = 0.05
 _OUR_COMMANDS = ("-m local.ministack", "-m local.fake_openai", "-m ministack", "/ministack-lambda-")
 
 
@@ -39,6 +40,28 @@ def start_module(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def exit_on_signals() -> None:
+    """Exit with status 143 on SIGTERM. Repeat a signal whose exception Python has dropped.
+
+    Python drops an exception that is raised in a finalizer, such as Popen's. A signal that arrives
+    at that moment would be lost.
+    """
+    dropped = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
+    print_dropped = sys.unraisablehook
+
+    def repeat(lost: "sys.UnraisableHookArgs") -> None:
+        number = dropped.get(lost.exc_type)
+        if number is None:
+            print_dropped(lost)
+            return
+        # In a thread, because the exception would be dropped again while this hook runs.
+        main = threading.main_thread().ident or 0
+        threading.Timer(REPEAT_SECONDS, signal.pthread_kill, (main, number)).start()
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.unraisablehook = repeat
 
 
 @contextmanager

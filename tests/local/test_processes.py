@@ -35,6 +35,32 @@ def test_without_signal_nothing_changes() -> None:
     assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+# The signal arrives in a finalizer, where Python drops the exception of its handler.
+IN_FINALIZER = """
+import os, signal, sys, time
+from local.processes import exit_on_signals
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), {signal})
+        time.sleep(0.01)
+
+exit_on_signals()
+Finalized()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
+)
+def test_signal_in_finalizer_is_not_lost(name: signal.Signals, status: int) -> None:
+    script = IN_FINALIZER.format(signal=int(name))
+    ended = subprocess.run([sys.executable, "-c", script], timeout=50, check=False)
+
+    assert ended.returncode == status
+
+
 def test_both_process_listings_agree() -> None:
     this = os.getpid()
     expected = (this, os.getpgrp())

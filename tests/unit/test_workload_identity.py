@@ -160,7 +160,7 @@ def test_refused_token_is_exchanged_again_once(servers: Servers) -> None:
 
 def test_persistently_refused_token_is_final(servers: Servers) -> None:
     servers.answers["image"] = [(401, {"error": {"code": "invalid_api_key"}})]
-    with pytest.raises(AuthError, match="mapped"):
+    with pytest.raises(AuthError, match="without a key"):
         image(api(servers))
     assert len(servers.shown) == 2
 
