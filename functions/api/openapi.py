@@ -63,8 +63,9 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
 
 
 def request_schema() -> Schema:
-    """Return the schema of a request, from its field table."""
-    return _object({name: TABLE[name].schema() for name in BODY_FIELDS}) | {"title": "Request"}
+    """Return the schema of a request, from its field table. A null counts as no value."""
+    fields = {name: _nullable(TABLE[name].schema()) for name in BODY_FIELDS}
+    return _object(fields) | {"title": "Request"}
 
 
 def start_schema() -> Schema:
@@ -85,8 +86,8 @@ def _object(fields: Schema, **more: Any) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema:
-    kept = {name: value for name, value in schema.items() if name != "default"}
-    return kept | {"type": [schema["type"], "null"]}
+    nullable = schema | {"type": [schema["type"], "null"]}
+    return nullable | {"enum": [*schema["enum"], None]} if "enum" in schema else nullable
 
 
 def _format_schema() -> Schema:
@@ -147,8 +148,8 @@ def _parameters(path: str, method: str) -> list[Schema]:
         return [header | {"schema": schema, "description": about}]
     if (method, path) == ("get", "/estimate"):
         query = {"in": "query", "required": False, "explode": False}
-        fields = request_schema()["properties"].items()
-        return [{"name": name, "schema": schema, **query} for name, schema in fields]
+        schemas = {name: TABLE[name].schema() for name in BODY_FIELDS}
+        return [{"name": name, "schema": schema, **query} for name, schema in schemas.items()]
     return []
 
 
