@@ -135,7 +135,8 @@ class ModelRetiredError(FinalError):
     """The model is shut down."""
 
 
-# These end one image and not its run. The others continue, and the cleanup step reports all.
+# These end one image and not its run. The run's other images continue, and the cleanup step reports
+# them all.
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
 # A run that failed with one of these would fail in the same way again.

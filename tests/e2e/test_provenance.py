@@ -118,7 +118,7 @@ def provenance(data: bytes, content_type: str) -> tuple[str, str | None]:
 
 
 def paints(aws: LocalStack, picture: bytes, **when: Any) -> None:
-    """Make the stand-in answer with this image and charge it."""
+    """Make the stand-in return this image, and count it as charged."""
     answer = {"data": [{"b64_json": base64.b64encode(picture).decode()}], "usage": USAGE}
     aws.script({"path": IMAGES, "answer": answer, "charged": True} | when)
 

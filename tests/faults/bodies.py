@@ -30,8 +30,8 @@ def chunks(stream: BufferedIOBase) -> Iterator[bytes]:
 def corrupted(body: bytes, *, layers: int) -> bytes:
     """Return the body with one bit flipped.
 
-    The bit is in the middle. In a chunked body it is in the first byte of content, behind the size
-    lines of `layers` nested encodings.
+    The bit is in the middle of the body. A chunked body has `layers` size lines before its content.
+    There, the bit is in the first byte of the content.
     """
     place = 0 if layers else len(body) // 2
     for _ in range(layers):

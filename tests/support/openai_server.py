@@ -115,7 +115,7 @@ def openai_server() -> Iterator[Server]:
 
 
 def chat(server: Server, *replies: Reply, timeout: float = 5, **changes: Any) -> ChatAnswer:
-    """Make a chat call to the server, which gives these replies."""
+    """Make a chat call to the server, which sends these replies."""
     server.replies = list(replies) or server.replies
     call: dict[str, Any] = {
         "model": "gpt-6-luna",

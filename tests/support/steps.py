@@ -323,7 +323,7 @@ class FakeOpenAIBatches:
 
 
 class EconomyStep(Step):
-    """The economy step with OpenAI's Batch API around it."""
+    """The economy step with a fake of OpenAI's Batch API."""
 
     def __init__(self, services: FakeServices, s3: Any) -> None:
         super().__init__(services)

@@ -28,7 +28,7 @@ _PROXY_WITHOUT_DETAILS = f"""    if result.get("error"):
 
 
 class _Failure(dict[str, Any]):
-    """A handler's failure, in the form in which MiniStack's code handles it as a result."""
+    """The failure of a handler. MiniStack's code treats it as a result."""
 
 
 def apply() -> None:
