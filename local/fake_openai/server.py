@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import random
+import textwrap
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -216,7 +217,8 @@ def _write_prompt(messages: list[dict[str, Any]], *, structured: bool) -> str:
     prompt = f"{subject[:1].upper()}{subject[1:]}, {details}{style}."
     if not structured:
         return prompt
-    title = " ".join(prompt.replace(",", "").split()[:6])
+    # A title that ends inside a clause would look like a mistake of Easel.
+    title = textwrap.shorten(prompt.partition(",")[0], 60, placeholder=" …")
     tags = [str(order.get("topic", "idea")).lower()]
     return json.dumps({"prompt": prompt, "title": title, "alt_text": prompt, "tags": tags})
 

@@ -24,6 +24,27 @@ def test_window_admits_request_after_exact_wait() -> None:
     assert [window.admit(), window.admit()] == pytest.approx([0, 50.1])
 
 
+@pytest.mark.parametrize(
+    ("description", "title"),
+    [
+        (
+            "a lighthouse above a sea of clouds at dawn",
+            "A lighthouse above a sea of clouds at dawn",
+        ),
+        ("a teapot, blue", "A teapot"),
+        ("very " * 30, "Very very very very very very very very very very very …"),
+    ],
+)
+def test_title_ends_at_a_clause(quick: Account, description: str, title: str) -> None:
+    completion = quick.api.chat.completions.create(
+        model="gpt-6-luna",
+        messages=[{"role": "user", "content": json.dumps({"description": description})}],
+        response_format={"type": "json_schema", "json_schema": {"name": "prompt", "schema": {}}},
+    )
+
+    assert json.loads(completion.choices[0].message.content or "")["title"] == title
+
+
 def test_images_over_limit_are_refused_and_free(start: Callable[..., Account]) -> None:
     account = start("--images-per-minute", "2", "--minute", "2.5")
     account.picture()
