@@ -35,13 +35,13 @@ def build(overrides: dict[str, str], outdir: str | None) -> App:
     return app
 
 
-def check_names(given: Mapping[str, object], *, known: Mapping[str, object]) -> None:
+def check_names(context: Mapping[str, object], *, known: Mapping[str, object]) -> None:
     """Raise SettingError for an unknown setting, because a mistyped budget would have no effect."""
     # Names that belong to the CDK itself contain an @ or a colon.
-    for name in given:
+    for name in context:
         if name not in known and "@" not in name and ":" not in name:
             settings = ", ".join(setting for setting in known if "@" not in setting)
-            raise SettingError(name, given[name], f"no such setting; there are {settings}")
+            raise SettingError(name, context[name], f"one of the settings {settings}")
 
 
 def main() -> None:

@@ -190,13 +190,12 @@ def _image_line(
 ) -> str:
     if image["status"] != Status.STORED:
         return f"{image['n']:>2}  {image['status']} {escape(image['refusal'] or '')}".rstrip()
-    cost = dollars(image["cost_usd"])
     if sidecar is None:
-        pixels = "deleted later; restore_image can restore it for some time:"
+        facts = "deleted later; restore_image can restore it for some time:"
     else:
         kibibytes = f"{image['bytes'] / 1024:,.0f} KiB"
-        pixels = f"{sidecar['width']}x{sidecar['height']}  {kibibytes:>9}"
-    return f"{image['n']:>2}  {cost:>7}  {pixels}  {escape(str(place))}"
+        facts = f"{sidecar['width']}x{sidecar['height']}  {kibibytes:>9}"
+    return f"{image['n']:>2}  {dollars(image['cost_usd']):>7}  {facts}  {escape(str(place))}"
 
 
 def _price(report: dict[str, Any]) -> str:

@@ -118,11 +118,14 @@ def _default(field: Field) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value == "":
-        return ""
-    if isinstance(value, list):
-        return ", ".join(value)
-    return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
+    match value:
+        case "":
+            return ""
+        case str():
+            return f"`{value}`"
+        case list():
+            return ", ".join(value)
+    return f"`{json.dumps(value)}`"
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def _show(value: object) -> str:
     except RecursionError:
         return "nested too deep to be shown"
     if isinstance(value, Summary):
-        text = value
+        text = value  # without quotes
     printable = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200]
     )

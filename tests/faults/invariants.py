@@ -98,8 +98,8 @@ def check_whole(
     """
     allowed = tuple(f"{folder}/" for folder in folders)
     keys = stack.keys(prefix)
-    outside = [key for key in keys if not key.startswith(allowed)]
-    tally.holds("objects outside of the folders", prefix, not outside, outside)
+    strays = [key for key in keys if not key.startswith(allowed)]
+    tally.holds("objects outside of the folders", prefix, not strays, strays)
     pictures = [key for key in keys if key.endswith(naming.PICTURES)]
     tally.holds(
         "bucket and table differ",

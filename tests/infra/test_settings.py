@@ -188,7 +188,7 @@ def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert result.stderr.startswith(
-        "setting montly_budget_usd is '1'; allowed: no such setting; there are aws_region"
+        "setting montly_budget_usd is '1'; allowed: one of the settings aws_region"
     )
 
 
