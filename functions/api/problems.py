@@ -93,7 +93,9 @@ ADVICE: dict[type[EaselError], Advice] = {
         "Easel is not set up correctly",
         "Ask the person who runs this Easel to check the setting in the details.",
     ),
-    ModelRetiredError: Advice("Model no longer available", "Use the model that the message names."),
+    ModelRetiredError: Advice(
+        "Model no longer available", "Choose another model. The details name its successor."
+    ),
 }
 UNEXPECTED_ADVICE = Advice(
     "Unexpected error",

@@ -365,6 +365,27 @@ def test_folder_delete_requires_typing_its_name(visitor: Visit, caller: Caller) 
     expect(page.locator("ul.tiles li")).to_have_count(1)
 
 
+def test_refused_request_shows_the_reason(visitor: Visit, caller: Caller) -> None:
+    folder = f"gone-{uuid4().hex[:8]}"
+    picture = make(caller, prompt="A kite", folder_name=folder)
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page = visitor.page
+    page.get_by_role("button", name="Delete this folder").click()
+    caller.wait_for_end(
+        caller("DELETE", f"/images/{picture['id']}").json
+    )  # somebody else is faster
+
+    page.get_by_label("Type the folder's name").fill(folder)
+    page.get_by_role("button", name="Delete 1 picture").click()
+
+    expect(page.locator("#notes")).to_contain_text(
+        f"Not found: there are no images in a folder '{folder}'"
+    )
+    (problem,) = visitor.wrong  # the browser's own line about the response
+    assert "404" in problem
+    visitor.wrong.clear()
+
+
 def test_markup_in_user_text_is_shown_as_text(visitor: Visit, caller: Caller) -> None:
     words = f"<img src=x onerror=\"document.title='broken'\"><b>{uuid4().hex}</b>"
     run = caller.wait_for_end(

@@ -116,9 +116,15 @@ export function sleep(seconds, signal) {
   });
 }
 
-/** Returns an error in one or two sentences: what failed, and what to do. */
-export const explain = ({ title, message, whatToDo }) =>
-  whatToDo ? `${title}. ${whatToDo}` : message;
+/**
+ * Returns an error in one or two sentences: what failed, and what to do.
+ *
+ * The message of a refused request says what is wrong with it. Other messages are for support.
+ */
+export function explain({ status, title, message, whatToDo }) {
+  if (!whatToDo) return message;
+  return status >= 400 && status < 500 ? `${title}: ${message}.` : `${title}. ${whatToDo}`;
+}
 
 /** Returns the error of a call that got no response. */
 export const noAnswer = () =>
