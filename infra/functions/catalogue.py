@@ -219,7 +219,11 @@ EVENTS = FunctionSpec(
         Grant(
             ("events:PutEvents",),
             Resource.EVENT_BUS,
-            conditions={"StringEquals": {"events:source": SOURCE}},
+            # The source is a list in IAM, because one call sends many events.
+            conditions={
+                "ForAllValues:StringEquals": {"events:source": SOURCE},
+                "Null": {"events:source": "false"},
+            },
         ),
         Grant(
             ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
