@@ -1,22 +1,65 @@
-"""The local stack, which the whole session shares.
+"""The local stack, which the whole session shares, and the check of IAM's decisions at the end.
 
 The fixture `aws` clears the stand-in before each test.
 """
 
+import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local import stack
+from local.ministack.iam import DECISIONS
 from local.stack import Local
 from tests.support.api_caller import Caller, machine
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
+_folder = pytest.StashKey[Path]()
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
     # On SIGTERM, pytest ends what it has started, as it does on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts a background command with Ctrl-C ignored, and its processes would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # pytest-xdist's workers inherit the environment
+        folder = tempfile.TemporaryDirectory(prefix="easel-decisions-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[DECISIONS] = folder.name
+        config.stash[_folder] = Path(folder.name)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a role lacked a permission, or if a whole run left one unused."""
+    if session.exitstatus == pytest.ExitCode.OK and _check_decisions(session.config)[1]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    summary, faults = _check_decisions(config)
+    for line in summary:
+        terminalreporter.write_line(line)
+    for line in faults:
+        terminalreporter.write_line(f"FAILED IAM: {line}", red=True)
+
+
+def _check_decisions(config: pytest.Config) -> tuple[list[str], list[str]]:
+    """Return the figures of the run's decisions, and what is wrong with them."""
+    if _folder not in config.stash or not any(config.stash[_folder].iterdir()):
+        return [], []
+    # This imports the CDK, which starts a Node process.
+    from tests.support.decisions import Decisions
+
+    decisions, option = Decisions(config.stash[_folder]), config.option
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
+        option.keyword or option.markexpr or option.lf or option.maxfail
+    )
+    return [decisions.summary()], decisions.denials() + (decisions.unused() if is_whole else [])
 
 
 @pytest.fixture(scope="session")

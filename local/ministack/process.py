@@ -78,6 +78,7 @@ class EmulatorConfig:
             "S3_PERSIST": "1" if self.keep else "0",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
+            "AUTH": "true",
             # These two servers listen on all interfaces and ignore BIND_HOST.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",

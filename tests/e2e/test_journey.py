@@ -2,13 +2,16 @@
 
 import io
 import time
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 from PIL import Image
 
 from functions.api.links import ImageLinks, Signer, SigningConfig
+from local.stack import ACCOUNT
 from tests.support.api_caller import Caller, fetch
+from tests.support.emulator import policy
 from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
@@ -149,18 +152,26 @@ def test_console_runs_are_found_too(aws: LocalStack, caller: Caller) -> None:
     ]
 
 
-def test_link_expires_at_the_stated_time(aws: LocalStack, caller: Caller) -> None:
+@pytest.fixture
+def reader_role(aws: LocalStack) -> Iterator[str]:
+    """Create a role that reads images like the stack's own, but that a test may assume."""
+    iam, name = aws.client("iam"), f"reader-{uuid4().hex}"
+    account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    trust = {"Effect": "Allow", "Principal": account, "Action": "sts:AssumeRole"}
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{aws.bucket}/*"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]
+    iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=policy(read))
+    yield role["Arn"]
+    iam.delete_role_policy(RoleName=name, PolicyName="read")
+    iam.delete_role(RoleName=name)
+
+
+def test_link_expires_at_the_stated_time(aws: LocalStack, reader_role: str) -> None:
     key = aws.run({"prompt": "A kite", **SMALL})["report"]["pictures"][0]["key"]
-    described = aws.client("lambda").list_functions()["Functions"]
-    variables = next(
-        function["Environment"]["Variables"]
-        for function in described
-        if function["Handler"] == "functions.api.handler.handler"
-    )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", aws.outputs["endpoint"])
         signing = SigningConfig(
-            role=variables["EASEL_READER_ROLE"],
+            role=reader_role,
             session="links",
             bucket=aws.bucket,
             region=aws.outputs["region"],

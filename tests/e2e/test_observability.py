@@ -29,6 +29,15 @@ def queue(aws: LocalStack) -> tuple[str, str, Messages]:
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
+    senders = ["sns.amazonaws.com", "events.amazonaws.com"]
+    admission = {
+        "Effect": "Allow",
+        "Principal": {"Service": senders},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [admission]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     received: list[dict[str, Any]] = []
 
     def messages() -> list[dict[str, Any]]:

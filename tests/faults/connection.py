@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from tests.faults import bodies
 from tests.faults.caller import Caller, kill
 from tests.faults.operation import read
@@ -26,13 +30,6 @@ if TYPE_CHECKING:
 
 # These headers belong to one connection and not to the call.
 _BETWEEN_TWO = ("connection", "keep-alive", "expect", "proxy-connection")
-_CHECKSUMS = (
-    "content-md5",
-    "x-amz-sdk-checksum-algorithm",
-    "x-amz-checksum-",
-    "x-amz-content-sha256",
-    "content-length",
-)
 _IDLE_SECONDS = 1  # after this long idle, the server may be about to close the connection
 _ENDING_SECONDS = 5
 
@@ -230,18 +227,7 @@ class _Connection(BaseHTTPRequestHandler):
             body=b"<DeleteResult/>",
         )
         if left:
-            kept = [
-                (name, value)
-                for name, value in self.headers.items()
-                if not name.lower().startswith(_CHECKSUMS)
-            ]
-            digest = b64encode(hashlib.md5(left, usedforsecurity=False).digest()).decode()
-            sums = [
-                ("Content-Length", str(len(left))),
-                ("Content-MD5", digest),
-                ("x-amz-content-sha256", hashlib.sha256(left).hexdigest()),
-            ]
-            answer = self._forward(left, [*kept, *sums])
+            answer = self._forward(left, self._signed_again(left))
         if not answer or answer.status != http.HTTPStatus.OK:
             return answer
         headers = [
@@ -255,6 +241,17 @@ class _Connection(BaseHTTPRequestHandler):
             headers=headers,
             body=bodies.with_errors(answer.body, refused),
         )
+
+    def _signed_again(self, body: bytes) -> Headers:
+        """Return the headers for another body, with the signature of the emulator's root user."""
+        request = AWSRequest(self.command, f"http://{self.headers['Host']}{self._path}", data=body)
+        request.headers["Content-MD5"] = b64encode(
+            hashlib.md5(body, usedforsecurity=False).digest()
+        ).decode()
+        region = self.headers["Authorization"].split("/")[2]
+        S3SigV4Auth(Credentials("test", "test"), "s3", region).add_auth(request)
+        length = ("Content-Length", str(len(body)))
+        return [("Host", self.headers["Host"]), length, *request.headers.items()]
 
     @property
     def _path(self) -> str:

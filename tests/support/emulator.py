@@ -21,7 +21,6 @@ from local.ministack.process import EmulatorConfig
 from tests.support.local_stack import free_port
 
 REGION = "ap-southeast-1"
-ROLE = "arn:aws:iam::000000000000:role/any"
 DEADLINE_S = 20
 CLOSED = "plain MiniStack now does as AWS does: delete the patch"
 
@@ -86,6 +85,17 @@ class Emulator:
     def s3(self) -> Any:
         return self.client("s3")
 
+    @cached_property
+    def role(self) -> str:
+        """Create a role that every service may assume and that may do everything."""
+        iam, name = self.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
+        services = {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]}
+        trust = {"Effect": "Allow", "Principal": services, "Action": "sts:AssumeRole"}
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]
+        iam.put_role_policy(RoleName=name, PolicyName="any", PolicyDocument=policy(everything))
+        return str(role["Arn"])
+
     def create_bucket(self, name: str, *, versions: bool = False) -> None:
         location = {"LocationConstraint": REGION}
         self.s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
@@ -102,7 +112,7 @@ class Emulator:
             FunctionName=name,
             Runtime="python3.11",
             Handler="step.handler",
-            Role=ROLE,
+            Role=self.role,
             Code={"ZipFile": asset.getvalue()},
             Timeout=timeout,
         )
@@ -115,7 +125,7 @@ class Emulator:
     def create_machine(self, start_at: str, states: dict[str, Any], **more: Any) -> str:
         definition = {"StartAt": start_at, "States": states, "QueryLanguage": "JSONata", **more}
         machine = self.states.create_state_machine(
-            name=f"m-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=ROLE
+            name=f"m-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=self.role
         )
         return str(machine["stateMachineArn"])
 
@@ -160,6 +170,11 @@ class Emulator:
         paginator = self.states.get_paginator("get_execution_history")
         pages = paginator.paginate(executionArn=execution)
         return [event for page in pages for event in page["events"]]
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    """Return a policy with these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 @contextmanager
