@@ -114,11 +114,11 @@ synth: layers ## Write the template and its assets to cdk.out; needs no account,
 bootstrap: $(VENV)/.made ## Prepare an AWS account and region for the CDK, once
 	npx --yes $(CDK) bootstrap
 
-deploy: layers ## Deploy with your credentials; CONTEXT="-c name=value" for settings
-	npx --yes $(CDK) deploy $(CONTEXT)
+deploy: layers ## Deploy with your credentials; CONTEXT="-c name=value"; YES=1 does not ask
+	npx --yes $(CDK) deploy $(CONTEXT) $(if $(YES),--require-approval never)
 
 destroy: layers ## Delete the stack; images and table stay unless retain_images is off
-	npx --yes $(CDK) destroy $(CONTEXT)
+	npx --yes $(CDK) destroy $(CONTEXT) $(if $(YES),--force)
 
 ##@ For maintainers
 .PHONY: test check format soak bench openapi reference graphs models screenshots lighthouse \
@@ -177,7 +177,7 @@ browser:
 constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 \
 	  --output-file constraints.txt requirements-dev.txt
-	@for name in boto3 powertools pillow pydantic pybase64 obstore; do \
+	@for name in base pillow pydantic obstore; do \
 	  $(PIN_LAYER) $(LAYER_PINS)/$$name.in -o $(LAYER_PINS)/$$name.txt || exit 1; done
 	@$(PIN_LAYER) $$(grep -oE '^[a-z0-9._-]+' $(LAYER_PINS)/pydantic.txt \
 	  | sed 's/^/--no-emit-package /') $(LAYER_PINS)/openai.in -o $(LAYER_PINS)/openai.txt

@@ -284,7 +284,7 @@ def _sizes(figures: Figures) -> str:
     figures.append(
         ("code of the API with its page, zipped", f"{code['api'] / 1000:.0f} KB", "≤ 300 KB")
     )
-    compiled = "with bytecode" if layers.LAMBDA.compiles else "without bytecode"
+    compiled = "with bytecode" if layers.LAMBDA.compiler else "without bytecode"
     figures.append(
         (f"all layers, zipped, {compiled}", f"{sum(built.values()) / MB:.1f} MB", "≤ 12 MB without")
     )

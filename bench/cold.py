@@ -85,7 +85,7 @@ class UnpackedLayers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for name in ("boto3", "powertools", "openai", "pydantic", "pybase64"):
+        for name in ("base", "openai", "pydantic"):
             built = layers.build(name, layers.HERE)
             archive = folder / f"{name}.zip"
             archive.write_bytes(zip_folder(built))

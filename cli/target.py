@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # The file is elsewhere if the stack was started in another folder.
 OUTPUTS = Path(os.environ.get("EASEL_OUTPUTS", ROOT / ".local" / "outputs.json"))
 STACK = "Easel"
+# Outputs that only a deployment with a setting has.
+OPTIONAL_OUTPUTS = {"MachineClientId": "program_sign_in", "PageClientId": "public_page"}
 
 
 class TargetError(RuntimeError):
@@ -87,10 +89,9 @@ class Target:
         """Return one of the stack's outputs. Raises TargetError if it is missing."""
         outputs = stack_outputs(self.client("cloudformation"))
         if name not in outputs:
-            raise TargetError(
-                f"the deployed stack has no output {name}; it is older than this checkout: deploy "
-                "it again"
-            )
+            setting = OPTIONAL_OUTPUTS.get(name)
+            reason = f"deploy it with -c {setting}=true" if setting else "deploy it again"
+            raise TargetError(f"the deployed stack has no output {name}; {reason}")
         return outputs[name]
 
     def openai_secret(self) -> str:

@@ -9,7 +9,7 @@ batch         checks and prices a manifest; reports the batch
 economy       orders a batch's images from OpenAI's Batch API and collects them
 events        sends events about images and failed runs to EventBridge
 api           serves the HTTP API and the page
-bucket_check  fails a deployment into a bucket that cannot keep Easel's promises
+adoption      fails a deployment with a bucket or table that cannot keep Easel's promises
 """
 
 import gc

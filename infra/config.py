@@ -16,8 +16,19 @@ from easel.request.names import check_folder
 # All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
 # write units a second. With more calls, the record's size would exceed that.
 MAX_PARALLEL = 400
+# The batch function has 15 minutes and 512 MB of disk. This many lines take it about a minute and
+# 100 MB.
+MAX_BATCH_LINES = 100_000
 REGION = r"[a-z]{2}(-[a-z]+)+-\d"
-BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+# A dot in the name would break links over TLS, whose host begins with the bucket's name.
+BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+TABLE = r"[A-Za-z0-9_.-]{3,255}"
+NEW = "new"
+USERS = rf"{REGION}_[A-Za-z0-9]+"
+KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-z0-9-]+"
+KEYS = "ARNs of KMS keys, separated by commas, or nothing"
+# Lambda gives a function 4 KB for its environment. The other variables need less than half of it.
+MAX_TOPICS_BYTES = 2000
 PART = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
 MIRROR = rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{PART})*"
 MIRRORS = "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix"
@@ -45,6 +56,17 @@ class Config:
     existing_bucket: bool = setting(
         "use the bucket named in `bucket_name`, which must be yours and keep versions"
     )
+    existing_table: str | None = setting(
+        "use the table of an earlier deployment ([guide](deploy.md#come-back-after-a-destroy)); "
+        "`new` begins without records in a bucket that holds images"
+    )
+    existing_users: str | None = setting("use the user pool of an earlier deployment, by its id")
+    existing_key: str | None = setting(
+        "use the KMS key of an earlier deployment with `customer_key`, by its ARN"
+    )
+    bucket_keys: tuple[str, ...] = setting(
+        "ARNs of the KMS keys that encrypt your existing bucket or the mirror's bucket"
+    )
     folder_name: str = setting("the default folder of a request")
     topics: tuple[str, ...] = setting("the default topics of a request")
     chat_model: str = setting("the model that writes prompts; synth warns if it shuts down soon")
@@ -60,7 +82,7 @@ class Config:
     )
     schedule: str | None = setting("`rate(…)` or `cron(…)`, in UTC ([guide](schedule.md))")
     schedule_alarm_days: int = setting(
-        "ring an alarm after this many days without an image from the schedule, 1 to 7; 0 for no "
+        "ring an alarm after this many days without an image from the schedule, 1 to 6; 0 for no "
         "alarm"
     )
     alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
@@ -83,6 +105,9 @@ class Config:
     public_page: bool = setting(
         "deploy the web page with its sign-in; the local stack always has it"
     )
+    program_sign_in: bool = setting(
+        "let programs sign in to the API, for about $6 a month; the local stack always does"
+    )
     retain_images: bool = setting("keep bucket, table and users when the stack is destroyed")
     customer_key: bool = setting(
         "encrypt with a KMS key of your account ([guide](deploy.md#use-your-own-kms-key))"
@@ -90,6 +115,11 @@ class Config:
     layers: bool = setting(
         "deploy the Lambda layers; off on the local stack, which uses the virtual environment"
     )
+
+    @property
+    def adopts_table(self) -> bool:
+        """Return whether the stack uses an existing table."""
+        return self.existing_table not in (None, NEW)
 
     def variables(self) -> dict[str, str]:
         """Return the settings that the functions read from their environment."""
@@ -117,6 +147,16 @@ class Config:
                 "unpriced_models is allow: models without a known price are not limited by the "
                 "budget's cap"
             )
+        if not self.alarm_email:
+            warnings["easel:no-alarm-email"] = (
+                "alarm_email is not set: alarms reach nobody; set it, or subscribe to the topic in "
+                "the output AlarmTopic"
+            )
+        if self.bucket_name and not self.existing_bucket:
+            warnings["easel:bucket-name"] = (
+                "bucket_name cannot change later: a new name creates an empty bucket, and the "
+                "images stay in the old one"
+            )
         for model in (self.chat_model, self.image_model):
             end = models.shutdown(model)
             if end:
@@ -134,8 +174,12 @@ def read(get: Callable[[str], Any]) -> Config:
     has_rate = get("images_per_minute") not in (None, "")
     config = Config(
         aws_region=_pattern(get, "aws_region", REGION, "a region such as ap-southeast-1"),
-        bucket_name=_optional(get, "bucket_name", BUCKET, "3 to 63 of a-z 0-9 . -, or nothing"),
+        bucket_name=_optional(get, "bucket_name", BUCKET, "3 to 63 of a-z 0-9 -, or nothing"),
         existing_bucket=_flag(get, "existing_bucket"),
+        existing_table=_optional(get, "existing_table", TABLE, "a table's name, new, or nothing"),
+        existing_users=_optional(get, "existing_users", USERS, "a user pool's id, or nothing"),
+        existing_key=_optional(get, "existing_key", KEY, "a KMS key's ARN, or nothing"),
+        bucket_keys=_keys(get),
         folder_name=_folder(get("folder_name")),
         topics=_topics(get("topics")),
         chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
@@ -148,15 +192,16 @@ def read(get: Callable[[str], Any]) -> Config:
         ),
         mirror=_optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
         schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
-        schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 7),
+        schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         images_per_minute=_whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,
         max_parallel_images=_whole(get, "max_parallel_images", 1, MAX_PARALLEL),
         tolerated_failure_percentage=_number(get, "tolerated_failure_percentage", 0, 100),
-        max_batch_lines=_whole(get, "max_batch_lines", 1, 1_000_000),
+        max_batch_lines=_whole(get, "max_batch_lines", 1, MAX_BATCH_LINES),
         public_page=_flag(get, "public_page"),
+        program_sign_in=_flag(get, "program_sign_in"),
         retain_images=_flag(get, "retain_images"),
         customer_key=_flag(get, "customer_key"),
         layers=_flag(get, "layers"),
@@ -221,4 +266,12 @@ def _topics(value: Any) -> tuple[str, ...]:
     is_list = isinstance(topics, list) and bool(topics)
     if not is_list or not all(isinstance(topic, str) and topic.strip() for topic in topics):
         raise SettingError("topics", value, "a list of topics, or text separated by commas")
+    size = len(settings.TOPIC_SEPARATOR.join(topics).encode())
+    if size > MAX_TOPICS_BYTES:
+        raise SettingError("topics", f"{size:,} bytes", f"at most {MAX_TOPICS_BYTES:,} bytes")
     return tuple(topic.strip() for topic in topics)
+
+
+def _keys(get: Callable[[str], Any]) -> tuple[str, ...]:
+    text = _optional(get, "bucket_keys", rf"{KEY}(,{KEY})*", KEYS)
+    return tuple(text.split(",")) if text else ()

@@ -1,8 +1,9 @@
 """The stack. Read from top to bottom, it is the list of everything that is deployed."""
 
-from aws_cdk import Environment, Stack
+from aws_cdk import CfnOutput, Environment, Stack, Tags
 from constructs import Construct
 
+from easel.contract import settings
 from infra.access.encryption import Encryption
 from infra.api.api import add_api
 from infra.config import Config
@@ -28,8 +29,13 @@ class EaselStack(Stack):
         env = Environment(region=config.aws_region)
         super().__init__(scope, construct_id, env=env, description=ABOUT)
 
-        encryption = Encryption(self, "Encryption", own_bucket=not config.existing_bucket)
-        if config.customer_key:
+        # On the bill, this tag shows what the stack costs.
+        Tags.of(self).add("application", construct_id.lower())
+        own_bucket, keys = not config.existing_bucket, config.bucket_keys
+        encryption = Encryption(self, "Encryption", own_bucket=own_bucket, bucket_keys=keys)
+        if config.existing_key:
+            encryption.adopt_key(config.existing_key)
+        elif config.customer_key:
             encryption.make_key(retain=config.retain_images)
         deployment = Deployment(encryption, Layers(self, "Layers") if config.layers else None)
         deployment.variables.update(config.variables())
@@ -55,11 +61,22 @@ class EaselStack(Stack):
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
         queues["Events"] = events.dead_letters
 
-        page, retain = config.public_page, config.retain_images
-        api_id = add_api(self, functions, public_page=page, retain=retain)
+        api = add_api(self, functions, config)
+        if config.retain_images:
+            kept = {
+                "existing_bucket": "true",
+                "bucket_name": bucket.bucket_name,
+                "existing_table": deployment.variables[settings.TABLE],
+                "existing_users": deployment.variables[settings.USER_POOL],
+            }
+            if encryption.key:
+                kept["existing_key"] = encryption.key.key_arn
+            context = " ".join(f"-c {name}={value}" for name, value in kept.items())
+            about = "After a destroy, make deploy with this CONTEXT uses the kept data again"
+            CfnOutput(self, "ComeBack", value=context, description=about)
 
         resources = WatchedResources(
-            functions=functions, machines=machines, queues=queues, api_id=api_id
+            functions=functions, machines=machines, queues=queues, api_id=api
         )
         alarms = Alarms(self, "Alarms", resources=resources)
         if config.schedule and config.schedule_alarm_days:

@@ -23,7 +23,7 @@ PAGE_URL = "PageUrl"
 # as the layers. Second, the parameter PageUrl is set, because the emulator serves the page.
 LOCAL_SETTINGS = ("layers=false",)
 # These settings apply unless the caller gives others. Only this machine can open the page.
-LOCAL_DEFAULTS = ("public_page=true",)
+LOCAL_DEFAULTS = ("public_page=true", "program_sign_in=true")
 
 
 class DeployError(RuntimeError):

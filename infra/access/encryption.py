@@ -1,12 +1,12 @@
-"""The customer-managed key, if the deployment has one.
+"""The customer-managed key, if the deployment has one, and the keys of other owners' buckets.
 
-It encrypts images, records, secrets, queues, logs and the data of the state machines. A service
-that acts for one of our roles uses the role's permissions, which are bound to `kms:ViaService`. A
-service that acts independently is named in the key's policy, for this account and, if the service
-reports its source, for that source only. IAM policies decide who administers the key.
+The customer's key encrypts images, records, secrets, queues, logs and the data of the state
+machines. A service that acts for one of our roles uses the role's permissions, which are bound to
+`kms:ViaService`. A service that acts independently is named in the key's policy, and is bound to
+the encryption context of our own resources. IAM policies decide who administers the key.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
@@ -15,7 +15,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.access.grants import DATA_KEY, DECRYPT, Grant, Resource, key_rights
+from infra.access.grants import DATA_KEY, DECRYPT, Grant, bucket_key_actions, key_rights
 
 COLON = ArnFormat.COLON_RESOURCE_NAME
 LOG_GROUP_ACTIONS = [
@@ -27,7 +27,6 @@ LOG_GROUP_ACTIONS = [
     "kms:GenerateDataKeyWithoutPlaintext",
     "kms:DescribeKey",
 ]
-START = Grant(("states:StartExecution",), Resource.RUNS)
 
 
 class Encryption(Construct):
@@ -35,16 +34,26 @@ class Encryption(Construct):
 
     Without a customer key, each service uses its own key. A destroyed key would make everything
     unreadable, so it is kept as long as the images are. `own_bucket` is False for an existing
-    bucket, which has its own key.
+    bucket, which has its own key. `bucket_keys` are the ARNs of the keys that encrypt an existing
+    bucket or the mirror's bucket.
     """
 
     key: kms.IKey | None = None
 
-    def __init__(self, scope: Construct, construct_id: str, *, own_bucket: bool) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, own_bucket: bool, bucket_keys: Sequence[str]
+    ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
-        self._own_bucket = own_bucket
+        self._key_covers_bucket = own_bucket
+        self._bucket_keys = bucket_keys
         self._logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}"
+
+    def adopt_key(self, arn: str) -> None:
+        """Use the key of an earlier deployment, whose policy already admits AWS's services."""
+        self.key = kms.Key.from_key_arn(self, "Key", arn)
+        self._key_covers_bucket = True
+        self._name_key()
 
     def make_key(self, *, retain: bool) -> None:
         """Create the key, and let AWS's services use it for this account."""
@@ -56,10 +65,8 @@ class Encryption(Construct):
             removal_policy=removal(retain=retain),
         )
         stack = Stack.of(self)
-        alarms = stack.format_arn(
-            service="cloudwatch", resource="alarm", resource_name="*", arn_format=COLON
-        )
-        source_account = {"aws:SourceAccount": stack.account}
+        topics = stack.format_arn(service="sns", resource=f"{stack.stack_name}-*")
+        queues = stack.format_arn(service="sqs", resource=f"{stack.stack_name}-*")
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         groups = {"kms:EncryptionContext:aws:logs:arn": f"{self._logs}:log-group:*"}
         # The service itself sends the asterisk:
@@ -69,15 +76,13 @@ class Encryption(Construct):
         services: dict[str, tuple[list[str], dict[str, Any]]] = {
             f"logs.{stack.region}": (LOG_GROUP_ACTIONS, {"ArnLike": groups}),
             "delivery.logs": ([DECRYPT], {"StringEquals": delivery}),
-            # The alarms' topic needs this:
+            # An alarm needs this for its topic. AWS documents no source for this call, but SNS
+            # sends the topic as encryption context:
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            "cloudwatch": (
-                both,
-                {"StringEquals": source_account, "ArnLike": {"aws:SourceArn": alarms}},
-            ),
-            # This names no rule, because each queue's own policy already names its rule:
+            "cloudwatch": (both, {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": topics}}),
+            # A rule needs this for its dead-letter queue, and SQS sends the queue as context:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-            "events": (both, {"StringEquals": source_account}),
+            "events": (both, {"ArnLike": {"kms:EncryptionContext:aws:sqs:arn": queues}}),
         }
         for service, (actions, conditions) in services.items():
             key.add_to_resource_policy(
@@ -89,17 +94,29 @@ class Encryption(Construct):
                 )
             )
         self.key = key
+        self._name_key()
 
     def allow(self, role: iam.IRole, grants: Iterable[Grant]) -> None:
-        """Let a role use the key for its grants, and only through the services they need."""
+        """Let a role use the keys for its grants, and only through the services they need."""
+        grants = list(grants)
         for action, services in key_rights(grants).items():
             through = [
                 f"{service}.{Stack.of(self).region}.amazonaws.com"
                 for service in services
-                if service != "s3" or self._own_bucket
+                if service != "s3" or self._key_covers_bucket
             ]
             if through:
                 self._add(role, [action], {"StringEquals": {"kms:ViaService": through}})
+        actions = bucket_key_actions(grants)
+        if self._bucket_keys and actions:
+            role.add_to_principal_policy(
+                iam.PolicyStatement(
+                    actions=list(actions),
+                    resources=list(self._bucket_keys),
+                    # The mirror's bucket may be in another region.
+                    conditions={"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+                )
+            )
 
     def encrypt(self, machine: sfn.StateMachine) -> None:
         """Encrypt a machine's definition and executions.
@@ -120,12 +137,10 @@ class Encryption(Construct):
         log_context = {"kms:EncryptionContext:SourceArn": f"{self._logs}:*"}
         self._add(machine.role, [DATA_KEY], {"StringEquals": log_context})
 
-    def allow_starts(self, machine: sfn.StateMachine) -> None:
-        """Allow EventBridge to use the key for executions that it starts."""
-        # CDK creates this role if a machine is the target of an event.
-        role = machine.node.try_find_child("EventsRole")
-        if role:
-            self.allow(cast("iam.Role", role), [START])
+    def _name_key(self) -> None:
+        """Give the key a name that people recognize in the console."""
+        if self.key:
+            self.key.add_alias(f"alias/{Stack.of(self).stack_name.lower()}")
 
     def _add(self, role: iam.IRole, actions: list[str], conditions: dict[str, Any]) -> None:
         if self.key:

@@ -30,12 +30,20 @@ class Resource(StrEnum):
     DEAD_LETTERS = "events that were not sent"
     READER_ROLE = "role that signs links to images"
     UPLOADER_ROLE = "role that signs links for manifests"
+    EXISTING_BUCKET = "existing bucket, to be checked"
+    EXISTING_TABLE = "existing table, to be checked"
 
 
 # A deployment may lack these. Grants on a missing one are dropped.
-OPTIONAL = {Resource.OPENAI_SECRET, Resource.OPENAI_IDENTITY, Resource.MIRROR_BUCKET}
-# The customer's key does not encrypt these.
-ELSEWHERE = {Resource.MIRROR_BUCKET}
+OPTIONAL = {
+    Resource.OPENAI_SECRET,
+    Resource.OPENAI_IDENTITY,
+    Resource.MIRROR_BUCKET,
+    Resource.EXISTING_BUCKET,
+    Resource.EXISTING_TABLE,
+}
+# Calls on these need no right on the customer's key.
+ELSEWHERE = {Resource.MIRROR_BUCKET, Resource.EXISTING_BUCKET, Resource.EXISTING_TABLE}
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
 # These actions need the key. A table needs only kms:Decrypt, even for writes, so all actions of
@@ -47,10 +55,9 @@ READS = {
     "sqs:SendMessage",
     "states:DescribeExecution",
     "states:GetExecutionHistory",
-    "states:StartExecution",
     "states:StopExecution",
 }
-WRITES = {"s3:PutObject", "sqs:SendMessage", "states:StartExecution"}
+WRITES = {"s3:PutObject", "sqs:SendMessage"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,14 @@ class Grant:
     reason: str = ""
     conditions: Mapping[str, Any] | None = None
     deny: bool = False
+
+
+def bucket_key_actions(grants: Iterable[Grant]) -> tuple[str, ...]:
+    """Return the actions on a bucket's key that the grants need, if its owner encrypts it."""
+    actions = {action for grant in grants if not grant.deny for action in grant.actions}
+    objects = {action for action in actions if action.startswith("s3:")}
+    needs = ((DECRYPT, READS), (DATA_KEY, WRITES))
+    return tuple(key_action for key_action, users in needs if objects & users)
 
 
 def key_rights(grants: Iterable[Grant]) -> dict[str, tuple[str, ...]]:

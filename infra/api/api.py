@@ -6,20 +6,24 @@ from easel.contract import settings
 from infra.api.http_api import Access, HttpApi
 from infra.api.link_roles import add_link_roles
 from infra.api.sign_in import SignIn
+from infra.config import Config
 from infra.functions.catalogue import API
 from infra.functions.function import Functions
 
 OWN_URL = "own"
+NO_CLIENT = "none"
 
 
-def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bool) -> str:
+def add_api(stack: Stack, functions: Functions, config: Config) -> str:
     """Add the API, and the page if it is public. Return the API's id."""
     http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
-    sign_in = SignIn(stack, "SignIn", retain=retain)
     url = _page_url(stack, http_api.url)
-    machine_client = sign_in.add_machine_client()
-    page_client = sign_in.add_page_client(url) if public_page else None
-    clients = {"PageClientId": page_client} if page_client else {}
+    sign_in = SignIn(stack, "SignIn", users=config.existing_users)
+    if not config.existing_users:
+        sign_in.make_pool(retain=config.retain_images, page_url=url if config.public_page else None)
+    sign_in.add_scopes()
+    page_client = sign_in.add_page_client(url) if config.public_page else None
+    program_client = sign_in.add_program_client() if config.program_sign_in else None
 
     function = functions.begin(API)
     add_link_roles(stack, function, functions.deployment)
@@ -30,17 +34,20 @@ def add_api(stack: Stack, functions: Functions, *, public_page: bool, retain: bo
         settings.SIGN_IN_URL: sign_in.url,
     }
     function.build()
-    access = Access(sign_in.issuer, [*clients.values(), machine_client], public_page=public_page)
+    # Without clients there are no tokens, and the gateway needs a name that none could have.
+    clients = [client for client in (page_client, program_client) if client] or [NO_CLIENT]
+    access = Access(sign_in.issuer, clients, public_page=config.public_page)
     http_api.add_routes(function.function, access)
 
     for name, value, about in (
         ("ApiUrl", url, "The API, and the page if it is public"),
         ("UserPoolId", sign_in.pool.user_pool_id, "The users; make user adds one"),
-        ("MachineClientId", machine_client, "The sign-in for programs; make token uses it"),
         ("SignInUrl", sign_in.url, "The address of the sign-in"),
-        *((name, client, "The sign-in for the page") for name, client in clients.items()),
+        ("PageClientId", page_client, "The sign-in for the page"),
+        ("MachineClientId", program_client, "The sign-in for programs; make token uses it"),
     ):
-        CfnOutput(stack, name, value=value, description=about)
+        if value:
+            CfnOutput(stack, name, value=value, description=about)
     return http_api.api_id
 
 
@@ -55,7 +62,8 @@ def _page_url(stack: Stack, own_url: str) -> str:
         stack,
         "PageUrl",
         default=OWN_URL,
-        allowed_pattern=f"{OWN_URL}|https?://.+/",
+        # The sign-in returns to this address, and Cognito allows http only on one's own machine.
+        allowed_pattern=rf"{OWN_URL}|https://.+/|http://(localhost|127\.0\.0\.1)(:\d+)?/(.*/)?",
         description=about,
     )
     value = parameter.value_as_string

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -15,6 +15,7 @@ from constructs import Construct
 
 from functions.api import routes
 from infra.access.encryption import Encryption
+from infra.functions.function import vended_logs
 from infra.nag import acknowledge
 
 # These limits apply to each route. A page that follows a run sends about one request a second. The
@@ -71,6 +72,7 @@ class HttpApi(Construct):
         log = logs.LogGroup(
             self,
             "AccessLog",
+            log_group_name=vended_logs("apigateway", Stack.of(self)),
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=RemovalPolicy.DESTROY,
             encryption_key=encryption.key,

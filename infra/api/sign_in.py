@@ -1,11 +1,10 @@
 """The sign-in of the API: people use Cognito's page, and programs use a secret."""
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Aws, Duration, Fn, RemovalPolicy
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from functions.api import routes
-from infra.access.encryption import removal
 from infra.nag import acknowledge
 
 PASSWORD_LENGTH = 12
@@ -20,17 +19,28 @@ NO_PLUS = (
 
 
 class SignIn(Construct):
-    """A user pool with the API's two scopes. Only an administrator adds users."""
+    """A user pool with the API's two scopes. Only an administrator adds users.
 
-    def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
+    `users` is the id of an earlier deployment's pool, or None for a new pool.
+    """
+
+    pool: cognito.IUserPool
+
+    def __init__(self, scope: Construct, construct_id: str, *, users: str | None) -> None:
         super().__init__(scope, construct_id)
-        self.pool = cognito.UserPool(
+        if users:
+            self.pool = cognito.UserPool.from_user_pool_id(self, "Users", users)
+
+    def make_pool(self, *, retain: bool, page_url: str | None) -> None:
+        """Create the pool. Its invitations contain the page's address, if there is a page."""
+        pool = cognito.UserPool(
             self,
             "Users",
             self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(email=True),
             sign_in_case_sensitive=False,
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            feature_plan=cognito.FeaturePlan.ESSENTIALS,
             password_policy=cognito.PasswordPolicy(
                 min_length=PASSWORD_LENGTH,
                 require_digits=True,
@@ -38,14 +48,25 @@ class SignIn(Construct):
                 require_symbols=True,
                 require_uppercase=True,
             ),
-            removal_policy=removal(retain=retain),
+            user_invitation=_invitation(page_url) if page_url else None,
+            deletion_protection=retain,
+            # A protected pool cannot be deleted, not even when a first deployment rolls back. So
+            # the rollback keeps it, too.
+            removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
         )
-        acknowledge(self.pool, "AwsSolutions-COG2", ONE_FACTOR)
-        acknowledge(self.pool, "AwsSolutions-COG8", NO_PLUS)
-        # The prefix must be unique in a region, so it contains the account's number.
-        prefix = f"easel-{Aws.ACCOUNT_ID}-{Aws.REGION}"
-        options = cognito.CognitoDomainOptions(domain_prefix=prefix)
-        domain = self.pool.add_domain("Domain", cognito_domain=options)
+        acknowledge(pool, "AwsSolutions-COG2", ONE_FACTOR)
+        acknowledge(pool, "AwsSolutions-COG8", NO_PLUS)
+        self.pool = pool
+
+    def add_scopes(self) -> None:
+        """Add the address of the sign-in and the scopes of the API."""
+        # The prefix must be unique in a region. The end of the stack's own id is.
+        stack_number = Fn.select(4, Fn.split("-", Fn.select(2, Fn.split("/", Aws.STACK_ID))))
+        domain = self.pool.add_domain(
+            "Domain",
+            cognito_domain=cognito.CognitoDomainOptions(domain_prefix=f"easel-{stack_number}"),
+            managed_login_version=cognito.ManagedLoginVersion.NEWER_MANAGED_LOGIN,
+        )
         self.url = f"https://{domain.domain_name}.auth.{Aws.REGION}.amazoncognito.com"
         # This equals the pool's ProviderURL, which the local AWS does not have.
         self.issuer = f"https://cognito-idp.{Aws.REGION}.amazonaws.com/{self.pool.user_pool_id}"
@@ -86,9 +107,17 @@ class SignIn(Construct):
             id_token_validity=Duration.hours(1),
             refresh_token_validity=Duration.days(1),
         )
+        # Without a style the newer sign-in page does not open.
+        cognito.CfnManagedLoginBranding(
+            self,
+            "Style",
+            user_pool_id=self.pool.user_pool_id,
+            client_id=client.user_pool_client_id,
+            use_cognito_provided_values=True,
+        )
         return client.user_pool_client_id
 
-    def add_machine_client(self) -> str:
+    def add_program_client(self) -> str:
         """Add the client of programs, which has a secret and no user. Return its id."""
         client = self.pool.add_client(
             "Machine",
@@ -103,3 +132,15 @@ class SignIn(Construct):
             access_token_validity=Duration.hours(1),
         )
         return client.user_pool_client_id
+
+
+def _invitation(page_url: str) -> cognito.UserInvitationConfig:
+    """Return the mail to a new user. Cognito fills in the name and the temporary password."""
+    return cognito.UserInvitationConfig(
+        email_subject="Your invitation to Easel",
+        email_body=(
+            f"<p>You can make and browse images at <a href='{page_url}'>{page_url}</a>.</p>"
+            "<p>Sign in as {username} with the temporary password {####} "
+            "and choose your own password. The temporary one is valid for seven days.</p>"
+        ),
+    )

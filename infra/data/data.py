@@ -1,12 +1,14 @@
 """The stored data and its secrets: a bucket, a table, the OpenAI account, a mirror."""
 
 from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 
 from easel.contract import settings
 from infra.access.grants import Resource
 from infra.config import Config
-from infra.data.images import DELETED_DAYS, ExistingBucketCheck, ImageStore
+from infra.data.adoption import Adoption
+from infra.data.images import DELETED_DAYS, ImageStore
 from infra.data.records import RecordsTable
 from infra.data.secrets import Credentials, Mirror, OpenAIKey, openai_identity
 from infra.functions.function import Deployment
@@ -14,10 +16,11 @@ from infra.functions.function import Deployment
 
 def add_data(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
     """Add the bucket, table and secrets to the stack and to the deployment. Return the bucket."""
-    encryption = deployment.encryption
-    bucket = _bucket(stack, deployment, config)
-    records = RecordsTable(stack, "Records", retain=config.retain_images, encryption=encryption)
-    table = records.table
+    adoption = None
+    if config.existing_bucket or config.adopts_table:
+        adoption = Adoption(stack, "Existing", deployment=deployment, config=config)
+    bucket = _bucket(stack, deployment, config, adoption)
+    table = _table(stack, deployment, config, adoption)
     CfnOutput(stack, "Table", value=table.table_name, description="The table of records")
     cap = str(config.monthly_budget_usd)
     about = "The cap of this deployment; make budget changes it immediately"
@@ -31,22 +34,32 @@ def add_data(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket
     return bucket
 
 
-def _bucket(stack: Stack, deployment: Deployment, config: Config) -> s3.IBucket:
+def _table(
+    stack: Stack, deployment: Deployment, config: Config, adoption: Adoption | None
+) -> dynamodb.ITable:
+    records = RecordsTable(stack, "Records")
+    if adoption and config.adopts_table:
+        return records.adopt(str(config.existing_table), stream=adoption.check_table())
+    return records.make(retain=config.retain_images, encryption=deployment.encryption)
+
+
+def _bucket(
+    stack: Stack, deployment: Deployment, config: Config, adoption: Adoption | None
+) -> s3.IBucket:
     images, name = ImageStore(stack, "Images"), config.bucket_name
-    is_adopted = config.existing_bucket and name
-    if is_adopted:
+    if adoption and config.existing_bucket:
         bucket = images.adopt(str(name))
+        adoption.check_bucket()
     else:
         bucket = images.make(name, retain=config.retain_images, encryption=deployment.encryption)
-    recoverable = settings.OWNER_DECIDES if is_adopted else str(DELETED_DAYS)
     variables = {
         settings.BUCKET: bucket.bucket_name,
         settings.BUCKET_OWNER: Aws.ACCOUNT_ID,
-        settings.RECOVERABLE_DAYS: recoverable,
+        settings.RECOVERABLE_DAYS: (
+            settings.OWNER_DECIDES if config.existing_bucket else str(DELETED_DAYS)
+        ),
     }
     deployment.add({Resource.BUCKET: bucket.bucket_arn}, variables)
-    if is_adopted:
-        ExistingBucketCheck(stack, "ExistingBucket", bucket=bucket, deployment=deployment)
     CfnOutput(stack, "Bucket", value=bucket.bucket_name, description="The bucket with the images")
     buckets = f"https://{Aws.REGION}.console.aws.amazon.com/s3/buckets"
     url = f"{buckets}/{bucket.bucket_name}?region={Aws.REGION}&tab=objects"

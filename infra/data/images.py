@@ -1,18 +1,15 @@
 """The bucket: private, TLS only, versioned. A deleted object can be restored for 30 days.
 
-It sends its events to EventBridge and logs each access. An existing bucket is checked at deploy
-time, because synth makes no network calls.
+It sends its events to EventBridge and logs each access.
 """
 
 from typing import cast
 
-from aws_cdk import Aws, CustomResource, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.access.encryption import Encryption, removal
-from infra.functions.catalogue import BUCKET_CHECK
-from infra.functions.function import DeployedFunction, Deployment
 
 # This must exceed Step Functions' redrive window of 14 days, which starts when a run ends.
 STAGING_DAYS = 30
@@ -99,33 +96,6 @@ class AccessLog(Construct):
                 _end_uploads(),
             ],
         )
-
-
-class ExistingBucketCheck(Construct):
-    """A custom resource that fails unless the bucket is usable.
-
-    The bucket must be in this account and this region, and must be versioned.
-    """
-
-    def __init__(
-        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, deployment: Deployment
-    ) -> None:
-        super().__init__(scope, construct_id)
-        check = DeployedFunction(self, "Function", spec=BUCKET_CHECK, deployment=deployment).build()
-        resource = CustomResource(
-            self,
-            "Check",
-            service_token=check.function.function_arn,
-            service_timeout=Duration.seconds(120),
-            resource_type="Custom::ExistingBucket",
-            properties={
-                "Bucket": bucket.bucket_name,
-                "Owner": Aws.ACCOUNT_ID,
-                "Region": Aws.REGION,
-            },
-        )
-        # Without its permissions, the check would report an access error instead of its result.
-        resource.node.add_dependency(check.role)
 
 
 def _end_uploads() -> s3.LifecycleRule:

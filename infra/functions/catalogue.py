@@ -43,7 +43,7 @@ class Caller(Enum):
 class FunctionSpec:
     """The contents, settings and permissions of a function.
 
-    `layers` are added to boto3 and powertools; None means no layers at all. `folders` of easel/ are
+    `layers` are added to the base layer; None means no layers at all. `folders` of easel/ are
     shipped in addition to contract and aws. The environment has exactly the variables of
     `settings`. `only_with` is the environment variable without which the function is not
     deployed.
@@ -122,7 +122,7 @@ IMAGE = FunctionSpec(
     name="image",
     timeout=minutes(5),
     memory_mb=448,
-    layers=("openai", "pydantic", "pybase64"),
+    layers=("openai", "pydantic"),
     folders=("request", "ledger", "openai_client"),
     settings=(StorageSettings, OpenAISettings, RateSettings),
     grants=(
@@ -146,7 +146,7 @@ UPLOAD = FunctionSpec(
 CLEANUP = FunctionSpec(
     name="cleanup",
     timeout=minutes(15),
-    memory_mb=256,
+    memory_mb=512,
     settings=(StorageSettings, RequestSettings),
     grants=(
         _objects(
@@ -198,7 +198,7 @@ ECONOMY = FunctionSpec(
     name="economy",
     timeout=minutes(15),
     memory_mb=512,
-    layers=("openai", "pydantic", "pybase64"),
+    layers=("openai", "pydantic"),
     folders=("request", "ledger", "openai_client"),
     settings=(StorageSettings, OpenAISettings, MirroredSettings),
     # It buys images, so it has the image step's permissions.
@@ -219,7 +219,8 @@ EVENTS = FunctionSpec(
         Grant(
             ("events:PutEvents",),
             Resource.EVENT_BUS,
-            # The source is a list in IAM, because one call sends many events.
+            # A call can send several events, so the key has several values. Without the second
+            # condition, a call that has no source at all would meet the first.
             conditions={
                 "ForAllValues:StringEquals": {"events:source": SOURCE},
                 "Null": {"events:source": "false"},
@@ -229,13 +230,14 @@ EVENTS = FunctionSpec(
             ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
             Resource.STREAM,
         ),
+        # Lambda lists this among the actions that it requires to create the stream's trigger. AWS
+        # grants it on everything, too, because the action has no resource:
+        # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaDynamoDBExecutionRole.html
+        # https://github.com/awsdocs/aws-lambda-developer-guide/issues/237
         Grant(
             ("dynamodb:ListStreams",),
-            Resource.TABLE,
-            "/stream/*",
-            reason=(
-                "Listing covers every stream that a table has ever had: their names end in a time"
-            ),
+            Resource.EVERYTHING,
+            reason="Lambda requires it for a stream, and the action has no resource to name",
         ),
         Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),
@@ -279,15 +281,24 @@ API = FunctionSpec(
         Grant(("sts:AssumeRole",), Resource.UPLOADER_ROLE),
     ),
 )
-BUCKET_CHECK = FunctionSpec(
-    name="bucket_check",
+ADOPTION = FunctionSpec(
+    name="adoption",
     caller=Caller.CLOUDFORMATION,
     timeout=seconds(60),
     memory_mb=256,
     layers=None,
     folders=(),
     settings=(),
-    grants=(Grant(("s3:GetBucketLocation", "s3:GetBucketVersioning"), Resource.BUCKET),),
+    grants=(
+        Grant(
+            (
+                *("s3:GetBucketLocation", "s3:GetBucketVersioning"),
+                *("s3:GetEncryptionConfiguration", "s3:ListBucket"),
+            ),
+            Resource.EXISTING_BUCKET,
+        ),
+        Grant(("dynamodb:DescribeTable",), Resource.EXISTING_TABLE),
+    ),
 )
 # The dashboard shows the functions in this order.
 CATALOGUE = (
@@ -300,5 +311,5 @@ CATALOGUE = (
     ECONOMY,
     EVENTS,
     API,
-    BUCKET_CHECK,
+    ADOPTION,
 )

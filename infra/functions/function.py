@@ -17,9 +17,9 @@ from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
 from infra.functions.layers import ARCHITECTURE, RUNTIME, Layers
 from infra.nag import acknowledge, acknowledge_wildcard
 
-# boto3 is pinned as well. The runtime's own version changes without notice, and may be too old for
+# It pins boto3 as well. The runtime's own version changes without notice, and may be too old for
 # If-None-Match on CopyObject.
-BASE_LAYERS = ("boto3", "powertools")
+BASE_LAYER = "base"
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Deployment:
 
     encryption: Encryption
     layers: Layers | None
-    arns: dict[Resource, str] = field(default_factory=dict)
+    arns: dict[Resource, str] = field(default_factory=lambda: {Resource.EVERYTHING: "*"})
     variables: dict[str, str] = field(default_factory=dict)
 
     def add(self, arns: Mapping[Resource, str], variables: Mapping[str, str]) -> None:
@@ -150,6 +150,16 @@ class Functions:
                 self.begin(spec).build()
 
 
+def vended_logs(service: str, stack: Stack) -> str:
+    """Return the name of the log group into which a service of AWS writes.
+
+    Each group with another name adds an entry to the account's log resource policy, which has a
+    size limit and is never cleaned up. In the end, no state machine could be created:
+    https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    """
+    return f"/aws/vendedlogs/{service}/{stack.stack_name}"
+
+
 def handler(spec: FunctionSpec) -> str:
     """Return the handler of functions/<name>.py or of functions/<name>/handler.py."""
     module = f"functions.{spec.name}"
@@ -157,8 +167,8 @@ def handler(spec: FunctionSpec) -> str:
 
 
 def layer_names(spec: FunctionSpec) -> tuple[str, ...]:
-    """Return the layers of a function, including the base layers."""
-    return () if spec.layers is None else (*BASE_LAYERS, *spec.layers)
+    """Return the layers of a function, including the base layer."""
+    return () if spec.layers is None else (BASE_LAYER, *spec.layers)
 
 
 def environment(spec: FunctionSpec, variables: Mapping[str, str]) -> dict[str, str]:

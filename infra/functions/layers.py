@@ -5,16 +5,16 @@ infra.functions.layers`. Synth uses the built layers without network access.
 """
 
 import argparse
-import compileall
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_lambda import Architecture, Runtime
@@ -27,9 +27,10 @@ RUNTIME = Runtime.PYTHON_3_14
 ARCHITECTURE = Architecture.ARM_64
 PINS = Path(__file__).parent / "layer_pins"
 BUILD_FOLDER = ROOT / ".layers"
-# Packages that openai and pydantic share are only in pydantic's layer. A function with the openai
-# layer has both. Lambda allows at most five layers.
-NAMES = ("boto3", "openai", "powertools", "pillow", "pydantic", "pybase64")
+# Every function with layers has `base`: boto3 and powertools. Packages that openai and pydantic
+# share are only in pydantic's layer, and a function with the openai layer has both. Lambda allows
+# five layers, and three leave room for a company's own.
+NAMES = ("base", "openai", "pillow", "pydantic")
 MIRROR_NAMES = (*NAMES, "obstore")  # for a deployment with a mirror
 # The functions call only these services. botocore ships the descriptions of 400 others.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")
@@ -37,7 +38,7 @@ SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts"
 # and fonts that no image of ours has.
 UNUSED = ("**/*.pyi", "**/py.typed", "**/tests", "bin", "*.dist-info/RECORD", ".lock")
 UNUSED_IN = {
-    "boto3": ("boto3/data", "boto3/examples", "dateutil/zoneinfo/*.tar.gz"),
+    "base": ("boto3/data", "boto3/examples", "dateutil/zoneinfo/*.tar.gz"),
     "obstore": (
         "obstore/fsspec.py",
         *(
@@ -72,9 +73,14 @@ class Target:
     platform: str | None
 
     @property
-    def compiles(self) -> bool:
-        """Return whether this Python's bytecode fits the target."""
-        return self.python == HERE.python
+    def compiler(self) -> str | None:
+        """Return an interpreter whose bytecode fits the target, or None if there is none here."""
+        return sys.executable if self.python == HERE.python else _interpreter(self.python)
+
+    def fetch_compiler(self) -> None:
+        """Download such an interpreter, if this machine can."""
+        if _uv("python", "install", "--no-bin", self.python).returncode == 0:
+            _interpreter.cache_clear()
 
 
 # The runtime is built on Amazon Linux 2023.
@@ -105,9 +111,7 @@ class Layers(Construct):
 def build(name: str, target: Target = LAMBDA) -> Path:
     """Return the folder of a layer. Build it if it does not exist. Raises LayerError."""
     pins = PINS / f"{name}.txt"
-    # This file is part of the hash, so a change to it rebuilds the layers.
-    recipe = f"{target} {target.compiles}".encode() + Path(__file__).read_bytes()
-    layer = BUILD_FOLDER / f"{name}-{hashlib.sha256(pins.read_bytes() + recipe).hexdigest()[:12]}"
+    layer = _folder(name, target)
     if layer.is_dir():
         return layer
     BUILD_FOLDER.mkdir(exist_ok=True)
@@ -128,16 +132,44 @@ def build(name: str, target: Target = LAMBDA) -> Path:
             )
         for unused in list(_unused(name, draft / "python")):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink(missing_ok=True)
-        if target.compiles:
+        if target.compiler:
             # All files in an asset's zip get the same date, so bytecode with a date would be stale.
             # Bytecode of this kind is never checked against its source.
-            compileall.compile_dir(
-                draft, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-            )
+            command = [target.compiler, "-m", "compileall", "-q", str(draft)]
+            command += ["--invalidation-mode", "unchecked-hash"]
+            subprocess.run(command, check=True)  # noqa: S603  uv's Python or our own
+        # On Lambda another user reads the files. A builder's umask could deny that.
+        for path in (draft, *draft.rglob("*")):
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
         # Another process may have built it in the meantime.
         if not layer.is_dir():
             draft.rename(layer)
     return layer
+
+
+def _folder(name: str, target: Target) -> Path:
+    """Return where a layer is built. This file is part of the name, so a change rebuilds it."""
+    recipe = f"{target} {bool(target.compiler)}".encode() + Path(__file__).read_bytes()
+    pins = (PINS / f"{name}.txt").read_bytes()
+    return BUILD_FOLDER / f"{name}-{hashlib.sha256(pins + recipe).hexdigest()[:12]}"
+
+
+@cache
+def _interpreter(python: str) -> str | None:
+    found = _uv("python", "find", "--no-python-downloads", python)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _uv(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    # An interpreter for the layers is part of the environment, and goes with it.
+    environment = os.environ | {"UV_PYTHON_INSTALL_DIR": f"{sys.prefix}/pythons"}
+    return subprocess.run(  # noqa: S603  our own tool
+        [find_uv_bin(), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _unused(name: str, folder: Path) -> Iterator[Path]:
@@ -159,18 +191,16 @@ def main() -> None:
         help="for this machine's own Python, from which tests and benchmarks import",
     )
     target = HERE if parser.parse_args().here else LAMBDA
+    if not target.compiler and not all(_folder(name, target).is_dir() for name in NAMES):
+        target.fetch_compiler()
     for name in NAMES:
         folder = build(name, target)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"layer {name}: {size / 1e6:.1f} MB in {folder.relative_to(ROOT)}")
-    if not target.compiles:
+    if not target.compiler:
         print(
-            f"The layers have no bytecode. Lambda's Python is {target.python}, this one is "
-            f"{HERE.python}: each cold start compiles what it imports"
-        )
-        print(
-            "To deploy with bytecode, make .venv with Lambda's Python first: rm -r .venv && make "
-            f"layers PYTHON=python{target.python}"
+            f"The layers have no bytecode, because Python {target.python} is not here and cannot "
+            "be downloaded: each cold start of a function compiles what it imports"
         )
 
 

@@ -6,15 +6,16 @@ An event that cannot be delivered is retried for two hours and then kept in a qu
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from easel.contract.naming import INBOX, SCHEDULED
+from easel.contract.naming import INBOX, MANIFEST_ENDINGS, SCHEDULED
 from infra.access.encryption import Encryption
 from infra.nag import acknowledge
 
@@ -47,7 +48,7 @@ class RunSchedule(Construct):
             "Rule",
             description="Easel: an image on schedule",
             schedule=events.Schedule.expression(expression),
-            targets=[_start(target, run, self.dead_letters)],
+            targets=[_start(self, target, run, self.dead_letters)],
         )
 
 
@@ -76,10 +77,13 @@ class BatchInbox(Construct):
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [bucket.bucket_name]},
-                    "object": {"key": [{"prefix": INBOX}]},
+                    # The console's folder marker and other files start no batch.
+                    "object": {
+                        "key": [{"wildcard": f"{INBOX}*.{end}"} for end in MANIFEST_ENDINGS]
+                    },
                 },
             ),
-            targets=[_start(target, manifest, self.dead_letters)],
+            targets=[_start(self, target, manifest, self.dead_letters)],
         )
 
 
@@ -107,14 +111,18 @@ def dead_letters(
 
 
 def _start(
-    target: StartTarget, start: dict[str, Any], queue: sqs.IQueue
+    scope: Construct, target: StartTarget, start: dict[str, Any], queue: sqs.IQueue
 ) -> targets.SfnStateMachine:
-    rule_target = targets.SfnStateMachine(
+    # The construct's own role could be assumed for a rule of any account.
+    own_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    principal = iam.ServicePrincipal("events.amazonaws.com", conditions=own_account)
+    role = iam.Role(scope, "Role", assumed_by=principal)
+    target.machine.grant_start_execution(role)
+    return targets.SfnStateMachine(
         target.machine,
+        role=role,
         input=events.RuleTargetInput.from_object(start),
         retry_attempts=MOST_RETRIES,
         max_event_age=RETRY_FOR,
         dead_letter_queue=queue,
     )
-    target.encryption.allow_starts(target.machine)
-    return rule_target

@@ -38,6 +38,8 @@ BATCH_TIMEOUT = Duration.days(14)
 # The constructs of the Maps grant these on the whole bucket, because the keys are known only at run
 # time.
 FILES = Grant(("s3:GetObject", "s3:PutObject"), Resource.BUCKET, BATCH_WORK)
+# They grant these as well, for results in several parts.
+PARTS = ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
 class BatchWorkflow(Construct):
@@ -118,7 +120,7 @@ class BatchWorkflow(Construct):
         self.state_machine.add_to_role_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
-                actions=list(FILES.actions),
+                actions=[*FILES.actions, *PARTS],
                 not_resources=[f"{bucket.bucket_arn}{BATCH_WORK}"],
             )
         )

@@ -20,7 +20,7 @@ from easel.contract.errors import ClaimHeldError, RateLimitedError, RetryableErr
 from easel.contract.states import State
 from infra.access.encryption import Encryption
 from infra.access.grants import Resource
-from infra.functions.function import DeployedFunction
+from infra.functions.function import DeployedFunction, vended_logs
 from infra.nag import acknowledge_wildcard
 
 # These are the errors of AWS, as opposed to our code, and of a function that dies.
@@ -30,6 +30,7 @@ SERVICE_ERRORS = [
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
     "Runtime.ExitError",
+    "Runtime.OutOfMemory",
     "Sandbox.Timedout",
     "Lambda.Unknown",
     "States.Timeout",
@@ -135,6 +136,7 @@ def make_machine(
     log_group = logs.LogGroup(
         scope,
         "Logs",
+        log_group_name=f"{vended_logs('states', Stack.of(scope))}/{scope.node.id}",
         retention=logs.RetentionDays.THREE_MONTHS,
         removal_policy=RemovalPolicy.DESTROY,
         encryption_key=encryption.key,

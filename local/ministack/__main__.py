@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from local.ministack import awslambda, cloudwatch, iam, s3, stepfunctions
+from local.ministack import awslambda, cloudwatch, cognito, iam, s3, stepfunctions
 from local.ministack.awslambda import workers
 from local.ministack.edits import PatchError
 
@@ -14,6 +14,7 @@ def main() -> None:
     try:
         awslambda.apply(at_most=_workers())
         cloudwatch.apply()
+        cognito.apply()
         iam.apply()
         s3.apply()
         stepfunctions.apply()

@@ -93,7 +93,7 @@ def _context(service: str, action: str, body: bytes) -> dict[str, Any]:
 
 
 def _partition_keys(request: dict[str, Any]) -> list[str]:
-    """Return the partition keys of the items that a request names, or those of a transaction."""
+    """Return the partition keys of the items in a request or in its transaction."""
     actions = [next(iter(action.values())) for action in request.get("TransactItems", ())]
     items = [action.get("Key") or action.get("Item") or {} for action in (*actions, request)]
     return sorted({item["pk"]["S"] for item in items if "pk" in item})

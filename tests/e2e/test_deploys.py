@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,9 @@ from local.ministack.process import EmulatorConfig
 from local.stack import Local
 from tests.e2e.test_batches import run, upload
 from tests.support.command_line import easel
-from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Iterator[Local]:
-    """Yield a local stack for one test, which is not up yet."""
-    mine = Local(
-        folder=tmp_path / "local", port=free_port(), settings=(), environment=own_environment()
-    )
-    yield mine
-    stack.down(mine, keep=False)
 
 
 @pytest.fixture
@@ -124,6 +114,15 @@ def test_up_after_killed_emulator_starts_one_stand_in(local: Local) -> None:
 
     assert not processes.is_running(before["stand_in"])
     assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
+
+
+def test_missing_program_sign_in_is_named(local: Local, tmp_path: Path) -> None:
+    aws = LocalStack(stack.up(replace(local, settings=("program_sign_in=false",))))
+
+    token = easel(aws, tmp_path, "token")
+
+    assert token.returncode == 1
+    assert "deploy it with -c program_sign_in=true" in token.stderr
 
 
 def test_oldest_region_works_without_location_constraint(local: Local) -> None:

@@ -11,15 +11,15 @@ from tests.support.template import (
     BATCHES,
     ELSEWHERE,
     FUNCTIONS,
+    KEYED,
     PICTURES,
     RUNS,
+    THEIRS,
     Synth,
     Template,
     many,
 )
 
-KEYED = ("layers=false", "schedule=rate(1 day)", "public_page=true", "customer_key=true")
-THEIRS = ("layers=false", "customer_key=true", "existing_bucket=true", "bucket_name=mine")
 READ, WRITE = "kms:Decrypt", "kms:GenerateDataKey"
 LOGS = "arn:aws:logs:ap-southeast-1:AWS::AccountId"
 Rights = set[tuple[str, str]]
@@ -32,7 +32,7 @@ RIGHTS = {
     "batch": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "economy": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "events": {(READ, "dynamodb"), (READ, "sqs"), (WRITE, "sqs")},
-    "api": {(READ, "dynamodb"), (READ, "states"), (WRITE, "states")},
+    "api": {(READ, "dynamodb"), (READ, "states")},
 }
 SIGNERS = {"Reader": {(READ, "s3")}, "Uploader": {(WRITE, "s3")}}
 A_MACHINE = {
@@ -47,7 +47,6 @@ NEEDS = {
     "s3:PutObject": {(WRITE, "s3")},
     "secretsmanager:GetSecretValue": {(READ, "secretsmanager")},
     "sqs:SendMessage": {(READ, "sqs"), (WRITE, "sqs")},
-    "states:StartExecution": {(READ, "states"), (WRITE, "states")},
     "states:DescribeExecution": {(READ, "states")},
     "states:GetExecutionHistory": {(READ, "states")},
     "states:StopExecution": {(READ, "states")},
@@ -187,13 +186,18 @@ def test_key_policy_admits_administrators_and_four_services(key_template: Templa
         "cloudwatch.amazonaws.com": (
             {"Decrypt", "GenerateDataKey"},
             {
-                "StringEquals aws:SourceAccount": "AWS::AccountId",
-                "ArnLike aws:SourceArn": "arn:aws:cloudwatch:ap-southeast-1:AWS::AccountId:alarm:*",
+                "ArnLike kms:EncryptionContext:aws:sns:topicArn": (
+                    "arn:aws:sns:ap-southeast-1:AWS::AccountId:Easel-*"
+                ),
             },
         ),
         "events.amazonaws.com": (
             {"Decrypt", "GenerateDataKey"},
-            {"StringEquals aws:SourceAccount": "AWS::AccountId"},
+            {
+                "ArnLike kms:EncryptionContext:aws:sqs:arn": (
+                    "arn:aws:sqs:ap-southeast-1:AWS::AccountId:Easel-*"
+                ),
+            },
         ),
     }
 
@@ -263,7 +267,7 @@ def test_machines_have_only_their_key_rights(key_template: Template, machine: st
     )
 
 
-def test_event_may_encrypt_a_run_input(key_template: Template) -> None:
+def test_starting_a_run_needs_no_key(key_template: Template) -> None:
     targets = [
         target
         for rule in key_template.of("AWS::Events::Rule").values()
@@ -272,10 +276,7 @@ def test_event_may_encrypt_a_run_input(key_template: Template) -> None:
     starts = [target for target in targets if "RoleArn" in target]
     assert len(starts) == 2
     for target in starts:
-        assert key_rights(key_template, target["RoleArn"]["Fn::GetAtt"][0]) == {
-            (READ, "states"),
-            (WRITE, "states"),
-        }
+        assert key_rights(key_template, target["RoleArn"]["Fn::GetAtt"][0]) == set()
 
 
 def test_existing_bucket_keeps_its_own_key(synth: Synth) -> None:

@@ -205,5 +205,6 @@ def test_each_function_has_its_measured_memory(template: Template) -> None:
     assert {step: int(size) for step, size in rows} == sizes
 
 
-def test_no_function_exceeds_the_layer_limit(template: Template) -> None:
-    assert max(len(template.layers(step)) for step in FUNCTIONS) <= 5
+def test_functions_leave_room_for_more_layers(template: Template) -> None:
+    # Lambda allows five. The others are for Lambda Insights or a company's own.
+    assert max(len(template.layers(step)) for step in FUNCTIONS) <= 3

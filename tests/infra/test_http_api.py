@@ -87,9 +87,9 @@ def test_tokens_come_only_from_own_pool(template: Template, page_template: Templ
             variant.text(trusted["Issuer"])
             == f"https://cognito-idp.AWS::Region.amazonaws.com/{pool}"
         )
-        assert {client["Ref"] for client in trusted["Audience"]} == set(
-            variant.of("AWS::Cognito::UserPoolClient")
-        )
+        clients = set(variant.of("AWS::Cognito::UserPoolClient"))
+        if clients:
+            assert {client["Ref"] for client in trusted["Audience"]} == clients
 
 
 def test_traffic_is_limited_and_function_ends_first(template: Template) -> None:
@@ -158,13 +158,36 @@ def test_sign_up_is_closed_and_passwords_strong(template: Template) -> None:
     )
 
 
-def test_sign_in_address_is_unique_and_short(template: Template) -> None:
-    prefix = template.text(template.resource("AWS::Cognito::UserPoolDomain")["Domain"])
-    assert prefix == "easel-AWS::AccountId-AWS::Region"
-    assert (
-        len(prefix.replace("AWS::AccountId", "0" * 12).replace("AWS::Region", "ap-southeast-1"))
-        <= 63
-    )
+def test_sign_in_address_is_unique_and_tells_nothing(template: Template) -> None:
+    prefix = template.resource("AWS::Cognito::UserPoolDomain")["Domain"]
+    stack = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
+    # CloudFormation makes the stack's id. Its end is 12 hexadecimal digits.
+    assert prefix == {
+        "Fn::Join": ["", ["easel-", {"Fn::Select": [4, {"Fn::Split": ["-", stack]}]}]]
+    }
+
+
+def test_page_signs_in_with_managed_login(page_template: Template) -> None:
+    domain = page_template.resource("AWS::Cognito::UserPoolDomain")
+    style = page_template.resource("AWS::Cognito::ManagedLoginBranding")
+
+    assert domain["ManagedLoginVersion"] == 2
+    assert style["UseCognitoProvidedValues"] is True
+    (page,) = (name for name in page_template.of("AWS::Cognito::UserPoolClient") if "Page" in name)
+    assert style["ClientId"] == {"Ref": page}
+    assert page_template.resource("AWS::Cognito::UserPool")["UserPoolTier"] == "ESSENTIALS"
+
+
+def test_invitation_links_to_the_page(page_template: Template, template: Template) -> None:
+    pool = page_template.resource("AWS::Cognito::UserPool")
+    message = pool["AdminCreateUserConfig"]["InviteMessageTemplate"]["EmailMessage"]
+    text = json.dumps(message)
+
+    assert "{username}" in text
+    assert "{####}" in text
+    assert page_template.environment("api")[settings.PAGE_URL] in message["Fn::Join"][1]
+    without_page = template.resource("AWS::Cognito::UserPool")["AdminCreateUserConfig"]
+    assert "InviteMessageTemplate" not in without_page
 
 
 def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
@@ -181,19 +204,32 @@ def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
     assert (page["AccessTokenValidity"], page["RefreshTokenValidity"]) == (60, 24 * 60)
 
 
-def test_without_page_there_is_no_client(template: Template) -> None:
-    assert len(template.of("AWS::Cognito::UserPoolClient")) == 1
-    assert "PageClientId" not in template.body["Outputs"]
+def test_without_page_and_programs_nobody_signs_in(template: Template) -> None:
+    assert template.of("AWS::Cognito::UserPoolClient") == {}
+    assert not {"PageClientId", "MachineClientId"} & set(template.body["Outputs"])
+    (authorizer,) = template.of("AWS::ApiGatewayV2::Authorizer").values()
+    assert authorizer["Properties"]["JwtConfiguration"]["Audience"] == ["none"]
     assert template.environment("api")[settings.PAGE_CLIENT] == settings.NO_PAGE
 
 
-def test_programs_have_a_secret_and_no_user(template: Template) -> None:
+def test_programs_have_a_secret_and_no_user(synth: Synth) -> None:
+    template = synth("layers=false", "program_sign_in=true")
     machine = client(template, "Machine")
 
     assert machine["GenerateSecret"] is True
     assert machine["AllowedOAuthFlows"] == ["client_credentials"]
     assert scopes(template, machine) == {routes.READ, routes.WRITE}
     assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+
+
+# Cognito accepts http only for this machine.
+GOOD_URLS = [
+    OWN_URL,
+    "https://a.example/x/",
+    "http://localhost/",
+    "http://localhost:8000/",
+    "http://127.0.0.1:4566/_aws/execute-api/abc/$default/",
+]
 
 
 def test_page_address_defaults_to_the_api(page_template: Template) -> None:
@@ -204,12 +240,9 @@ def test_page_address_defaults_to_the_api(page_template: Template) -> None:
     allowed = parameter["AllowedPattern"]
     assert [
         url
-        for url in (OWN_URL, "https://a.example/x/", "https://a.example", "")
+        for url in (*GOOD_URLS, "https://a.example", "http://a.example/", "http://localhost", "")
         if re.fullmatch(allowed, url)
-    ] == [
-        OWN_URL,
-        "https://a.example/x/",
-    ]
+    ] == GOOD_URLS
     address = page_template.environment("api")[settings.PAGE_URL]
     condition, own, other = address["Fn::If"]
     assert page_template.body["Conditions"][condition] == {
@@ -225,6 +258,6 @@ def test_page_address_defaults_to_the_api(page_template: Template) -> None:
 
 def test_only_local_stack_moves_the_sign_in(page_template: Template) -> None:
     assert settings.LOCAL_SIGN_IN_URL not in page_template.environment("api")
-    assert {"ApiUrl", "UserPoolId", "PageClientId", "MachineClientId", "SignInUrl"} <= set(
+    assert {"ApiUrl", "UserPoolId", "PageClientId", "SignInUrl"} <= set(
         page_template.body["Outputs"]
     )

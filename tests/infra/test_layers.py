@@ -61,7 +61,7 @@ def test_layer_contains_only_services_in_use() -> None:
     code = "".join(file.read_text() for file in files)
     assert set(re.findall(r'client\(\s*"(\w+)"', code)) == set(SERVICES)
 
-    data = layers.build("boto3") / "python" / "botocore" / "data"
+    data = layers.build("base") / "python" / "botocore" / "data"
     assert {folder.name for folder in data.iterdir() if folder.is_dir()} == set(SERVICES)
 
 
@@ -87,11 +87,11 @@ def test_layers_stay_small(tmp_path: Path) -> None:
 
 
 def test_bytecode_is_unchecked_and_fits_target_python() -> None:
-    here, there = (layers.build("pybase64", target) for target in (HERE, LAMBDA))
+    here, there = (layers.build("base", target) for target in (HERE, LAMBDA))
     sources = [file for file in here.rglob("*.py") if file.is_file()]
     compiled = [file.read_bytes()[4:8] for file in here.rglob("*.pyc")]
     assert compiled == [b"\x01\0\0\0"] * len(sources)  # by a hash that Python does not check
-    assert bool(list(there.rglob("*.pyc"))) == (HERE.python == LAMBDA.python)
+    assert bool(list(there.rglob("*.pyc"))) == bool(LAMBDA.compiler)
 
     result = subprocess.run(
         [sys.executable, "-m", "infra.functions.layers"],
@@ -100,7 +100,7 @@ def test_bytecode_is_unchecked_and_fits_target_python() -> None:
         text=True,
         check=True,
     )
-    assert ("The layers have no bytecode" in result.stdout) == (HERE.python != LAMBDA.python)
+    assert ("The layers have no bytecode" in result.stdout) == (LAMBDA.compiler is None)
 
 
 # What a function builds before its first call, as names of its services.
@@ -148,12 +148,18 @@ print(json.dumps([sorted(built), credential, gc.isenabled(), gc.get_freeze_count
     return set(built), credential
 
 
-def test_bucket_check_starts_without_layers(synth: Synth) -> None:
+def test_adoption_starts_without_layers(synth: Synth) -> None:
     template = synth(*EXISTING)
-    assert template.layers("bucket_check") == []
-    code = "from functions.bucket_check import client, handler; print(bool(client('s3')))"
+    assert template.layers("adoption") == []
+    code = "from functions.adoption import client, handler; print(bool(client('s3')))"
     # Lambda's runtime has boto3.
-    assert as_on_lambda(template, "bucket_check", code, "boto3").strip() == "True"
+    assert as_on_lambda(template, "adoption", code, "base").strip() == "True"
+
+
+def test_every_layer_file_is_readable_by_all() -> None:
+    paths = [path for name in NAMES for path in layers.build(name).rglob("*")]
+    assert paths
+    assert not [path for path in paths if path.stat().st_mode & 0o444 != 0o444]
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])

@@ -27,6 +27,7 @@ ON_EVERYTHING = {
         "xray:GetSamplingTargets",
     },
     IDENTITY: {"sts:GetWebIdentityToken"},
+    "the trigger of the table's stream": {"dynamodb:ListStreams"},
     "a state machine's logs": {
         "logs:CreateLogDelivery",
         "logs:GetLogDelivery",

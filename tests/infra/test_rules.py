@@ -54,6 +54,8 @@ def findings(reports: list[Report]) -> list[tuple[str, str]]:
     return sorted(
         (rule["ruleName"], where["constructPath"])
         for rule in rules
+        # These are our own warnings to whoever deploys.
+        if not rule["ruleName"].startswith("Annotation::easel:")
         for where in rule["violatingConstructs"]
     )
 
@@ -72,7 +74,7 @@ def test_acknowledgements_are_specific_and_have_reasons(
     acknowledged = [
         acknowledgement
         for report in check_template(settings)[1]
-        for acknowledgement in report["suppressedViolations"]
+        for acknowledgement in report.get("suppressedViolations", [])
     ]
     assert acknowledged
     for acknowledgement in acknowledged:
@@ -98,7 +100,7 @@ def test_no_acknowledgement_outlives_its_finding(
     used = {
         (acknowledgement["acknowledgedAt"], acknowledgement["acknowledgedId"])
         for report in reports
-        for acknowledgement in report["suppressedViolations"]
+        for acknowledgement in report.get("suppressedViolations", [])
     }
     assert written
     assert written - used == set()

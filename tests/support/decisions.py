@@ -15,12 +15,12 @@ from functools import cached_property
 from pathlib import Path
 
 from infra.api.link_roles import READER, UPLOADER
-from infra.functions.catalogue import BUCKET_CHECK, CATALOGUE
+from infra.functions.catalogue import ADOPTION, CATALOGUE
 
 # The constructs of the roles, with the grants of each.
 GRANTS = {
-    **{row.name.capitalize(): row.grants for row in CATALOGUE if row is not BUCKET_CHECK},
-    "ExistingBucketFunction": BUCKET_CHECK.grants,
+    **{row.name.capitalize(): row.grants for row in CATALOGUE if row is not ADOPTION},
+    "ExistingFunction": ADOPTION.grants,
     "Reader": READER.grants,
     "Uploader": UPLOADER.grants,
 }
@@ -81,7 +81,7 @@ class Decisions:
         used = sorted(self.pairs & UNUSED.keys())
         return [
             *(f"{construct} has {action} and never uses it" for construct, action in unused),
-            *(f"{construct} does use {action}: it is no exception" for construct, action in used),
+            *(f"{construct} does use {action}: delete the exception" for construct, action in used),
         ]
 
     def summary(self) -> str:

@@ -30,6 +30,8 @@ EVERYTHING = (
 SHAPES = ((), EVERYTHING)
 # then an existing bucket,
 EXISTING = ("layers=false", "existing_bucket=true", "bucket_name=mine")
+KEY_OF_OURS = "arn:aws:kms:ap-southeast-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+KEY_OF_THEIRS = KEY_OF_OURS.replace("1111-", "9999-")
 # and then references to someone else's account or store.
 ELSEWHERE = (
     "layers=false",
@@ -37,6 +39,18 @@ ELSEWHERE = (
     "mirror=s3://copies/easel",
     "openai_workload_identity=idp_1/sa_1",
 )
+# A customer's key, with the default bucket and with an existing one.
+KEYED = ("layers=false", "schedule=rate(1 day)", "public_page=true", "customer_key=true")
+# everything of an earlier deployment,
+AGAIN = (
+    *EXISTING,
+    "existing_table=records",
+    "existing_users=ap-southeast-1_abc123",
+    f"existing_key={KEY_OF_OURS}",
+    f"bucket_keys={KEY_OF_THEIRS}",
+)
+THEIRS = ("layers=false", "customer_key=true", "existing_bucket=true", "bucket_name=mine")
+ALL_SHAPES = (*SHAPES, EXISTING, ELSEWHERE, KEYED, THEIRS, AGAIN)
 # A reference to a resource is read as its kind. A state machine's reference is read as the middle
 # of its ARN, because the ARNs of its executions are made from it.
 KINDS = {
@@ -149,10 +163,10 @@ class Template:
 
     def statements(self, role: str) -> list[dict[str, Any]]:
         """Return the statements of a role's policies."""
-        policies = [policy["Properties"] for policy in self.of("AWS::IAM::Policy").values()]
-        documents = [
-            policy["PolicyDocument"] for policy in policies if {"Ref": role} in policy["Roles"]
-        ]
+        attached = [policy["Properties"] for policy in self.of("AWS::IAM::Policy").values()]
+        policies = [policy for policy in attached if {"Ref": role} in policy["Roles"]]
+        policies += self.of("AWS::IAM::Role")[role]["Properties"].get("Policies", [])
+        documents = [policy["PolicyDocument"] for policy in policies]
         return [statement for document in documents for statement in document["Statement"]]
 
     def rights(self, role: str) -> set[tuple[str, str]]:
@@ -170,20 +184,34 @@ class Template:
 
     def text(self, value: Any) -> str:
         """Return the value as CloudFormation resolves it, with references as kinds or names."""
-        match value:
-            case str():
-                return value
-            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-                known = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), str(name))
-                kind = "access log" if str(name).startswith(ACCESS_LOG) else known
-                machine = str(name).partition("StateMachine")[0]
-                return kind + machine if kind.endswith(":") else kind
-            case {"Fn::Join": [mark, parts]}:
-                return str(mark).join(self.text(part) for part in parts)
-            case {"Fn::Select": [number, {"Fn::Split": [mark, whole]}]}:
-                return self.text(whole).split(mark)[int(number)]
-            case _:
-                raise AssertionError(value)
+        text = resolve(value, self._kind)
+        assert isinstance(text, str), value
+        return text
+
+    def _kind(self, name: str, _attribute: str | None) -> str:
+        known = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), name)
+        kind = "access log" if name.startswith(ACCESS_LOG) else known
+        return kind + name.partition("StateMachine")[0] if kind.endswith(":") else kind
+
+
+def resolve(value: Any, reference: Callable[[str, str | None], str]) -> Any:
+    """Return a value of the template with its references resolved.
+
+    `reference` gets the logical id and the attribute, which is None for a Ref.
+    """
+    match value:
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            return reference(name, value["Fn::GetAtt"][1] if "Fn::GetAtt" in value else None)
+        case {"Fn::Join": [mark, parts]}:
+            return str(mark).join(resolve(part, reference) for part in parts)
+        case {"Fn::Select": [number, {"Fn::Split": [mark, whole]}]}:
+            return resolve(whole, reference).split(mark)[int(number)]
+        case dict():
+            return {key: resolve(part, reference) for key, part in value.items()}
+        case list():
+            return [resolve(part, reference) for part in value]
+        case _:
+            return value
 
 
 def all_states(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,133 @@
+"""Custom resources of CloudFormation, deployed only with an existing bucket or table.
+
+They fail the deployment with a reason unless the bucket or table can keep Easel's promises.
+"""
+
+import json
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from easel.aws.client import client, translate_errors
+from easel.contract.errors import ConfigError
+from easel.contract.naming import GALLERY_INDEXES
+
+RESPONSE_SECONDS = 20
+NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
+SERVICE_KEY = "alias/aws/s3"  # the key that S3 itself keeps in each account
+
+
+def handler(event: dict[str, Any], _context: object) -> None:
+    """Answer CloudFormation at the URL in the event, even after an error.
+
+    Without an answer CloudFormation would wait until the resource times out.
+    """
+    properties = event["ResourceProperties"] | {"IsNew": event["RequestType"] == "Create"}
+    kind = "Bucket" if "Bucket" in properties else "Table"
+    answer: dict[str, Any] = {"Status": "SUCCESS"}
+    try:
+        if event["RequestType"] != "Delete":
+            answer["Data"] = CHECKS[kind](properties)
+    except Exception as error:  # CloudFormation needs an answer even after a bug
+        answer = {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"}
+    answer["PhysicalResourceId"] = f"check-{properties[kind]}"
+    answer |= {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own
+        event["ResponseURL"],
+        data=json.dumps(answer).encode(),
+        method="PUT",
+        headers={"Content-Type": ""},
+    )
+    urllib.request.urlopen(request, timeout=RESPONSE_SECONDS).close()  # noqa: S310 - as above
+
+
+def check_bucket(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Raise ConfigError or StorageDeniedError unless the bucket is usable.
+
+    It must belong to `Owner`, be in `Region`, have versioning on, and be encrypted with none but
+    the given `Keys`. When the stack begins to use it (`IsNew`), it must not hold images whose
+    records are in another table.
+    """
+    s3, bucket = client("s3"), properties["Bucket"]
+    target = {"Bucket": bucket, "ExpectedBucketOwner": properties["Owner"]}
+    with translate_errors(f"checking the existing bucket {bucket}"):
+        # S3 returns no location for us-east-1.
+        location = s3.get_bucket_location(**target).get("LocationConstraint") or "us-east-1"
+        versioning = s3.get_bucket_versioning(**target).get("Status", "off")
+        key = _encryption_key(s3, target)
+        found = s3.list_objects_v2(**target, Prefix="thumbnails/", MaxKeys=1).get("KeyCount", 0)
+    if location != properties["Region"]:
+        raise ConfigError(
+            f"the existing bucket {bucket} is in {location}, but the stack is in "
+            f"{properties['Region']}; deploy with -c aws_region={location}"
+        )
+    if versioning != "Enabled":
+        raise ConfigError(
+            f"versioning of the existing bucket {bucket} is {versioning}; turn it on, so that "
+            "deleted images can be restored"
+        )
+    if key and not key.endswith(SERVICE_KEY) and not _may_use(key, properties.get("Keys", [])):
+        raise ConfigError(
+            f"the existing bucket {bucket} is encrypted with the KMS key {key}, which the "
+            "functions may not use; deploy with -c bucket_keys= and the key's ARN"
+        )
+    if properties["IsNew"] and found and properties.get("MayHoldImages") != "true":
+        raise ConfigError(
+            f"the existing bucket {bucket} holds Easel's images, but their records are in another "
+            "table, so a batch would be paid again; deploy with -c existing_table= and that "
+            "table's name, or with -c existing_table=new to begin without records"
+        )
+    return {}
+
+
+def check_table(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ARN of the table's stream as `StreamArn`.
+
+    Raise ConfigError or StorageDeniedError unless the table is one of an earlier deployment.
+    """
+    name = properties["Table"]
+    with translate_errors(f"checking the existing table {name}"):
+        table = client("dynamodb").describe_table(TableName=name)["Table"]
+    indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+    if missing := sorted(set(GALLERY_INDEXES) - indexes):
+        raise ConfigError(
+            f"the existing table {name} is not a table of Easel: it has no index "
+            f"{', '.join(missing)}"
+        )
+    view = table.get("StreamSpecification", {}).get("StreamViewType", "off")
+    if view != "NEW_AND_OLD_IMAGES":
+        raise ConfigError(
+            f"the stream of the existing table {name} is {view}; set it to NEW_AND_OLD_IMAGES, so "
+            "that events are sent"
+        )
+    return {"StreamArn": table["LatestStreamArn"]}
+
+
+CHECKS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "Bucket": check_bucket,
+    "Table": check_table,
+}
+
+
+def _encryption_key(s3: Any, target: Mapping[str, str]) -> str | None:
+    """Return the KMS key of the bucket's default encryption, or None if it uses S3's own."""
+    try:
+        answer = s3.get_bucket_encryption(**target)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == NO_ENCRYPTION:
+            return None
+        raise
+    (rule,) = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    default = rule.get("ApplyServerSideEncryptionByDefault", {})
+    key: str | None = default.get("KMSMasterKeyID")
+    return key
+
+
+def _may_use(key: str, allowed: list[str]) -> bool:
+    """Return whether the key is one of the allowed ARNs.
+
+    A bucket may name it by ARN, by id, or by an alias, behind which any key may be.
+    """
+    return bool(allowed) if ":alias/" in key else any(arn.endswith(key) for arn in allowed)

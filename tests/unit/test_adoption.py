@@ -1,0 +1,163 @@
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from easel.contract.errors import ConfigError
+from easel.contract.naming import GALLERY_INDEXES, thumbnail_key
+from functions import adoption
+from tests.support.memory_aws import Clients
+from tests.support.services import BUCKET, OWNER, REGION
+
+KEY = f"arn:aws:kms:{REGION}:{OWNER}:key/11111111-2222-3333-4444-555555555555"
+EXISTING = {"Bucket": BUCKET, "Owner": OWNER, "Region": REGION}
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the URL that CloudFormation waits for, and the list of what it has received."""
+    arrived: list[dict[str, Any]] = []
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            arrived.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Waiting)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/answer", arrived
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def event(url: str, properties: dict[str, Any], kind: str = "Create") -> dict[str, Any]:
+    ids = {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"}
+    return {"RequestType": kind, "ResponseURL": url, "ResourceProperties": properties} | ids
+
+
+def check(**properties: Any) -> None:
+    adoption.check_bucket(EXISTING | {"IsNew": True} | properties)
+
+
+def encrypt(s3: Any, key: str | None) -> None:
+    """Encrypt the bucket with a KMS key, or with the account's own key if there is none."""
+    default = {"SSEAlgorithm": "aws:kms"} | ({"KMSMasterKeyID": key} if key else {})
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=rules)
+
+
+def test_versioned_bucket_is_accepted(
+    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, arrived = cloudformation
+    adoption.handler(event(url, EXISTING), None)
+    assert (arrived[0]["Status"], arrived[0]["StackId"]) == ("SUCCESS", "s")
+
+
+def test_missing_bucket_fails_deployment_with_reason(
+    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, arrived = cloudformation
+    adoption.handler(event(url, EXISTING | {"Bucket": "none"}), None)
+    assert arrived[0]["Status"] == "FAILED"
+    assert "none" in arrived[0]["Reason"]
+
+
+def test_stack_removal_needs_no_bucket(
+    aws: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, arrived = cloudformation
+    adoption.handler(event(url, EXISTING | {"Bucket": "none"}, kind="Delete"), None)
+    assert arrived[0]["Status"] == "SUCCESS"
+
+
+def test_bucket_without_versions_is_refused(s3: Any) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    with pytest.raises(ConfigError, match="Suspended"):
+        check()
+
+
+def test_bucket_in_other_region_is_refused(s3: Any) -> None:
+    with pytest.raises(ConfigError, match="aws_region=ap-southeast-1"):
+        check(Region="eu-west-1")
+
+
+@pytest.mark.parametrize("name", [KEY, KEY.rpartition("/")[2], KEY.replace("key/1", "alias/a")])
+def test_bucket_with_a_key_needs_the_setting(s3: Any, name: str) -> None:
+    encrypt(s3, name)
+
+    with pytest.raises(ConfigError, match="bucket_keys"):
+        check()
+    check(Keys=[KEY])
+
+
+def test_bucket_with_another_key_is_refused(s3: Any) -> None:
+    encrypt(s3, KEY)
+
+    with pytest.raises(ConfigError, match="bucket_keys"):
+        check(Keys=[KEY.replace("1111", "2222")])
+
+
+@pytest.mark.parametrize("name", [None, f"arn:aws:kms:{REGION}:{OWNER}:alias/aws/s3"])
+def test_bucket_with_the_service_key_is_accepted(s3: Any, name: str | None) -> None:
+    encrypt(s3, name)
+    check()
+
+
+def test_images_without_their_records_are_refused(s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=thumbnail_key("a/b.png"), Body=b"any")
+
+    with pytest.raises(ConfigError, match="existing_table"):
+        check()
+    check(MayHoldImages="true")
+    check(IsNew=False)  # by now they are this stack's own images
+
+
+def create_table(aws: Clients, *, indexes: Iterable[str], view: str | None) -> None:
+    """Create a table with these indexes and a stream of this kind."""
+    stream = {"StreamEnabled": True, "StreamViewType": view} if view else {"StreamEnabled": False}
+    key = [{"AttributeName": "pk", "KeyType": "HASH"}]
+    aws.dynamodb.create_table(
+        TableName="existing",
+        KeySchema=key,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        GlobalSecondaryIndexes=[
+            {"IndexName": name, "KeySchema": key, "Projection": {"ProjectionType": "ALL"}}
+            for name in indexes
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification=stream,
+    )
+
+
+def test_table_is_accepted_with_its_stream(aws: Clients) -> None:
+    create_table(aws, indexes=GALLERY_INDEXES, view="NEW_AND_OLD_IMAGES")
+
+    data = adoption.check_table({"Table": "existing"})
+
+    prefix = f"arn:aws:dynamodb:{REGION}:{OWNER}:table/existing/stream/"
+    assert data["StreamArn"].startswith(prefix)
+
+
+@pytest.mark.parametrize("view", [None, "KEYS_ONLY"])
+def test_table_without_stream_is_refused(aws: Clients, view: str | None) -> None:
+    create_table(aws, indexes=GALLERY_INDEXES, view=view)
+
+    with pytest.raises(ConfigError, match=f"is {view or 'off'}; set it to NEW_AND_OLD_IMAGES"):
+        adoption.check_table({"Table": "existing"})
+
+
+def test_table_of_another_program_is_refused(aws: Clients) -> None:
+    create_table(aws, indexes=["by_time", "theirs"], view="NEW_AND_OLD_IMAGES")
+
+    with pytest.raises(ConfigError, match="no index by_folder, by_folder_topic, by_topic"):
+        adoption.check_table({"Table": "existing"})
