@@ -7,15 +7,12 @@ PYTHON ?= python3
 PORT ?= 4566
 TARGET ?= local
 export CONTEXT ?=
-BROWSERS := chromium chromium-browser google-chrome
 CDK := aws-cdk@2.1148.1
 ASL_VALIDATOR := asl-validator@4.0.0
 
 VENV := .venv
 BIN := $(VENV)/bin
 EASEL := $(BIN)/python -m cli --target $(TARGET)
-APT_INSTALL := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq\
-  --no-install-recommends
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Bytecode is kept even if the caller has turned it off. Otherwise every function of the local stack
 # would compile openai again.
@@ -167,12 +164,8 @@ screenshots: $(VENV)/.made-dev browser ## Take the screenshots in the docs
 lighthouse: $(VENV)/.made-dev browser ## Measure the page with Lighthouse; downloads it once
 	@$(BIN)/python -m bench.page
 
-browser:
-	@{ command -v curl && command -v $(BROWSERS); } >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && $(APT_INSTALL) chromium curl >&2; } \
-	  || { echo "The tests need curl, and a browser for the page;" \
-	    "on Debian: apt-get install chromium curl" >&2; exit 1; }
+browser: $(VENV)/.made-dev ## Download a browser for the tests, if this machine has none
+	@$(BIN)/python -m tests.support.installed_browser
 
 constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 \

@@ -6,7 +6,6 @@ It needs a browser on the PATH, and the network once, to install Lighthouse.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from cli import runs
 from cli.target import local_target
 from local import stack
 from local.stack import Local
-from tests.support.browser import BROWSERS
+from tests.support import installed_browser
 from tests.support.local_stack import free_port, own_environment
 
 LIGHTHOUSE = "lighthouse@13.5.0"
@@ -25,9 +24,9 @@ PICTURES = 8
 
 def main() -> None:
     """Print a line for each view."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = installed_browser.find()
     if browser is None:
-        sys.exit(f"no browser on the PATH: {', '.join(BROWSERS)}")
+        sys.exit("no browser: make browser downloads one")
     modules = Path(sys.prefix) / "lighthouse"
     npm, node = (str(Path(sys.prefix) / "bin" / name) for name in ("npm", "node"))
     subprocess.run(
@@ -58,7 +57,7 @@ def main() -> None:
             script = str(Path(__file__).parent / "page_scores.mjs")
             arguments = [
                 str(modules / "node_modules"),
-                browser,
+                browser.path,
                 outputs["api_url"],
                 outputs["user"],
                 outputs["password"],

@@ -4,7 +4,6 @@ It reports every script error, every refused source and every failed request.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from playwright.sync_api import (
 )
 
 from infra import NODE
+from tests.support import installed_browser
 from tests.support.local_stack import LocalStack
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SECONDS = 20
@@ -32,15 +31,17 @@ expect.set_options(timeout=SECONDS * 1000)
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the browser that is installed on this machine."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert path, f"no browser on PATH: {', '.join(BROWSERS)}; on Debian: apt-get install chromium"
+    """Start a browser."""
+    installed = installed_browser.find()
+    assert installed, "no browser: make browser downloads one"
     # Playwright's own Node needs a library that a fresh Debian lacks.
     os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(NODE))
     with sync_playwright() as playwright:
         # As root, Chromium has no sandbox.
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=installed.path,
+            env={**os.environ, **installed.variables},
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         try:
             yield browser

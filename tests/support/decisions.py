@@ -32,6 +32,7 @@ UNUSED = {
     ("Events", "dynamodb:DescribeStream"): BY_LAMBDA,
     ("Events", "dynamodb:GetRecords"): BY_LAMBDA,
     ("Events", "dynamodb:GetShardIterator"): BY_LAMBDA,
+    ("Events", "dynamodb:ListStreams"): BY_LAMBDA,
     ("Events", "sqs:SendMessage"): BY_LAMBDA,
     **{
         (construct, "s3:ListBucket"): FOR_404
