@@ -23,7 +23,7 @@ from bench.memory import Memory, Sample
 from local import processes, stack
 from local.fake_openai import process as fake_openai
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, bench_environment, free_port
 
 SETTINGS = ("monthly_budget_usd=100000", "max_parallel_images=8")
 TENTHS = 10
@@ -49,7 +49,7 @@ def main() -> None:
         _fake_openai(Path(folder)) as (stand_in, base_url),
     ):
         # Retries wait hardly at all.
-        environment = own_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
+        environment = bench_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
         local = Local(
             folder=Path(folder) / "local",
             port=free_port(),

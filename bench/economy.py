@@ -17,7 +17,7 @@ from rich.console import Console
 
 from local import stack
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, bench_environment, free_port
 
 FUNCTION = "EconomyFunction"
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--size", default="1024x1024")
     options = parser.parse_args()
     # Unscaled, an order first waits half a minute for OpenAI, and longer later.
-    environment = own_environment() | {"SFN_WAIT_SCALE": "0.02"}
+    environment = bench_environment() | {"SFN_WAIT_SCALE": "0.02"}
     with tempfile.TemporaryDirectory() as folder:
         settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
         local = Local(

@@ -19,7 +19,7 @@ from easel.contract.status import Status
 from easel.ledger.gallery import Place
 from local import stack
 from local.stack import Local
-from tests.support.local_stack import free_port, own_environment
+from tests.support.local_stack import bench_environment, free_port
 
 FEW, MANY = 100, 10_000
 WARM, CALLS = 5, 40
@@ -35,7 +35,7 @@ def measure() -> tuple[dict[int, float], dict[int, float]]:
             folder=Path(folder) / "local",
             port=free_port(),
             settings=(),
-            environment=own_environment(),
+            environment=bench_environment(),
         )
         outputs = stack.up(local)
         try:

@@ -41,7 +41,7 @@ from local import processes, stack
 from local.deploy import ROOT
 from local.processes import living_processes
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, bench_environment, free_port
 
 VERSION = "2.41.1"
 INSTALLED = ROOT / ".local" / "n8n"
@@ -92,7 +92,7 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
             folder=folder / "stack",
             port=free_port(),
             settings=(),
-            environment=own_environment(),
+            environment=bench_environment(),
             stand_in=("--paint-once",),
         )
         try:

@@ -16,7 +16,7 @@ from cli.target import local_target
 from local import stack
 from local.stack import Local
 from tests.support import installed_browser
-from tests.support.local_stack import free_port, own_environment
+from tests.support.local_stack import bench_environment, free_port
 
 LIGHTHOUSE = "lighthouse@13.5.0"
 PICTURES = 8
@@ -47,7 +47,7 @@ def main() -> None:
             folder=Path(folder) / "local",
             port=free_port(),
             settings=(),
-            environment=own_environment(),
+            environment=bench_environment(),
         )
         outputs = stack.up(local)
         try:

@@ -24,7 +24,7 @@ from infra import ROOT
 from local import stack
 from local.processes import living_processes
 from local.stack import Local
-from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.local_stack import LocalStack, bench_environment, free_port
 
 USUAL: dict[str, Any] = {"folder_name": "resident", "size": "1536x1024", "count": 4}
 LINES = 50_000
@@ -64,7 +64,7 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
         folder=folder / "local",
         port=free_port(),
         settings=settings,
-        environment=own_environment(),
+        environment=bench_environment(),
         stand_in=("--paint-once",),
     )
     aws = LocalStack(stack.up(local))

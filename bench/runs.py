@@ -27,7 +27,7 @@ from bench.memory import Memory, cpu_seconds
 from cli.target import Target, local_target
 from local import stack
 from local.stack import Local
-from tests.support.local_stack import free_port, own_environment
+from tests.support.local_stack import bench_environment, free_port
 
 # n8n offers this size, too, and the stand-in's image of it is closest to 1.5 MB.
 SIZE = "1536x1024"
@@ -96,7 +96,7 @@ def _stack() -> Iterator["_Bench"]:
             folder=Path(folder),
             port=free_port(),
             settings=(),
-            environment=own_environment(),
+            environment=bench_environment(),
             stand_in=("--paint-once",),
         )
         base_url = stack.up(local)["openai_base_url"]

@@ -118,7 +118,7 @@ def _write(
         call = _call(question, request.safety_identifier)
         texts, chat_cost = _ask(call, claim, services.chat_model, purchases)
         record = _record(draft, texts, chat_cost=chat_cost)
-        is_kept = ledger.keep_prompt(record, paid=claim)
+        is_kept = purchases.write_only_copy(lambda: ledger.keep_prompt(record, paid=claim))
     if is_kept:
         return record
     first = ledger.prompt(draft.run_id)

@@ -30,6 +30,7 @@ from easel.contract.errors import (
     ContentRefusedError,
     EaselError,
     OutcomeUnknownError,
+    StorageBusyError,
     TransientError,
 )
 from easel.contract.status import Status
@@ -53,6 +54,7 @@ PUT_CONNECT_SECONDS, PUT_READ_SECONDS = 2, 5
 LAST_SECONDS = 5 + PUT_CONNECT_SECONDS + PUT_READ_SECONDS
 PAUSE_SECONDS = 0.5
 C = TypeVar("C", bound=Claim)
+T = TypeVar("T")
 
 
 class Purchases:
@@ -156,6 +158,19 @@ class Purchases:
     def stage(self, claim: ImageRecord, prompt: PromptRecord, paid: PaidImage) -> ImageRecord:
         """Put a paid image into staging and settle its claim. Use this if OpenAI can resend it."""
         return self._settle_and_check(claim, prompt, self._put(claim, paid), intact=paid.intact)
+
+    def write_only_copy(self, write: Callable[[], T]) -> T:
+        """Write something paid that exists nowhere else. If the table is busy, try again.
+
+        Raises StorageBusyError at the deadline.
+        """
+        while True:
+            try:
+                return write()
+            except StorageBusyError:
+                if self.deadline.seconds() <= LAST_SECONDS:
+                    raise
+            self.deadline.sleep(PAUSE_SECONDS)
 
     def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
         """End the claim of an image whose bytes are in staging, with its cost.

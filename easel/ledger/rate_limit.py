@@ -88,13 +88,15 @@ class RateLimit:
     def _take(self, call: str, *, until: int, latest: int) -> int | None:
         """Take a slot and return its start, or None if no slot is free before `latest`."""
         earliest = self._now() - self._burst
+        # Without a rate, only a pause moves `next_at`, so nobody waits for a clock that is ahead.
+        following = earliest + self._interval if self._interval else 0
         names, held = {"#call": call}, {":until": until, ":at_once": self._at_once}
         idle = self._table.change(
             KEY,
             "SET #next_at = :next, #calls.#call = :until",
             condition="#next_at < :earliest AND size(#calls) < :at_once",
             names=names,
-            values=held | {":next": earliest + self._interval, ":earliest": earliest},
+            values=held | {":next": following, ":earliest": earliest},
         )
         if idle is not None:
             return earliest

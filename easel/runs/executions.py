@@ -51,8 +51,12 @@ class Execution:
 
         The name is also the run id unless the request has a request_id.
         """
-        machine, _, name = self.arn.rpartition(":")
-        return self.run_id if "/" in machine else name
+        return self.run_id if self.is_line else self.arn.rpartition(":")[2]
+
+    @property
+    def is_line(self) -> bool:
+        """Return whether it is a line of a batch. AWS redrives it only with its whole batch."""
+        return "/" in self.arn.rpartition(":")[0]
 
     @property
     def run_id(self) -> str:
@@ -166,15 +170,16 @@ class Executions:
             output=json.loads(answer["output"]) if succeeded else None,
             error=answer.get("error"),
             cause=answer.get("cause"),
-            redrivable=answer.get("redriveStatus") == "REDRIVABLE",
+            # For a batch's line, this status means that its Map Run can be redriven.
+            redrivable=answer.get("redriveStatus") == "REDRIVABLE" and "mapRunArn" not in answer,
         )
 
     def wait_until_visible(
         self, name: str, *, until: Callable[[Execution], bool] = bool
     ) -> Execution:
-        """Return an execution that was just started or resumed.
+        """Return an execution that was just started or resumed, which AWS may show late.
 
-        Step Functions may show it late. Raises StorageBusyError if it does not appear at all.
+        Raises StorageBusyError if it does not appear at all.
         """
         execution = None
         for wait in (0, *VISIBLE_WAITS):

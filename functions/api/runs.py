@@ -92,7 +92,10 @@ def show_run(id: RunId) -> schemas.Run:  # noqa: A002 - the route's own word
 
 @router.post("/runs/<id>/redrive")
 def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
-    """Continue a failed run. It pays only for what is missing."""
+    """Continue a failed run. It pays only for what is missing.
+
+    A line of a batch is started again as a run of its own, with the same run id.
+    """
     services = services_of(router)
     run = _find(id, services)
     if isinstance(run.input, dict) and run.input.get("purge") is True:
@@ -106,10 +109,18 @@ def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
 
 @router.post("/runs/<id>/stop")
 def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
-    """Stop a run. Images it has bought stay in staging for 30 days, where a redrive finds them."""
+    """Stop a run. Images it has bought stay in staging for 30 days, where a redrive finds them.
+
+    The lines of a batch stop only together with their batch.
+    """
     services = services_of(router)
     run = _find(id, services)
     if run.status == ExecutionStatus.RUNNING:
+        if run.is_line:
+            raise ConflictError(
+                f"run {run.name} is a line of a batch and cannot be stopped alone; stop the "
+                "batch's execution in the Step Functions console"
+            )
         services.executions.stop(run)
         run = _find(run.name, services)
     return _answer(run, services)

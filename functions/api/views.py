@@ -59,7 +59,7 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         possibly_paid=records.possibly_paid,
         objects=output.get("objects"),
         can_redrive=run.can_be_resumed,
-        can_stop=run.status == ExecutionStatus.RUNNING,
+        can_stop=run.status == ExecutionStatus.RUNNING and not run.is_line,
     )
 
 

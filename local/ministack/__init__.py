@@ -9,6 +9,7 @@ cognito         the style of the sign-in page
 iam             authorization of each call by the caller's role
 s3              conditional copies, versions in events, and memory
 cloudwatch      metrics and fields in JSON log lines
+strict          what AWS refuses or shows late; EASEL_LOCAL_STRICT changes how much
 
 `edits` has the tools for patches. `process` starts the emulator with the environment it needs.
 """

@@ -4,9 +4,10 @@ import logging
 import os
 import sys
 
-from local.ministack import awslambda, cloudwatch, cognito, iam, s3, stepfunctions
+from local.ministack import awslambda, cloudwatch, cognito, iam, s3, stepfunctions, strict
 from local.ministack.awslambda import workers
 from local.ministack.edits import PatchError
+from local.ministack.strict.strictness import Strictness, StrictnessError
 
 
 def main() -> None:
@@ -18,7 +19,8 @@ def main() -> None:
         iam.apply()
         s3.apply()
         stepfunctions.apply()
-    except PatchError as error:
+        strict.apply(Strictness.of(os.environ))
+    except (PatchError, StrictnessError) as error:
         sys.exit(str(error))
     from ministack import app
 

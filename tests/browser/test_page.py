@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -11,31 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.api_caller import Caller, fetch
-from tests.support.browser import Visit, chromium, visit
+from tests.support.browser import SMALL, Visit, make, visit
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
 IMAGES = "/v1/images/generations"
 SCHEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
-    with visit(browser, aws, reduced_motion="reduce") as visiting:
-        yield visiting
-
-
-def make(caller: Caller, **request: object) -> dict[str, object]:
-    """Make one finished image through the API."""
-    run = caller.wait_for_end(caller.run({**SMALL, **request}, key=uuid4().hex).json)
-    assert run["status"] == "succeeded"
-    return dict(run["pictures"][0])
 
 
 def tiles(page: Page) -> int:

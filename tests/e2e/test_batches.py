@@ -6,6 +6,7 @@ Each line is a run, failures are reported while the rest continues, and nothing 
 import json
 from typing import Any
 
+from tests.support.api_caller import Caller
 from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "256x256", "quality": "low"}
@@ -137,6 +138,41 @@ def test_stopped_batch_resumes_with_missing_images(aws: LocalStack) -> None:
 
     assert execution["report"]["stored"] == pictures(aws, "batch/stopped") == 12
     assert aws.charges()["images"] == 12 + execution["report"]["possibly_paid"]
+
+
+def test_failed_line_resumes_as_a_run(aws: LocalStack, caller: Caller) -> None:
+    upload(
+        aws,
+        *({"prompt": f"A gate numbered {n}.", "folder_name": "batch/line"} for n in range(10)),
+        key="batches/line.jsonl",
+    )
+    no_credit = {"error": {"code": "insufficient_quota", "message": "no"}}
+    rule = {"path": "/v1/images/generations", "contains": "numbered 7.", "status": 429}
+    aws.script(rule | {"body": no_credit})
+    assert run(aws, manifest="batches/line.jsonl")["report"]["failed"] == 1
+    line = caller("GET", "/runs/line-8").json
+    assert (line["status"], line["can_redrive"]) == ("failed", True)
+
+    resumed = caller("POST", "/runs/line-8/redrive")
+
+    assert resumed.status == 202
+    assert caller.wait_for_end(resumed.json)["status"] == "succeeded"
+    assert caller("GET", "/runs/line-8").json["id"] == resumed.json["id"]
+    assert aws.charges()["images"] == pictures(aws, "batch/line") == 10
+
+
+def test_line_stops_only_with_its_batch(aws: LocalStack, caller: Caller) -> None:
+    upload(aws, {"prompt": "A pond.", "folder_name": "batch/alone"}, key="batches/alone.jsonl")
+    aws.script({"path": "/v1/images/generations", "delay": 3.0})
+    arn = start(aws, manifest="batches/alone.jsonl")
+    aws.until(lambda: caller("GET", "/runs/alone-1").status == 200)
+    assert not caller("GET", "/runs/alone-1").json["can_stop"]
+
+    answer = caller("POST", "/runs/alone-1/stop")
+
+    assert (answer.status, answer.json["error"]) == (409, "ConflictError")
+    aws.states.stop_execution(executionArn=arn)
+    assert caller("GET", "/runs/alone-1").json["status"] == "aborted"
 
 
 def test_manifest_in_inbox_starts_its_batch(aws: LocalStack) -> None:

@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -33,9 +34,21 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
     ]
     assert run["cost_usd"] <= run["estimate_usd"]
 
-    page = caller("GET", "/images", query={"folder": folder}).json["images"]
-    assert {image["id"] for image in page} == {picture["id"] for picture in run["pictures"]}
-    image = page[0]
+    def listed(status: str) -> list[dict[str, Any]]:
+        query = {"folder": folder, "status": status}
+        return list(caller("GET", "/images", query=query).json["images"])
+
+    def wait_for_lists(*, stored: list[str], deleted: list[str]) -> None:
+        """Wait for the lists, which show a change a little later."""
+        expected = {"stored": stored, "deleted": deleted}
+        aws.until(
+            lambda: {name: [item["id"] for item in listed(name)] for name in expected} == expected
+        )
+
+    ids = {picture["id"] for picture in run["pictures"]}
+    aws.until(lambda: {image["id"] for image in listed("stored")} == ids)
+    page = listed("stored")
+    image, other = page
     for name, kind in (("picture", "PNG"), ("thumbnail", "WEBP"), ("download", "PNG")):
         answer = fetch(image["links"][name])
         assert (answer.status, Image.open(io.BytesIO(answer.body)).format) == (200, kind)
@@ -43,22 +56,14 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
     assert (image["width"], image["height"]) == (256, 256)
     assert caller("GET", f"/images/{image['id']}").json["usage"]["output_tokens"] > 0
 
-    def ids(status: str) -> list[str]:
-        return [
-            entry["id"]
-            for entry in caller("GET", "/images", query={"folder": folder, "status": status}).json[
-                "images"
-            ]
-        ]
-
     removed = caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)
     assert (removed["status"], removed["objects"]) == ("succeeded", 3)
-    assert (ids("stored"), ids("deleted")) == ([page[1]["id"]], [image["id"]])
+    wait_for_lists(stored=[other["id"]], deleted=[image["id"]])
     assert fetch(image["links"]["picture"]).status == 404
 
     restored = caller.wait_for_end(caller("POST", f"/images/{image['id']}/restore").json)
     assert (restored["status"], restored["objects"]) == ("succeeded", 3)
-    assert (ids("stored"), ids("deleted")) == ([entry["id"] for entry in page], [])
+    wait_for_lists(stored=[image["id"], other["id"]], deleted=[])
     assert fetch(image["links"]["picture"]).status == 200
 
 

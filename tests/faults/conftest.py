@@ -34,8 +34,9 @@ def running_faulty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
         environment = own_environment() | {
             f"AWS_ENDPOINT_URL_{service}": aws_faults.url for service in SERVICES
         }
-        # Retries wait hardly at all.
+        # Retries wait hardly at all. The clock of each function is two seconds ahead or behind.
         environment |= {"OPENAI_BASE_URL": f"{openai_faults.url}/v1", "SFN_WAIT_SCALE": "0.02"}
+        environment |= {"EASEL_LOCAL_STRICT": "clock_skew=2"}
         local = Local(folder=folder, port=port, settings=SETTINGS, environment=environment)
         ending.callback(stack.down, local, keep=False)
         outputs = stack.up(local) | {"openai_base_url": openai}

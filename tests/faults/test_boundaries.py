@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from easel.contract import naming
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
@@ -140,15 +141,11 @@ def test_killed_function_recovers_at_any_call(
 
 
 def test_nothing_is_overwritten_or_left_reserved(warm: FaultyStack) -> None:
-    items = warm.dynamodb.query(
-        TableName=warm.table,
-        IndexName="by_folder",
-        KeyConditionExpression="shelf_folder = :folder",
-        ExpressionAttributeValues={":folder": {"S": f"stored#{FOLDER}"}},
-    )["Items"]
+    stored = [key for key in warm.keys(f"{FOLDER}/") if key.endswith(naming.PICTURES)]
+    warm.wait_until_listed(FOLDER, stored)
     charged = sum(images for images, _ in PAID)
     counted = sum(images for _, images in PAID)
-    tally = Tally(stored=len(items), paid=counted)
+    tally = Tally(stored=len(stored), paid=counted)
     check_whole(warm, tally, folders=[FOLDER], prefix=FOLDER, paid=charged)
 
     assert not tally.broken

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
@@ -21,11 +22,13 @@ from playwright.sync_api import (
 
 from infra import NODE
 from tests.support import installed_browser
+from tests.support.api_caller import Caller
 from tests.support.local_stack import LocalStack
 
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SECONDS = 20
+SMALL = {"size": "256x256", "quality": "low"}
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -122,3 +125,10 @@ def visit(browser: Browser, aws: LocalStack, **options: Any) -> Iterator[Visit]:
     finally:
         context.close()
     assert not visiting.wrong, visiting.wrong
+
+
+def make(caller: Caller, **request: object) -> dict[str, object]:
+    """Make one finished image through the API."""
+    run = caller.wait_for_end(caller.run({**SMALL, **request}, key=uuid4().hex).json)
+    assert run["status"] == "succeeded"
+    return dict(run["pictures"][0])

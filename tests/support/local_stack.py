@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -44,17 +44,26 @@ class LocalStack:
         }
         return str(self.states.start_execution(**call)["executionArn"])
 
+    def describe(self, arn: str) -> dict[str, Any] | None:
+        """Describe an execution, or return None if it has just started and is not known yet."""
+        try:
+            return dict(self.states.describe_execution(executionArn=arn))
+        except self.states.exceptions.ExecutionDoesNotExist:
+            return None
+
     def wait_for_end(self, arn: str) -> dict[str, Any]:
         """Wait for the end of an execution, and return it with its report, if it has one."""
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            execution = dict(self.states.describe_execution(executionArn=arn))
-            if execution["status"] != "RUNNING":
-                break
+        while (execution := self.describe(arn)) is None or execution["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{arn} is still running"
             time.sleep(0.05)
         has_report = execution["status"] == "SUCCEEDED"
         return execution | {"report": json.loads(execution["output"]) if has_report else None}
+
+    def wait_for_start(self, arn: str) -> dict[str, Any]:
+        """Wait until a new execution is known, and describe it."""
+        self.until(lambda: self.describe(arn) is not None)
+        return dict(self.states.describe_execution(executionArn=arn))
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition."""
@@ -94,6 +103,21 @@ class LocalStack:
             for entry in page.get(kind, [])
         ]
 
+    def wait_until_listed(self, folder: str, keys: Iterable[str]) -> None:
+        """Wait until the gallery's index lists exactly these stored images in a folder."""
+
+        def listed() -> list[str]:
+            pages = self.dynamodb.get_paginator("query").paginate(
+                TableName=self.outputs["table"],
+                IndexName="by_folder",
+                KeyConditionExpression="shelf_folder = :folder",
+                ExpressionAttributeValues={":folder": {"S": f"stored#{folder}"}},
+            )
+            return sorted(item["key"]["S"] for page in pages for item in page["Items"])
+
+        expected = sorted(keys)
+        self.until(lambda: listed() == expected)
+
     def log_lines(self) -> list[str]:
         """Return the lines that all functions have logged so far."""
         logs = self.client("logs")
@@ -132,6 +156,14 @@ def own_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("OPENAI_", "AWS_"))
     }
+
+
+def bench_environment() -> dict[str, str]:
+    """Return own_environment for a benchmark, which compares Easel with programs not on AWS.
+
+    The emulator does not imitate how late AWS answers.
+    """
+    return own_environment() | {"EASEL_LOCAL_STRICT": "conflicts=0 index_lag=0 late_executions=0"}
 
 
 def free_port() -> int:

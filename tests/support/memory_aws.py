@@ -71,6 +71,32 @@ class Refusing:
         return getattr(self._client, name)
 
 
+class Conflicting:
+    """A DynamoDB in which other writers conflict a number of times.
+
+    AWS reports a conflict in one of two ways, which `code` selects.
+    """
+
+    def __init__(
+        self, client: Any, conflicts: int, code: str = "TransactionCanceledException"
+    ) -> None:
+        self._client, self.left, self._code = client, conflicts, code
+
+    def transact_write_items(self, **call: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            others = [{"Code": "None"}] * (len(call["TransactItems"]) - 1)
+            answer: Any = {
+                "Error": {"Code": self._code},
+                "CancellationReasons": [{"Code": "TransactionConflict"}, *others],
+            }
+            raise ClientError(answer, "TransactWriteItems")
+        return self._client.transact_write_items(**call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 def keys_in(s3: Any) -> list[str]:
     return sorted(entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []))
 

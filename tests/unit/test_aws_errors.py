@@ -18,6 +18,7 @@ from easel.aws.table import Table
 from easel.contract.errors import ConfigError, EaselError, StorageBusyError, StorageDeniedError
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
+from tests.support.memory_aws import Conflicting
 from tests.support.services import reserve
 
 BOTOCORE = sorted(
@@ -70,31 +71,6 @@ def test_error_code_decides_about_retry(code: str, status: int, expected: type[E
     error = client.translate(client_error(code, status), "writing 'f/a.png'")
     assert type(error) is expected
     assert "writing 'f/a.png'" in str(error)
-
-
-class Conflicting:
-    """A DynamoDB in which other writers conflict a number of times.
-
-    AWS reports a conflict in one of two ways, which `code` selects.
-    """
-
-    def __init__(
-        self, client: Any, conflicts: int, code: str = "TransactionCanceledException"
-    ) -> None:
-        self._client, self.left, self._code = client, conflicts, code
-
-    def transact_write_items(self, **call: Any) -> Any:
-        if self.left:
-            self.left -= 1
-            reasons = [
-                {"Code": "TransactionConflict"},
-                *[{"Code": "None"}] * (len(call["TransactItems"]) - 1),
-            ]
-            raise client_error(self._code, CancellationReasons=reasons)
-        return self._client.transact_write_items(**call)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
 
 
 @pytest.mark.parametrize("code", ["TransactionCanceledException", "TransactionConflictException"])

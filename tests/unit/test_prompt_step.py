@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from easel.aws.table import MAX_TRIES, Table
 from easel.contract.errors import (
     BudgetExceededError,
     ClaimHeldError,
@@ -13,16 +14,18 @@ from easel.contract.errors import (
     InputError,
     ModelRetiredError,
     OutcomeUnknownError,
+    StorageBusyError,
     TransientError,
 )
 from easel.contract.status import ChatStatus
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
+from easel.ledger.purchase import LAST_SECONDS
 from easel.openai_client.chat import ChatAnswer, ChatCall
 from easel.request import models
 from functions import prompt
-from tests.support.memory_aws import keys_in
-from tests.support.services import CAP, NOW, FakeChat, FakeServices, reserve
+from tests.support.memory_aws import Clients, Conflicting, keys_in
+from tests.support.services import CAP, NOW, TABLE, FakeChat, FakeServices, reserve
 from tests.support.steps import PromptStep
 
 MONTH = "2026-11"
@@ -101,6 +104,45 @@ def test_crash_is_counted_and_prompt_retried_once(step: PromptStep) -> None:
 
     reserved = step.call().reserved_micro_usd or 0
     assert step.money() == (reserved + 130, reserved + 130)
+
+
+class Contended(FakeChat):
+    """A chat model after whose answer other writers conflict with the table this many times."""
+
+    def __init__(self, dynamodb: Conflicting, conflicts: int) -> None:
+        super().__init__()
+        self._dynamodb, self._conflicts = dynamodb, conflicts
+
+    def write(self, request: ChatCall, *, timeout: float) -> ChatAnswer:
+        self._dynamodb.left = self._conflicts
+        return super().write(request, timeout=timeout)
+
+
+def contend(step: PromptStep, client: Any, conflicts: int) -> None:
+    """Let other writers conflict with the step after its paid call."""
+    dynamodb = Conflicting(client, 0)
+    table = Table(dynamodb, name=TABLE, sleep=lambda _: None)
+    step.services.ledger = Ledger(table, Budget(table, setting=CAP))
+    step.chat = Contended(dynamodb, conflicts)
+
+
+def test_paid_prompt_outlasts_conflicting_writers(step: PromptStep, aws: Clients) -> None:
+    contend(step, aws.dynamodb, 3 * MAX_TRIES)
+
+    step.run()
+
+    assert (step.call().status, step.call().possibly_paid) == (ChatStatus.WRITTEN, 0)
+    assert len(step.chat.requests) == 1
+    assert step.money() == (130, 130)
+
+
+def test_endless_conflict_ends_before_the_function(step: PromptStep, aws: Clients) -> None:
+    contend(step, aws.dynamodb, 10_000)
+
+    with pytest.raises(StorageBusyError):
+        step.run()
+
+    assert 0 < step.deadline.seconds() <= LAST_SECONDS
 
 
 def test_person_decides_after_two_unknown_outcomes(step: PromptStep) -> None:

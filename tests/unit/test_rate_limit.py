@@ -55,6 +55,16 @@ def test_without_limit_nobody_waits(make: Callable[..., RateLimit], clock: Clock
     assert [begin(limit, clock, f"a-1-{n}") for n in range(20)] == [start] * 20
 
 
+def test_without_limit_nobody_waits_for_fast_clocks(
+    make: Callable[..., RateLimit], table: Table, clock: Clock
+) -> None:
+    fast, start = Clock(), clock.now
+    fast.now += 30
+    begin(RateLimit(table, per_minute=None, at_once=5, clock=fast, sleep=fast.sleep), fast)
+
+    assert begin(make(), clock, "b-1-1") == start
+
+
 @pytest.mark.parametrize("per_minute", [5, 100])
 def test_no_minute_exceeds_the_limit(
     make: Callable[..., RateLimit], clock: Clock, per_minute: int

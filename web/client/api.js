@@ -1,5 +1,7 @@
 /** Calls Easel's API with the token, in JSON. Its errors say what to do. */
 
+import { catchUp } from "./recent_changes.js";
+
 const WAITS = [1, 2, 4]; // seconds before each retry of a read
 const LONGEST_WAIT = 30; // seconds, whatever Retry-After says
 
@@ -41,7 +43,8 @@ export function makeApi(session, onSignedOut) {
     runs: (query, signal) => call("GET", `runs?${search(query)}`, { signal }),
     redrive: (id) => call("POST", `${run(id)}/redrive`),
     stop: (id) => call("POST", `${run(id)}/stop`),
-    images: (query, signal) => call("GET", `images?${search(query)}`, { signal }),
+    images: async (query, signal) =>
+      catchUp(await call("GET", `images?${search(query)}`, { signal }), query),
     image: (id, signal) => call("GET", image(id), { signal }),
     deleteImage: (id) => call("DELETE", image(id)),
     restoreImage: (id) => call("POST", `${image(id)}/restore`),

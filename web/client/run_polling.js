@@ -4,6 +4,8 @@ import { ApiError, sleep } from "./api.js";
 
 const SLOWEST_SECONDS = 3;
 const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
+/** Whether another read may succeed. Step Functions may not know a new run at first. */
+const isTemporary = (error) => error.isTransient || error.status === 404;
 
 /**
  * Yields the run each time it was read, at growing intervals, and not while the page is hidden.
@@ -18,7 +20,7 @@ export async function* follow(api, id, signal, ontrouble) {
       yield run;
       if (run.status !== "running") return;
     } catch (error) {
-      if (signal.aborted || !error.isTransient) throw error;
+      if (signal.aborted || !isTemporary(error)) throw error;
       ontrouble(error);
     }
     await sleep(seconds, signal);
@@ -33,7 +35,7 @@ export async function ended(api, run) {
     try {
       run = await api.run(run.id);
     } catch (error) {
-      if (!error.isTransient) throw error;
+      if (!isTemporary(error)) throw error;
     }
   }
   if (run.status === "succeeded") return run;

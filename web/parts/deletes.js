@@ -1,6 +1,7 @@
 /** Deletes and restores images and folders, with notices that report the outcome and offer Undo. */
 
 import { explain } from "../client/api.js";
+import { forgetImage, noteFolder, noteImage } from "../client/recent_changes.js";
 import { ended } from "../client/run_polling.js";
 import { announceImagesChanged, note, say } from "./notices.js";
 
@@ -15,10 +16,8 @@ const WAITING_SECONDS = 900; // longer than any delete or restore takes
 export async function deleteImage(api, image, { onDeleted, onRestored }) {
   const name = image.title ? `“${image.title}”` : "The picture";
   const focusAfter = onDeleted(image);
-  const deletion = api
-    .deleteImage(image.id)
-    .then((run) => ended(api, run))
-    .then(announceImagesChanged);
+  noteImage({ ...image, status: "deleted", deleted_at: new Date().toISOString() });
+  const deletion = finishDelete(api, image);
   const close = note(`${name} is deleted.`, {
     action: "Undo",
     onaction: undo,
@@ -27,6 +26,7 @@ export async function deleteImage(api, image, { onDeleted, onRestored }) {
   });
   deletion.catch((error) => {
     close();
+    forgetImage(image);
     onRestored(image);
     report(`${name} could not be deleted.`, error);
   });
@@ -48,20 +48,29 @@ export async function deleteImage(api, image, { onDeleted, onRestored }) {
   }
 }
 
+async function finishDelete(api, image) {
+  await ended(api, await api.deleteImage(image.id));
+  const deleted = await api.image(image.id).catch(() => null);
+  if (deleted) noteImage(deleted); // it has the time until which it can be restored
+  announceImagesChanged();
+}
+
 /** Restores a deleted image and waits until it is there. */
 export async function restoreImage(api, image) {
   const run = await ended(api, await api.restoreImage(image.id));
   if (!run.objects) throw new Error("It is no longer stored, or it is still being deleted.");
-  announceImagesChanged();
+  const restored = await api.image(image.id);
   // The old links name a version that is gone.
-  image.links = (await api.image(image.id)).links;
+  Object.assign(image, { links: restored.links, status: restored.status });
+  noteImage(restored);
+  announceImagesChanged();
 }
 
 /** Deletes a folder's images. */
 export async function deleteFolder(api, name) {
   const close = note(`Deleting the folder ${name}…`, { seconds: WAITING_SECONDS });
   try {
-    await ended(api, await api.deleteFolder(name));
+    noteFolder(name, "deleted", await ended(api, await api.deleteFolder(name)));
   } catch (error) {
     close();
     return report(`The folder ${name} could not be deleted.`, error);
@@ -81,6 +90,7 @@ export async function restoreFolder(api, name) {
   try {
     const run = await ended(api, await api.restoreFolder(name));
     if (!run.objects) throw new Error("Its pictures are no longer stored.");
+    noteFolder(name, "stored", run);
     close();
     announceImagesChanged();
     note(`The folder ${name} is restored.`);

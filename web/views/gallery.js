@@ -1,5 +1,6 @@
 /** The view of all images, newest first, endless, filtered by folder and topic. */
 
+import { sleep } from "../client/api.js";
 import { many } from "../client/format.js";
 import { DeleteFolderDialog } from "../parts/delete_folder_dialog.js";
 import {
@@ -17,6 +18,7 @@ import { say } from "../parts/notices.js";
 import { Empty, Loading } from "../parts/placeholders.js";
 
 const PAGE = 24;
+const TRIES = 4; // readings of a list until it agrees with its folder's count
 const AHEAD = "800px"; // how far below the screen the next page is read already
 
 export function View({ api, signal, query }) {
@@ -28,7 +30,7 @@ export function View({ api, signal, query }) {
     const page = await api.images({ ...filters, cursor, limit: PAGE }, until);
     return { items: page.images, cursor: page.cursor };
   }, signal);
-  const folders = useFolders(api, signal, filters.folder, list);
+  const folders = useFolders(api, signal, filters, list);
   useRestart(list, filters);
 
   return html`
@@ -58,10 +60,10 @@ function useRestart(list, filters) {
 }
 
 /** Returns the folders, read again whenever images are deleted or restored. */
-function useFolders(api, signal, folder, list) {
+function useFolders(api, signal, filters, list) {
   const [folders, setFolders] = useState([]);
   const latest = useRef();
-  latest.current = { folder, folders };
+  latest.current = { ...filters, folders };
 
   async function read() {
     const { folder: shown, folders: before } = latest.current;
@@ -69,10 +71,15 @@ function useFolders(api, signal, folder, list) {
     setFolders(now);
     return shown && countOf(now, shown) !== countOf(before, shown) ? countOf(now, shown) : null;
   }
-  /** The grid follows a single image by itself, but not a whole folder. */
+  /** The grid follows a single image by itself, but not a whole folder, which it may get late. */
   async function refresh() {
     const count = await read();
-    if (count !== null && count !== list.items.length && !list.cursor) list.restart();
+    const differs = () => count !== null && count !== list.items.length && !list.cursor;
+    const most = latest.current.topic ? 1 : TRIES; // the images of one topic may be fewer
+    for (let tries = 0; differs() && tries < most; tries += 1) {
+      if (tries) await sleep(tries / 2, list.signal);
+      await list.restart();
+    }
   }
   useEffect(() => {
     // The filters are a help: without them the images still show.

@@ -166,7 +166,7 @@ function UnansweredClick({ error, onretry, onforget }) {
 function Newest({ api, signal }) {
   const list = usePagedList(async (cursor, until) => {
     const { images } = await api.images({ limit: NEWEST }, until);
-    return { items: images, cursor: null };
+    return { items: images.slice(0, NEWEST), cursor: null };
   }, signal);
   return html`
     <section class="newest" aria-labelledby="newest">

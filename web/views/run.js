@@ -2,6 +2,7 @@
 
 import { explain } from "../client/api.js";
 import { many, money, span, upTo, when } from "../client/format.js";
+import { noteRun } from "../client/recent_changes.js";
 import { follow } from "../client/run_polling.js";
 import {
   Button,
@@ -95,9 +96,11 @@ function useRun(api, signal, loaded) {
     const changes = changesOf(latest.current, now);
     if (changes) say(changes);
     latest.current = now;
+    noteRun(now);
     setRun(now);
   }
 
+  useEffect(() => noteRun(loaded), []);
   useEffect(() => {
     if (latest.current.status !== "running") return;
     const followed = new AbortController();

@@ -3,13 +3,14 @@
 - MiniStack names every failure `Runtime.HandlerError`, and kills the process of a handler that
   raised an exception.
 - The HTTP API answers 502 with the error and its stack trace. AWS answers 500 without details.
+- A state whose call is throttled fails with `Lambda.Unknown`, so that its Retry does not match.
 """
 
 import functools
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import apigateway, lambda_svc
+from ministack.services import apigateway, lambda_svc, stepfunctions
 
 from local.ministack.edits import edit, edit_text, replace
 
@@ -26,6 +27,11 @@ _PROXY_WITHOUT_DETAILS = f"""    if result.get("error"):
         return 500, headers, b'{{"message":"Internal Server Error"}}'
 {_PROXY}"""
 
+_RESULT = '    if result.get("error"):\n        body = result.get("body", {})\n'
+_RESULT_OR_THROTTLED = f"""    if result.get("throttle"):
+        raise _ExecutionError("Lambda.TooManyRequestsException", result["body"]["message"])
+{_RESULT}"""
+
 
 class _Failure(dict[str, Any]):
     """The failure of a handler. MiniStack's code treats it as a result."""
@@ -34,12 +40,14 @@ class _Failure(dict[str, Any]):
 def apply() -> None:
     """Name a failure after the exception's class, and the death of a process `Runtime.ExitError`.
 
-    A handler that raises keeps its process. The HTTP API reports only that something failed.
+    A handler that raises keeps its process. The HTTP API reports only that something failed. A
+    throttled call has its own name in a state machine.
     """
     edit_text(lambda_runtime, "_PYTHON_WORKER_SCRIPT", [(_REPORT, _REPORT_WITH_CLASS)])
     replace(lambda_runtime.Worker, "invoke", _marking_failures)
     replace(lambda_svc, "_execute_function_warm", _answering_as_lambda_does)
     edit(apigateway, "_invoke_lambda_proxy", [(_PROXY, _PROXY_WITHOUT_DETAILS)])
+    edit(stepfunctions, "_call_lambda", [(_RESULT, _RESULT_OR_THROTTLED)])
 
 
 def _marking_failures(invoke: Any) -> Any:

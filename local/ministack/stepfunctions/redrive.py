@@ -2,7 +2,8 @@
 
 An execution records which state it has reached, for itself and for each branch and iteration. A
 branch that has ended keeps its result. A redrive starts each of them at its recorded state, as AWS
-does, so an inline Map repeats only what had not succeeded. A Distributed Map starts over.
+does, so an inline Map repeats only what had not succeeded. A Distributed Map starts over, and only
+the execution that holds it can be redriven.
 """
 
 import copy
@@ -136,7 +137,8 @@ def _with_redrives(describe: Any) -> Any:
         if status != 200:
             return status, headers, body
         execution = stepfunctions._executions[request["executionArn"]]
-        redrivable, reason = _redrivable(execution)
+        # A child reports whether its Map Run can redrive it. RedriveExecution refuses it anyway.
+        redrivable, reason = _redrivable({**execution, "mapRunArn": None})
         fields = {
             "redriveCount": execution.get("redriveCount", 0),
             "redriveStatus": "REDRIVABLE" if redrivable else "NOT_REDRIVABLE",

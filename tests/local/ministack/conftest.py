@@ -17,8 +17,9 @@ def plain_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulato
 
 @pytest.fixture(scope="session")
 def patched_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Run MiniStack with our patches."""
-    with running_emulator(tmp_path_factory.mktemp("patched"), module="local.ministack") as emulator:
+    """Run MiniStack with our patches. Executions are known at once, so that no test waits."""
+    folder, strict = tmp_path_factory.mktemp("patched"), "late_executions=0"
+    with running_emulator(folder, module="local.ministack", strict=strict) as emulator:
         yield emulator
 
 

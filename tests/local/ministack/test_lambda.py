@@ -2,13 +2,22 @@
 
 import base64
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.ministack.awslambda import errors
 from local.ministack.edits import PatchError, edit, edit_text, replace
-from tests.support.emulator import CLOSED, STEP, Emulator, lambda_task
+from tests.support.emulator import (
+    CLOSED,
+    STEP,
+    Emulator,
+    lambda_task,
+    running_emulator,
+    until,
+)
 
 
 def test_failure_is_named_after_exception_class(
@@ -34,6 +43,30 @@ def test_execution_error_is_the_exception_class(patched_emulator: Emulator, step
         patched_emulator.wait_for_end(patched_emulator.begin(machine, {"raise": "no"}))["error"]
         == "InputError"
     )
+
+
+def test_throttled_call_keeps_its_name(tmp_path: Path) -> None:
+    def error(module: str) -> str:
+        """Return the error of an execution whose call is the second one at the same time."""
+        folder, released = tmp_path / module, tmp_path / f"{module}-released"
+        limits = {"LAMBDA_ACCOUNT_CONCURRENCY": "1", "strict": "late_executions=0"}
+        with running_emulator(folder, module=module, **limits) as emulator:
+            function = emulator.create_function(STEP)
+            machine = emulator.create_machine("Work", {"Work": lambda_task(function, End=True)})
+            mark = tmp_path / f"{module}-present"
+            mark.mkdir()
+            running = {"present": str(mark), "wait_for": str(released)}
+            with ThreadPoolExecutor(1) as caller:
+                first = caller.submit(emulator.invoke, function, running)
+                until(lambda: any(mark.iterdir()))
+                execution = emulator.begin(machine)
+                failed = emulator.wait_for_end(execution)
+                released.touch()
+                first.result()
+        return str(failed["error"])
+
+    assert error("ministack") == "Lambda.Unknown", CLOSED
+    assert error("local.ministack") == "Lambda.TooManyRequestsException"
 
 
 @pytest.mark.parametrize("death", ["exit", "kill"])

@@ -104,6 +104,8 @@ def test_child_cannot_be_redriven_alone(patched_emulator: Emulator) -> None:
         == "States.ExceedToleratedFailureThreshold"
     )
     (child,) = children(patched_emulator, map_run(patched_emulator, execution))
+    description = patched_emulator.states.describe_execution(executionArn=child["executionArn"])
+    assert description["redriveStatus"] == "REDRIVABLE", "by its Map Run"
 
     with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
         patched_emulator.states.redrive_execution(executionArn=child["executionArn"])

@@ -12,7 +12,7 @@ from easel.contract.states import Step
 from easel.contract.status import ChatStatus, Status
 from easel.ledger.records import ChatRecord, ImageRecord
 from easel.runs.executions import Executions
-from tests.support.api import MACHINE, Answer, Api, keep_prompt, store_image
+from tests.support.api import BATCH_MACHINE, MACHINE, Answer, Api, keep_prompt, store_image
 from tests.unit.api.test_history import History
 
 TERMS: dict[str, Any] = {
@@ -185,6 +185,55 @@ def test_concurrent_redrive_is_a_conflict(api: Api) -> None:
         ).status
         == 409
     )
+
+
+ENDED = datetime(2026, 11, 25, tzinfo=UTC)
+LINE = f"{BATCH_MACHINE.replace(':stateMachine:', ':execution:')}/EachLine:5c1d"
+
+
+class OneLine(FakeStepFunctions):
+    """A fake Step Functions with a line of a batch, and the executions that are started.
+
+    As on AWS, the line reports whether its Map Run can redrive it.
+    """
+
+    def __init__(self, status: str) -> None:
+        line = {"request": {"topic": "Sport"}, "execution_name": "spring-2"}
+        failed = {"redriveStatus": "REDRIVABLE", "error": "AuthError", "stopDate": ENDED}
+        more: dict[str, Any] = failed if status == "FAILED" else {}
+        super().__init__(status=status, input=json.dumps(line), mapRunArn="a", **more)
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        if executionArn == LINE:
+            return self.description | {"executionArn": LINE}
+        if not self.started:
+            raise error("ExecutionDoesNotExist", "DescribeExecution")
+        started = {"status": "RUNNING", "input": self.started[0]["input"]}
+        began = {"startDate": datetime(2026, 11, 26, tzinfo=UTC)}
+        return {"executionArn": executionArn, **started, **began}
+
+
+def test_failed_line_is_restarted_not_redriven(api: Api) -> None:
+    keep_prompt(api, "spring-2", execution=LINE)
+    states = OneLine("FAILED")
+    assert call(api, states, path="/runs/spring-2").json["can_redrive"]
+
+    answer = call(api, states, "POST", "/runs/spring-2/redrive")
+
+    assert (answer.status, answer.json["id"], states.redrives) == (202, "new", 0)
+    assert states.started[0]["stateMachineArn"] == MACHINE
+    assert json.loads(states.started[0]["input"]) == {"topic": "Sport", "request_id": "spring-2"}
+
+
+def test_running_line_stops_only_with_its_batch(api: Api) -> None:
+    keep_prompt(api, "spring-2", execution=LINE)
+    states = OneLine("RUNNING")
+    assert not call(api, states, path="/runs/spring-2").json["can_stop"]
+
+    answer = call(api, states, "POST", "/runs/spring-2/stop")
+
+    assert (answer.status, answer.json["error"]) == (409, "ConflictError")
+    assert "stop the batch's execution" in answer.json["detail"]
 
 
 class Two(FakeStepFunctions):

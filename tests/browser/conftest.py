@@ -1,0 +1,21 @@
+"""A browser on the local stack's page."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.browser import Visit, chromium, visit
+from tests.support.local_stack import LocalStack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visitor(browser: Browser, aws: LocalStack) -> Iterator[Visit]:
+    with visit(browser, aws, reduced_motion="reduce") as visiting:
+        yield visiting
