@@ -16,10 +16,15 @@ LINES = [SMALL | {"prompt": f"Kite {number}"} for number in range(3)]
 
 
 def destroy(aws: LocalStack) -> None:
-    """Delete the stack, as `make destroy` does on AWS."""
+    """Delete the stack, as `make destroy` does on AWS, after its events were sent."""
+    aws.until(lambda: sent_events(aws) >= len(aws.keys("thumbnails/")))
     cloudformation = aws.client("cloudformation")
     cloudformation.delete_stack(StackName=STACK)
     aws.until(lambda: not stacks(cloudformation))
+
+
+def sent_events(aws: LocalStack) -> int:
+    return sum(line.count("ImageStored") for line in aws.log_lines() if "events sent" in line)
 
 
 def stacks(cloudformation: Any) -> list[str]:

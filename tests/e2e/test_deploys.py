@@ -18,6 +18,7 @@ from local.ministack import process
 from local.ministack.process import EmulatorConfig
 from local.stack import Local
 from tests.e2e.test_batches import run, upload
+from tests.support.api_caller import machine
 from tests.support.command_line import easel
 from tests.support.local_stack import LocalStack
 
@@ -114,6 +115,24 @@ def test_up_after_killed_emulator_starts_one_stand_in(local: Local) -> None:
 
     assert not processes.is_running(before["stand_in"])
     assert LocalStack(after).run(SMALL)["status"] == "SUCCEEDED"
+
+
+def cap(aws: LocalStack) -> float:
+    """Return the month's cap as the API shows it."""
+    return float(machine(aws)("POST", "/estimate", {"topic": "Sport"}).json["budget"]["cap_usd"])
+
+
+def test_first_reader_writes_a_changed_cap(local: Local) -> None:
+    stack.up(local)
+
+    # Each role needs the permission for this, because any of them may be the first.
+    aws = LocalStack(stack.up(replace(local, settings=("monthly_budget_usd=7",))))
+    assert cap(aws) == 7
+
+    aws = LocalStack(stack.up(replace(local, settings=("monthly_budget_usd=8",))))
+    upload(aws, {"topic": "Sport"}, key="batches/first.jsonl")
+    assert run(aws, manifest="batches/first.jsonl", dry_run=True)["status"] == "SUCCEEDED"
+    assert cap(aws) == 8
 
 
 def test_missing_program_sign_in_is_named(local: Local, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 import { ApiError, sleep } from "./api.js";
 
 const SLOWEST_SECONDS = 3;
+const SLOWEST_AFTER_ERROR_SECONDS = 15;
 const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
+/** All viewers share the reads that Step Functions allows, so they back off when it is busy. */
+const afterError = (seconds) => Math.min(SLOWEST_AFTER_ERROR_SECONDS, seconds * 2);
 /** Whether another read may succeed. Step Functions may not know a new run at first. */
 const isTemporary = (error) => error.isTransient || error.status === 404;
 
@@ -13,15 +16,17 @@ const isTemporary = (error) => error.isTransient || error.status === 404;
  * `ontrouble` is called with each transient error, and with null once a read succeeds.
  */
 export async function* follow(api, id, signal, ontrouble) {
-  for (let seconds = 1; ; seconds = slower(seconds)) {
+  for (let seconds = 1; ; ) {
     try {
       const run = await api.run(id, signal);
       ontrouble(null);
       yield run;
       if (run.status !== "running") return;
+      seconds = slower(seconds);
     } catch (error) {
       if (signal.aborted || !isTemporary(error)) throw error;
       ontrouble(error);
+      seconds = afterError(seconds);
     }
     await sleep(seconds, signal);
     await untilVisible(signal);
@@ -30,12 +35,14 @@ export async function* follow(api, id, signal, ontrouble) {
 
 /** Returns the run once it has succeeded, or throws its error. It also works in a hidden page. */
 export async function ended(api, run) {
-  for (let seconds = 1; run.status === "running"; seconds = slower(seconds)) {
+  for (let seconds = 1; run.status === "running"; ) {
     await sleep(seconds);
     try {
       run = await api.run(run.id);
+      seconds = slower(seconds);
     } catch (error) {
       if (!isTemporary(error)) throw error;
+      seconds = afterError(seconds);
     }
   }
   if (run.status === "succeeded") return run;

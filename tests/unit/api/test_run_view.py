@@ -37,9 +37,10 @@ class FakeStepFunctions:
     def __init__(
         self, events: list[dict[str, Any]] | None = None, *, late: int = 0, **more: Any
     ) -> None:
-        self.events, self.late, self.redrives, self.started = (
+        self.events, self.late, self.redrives, self.reads, self.started = (
             events or [],
             late,
+            0,
             0,
             list[dict[str, Any]](),
         )
@@ -51,6 +52,7 @@ class FakeStepFunctions:
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's
         self.late -= 1
+        self.reads += 1
         if self.late >= 0:
             raise error("ExecutionDoesNotExist", "DescribeExecution")
         return self.description | {"executionArn": executionArn}
@@ -99,6 +101,16 @@ def test_invisible_start_is_busy_and_not_404(api: Api) -> None:
     """After a 404, a caller would use a new idempotency key and pay again."""
     answer = call(api, FakeStepFunctions(late=99), "POST", "/runs", {})
     assert (answer.status, answer.json["error"]) == (503, "StorageBusyError")
+
+
+def test_each_look_at_a_run_reads_it_once(api: Api) -> None:
+    """Step Functions allows some ten reads a second, for all viewers together."""
+    states = FakeStepFunctions()
+    keep_prompt(api, "run-1")
+
+    assert call(api, states).status == 200
+
+    assert states.reads == 1
 
 
 class DuplicateStart(FakeStepFunctions):
