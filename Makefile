@@ -30,7 +30,7 @@ PIN_LAYER := $(BIN)/uv pip compile --quiet --no-header --generate-hashes \
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {printf "%s%s\n", sep, substr($$0, 5); sep = "\n"} \
-	  /^[a-z]+:.*## / {printf "  %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.made: $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Easel needs Python 3.11 or \
@@ -118,11 +118,14 @@ destroy: layers ## Delete the stack; images and table stay unless retain_images 
 	npx --yes $(CDK) destroy $(CONTEXT) $(if $(YES),--force)
 
 ##@ For maintainers
-.PHONY: test check format soak bench openapi reference graphs models screenshots lighthouse \
+.PHONY: test test-fast check format soak bench openapi reference graphs models screenshots lighthouse \
   browser constraints clean
 test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/.made-dev ## Run the unit tests: under a minute, no local AWS, no browser
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(ARGS)
 
 check: $(VENV)/.made-dev ## Check format, lint, types, import rules and words
 	@$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from local import assemblies
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "Easel"
@@ -37,6 +40,11 @@ def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], No
     Yield a function that waits for the app. It raises DeployError with the app's message.
     """
     context = (*LOCAL_DEFAULTS, *settings, *LOCAL_SETTINGS)
+    kept = assemblies.folder_of(context)
+    if kept and kept.is_dir():
+        shutil.copytree(kept, outdir, dirs_exist_ok=True)
+        yield lambda: None
+        return
     options = [word for setting in context for word in ("-c", setting)]
     command = [sys.executable, str(ROOT / "app.py"), *options, "-o", str(outdir)]
     # The CDK's check of the template costs most of the CPU time and changes nothing in the
@@ -55,6 +63,8 @@ def synthesis(settings: Sequence[str], outdir: Path) -> Iterator[Callable[[], No
             _, errors = app.communicate()
             if app.returncode:
                 raise DeployError(errors.strip() or "synth failed without a message")
+            if kept:
+                assemblies.keep(outdir, kept)
 
         try:
             yield finish

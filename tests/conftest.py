@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local import stack
+from local import assemblies, stack
 from local.ministack.iam import DECISIONS
 from local.stack import Local
 from tests.support.api_caller import Caller, machine
@@ -26,10 +26,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts a background command with Ctrl-C ignored, and its processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # pytest-xdist's workers inherit the environment
-        folder = tempfile.TemporaryDirectory(prefix="easel-decisions-")
+        folder = tempfile.TemporaryDirectory(prefix="easel-tests-")
         config.add_cleanup(folder.cleanup)
-        os.environ[DECISIONS] = folder.name
-        config.stash[_folder] = Path(folder.name)
+        decisions, kept = (Path(folder.name, name) for name in ("decisions", "assemblies"))
+        decisions.mkdir()
+        kept.mkdir()
+        os.environ |= {DECISIONS: str(decisions), assemblies.FOLDER: str(kept)}
+        config.stash[_folder] = decisions
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -123,9 +123,9 @@ def cap(aws: LocalStack) -> float:
 
 
 def test_first_reader_writes_a_changed_cap(local: Local) -> None:
-    stack.up(local)
+    assert cap(LocalStack(stack.up(local))) == 25
 
-    # Each role needs the permission for this, because any of them may be the first.
+    # Each role needs the permission to change the month's record, because any may be the first.
     aws = LocalStack(stack.up(replace(local, settings=("monthly_budget_usd=7",))))
     assert cap(aws) == 7
 

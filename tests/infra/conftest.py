@@ -1,22 +1,26 @@
 """The template, synthesized once with default settings and once for each other combination."""
 
+from functools import cache, partial
+from pathlib import Path
+
 import pytest
 
+from tests.support.shared import make_once
 from tests.support.template import Synth, Template, run_app
 
 
 @pytest.fixture(scope="session")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
     """Return a function that synthesizes with settings, once for each combination."""
-    templates: dict[tuple[str, ...], Template] = {}
 
+    def run(folder: Path, settings: tuple[str, ...]) -> None:
+        result = run_app(folder, *settings)
+        assert result.returncode == 0, result.stderr
+
+    @cache
     def make(*settings: str) -> Template:
-        if settings not in templates:
-            folder = tmp_path_factory.mktemp("synth") / "cdk.out"
-            result = run_app(folder, *settings)
-            assert result.returncode == 0, result.stderr
-            templates[settings] = Template(folder)
-        return templates[settings]
+        make_folder = partial(run, settings=settings)
+        return Template(make_once(tmp_path_factory, ("synth", *settings), make_folder))
 
     return make
 

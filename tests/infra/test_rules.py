@@ -4,21 +4,22 @@ A finding is either fixed, or acknowledged on its own resource with a reason.
 """
 
 import json
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.shared import make_once
 from tests.support.template import ELSEWHERE, EXISTING, SHAPES, run_python
 
 Report = dict[str, Any]
 ACKNOWLEDGED = "aws:cdk:acknowledged-rules"
 
 
-def read(folder: Path, result: "subprocess.CompletedProcess[str]") -> list[Report]:
-    assert (folder / "validation-report.json").is_file(), result.stderr
+def read(folder: Path, errors: str = "") -> list[Report]:
+    assert (folder / "validation-report.json").is_file(), errors
     reports: list[Report] = json.loads((folder / "validation-report.json").read_text())[
         "pluginReports"
     ]
@@ -35,16 +36,14 @@ def check_template(tmp_path_factory: pytest.TempPathFactory) -> CheckTemplate:
 
     Its result is the assembly and the rule sets' reports.
     """
-    results: dict[tuple[str, ...], tuple[Path, list[Report]]] = {}
+
+    def run(folder: Path, settings: tuple[str, ...]) -> None:
+        read(folder, run_python("-m", "tests.support.template", str(folder), *settings).stderr)
 
     def check(settings: tuple[str, ...]) -> tuple[Path, list[Report]]:
-        if settings not in results:
-            folder = tmp_path_factory.mktemp("rules") / "cdk.out"
-            results[settings] = (
-                folder,
-                read(folder, run_python("-m", "tests.support.template", str(folder), *settings)),
-            )
-        return results[settings]
+        make_folder = partial(run, settings=settings)
+        folder = make_once(tmp_path_factory, ("rules", *settings), make_folder)
+        return folder, read(folder)
 
     return check
 
@@ -127,6 +126,6 @@ check_rules(app)
     result = run_python("-c", code)
     assert result.returncode != 0
 
-    (wildcard, where), logs = findings(read(folder, result))
+    (wildcard, where), logs = findings(read(folder, result.stderr))
     assert (where, wildcard.endswith("/b/*]")) == ("Easel/New role/DefaultPolicy/Resource", True)
     assert logs == ("AwsSolutions-S1", "Easel/New/Resource")

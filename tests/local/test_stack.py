@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local import stack
+from local import assemblies, stack
 from local.deploy import ROOT, DeployError, synthesis
 from local.stack import Local
 from tests.support.local_stack import free_port, own_environment
@@ -34,7 +34,8 @@ def test_wrong_setting_shows_the_apps_message(tmp_path: Path) -> None:
     assert "Traceback" not in str(exc_info.value)
 
 
-def test_failing_block_ends_the_synthesis(tmp_path: Path) -> None:
+def test_failing_block_ends_the_synthesis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(assemblies.FOLDER)  # an assembly that was kept needs no app
     with pytest.raises(KeyboardInterrupt), synthesis([], tmp_path) as finish:
         raise KeyboardInterrupt
 
@@ -42,6 +43,24 @@ def test_failing_block_ends_the_synthesis(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="closed file"):
         finish()
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_assembly_is_kept_for_the_same_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(assemblies.FOLDER, str(tmp_path))
+
+    for folder, budget in (("first", 1), ("same", 1), ("other", 2)):
+        with synthesis([f"monthly_budget_usd={budget}"], tmp_path / folder) as finish:
+            finish()
+
+    kept = [path for path in tmp_path.iterdir() if path.name not in ("first", "same", "other")]
+    assert len(kept) == 2
+    first, same, other = (
+        (tmp_path / folder / "Easel.template.json").read_text()
+        for folder in ("first", "same", "other")
+    )
+    assert first == same != other
 
 
 def test_kept_stack_keeps_user_on_another_port(local: Local) -> None:
