@@ -88,7 +88,7 @@ redrive: $(VENV)/.made ## Resume a failed run, paying only for what is missing: 
 	@$(EASEL) redrive "$(or $(RUN),$(error say which run: make redrive RUN=…))"
 
 ##@ Money and access (TARGET=aws for the deployed stack)
-.PHONY: budget user token secret
+.PHONY: budget user token secret doctor
 budget: $(VENV)/.made ## Show the month's budget; USD=… changes the cap, 0 stops all spending
 	@$(EASEL) budget $(if $(filter command,$(firstword $(origin USD))),\
 	  "$(or $(USD),$(error USD is empty: give a number of dollars such as USD=25))")
@@ -102,6 +102,9 @@ token: $(VENV)/.made ## Print an API access token for a program; SCOPE=read or w
 secret: TARGET := aws
 secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt or stdin
 	@$(EASEL) secret
+
+doctor: $(VENV)/.made ## Check the stack and show what to fix; one dry run, nothing is paid
+	@$(EASEL) doctor
 
 ##@ Deploy to AWS
 .PHONY: synth bootstrap deploy destroy layers

@@ -1,4 +1,7 @@
-"""`easel run|batch|redrive|report|open|budget|secret|user|token [--target local|aws]`."""
+"""The command line: `easel [--target local|aws] COMMAND`.
+
+The commands are run, batch, redrive, report, open, budget, secret, user, token and doctor.
+"""
 
 import argparse
 import getpass
@@ -16,9 +19,13 @@ from rich.console import Console
 
 from cli import batch_screen, batches, runs, screen, sign_in
 from cli.batches import BatchError
+from cli.doctor import catalogue
+from cli.doctor import screen as doctor_screen
+from cli.doctor.deployment import Deployment
+from cli.doctor.finding import Verdict
 from cli.runs import NoExecutionError, Run
 from cli.sign_in import SignInError
-from cli.target import ROOT, Target, TargetError, find_target
+from cli.target import ROOT, Access, Target, TargetError, find_access, find_target
 from easel.contract.errors import EaselError
 from easel.contract.money import micro_dollars
 from easel.contract.naming import MANIFEST_ENDINGS
@@ -32,6 +39,7 @@ IMAGES = ROOT / ".local" / "pictures"
 # The manifest and its version come from the uploaded file.
 BATCH_OPTIONS = [name for name in batch_request.FIELDS if name not in ("manifest", "version_id")]
 WHICH_RUN = "the execution's name, or the run's id"
+DOCTOR = "check the deployed stack: only reads, and makes one dry run, which pays nothing"
 
 Command = Callable[[Target, argparse.Namespace], int]
 
@@ -40,7 +48,7 @@ def main() -> int:
     """Run one command. Print an error that a user can fix as one line on stderr."""
     options = _parser().parse_args()
     try:
-        code: int = options.command(find_target(options.target), options)
+        code: int = options.command(options.find(options.target), options)
         return code
     except (TargetError, SignInError, BatchError, LookupError) as error:
         print(error, file=sys.stderr)
@@ -69,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, command: Command, description: str) -> argparse.ArgumentParser:
         command_parser = commands.add_parser(name, help=description, description=description)
-        command_parser.set_defaults(command=command)
+        command_parser.set_defaults(command=command, find=find_target)
         return command_parser
 
     run = add("run", _run, "start one run and watch it")
@@ -92,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; both by default"
     )
+    doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
+    # It also has to work if there is no stack.
+    doctor.set_defaults(command=_doctor, find=find_access)
     return parser
 
 
@@ -211,6 +222,14 @@ def _user(target: Target, options: argparse.Namespace) -> int:
 def _token(target: Target, options: argparse.Namespace) -> int:
     print(sign_in.fetch_token(target, options.scope))
     return 0
+
+
+def _doctor(access: Access, _options: argparse.Namespace) -> int:
+    console = Console()
+    with console.status("Checking the stack …"):
+        findings = list(catalogue.examine_all(Deployment(access)))
+    doctor_screen.show(findings, console)
+    return 1 if any(finding.verdict is Verdict.PROBLEM for _, finding in findings) else 0
 
 
 def _usd(text: str) -> float:

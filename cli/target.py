@@ -31,14 +31,11 @@ class TargetError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """A deployed stack. `endpoint` is None on AWS."""
+class Access:
+    """The way to AWS, whether or not the stack is there. `endpoint` is None on AWS."""
 
     endpoint: str | None
     region: str
-    bucket: str
-    table: str
-    state_machine_arn: str
 
     def client(self, service: str) -> Any:
         """Return an AWS client for this stack."""
@@ -59,6 +56,15 @@ class Target:
         return boto3.client(  # type: ignore[call-overload]
             service, region_name=self.region, config=config, **local
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(Access):
+    """A deployed stack."""
+
+    bucket: str
+    table: str
+    state_machine_arn: str
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -113,21 +119,27 @@ def find_target(name: str) -> Target:
     return local_target() if name == "local" else aws_target()
 
 
+def find_access(name: str) -> Access:
+    """Return the way to the target `local` or `aws`, without reading its stack.
+
+    Raises TargetError if no local stack is running.
+    """
+    if name == "aws":
+        return Access(endpoint=None, region=_aws_region())
+    values = _local_outputs(OUTPUTS)
+    return Access(endpoint=values["endpoint"], region=values["region"])
+
+
 def local_target(outputs: Path = OUTPUTS) -> Target:
     """Return the stack that `make up` started. Raises TargetError."""
-    if not outputs.is_file():
-        raise TargetError(
-            "no local stack is running; start it with `make up`, or use the one on AWS with "
-            "--target aws (make: TARGET=aws)"
-        )
-    values = json.loads(outputs.read_text())
+    values = _local_outputs(outputs)
     names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
     return Target(**{name: values[name] for name in names})
 
 
 def aws_target() -> Target:
     """Return the deployed stack in the region of cdk.json. Raises TargetError."""
-    region = json.loads((ROOT / "cdk.json").read_text())["context"]["aws_region"]
+    region = _aws_region()
     try:
         outputs = stack_outputs(boto3.client("cloudformation", region_name=region))
     except ClientError as error:
@@ -153,3 +165,17 @@ def stack_outputs(cloudformation: Any) -> dict[str, str]:
     """Return the outputs of the stack by name."""
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _aws_region() -> str:
+    return str(json.loads((ROOT / "cdk.json").read_text())["context"]["aws_region"])
+
+
+def _local_outputs(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise TargetError(
+            "no local stack is running; start it with `make up`, or use the one on AWS with "
+            "--target aws (make: TARGET=aws)"
+        )
+    values: dict[str, Any] = json.loads(file.read_text())
+    return values

@@ -1,9 +1,12 @@
 """The stack. Read from top to bottom, it is the list of everything that is deployed."""
 
+import tomllib
+
 from aws_cdk import CfnOutput, Environment, Stack, Tags
 from constructs import Construct
 
 from easel.contract import settings
+from infra import ROOT
 from infra.access.encryption import Encryption
 from infra.api.api import add_api
 from infra.config import Config
@@ -84,3 +87,11 @@ class EaselStack(Stack):
         if config.alarm_email:
             alarms.mail(config.alarm_email)
         Dashboard(self, "Dashboard", resources=resources, alarms=alarms.all)
+
+        about = "The version of Easel; make doctor compares it with a checkout"
+        CfnOutput(self, "Version", value=_version(), description=about)
+
+
+def _version() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project["version"])

@@ -83,6 +83,14 @@ class Budget:
             "settings share this table"
         )
 
+    def peek(self, month: str) -> MonthBudget:
+        """Return a month's state as `read` would, but write nothing."""
+        item = self._table.get(*_key(month))
+        if item is None:
+            return MonthBudget(month=month, committed=0, spent=0, cap=self._first_cap())
+        cap = item["cap"] if item["setting"] == self._setting else self._setting
+        return MonthBudget(month=month, committed=item["committed"], spent=item["spent"], cap=cap)
+
     def set_cap(self, month: str, cap: int) -> MonthBudget:
         """Change the cap from now on, without a deployment. A cap of 0 stops all spending.
 
@@ -118,11 +126,15 @@ class Budget:
         values = {":committed": committed, ":spent": spent}
         return self._table.update(_key(month), expression, values=values)
 
-    def _new_month(self, month: str) -> Item:
+    def _first_cap(self) -> int:
+        """Return the cap of a month that has not begun yet."""
         by_hand = self._table.get(*SET_BY_HAND)
         holds = by_hand is not None and by_hand["setting"] == self._setting
-        cap = int(by_hand["cap"]) if by_hand and holds else self._setting
+        return int(by_hand["cap"]) if by_hand and holds else self._setting
+
+    def _new_month(self, month: str) -> Item:
         pk, sk = _key(month)
+        cap = self._first_cap()
         money = {"committed": 0, "spent": 0, "cap": cap, "setting": self._setting}
         return self._table.put_if_absent({"pk": pk, "sk": sk} | money)
 

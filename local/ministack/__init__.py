@@ -8,6 +8,8 @@ stepfunctions/  timing, metrics, history, Maps and redrives of executions
 cognito         the style of the sign-in page
 iam             authorization of each call by the caller's role
 s3              conditional copies, versions in events, and memory
+cloudformation  protection of buckets and tables
+sns             unconfirmed subscriptions
 cloudwatch      metrics and fields in JSON log lines
 strict          what AWS refuses or shows late; EASEL_LOCAL_STRICT changes how much
 

@@ -4,7 +4,17 @@ import logging
 import os
 import sys
 
-from local.ministack import awslambda, cloudwatch, cognito, iam, s3, stepfunctions, strict
+from local.ministack import (
+    awslambda,
+    cloudformation,
+    cloudwatch,
+    cognito,
+    iam,
+    s3,
+    sns,
+    stepfunctions,
+    strict,
+)
 from local.ministack.awslambda import workers
 from local.ministack.edits import PatchError
 from local.ministack.strict.strictness import Strictness, StrictnessError
@@ -14,10 +24,12 @@ def main() -> None:
     """Patch MiniStack and run it until SIGTERM."""
     try:
         awslambda.apply(at_most=_workers())
+        cloudformation.apply()
         cloudwatch.apply()
         cognito.apply()
         iam.apply()
         s3.apply()
+        sns.apply()
         stepfunctions.apply()
         strict.apply(Strictness.of(os.environ))
     except (PatchError, StrictnessError) as error:

@@ -18,8 +18,11 @@ import pytest
 from local.deploy import ROOT
 from tests.support.local_stack import free_port, own_environment
 
-# These commands cannot run in a test: they need an account, or the test would run itself.
+# These commands cannot run in a test: they need an account, or the test would run itself. Sessions
+# that only AWS can show are `console` blocks, which are not run either.
 NOT_HERE = ("make bootstrap", "make deploy", "make destroy", "aws ")
+# Such a block is one command. Its later lines use the variable, or continue the AWS CLI's command.
+WHOLE = ("API=", "aws ")
 CURL = shutil.which("curl")  # a bare machine has none, and make test installs nothing outside .venv
 DEADLINE_SECONDS = 120
 LEFT_OUT = {
@@ -45,12 +48,10 @@ def commands() -> list[str]:
             r"^```sh\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL
         )
     )
-    # A block that begins with a variable is one command, since its later lines use the variable.
-    # A block that begins with aws is one command over several lines.
     return [
         command
         for block in blocks
-        for command in ([block] if block.startswith(("API=", "aws ")) else block.splitlines())
+        for command in ([block] if block.startswith(WHOLE) else block.splitlines())
     ]
 
 

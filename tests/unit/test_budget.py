@@ -63,3 +63,19 @@ def test_one_of_two_stale_reservations_wins(budget: Budget, table: Table) -> Non
 def test_zero_cap_stops_even_unpriced_calls(budget: Budget) -> None:
     with pytest.raises(BudgetExceededError):
         budget.set_cap("2026-11", 0).check(None, purpose="the prompt of run r")
+
+
+@pytest.mark.parametrize("manual", [None, 0, 900])
+def test_peek_equals_read_but_writes_nothing(
+    budget: Budget, table: Table, manual: int | None
+) -> None:
+    if manual is not None:
+        budget.set_cap("2026-11", manual)
+    later = Budget(table, setting=2 * CAP)
+
+    peeks = [each.peek(month) for each in (budget, later) for month in ("2026-11", "2026-12")]
+
+    assert table.get("budget#2026-12", "budget") is None
+    # A read writes what it returns, so the other deployment's reads come last.
+    reads = [each.read(month) for each in (budget, later) for month in ("2026-11", "2026-12")]
+    assert peeks == reads

@@ -36,8 +36,13 @@ def anchors(page: Path) -> set[str]:
 def test_every_command_is_a_target(page: Path) -> None:
     text = page.read_text()
     lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    sessions = [line for block in blocks(text, "console") for line in block.splitlines()]
 
-    commands = [*lines, *re.findall(r"`(make [a-z].*?)`", text)]
+    commands = [
+        *lines,
+        *(line.removeprefix("$ ") for line in sessions if line.startswith("$ ")),
+        *re.findall(r"`(make [a-z].*?)`", text),
+    ]
 
     for command in commands:
         if command.startswith("make "):
