@@ -24,12 +24,13 @@ def handler(event: dict[str, Any], _context: object) -> None:
 
     Without an answer CloudFormation would wait until the resource times out.
     """
-    properties = event["ResourceProperties"] | {"IsNew": event["RequestType"] == "Create"}
+    properties = event["ResourceProperties"]
+    before = event.get("OldResourceProperties", {})
     kind = "Bucket" if "Bucket" in properties else "Table"
     answer: dict[str, Any] = {"Status": "SUCCESS"}
     try:
         if event["RequestType"] != "Delete":
-            answer["Data"] = CHECKS[kind](properties)
+            answer["Data"] = CHECKS[kind](properties, before)
     except Exception as error:  # CloudFormation needs an answer even after a bug
         answer = {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"}
     answer["PhysicalResourceId"] = f"check-{properties[kind]}"
@@ -43,12 +44,12 @@ def handler(event: dict[str, Any], _context: object) -> None:
     urllib.request.urlopen(request, timeout=RESPONSE_SECONDS).close()  # noqa: S310 - as above
 
 
-def check_bucket(properties: Mapping[str, Any]) -> dict[str, Any]:
+def check_bucket(properties: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """Raise ConfigError or StorageDeniedError unless the bucket is usable.
 
     It must belong to `Owner`, be in `Region`, have versioning on, and be encrypted with none but
-    the given `Keys`. When the stack begins to use it (`IsNew`), it must not hold images whose
-    records are in another table.
+    the given `Keys`. It must not hold images whose records are in another table than the stack's.
+    `before` are the properties of the deployment before this one, if there was one.
     """
     s3, bucket = client("s3"), properties["Bucket"]
     target = {"Bucket": bucket, "ExpectedBucketOwner": properties["Owner"]}
@@ -71,21 +72,24 @@ def check_bucket(properties: Mapping[str, Any]) -> dict[str, Any]:
     if key and not key.endswith(SERVICE_KEY) and not _may_use(key, properties.get("Keys", [])):
         raise ConfigError(
             f"the existing bucket {bucket} is encrypted with the KMS key {key}, which the "
-            "functions may not use; deploy with -c bucket_keys= and the key's ARN"
+            "functions may not use; deploy with its ARN in -c existing_key= if an earlier "
+            "deployment of Easel created the key, or else in -c bucket_keys="
         )
-    if properties["IsNew"] and found and properties.get("MayHoldImages") != "true":
+    if found and not properties["ExistingTable"] and _begins_without_records(properties, before):
         raise ConfigError(
-            f"the existing bucket {bucket} holds Easel's images, but their records are in another "
-            "table, so a batch would be paid again; deploy with -c existing_table= and that "
-            "table's name, or with -c existing_table=new to begin without records"
+            f"the existing bucket {bucket} has objects in thumbnails/; if they are Easel's, a "
+            "batch would be paid again without the records of these images: deploy with -c "
+            "existing_table= and the name of their table, or with -c existing_table=new to begin "
+            "without records"
         )
     return {}
 
 
-def check_table(properties: Mapping[str, Any]) -> dict[str, Any]:
+def check_table(properties: Mapping[str, Any], _before: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ARN of the table's stream as `StreamArn`.
 
-    Raise ConfigError or StorageDeniedError unless the table is one of an earlier deployment.
+    Raise ConfigError or StorageDeniedError unless the table has the indexes and the stream of
+    Easel's tables, and is encrypted with none but the given `Keys`.
     """
     name = properties["Table"]
     with translate_errors(f"checking the existing table {name}"):
@@ -102,13 +106,27 @@ def check_table(properties: Mapping[str, Any]) -> dict[str, Any]:
             f"the stream of the existing table {name} is {view}; set it to NEW_AND_OLD_IMAGES, so "
             "that events are sent"
         )
+    encryption = table.get("SSEDescription", {})
+    key = encryption.get("KMSMasterKeyArn")
+    if encryption.get("SSEType") == "KMS" and key and key not in properties.get("Keys", []):
+        raise ConfigError(
+            f"the existing table {name} is encrypted with the KMS key {key}, which the functions "
+            "may not use; deploy with its ARN in -c existing_key="
+        )
     return {"StreamArn": table["LatestStreamArn"]}
 
 
-CHECKS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+Check = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+CHECKS: dict[str, Check] = {
     "Bucket": check_bucket,
     "Table": check_table,
 }
+
+
+def _begins_without_records(properties: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return whether the stack is new in this bucket, or leaves the table with its records."""
+    is_new_here = before.get("Bucket") != properties["Bucket"]
+    return is_new_here or before.get("ExistingTable", "") not in ("", "new")
 
 
 def _encryption_key(s3: Any, target: Mapping[str, str]) -> str | None:
@@ -128,6 +146,6 @@ def _encryption_key(s3: Any, target: Mapping[str, str]) -> str | None:
 def _may_use(key: str, allowed: list[str]) -> bool:
     """Return whether the key is one of the allowed ARNs.
 
-    A bucket may name it by ARN, by id, or by an alias, behind which any key may be.
+    A bucket may name it by ARN, by id, or by an alias, which may refer to any key.
     """
-    return bool(allowed) if ":alias/" in key else any(arn.endswith(key) for arn in allowed)
+    return bool(allowed) if "alias/" in key else any(arn.endswith(key) for arn in allowed)

@@ -16,8 +16,8 @@ from easel.request.names import check_folder
 # All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
 # write units a second. With more calls, the record's size would exceed that.
 MAX_PARALLEL = 400
-# The batch function has 15 minutes and 512 MB of disk. This many lines take it about a minute and
-# 100 MB.
+# The batch function has 512 MB of temporary storage and 15 minutes. A million lines do not fit into
+# the first, and hardly into the second.
 MAX_BATCH_LINES = 100_000
 REGION = r"[a-z]{2}(-[a-z]+)+-\d"
 # A dot in the name would break links over TLS, whose host begins with the bucket's name.
@@ -266,10 +266,11 @@ def _topics(value: Any) -> tuple[str, ...]:
     is_list = isinstance(topics, list) and bool(topics)
     if not is_list or not all(isinstance(topic, str) and topic.strip() for topic in topics):
         raise SettingError("topics", value, "a list of topics, or text separated by commas")
-    size = len(settings.TOPIC_SEPARATOR.join(topics).encode())
+    stripped = tuple(topic.strip() for topic in topics)
+    size = len(settings.TOPIC_SEPARATOR.join(stripped).encode())
     if size > MAX_TOPICS_BYTES:
         raise SettingError("topics", f"{size:,} bytes", f"at most {MAX_TOPICS_BYTES:,} bytes")
-    return tuple(topic.strip() for topic in topics)
+    return stripped
 
 
 def _keys(get: Callable[[str], Any]) -> tuple[str, ...]:

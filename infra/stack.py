@@ -65,7 +65,7 @@ class EaselStack(Stack):
         queues["Events"] = events.dead_letters
 
         api = add_api(self, functions, config)
-        if config.retain_images:
+        if config.retain_images or config.adopts_table:
             kept = {
                 "existing_bucket": "true",
                 "bucket_name": bucket.bucket_name,

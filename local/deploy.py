@@ -137,6 +137,8 @@ def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> d
         # CloudFormation has no error code for this, so only the message identifies it.
         if "No updates are to be performed" not in str(error):
             raise DeployError(str(error)) from error
+        # The stack may have rolled back from another update to this template.
+        return _outputs_of(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])
     return _outputs(cloudformation)
 
 
@@ -156,12 +158,15 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         status = stack["StackStatus"]
         if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            outputs = stack.get("Outputs", [])
-            return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+            return _outputs_of(stack)
         if not status.endswith("IN_PROGRESS") or time.monotonic() > deadline:
             reason = stack.get("StackStatusReason", "no reason was given")
             raise DeployError(f"the stack is {status}: {_reasons(cloudformation) or reason}")
         time.sleep(0.1)
+
+
+def _outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def _reasons(cloudformation: Any) -> str:

@@ -151,6 +151,12 @@ class Encryption(Construct):
             )
 
 
-def removal(*, retain: bool) -> RemovalPolicy:
-    """Return what happens to stored data when the stack is destroyed."""
-    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY
+def removal(*, retain: bool, is_protected: bool = False) -> RemovalPolicy:
+    """Return what happens to stored data when the stack is destroyed.
+
+    A resource that is protected against deletion cannot be deleted when a first deployment rolls
+    back, so the rollback keeps it, too.
+    """
+    if not retain:
+        return RemovalPolicy.DESTROY
+    return RemovalPolicy.RETAIN if is_protected else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

@@ -62,7 +62,8 @@ def _page_url(stack: Stack, own_url: str) -> str:
         stack,
         "PageUrl",
         default=OWN_URL,
-        # The sign-in returns to this address, and Cognito allows http only on one's own machine.
+        # The sign-in returns to this address, and Cognito accepts http only for localhost. The
+        # local stack uses 127.0.0.1.
         allowed_pattern=rf"{OWN_URL}|https://.+/|http://(localhost|127\.0\.0\.1)(:\d+)?/(.*/)?",
         description=about,
     )

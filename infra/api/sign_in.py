@@ -1,10 +1,11 @@
 """The sign-in of the API: people use Cognito's page, and programs use a secret."""
 
-from aws_cdk import Aws, Duration, Fn, RemovalPolicy
+from aws_cdk import Aws, Duration, Fn
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from functions.api import routes
+from infra.access.encryption import removal
 from infra.nag import acknowledge
 
 PASSWORD_LENGTH = 12
@@ -50,9 +51,7 @@ class SignIn(Construct):
             ),
             user_invitation=_invitation(page_url) if page_url else None,
             deletion_protection=retain,
-            # A protected pool cannot be deleted, not even when a first deployment rolls back. So
-            # the rollback keeps it, too.
-            removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
+            removal_policy=removal(retain=retain, is_protected=True),
         )
         acknowledge(pool, "AwsSolutions-COG2", ONE_FACTOR)
         acknowledge(pool, "AwsSolutions-COG8", NO_PLUS)
@@ -60,11 +59,13 @@ class SignIn(Construct):
 
     def add_scopes(self) -> None:
         """Add the address of the sign-in and the scopes of the API."""
-        # The prefix must be unique in a region. The end of the stack's own id is.
-        stack_number = Fn.select(4, Fn.split("-", Fn.select(2, Fn.split("/", Aws.STACK_ID))))
+        # The prefix must be unique in a region, and should not contain the account's number. The
+        # stack's id is unique. Its first part is a time, and its last part may be a machine's.
+        parts = Fn.split("-", Fn.select(2, Fn.split("/", Aws.STACK_ID)))
+        prefix = f"easel-{Fn.select(0, parts)}-{Fn.select(4, parts)}"
         domain = self.pool.add_domain(
             "Domain",
-            cognito_domain=cognito.CognitoDomainOptions(domain_prefix=f"easel-{stack_number}"),
+            cognito_domain=cognito.CognitoDomainOptions(domain_prefix=prefix),
             managed_login_version=cognito.ManagedLoginVersion.NEWER_MANAGED_LOGIN,
         )
         self.url = f"https://{domain.domain_name}.auth.{Aws.REGION}.amazoncognito.com"

@@ -41,13 +41,15 @@ class Adoption(Construct):
             "Region": Aws.REGION,
             "Keys": [*config.bucket_keys, *filter(None, [config.existing_key])],
             # Images without their records would be paid for again.
-            "MayHoldImages": str(config.existing_table is not None).lower(),
+            "ExistingTable": config.existing_table or "",
         }
         self._require("Bucket", properties)
 
     def check_table(self) -> str:
-        """Require that the table has the keys, indexes and stream of ours. Return its stream."""
-        resource = self._require("Table", {"Table": self._config.existing_table})
+        """Require that the table is one of Easel's and is readable. Return its stream."""
+        key = self._config.existing_key
+        properties = {"Table": self._config.existing_table, "Keys": [key] if key else []}
+        resource = self._require("Table", properties)
         return resource.get_att_string("StreamArn")
 
     def _require(self, kind: str, properties: Mapping[str, object]) -> CustomResource:

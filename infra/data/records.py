@@ -1,11 +1,11 @@
 """The table: claims, lineage, budget, and the four indexes of the gallery, newest first."""
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from easel.contract.naming import GALLERY_INDEXES, GALLERY_POSITION
-from infra.access.encryption import Encryption
+from infra.access.encryption import Encryption, removal
 
 
 class RecordsTable(Construct):
@@ -35,9 +35,7 @@ class RecordsTable(Construct):
                 point_in_time_recovery_enabled=True
             ),
             deletion_protection=retain,
-            # A protected table cannot be deleted, not even when a first deployment rolls back. So
-            # the rollback keeps it, too.
-            removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
+            removal_policy=removal(retain=retain, is_protected=True),
             # The stream is the source of events. A change in the table produces its event even if
             # the function that made it dies.
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,

@@ -183,6 +183,22 @@ def test_manifest_in_inbox_starts_its_batch(aws: LocalStack) -> None:
     assert pictures(aws, "batch/inbox") == 1
 
 
+def test_other_inbox_files_start_nothing(aws: LocalStack) -> None:
+    for key in ("batches/inbox/", "batches/inbox/notes.txt"):
+        aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=b"any")
+    upload(aws, {"prompt": "A mill.", "folder_name": "batch/last"}, key="batches/inbox/mill.jsonl")
+    # Events arrive in order, so the other files would have started their batches before this one.
+    aws.until(lambda: "batches/mill/report.json" in aws.keys("batches/mill/"))
+
+    machine = aws.outputs["batch_state_machine_arn"]
+    executions = aws.states.list_executions(stateMachineArn=machine)["executions"]
+    inputs = [
+        aws.states.describe_execution(executionArn=execution["executionArn"])["input"]
+        for execution in executions
+    ]
+    assert not [text for text in inputs if "notes.txt" in text or '"batches/inbox/"' in text]
+
+
 def test_dry_run_reads_everything_and_buys_nothing(aws: LocalStack) -> None:
     upload(aws, {"topic": "Sport"}, {"count": 11}, key="batches/dry.jsonl")
     report = run(aws, manifest="batches/dry.jsonl", dry_run=True)["report"]

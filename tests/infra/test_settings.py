@@ -14,7 +14,7 @@ import pytest
 
 from easel.contract import settings
 from infra import ROOT, config
-from tests.support.template import PICTURES, Synth, Template, run_app
+from tests.support.template import ELSEWHERE, FUNCTIONS, PICTURES, Synth, Template, run_app
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
@@ -61,14 +61,22 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("images_per_minute", "0"),
         ("tolerated_failure_percentage", "101"),
         ("max_batch_lines", "1.5"),
+        ("max_batch_lines", "100001"),
         ("retain_images", "maybe"),
         ("public_page", "perhaps"),
         ("customer_key", "arn:aws:kms:x"),
         ("bucket_name", "A_b"),
+        ("bucket_name", "images.example.org"),
+        ("existing_table", "a/b"),
+        ("existing_users", "pool"),
+        ("existing_key", "alias/easel"),
+        ("bucket_keys", "alias/easel"),
+        ("program_sign_in", "perhaps"),
         ("alarm_email", "nobody"),
-        ("schedule_alarm_days", "8"),
+        ("schedule_alarm_days", "7"),
         ("schedule_alarm_days", "-1"),
         ("topics", ","),
+        ("topics", "x" * 2001),
         ("unpriced_models", "yes"),
         ("openai_base_url", "ftp://x"),
         ("chat_model", ""),
@@ -125,6 +133,31 @@ def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
         + result.stderr
         + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
     )
+
+
+def test_deployer_is_warned_of_silent_alarms() -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+
+    silent, heard, named = (
+        config.read((context | changes).get).warnings()
+        for changes in ({}, {"alarm_email": "ops@example.org"}, {"bucket_name": "mine"})
+    )
+
+    assert "alarm_email" in silent["easel:no-alarm-email"]
+    assert "easel:no-alarm-email" not in heard
+    assert "cannot change later" in named["easel:bucket-name"]
+    assert "easel:bucket-name" not in silent
+
+
+def test_environment_with_longest_topics_fits(synth: Synth) -> None:
+    template = synth(*ELSEWHERE, f"topics={'x' * 2000}", f"folder_name={'f' * 200}")
+    # References become names and ARNs of up to about a hundred characters.
+    for step in FUNCTIONS:
+        variables = {
+            name: value if isinstance(value, str) else "r" * 120
+            for name, value in template.environment(step).items()
+        }
+        assert sum(len(name) + len(value) for name, value in variables.items()) < 4096, step
 
 
 def test_cdk_cli_gives_the_same_template(template: Template, tmp_path: Path) -> None:

@@ -20,7 +20,16 @@ from infra import ROOT
 from infra.functions import layers
 from infra.workflows.machine import SERVICE_ERRORS, THROTTLED
 from local.deploy import LOCAL_DEFAULTS, LOCAL_SETTINGS
-from tests.support.template import BATCHES, EXISTING, FUNCTIONS, PICTURES, RUNS, Synth, Template
+from tests.support.template import (
+    BATCHES,
+    EVERYTHING,
+    EXISTING,
+    FUNCTIONS,
+    PICTURES,
+    RUNS,
+    Synth,
+    Template,
+)
 
 # If a resource's logical id changes, CloudFormation replaces it and deletes its data.
 DATA_IDS = {
@@ -76,6 +85,44 @@ def test_data_outlives_the_stack_by_default(template: Template, synth: Synth, ki
     } == {"Delete"}
 
 
+def test_table_and_users_are_protected_by_default(template: Template, synth: Synth) -> None:
+    for variant, table, users in (
+        (template, True, "ACTIVE"),
+        (synth("layers=false", "retain_images=false"), False, "INACTIVE"),
+    ):
+        records = variant.resource("AWS::DynamoDB::Table")
+        pool = variant.resource("AWS::Cognito::UserPool")
+        assert records.get("DeletionProtectionEnabled", False) is table
+        assert pool.get("DeletionProtection", "INACTIVE") == users
+
+
+def test_kept_resources_are_found_by_their_tag(synth: Synth) -> None:
+    template = synth(*EVERYTHING)
+    tag = {"Key": "application", "Value": "easel"}
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key"):
+        for resource in template.of(kind).values():
+            assert tag in resource["Properties"]["Tags"], kind
+    pool = template.resource("AWS::Cognito::UserPool")
+    assert pool["UserPoolTags"]["application"] == "easel"
+
+
+def test_log_groups_of_services_have_vended_names(template: Template) -> None:
+    """Any other name would add an entry to the account's log resource policy."""
+    functions = {
+        function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        for function in template.of("AWS::Lambda::Function").values()
+        if "LoggingConfig" in function["Properties"]
+    }
+    groups = template.of("AWS::Logs::LogGroup")
+    names = [groups[name]["Properties"]["LogGroupName"] for name in groups.keys() - functions]
+
+    assert sorted(names) == [
+        "/aws/vendedlogs/apigateway/Easel",
+        "/aws/vendedlogs/states/Easel/BatchWorkflow",
+        "/aws/vendedlogs/states/Easel/Workflow",
+    ]
+
+
 def test_table_is_on_demand_with_recovery_and_indexes(template: Template) -> None:
     table = template.resource("AWS::DynamoDB::Table")
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -112,6 +159,7 @@ def test_retries_match_the_error_classes(template: Template, machine: str) -> No
         expected = (retryable - {ClaimHeldError.__name__}) | {*SERVICE_ERRORS, THROTTLED}
         assert set(retried) - {ClaimHeldError.__name__} == expected, name
         assert not final & set(retried)
+        assert "Runtime.OutOfMemory" in retried
         assert "States.ALL" not in retried
         assert "States.TaskFailed" not in retried
 

@@ -13,7 +13,7 @@ from tests.support.memory_aws import Clients
 from tests.support.services import BUCKET, OWNER, REGION
 
 KEY = f"arn:aws:kms:{REGION}:{OWNER}:key/11111111-2222-3333-4444-555555555555"
-EXISTING = {"Bucket": BUCKET, "Owner": OWNER, "Region": REGION}
+EXISTING = {"Bucket": BUCKET, "Owner": OWNER, "Region": REGION, "ExistingTable": ""}
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def event(url: str, properties: dict[str, Any], kind: str = "Create") -> dict[st
     return {"RequestType": kind, "ResponseURL": url, "ResourceProperties": properties} | ids
 
 
-def check(**properties: Any) -> None:
-    adoption.check_bucket(EXISTING | {"IsNew": True} | properties)
+def check(before: dict[str, Any] | None = None, **properties: Any) -> None:
+    adoption.check_bucket(EXISTING | properties, before or {})
 
 
 def encrypt(s3: Any, key: str | None) -> None:
@@ -91,7 +91,7 @@ def test_bucket_in_other_region_is_refused(s3: Any) -> None:
         check(Region="eu-west-1")
 
 
-@pytest.mark.parametrize("name", [KEY, KEY.rpartition("/")[2], KEY.replace("key/1", "alias/a")])
+@pytest.mark.parametrize("name", [KEY, KEY.rpartition("/")[2], "alias/a"])
 def test_bucket_with_a_key_needs_the_setting(s3: Any, name: str) -> None:
     encrypt(s3, name)
 
@@ -116,14 +116,21 @@ def test_bucket_with_the_service_key_is_accepted(s3: Any, name: str | None) -> N
 def test_images_without_their_records_are_refused(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=thumbnail_key("a/b.png"), Body=b"any")
 
-    with pytest.raises(ConfigError, match="existing_table"):
-        check()
-    check(MayHoldImages="true")
-    check(IsNew=False)  # by now they are this stack's own images
+    for before in ({}, {"Bucket": "another"}, EXISTING | {"ExistingTable": "records"}):
+        with pytest.raises(ConfigError, match="existing_table"):
+            check(before)
+    check(ExistingTable="records")
+    check(ExistingTable="new")
+    # By now they are this stack's own images.
+    check(EXISTING)
+    check(EXISTING | {"ExistingTable": "new"})
 
 
-def create_table(aws: Clients, *, indexes: Iterable[str], view: str | None) -> None:
-    """Create a table with these indexes and a stream of this kind."""
+def create_table(
+    aws: Clients, *, indexes: Iterable[str], view: str | None, key_arn: str | None = None
+) -> None:
+    """Create a table with these indexes, a stream of this kind, and perhaps a KMS key."""
+    encryption = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key_arn} if key_arn else None
     stream = {"StreamEnabled": True, "StreamViewType": view} if view else {"StreamEnabled": False}
     key = [{"AttributeName": "pk", "KeyType": "HASH"}]
     aws.dynamodb.create_table(
@@ -136,13 +143,14 @@ def create_table(aws: Clients, *, indexes: Iterable[str], view: str | None) -> N
         ],
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification=stream,
+        **({"SSESpecification": encryption} if encryption else {}),
     )
 
 
 def test_table_is_accepted_with_its_stream(aws: Clients) -> None:
     create_table(aws, indexes=GALLERY_INDEXES, view="NEW_AND_OLD_IMAGES")
 
-    data = adoption.check_table({"Table": "existing"})
+    data = adoption.check_table({"Table": "existing"}, {})
 
     prefix = f"arn:aws:dynamodb:{REGION}:{OWNER}:table/existing/stream/"
     assert data["StreamArn"].startswith(prefix)
@@ -153,11 +161,19 @@ def test_table_without_stream_is_refused(aws: Clients, view: str | None) -> None
     create_table(aws, indexes=GALLERY_INDEXES, view=view)
 
     with pytest.raises(ConfigError, match=f"is {view or 'off'}; set it to NEW_AND_OLD_IMAGES"):
-        adoption.check_table({"Table": "existing"})
+        adoption.check_table({"Table": "existing"}, {})
 
 
 def test_table_of_another_program_is_refused(aws: Clients) -> None:
     create_table(aws, indexes=["by_time", "theirs"], view="NEW_AND_OLD_IMAGES")
 
     with pytest.raises(ConfigError, match="no index by_folder, by_folder_topic, by_topic"):
-        adoption.check_table({"Table": "existing"})
+        adoption.check_table({"Table": "existing"}, {})
+
+
+def test_table_with_a_key_needs_the_setting(aws: Clients) -> None:
+    create_table(aws, indexes=GALLERY_INDEXES, view="NEW_AND_OLD_IMAGES", key_arn=KEY)
+
+    with pytest.raises(ConfigError, match="existing_key"):
+        adoption.check_table({"Table": "existing"}, {})
+    assert adoption.check_table({"Table": "existing", "Keys": [KEY]}, {})["StreamArn"]
