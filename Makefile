@@ -114,7 +114,7 @@ synth: layers ## Write the template and its assets to cdk.out; needs no account,
 bootstrap: $(VENV)/.made ## Prepare an AWS account and region for the CDK, once
 	npx --yes $(CDK) bootstrap
 
-deploy: layers ## Deploy with your credentials; CONTEXT="-c name=value"; YES=1 does not ask
+deploy: layers ## Deploy with your credentials; CONTEXT="-c name=value"; YES=1 skips the approval
 	npx --yes $(CDK) deploy $(CONTEXT) $(if $(YES),--require-approval never)
 
 destroy: layers ## Delete the stack; images and table stay unless retain_images is off
@@ -125,7 +125,7 @@ destroy: layers ## Delete the stack; images and table stay unless retain_images 
   browser constraints clean
 test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/.made-dev ## Run the unit tests: under a minute, no local AWS, no browser
 	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(ARGS)

@@ -65,7 +65,7 @@ def alarms(deployment: Deployment) -> Finding:
     if missing:
         # CloudFormation does not notice that something was deleted by hand.
         seen = f"deleted by hand: {', '.join(missing)}"
-        return problem(seen, "destroy, then see docs/deploy.md#come-back-after-a-destroy")
+        return problem(seen, "create it again by hand, with the settings of a new deployment")
     return ok(f"{len(expected)} alarms, none of them rings")
 
 

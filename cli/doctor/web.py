@@ -11,7 +11,7 @@ SECONDS = 20
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a request, whatever its status is."""
+    """The answer to a request, with any status."""
 
     status: int
     headers: Message

@@ -1,6 +1,6 @@
 """The browser of the tests: the machine's own, or one that is downloaded into the environment.
 
-`python -m tests.support.installed_browser` makes sure that there is one, and says what it does.
+`python -m tests.support.installed_browser` downloads one if there is none, and reports it.
 """
 
 import os
@@ -25,7 +25,7 @@ FONTS = f"""<?xml version="1.0"?>
   <dir>/usr/share/fonts</dir><dir>{FOLDER}/fonts</dir><cachedir>{FOLDER}/cache</cachedir>
 </fontconfig>
 """
-# The package also unpacks its libraries if it believes to be on Lambda.
+# The package also unpacks its libraries if it detects Lambda.
 ON_LAMBDA = {"AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
 
 
