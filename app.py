@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from infra import ROOT  # first: it points jsii at the environment's own Node
 
@@ -67,6 +68,18 @@ def main() -> None:
         build({name: value for name, _, value in pairs}, given.output).synth()
     except (SettingError, LayerError) as error:
         sys.exit(str(error))
+    except RuntimeError as error:
+        # Node, which the CDK runs in, has no class for this error here.
+        if "ValidationFailed" not in str(error):
+            raise
+        sys.exit(f"the template is not valid: {_violations(Path(given.output))}")
+
+
+def _violations(assembly: Path) -> str:
+    """Return the errors in the report that the CDK writes next to the template."""
+    report = json.loads((assembly / "validation-report.json").read_text())
+    rules = [rule for plugin in report["pluginReports"] for rule in plugin["violations"]]
+    return "; ".join(rule["description"] for rule in rules if rule["severity"] == "error")
 
 
 if __name__ == "__main__":

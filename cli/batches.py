@@ -64,7 +64,12 @@ def start(target: Target, file: Path, *, name: str, options: Mapping[str, Any]) 
         manifest = naming.batch_manifest(name, file.suffix.removeprefix("."))
         with file.open("rb") as body:
             stored = target.client("s3").put_object(Bucket=target.bucket, Key=manifest, Body=body)
-        version = stored["VersionId"]
+        version = stored.get("VersionId")
+        if not version:
+            raise BatchError(
+                f"the bucket {target.bucket} does not keep versions, so the batch could read "
+                "another file than this one; turn versioning on, then start it again"
+            )
     request = {"manifest": manifest, "version_id": version} | {
         field: value for field, value in options.items() if value is not None
     }

@@ -25,7 +25,10 @@ BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 TABLE = r"[A-Za-z0-9_.-]{3,255}"
 NEW = "new"
 USERS = rf"{REGION}_[A-Za-z0-9]+"
-KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-z0-9-]+"
+KEY_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
+KEY = rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/({KEY_ID})"
+SCHEDULE = r"rate\((1 (minute|hour|day)|[1-9]\d* (minutes|hours|days))\)|cron\(\S+( \S+){5}\)"
+SCHEDULES = "rate(1 day), rate(6 hours), cron(with six fields), or nothing"
 KEYS = "ARNs of KMS keys, separated by commas, or nothing"
 # Lambda gives a function 4 KB for its environment. The other variables need less than half of it.
 MAX_TOPICS_BYTES = 2000
@@ -191,7 +194,7 @@ def read(get: Callable[[str], Any]) -> Config:
             get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", identity
         ),
         mirror=_optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
-        schedule=_optional(get, "schedule", r"(rate|cron)\(.+\)", "rate(…), cron(…), or nothing"),
+        schedule=_optional(get, "schedule", SCHEDULE, SCHEDULES),
         schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
         monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
@@ -210,6 +213,12 @@ def read(get: Callable[[str], Any]) -> Config:
         raise SettingError(
             "bucket_name", None, "the name of your bucket, because existing_bucket is true"
         )
+    if config.existing_table and not config.existing_bucket:
+        allowed = "a table together with existing_bucket=true, because its records are about images"
+        raise SettingError("existing_table", config.existing_table, allowed)
+    if config.existing_key and config.customer_key:
+        allowed = "false, because existing_key names the key that is used"
+        raise SettingError("customer_key", config.customer_key, allowed)
     url = config.openai_base_url
     if config.openai_workload_identity and url and not re.match(OPENAI_HOST, url):
         # The token is valid for the OpenAI account, and the operator of this address would see it.

@@ -63,7 +63,8 @@ def tokens(deployment: Deployment) -> Finding:
         return ok(f"{path} without a token is refused")
     if answer.status == HTTPStatus.OK:
         return problem(
-            f"{path} answers without a token", f"{deployment.deploy()} restores the authorizer"
+            f"{path} answers without a token",
+            "attach the authorizer to the route again, in the API Gateway console",
         )
     raise NotCheckedError(f"{path} without a token answers {answer.status}")
 

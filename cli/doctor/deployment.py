@@ -30,6 +30,7 @@ class Deployment:
     def __init__(self, access: Access) -> None:
         self.client = access.client
         self.region = access.region
+        self.endpoint = access.endpoint
         self.is_local = access.endpoint is not None
 
     @property
@@ -38,13 +39,16 @@ class Deployment:
         return "local" if self.is_local else "aws"
 
     def deploy(self, setting: str = "") -> str:
-        """Return the command that deploys the stack again, with a setting."""
+        """Return the command that deploys the stack again, with another setting if there is one."""
         command = "make up" if self.is_local else "make deploy"
-        return f'{command} CONTEXT="-c {setting}"' if setting else command
+        if setting:
+            return f'{command} CONTEXT="-c {setting}" and all your other settings'
+        return f"{command} with all your settings"
 
     def aws(self, command: str) -> str:
-        """Return a command of the AWS CLI for the stack's region."""
-        return f"aws {command} --region {self.region}"
+        """Return a command of the AWS CLI for the stack, wherever it is."""
+        endpoint = f" --endpoint-url {self.endpoint}" if self.is_local else ""
+        return f"aws {command} --region {self.region}{endpoint}"
 
     @cached_property
     def stack(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def openai_key(deployment: Deployment) -> Finding:
     stages = [stage for all_of in about.get("VersionIdsToStages", {}).values() for stage in all_of]
     if "AWSCURRENT" not in stages:
         return problem("the secret has no value", f"make secret TARGET={deployment.target}")
-    return ok("the secret has a value; only a paid call shows whether OpenAI accepts it")
+    return ok("the secret has a value (not read); only a paid call shows whether it is valid")
 
 
 def used_models(deployment: Deployment) -> Finding:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -512,3 +513,15 @@ def test_ctrl_c_reports_that_batch_continues(aws: LocalStack, tmp_path: Path) ->
         aws.wait_for_end(f"{machine.replace(':stateMachine:', ':execution:')}:{name}")["status"]
         == "SUCCEEDED"
     )
+
+
+def test_batch_needs_a_bucket_with_versions(aws: LocalStack, tmp_path: Path) -> None:
+    versioning = partial(aws.s3.put_bucket_versioning, Bucket=aws.bucket)
+    versioning(VersioningConfiguration={"Status": "Suspended"})
+    try:
+        result = easel(aws, tmp_path, "batch", "examples/campaign.jsonl")
+    finally:
+        versioning(VersioningConfiguration={"Status": "Enabled"})
+
+    assert result.returncode == 1
+    assert "does not keep versions" in result.stderr

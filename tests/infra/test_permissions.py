@@ -1,6 +1,6 @@
 """The exact permissions of each role.
 
-The local AWS allows everything, so no other test would notice a missing permission.
+The local AWS finds a missing permission. Only these tests notice one that is too wide.
 """
 
 import json

@@ -14,7 +14,15 @@ import pytest
 
 from easel.contract import settings
 from infra import ROOT, config
-from tests.support.template import ELSEWHERE, FUNCTIONS, PICTURES, Synth, Template, run_app
+from tests.support.template import (
+    ELSEWHERE,
+    FUNCTIONS,
+    KEY_OF_OURS,
+    PICTURES,
+    Synth,
+    Template,
+    run_app,
+)
 
 
 def test_every_setting_reaches_the_functions(synth: Synth) -> None:
@@ -54,6 +62,8 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("monthly_budget_usd", "-1"),
         ("monthly_budget_usd", "nan"),
         ("schedule", "daily"),
+        ("schedule", "rate(1)"),
+        ("schedule", "cron(0 7 * * *)"),
         ("folder_name", "../x"),
         ("aws_region", "here"),
         ("existing_bucket", "true"),
@@ -70,6 +80,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("existing_table", "a/b"),
         ("existing_users", "pool"),
         ("existing_key", "alias/easel"),
+        ("existing_key", "arn:aws:kms:eu-west-1:123456789012:key/abc"),
         ("bucket_keys", "alias/easel"),
         ("program_sign_in", "perhaps"),
         ("alarm_email", "nobody"),
@@ -125,6 +136,23 @@ def test_app_error_is_short_without_traceback(tmp_path: Path, setting: str) -> N
     assert "Traceback" not in result.stderr
 
 
+def test_invalid_template_is_reported_without_traceback(tmp_path: Path) -> None:
+    # The pattern of the setting allows this expression, but CloudFormation's schema does not.
+    settings = ["-c", "layers=false", "-c", "schedule=cron(a b c d e f)"]
+
+    result = subprocess.run(
+        [sys.executable, "app.py", *settings, "-o", str(tmp_path / "cdk.out")],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert result.returncode == 1
+    assert "the template is not valid: ScheduleExpression: 'a' specifies both" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
     result = run_app(tmp_path / "cdk.out", "layers=false", "chat_model=gpt-4.1-mini")
     assert (
@@ -133,6 +161,20 @@ def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
         + result.stderr
         + (tmp_path / "cdk.out" / "Easel.metadata.json").read_text()
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"existing_table": "records"}, "existing_table"),
+        ({"customer_key": "true", "existing_key": KEY_OF_OURS}, "customer_key"),
+    ],
+)
+def test_settings_that_contradict_are_refused(changes: dict[str, str], name: str) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | changes
+
+    with pytest.raises(config.SettingError, match=name):
+        config.read(context.get)
 
 
 def test_deployer_is_warned_of_silent_alarms() -> None:
