@@ -159,15 +159,17 @@ class Purchases:
         """Put a paid image into staging and settle its claim. Use this if OpenAI can resend it."""
         return self._settle_and_check(claim, prompt, self._put(claim, paid), intact=paid.intact)
 
-    def write_only_copy(self, write: Callable[[], T]) -> T:
-        """Write something paid that exists nowhere else. If the table is busy, try again.
+    def write_only_copy(
+        self, write: Callable[[], T], *, retried: type[EaselError] = StorageBusyError
+    ) -> T:
+        """Write something paid that exists nowhere else. After a `retried` error, try again.
 
-        Raises StorageBusyError at the deadline.
+        Raises that error at the deadline.
         """
         while True:
             try:
                 return write()
-            except StorageBusyError:
+            except retried:
                 if self.deadline.seconds() <= LAST_SECONDS:
                     raise
             self.deadline.sleep(PAUSE_SECONDS)
@@ -245,21 +247,17 @@ class Purchases:
 
     def _stage_only_copy(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
         """Put bytes that exist nowhere else. After any error, try again until the deadline."""
-        while True:
-            try:
-                return self._put(claim, paid)
-            except EaselError as error:
-                if self.deadline.seconds() > LAST_SECONDS:
-                    self.deadline.sleep(PAUSE_SECONDS)
-                    continue
-                self.ledger.mark_lost(claim)
-                count(metric_names.LOST)
-                key = naming.staged_key(claim.run_id, claim.n, claim.purchase)
-                logger.error("a paid image is lost", n=claim.n, key=key)
-                raise OutcomeUnknownError(
-                    f"{claim.label} was paid for, but S3 did not accept it before the function's "
-                    f"deadline: {error}"
-                ) from error
+        try:
+            return self.write_only_copy(lambda: self._put(claim, paid), retried=EaselError)
+        except EaselError as error:
+            self.ledger.mark_lost(claim)
+            count(metric_names.LOST)
+            key = naming.staged_key(claim.run_id, claim.n, claim.purchase)
+            logger.error("a paid image is lost", n=claim.n, key=key)
+            raise OutcomeUnknownError(
+                f"{claim.label} was paid for, but S3 did not accept it before the function's "
+                f"deadline: {error}"
+            ) from error
 
     def _settle_and_check(
         self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes, *, intact: bool
