@@ -21,6 +21,7 @@ def test_every_row_has_an_existing_test() -> None:
         if (match := ROW.fullmatch(line))
     ]
     assert len(rows) > 80
+    assert f"a table of {len(rows)} faults" in (ROOT / "README.md").read_text()
 
     def is_shown(number: str, by: str) -> bool:
         if by.startswith("`"):
