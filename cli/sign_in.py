@@ -56,7 +56,7 @@ def fetch_token(target: Target, scope: str | None) -> str:
     If `scope` is `read` or `write`, the token has only that scope, otherwise both. Raises
     SignInError.
     """
-    pool, client = target.output("UserPoolId"), target.output("MachineClientId")
+    pool, client = target.output("UserPoolId"), target.output("ProgramClientId")
     description = target.client("cognito-idp").describe_user_pool_client(
         UserPoolId=pool, ClientId=client
     )

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = Path(os.environ.get("EASEL_OUTPUTS", ROOT / ".local" / "outputs.json"))
 STACK = "Easel"
 # Outputs that only a deployment with a setting has.
-OPTIONAL_OUTPUTS = {"MachineClientId": "program_sign_in", "PageClientId": "public_page"}
+OPTIONAL_OUTPUTS = {"ProgramClientId": "program_sign_in", "PageClientId": "public_page"}
 
 
 class TargetError(RuntimeError):

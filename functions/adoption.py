@@ -58,7 +58,7 @@ def check_bucket(properties: Mapping[str, Any], before: Mapping[str, Any]) -> di
         location = s3.get_bucket_location(**target).get("LocationConstraint") or "us-east-1"
         versioning = s3.get_bucket_versioning(**target).get("Status", "off")
         key = _encryption_key(s3, target)
-        found = s3.list_objects_v2(**target, Prefix="thumbnails/", MaxKeys=1).get("KeyCount", 0)
+        thumbnails = s3.list_objects_v2(**target, Prefix="thumbnails/", MaxKeys=1)["KeyCount"]
     if location != properties["Region"]:
         raise ConfigError(
             f"the existing bucket {bucket} is in {location}, but the stack is in "
@@ -75,7 +75,8 @@ def check_bucket(properties: Mapping[str, Any], before: Mapping[str, Any]) -> di
             "functions may not use; deploy with its ARN in -c existing_key= if an earlier "
             "deployment of Easel created the key, or else in -c bucket_keys="
         )
-    if found and not properties["ExistingTable"] and _begins_without_records(properties, before):
+    has_no_table = not properties["ExistingTable"]
+    if thumbnails and has_no_table and _begins_without_records(properties, before):
         raise ConfigError(
             f"the existing bucket {bucket} has objects in thumbnails/; if they are Easel's, a "
             "batch would be paid again without the records of these images: deploy with -c "

@@ -51,9 +51,8 @@ class Encryption(Construct):
 
     def adopt_key(self, arn: str) -> None:
         """Use the key of an earlier deployment, whose policy already admits AWS's services."""
-        self.key = kms.Key.from_key_arn(self, "Key", arn)
+        self._use(kms.Key.from_key_arn(self, "Key", arn))
         self._key_covers_bucket = True
-        self._name_key()
 
     def make_key(self, *, retain: bool) -> None:
         """Create the key, and let AWS's services use it for this account."""
@@ -93,8 +92,7 @@ class Encryption(Construct):
                     conditions=conditions,
                 )
             )
-        self.key = key
-        self._name_key()
+        self._use(key)
 
     def allow(self, role: iam.IRole, grants: Iterable[Grant]) -> None:
         """Let a role use the keys for its grants, and only through the services they need."""
@@ -137,10 +135,10 @@ class Encryption(Construct):
         log_context = {"kms:EncryptionContext:SourceArn": f"{self._logs}:*"}
         self._add(machine.role, [DATA_KEY], {"StringEquals": log_context})
 
-    def _name_key(self) -> None:
-        """Give the key a name that people recognize in the console."""
-        if self.key:
-            self.key.add_alias(f"alias/{Stack.of(self).stack_name.lower()}")
+    def _use(self, key: kms.IKey) -> None:
+        """Use a key, and give it a name that people recognize in the console."""
+        key.add_alias(f"alias/{Stack.of(self).stack_name.lower()}")
+        self.key = key
 
     def _add(self, role: iam.IRole, actions: list[str], conditions: dict[str, Any]) -> None:
         if self.key:

@@ -44,7 +44,7 @@ def add_api(stack: Stack, functions: Functions, config: Config) -> str:
         ("UserPoolId", sign_in.pool.user_pool_id, "The users; make user adds one"),
         ("SignInUrl", sign_in.url, "The address of the sign-in"),
         ("PageClientId", page_client, "The sign-in for the page"),
-        ("MachineClientId", program_client, "The sign-in for programs; make token uses it"),
+        ("ProgramClientId", program_client, "The sign-in for programs; make token uses it"),
     ):
         if value:
             CfnOutput(stack, name, value=value, description=about)

@@ -121,7 +121,7 @@ class SignIn(Construct):
     def add_program_client(self) -> str:
         """Add the client of programs, which has a secret and no user. Return its id."""
         client = self.pool.add_client(
-            "Machine",
+            "Program",
             generate_secret=True,
             # No user signs in with this client.
             auth_flows=cognito.AuthFlow(user_srp=False),

@@ -156,8 +156,8 @@ def _folder(name: str, target: Target) -> Path:
 
 @cache
 def _interpreter(python: str) -> str | None:
-    found = _uv("python", "find", "--no-python-downloads", python)
-    return found.stdout.strip() if found.returncode == 0 else None
+    result = _uv("python", "find", "--no-python-downloads", python)
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 def _uv(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -181,5 +181,5 @@ def test_openai_identifies_a_program_by_hash(aws: LocalStack) -> None:
         )["status"]
         == "succeeded"
     )
-    clients = target(aws).output("UserPoolId"), target(aws).output("MachineClientId")
+    clients = target(aws).output("UserPoolId"), target(aws).output("ProgramClientId")
     assert aws.charges()["users"] == {hashlib.sha256("\n".join(clients).encode()).hexdigest(): 2}

@@ -62,7 +62,7 @@ def test_token_command_prints_only_the_token(
     target = Target(**{name: aws.outputs[name] for name in NAMES})
     client = {
         "UserPoolId": target.output("UserPoolId"),
-        "ClientId": target.output("MachineClientId"),
+        "ClientId": target.output("ProgramClientId"),
     }
     secret = aws.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"][
         "ClientSecret"

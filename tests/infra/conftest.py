@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shared import make_once
+from tests.support.make_once import make_once
 from tests.support.template import Synth, Template, run_app
 
 

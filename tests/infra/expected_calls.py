@@ -53,7 +53,7 @@ def source(arn: str, account: str = ACCOUNT) -> Context:
 
 
 STEPS = ("{prompt}", "{image}", "{upload}", "{cleanup}")
-TODO = "{images}/staging/@spring/spring.20260101000000-abcd/todo.jsonl"
+LINES_FILE = "{images}/staging/@spring/spring.20260101000000-abcd/todo.jsonl"
 RESULT = "{images}/staging/@spring/spring.20260101000000-abcd/results/uuid/FAILED_0.jsonl"
 PICTURE, THUMBNAIL = "{images}/lakes/lake.png", "{images}/thumbnails/lakes/lake.webp"
 STAGED = "{images}/staging/run-1/1/1.bytes"
@@ -69,7 +69,7 @@ MACHINES = Expected(
         *calls(RUNS_MACHINE, LOG_AND_TRACE, "*"),
         *calls(BATCHES_MACHINE, INVOKE, *STEPS, "{batch}", "{economy}"),
         *calls(BATCHES_MACHINE, LOG_AND_TRACE, "*"),
-        *calls(BATCHES_MACHINE, "s3:GetObject", TODO),
+        *calls(BATCHES_MACHINE, "s3:GetObject", LINES_FILE),
         *calls(BATCHES_MACHINE, WRITE_RESULT, RESULT),
         *calls(BATCHES_MACHINE, "states:StartExecution", "{batches}"),
         *calls(BATCHES_MACHINE, WATCH, "{batch_execution}:spring"),
@@ -78,7 +78,7 @@ MACHINES = Expected(
     refused=[
         *calls(RUNS_MACHINE, INVOKE, "{batch}", "{economy}", "{events}", "{api}"),
         *calls(RUNS_MACHINE, "states:StartExecution", "{runs}", "{batches}"),
-        *calls(RUNS_MACHINE, WRITE_RESULT, TODO, RESULT, *NOT_OF_A_BATCH),
+        *calls(RUNS_MACHINE, WRITE_RESULT, LINES_FILE, RESULT, *NOT_OF_A_BATCH),
         *calls(BATCHES_MACHINE, INVOKE, "{events}", "{api}"),
         *calls(BATCHES_MACHINE, WRITE_RESULT, *NOT_OF_A_BATCH),
         *calls(BATCHES_MACHINE, WRITE_RESULT, RESULT, context=NO_TLS),
@@ -168,10 +168,10 @@ LINKS = Expected(
         *calls("api", "sts:AssumeRole", "{reader}", "{uploader}"),
     ],
     refused=[
-        *calls(READER, "s3:GetObject", STAGED, TODO, RESULT, REPORT, *MANIFESTS),
+        *calls(READER, "s3:GetObject", STAGED, LINES_FILE, RESULT, REPORT, *MANIFESTS),
         *calls(READER, "s3:GetObject", "{access_log}/2026-01-01-00-00-00-ABCD"),
         *calls(READER, "s3:PutObject s3:DeleteObject s3:GetObjectVersion", PICTURE),
-        *calls(UPLOADER, "s3:PutObject", PICTURE, STAGED, TODO, REPORT),
+        *calls(UPLOADER, "s3:PutObject", PICTURE, STAGED, LINES_FILE, REPORT),
         *calls(UPLOADER, "s3:PutObject", "{images}/batches/inbox/spring.jsonl"),
         *calls(UPLOADER, "s3:PutObject", "{images}/batches/spring.png", "{images}/spring.jsonl"),
         *calls(UPLOADER, "s3:GetObject s3:DeleteObject", PICTURE, *MANIFESTS),

@@ -205,7 +205,7 @@ def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
 
 def test_without_page_and_programs_nobody_signs_in(template: Template) -> None:
     assert template.of("AWS::Cognito::UserPoolClient") == {}
-    assert not {"PageClientId", "MachineClientId"} & set(template.body["Outputs"])
+    assert not {"PageClientId", "ProgramClientId"} & set(template.body["Outputs"])
     (authorizer,) = template.of("AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["Properties"]["JwtConfiguration"]["Audience"] == ["none"]
     assert template.environment("api")[settings.PAGE_CLIENT] == settings.NO_PAGE
@@ -213,12 +213,12 @@ def test_without_page_and_programs_nobody_signs_in(template: Template) -> None:
 
 def test_programs_have_a_secret_and_no_user(synth: Synth) -> None:
     template = synth("layers=false", "program_sign_in=true")
-    machine = client(template, "Machine")
+    program = client(template, "Program")
 
-    assert machine["GenerateSecret"] is True
-    assert machine["AllowedOAuthFlows"] == ["client_credentials"]
-    assert scopes(template, machine) == {routes.READ, routes.WRITE}
-    assert machine["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+    assert program["GenerateSecret"] is True
+    assert program["AllowedOAuthFlows"] == ["client_credentials"]
+    assert scopes(template, program) == {routes.READ, routes.WRITE}
+    assert program["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 
 # Cognito accepts http only for this machine.

@@ -219,14 +219,14 @@ def key_types(action: Action, key: str) -> Iterator[str]:
 def test_every_statement_fits_the_reference(synth: Synth, shape: tuple[str, ...]) -> None:
     statements = list(Account(synth(*shape)).statements())
 
-    found = [
+    violations = [
         f"{policy}: {finding}"
         for policy, statement in statements
         for finding in findings(statement)
         if finding not in ACCEPTED
     ]
 
-    assert found == []
+    assert violations == []
     actions = {action for _, statement in statements for action in many(statement["Action"])}
     assert {"lambda:InvokeFunction", "sts:AssumeRole", "sqs:SendMessage", "sns:Publish"} <= actions
 
@@ -234,9 +234,9 @@ def test_every_statement_fits_the_reference(synth: Synth, shape: tuple[str, ...]
 def test_no_accepted_finding_is_fixed(synth: Synth) -> None:
     statements = [statement for _, statement in Account(synth(*EVERYTHING)).statements()]
 
-    found = {finding for statement in statements for finding in findings(statement)}
+    violations = {finding for statement in statements for finding in findings(statement)}
 
-    assert found == set(ACCEPTED)
+    assert violations == set(ACCEPTED)
 
 
 @pytest.mark.parametrize(("action", "resource", "condition"), VALID)

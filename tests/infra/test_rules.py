@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.shared import make_once
+from tests.support.make_once import make_once
 from tests.support.template import ELSEWHERE, EXISTING, SHAPES, run_python
 
 Report = dict[str, Any]
