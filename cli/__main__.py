@@ -39,7 +39,7 @@ IMAGES = ROOT / ".local" / "pictures"
 # The manifest and its version come from the uploaded file.
 BATCH_OPTIONS = [name for name in batch_request.FIELDS if name not in ("manifest", "version_id")]
 WHICH_RUN = "the execution's name, or the run's id"
-DOCTOR = "check the deployed stack: only reads, and makes one dry run, which pays nothing"
+DOCTOR = "check the stack with read-only calls and one dry run, which pays nothing"
 
 Command = Callable[[Target, argparse.Namespace], int]
 
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; both by default"
     )
     doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
-    # It also has to work if there is no stack.
+    # This command must also work without a stack.
     doctor.set_defaults(command=_doctor, find=find_access)
     return parser
 

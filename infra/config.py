@@ -214,7 +214,7 @@ def read(get: Callable[[str], Any]) -> Config:
             "bucket_name", None, "the name of your bucket, because existing_bucket is true"
         )
     if config.existing_table and not config.existing_bucket:
-        allowed = "a table together with existing_bucket=true, because its records are about images"
+        allowed = "a table with existing_bucket=true, because its records name that bucket's images"
         raise SettingError("existing_table", config.existing_table, allowed)
     if config.existing_key and config.customer_key:
         allowed = "false, because existing_key names the key that is used"

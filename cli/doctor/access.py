@@ -17,7 +17,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 def users(deployment: Deployment) -> Finding:
     """Check that someone can sign in to the page."""
     if PAGE not in deployment.outputs:
-        return ok("there is no page, so nobody needs to sign in")
+        return ok("the page is off, so nobody needs to sign in")
     pool = deployment.output("UserPoolId")
     if deployment.client("cognito-idp").list_users(UserPoolId=pool, Limit=1)["Users"]:
         return ok("there is at least one user")

@@ -34,7 +34,7 @@ def add_api(stack: Stack, functions: Functions, config: Config) -> str:
         settings.SIGN_IN_URL: sign_in.url,
     }
     function.build()
-    # Without clients there are no tokens, and the gateway needs a name that none could have.
+    # Without clients nobody has a token, but the gateway requires at least one name.
     clients = [client for client in (page_client, program_client) if client] or [NO_CLIENT]
     access = Access(sign_in.issuer, clients, public_page=config.public_page)
     http_api.add_routes(function.function, access)

@@ -60,7 +60,7 @@ class SignIn(Construct):
     def add_scopes(self) -> None:
         """Add the address of the sign-in and the scopes of the API."""
         # The prefix must be unique in a region, and should not contain the account's number. The
-        # stack's id is unique. Its first part is a time, and its last part may be a machine's.
+        # stack's id is unique. Its first part is a time, and its last part may identify a machine.
         parts = Fn.split("-", Fn.select(2, Fn.split("/", Aws.STACK_ID)))
         prefix = f"easel-{Fn.select(0, parts)}-{Fn.select(4, parts)}"
         domain = self.pool.add_domain(
