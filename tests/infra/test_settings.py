@@ -267,6 +267,18 @@ def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("target", "option"), [("deploy", "--require-approval never"), ("destroy", "--force")]
+)
+def test_deploy_can_run_without_a_person(target: str, option: str) -> None:
+    def commands(*variables: str) -> str:
+        make = ["make", "--dry-run", target, *variables]
+        return subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert option in commands("YES=1")
+    assert option not in commands()
+
+
 def cdk_version() -> str:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     match = re.search(r"^CDK := (\S+)$", makefile, flags=re.MULTILINE)
