@@ -5,8 +5,9 @@ Names that callers choose are checked in easel/request/names.py.
 
 import hashlib
 import re
-import unicodedata
 from datetime import datetime
+
+from easel.contract.text import slug
 
 MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 RESERVED = ("staging", "thumbnails", "batches")
@@ -21,6 +22,7 @@ CONTENT_TYPES = {
     "webp": "image/webp",
     "json": "application/json",
 }
+MAX_TOPIC = 40  # characters of a topic in a file name
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_IMAGE_BYTES = 64 * 1024 * 1024  # the largest image that is stored
 # Each index of the gallery groups images by this attribute. Only images in the gallery have these
@@ -110,7 +112,8 @@ def image_base(folder: str, template: str, *, started: str, run_id: str, n: int,
     """Return an image's key without its ending. `started` is when the run first started."""
     start = datetime.fromisoformat(started)
     date, time = f"{start:%Y-%m-%d}", f"{start:%H%M%S}"
-    name = template.format(date=date, time=time, run8=run8(run_id), n=n, topic=_slug(topic))
+    words = slug(topic, MAX_TOPIC) or "picture"
+    name = template.format(date=date, time=time, run8=run8(run_id), n=n, topic=words)
     return f"{folder}/{name}"
 
 
@@ -148,8 +151,3 @@ def folder_prefixes(folder: str) -> tuple[str, ...]:
 def is_image(key: str) -> bool:
     """Return whether an image's record may belong to this key."""
     return key.endswith(PICTURES) and not key.startswith("thumbnails/")
-
-
-def _slug(topic: str) -> str:
-    words = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", topic)).strip("-")
-    return words[:40].strip("-") or "picture"

@@ -7,17 +7,14 @@ in docs/batches.md.
 
 import dataclasses
 import difflib
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from easel.contract.errors import InputError, Summary
+from easel.contract.text import is_clean
 
-# These are bidi embeddings, overrides and isolates, which change the direction of the text after
-# them.
-TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 MAX_SHOWN = 20
 MAX_DIGITS = 9
 Schema = dict[str, Any]
@@ -265,14 +262,3 @@ def describe(value: object) -> object:
     odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
     extra = f" with {', '.join(odd)}" if odd else ""
     return Summary(f"a text of {len(value):,} characters{extra}")
-
-
-def is_clean(text: str) -> bool:
-    """Return whether a text has no control characters and none that change its direction.
-
-    Line breaks, tabs, joiners and direction marks are allowed.
-    """
-    return not any(
-        (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t") or c in TURNING
-        for c in text
-    )
