@@ -4,6 +4,7 @@
 """
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -14,8 +15,9 @@ from infra import ROOT  # first: it points jsii at the environment's own Node
 
 from aws_cdk import Annotations, App  # isort: skip
 
-from infra.config import SettingError, read
+from infra.config import read
 from infra.functions.layers import LayerError
+from infra.setting_values import SettingError
 from infra.stack import EaselStack
 
 STACK = "Easel"
@@ -41,8 +43,11 @@ def check_names(context: Mapping[str, object], *, known: Mapping[str, object]) -
     # Names that belong to the CDK itself contain an @ or a colon.
     for name in context:
         if name not in known and "@" not in name and ":" not in name:
-            settings = ", ".join(setting for setting in known if "@" not in setting)
-            raise SettingError(name, context[name], f"one of the settings {settings}")
+            settings = [setting for setting in known if "@" not in setting]
+            close = difflib.get_close_matches(name, settings, 1)
+            near = f"; did you mean {close[0]}?" if close else ""
+            allowed = f"one of the settings in cdk.json{near}"
+            raise SettingError(name, context[name], allowed)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from tests.support.local_stack import LocalStack
 
 MANIFEST, FOLDER = "batches/bench.jsonl", "bench"
-SMALL = {"size": "256x256", "quality": "low", "folder_name": FOLDER}
+SMALL = {"size": "1024x640", "quality": "low", "folder_name": FOLDER}
 IMAGES = "/v1/images/generations"
 POLL_SECONDS = 0.25
 REPORTED_FIELDS = (

@@ -91,7 +91,7 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
     }
     print_rows(
         f"A batch of {batch.items:,} pictures of "
-        f"256x256{', each with a chat call' if batch.chat else ''}",
+        f"1024x640{', each with a chat call' if batch.chat else ''}",
         rows,
     )
     print_rows("What became of it", result.rows())

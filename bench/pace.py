@@ -30,17 +30,17 @@ from rich.table import Table as Grid
 from easel.aws.table import Table
 from easel.contract import naming
 from easel.contract.errors import RateLimitedError
-from easel.ledger.purchase import SLOT_SECONDS, STAGING_SECONDS
 from easel.ledger.rate_limit import RateLimit
 from easel.openai_client import client as openai_client
 from easel.openai_client.client import Account
-from infra.functions.catalogue import IMAGE
+from easel.request import time_limits
+from easel.request.time_limits import SLOT_SECONDS, STAGING_SECONDS
 from infra.workflows.run import RATE_LIMIT_RETRIES
 from local.fake_openai.account import SlidingWindow
 
 TABLE, REGION = "records", "ap-southeast-1"
 LIMIT, TOO_HIGH, WORKERS = 250, 400, 100
-FUNCTION_SECONDS = int(IMAGE.timeout.to_seconds())
+FUNCTION_SECONDS = time_limits.image_function_seconds(None)
 # These values are those in infra/workflows/machine.py.
 FIRST_WAIT, LONGEST_WAIT = 20.0, 300.0
 # The ranges of random delays in seconds: from the slot to OpenAI, for an image, and for a call of
@@ -265,6 +265,7 @@ def simulate(
                 account.call_within(
                     lambda _: upstream.paint(),
                     end=end - STAGING_SECONDS,
+                    parameters={},
                     doing=doing,
                     slow_down=rate_limit.slow_down,
                 )

@@ -21,6 +21,7 @@ from easel.contract.settings import (
     RateSettings,
     RequestSettings,
     StorageSettings,
+    TimeSettings,
 )
 from easel.ledger.batches import BatchOrders, BatchStarts
 from easel.ledger.budget import Budget
@@ -59,6 +60,11 @@ class Services:
     def batching(self) -> BatchSettings:
         """Return the limits of a batch."""
         return BatchSettings.read(self.environment)
+
+    @cached_property
+    def time_limits(self) -> TimeSettings:
+        """Return the time limits of paid calls."""
+        return TimeSettings.read(self.environment)
 
     @cached_property
     def mirror_url(self) -> str | None:
@@ -133,7 +139,7 @@ class Services:
             )
         else:
             credential = ApiKey(client("secretsmanager"), secret=str(settings.secret))
-        return Account(credential, base_url=settings.base_url)
+        return Account(credential, base_url=settings.base_url, omitted=settings.omitted or ())
 
     @cached_property
     def chat_model(self) -> "ChatModel":

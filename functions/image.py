@@ -54,7 +54,8 @@ def _buy(
         slow_down = rate_limit.slow_down
         return model.paint(prompt.image_call(), timeout=timeout, slow_down=slow_down)
 
-    return purchases.buy(image, prompt, paint, rate_limit=rate_limit)
+    seconds = prompt.image_seconds(setting=services.time_limits.image_seconds)
+    return purchases.buy(image, prompt, paint, seconds=seconds, rate_limit=rate_limit)
 
 
 def _to_staged_image(image: ImageRecord) -> StagedImage:

@@ -9,36 +9,38 @@ from easel.aws.lambda_runtime import Deadline, prepare
 from easel.aws.observability import gauge, log_result, logger, spend, step
 from easel.contract import metric_names, naming
 from easel.contract.errors import (
+    BadPromptError,
     ClaimHeldError,
     ConfigError,
     ConflictError,
     EaselError,
-    TransientError,
 )
 from easel.contract.messages import RunPlan, StartRun
+from easel.contract.money import add
 from easel.ledger.budget import month_of
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ChatRecord, PromptRecord
-from easel.openai_client.chat import ChatCall, ChatModel
-from easel.request import models, prompt_text
-from easel.request.estimate import Question, Quote, quote
+from easel.openai_client.chat import ChatAnswer, ChatCall, ChatModel
+from easel.request import models, prompt_answer, prompt_text
+from easel.request.estimate import ATTEMPTS, Question, Quote, quote
 from easel.request.names import check_run_id
 from easel.request.prompt_text import PromptTexts
 from easel.request.request import choices, digest, parse
 from easel.services import SERVICES, Services
 
-CHAT_SECONDS, MARGIN_SECONDS = 60.0, 10.0
+MARGIN_SECONDS = 10.0
 LEAST_CALL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A run without a prompt yet."""
+    """A run without a prompt yet. `call_seconds` is the time limit of one chat call."""
 
     start: StartRun
     run_id: str
     topic: str
     quote: Quote
+    call_seconds: int
 
 
 @step("prompt")
@@ -66,7 +68,13 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
         run_quote = quote(request, topic, services.requests, today=today)
         if request.dry_run:
             return _plan(run_id, 0, run_quote.total(), dry_run=True)
-        draft = Draft(start=start, run_id=run_id, topic=topic, quote=run_quote)
+        draft = Draft(
+            start=start,
+            run_id=run_id,
+            topic=topic,
+            quote=run_quote,
+            call_seconds=services.time_limits.chat_seconds,
+        )
         known = _write(draft, earlier, services, deadline)
     if known.digest != digest(start.request):
         raise ConflictError(
@@ -113,10 +121,7 @@ def _write(
         is_kept = ledger.keep_prompt(record, paid=None)
     else:
         chat = earlier or ChatRecord(run_id=draft.run_id)
-        purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, chat.label)
-        claim = purchases.claim(chat, bound=question.estimate_micro_usd)
-        call = _call(question, request.safety_identifier)
-        texts, chat_cost = _ask(call, claim, services.chat_model, purchases)
+        claim, texts, chat_cost = _ask(draft, question, chat, purchases, services.chat_model)
         record = _record(draft, texts, chat_cost=chat_cost)
         is_kept = purchases.write_only_copy(lambda: ledger.keep_prompt(record, paid=claim))
     if is_kept:
@@ -128,35 +133,61 @@ def _write(
 
 
 def _ask(
-    call: ChatCall, claim: ChatRecord, chat_model: ChatModel, purchases: Purchases
-) -> tuple[PromptTexts, int | None]:
-    """Make one chat call, and return its text and its cost in micro-dollars.
+    draft: Draft,
+    question: Question,
+    chat: ChatRecord,
+    purchases: Purchases,
+    chat_model: ChatModel,
+) -> tuple[ChatRecord, PromptTexts, int | None]:
+    """Ask for the prompt, and once more with more room if the answer contains none.
 
-    The claim is settled later, when the prompt record is stored.
+    Return the claim, the texts, and the cost of all answers in micro-dollars. The claim is settled
+    later, when the prompt record is stored. Raises BadPromptError.
     """
-    timeout = min(CHAT_SECONDS, purchases.deadline.seconds() - MARGIN_SECONDS)
-    try:
-        answer = chat_model.write(call, timeout=timeout)
-        texts = prompt_text.read_answer(answer.text)
-        if texts is None:
-            empty = f"{call.model} returned an empty prompt (request {answer.request_id})"
-            raise TransientError(empty, possibly_paid=True)
-    except EaselError as error:
-        purchases.give_up(claim, error)
-        raise
-    cost = models.chat_cost(call.model, answer.usage)
-    spend(cost)
-    log_result("prompt written", model=call.model)
-    return texts, cost
+    while True:
+        purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, chat.label)
+        attempt = chat.purchase + 1
+        claim = purchases.claim(chat, bound=question.bound(attempt))
+        call = _call(question, draft.quote.request.safety_identifier, attempt)
+        try:
+            left = purchases.deadline.seconds() - MARGIN_SECONDS
+            answer = chat_model.write(call, timeout=min(draft.call_seconds, left))
+        except EaselError as error:
+            purchases.give_up(claim, error)
+            raise
+        texts = prompt_answer.read_answer(answer.text, cut=answer.cut)
+        cost = models.chat_cost(call.model, answer.usage)
+        if texts:
+            spend(cost)
+            log_result("prompt written", model=call.model)
+            return claim, texts, add([claim.wasted_micro_usd or 0, cost])
+        chat = purchases.waste(claim, cost=cost)
+        problem = _describe(answer, call)
+        if attempt == ATTEMPTS[-1]:
+            raise BadPromptError(f"{problem}; shorten the idea, or write the prompt yourself")
+        logger.warning("the chat model is asked again", reason=problem)
 
 
-def _call(question: Question, safety_identifier: str | None) -> ChatCall:
+def _describe(answer: ChatAnswer, call: ChatCall) -> str:
+    """Return what is wrong with an answer, without its words."""
+    if answer.cut:
+        effort = f", effort {call.effort}" if call.effort else ""
+        problem = f"was cut off at its limit of {call.max_tokens:,} tokens{effort}"
+    elif not answer.text.strip():
+        problem = "is empty"
+    else:
+        problem = f"contains no prompt ({len(answer.text):,} characters)"
+    return f"{call.model}'s answer {problem} (request {answer.request_id})"
+
+
+def _call(question: Question, safety_identifier: str | None, attempt: int) -> ChatCall:
     return ChatCall(
         model=question.model,
         system=prompt_text.SYSTEM,
         user=question.user,
         schema=prompt_text.SCHEMA,
-        max_tokens=models.MAX_CHAT_TOKENS,
+        max_tokens=models.chat_tokens(question.model, attempt=attempt),
+        effort=models.chat_effort(question.model, attempt=attempt),
         safety_identifier=safety_identifier,
     )
 

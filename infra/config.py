@@ -10,8 +10,9 @@ from typing import Any
 
 from easel.contract import settings
 from easel.contract.errors import InputError
-from easel.request import models
+from easel.request import models, time_limits
 from easel.request.names import check_folder
+from infra.setting_values import SettingError, flag, matching, number, optional, whole
 
 # All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
 # write units a second. With more calls, the record's size would exceed that.
@@ -36,13 +37,7 @@ PART = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
 MIRROR = rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{PART})*"
 MIRRORS = "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix"
 OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
-
-
-class SettingError(ValueError):
-    """An invalid setting. The message has its name, its value and the allowed values."""
-
-    def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
+SEND_ALL = "none"
 
 
 def setting(note: str) -> Any:
@@ -74,7 +69,18 @@ class Config:
     topics: tuple[str, ...] = setting("the default topics of a request")
     chat_model: str = setting("the model that writes prompts; synth warns if it shuts down soon")
     image_model: str = setting("the model that makes images; synth warns if it shuts down soon")
-    openai_base_url: str | None = setting("an OpenAI-compatible server; by default OpenAI")
+    openai_base_url: str | None = setting(
+        "an OpenAI-compatible server; by default OpenAI ([guide](compatible-servers.md))"
+    )
+    openai_omit: tuple[str, ...] = setting(
+        "parameters that are not sent, separated by commas; by default `safety_identifier` if "
+        "`openai_base_url` is another server, or else none; `none` sends all"
+    )
+    chat_seconds: int = setting("the time limit of a chat call in seconds, 10 to 435")
+    image_seconds: int | None = setting(
+        "the time limit of an image call in seconds, 60 to 780; by default 180 to 780, by the "
+        "image's quality and size"
+    )
     openai_workload_identity: str | None = setting(
         "sign in to OpenAI without a key: `identity provider/service account` "
         "([guide](openai-without-a-key.md))"
@@ -133,6 +139,8 @@ class Config:
             settings.IMAGE_MODEL: self.image_model,
             settings.MONTHLY_BUDGET: str(self.monthly_budget_usd),
             settings.UNPRICED_MODELS: self.unpriced_models,
+            settings.CHAT_SECONDS: str(self.chat_seconds),
+            settings.IMAGE_SECONDS: str(self.image_seconds or settings.NO_LIMIT),
             settings.IMAGES_PER_MINUTE: str(self.images_per_minute or settings.NO_LIMIT),
             settings.MAX_PARALLEL_IMAGES: str(self.max_parallel_images),
             settings.TOLERATED_FAILURES: f"{self.tolerated_failure_percentage:g}",
@@ -140,7 +148,16 @@ class Config:
         }
         if self.openai_base_url:
             variables[settings.OPENAI_BASE_URL] = self.openai_base_url
+        if self.openai_omit:
+            variables[settings.OPENAI_OMIT] = settings.LIST_SEPARATOR.join(self.openai_omit)
         return variables
+
+    def timeouts(self) -> dict[str, int]:
+        """Return the timeouts in seconds of the functions that make paid calls, by name."""
+        return {
+            "prompt": time_limits.prompt_function_seconds(self.chat_seconds),
+            "image": time_limits.image_function_seconds(self.image_seconds),
+        }
 
     def warnings(self) -> dict[str, str]:
         """Return warnings for whoever deploys, by the id of the warning."""
@@ -174,40 +191,46 @@ def read(get: Callable[[str], Any]) -> Config:
     """Return the settings in a CDK context. `-c` sets them as text. Raises SettingError."""
     identity = "an identity provider's id / a service account's id, or nothing"
     mail = "an e-mail address, or nothing"
+    has_limit = get("image_seconds") not in (None, "")
     has_rate = get("images_per_minute") not in (None, "")
     config = Config(
-        aws_region=_pattern(get, "aws_region", REGION, "a region such as ap-southeast-1"),
-        bucket_name=_optional(get, "bucket_name", BUCKET, "3 to 63 of a-z 0-9 -, or nothing"),
-        existing_bucket=_flag(get, "existing_bucket"),
-        existing_table=_optional(get, "existing_table", TABLE, "a table's name, new, or nothing"),
-        existing_users=_optional(get, "existing_users", USERS, "a user pool's id, or nothing"),
-        existing_key=_optional(get, "existing_key", KEY, "a KMS key's ARN, or nothing"),
+        aws_region=matching(get, "aws_region", REGION, "a region such as ap-southeast-1"),
+        bucket_name=optional(get, "bucket_name", BUCKET, "3 to 63 of a-z 0-9 -, or nothing"),
+        existing_bucket=flag(get, "existing_bucket"),
+        existing_table=optional(get, "existing_table", TABLE, "a table's name, new, or nothing"),
+        existing_users=optional(get, "existing_users", USERS, "a user pool's id, or nothing"),
+        existing_key=optional(get, "existing_key", KEY, "a KMS key's ARN, or nothing"),
         bucket_keys=_keys(get),
         folder_name=_folder(get("folder_name")),
         topics=_topics(get("topics")),
-        chat_model=_pattern(get, "chat_model", r"[\w.:/-]+", "a model's name"),
-        image_model=_pattern(get, "image_model", r"[\w.:/-]+", "a model's name"),
-        openai_base_url=_optional(
+        chat_model=matching(get, "chat_model", r"[\w.:/-]+", "a model's name"),
+        image_model=matching(get, "image_model", r"[\w.:/-]+", "a model's name"),
+        openai_base_url=optional(
             get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"
         ),
-        openai_workload_identity=_optional(
+        openai_omit=_omitted(get),
+        chat_seconds=whole(get, "chat_seconds", 10, time_limits.LONGEST_CHAT_CALL),
+        image_seconds=whole(get, "image_seconds", 60, time_limits.LONGEST_IMAGE_CALL)
+        if has_limit
+        else None,
+        openai_workload_identity=optional(
             get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", identity
         ),
-        mirror=_optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
-        schedule=_optional(get, "schedule", SCHEDULE, SCHEDULES),
-        schedule_alarm_days=_whole(get, "schedule_alarm_days", 0, 6),
-        alarm_email=_optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
-        monthly_budget_usd=_number(get, "monthly_budget_usd", 0, 1_000_000),
-        unpriced_models=_pattern(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
-        images_per_minute=_whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,
-        max_parallel_images=_whole(get, "max_parallel_images", 1, MAX_PARALLEL),
-        tolerated_failure_percentage=_number(get, "tolerated_failure_percentage", 0, 100),
-        max_batch_lines=_whole(get, "max_batch_lines", 1, MAX_BATCH_LINES),
-        public_page=_flag(get, "public_page"),
-        program_sign_in=_flag(get, "program_sign_in"),
-        retain_images=_flag(get, "retain_images"),
-        customer_key=_flag(get, "customer_key"),
-        layers=_flag(get, "layers"),
+        mirror=optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
+        schedule=optional(get, "schedule", SCHEDULE, SCHEDULES),
+        schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
+        alarm_email=optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
+        monthly_budget_usd=number(get, "monthly_budget_usd", 0, 1_000_000),
+        unpriced_models=matching(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
+        images_per_minute=whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,
+        max_parallel_images=whole(get, "max_parallel_images", 1, MAX_PARALLEL),
+        tolerated_failure_percentage=number(get, "tolerated_failure_percentage", 0, 100),
+        max_batch_lines=whole(get, "max_batch_lines", 1, MAX_BATCH_LINES),
+        public_page=flag(get, "public_page"),
+        program_sign_in=flag(get, "program_sign_in"),
+        retain_images=flag(get, "retain_images"),
+        customer_key=flag(get, "customer_key"),
+        layers=flag(get, "layers"),
     )
     if config.existing_bucket and not config.bucket_name:
         raise SettingError(
@@ -225,42 +248,6 @@ def read(get: Callable[[str], Any]) -> Config:
         allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
     return config
-
-
-def _pattern(get: Callable[[str], Any], name: str, pattern: str, allowed: str) -> str:
-    value = get(name)
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise SettingError(name, value, allowed)
-    return value
-
-
-def _optional(get: Callable[[str], Any], name: str, pattern: str, allowed: str) -> str | None:
-    return None if get(name) in (None, "") else _pattern(get, name, pattern, allowed)
-
-
-def _flag(get: Callable[[str], Any], name: str) -> bool:
-    value = get(name)
-    flags = {True: True, False: False, "true": True, "false": False, "on": True, "off": False}
-    if not isinstance(value, bool | str) or value not in flags:
-        raise SettingError(name, value, "true | false")
-    return flags[value]
-
-
-def _number(get: Callable[[str], Any], name: str, least: float, most: float) -> float:
-    try:
-        value = float(get(name))
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not least <= value <= most:
-        raise SettingError(name, get(name), f"a number from {least:,} to {most:,}")
-    return value
-
-
-def _whole(get: Callable[[str], Any], name: str, least: int, most: int) -> int:
-    value = _number(get, name, least, most)
-    if value != int(value):
-        raise SettingError(name, get(name), f"a whole number from {least:,} to {most:,}")
-    return int(value)
 
 
 def _folder(value: object) -> str:
@@ -283,5 +270,21 @@ def _topics(value: Any) -> tuple[str, ...]:
 
 
 def _keys(get: Callable[[str], Any]) -> tuple[str, ...]:
-    text = _optional(get, "bucket_keys", rf"{KEY}(,{KEY})*", KEYS)
+    text = optional(get, "bucket_keys", rf"{KEY}(,{KEY})*", KEYS)
     return tuple(text.split(",")) if text else ()
+
+
+def _omitted(get: Callable[[str], Any]) -> tuple[str, ...]:
+    text, url = get("openai_omit"), get("openai_base_url")
+    if text in (None, ""):
+        # Another server may refuse what it does not know, and the user's id is meant for OpenAI.
+        is_openai = not url or re.match(OPENAI_HOST, str(url))
+        return () if is_openai else ("safety_identifier",)
+    names = tuple(name.strip() for name in str(text).split(settings.LIST_SEPARATOR))
+    if names == (SEND_ALL,):
+        return ()
+    if not set(names) <= set(settings.OMITTABLE):
+        raise SettingError(
+            "openai_omit", text, f"{SEND_ALL}, or any of {', '.join(settings.OMITTABLE)}"
+        )
+    return names

@@ -40,7 +40,11 @@ class EaselStack(Stack):
             encryption.adopt_key(config.existing_key)
         elif config.customer_key:
             encryption.make_key(retain=config.retain_images)
-        deployment = Deployment(encryption, Layers(self, "Layers") if config.layers else None)
+        deployment = Deployment(
+            encryption,
+            Layers(self, "Layers") if config.layers else None,
+            timeouts=config.timeouts(),
+        )
         deployment.variables.update(config.variables())
         bucket = add_data(self, deployment, config)
 

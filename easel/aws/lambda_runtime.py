@@ -47,3 +47,26 @@ class Deadline:
     def sleep(self, seconds: float) -> None:
         """Sleep for this many seconds."""
         time.sleep(seconds)
+
+    def within(self, seconds: float) -> "Deadline":
+        """Return the end of a part of this invocation that may take this many seconds."""
+        return EarlierDeadline(self, before_end=max(0.0, self.seconds() - seconds))
+
+
+class EarlierDeadline(Deadline):
+    """A time some seconds before another deadline."""
+
+    def __init__(self, end: Deadline, *, before_end: float) -> None:
+        self._end, self._before_end = end, before_end
+
+    def seconds(self) -> float:
+        """Return the seconds left."""
+        return self._end.seconds() - self._before_end
+
+    def epoch(self) -> int:
+        """Return the time of this deadline, in epoch seconds."""
+        return self._end.epoch() - int(self._before_end)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for this many seconds."""
+        self._end.sleep(seconds)

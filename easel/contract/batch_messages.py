@@ -68,18 +68,23 @@ class BatchPlan(CheckedManifest):
 
 @dataclass(frozen=True, kw_only=True)
 class Order(Message):
-    """Written by economy's plan and read to place the order: up to 200 images ordered together."""
+    """Written by economy's plan and read to place the order: up to 200 images ordered together.
+
+    `queued` counts how often OpenAI's queue had no room for it.
+    """
 
     order: str
     pictures: tuple[ImageRef, ...]
     work: str
+    queued: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedOrder(Message):
     """Written by economy once an order is placed, and each time it polls the order.
 
-    `batch` is the batch's id at OpenAI, or None if nothing was left to order.
+    `batch` is the batch's id at OpenAI, or None if nothing was left to order. With `again` the
+    order is to be placed once more.
     """
 
     order: str
@@ -88,6 +93,8 @@ class PlacedOrder(Message):
     batch: str | None
     done: bool
     looks: int
+    queued: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

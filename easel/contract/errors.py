@@ -12,6 +12,7 @@ EaselError
    ├─ AuthError             OpenAI refuses the key
    ├─ QuotaExhaustedError   the OpenAI account has no credit left
    ├─ BudgetExceededError   the estimate does not fit under the monthly cap
+   ├─ BadPromptError        the chat model's answer contains no prompt, or was cut off
    ├─ BadImageError         the bytes that arrived are not an image that can be stored
    ├─ OutcomeUnknownError   possibly paid, but no image: someone has to decide
    ├─ StorageDeniedError    the role or the bucket's policy refuses
@@ -23,6 +24,7 @@ EaselError
 """
 
 import json
+from collections.abc import Sequence
 
 MISSING = object()  # the value of a required field that was not given
 
@@ -74,13 +76,24 @@ class Summary(str):
 
 
 class InputError(FinalError):
-    """The request is wrong. `but` is the reason, if the allowed values do not explain it."""
+    """The request is wrong. `but` is the reason, if the allowed values do not explain it.
 
-    def __init__(self, field: str, value: object, allowed: str, *, but: str = "") -> None:
+    `nearest` are the allowed values that are most similar, for the page.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        value: object,
+        allowed: str,
+        *,
+        but: str = "",
+        nearest: Sequence[str] = (),
+    ) -> None:
         shown = "missing" if value is MISSING else _show(value)
         reason = f", but {but}" if but else ""
         super().__init__(f"{field} is {shown}{reason}; allowed: {allowed}")
-        self.field, self.allowed, self.reason = field, allowed, but
+        self.field, self.allowed, self.reason, self.nearest = field, allowed, but, nearest
 
 
 class ContentRefusedError(FinalError):
@@ -101,6 +114,10 @@ class QuotaExhaustedError(FinalError):
 
 class BudgetExceededError(FinalError):
     """The estimate does not fit under the monthly cap."""
+
+
+class BadPromptError(FinalError):
+    """The chat model answered, but without a prompt that can be painted."""
 
 
 class BadImageError(FinalError):
@@ -140,7 +157,7 @@ class ModelRetiredError(FinalError):
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
 # A run that failed with one of these would fail in the same way again.
-NEVER_RESUMED = (InputError.__name__, ConflictError.__name__)
+NEVER_RESUMED = (InputError.__name__, ConflictError.__name__, BadPromptError.__name__)
 
 
 def cause_message(cause: str | None) -> str:

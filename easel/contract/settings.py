@@ -26,6 +26,9 @@ WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"  # set instead of SECRET if
 # This is the openai package's own variable, so the same name works for the stack and for a program
 # on a developer's machine.
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
+OPENAI_OMIT = "EASEL_OPENAI_OMIT"
+IMAGE_SECONDS = "EASEL_IMAGE_SECONDS"
+CHAT_SECONDS = "EASEL_CHAT_SECONDS"
 IMAGES_PER_MINUTE = "EASEL_IMAGES_PER_MINUTE"
 MAX_PARALLEL_IMAGES = "EASEL_MAX_PARALLEL_IMAGES"
 TOLERATED_FAILURES = "EASEL_TOLERATED_FAILURE_PERCENTAGE"
@@ -46,6 +49,18 @@ LOCAL_SIGN_IN_URL = "EASEL_LOCAL_SIGN_IN_URL"
 LOCAL_TOKEN_URL = "EASEL_LOCAL_TOKEN_URL"  # noqa: S105 - an address
 
 TOPIC_SEPARATOR = "\n"
+LIST_SEPARATOR = ","
+# The parameters of a call that a server may lack. Without them, the call asks for the same.
+OMITTABLE = (
+    "max_completion_tokens",
+    "moderation",
+    "output_format",
+    "quality",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "size",
+)
 NO_PAGE = "none"
 OWNER_DECIDES = "owner"
 NO_LIMIT = "none"
@@ -129,12 +144,15 @@ class OpenAISettings(Settings):
     """The access to OpenAI: a key in a secret, or a workload identity without a key.
 
     `workload_identity` is an identity provider's id, a slash, and a service account's id.
-    `token_url` is None for OpenAI's own token exchange.
+    `token_url` is None for OpenAI's own token exchange. The parameters in `omitted` are not sent.
     """
 
     secret: str | None = _variable(SECRET, optional=True)
     workload_identity: str | None = _variable(WORKLOAD_IDENTITY, optional=True)
     base_url: str | None = _variable(OPENAI_BASE_URL, optional=True)
+    omitted: tuple[str, ...] | None = _variable(
+        OPENAI_OMIT, lambda text: tuple(text.split(LIST_SEPARATOR)), optional=True
+    )
     token_url: str | None = _variable(LOCAL_TOKEN_URL, optional=True)
 
     def __post_init__(self) -> None:
@@ -150,6 +168,14 @@ class RateSettings(Settings):
 
     images_per_minute: int | None = _variable(IMAGES_PER_MINUTE, _unless(NO_LIMIT, int))
     max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSettings(Settings):
+    """How many seconds a call may take. If `image_seconds` is None, they depend on the image."""
+
+    chat_seconds: int = _variable(CHAT_SECONDS, int)
+    image_seconds: int | None = _variable(IMAGE_SECONDS, _unless(NO_LIMIT, int))
 
 
 @dataclass(frozen=True, kw_only=True)

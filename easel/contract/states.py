@@ -36,6 +36,7 @@ class State(StrEnum):
     WAIT_FOR_OPENAI = "Wait for OpenAI"
     LOOK_AT_ORDER = "Look at the order"
     IS_IT_DONE = "Is it done?"
+    WAIT_FOR_QUEUE = "Wait for OpenAI's queue"
     COLLECT = "Collect the images"
     LIST_STAGED = "List the staged images"
     ANYTHING_TO_STORE = "Anything to store?"

@@ -15,7 +15,7 @@ from easel.aws.table import Item, Table
 from easel.contract import metric_names
 from easel.contract.errors import ClaimHeldError, OutcomeUnknownError, StorageBusyError
 from easel.ledger.budget import Budget
-from easel.ledger.records import Claim, to_item
+from easel.ledger.records import ChatRecord, Claim, to_item
 
 MAX_PURCHASES = 2
 MAX_TRIES = 20
@@ -86,6 +86,18 @@ class Claims:
             count(metric_names.POSSIBLY_PAID)
             logger.warning("possibly paid", what=claim.label, purchase=claim.purchase)
         return is_marked
+
+    def waste(self, claim: ChatRecord, *, cost: int) -> ChatRecord:
+        """End the claim of a call whose answer is of no use, with its cost in micro-dollars.
+
+        Raises ClaimHeldError if another execution has taken it over.
+        """
+        wasted = (claim.wasted_micro_usd or 0) + cost
+        values = {":over": 0, ":wasted": wasted}
+        change = "SET #lease_until = :over, #wasted_micro_usd = :wasted"
+        if not all(self._table.write(*self.settlement(claim, change, values, cost=cost))):
+            raise ClaimHeldError(f"another execution has taken over {claim.label}")
+        return replace(claim, lease_until=0, wasted_micro_usd=wasted)
 
     def expire(self, claim: C) -> C:
         """Return an earlier claim of a dead function, counted as possibly paid.

@@ -85,7 +85,9 @@ class Ledger:
         cost = record.chat_cost_micro_usd
         values = {":written": ChatStatus.WRITTEN, ":cost": cost}
         change = "SET #status = :written, #cost_micro_usd = :cost"
-        settlement = self.claims.settlement(paid, change, values, cost=cost)
+        # What an earlier answer cost is already settled.
+        rest = None if cost is None else cost - (paid.wasted_micro_usd or 0)
+        settlement = self.claims.settlement(paid, change, values, cost=rest)
         return all(self._table.write(put, *settlement))
 
     def note_execution(self, prompt: PromptRecord, execution: str) -> None:

@@ -26,6 +26,7 @@ from easel.aws.observability import count, log_result, logger, spend
 from easel.contract import metric_names, naming
 from easel.contract.errors import (
     ONE_IMAGE,
+    BadPromptError,
     ClaimHeldError,
     ContentRefusedError,
     EaselError,
@@ -35,19 +36,14 @@ from easel.contract.errors import (
 )
 from easel.contract.status import Status
 from easel.ledger.budget import month_of
-from easel.ledger.claims import check_purchases
+from easel.ledger.claims import MAX_PURCHASES, check_purchases
 from easel.ledger.ledger import Ledger
 from easel.ledger.paid_image import PaidImage, StagedBytes, to_metadata, usage_in
 from easel.ledger.rate_limit import RateLimit
 from easel.ledger.records import ChatRecord, Claim, ImageRecord, PromptRecord, RunRecords
 from easel.request.models import check_not_retired
+from easel.request.time_limits import LEAST_CALL_SECONDS, SLOT_SECONDS, STAGING_SECONDS
 
-# The paid call leaves this much of the invocation for putting its bytes into staging.
-STAGING_SECONDS = 30
-LEAST_CALL_SECONDS = 30  # with less, the call would time out before the image arrives
-# Waiting in the function for a slot is cheaper than a retry of the step, but every second is
-# billed.
-SLOT_SECONDS = 60.0
 PUT_CONNECT_SECONDS, PUT_READ_SECONDS = 2, 5
 # No put starts later than this. It may hang until its timeouts expire, and then the record must
 # still be written.
@@ -97,10 +93,15 @@ class Purchases:
     def recover_chat(self, chat: ChatRecord) -> ChatRecord:
         """Return an earlier chat call with its claim expired, to be repeated once.
 
-        Raises ClaimHeldError while the earlier function may be alive, and OutcomeUnknownError if no
-        further call is allowed.
+        Raises ClaimHeldError while the earlier function may be alive, and BadPromptError or
+        OutcomeUnknownError if no further call is allowed.
         """
         chat = self.ledger.claims.expire(chat)
+        if chat.purchase >= MAX_PURCHASES and not chat.possibly_paid:
+            raise BadPromptError(
+                f"{chat.label}: the chat model has answered {chat.purchase} times without a prompt;"
+                " start a new run with a shorter idea, or write the prompt yourself"
+            )
         check_purchases(chat)
         return chat
 
@@ -110,28 +111,33 @@ class Purchases:
         prompt: PromptRecord,
         call: Callable[[float], PaidImage],
         *,
+        seconds: int,
         rate_limit: RateLimit,
     ) -> ImageRecord:
-        """Buy one image with one call. The call receives its time limit in seconds.
+        """Buy one image with one call of at most `seconds`. The call receives its own time limit.
 
         Raises ModelRetiredError, TransientError if too little time is left, and the call's errors.
         """
         self.check_model(prompt)
         self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.label)
         self._put_note(image, prompt)
-        left = self.deadline.seconds()
-        patience = min(SLOT_SECONDS, left - LEAST_CALL_SECONDS - STAGING_SECONDS)
+        left, whole = self.deadline.seconds(), seconds + STAGING_SECONDS
+        patience = min(SLOT_SECONDS, max(0, left - whole))
         # The name is unique per invocation: two invocations for this image must not end each
         # other's slot.
         name = f"{naming.image_id(image.run_id, image.n)}-{token_hex(4)}"
-        with rate_limit.slot(name, until=self.deadline.epoch(), patience=patience):
-            claim = self.claim(image, bound=prompt.image_bound())
+        until = self.deadline.within(patience + whole).epoch()
+        with rate_limit.slot(name, until=until, patience=patience):
+            # The lease ends long before the function does if the call is short, so a dead
+            # function's image is soon available again. The bytes must be staged by then.
+            lease = self.deadline.within(whole)
+            claim = self.claim(image, bound=prompt.image_bound(), until=lease.epoch())
             try:
-                paid = call(self.deadline.seconds() - STAGING_SECONDS)
+                paid = call(lease.seconds() - STAGING_SECONDS)
             except EaselError as error:
                 self.give_up(claim, error)
                 raise
-            staged = self._stage_only_copy(claim, paid)
+            staged = self._stage_only_copy(claim, paid, lease)
         image = self._settle_and_check(claim, prompt, staged, intact=paid.intact)
         log_result("picture bought", model=prompt.choices["model"], bytes=image.bytes)
         return image
@@ -159,20 +165,12 @@ class Purchases:
         """Put a paid image into staging and settle its claim. Use this if OpenAI can resend it."""
         return self._settle_and_check(claim, prompt, self._put(claim, paid), intact=paid.intact)
 
-    def write_only_copy(
-        self, write: Callable[[], T], *, retried: type[EaselError] = StorageBusyError
-    ) -> T:
-        """Write something paid that exists nowhere else. After a `retried` error, try again.
+    def write_only_copy(self, write: Callable[[], T]) -> T:
+        """Write something paid that exists nowhere else, again while the storage is busy.
 
-        Raises that error at the deadline.
+        Raises StorageBusyError at the deadline.
         """
-        while True:
-            try:
-                return write()
-            except retried:
-                if self.deadline.seconds() <= LAST_SECONDS:
-                    raise
-            self.deadline.sleep(PAUSE_SECONDS)
+        return _write_only_copy(write, self.deadline, retried=StorageBusyError)
 
     def settle(self, claim: ImageRecord, prompt: PromptRecord, staged: StagedBytes) -> ImageRecord:
         """End the claim of an image whose bytes are in staging, with its cost.
@@ -214,6 +212,17 @@ class Purchases:
         else:
             self.ledger.claims.release(claim)
 
+    def waste(self, claim: ChatRecord, *, cost: int | None) -> ChatRecord:
+        """End a chat claim whose answer contains no prompt, so that it can be claimed once more.
+
+        An unknown cost counts as the reserved amount, and the call as possibly paid.
+        """
+        if cost is None:
+            self.ledger.claims.mark_unknown(claim)
+            return replace(claim, lease_until=0, possibly_paid=claim.possibly_paid + 1)
+        spend(cost)
+        return self.ledger.claims.waste(claim, cost=cost)
+
     def check_model(self, prompt: PromptRecord) -> None:
         """Raise ModelRetiredError if the run's image model has been shut down."""
         check_not_retired(prompt.choices["model"], today=self._now().date())
@@ -245,10 +254,10 @@ class Purchases:
         )
         return StagedBytes(key=key, bytes=len(paid.data), sha256=paid.sha256, usage=paid.usage)
 
-    def _stage_only_copy(self, claim: ImageRecord, paid: PaidImage) -> StagedBytes:
-        """Put bytes that exist nowhere else. After any error, try again until the deadline."""
+    def _stage_only_copy(self, claim: ImageRecord, paid: PaidImage, lease: Deadline) -> StagedBytes:
+        """Put bytes that exist nowhere else. After any error, try again until the lease ends."""
         try:
-            return self.write_only_copy(lambda: self._put(claim, paid), retried=EaselError)
+            return _write_only_copy(lambda: self._put(claim, paid), lease, retried=EaselError)
         except EaselError as error:
             self.ledger.mark_lost(claim)
             count(metric_names.LOST)
@@ -277,6 +286,17 @@ class Purchases:
             return None
         sha256, usage = staged.metadata.get("sha256", ""), usage_in(staged.metadata)
         return StagedBytes(key=staged.key, bytes=staged.bytes, sha256=sha256, usage=usage)
+
+
+def _write_only_copy(write: Callable[[], T], end: Deadline, *, retried: type[EaselError]) -> T:
+    """Write something, again after a `retried` error, which is raised at the end."""
+    while True:
+        try:
+            return write()
+        except retried:
+            if end.seconds() <= LAST_SECONDS:
+                raise
+        end.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from easel.aws.table import Item, Key
 from easel.contract.status import ChatStatus, Status
-from easel.request import models
+from easel.request import models, time_limits
 
 R = TypeVar("R")
 
@@ -75,9 +75,13 @@ class Claim(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ChatRecord(Claim):
-    """The chat call of a run: claimed, then written."""
+    """The chat call of a run: claimed, then written.
+
+    `wasted_micro_usd` is the cost of an answer without a prompt, after which it was asked again.
+    """
 
     status: ChatStatus = ChatStatus.CLAIMED
+    wasted_micro_usd: int | None = None
 
     @property
     def sk(self) -> str:
@@ -172,6 +176,11 @@ class PromptRecord:
             quality=self.choices["quality"],
             economy=economy,
         )
+
+    def image_seconds(self, *, setting: int | None) -> int:
+        """Return the time limit of one image call in seconds."""
+        size, quality = self.choices["size"], self.choices["quality"]
+        return time_limits.image_seconds(quality, size, setting=setting)
 
     def image_cost(self, usage: dict[str, Any] | None, *, economy: bool) -> int | None:
         """Return an image's cost in micro-dollars, or None if it is unknown."""

@@ -21,6 +21,9 @@ from easel.openai_client.errors import translate
 ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
 MAX_IMAGES = 200  # our limit for one batch
 ENDED = ("completed", "failed", "expired", "cancelled")
+# The account's waiting batches may have only so many tokens:
+# https://developers.openai.com/api/docs/guides/rate-limits#batch-api-rate-limits
+QUEUE_FULL = frozenset({"token_limit_exceeded", "rate_limit_exceeded"})
 ORDER = "easel_order"  # the metadata key for finding a batch
 CALL_SECONDS = 60.0
 UPLOAD_SECONDS = 300.0
@@ -29,17 +32,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedBatch:
-    """The state of a batch at OpenAI. The files are None until they exist."""
+    """The state of a batch at OpenAI. The files are None until they exist.
+
+    `problem` is OpenAI's code for why it failed as a whole, or None.
+    """
 
     id: str
     status: str
     answers: str | None
     errors: str | None
+    problem: str | None = None
 
     @property
     def has_ended(self) -> bool:
         """Return whether the batch has ended."""
         return self.status in ENDED
+
+    @property
+    def found_queue_full(self) -> bool:
+        """Return whether it failed only because too many requests were waiting at OpenAI."""
+        return self.status == "failed" and self.problem in QUEUE_FULL
 
 
 class OpenAIBatches:
@@ -87,6 +99,10 @@ class OpenAIBatches:
             )
 
         return _to_placed_batch(self._call(doing, create))
+
+    def adapt(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return an image call's parameters without those that the server does not accept."""
+        return self._account.accepted.adapt(parameters)
 
     def look(self, batch: str) -> PlacedBatch:
         """Return the current state of a batch."""
@@ -140,6 +156,12 @@ def _split(chunks: Iterator[bytes], *, doing: str) -> Iterator[bytes]:
 
 
 def _to_placed_batch(batch: Any) -> PlacedBatch:
+    problems = batch.errors.data if batch.errors else None
+    codes = [problem.code for problem in problems or () if problem.code]
     return PlacedBatch(
-        id=batch.id, status=batch.status, answers=batch.output_file_id, errors=batch.error_file_id
+        id=batch.id,
+        status=batch.status,
+        answers=batch.output_file_id,
+        errors=batch.error_file_id,
+        problem=codes[0] if codes else None,
     )

@@ -5,49 +5,64 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import openai
 from openai import OpenAI
 
 from easel.contract.errors import ContentRefusedError, TransientError
 from easel.openai_client.answers import Answer, read_object
 from easel.openai_client.client import Account, seconds_until
-from easel.openai_client.errors import may_mean_no_schema
+from easel.openai_client.errors import translate_answer
+
+# The words for an answer that reached the token limit, of OpenAI and of gateways to other models.
+CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+TEXT_PARTS = ("text", "output_text", None)  # other parts are the model's thoughts
+REFUSED = frozenset({"content_filter", "safety", "refusal"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatCall:
-    """A call of the chat model. `schema` is the shape of the answer."""
+    """A call of the chat model. `schema` is the shape of the answer.
+
+    `max_tokens` bounds the answer including hidden reasoning. `effort` bounds the reasoning, and is
+    None for a model that does not reason.
+    """
 
     model: str
     system: str
     user: str
     schema: Mapping[str, Any]
     max_tokens: int
+    effort: str | None = None
     safety_identifier: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the call, without the schema."""
-        messages = [
-            {"role": "system", "content": self.system},
-            {"role": "user", "content": self.user},
-        ]
-        user = {"safety_identifier": self.safety_identifier} if self.safety_identifier else {}
-        tokens = {"max_completion_tokens": self.max_tokens}
-        return {"model": self.model, "messages": messages} | tokens | user
-
-    def response_format(self) -> Any:
-        """Return the schema in the API's format."""
+        """Return the parameters of the call."""
         schema = {"name": "image_prompt", "strict": True, "schema": self.schema}
-        return {"type": "json_schema", "json_schema": schema}
+        parameters = {
+            "model": self.model,
+            "messages": [
+                {"role": "system", "content": self.system},
+                {"role": "user", "content": self.user},
+            ],
+            "max_completion_tokens": self.max_tokens,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+            "reasoning_effort": self.effort,
+            "safety_identifier": self.safety_identifier,
+        }
+        return {name: value for name, value in parameters.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatAnswer:
-    """The text that the chat model wrote, and its raw `usage`."""
+    """The text that the chat model wrote, and its raw `usage`.
+
+    `cut` means that the answer reached the token limit. Then its text may be empty, because the
+    reasoning took all tokens.
+    """
 
     text: str
     usage: dict[str, Any] | None
     request_id: str | None
+    cut: bool = False
 
 
 class ChatModel:
@@ -62,44 +77,63 @@ class ChatModel:
         `timeout` is the limit for the whole call, in seconds.
         """
         doing, end = f"the chat call to {request.model}", time.monotonic() + timeout
-
-        def create(client: OpenAI, **more: Any) -> Answer:
-            stream = client.chat.completions.with_streaming_response
-            left = seconds_until(end)
-            with stream.create(**request.parameters(), **more, timeout=left) as answer:
-                return read_object(answer, end=end, doing=doing)
+        parameters = request.parameters()
 
         def call(client: OpenAI) -> Answer:
-            try:
-                return create(client, response_format=request.response_format())
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if not may_mean_no_schema(error):
-                    raise
-                return create(client)
+            def send(accepted: dict[str, Any]) -> Answer:
+                stream = client.chat.completions.with_streaming_response
+                with stream.create(**accepted, timeout=seconds_until(end)) as answer:
+                    return read_object(answer, end=end, doing=doing)
 
-        answer, request_id = self._account.call_within(call, end=end, doing=doing)
-        return _read(answer, request_id, model=request.model)
+            return self._account.accepted.call(parameters, send, guess=True)
+
+        answer, request_id = self._account.call_within(
+            call, end=end, doing=doing, parameters=parameters
+        )
+        return _read(answer, request_id, doing=doing, model=request.model)
 
 
-def _read(answer: Mapping[str, Any], request_id: str | None, *, model: str) -> ChatAnswer:
-    failed = f"the chat call to {model}: the answer"
+def _read(
+    answer: Mapping[str, Any], request_id: str | None, *, doing: str, model: str
+) -> ChatAnswer:
+    failure = translate_answer(answer, doing)
+    if failure:
+        raise failure
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise TransientError(
-            f"{failed} contains no choice (request {request_id})", possibly_paid=True
+            f"{doing}: the answer contains no choice (request {request_id})", possibly_paid=True
         )
     advice = "change the topic or the description"
-    if message.get("refusal"):
+    content = message.get("content")
+    if message.get("refusal") or "refusal" in _kinds(content):
         refused = f"{model} refuses to write this prompt; {advice}"
         raise ContentRefusedError(refused, category="refusal", possibly_paid=True)
-    if choice.get("finish_reason") == "content_filter":
+    finish = str(choice.get("finish_reason")).lower()
+    if finish in REFUSED:
         stopped = f"{model}'s content filter stopped the prompt; {advice}"
         raise ContentRefusedError(stopped, category="content_filter", possibly_paid=True)
-    text = message.get("content")
-    if not isinstance(text, str) or not text.strip():
-        raise TransientError(f"{failed} is empty (request {request_id})", possibly_paid=True)
     usage = answer.get("usage")
-    usage = usage if isinstance(usage, dict) else None
-    return ChatAnswer(text=text, usage=usage, request_id=request_id)
+    return ChatAnswer(
+        text=_text(content),
+        usage=usage if isinstance(usage, dict) else None,
+        request_id=request_id,
+        cut=finish in CUT,
+    )
+
+
+def _text(content: object) -> str:
+    """Return the text of an answer, which some servers send as a list of parts."""
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict)]
+        texts = [part.get("text") for part in parts if part.get("type") in TEXT_PARTS]
+        return "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
+
+
+def _kinds(content: object) -> list[Any]:
+    """Return the types of an answer's parts."""
+    parts = content if isinstance(content, list) else []
+    return [part.get("type") for part in parts if isinstance(part, dict)]

@@ -1,8 +1,8 @@
 """One OpenAI account. The SDK never retries, but short waits that OpenAI asks for are honoured."""
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 import httpx2
 import openai
@@ -11,15 +11,19 @@ from openai import OpenAI
 from easel.contract.errors import RateLimitedError, RetryableError
 from easel.openai_client.credentials import Credential
 from easel.openai_client.errors import retry_after, translate
+from easel.openai_client.parameters import AcceptedParameters
 
 MAX_WAITS = 3
 T = TypeVar("T")
 
 
 class Account:
-    """One account at one base URL."""
+    """One account at one base URL. Parameters in `omitted` are not sent."""
 
-    def __init__(self, credential: Credential, *, base_url: str | None) -> None:
+    def __init__(
+        self, credential: Credential, *, base_url: str | None, omitted: Collection[str] = ()
+    ) -> None:
+        self.accepted = AcceptedParameters(omitted)
         self._credential = credential
         self._client = OpenAI(api_key="set at the first call", base_url=base_url, max_retries=0)
 
@@ -39,19 +43,21 @@ class Account:
         *,
         end: float,
         doing: str,
+        parameters: Mapping[str, Any],
         slow_down: Callable[[float | None], None] | None = None,
     ) -> T:
         """Call, and repeat an unpaid call after the wait that OpenAI asks for.
 
-        Half of the time until `end` (monotonic clock) is reserved for the call itself. `slow_down`
-        is called for each rate limit error, with the seconds to wait or None. Raises EaselError.
+        `parameters` are the call's, to name a refused value. Half of the time until `end`
+        (monotonic clock) is reserved for the call itself. `slow_down` is called for each rate limit
+        error, with the seconds to wait or None. Raises EaselError.
         """
         half, waits = (end - time.monotonic()) / 2, 0
         while True:
             try:
                 return self.call(call)
             except (openai.OpenAIError, httpx2.HTTPError) as error:
-                failure, wait = translate(error, doing), retry_after(error)
+                failure, wait = translate(error, doing, parameters), retry_after(error)
                 if slow_down and isinstance(failure, RateLimitedError):
                     slow_down(wait)
                 unpaid = isinstance(failure, RetryableError) and not failure.possibly_paid

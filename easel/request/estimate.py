@@ -4,18 +4,30 @@ from dataclasses import dataclass
 from datetime import date
 
 from easel.contract.errors import ConfigError
+from easel.contract.money import add
 from easel.contract.settings import RequestSettings
 from easel.request import models, prompt_text
 from easel.request.request import Request
 
+ATTEMPTS = (1, 2)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """The question to the chat model, and the upper bound of that call (None: price unknown)."""
+    """The question to the chat model. It is asked once more if the answer is no prompt."""
 
     model: str
     user: str
-    estimate_micro_usd: int | None
+
+    def bound(self, attempt: int) -> int | None:
+        """Return the upper bound of an attempt (1 or 2) in micro-dollars, or None if unknown."""
+        messages = prompt_text.SYSTEM + self.user
+        return models.estimate_chat(self.model, messages=messages, attempt=attempt)
+
+    @property
+    def estimate_micro_usd(self) -> int | None:
+        """Return the upper bound of both attempts, or None if the price is unknown."""
+        return add(self.bound(attempt) for attempt in ATTEMPTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +78,12 @@ def quote(request: Request, topic: str, settings: RequestSettings, *, today: dat
     model = settings.chat_model
     models.check_not_retired(model, today=today)
     user = request.user_message(topic)
-    bound = models.estimate_chat(model, messages=prompt_text.SYSTEM + user)
-    if bound is None and not settings.unpriced_models_allowed:
+    question = Question(model=model, user=user)
+    if question.estimate_micro_usd is None and not settings.unpriced_models_allowed:
         raise ConfigError(
             f"chat model {model!r} has no known price; set chat_model to another model, or set "
             "unpriced_models to allow"
         )
-    question = Question(model=model, user=user, estimate_micro_usd=bound)
     return Quote(request=request, question=question, prompt=None)
 
 

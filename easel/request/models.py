@@ -1,26 +1,24 @@
-"""Prices and shutdown dates of the models, from models.toml. Money is in micro-dollars."""
+"""Facts, prices and shutdown dates of the models, from models.toml. Money is in micro-dollars."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from easel.contract.errors import InputError, ModelRetiredError
+from easel.contract.errors import ModelRetiredError
 from easel.contract.money import round_up
 
-SIZES = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
-LONGEST_EDGE, SHORTEST_LIMIT, MAX_RATIO, STEP = 3840, 2160, 3, 16
-SIZE_RULE = (
-    "auto, or WIDTHxHEIGHT with both divisible by 16, a ratio between 1:3 and 3:1, and at most "
-    "3840x2160"
-)
-MAX_CHAT_TOKENS = 2500
-# This bounds a prompt that the chat model writes. By token_bounds it is about 120 words of English.
-MAX_WRITTEN_TOKENS = 450
+STANDARD_SIZES = ("1024x1024", "1536x1024", "1024x1536")
+# A reasoning model needs room for its thoughts. Without them, a prompt and the texts beside it take
+# fewer than 700 tokens in every writing system.
+CHAT_TOKENS, CHAT_TOKENS_WITH_REASONING = 1_000, 2_000
+MORE_ROOM = 2  # an answer that was cut off is repeated once with this many times the tokens
+# This bounds a prompt that the chat model writes: about 180 words of English.
+MAX_WRITTEN_BYTES = 1_200
 MAX_TOKENS = 10**9  # a larger number in an answer's usage is invalid
 # The formula was derived from published examples. The margin covers their rounding.
 MARGIN = 1.05
@@ -29,23 +27,38 @@ ECONOMY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagePrice:
-    """Dollars per million tokens, and for each quality the effort of the billing formula."""
+class ImageFacts:
+    """What an image model makes, and for how much.
+
+    `effort` is the effort of the billing formula for each quality. `text`, `image` and `output` are
+    dollars per million tokens. `inputs` is the maximum number of reference images.
+    """
 
     text: float
     image: float
     output: float
     effort: Mapping[str, int]
+    least_pixels: int
+    most_pixels: int
+    longest_edge: int
+    ratio: int
+    step: int
+    backgrounds: Sequence[str]
+    inputs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatFacts:
+    """The efforts of a chat model, least first, and its dollars per million tokens."""
+
+    input: float
+    output: float
+    efforts: Sequence[str] = ()
 
 
 @cache
 def _table() -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "models.toml").read_text())
-
-
-def _chat_price(model: str) -> tuple[float, float] | None:
-    entry = _table()["chat"].get(model)
-    return (float(entry["input"]), float(entry["output"])) if entry else None
 
 
 def shutdown(model: str) -> tuple[date, str] | None:
@@ -79,48 +92,38 @@ def check_not_retired(model: str, *, today: date) -> None:
         raise ModelRetiredError(f"model {model} was shut down on {end[0]}; use {end[1]}")
 
 
-def image_price(model: str) -> ImagePrice | None:
-    """Return the price of an image model, or None if it is unknown."""
+def image_facts(model: str) -> ImageFacts | None:
+    """Return the facts of an image model, or None if it is not in the table."""
     entry = _table()["image"].get(model)
-    return ImagePrice(**entry) if entry else None
+    if entry is None:
+        return None
+    own = {name: value for name, value in entry.items() if name != "family"}
+    return ImageFacts(**_table()["family"][entry["family"]] | own)
 
 
-def image_models(*, today: date) -> dict[str, Mapping[str, int]]:
-    """Return the image models that can be bought today, each with the effort of its qualities."""
+def chat_facts(model: str) -> ChatFacts | None:
+    """Return the facts of a chat model, or None if it is not in the table."""
+    entry = _table()["chat"].get(model)
+    return ChatFacts(**entry) if entry else None
+
+
+def image_models(*, today: date) -> dict[str, ImageFacts]:
+    """Return the image models that can be bought today."""
+    known = {name: image_facts(name) for name in _table()["image"]}
     return {
-        name: entry["effort"]
-        for name, entry in _table()["image"].items()
-        if (end := shutdown(name)) is None or today < end[0]
+        name: facts
+        for name, facts in known.items()
+        if facts and ((end := shutdown(name)) is None or today < end[0])
     }
 
 
-def check_size(size: object, field: str = "size") -> str:
-    """Return a size that today's models can make, or `auto`. Raises InputError."""
-    if size == "auto":
-        return "auto"
-    width, _, height = size.partition("x") if isinstance(size, str) else ("", "", "")
-    digits = width + height
-    if not (width.isdecimal() and height.isdecimal() and digits.isascii() and len(digits) < 10):
-        raise InputError(field, size, SIZE_RULE)
-    w, h = int(width), int(height)
-    long, short = max(w, h), min(w, h)
-    too_large = long > LONGEST_EDGE or short > SHORTEST_LIMIT or long > MAX_RATIO * short
-    if f"{w}x{h}" != size or short < STEP or w % STEP or h % STEP or too_large:
-        raise InputError(field, size, SIZE_RULE)
-    return f"{w}x{h}"
+def max_tokens(text: str) -> int:
+    """Return the most tokens that any tokenizer can make of a text.
 
-
-def token_bounds(text: str) -> Iterator[int]:
-    """Yield the most tenths of a token that each character can add.
-
-    A byte-level tokenizer never makes more tokens than there are bytes. Small letters and spaces
-    need far fewer, because nearly every pair of them is a token. With a vocabulary of 100,000
-    (cl100k_base), random letters need 0.58 tokens each, and English needs a quarter.
+    A byte-level tokenizer never makes more tokens than there are bytes. English needs a quarter of
+    that, but for chosen letters, such as `gkq` repeated, it is all that is certain.
     """
-    return (
-        6 if "a" <= c <= "z" or c == " " else 10 * len(c.encode(errors="surrogatepass"))
-        for c in text
-    )
+    return len(text.encode(errors="surrogatepass"))
 
 
 def estimate_image(
@@ -130,14 +133,14 @@ def estimate_image(
 
     `auto` counts as the most expensive choice. `prompt` is None if it is not written yet.
     """
-    price = image_price(model)
-    if price is None:
+    facts = image_facts(model)
+    if facts is None:
         return None
-    efforts = list(price.effort.values()) if quality == "auto" else [price.effort[quality]]
-    sizes = SIZES if size == "auto" else (size,)
+    efforts = list(facts.effort.values()) if quality == "auto" else [facts.effort[quality]]
+    sizes = STANDARD_SIZES if size == "auto" else (size,)
     output = max(_output_tokens(effort, each) for effort in efforts for each in sizes)
-    text = MAX_WRITTEN_TOKENS if prompt is None else sum(token_bounds(prompt)) / 10
-    full = text * price.text + output * MARGIN * price.output
+    text = MAX_WRITTEN_BYTES if prompt is None else max_tokens(prompt)
+    full = text * facts.text + output * MARGIN * facts.output
     return round_up(full * (ECONOMY if economy else 1))
 
 
@@ -153,32 +156,59 @@ def _output_tokens(effort: int, size: str) -> int:
 
 
 def image_cost(model: str, usage: Mapping[str, Any] | None, *, economy: bool = False) -> int | None:
-    """Return an image's cost from its answer's `usage`, or None if price or usage is unknown."""
-    price, output = image_price(model), _tokens(usage, "output_tokens")
-    if price is None or output is None:
-        return None
+    """Return an image's cost from its answer's `usage`, or None if price or usage is unknown.
+
+    An image has output tokens and a prompt has input tokens, so a 0 is a gateway's placeholder.
+    """
+    facts, output = image_facts(model), _tokens(usage, "output_tokens")
     details = usage.get("input_tokens_details") if usage else None
     images, text = _tokens(details, "image_tokens") or 0, _tokens(details, "text_tokens")
     if text is None:
-        text = max(0, (_tokens(usage, "input_tokens") or 0) - images)
-    full = text * price.text + images * price.image + output * price.output
+        text = (_tokens(usage, "input_tokens") or 0) - images
+    if facts is None or not output or text <= 0:
+        return None
+    full = text * facts.text + images * facts.image + output * facts.output
     return round_up(full * (ECONOMY if economy else 1))
 
 
-def estimate_chat(model: str, *, messages: str) -> int | None:
-    """Return the upper bound of one chat call, or None if the price is unknown."""
-    price = _chat_price(model)
-    if price is None:
+def chat_tokens(model: str, *, attempt: int) -> int:
+    """Return the token limit of a chat call's answer. `attempt` is 1 or 2."""
+    facts = chat_facts(model)
+    reasons = facts is None or bool(facts.efforts)
+    tokens = CHAT_TOKENS_WITH_REASONING if reasons else CHAT_TOKENS
+    return tokens if attempt == 1 else tokens * MORE_ROOM
+
+
+def chat_effort(model: str, *, attempt: int) -> str | None:
+    """Return the effort of a chat call, or None if the model has none.
+
+    A prompt needs little reasoning. The second attempt uses the least effort.
+    """
+    facts = chat_facts(model)
+    if facts is None or not facts.efforts:
         return None
-    return round_up(sum(token_bounds(messages)) / 10 * price[0] + MAX_CHAT_TOKENS * price[1])
+    return "low" if attempt == 1 and "low" in facts.efforts else facts.efforts[0]
+
+
+def estimate_chat(model: str, *, messages: str, attempt: int) -> int | None:
+    """Return the upper bound of one chat call, or None if the price is unknown."""
+    facts = chat_facts(model)
+    if facts is None:
+        return None
+    output = chat_tokens(model, attempt=attempt)
+    return round_up(max_tokens(messages) * facts.input + output * facts.output)
 
 
 def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:
-    """Return a chat call's cost from its answer's `usage`, or None if price or usage is unknown."""
-    price, read = _chat_price(model), _tokens(usage, "prompt_tokens")
-    if price is None or read is None:
+    """Return a chat call's cost from its answer's `usage`, or None if price or usage is unknown.
+
+    A call has a question and an answer, so a 0 is a gateway's placeholder.
+    """
+    facts = chat_facts(model)
+    read, written = _tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")
+    if facts is None or not read or not written:
         return None
-    return round_up(read * price[0] + (_tokens(usage, "completion_tokens") or 0) * price[1])
+    return round_up(read * facts.input + written * facts.output)
 
 
 def _tokens(usage: object, name: str) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 from easel.contract import naming
 from easel.contract.errors import MISSING, ConfigError, InputError
 from easel.contract.settings import RequestSettings
-from easel.request import models, names
+from easel.request import models, names, sizes
 from easel.request.fields import (
     CheckedText,
     Choice,
@@ -102,9 +102,9 @@ class Request:
     )
     model: str = column(Text(100), "the image model", setting="image_model", actions=CREATE)
     size: str = column(
-        CheckedText(models.check_size, {"pattern": r"^(auto|\d{2,4}x\d{2,4})$"}),
-        "`auto`, or width x height: both divisible by 16, ratio between 1:3 and 3:1, at most "
-        "3840x2160",
+        CheckedText(sizes.check_form, {"pattern": r"^(auto|\d{1,5}x\d{1,5})$"}),
+        "`auto`, or width x height in pixels; OpenAI's models make 655,360 to 8,294,400 pixels, "
+        "with both sides divisible by 16 and at most 3840, and a ratio between 1:3 and 3:1",
         default="1024x1024",
         actions=CREATE,
     )
@@ -259,8 +259,8 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
 
 def _check_model(request: Request, settings: RequestSettings, *, today: date) -> None:
     models.check_not_retired(request.model, today=today)
-    price = models.image_price(request.model)
-    if price is None and not settings.unpriced_models_allowed:
+    facts = models.image_facts(request.model)
+    if facts is None and not settings.unpriced_models_allowed:
         if request.model == settings.image_model:
             raise ConfigError(
                 f"the setting image_model is {request.model!r}, which has no known price, so the "
@@ -273,12 +273,23 @@ def _check_model(request: Request, settings: RequestSettings, *, today: date) ->
             request.model,
             f"one with a known price: {known} (the setting unpriced_models allows others)",
         )
-    if price and request.quality != "auto" and request.quality not in price.effort:
-        allowed = f"auto, {', '.join(price.effort)} with {request.model}"
-        raise InputError("quality", request.quality, allowed)
+    if facts:
+        _check_facts(request, facts)
     if request.background == "transparent" and request.output_format == "jpeg":
         allowed = "auto or opaque with output_format jpeg, which has no transparency"
         raise InputError("background", "transparent", allowed)
     if request.output_compression is not None and request.output_format == "png":
         allowed, value = "with output_format jpeg or webp", request.output_compression
         raise InputError("output_compression", value, allowed, but="png is always lossless")
+
+
+def _check_facts(request: Request, facts: models.ImageFacts) -> None:
+    """Raise InputError for a choice that the model does not offer."""
+    sizes.check(request.size, request.model, facts)
+    for field, offered in (
+        ("quality", ("auto", *facts.effort)),
+        ("background", tuple(facts.backgrounds)),
+    ):
+        value = getattr(request, field)
+        if value not in offered:
+            raise InputError(field, value, f"{', '.join(offered)} with {request.model}")

@@ -49,7 +49,7 @@ def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
         fits=month.fits(total),
         budget=_show_budget(month),
         request={name: value for name, value in asdict(request).items() if name not in ELSEWHERE},
-        models=[schemas.Model(name=name, qualities=list(effort)) for name, effort in known.items()],
+        models=[_show_model(name, facts) for name, facts in known.items()],
     )
 
 
@@ -60,4 +60,20 @@ def _show_budget(month: MonthBudget) -> schemas.Budget:
         spent_usd=dollars(month.spent),
         reserved_usd=dollars(month.reserved),
         left_usd=dollars(month.left),
+    )
+
+
+def _show_model(name: str, facts: models.ImageFacts) -> schemas.Model:
+    return schemas.Model(
+        name=name,
+        qualities=list(facts.effort),
+        backgrounds=list(facts.backgrounds),
+        sizes=schemas.Sizes(
+            least_pixels=facts.least_pixels,
+            most_pixels=facts.most_pixels,
+            longest_edge=facts.longest_edge,
+            ratio=facts.ratio,
+            step=facts.step,
+        ),
+        reference_images=facts.inputs,
     )

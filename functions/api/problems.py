@@ -1,6 +1,7 @@
 """Errors as the API returns them: application/problem+json (RFC 9457), with advice."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from easel.contract.errors import (
     AuthError,
     BadImageError,
+    BadPromptError,
     BatchFailedError,
     BudgetExceededError,
     ClaimHeldError,
@@ -64,6 +66,11 @@ ADVICE: dict[type[EaselError], Advice] = {
         "Monthly budget reached",
         "Ask the person who runs this Easel to raise the budget, or wait for next month; then "
         "resume.",
+    ),
+    BadPromptError: Advice(
+        "No usable prompt",
+        "The chat model's answer was cut off or contained no prompt. Shorten the idea, or write "
+        "the prompt yourself.",
     ),
     BadImageError: Advice(
         "Unusable image",
@@ -126,18 +133,20 @@ class Refusal(Exception):  # noqa: N818 - it is the answer itself
         *,
         field: str | None = None,
         allowed: str | None = None,
+        nearest: Sequence[str] = (),
     ) -> None:
         super().__init__(detail)
         self.status, self.error, self.field, self.allowed = status, error, field, allowed
+        self.nearest = nearest
 
 
 def refusal(error: EaselError, *, status: int | None = None) -> Refusal:
     """Return the refusal for one of Easel's errors."""
-    where = {}
-    if isinstance(error, InputError):
-        where = {"field": error.field, "allowed": error.allowed}
-    code = status or STATUS.get(type(error), 500)
-    return Refusal(code, type(error).__name__, str(error), **where)
+    code, name = status or STATUS.get(type(error), 500), type(error).__name__
+    if not isinstance(error, InputError):
+        return Refusal(code, name, str(error))
+    where = {"field": error.field, "allowed": error.allowed}
+    return Refusal(code, name, str(error), nearest=error.nearest, **where)
 
 
 def answer(problem: Refusal) -> Response[str]:
@@ -153,6 +162,7 @@ def answer(problem: Refusal) -> Response[str]:
     }
     where = (("field", problem.field), ("allowed", problem.allowed))
     body |= {name: value for name, value in where if value is not None}
+    body |= {"nearest": problem.nearest} if problem.nearest else {}
     headers: dict[str, str | list[str]] = {}
     if problem.status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)

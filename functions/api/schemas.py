@@ -253,11 +253,25 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The sizes that a model makes. Each side is divisible by `step`, and `ratio` is the most."""
+
+    least_pixels: int
+    most_pixels: int
+    longest_edge: int
+    ratio: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """An image model with a known price."""
 
     name: str
     qualities: list[str]
+    backgrounds: list[str]
+    sizes: Sizes
+    reference_images: int = api_field("the maximum number of reference images")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from easel.contract.status import Status
 from easel.ledger.ledger import Ledger
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.openai_client.batches import OpenAIBatches
-from easel.openai_client.errors import REFUSALS
+from easel.openai_client.errors import Reason, category, reason_of
 from easel.openai_client.images import decode_image, image_in
 from easel.services import Services
 from functions.economy.plan import custom_id, failure_entry
@@ -30,13 +30,31 @@ from functions.economy.plan import custom_id, failure_entry
 LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
 NOT_MADE = "NotMade"
 COMPLETED = "completed"
+# OpenAI ends each waiting batch within a day, so after a day the queue has had room. The state
+# machine waits half an hour each time.
+MAX_QUEUED = 50
 ClaimedImage = tuple[ImageRecord, PromptRecord]
 
 
 def look(order: PlacedOrder, services: Services) -> PlacedOrder:
-    """Return the order after another look at OpenAI. It is `done` when the batch has ended."""
-    done = order.batch is None or services.openai_batches.look(order.batch).has_ended
-    return replace(order, done=done, looks=order.looks + 1)
+    """Return the order after another look at OpenAI.
+
+    It is `done` when the batch has ended. If OpenAI's queue had no room for it, it is to be placed
+    `again`: nothing was made and nothing is charged.
+    """
+    if order.batch is None:
+        return replace(order, done=True, looks=order.looks + 1)
+    batch = services.openai_batches.look(order.batch)
+    again = batch.found_queue_full and order.queued < MAX_QUEUED
+    if again:
+        services.batch_orders.mark_ended(order.order, batch=order.batch)
+    return replace(
+        order,
+        done=batch.has_ended and not again,
+        looks=order.looks + 1,
+        queued=order.queued + again,
+        again=again,
+    )
 
 
 def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[str, Any]:
@@ -70,10 +88,10 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
     for answer in _answers(batch.errors, batches):
         match = pop_claim(answer)
         if match:
-            failed.append((match[0], _failure(match[0], _code(answer))))
+            failed.append((match[0], _failure(match[0], _code(answer), _error(answer))))
     # In a completed batch each request has an answer. In any other batch, a request without an
     # answer was not processed.
-    code = None if batch.status == COMPLETED else batch.status
+    code = None if batch.status == COMPLETED else (batch.problem or batch.status)
     failed += [(claim, _failure(claim, code)) for claim, _ in open_claims.values()]
     if failed:
         # The reasons are stored before the claims are settled, because a retry finds only open
@@ -131,14 +149,17 @@ def _get(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
+def _error(answer: dict[str, Any]) -> Any:
+    return _get(_get(answer.get("response"), "body"), "error") or answer.get("error")
+
+
 def _code(answer: dict[str, Any]) -> str:
     """Return OpenAI's code for why an image was not made."""
-    response = answer.get("response")
-    error = _get(_get(response, "body"), "error") or answer.get("error")
-    return str(_get(error, "code") or _get(response, "status_code") or "unknown")
+    status = _get(answer.get("response"), "status_code")
+    return str(_get(_error(answer), "code") or status or "unknown")
 
 
-def _failure(claim: ImageRecord, code: str | None) -> EaselError:
+def _failure(claim: ImageRecord, code: str | None, error: object = None) -> EaselError:
     """Return the error for an image that did not arrive.
 
     If OpenAI returned a code, it charges nothing for the image. Otherwise the outcome is unknown.
@@ -146,9 +167,9 @@ def _failure(claim: ImageRecord, code: str | None) -> EaselError:
     if code is None:
         unknown = f"{claim.label} was ordered, but no usable answer came"
         return OutcomeUnknownError(unknown, possibly_paid=True)
-    if code in REFUSALS:
+    if reason_of(error) is Reason.REFUSED:
         refused = f"{claim.label} was refused ({code}); change the prompt"
-        return ContentRefusedError(refused, category=code)
+        return ContentRefusedError(refused, category=category(error))
     return TransientError(
         f"{claim.label} was not made ({code}); starting the batch again orders it again"
     )

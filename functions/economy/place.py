@@ -15,7 +15,7 @@ from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
 from easel.contract.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
-from easel.openai_client.batches import ENDPOINT
+from easel.openai_client.batches import ENDPOINT, OpenAIBatches
 from easel.services import Services
 from functions.economy.plan import custom_id, failure_entry
 
@@ -56,6 +56,7 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
         batch=batch,
         done=batch is None,
         looks=0,
+        queued=order.queued,
     )
 
 
@@ -63,7 +64,7 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
     """Return the id of a new batch, or None if nothing is left to be ordered."""
     name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, failures = _claim(order, requests, purchases)
+        count, failures = _claim(order, requests, purchases, services.openai_batches)
         if failures:
             body = json_lines.to_bytes(failures)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
@@ -87,7 +88,7 @@ def _release(order: Order, purchases: Purchases) -> None:
 
 
 def _claim(
-    order: Order, requests: IO[bytes], purchases: Purchases
+    order: Order, requests: IO[bytes], purchases: Purchases, batches: OpenAIBatches
 ) -> tuple[int, list[dict[str, Any]]]:
     """Claim the order's images as far as the budget allows, and write their requests.
 
@@ -107,7 +108,8 @@ def _claim(
             name = type(error).__name__
             failures.append(failure_entry(ref["run_id"], ref["n"], name, str(error)))
             continue
-        json_lines.write(requests, _request(ref, prompt))
+        body = batches.adapt(prompt.image_call()) | {"n": 1}
+        json_lines.write(requests, _request(ref, body))
         count += 1
     if refusal and not count:
         raise refusal
@@ -131,6 +133,5 @@ def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purch
     return True
 
 
-def _request(ref: ImageRef, prompt: PromptRecord) -> dict[str, Any]:
-    body = prompt.image_call() | {"n": 1}
+def _request(ref: ImageRef, body: dict[str, Any]) -> dict[str, Any]:
     return {"custom_id": custom_id(ref), "method": "POST", "url": ENDPOINT, "body": body}

@@ -22,10 +22,12 @@ from easel.contract.settings import (
     RequestSettings,
     Settings,
     StorageSettings,
+    TimeSettings,
 )
 from infra.access.grants import Grant, Resource
 
 minutes, seconds = Duration.minutes, Duration.seconds
+BY_SETTING = None  # Config.timeouts has the timeout of this function
 
 
 class Caller(Enum):
@@ -51,7 +53,7 @@ class FunctionSpec:
 
     name: str
     caller: Caller = Caller.MACHINE
-    timeout: Duration
+    timeout: Duration | None
     memory_mb: int
     layers: tuple[str, ...] | None = ()
     folders: tuple[str, ...] = ("request", "ledger")
@@ -100,11 +102,11 @@ CALL_OPENAI = (
 # docs/decisions/0023-size-each-function-by-measurement.md.
 PROMPT = FunctionSpec(
     name="prompt",
-    timeout=seconds(90),
+    timeout=BY_SETTING,
     memory_mb=256,
     layers=("openai", "pydantic"),
     folders=("request", "ledger", "openai_client"),
-    settings=(StorageSettings, RequestSettings, OpenAISettings),
+    settings=(StorageSettings, RequestSettings, OpenAISettings, TimeSettings),
     grants=(
         *CALL_OPENAI,
         _objects(
@@ -120,11 +122,11 @@ PROMPT = FunctionSpec(
 )
 IMAGE = FunctionSpec(
     name="image",
-    timeout=minutes(5),
+    timeout=BY_SETTING,
     memory_mb=448,
     layers=("openai", "pydantic"),
     folders=("request", "ledger", "openai_client"),
-    settings=(StorageSettings, OpenAISettings, RateSettings),
+    settings=(StorageSettings, OpenAISettings, RateSettings, TimeSettings),
     grants=(
         *CALL_OPENAI,
         STAGING,

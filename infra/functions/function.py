@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import cast
 
-from aws_cdk import IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -27,11 +27,12 @@ class Deployment:
     """The inputs for building functions. It grows while the stack is built.
 
     `arns` are the resources of grants, and `variables` the values of settings. The local stack has
-    no `layers`.
+    no `layers`. `timeouts` has the seconds of the functions whose timeout depends on settings.
     """
 
     encryption: Encryption
     layers: Layers | None
+    timeouts: Mapping[str, int] = field(default_factory=dict)
     arns: dict[Resource, str] = field(default_factory=lambda: {Resource.EVERYTHING: "*"})
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -69,7 +70,8 @@ class DeployedFunction(Construct):
         self, scope: Construct, construct_id: str, *, spec: FunctionSpec, deployment: Deployment
     ) -> None:
         super().__init__(scope, construct_id)
-        self.spec, self.timeout = spec, spec.timeout
+        self.spec = spec
+        self.timeout = spec.timeout or Duration.seconds(deployment.timeouts[spec.name])
         self._deployment = deployment
         self.log_group = logs.LogGroup(
             self,
@@ -95,7 +97,7 @@ class DeployedFunction(Construct):
             ),
             role=self.role,
             log_group=self.log_group,
-            timeout=spec.timeout,
+            timeout=self.timeout,
             memory_size=spec.memory_mb,
             environment=environment(spec, deployment.variables),
             layers=[layers[name] for name in layer_names(spec)] if layers else [],

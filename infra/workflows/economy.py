@@ -7,8 +7,9 @@ OpenAI's Batch API makes the images within a day, at half the price.
  Plan the orders ─► Anything to order?
  For each order
   └ Place the order ─► Wait for OpenAI ─► Look at the order ─► Is it done? ─► Collect the images
-                        ▲                                        │
-                        └────────────────────────────────────────┘
+     ▲                  ▲                                        │
+     │                  └────────────────────────────────────────┤
+     └── Wait for OpenAI's queue ◄───────────────────────────────┘
  List the staged images ─► Anything to store?
  Store each line
   └ For each staged image ─► Clean up the line
@@ -21,6 +22,7 @@ Transitions: for a line 3 and one for each image; for an order of up to 200 imag
 five minutes.
 """
 
+from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
@@ -109,7 +111,13 @@ class Economy(Construct):
             State.COLLECT, Task.COLLECT, "Streams the results into staging", claims=True
         )
         is_done = sfn.Condition.jsonata("{% $states.input.done %}")
-        done = sfn.Choice.jsonata(self, State.IS_IT_DONE).when(is_done, collect).otherwise(wait)
+        # OpenAI's queue had no room for the order. It empties as other batches end.
+        again = sfn.Condition.jsonata("{% $states.input.again %}")
+        half_an_hour = sfn.WaitTime.duration(Duration.minutes(30))
+        queue = sfn.Wait.jsonata(self, State.WAIT_FOR_QUEUE, time=half_an_hour)
+        queue.next(place)
+        done = sfn.Choice.jsonata(self, State.IS_IT_DONE)
+        done.when(is_done, collect).when(again, queue).otherwise(wait)
         return place.next(wait).next(look).next(done)
 
     def _store(self) -> sfn.Chain:

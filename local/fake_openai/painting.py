@@ -20,19 +20,24 @@ from local.fake_openai.requests import check_image, usage
 
 # An image is painted at most this large and then scaled up, which is fast. It may look soft.
 SKETCH_EDGE = 640
+ROUGH_EDGE = 192
 GRAIN_EDGE = 256
 Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How an image is encoded. Sizes are in pixels. `transparent` leaves out the background."""
+    """How an image is encoded. Sizes are in pixels. `transparent` leaves out the background.
+
+    A `rough` image is soft and without grain, like one in low quality, and costs little time.
+    """
 
     width: int
     height: int
     output_format: str
     transparent: bool
     compression: int
+    rough: bool
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Look":
@@ -44,6 +49,7 @@ class Look:
             output_format=body.get("output_format", "png"),
             transparent=body.get("background") == "transparent",
             compression=body.get("output_compression", 90),
+            rough=body.get("quality") == "low",
         )
 
 
@@ -83,7 +89,8 @@ class Painter:
 def paint(prompt: str, look: Look) -> bytes:
     """Return a complete image file."""
     rng = random.Random(hashlib.sha256(prompt.encode()).digest())  # noqa: S311  not a secret
-    scale = min(1.0, SKETCH_EDGE / max(look.width, look.height))
+    edge = ROUGH_EDGE if look.rough else SKETCH_EDGE
+    scale = min(1.0, edge / max(look.width, look.height))
     size = max(1, round(look.width * scale)), max(1, round(look.height * scale))
     palette = _palette(rng)
     sketch = Image.new("RGBA", size, (0, 0, 0, 0)) if look.transparent else _sky(size, palette)
@@ -91,7 +98,7 @@ def paint(prompt: str, look: Look) -> bytes:
     _hills(sketch, rng, palette)
     _motes(sketch, rng, palette)
     image = sketch.resize((look.width, look.height), Image.Resampling.BICUBIC)
-    return _encode(_add_grain(image, rng), look)
+    return _encode(image if look.rough else _add_grain(image, rng), look)
 
 
 def _encode_base64(prompt: str, look: Look) -> bytes:

@@ -135,6 +135,9 @@ def _size(size: object) -> tuple[int, int]:
         raise RefusedError("size", f"Invalid value: '{size}'.") from None
     long, short = max(width, height), min(width, height)
     ragged = width % 16 or height % 16
-    if ragged or short < 16 or long > 3 * short or long > 3840 or short > 2160:
+    if ragged or long > 3 * short or long > 3840:
         raise RefusedError("size", f"Invalid value: '{size}'.")
+    if not 655_360 <= width * height <= 8_294_400:
+        message = f"Invalid size '{size}'. Requested resolution is outside of the pixel limits."
+        raise RefusedError("size", message)
     return width, height

@@ -61,7 +61,7 @@ def test_idea_becomes_images_shown_as_they_arrive(visitor: Visit) -> None:
     page.get_by_label("Your idea").fill("Our new teapot on a wooden table")
     page.get_by_label("Style").fill("Watercolour")
     page.get_by_role("radio", name="Other").check()
-    page.get_by_label("Width x height").fill("256x256")
+    page.get_by_label("Width x height").fill("1024x640")
     page.get_by_role("radio", name="Low").check()
     page.get_by_label("Pictures", exact=True).fill("2")
     page.get_by_label("Folder").fill(folder)

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.api_caller import Caller
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def upload(aws: LocalStack, *lines: dict[str, Any], key: str) -> None:
@@ -36,8 +36,8 @@ def pictures(aws: LocalStack, folder: str) -> int:
 
 def test_manifest_becomes_images_and_restart_buys_nothing(aws: LocalStack) -> None:
     body = (
-        'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,256x256,low\n\nA'
-        " ship,2,batch/csv,256x256,low\n"
+        'description,count,folder_name,size,quality\n"A kite, red",,batch/csv,1024x640,low\n\nA'
+        " ship,2,batch/csv,1024x640,low\n"
     )
     aws.s3.put_object(Bucket=aws.bucket, Key="batches/things.csv", Body=body.encode())
     first = run(aws, manifest="batches/things.csv")

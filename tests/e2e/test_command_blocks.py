@@ -90,7 +90,7 @@ class Workplace:
 
     def runs(self, run_id: str) -> int:
         (self.folder / "asked.json").write_text(
-            json.dumps({"request_id": run_id, "size": "256x256"})
+            json.dumps({"request_id": run_id, "size": "1024x640"})
         )
         return self.types("make run INPUT=asked.json").returncode
 

@@ -45,7 +45,7 @@ def test_run_shows_report_and_open_fetches_image(aws: LocalStack, tmp_path: Path
         tmp_path,
         "run",
         "-",
-        text='{"size": "256x256", "quality": "low", "folder_name": "cli"}',
+        text='{"size": "1024x640", "quality": "low", "folder_name": "cli"}',
     )
     assert result.returncode == 0, result.stderr
     assert "SUCCEEDED" in result.stdout
@@ -144,7 +144,7 @@ def test_missing_stack_explains_how_to_get_one(tmp_path: Path) -> None:
     assert "make up" in result.stderr
 
 
-SMALL = {"size": "256x256", "quality": "low", "folder_name": "resumed"}
+SMALL = {"size": "1024x640", "quality": "low", "folder_name": "resumed"}
 NO_CREDIT = {
     "path": "/v1/images/generations",
     "status": 429,

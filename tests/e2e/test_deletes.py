@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def store_image(aws: LocalStack, folder: str) -> str:

@@ -22,7 +22,7 @@ from tests.support.api_caller import machine
 from tests.support.command_line import easel
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 @pytest.fixture

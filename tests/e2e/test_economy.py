@@ -43,7 +43,7 @@ def test_economy_batch_costs_half(aws: LocalStack) -> None:
         {
             "description": "A lamp numbered 0.",
             "folder_name": "economy-a",
-            "size": "256x256",
+            "size": "1024x640",
             "quality": "low",
         }
     )["report"]
@@ -117,7 +117,7 @@ def test_each_call_names_its_end_user(aws: LocalStack) -> None:
         {
             "topic": "Sport",
             "folder_name": "told",
-            "size": "256x256",
+            "size": "1024x640",
             "quality": "low",
             "moderation": "low",
             "safety_identifier": USER,

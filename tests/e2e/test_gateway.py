@@ -13,7 +13,7 @@ from local.deploy import ROOT
 from tests.support.api_caller import Caller, fetch, machine, target
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def executions(aws: LocalStack) -> set[str]:

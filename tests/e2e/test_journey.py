@@ -15,7 +15,7 @@ from tests.support.api_caller import Caller, fetch
 from tests.support.emulator import policy
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller: Caller) -> None:
@@ -53,7 +53,7 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
         answer = fetch(image["links"][name])
         assert (answer.status, Image.open(io.BytesIO(answer.body)).format) == (200, kind)
     assert answer.headers["content-disposition"].startswith("attachment")
-    assert (image["width"], image["height"]) == (256, 256)
+    assert (image["width"], image["height"]) == (1024, 640)
     assert caller("GET", f"/images/{image['id']}").json["usage"]["output_tokens"] > 0
 
     removed = caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)

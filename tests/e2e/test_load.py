@@ -9,7 +9,7 @@ RUNS = 100
 
 def test_hundred_concurrent_runs_store_a_hundred_images(aws: LocalStack) -> None:
     with ThreadPoolExecutor(16) as pool:
-        request = {"folder_name": "crowd", "size": "256x256", "quality": "low", "topic": "Sport"}
+        request = {"folder_name": "crowd", "size": "1024x640", "quality": "low", "topic": "Sport"}
         arns = list(pool.map(lambda _: aws.start(request), range(RUNS)))
         executions = list(pool.map(aws.wait_for_end, arns))
     print(

@@ -14,7 +14,7 @@ from tests.e2e.test_batches import run, upload
 from tests.e2e.test_failures import IMAGES, openai_error
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 COPIES = "copies-of-mine"
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.support.local_stack import LocalStack
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def test_empty_request_makes_an_image_with_metadata(aws: LocalStack) -> None:

@@ -104,7 +104,7 @@ def _plan(seed: str, number: int) -> Plan:
         "request_id": run_id,
         "folder_name": f"walk-{seed}/{number % 7}",
         "count": rng.choice([1, 1, 2, 3]),
-        "size": "256x256",
+        "size": "1024x640",
         "quality": "low",
     }
     return Plan(run_id=run_id, request=request | words, twice=rng.random() < 0.2, rng=rng)

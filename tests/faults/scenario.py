@@ -13,7 +13,7 @@ from tests.faults.fault_menu import CHAT, IMAGES
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.rule import Rule
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 Also = Callable[[FaultyStack, dict[str, Any]], None]
 
 

@@ -84,7 +84,7 @@ def request(run_id: str) -> dict[str, Any]:
         "request_id": run_id,
         "folder_name": FOLDER,
         "description": f"A lighthouse, {run_id}",
-        "size": "256x256",
+        "size": "1024x640",
         "quality": "low",
     }
 

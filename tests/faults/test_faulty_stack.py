@@ -9,7 +9,7 @@ from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
 
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 
 
 def failures(stack: FaultyStack, arn: str) -> list[str]:

@@ -142,7 +142,7 @@ def test_simultaneous_runs_have_separate_keys(faulty_stack: FaultyStack, count: 
         "file_name": "same",
         "prompt": "A kite",
         "count": count,
-        "size": "256x256",
+        "size": "1024x640",
         "quality": "low",
     }
     executions = [

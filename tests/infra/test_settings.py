@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from easel.contract import settings
-from infra import ROOT, config
+from infra import ROOT, config, setting_values
 from tests.support.template import (
     ELSEWHERE,
     FUNCTIONS,
@@ -101,7 +101,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
 )
 def test_wrong_setting_error_lists_allowed_values(name: str, value: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | {name: value}
-    with pytest.raises(config.SettingError, match="allowed") as exc_info:
+    with pytest.raises(setting_values.SettingError, match="allowed") as exc_info:
         config.read(context.get)
     assert ("bucket_name" if name == "existing_bucket" else name) in str(exc_info.value)
 
@@ -124,7 +124,7 @@ def test_openai_token_reaches_no_other_server(url: str) -> None:
         ).openai_workload_identity
         == "idp_1/sa_2"
     )
-    with pytest.raises(config.SettingError, match="openai_base_url"):
+    with pytest.raises(setting_values.SettingError, match="openai_base_url"):
         config.read((context | {"openai_base_url": url}).get)
 
 
@@ -173,7 +173,7 @@ def test_retiring_model_causes_a_warning_at_synth(tmp_path: Path) -> None:
 def test_settings_that_contradict_are_refused(changes: dict[str, str], name: str) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | changes
 
-    with pytest.raises(config.SettingError, match=name):
+    with pytest.raises(setting_values.SettingError, match=name):
         config.read(context.get)
 
 

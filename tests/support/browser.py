@@ -28,7 +28,7 @@ from tests.support.local_stack import LocalStack
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SECONDS = 20
-SMALL = {"size": "256x256", "quality": "low"}
+SMALL = {"size": "1024x640", "quality": "low"}
 expect.set_options(timeout=SECONDS * 1000)
 
 

@@ -12,7 +12,7 @@ import openai
 from local.fake_openai import process
 from tests.support.local_stack import LocalStack
 
-SMALL = {"model": "gpt-image-2.5", "size": "64x48", "quality": "low"}
+SMALL = {"model": "gpt-image-2.5", "size": "1024x640", "quality": "low"}
 IMAGES_URL: Final = "/v1/images/generations"
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ class Reply:
     and `late` answers after this many seconds.
 
     `trickle` sends a byte every 50 ms, `endless` never ends the body, and `without_length`
-    does not announce its length. `retry_after` is the header of that name.
+    does not announce its length. `retry_after` is the header of that name, and `headers` are more.
     """
 
     body: Any = None
@@ -36,6 +36,7 @@ class Reply:
     endless: bool = False
     without_length: bool = False
     retry_after: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,11 +86,14 @@ def openai_server() -> Iterator[Server]:
                 else json.dumps(reply.body).encode()
             )
             self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
+            is_page = isinstance(reply.body, str) and reply.body.startswith("<")
+            self.send_header("Content-Type", "text/html" if is_page else "application/json")
             if not (reply.endless or reply.without_length):
                 self.send_header("Content-Length", str(len(body)))
             if reply.retry_after is not None:
                 self.send_header("Retry-After", reply.retry_after)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.send_header("x-request-id", "req_7")
             self.send_header("Connection", "close")
             self.end_headers()
@@ -114,6 +118,11 @@ def openai_server() -> Iterator[Server]:
         served.over.set()
 
 
+def account(server: Server, **changes: Any) -> Account:
+    """Return an account at the server."""
+    return Account(Key(), base_url=server.url, **changes)
+
+
 def chat(server: Server, *replies: Reply, timeout: float = 5, **changes: Any) -> ChatAnswer:
     """Make a chat call to the server, which sends these replies."""
     server.replies = list(replies) or server.replies
@@ -124,7 +133,7 @@ def chat(server: Server, *replies: Reply, timeout: float = 5, **changes: Any) ->
         "schema": {"type": "object"},
         "max_tokens": 2_500,
     }
-    model = ChatModel(Account(Key(), base_url=server.url))
+    model = ChatModel(account(server))
     return model.write(ChatCall(**call | changes), timeout=timeout)
 
 
@@ -133,7 +142,7 @@ def image(
 ) -> ImageAnswer:
     """Make an image call to the server, which gives these replies."""
     server.replies = list(replies) or server.replies
-    model = ImageModel(Account(Key(), base_url=server.url))
+    model = ImageModel(account(server))
     slow_down = ([] if slowed is None else slowed).append
     parameters = {"model": "gpt-image-2.6-flare", "prompt": "A kite"}
     return model.paint(parameters, timeout=timeout, slow_down=slow_down)

@@ -15,6 +15,7 @@ from easel.contract.settings import (
     BatchSettings,
     RequestSettings,
     StorageSettings,
+    TimeSettings,
 )
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
@@ -51,6 +52,8 @@ BATCHING: dict[str, Any] = {
     "max_batch_lines": 1_000,
 }
 
+TIMES: dict[str, Any] = {"chat_seconds": 60, "image_seconds": None}
+
 
 def storage_settings(**changes: Any) -> StorageSettings:
     return StorageSettings(**STORAGE | changes)
@@ -81,11 +84,12 @@ class FakeServices(ApiServices):
         def own(defaults: dict[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in changes.items() if name in defaults}
 
-        unknown = set(changes) - {*STORAGE, *REQUESTS, *BATCHING}
+        unknown = set(changes) - {*STORAGE, *REQUESTS, *BATCHING, *TIMES}
         assert not unknown, unknown
         self.storage = storage_settings(**own(STORAGE))
         self.requests = request_settings(**own(REQUESTS))
         self.batching = batch_settings(**own(BATCHING))
+        self.time_limits = TimeSettings(**TIMES | own(TIMES))
         self.mirror_url = mirror
 
     def use(self, table: Table, bucket: Bucket) -> "FakeServices":
@@ -114,6 +118,7 @@ class FakeChat:
     usage: dict[str, Any] | None = field(
         default_factory=lambda: {"prompt_tokens": 300, "completion_tokens": 200}
     )
+    cut: bool = False
     error: Exception | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
 
@@ -121,7 +126,7 @@ class FakeChat:
         self.requests.append(vars(request) | {"timeout": timeout})
         if self.error:
             raise self.error
-        return ChatAnswer(text=self.text, usage=self.usage, request_id="req_chat")
+        return ChatAnswer(text=self.text, usage=self.usage, request_id="req_chat", cut=self.cut)
 
 
 @dataclass

@@ -301,6 +301,10 @@ class FakeOpenAIBatches:
     answers: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     searched: int = 0
+    problem: str | None = None
+
+    def adapt(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return parameters
 
     def find(self, order: str, *, since: datetime) -> PlacedBatch | None:  # noqa: ARG002
         self.searched += 1
@@ -315,7 +319,13 @@ class FakeOpenAIBatches:
         return self.look(order)
 
     def look(self, batch: str) -> PlacedBatch:
-        return PlacedBatch(id=batch, status=self.status, answers="answers", errors="errors")
+        return PlacedBatch(
+            id=batch,
+            status=self.status,
+            answers="answers",
+            errors="errors",
+            problem=self.problem,
+        )
 
     def lines(self, file: str) -> Iterator[bytes]:
         lines = self.answers if file == "answers" else self.errors

@@ -6,6 +6,7 @@ import pytest
 
 from easel.aws.table import MAX_TRIES, Table
 from easel.contract.errors import (
+    BadPromptError,
     BudgetExceededError,
     ClaimHeldError,
     ConfigError,
@@ -34,6 +35,13 @@ MONTH = "2026-11"
 @pytest.fixture
 def step(services: FakeServices) -> PromptStep:
     return PromptStep(services)
+
+
+def first_bound(step: PromptStep) -> int:
+    """Return the bound of the first of two calls."""
+    request = step.chat.requests[0]
+    messages = request["system"] + request["user"]
+    return models.estimate_chat("gpt-6-luna", messages=messages, attempt=1) or 0
 
 
 def test_prompt_is_kept_with_its_cost(step: PromptStep) -> None:
@@ -102,8 +110,8 @@ def test_crash_is_counted_and_prompt_retried_once(step: PromptStep) -> None:
         ChatStatus.WRITTEN,
     )
 
-    reserved = step.call().reserved_micro_usd or 0
-    assert step.money() == (reserved + 130, reserved + 130)
+    bound = first_bound(step)
+    assert step.money() == (bound + 130, bound + 130)
 
 
 class Contended(FakeChat):
@@ -169,8 +177,8 @@ def test_outlived_lease_leaves_the_other_prompt(step: PromptStep) -> None:
     assert record is not None
     assert record.text == "A red kite over a school yard"
 
-    reserved = step.call().reserved_micro_usd or 0
-    assert step.money() == (reserved + 130, reserved + 130)
+    bound = first_bound(step)
+    assert step.money() == (bound + 130, bound + 130)
 
 
 def test_report_shows_the_price_bound(step: PromptStep) -> None:
@@ -179,13 +187,16 @@ def test_report_shows_the_price_bound(step: PromptStep) -> None:
         step.run({"count": 2, "dry_run": True}, name="planned"),
     )
     (request,) = step.chat.requests
-    chat = models.estimate_chat("gpt-6-luna", messages=request["system"] + request["user"])
+    messages = request["system"] + request["user"]
+    chat = sum(
+        models.estimate_chat("gpt-6-luna", messages=messages, attempt=attempt) or 0
+        for attempt in (1, 2)
+    )
     text = "A red kite over a school yard"
     picture = models.estimate_image(
         "gpt-image-2.6-flare", prompt=text, size="1024x1024", quality="medium"
     )
 
-    assert chat is not None
     assert picture is not None
     assert planned.estimate_micro_usd is not None
     assert prompt_run.estimate_micro_usd == chat + 2 * picture < planned.estimate_micro_usd
@@ -201,7 +212,7 @@ def test_long_prompt_is_cut_by_tokens(step: PromptStep) -> None:
 
     assert record is not None
     assert (
-        len(record.text) == models.MAX_WRITTEN_TOKENS // 3
+        len(record.text) == models.MAX_WRITTEN_BYTES // 3
     )  # a character of three bytes is three tokens at most
     assert (prompt_run.estimate_micro_usd or 0) <= (bound or 0)
 
@@ -304,16 +315,82 @@ def test_unknown_cost_counts_as_its_estimate(step: PromptStep) -> None:
     assert step.ledger.budget.read(MONTH).spent > 0
 
 
-def test_empty_prompt_is_paid_and_retried_once(step: PromptStep) -> None:
+def test_answer_without_prompt_is_asked_again_once(step: PromptStep) -> None:
     step.chat.text = '{"prompt": " "}'
 
-    for _ in range(2):
-        with pytest.raises(TransientError):
-            step.run()
+    with pytest.raises(BadPromptError, match="contains no prompt"):
+        step.run()
+    with pytest.raises(BadPromptError, match="2 times without a prompt"):
+        step.run()
+
+    assert len(step.chat.requests) == 2
+    assert (step.call().possibly_paid, step.call().wasted_micro_usd) == (0, 260)
+    assert step.money() == (260, 260)
+
+
+def test_cut_answer_is_asked_again_with_more_room(step: PromptStep) -> None:
+    class CutOnce(FakeChat):
+        def write(self, request: ChatCall, *, timeout: float) -> ChatAnswer:
+            answer = super().write(request, timeout=timeout)
+            is_first = len(self.requests) == 1
+            text = '{"prompt": "A lighthouse at dusk, waves' if is_first else answer.text
+            return replace(answer, text=text, cut=is_first)
+
+    step.chat = CutOnce()
+
+    plan = step.run()
+
+    first, second = step.chat.requests
+    assert second["max_tokens"] == 2 * first["max_tokens"]
+    assert (first["effort"], second["effort"]) == ("low", "none")
+    record = step.ledger.prompt("execution-1")
+    assert record is not None
+    assert record.text == "A red kite over a school yard"
+    assert record.chat_cost_micro_usd == 260
+    assert step.money() == (260, 260)
+    assert plan.estimate_micro_usd is not None
+    assert plan.estimate_micro_usd > 260
+
+
+def test_answer_cut_twice_names_the_limit(step: PromptStep) -> None:
+    step.chat.text, step.chat.cut = "", True
+
+    with pytest.raises(BadPromptError, match=r"limit of 4,000 tokens, effort none"):
+        step.run()
+
+    assert step.ledger.prompt("execution-1") is None
+    assert step.money() == (260, 260)
+
+
+def test_wasted_answer_of_unknown_cost_counts_as_its_bound(step: PromptStep) -> None:
+    step.chat.text, step.chat.usage = "{", None
+
+    with pytest.raises(BadPromptError):
+        step.run()
+
     assert step.call().possibly_paid == 2
+    committed, spent = step.money()
+    assert committed == spent == first_bound(step) + (step.call().reserved_micro_usd or 0)
+
+
+def test_death_after_a_wasted_answer_pays_once_more(step: PromptStep) -> None:
+    class DiesSecond(FakeChat):
+        def write(self, request: ChatCall, *, timeout: float) -> ChatAnswer:
+            answer = super().write(request, timeout=timeout)
+            if len(self.requests) == 2:
+                raise RuntimeError("killed")
+            return replace(answer, text="{")
+
+    step.chat, step.deadline.now = DiesSecond(), step.deadline.now - 1_000
+    with pytest.raises(RuntimeError):
+        step.run()
+    step.deadline.now += 1_000
+
     with pytest.raises(OutcomeUnknownError):
         step.run()
+
     assert len(step.chat.requests) == 2
+    assert (step.call().wasted_micro_usd, step.call().possibly_paid) == (130, 1)
 
 
 def test_a_retired_chat_model_names_its_successor(step: PromptStep) -> None:

@@ -53,7 +53,22 @@ def test_estimate_shows_request_and_models(api: Api) -> None:
     view = api("POST", "/estimate", {}).json
     assert view["request"]["folder_name"] == "my_s3_folder"
     assert view["request"]["topics"] == ["Education", "Science", "Sport", "Economy", "Health"]
-    assert {"name": "gpt-image-2.6-flare", "qualities": ["low", "medium", "high"]} in view["models"]
+    flare = next(model for model in view["models"] if model["name"] == "gpt-image-2.6-flare")
+    assert flare["qualities"] == ["low", "medium", "high"]
+    assert flare["backgrounds"] == ["auto", "opaque", "transparent"]
+    assert flare["sizes"] == {
+        "least_pixels": 655_360,
+        "most_pixels": 8_294_400,
+        "longest_edge": 3_840,
+        "ratio": 3,
+        "step": 16,
+    }
+
+
+def test_refused_size_comes_with_nearest_sizes(api: Api) -> None:
+    problem = api("POST", "/estimate", {"size": "1200x630"})
+    assert (problem.status, problem.json["field"]) == (400, "size")
+    assert problem.json["nearest"] == ["1200x640", "1184x624"]
 
 
 def test_estimate_shows_remaining_budget_and_fit(api: Api) -> None:

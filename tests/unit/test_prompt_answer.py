@@ -1,0 +1,185 @@
+"""A chat model's answer is a prompt, or it is refused."""
+
+import json
+
+import pytest
+
+from easel.request import models, prompt_text
+from easel.request.prompt_answer import read_answer
+from easel.request.prompt_text import PromptTexts
+
+KITE = {"prompt": "A kite", "title": "Kite", "alt_text": "A red kite", "tags": ["kite"]}
+OBJECT = json.dumps(KITE)
+
+
+def prompt_in(text: str, *, cut: bool = False) -> str | None:
+    texts = read_answer(text, cut=cut)
+    return texts.prompt if texts else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OBJECT,
+        f"Here is the JSON:\n{OBJECT}",
+        f"```json\n{OBJECT}\n```",
+        f"```json {OBJECT}```",
+        f"```{OBJECT}```",
+        f"~~~\n{OBJECT}\n~~~",
+        f"Sure! Here it is:\n\n```json\n{OBJECT}\n```\n\nLet me know if you want changes.",
+        f"<think>The user wants {{a kite}}.</think>{OBJECT}",
+        f"<thinking>\nA [red] kite?\n</thinking>\n\n{OBJECT}",
+        f"the user wants a kite\n</think>\n{OBJECT}",
+        f"[THINK]a kite[/THINK]{OBJECT}",
+        f"<seed:think>a kite</seed:think>{OBJECT}",
+        f"<|channel|>analysis<|message|>a kite<|end|><|start|>assistant<|channel|>final<|message|>"
+        f"{OBJECT}<|return|>",
+        f"[{OBJECT}]",
+        f'[{OBJECT}, {{"prompt": "A second kite"}}]',
+        json.dumps(OBJECT),
+        json.dumps({"result": KITE}),
+        json.dumps({"output": [{"content": OBJECT}]}),
+        json.dumps({"prompt": KITE}),
+        json.dumps({"prompt": OBJECT}),
+        json.dumps({"prompts": [], "image_prompt": "A kite"} | {"title": "Kite"}),
+        json.dumps({"imagePrompt": "A kite", "negative_prompt": "blur"}),
+        json.dumps({"prompt": ["A kite", "Another kite"]}),
+        json.dumps({"prompt": {"text": "A kite", "tokens": 2}}),
+        "{'prompt': 'A kite', 'tags': ['kite']}",
+        '{"prompt": "A kite",\n"title": "Kite\n"}',
+        f"{OBJECT}\n{OBJECT}",
+        f"\ufeff{OBJECT}",
+    ],
+)
+def test_prompt_is_found_in_a_wrapped_object(text: str) -> None:
+    assert prompt_in(text) == "A kite"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A kite",
+        '"A kite"',
+        "“A kite”",
+        "**A kite**",
+        "```\nA kite\n```",
+        "```A kite```",
+        "<prompt>A kite</prompt>",
+        "<think>birds?</think>A kite",
+        "Prompt: A kite",
+        "**Prompt:** A kite",
+        "### Prompt:\nA kite",
+        "**Image prompt:** A kite\n\n**Title:** Kite\n**Alt text:** A red kite\n**Tags:** kite",
+        "Here is the prompt: A kite",
+        "Sure! Here's a vivid image prompt for you:\n\nA kite",
+        "1. A kite\n2. A second kite",
+        "  A kite\x00 ",
+        "A\u202e kite",
+    ],
+)
+def test_prompt_is_found_in_prose(text: str) -> None:
+    assert prompt_in(text) == "A kite"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A red kite: the string is taut",
+        "A kite with the words 'Here is: home' on it",
+        "A sign that reads “open”, at dusk",
+        "A kite (1968) [print], 3 < 4",
+        "Tags on a suitcase, seen from above",
+    ],
+)
+def test_plain_prompt_is_kept_word_for_word(text: str) -> None:
+    assert prompt_in(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\x00",
+        '""',
+        '{"prompt": "  "}',
+        '{"prompt": 5}',
+        '{"prompt": "A lighthouse at dusk, waves',
+        '```json\n{"prompt": "A lighthouse',
+        '[{"prompt": "A lighthouse',
+        '{"title": "Kite"}',
+        '{"negative_prompt": "blur"}',
+        '{"error": "I cannot do that"}',
+        "<think>The user wants a kite and I",
+        "<think>The user wants a kite</think>",
+        "<html><body>Bad gateway</body></html>",
+        "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "[Wide shot] of a kite",
+        '"{\\"prompt\\": \\"A light',
+        "[" * 50_000,
+        "{" * 50_000,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        "x" * 200_001,
+        "```",
+        'The answer is {"prompt": "A lighthouse at dusk',
+    ],
+)
+def test_answer_without_a_prompt_is_refused(text: str) -> None:
+    assert prompt_in(text) is None
+
+
+@pytest.mark.parametrize("text", ["A lighthouse at dusk, waves", '{"prompt": "A lighthouse', ""])
+def test_cut_answer_is_never_painted(text: str) -> None:
+    assert prompt_in(text, cut=True) is None
+
+
+def test_complete_object_survives_the_limit() -> None:
+    assert prompt_in(OBJECT, cut=True) == "A kite"
+
+
+def test_other_texts_come_from_labels() -> None:
+    text = "**Prompt:** A kite\n**Title:** Kite\n**Alt text:** A red kite\n**Tags:** #kite, red"
+    assert read_answer(text) == PromptTexts(
+        prompt="A kite", title="Kite", alt_text="A red kite", tags=["kite", "red"]
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "من می‌خواهم",
+        "👨‍👩‍👧 on a beach",
+        "नमस्ते दुनिया, विज्ञान",
+        "שלום עולם",
+        "🏴󠁧󠁢󠁳󠁣󠁴󠁿 and ✌🏽",
+        "ไทย ภาษา",
+    ],
+)
+def test_every_writing_system_survives(words: str) -> None:
+    body = {"prompt": words, "title": words, "alt_text": words, "tags": [words]}
+
+    texts = read_answer(json.dumps(body, ensure_ascii=False))
+
+    assert texts == PromptTexts(prompt=words, title=words, alt_text=words, tags=[words])
+    assert prompt_in(words) == words
+
+
+def test_long_prompt_is_cut_between_words() -> None:
+    assert prompt_in("kite " * 1_000) == ("kite " * (models.MAX_WRITTEN_BYTES // 5)).strip()
+
+
+def test_family_of_emoji_is_cut_whole() -> None:
+    family = "👨‍👩‍👧"
+    prompt = prompt_in(family * 200)
+    assert prompt == family * (models.MAX_WRITTEN_BYTES // len(family.encode()))
+
+
+def test_flood_of_text_is_cut() -> None:
+    body = {"prompt": "x" * 9_000, "title": "t" * 999, "alt_text": "a" * 999, "tags": ["y"] * 50}
+
+    texts = read_answer(json.dumps(body))
+
+    assert texts is not None
+    assert len(texts.prompt) == models.MAX_WRITTEN_BYTES
+    assert len(texts.title) <= prompt_text.MAX_TITLE
+    assert len(texts.alt_text) <= prompt_text.MAX_ALT_TEXT
+    assert len(texts.tags) == prompt_text.MAX_TAGS
