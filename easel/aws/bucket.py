@@ -111,6 +111,9 @@ class Bucket:
                 ExpectedSourceBucketOwner=self._where["ExpectedBucketOwner"],
                 IfNoneMatch="*",
                 MetadataDirective="REPLACE",
+                # A virus scanner may have tagged the source. To copy the tags, the role would need
+                # more permissions.
+                TaggingDirective="REPLACE",
                 ContentType=content_type,
                 Metadata=dict(metadata),
             ),

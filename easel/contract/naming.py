@@ -84,8 +84,13 @@ def run8(run_id: str) -> str:
 
 
 def image_id(run_id: str, n: int) -> str:
-    """Return the public id of an image."""
-    return f"{run8(run_id)}-{n}"
+    """Return the public id of an image. Its 64 bits keep the ids of a billion runs apart."""
+    return f"{hashlib.sha256(run_id.encode()).hexdigest()[:16]}-{n}"
+
+
+def image_ids(run_id: str, n: int) -> tuple[str, str]:
+    """Return the id of an image, and the shorter one that it has in links of older versions."""
+    return image_id(run_id, n), f"{run8(run_id)}-{n}"
 
 
 def staged_key(run_id: str, n: int, purchase: int) -> str:
@@ -120,6 +125,11 @@ def image_base(folder: str, template: str, *, started: str, run_id: str, n: int,
 def image_key(base: str, extension: str, *, attempt: int) -> str:
     """Return an image's key. If a name is taken, the next attempt adds a suffix: `name_2.png`."""
     return f"{base}.{extension}" if attempt == 1 else f"{base}_{attempt}.{extension}"
+
+
+def last_image_key(base: str, extension: str, *, run_id: str, n: int) -> str:
+    """Return the key of an image for which too many names are taken. No other image has it."""
+    return f"{base}_{image_id(run_id, n)}.{extension}"
 
 
 def sidecar_key(key: str) -> str:

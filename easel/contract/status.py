@@ -6,11 +6,13 @@ from enum import StrEnum
 class Status(StrEnum):
     """The status of an image in its record.
 
-    claimed ─► staged ─► stored ◄─► deleted
+    claimed ─► staged ─► stored ◄─► deleted ─► purged
        │          └─► bad      the bytes are not an image; they stay in staging
        ├─► refused             by OpenAI, at no cost
        └─► lost                paid, but S3 did not take the bytes in time
              └─► staged        the last put arrived after all
+
+    A stored image can be purged as well.
     """
 
     CLAIMED = "claimed"
@@ -20,11 +22,12 @@ class Status(StrEnum):
     LOST = "lost"
     BAD = "bad"
     DELETED = "deleted"
+    PURGED = "purged"
 
     @property
     def is_finished(self) -> bool:
         """Return whether the image needs neither to be bought nor to be stored."""
-        return self in (Status.STORED, Status.DELETED, Status.REFUSED)
+        return self in (Status.STORED, Status.DELETED, Status.PURGED, Status.REFUSED)
 
 
 class ChatStatus(StrEnum):

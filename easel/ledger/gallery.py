@@ -17,10 +17,11 @@ from easel.contract import naming
 from easel.contract.errors import ConflictError, InputError, NotFoundError
 from easel.contract.status import Status
 from easel.ledger.records import PromptRecord, from_item, run_key
+from easel.request.names import IMAGE_ID
 
 POSITION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)#([A-Za-z0-9_.-]{1,80})#([1-9]\d?)")
-IMAGE_ID = re.compile(r"[0-9a-f]{8}-([1-9]|10)")
 INDEX_KEYS = (*naming.GALLERY_INDEXES.values(), naming.GALLERY_POSITION)
+INDEX_NAMES = ", ".join(f"#{name}" for name in INDEX_KEYS)
 SET_INDEX_KEYS = ", ".join(f"#{name} = :{name}" for name in INDEX_KEYS)
 
 
@@ -177,23 +178,35 @@ class Gallery:
     def find(self, image_id: str) -> GalleryImage:
         """Return one image.
 
-        Raises NotFoundError if there is none, and ConflictError if two runs share the id's eight
-        characters.
+        Raises NotFoundError if there is none, and ConflictError if two runs share an older id.
         """
-        is_id = IMAGE_ID.fullmatch(image_id)
-        matches = self._table.query(f"picture#{image_id}") if is_id else []
-        if len(matches) > 1:
-            runs = ", ".join(item["sk"] for item in matches)
+        links = self._links(image_id)
+        if len(links) > 1:
+            runs = ", ".join(item["sk"] for item in links)
             raise ConflictError(
                 f"{image_id} is the id of images in several runs ({runs}); delete or "
                 "restore it with a run that names its image_key"
             )
-        key = run_key(matches[0]["sk"], f"image#{matches[0]['n']}") if matches else None
+        key = run_key(links[0]["sk"], f"image#{links[0]['n']}") if links else None
         item = self._table.get(*key) if key else None
         if item is None:
-            hint = "ids look like 1f0c9a2e-1, as in the answer to GET /images"
+            hint = "ids look like 1f0c9a2e4b7d8035-1, as in the answer to GET /images"
             raise NotFoundError(f"there is no image {image_id!a}: {hint}")
+        if item["status"] == Status.PURGED:
+            raise NotFoundError(f"image {image_id} was removed permanently")
         return from_item(GalleryImage, item)
+
+    def _links(self, image_id: str) -> list[Item]:
+        """Return the items that map an id to a run id. There may be several for an older id."""
+        match = IMAGE_ID.fullmatch(image_id)
+        if match is None:
+            return []
+        links = self._table.query(f"picture#{image_id}")
+        if links or match[2] is None:
+            return links
+        # An older version stored the image under the first half of this id.
+        older = self._table.query(f"picture#{match[1]}-{match[3]}")
+        return [link for link in older if naming.image_id(link["sk"], link["n"]) == image_id]
 
     def folders(self) -> list[Folder]:
         """Return all folders that hold images, sorted by name."""

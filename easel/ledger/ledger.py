@@ -11,7 +11,8 @@ from easel.contract import naming
 from easel.contract.status import ChatStatus, Status
 from easel.ledger.budget import Budget
 from easel.ledger.claims import Claims
-from easel.ledger.gallery import SET_INDEX_KEYS, Place
+from easel.ledger.gallery import INDEX_NAMES, SET_INDEX_KEYS, Place
+from easel.ledger.owners import KeyOwners
 from easel.ledger.records import (
     ChatRecord,
     ImageRecord,
@@ -26,12 +27,13 @@ LINES_AT_ONCE = 25
 
 
 class Ledger:
-    """The records of all runs, with the claims of their paid calls and the budget."""
+    """The records of all runs, with the claims of their paid calls, the budget, and the keys."""
 
     def __init__(self, table: Table, budget: Budget) -> None:
         self._table = table
         self.budget = budget
         self.claims = Claims(table, budget)
+        self.owners = KeyOwners(table)
 
     def prompt(self, run_id: str) -> PromptRecord | None:
         """Return the run's prompt record, or None if the prompt is not written yet."""
@@ -204,29 +206,58 @@ class Ledger:
 
     def mark_deleted(self, run_id: str, n: int, *, key: str) -> bool:
         """Change a stored image to deleted. Return False if it does not have this key."""
-        item = self._with_key(run_id, n, key=key, status=Status.STORED)
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-        return item is not None and self._move(item, to=Status.DELETED, at=now)
+        item = self._with_key(run_id, n, key=key, statuses=(Status.STORED,))
+        return item is not None and self._move(item, to=Status.DELETED, at=_now())
 
     def mark_restored(self, run_id: str, n: int, *, key: str) -> bool:
         """Change a deleted image back to stored. Return False if it has another key."""
-        item = self._with_key(run_id, n, key=key, status=Status.DELETED)
+        item = self._with_key(run_id, n, key=key, statuses=(Status.DELETED,))
         return item is not None and self._move(item, to=Status.STORED, at=item["stored_at"])
 
-    def _with_key(self, run_id: str, n: int, *, key: str, status: Status) -> Item | None:
+    def mark_purged(self, run_id: str, n: int, *, key: str) -> bool:
+        """Take an image out of the gallery for good, and give up its key.
+
+        Return False if it does not have this key.
+        """
+        item = self._with_key(run_id, n, key=key, statuses=(Status.STORED, Status.DELETED))
+        if item is None:
+            return False
+        before = Status(item["status"])
+        change = self._table.update(
+            (item["pk"], item["sk"]),
+            f"SET #status = :purged, #purged_from = :before REMOVE {INDEX_NAMES}",
+            condition="#status = :before",
+            values={":purged": Status.PURGED, ":before": before},
+        )
+        place, sign = _place(item, status=before, at=item["stored_at"]), -1
+        counts = self._count(place, sign, item) if before == Status.STORED else ()
+        return all(self._table.write(change, self.owners.release_action(key, run_id, n), *counts))
+
+    def unmark_purged(self, run_id: str, n: int, *, key: str) -> bool:
+        """Undo `mark_purged` for an image that S3 kept. Return False if it was not purged."""
+        item = self._with_key(run_id, n, key=key, statuses=(Status.PURGED,))
+        if item is None:
+            return False
+        before = Status(item["purged_from"])
+        at = item["stored_at"] if before == Status.STORED else item["deleted_at"]
+        place = _place(item, status=before, at=at)
+        change = self._table.update(
+            (item["pk"], item["sk"]),
+            f"REMOVE #purged_from SET #status = :shelf, {SET_INDEX_KEYS}",
+            condition="#status = :purged",
+            values={":purged": Status.PURGED} | place.index_values(),
+        )
+        counts = self._count(place, 1, item) if before == Status.STORED else ()
+        return all(self._table.write(change, self.owners.take_action(key, run_id, n), *counts))
+
+    def _with_key(
+        self, run_id: str, n: int, *, key: str, statuses: tuple[Status, ...]
+    ) -> Item | None:
         item = self._table.get(*run_key(run_id, f"image#{n}"))
-        return item if item and item.get("key") == key and item["status"] == status else None
+        return item if item and item.get("key") == key and item["status"] in statuses else None
 
     def _move(self, item: Item, *, to: Status, at: str) -> bool:
-        place = Place(
-            status=to,
-            folder=item["folder"],
-            topic=item["topic"],
-            at=at,
-            run_id=item["run_id"],
-            n=item["n"],
-        )
-        deleted = to == Status.DELETED
+        place, deleted = _place(item, status=to, at=at), to == Status.DELETED
         time = "SET #deleted_at = :deleted_at," if deleted else "REMOVE #deleted_at SET"
         change = self._table.update(
             (item["pk"], item["sk"]),
@@ -236,6 +267,23 @@ class Ledger:
             | ({":deleted_at": at} if deleted else {})
             | place.index_values(),
         )
-        sign = -1 if deleted else 1
-        folder_count = place.count(self._table, images=sign, size=sign * item["bytes"])
-        return all(self._table.write(change, folder_count))
+        return all(self._table.write(change, *self._count(place, -1 if deleted else 1, item)))
+
+    def _count(self, place: Place, sign: int, item: Item) -> tuple[Item]:
+        """Return the action that adds an image to its folder's counts, or removes it."""
+        return (place.count(self._table, images=sign, size=sign * item["bytes"]),)
+
+
+def _place(item: Item, *, status: Status, at: str) -> Place:
+    return Place(
+        status=status,
+        folder=item["folder"],
+        topic=item["topic"],
+        at=at,
+        run_id=item["run_id"],
+        n=item["n"],
+    )
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

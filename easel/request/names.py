@@ -10,6 +10,8 @@ from easel.contract.errors import InputError, Summary
 
 BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # a run id adds the line's number
 MAX_FAILED_NAME = 65
+# Older versions wrote eight characters, which two runs may share.
+IMAGE_ID = re.compile(r"([0-9a-f]{8})([0-9a-f]{8})?-([1-9]|10)")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 VERSION_ID = re.compile("[!-~]{1,1024}")
 MANIFEST = re.compile(
@@ -20,7 +22,7 @@ FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
 # This is the longest text that Easel adds to a folder and a file name: the thumbnail's prefix and
 # endings, and a suffix.
-ROOM = len("thumbnails/" + "/" + "_12" + ".jpeg" + ".webp")
+ROOM = len("thumbnails/" + "/" + "_0123456789abcdef-10" + ".jpeg" + ".webp")
 # These are control and bidi characters, line ends, and characters that no console can show.
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
@@ -112,6 +114,14 @@ def check_image_key(key: object, field: str = "image_key") -> str:
     if not name.endswith(naming.PICTURES) or not _is_printable(name) or not fits:
         raise InputError(field, key, allowed)
     return key
+
+
+def check_image_id(image_id: object, field: str = "image_id") -> str:
+    """Return an image's public id."""
+    if not isinstance(image_id, str) or not IMAGE_ID.fullmatch(image_id):
+        allowed = "an image's id, such as 1f0c9a2e4b7d8035-1"
+        raise InputError(field, image_id, allowed)
+    return image_id
 
 
 def check_batch_name(name: object, field: str) -> str:

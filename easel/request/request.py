@@ -151,6 +151,12 @@ class Request:
         actions=ON_IMAGES,
         in_batch=False,
     )
+    image_id: str | None = column(
+        CheckedText(names.check_image_id, {"pattern": f"^{names.IMAGE_ID.pattern}$"}),
+        "with `image_key`: refuse to act if the key now belongs to another image",
+        actions=ON_IMAGES,
+        in_batch=False,
+    )
     confirm: bool = column(
         Flag(), "must be true for a delete", default=False, actions=BY_CLEANUP, in_batch=False
     )

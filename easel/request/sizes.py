@@ -7,7 +7,7 @@ from easel.request.models import ImageFacts
 
 FORM = "auto, or WIDTHxHEIGHT in pixels, such as 1024x1024"
 MAX_DIGITS = 5
-SIMILAR = 1.05  # the most by which one ratio of width to height exceeds the other
+SIMILAR = 1.03  # the most by which one ratio of width to height exceeds the other
 
 
 @dataclass(frozen=True, order=True)

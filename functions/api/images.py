@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.aws.bucket import console_url
+from easel.contract.errors import ConflictError
 from easel.contract.money import dollars
 from easel.contract.status import Status
 from easel.ledger import gallery
@@ -22,7 +23,7 @@ from functions.api.services import ApiServices, services_of
 from functions.api.views import cut_prompt
 
 router = APIGatewayHttpRouter()
-ImageId = Annotated[str, Path(description="an image's id, such as 1f0c9a2e-1, not its key")]
+ImageId = Annotated[str, Path(description="an image's id, such as 1f0c9a2e4b7d8035-1, not its key")]
 Filter = Annotated[str | None, Query(min_length=1, max_length=1024)]
 SHOWN = (
     "run_id",
@@ -101,16 +102,22 @@ def delete_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     The image can be restored until the time in `recoverable_until`.
     """
     services = services_of(router)
-    key = services.gallery.find(id).key
-    return start_upkeep({"action": "delete_image", "image_key": key, "confirm": True}, services)
+    image = services.gallery.find(id)
+    if image.status == Status.DELETED:
+        raise ConflictError(f"image {id} is deleted already; POST /images/{id}/restore restores it")
+    target = {"image_key": image.key, "image_id": image.id}
+    return start_upkeep({"action": "delete_image", "confirm": True} | target, services)
 
 
 @router.post("/images/<id>/restore")
 def restore_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     """Restore a deleted image, once the delete has ended. Returns the run that restores it."""
     services = services_of(router)
-    key = services.gallery.find(id).key
-    return start_upkeep({"action": "restore_image", "image_key": key}, services)
+    image = services.gallery.find(id)
+    if image.status == Status.STORED:
+        raise ConflictError(f"image {id} is not deleted, so there is nothing to restore")
+    target = {"image_key": image.key, "image_id": image.id}
+    return start_upkeep({"action": "restore_image"} | target, services)
 
 
 def _fields(

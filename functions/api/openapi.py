@@ -11,8 +11,7 @@ from aws_lambda_powertools.event_handler import ApiGatewayResolver
 from pydantic import TypeAdapter
 
 from easel.contract.naming import RUN_ID_LETTER
-from easel.ledger.gallery import IMAGE_ID
-from easel.request.names import BATCH_NAME
+from easel.request.names import BATCH_NAME, IMAGE_ID
 from easel.request.request import TABLE
 from functions.api import schemas
 from functions.api.batches import FORMAT, START_TABLE

@@ -149,7 +149,7 @@ def _make_report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchRe
         lines=plan.lines + plan.bad,
         stored=outcome.images[Status.STORED],
         refused=outcome.images[Status.REFUSED],
-        deleted=outcome.images[Status.DELETED],
+        deleted=outcome.images[Status.DELETED] + outcome.images[Status.PURGED],
         failed=outcome.failed,
         not_started=outcome.not_started,
         possibly_paid=outcome.possibly_paid,

@@ -12,7 +12,7 @@ from easel.aws.bucket import Bucket, StoredObject, Version
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract import naming
-from easel.contract.errors import ConfigError
+from easel.contract.errors import ConfigError, ConflictError
 from easel.contract.messages import Removal, Restoration, StartRun
 from easel.request.request import BY_CLEANUP, RESTORES, Request, parse
 from easel.services import Services
@@ -30,14 +30,35 @@ def delete_or_restore(
             "than the functions: deploy the stack again"
         )
     ledger, bucket = services.ledger, services.bucket
+    _check_identity(request, bucket)
     if request.action in RESTORES:
         mark, unmark = ledger.mark_restored, ledger.mark_deleted
         restorer = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
         return _restore(request, to_restore(request, bucket), restorer)
     mark, unmark = ledger.mark_deleted, ledger.mark_restored
+    if request.purge:
+        mark, unmark = ledger.mark_purged, ledger.unmark_purged
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
     entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
     return _remove(request, entries, remover, services.storage.recoverable_days)
+
+
+def _check_identity(request: Request, bucket: Bucket) -> None:
+    """Raise ConflictError if a request for a certain image names the key of another one."""
+    if request.image_id is None or request.image_key is None:
+        return
+    history = bucket.history(request.image_key)
+    newest = next((version for version in history if not version.marker), None)
+    stored = bucket.head(newest.key, newest.id) if newest else None
+    if stored is None:
+        return
+    run_id, n = stored.metadata.get("run-id"), stored.metadata.get("n", "")
+    ids = naming.image_ids(run_id, int(n)) if run_id and n.isdecimal() else ()
+    if request.image_id not in ids:
+        raise ConflictError(
+            f"{request.image_key!a} is no longer the key of image {request.image_id}; nothing was "
+            "changed"
+        )
 
 
 def _remove(
@@ -96,15 +117,17 @@ def _versions(request: Request, until: datetime, bucket: Bucket) -> Iterator[Ent
     # Delete markers must be removed after their versions, which is the order of a history.
     # Otherwise a crash in between would make deleted images visible again.
     for history in _histories(request, bucket):
+        # An image is purged only if no version of it stays.
+        is_whole = all(entry.modified <= until for entry in history)
         for entry in history:
             if entry.modified <= until:
-                shown = entry.latest and not entry.marker and naming.is_image(entry.key)
+                is_image = is_whole and not entry.marker and naming.is_image(entry.key)
                 yield Entry(
                     key=entry.key,
                     version_id=entry.id,
                     objects=int(not entry.marker),
                     bytes=entry.bytes,
-                    lineage=(entry.key, entry.id) if shown else None,
+                    lineage=(entry.key, entry.id) if is_image else None,
                 )
 
 

@@ -142,7 +142,7 @@ UPLOAD = FunctionSpec(
     grants=(
         _objects("/*", "PutObject", "GetObject", reason="Requests name an image's folder"),
         FIND_OBJECTS,
-        _table("GetItem", "PutItem", "UpdateItem", "Query"),
+        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
 CLEANUP = FunctionSpec(
@@ -158,7 +158,7 @@ CLEANUP = FunctionSpec(
         ),
         FIND_OBJECTS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
-        _table("GetItem", "UpdateItem", "Query"),
+        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
 MIRRORING = FunctionSpec(

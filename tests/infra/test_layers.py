@@ -168,7 +168,7 @@ def test_trimmed_pillow_reads_every_format(template: Template, tmp_path: Path, k
     Image.linear_gradient("L").save(picture, kind)
     code = f"""
 import hashlib, pathlib
-from functions.upload import verify
+from functions.upload.image_file import verify
 data = pathlib.Path({str(picture)!r}).read_bytes()
 print(verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here").content_type)
 """

@@ -1,6 +1,7 @@
 """AWS in memory (moto), and S3 with failures."""
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,6 +14,22 @@ class Clients:
     s3: Any
     dynamodb: Any
     secretsmanager: Any
+
+
+class OneAtATime:
+    """A client that makes one call at a time, because moto is not safe for threads."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._lock = client, Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._lock:
+                return method(*args, **kwargs)
+
+        return call if callable(method) else method
 
 
 class ConditionalCopies:

@@ -30,13 +30,14 @@ from easel.ledger.ledger import Ledger
 from easel.ledger.records import ChatRecord, ImageRecord, to_item
 from easel.openai_client.batches import PlacedBatch
 from easel.request import request
-from functions import image, prompt, upload
+from functions import image, prompt
 from functions.batch.check import check
 from functions.batch.report import report_batch
 from functions.cleanup.deletes import delete_or_restore
 from functions.cleanup.handler import finish
 from functions.economy.collect import collect
 from functions.economy.place import place
+from functions.upload import handler as upload
 from tests.support.images import png
 from tests.support.records import claimed, prompt_record
 from tests.support.services import (

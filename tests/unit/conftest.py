@@ -12,7 +12,7 @@ from easel.aws.bucket import Bucket
 from easel.aws.table import Table
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
-from tests.support.memory_aws import Clients, ConditionalCopies
+from tests.support.memory_aws import Clients, ConditionalCopies, OneAtATime
 from tests.support.services import BUCKET, CAP, OWNER, REGION, TABLE, FakeServices
 
 
@@ -26,7 +26,7 @@ def memory() -> Iterator[tuple[Any, Clients]]:
         with mock_aws() as mock:
             clients = Clients(
                 s3=boto3.client("s3"),
-                dynamodb=boto3.client("dynamodb"),
+                dynamodb=OneAtATime(boto3.client("dynamodb")),
                 secretsmanager=boto3.client("secretsmanager"),
             )
             yield mock, clients

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
 named = dict.fromkeys(names, "some")
 try:
-    functions.upload.handler(
+    functions.upload.handler.handler(
         {"run_id": "r", "n": 1, "key": "k", "sha256": "s"}, SimpleNamespace(**named)
     )
 except Exception as error:
@@ -52,7 +52,7 @@ def test_garbage_collector_is_off_during_lambda_import() -> None:
 
 
 def _fresh(code: str, **environment: str) -> str:
-    command = [sys.executable, "-c", f"import functions.upload{code}"]
+    command = [sys.executable, "-c", f"import functions.upload.handler{code}"]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout

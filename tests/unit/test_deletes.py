@@ -11,16 +11,19 @@ from moto.backends import get_backend
 from easel.aws.bucket import Bucket
 from easel.contract.errors import (
     ConfigError,
+    ConflictError,
     InputError,
     StorageBusyError,
     StorageDeniedError,
     TransientError,
 )
+from easel.contract.naming import image_id
 from easel.contract.status import Status
 from tests.support.memory_aws import Refusing, keys_in, versions_in
 from tests.support.services import BUCKET, FakeDeadline, FakeServices
 from tests.support.steps import CleanupStep
 
+AFTER = {False: Status.DELETED, True: Status.PURGED}  # an image's status, by purge
 FOLDER = {"action": "delete_folder", "folder_name": "my_s3_folder", "confirm": True}
 PURGE = FOLDER | {"purge": True}
 NEIGHBOURS = (
@@ -65,7 +68,7 @@ def test_folder_delete_spares_its_neighbours(step: CleanupStep, s3: Any, purge: 
 
     assert removed.deleted == 4
     assert [name for name in keys_in(s3) if not name.startswith("staging/")] == sorted(NEIGHBOURS)
-    assert step.status() == Status.DELETED
+    assert step.status() == AFTER[purge]
 
 
 def test_delete_dry_run_counts_and_deletes_nothing(step: CleanupStep, s3: Any) -> None:
@@ -146,7 +149,7 @@ def test_image_purge_spares_similar_keys(step: CleanupStep, s3: Any) -> None:
     assert sorted(name for name, _ in versions_in(s3) if not name.startswith("staging/")) == sorted(
         alike
     )
-    assert step.status() == Status.DELETED
+    assert step.status() == Status.PURGED
 
 
 def test_purge_of_missing_image_spares_similar_keys(step: CleanupStep, s3: Any) -> None:
@@ -238,7 +241,7 @@ def test_images_arriving_during_delete_survive(step: CleanupStep, s3: Any, purge
         f"{new}.json",
         f"thumbnails/{new}.webp",
     ]
-    assert (step.status(1), step.status(2)) == (Status.DELETED, Status.STORED)
+    assert (step.status(1), step.status(2)) == (AFTER[purge], Status.STORED)
 
 
 def test_image_arriving_during_its_delete_survives(step: CleanupStep, s3: Any) -> None:
@@ -273,6 +276,45 @@ def test_purging_an_old_version_keeps_image_stored(step: CleanupStep, s3: Any) -
 
     assert (done.objects, step.status()) == (1, Status.STORED)
     assert key in keys_in(s3)
+
+
+# A key belongs to one image.
+
+
+def test_delete_of_an_image_spares_another_of_its_name(step: CleanupStep, s3: Any) -> None:
+    key = step.stored(1)
+    own = {"sha256": "x", "run-id": "run-2", "n": "1"}
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"another image", Metadata=own)
+
+    with pytest.raises(ConflictError, match="no longer the key of image"):
+        step.delete(
+            action="delete_image", image_key=key, image_id=image_id("run-1", 1), confirm=True
+        )
+    step.delete(action="delete_image", image_key=key, image_id=image_id("run-2", 1), confirm=True)
+
+    assert key not in keys_in(s3)
+
+
+def test_second_delete_by_id_changes_nothing(step: CleanupStep, s3: Any) -> None:
+    key, id_ = step.stored(), image_id("run-1", 1)
+    by_id = {"action": "delete_image", "image_key": key, "image_id": id_, "confirm": True}
+
+    assert step.delete(**by_id).deleted == 3
+    assert step.delete(**by_id).deleted == 0
+
+    assert step.status() == Status.DELETED
+    assert step.delete(**by_id, purge=True).objects == 3
+    assert step.status() == Status.PURGED
+
+
+def test_name_is_free_only_after_a_purge(step: CleanupStep) -> None:
+    owners = step.ledger.owners
+    key = step.stored()
+    step.delete(**FOLDER)
+    assert not owners.take(key, "run-2", 1)
+
+    step.delete(**FOLDER, purge=True)
+    assert owners.take(key, "run-2", 1)
 
 
 # Objects that S3 does not delete.
@@ -331,7 +373,7 @@ def test_image_that_s3_keeps_stays_stored(step: CleanupStep, s3: Any, purge: boo
 
     with pytest.raises(StorageDeniedError):
         step.do(FOLDER | {"purge": purge}, bucket=refusing)
-    assert (step.status(1), step.status(2)) == (Status.STORED, Status.DELETED)
+    assert (step.status(1), step.status(2)) == (Status.STORED, AFTER[purge])
 
 
 @pytest.mark.parametrize("purge", [False, True])
@@ -376,7 +418,7 @@ def test_interrupted_delete_is_finished_by_the_next(
 
     with pytest.raises(RuntimeError):
         step.do(FOLDER | {"purge": purge}, bucket=dying)
-    assert (step.status(), key in keys_in(s3)) == (Status.DELETED, True)
+    assert (step.status(), key in keys_in(s3)) == (AFTER[purge], True)
     assert step.do(FOLDER | {"purge": purge}).objects == 3
     assert key not in keys_in(s3)
 

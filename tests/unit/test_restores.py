@@ -83,7 +83,7 @@ def test_purged_image_cannot_be_restored(step: CleanupStep) -> None:
     step.stored()
     step.delete(**DELETE, purge=True)
     assert step.restore(**FOLDER).restored == 0
-    assert step.status() == Status.DELETED
+    assert step.status() == Status.PURGED
 
 
 def test_restore_dry_run_changes_nothing(step: CleanupStep, s3: Any) -> None:

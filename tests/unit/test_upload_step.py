@@ -10,9 +10,11 @@ from PIL import Image
 from easel.aws.bucket import Bucket
 from easel.contract import naming
 from easel.contract.errors import BadImageError, ConfigError
-from easel.contract.messages import StagedImage
+from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.status import Status
-from functions.upload import MAX_PIXELS, verify
+from easel.ledger.records import PromptRecord
+from functions.upload.handler import MAX_NAME_ATTEMPTS
+from functions.upload.image_file import MAX_PIXELS, verify
 from tests.support.images import encoded, png
 from tests.support.memory_aws import keys_in
 from tests.support.records import prompt_record
@@ -20,6 +22,16 @@ from tests.support.services import BUCKET, FakeServices
 from tests.support.steps import UploadStep
 
 BASE = f"my_s3_folder/image_2026-11-24_031502_{naming.run8('run-1')}"
+
+
+def same_name(run_id: str, name: str) -> PromptRecord:
+    """Return the prompt record of a run with a fixed file name."""
+    return prompt_record(run_id=run_id, choices={"file_name": name})
+
+
+def prompt_name(stored: StoredImage) -> str:
+    """Return an image's file name without its folder and ending."""
+    return str(stored.key).rpartition("/")[2].removesuffix(".png")
 
 
 @pytest.fixture
@@ -202,6 +214,41 @@ def test_taken_name_gets_a_suffix(step: UploadStep, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"{BASE}_1.png", Body=b"somebody's own")
     assert step.run(step.staged(png())).key == f"{BASE}_1_2.png"
     assert s3.get_object(Bucket=BUCKET, Key=f"{BASE}_1.png")["Body"].read() == b"somebody's own"
+
+
+def test_name_of_a_deleted_image_stays_its_own(step: UploadStep, s3: Any) -> None:
+    first = step.run(step.staged(png()))
+    s3.delete_object(Bucket=BUCKET, Key=first.key)
+    step.ledger.keep_prompt(same_name("run-2", prompt_name(first)), paid=None)
+
+    second = step.run(step.staged(png(colour="red"), run_id="run-2"))
+
+    assert second.key == str(first.key).replace(".png", "_2.png")
+
+
+def test_name_that_was_not_used_is_given_up(step: UploadStep, s3: Any) -> None:
+    taken = f"{BASE}_1.png"
+    s3.put_object(Bucket=BUCKET, Key=taken, Body=b"somebody's own")
+    step.run(step.staged(png()))
+    assert step.ledger.owners.take(taken, "run-9", 1)
+
+
+def test_hundredth_image_of_a_name_is_stored_under_its_id(step: UploadStep) -> None:
+    for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
+        key = naming.image_key(f"{BASE}_1", "png", attempt=attempt)
+        step.ledger.owners.take(key, "another", attempt)
+    stored = step.run(step.staged(png()))
+    assert stored.key == f"{BASE}_1_{naming.image_id('run-1', 1)}.png"
+
+
+def test_tags_of_staged_bytes_are_not_copied(step: UploadStep, s3: Any) -> None:
+    staged = step.staged(png())
+    tags = {"TagSet": [{"Key": "GuardDutyMalwareScanStatus", "Value": "NO_THREATS_FOUND"}]}
+    s3.put_object_tagging(Bucket=BUCKET, Key=staged.key, Tagging=tags)
+
+    stored = step.run(staged)
+
+    assert s3.get_object_tagging(Bucket=BUCKET, Key=stored.key)["TagSet"] == []
 
 
 def test_identical_variations_are_two_images(step: UploadStep) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from easel.contract.naming import image_id
+from easel.contract.naming import image_id, image_ids
 from tests.support.api import Api, keep_prompt, store_image
 from tests.support.services import NOW
 
@@ -203,10 +203,13 @@ def test_ambiguous_id_is_refused(api: Api) -> None:
 
 def test_delete_and_undo_start_the_machine(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
+    target = {"image_key": key, "image_id": image_id("run-1", 1)}
     for method, path, expected in (
-        ("DELETE", "", {"action": "delete_image", "image_key": key, "confirm": True}),
-        ("POST", "/restore", {"action": "restore_image", "image_key": key}),
+        ("DELETE", "", {"action": "delete_image", "confirm": True} | target),
+        ("POST", "/restore", {"action": "restore_image"} | target),
     ):
+        if method == "POST":
+            api.services.ledger.mark_deleted("run-1", 1, key=key)
         answer = api(method, f"/images/{image_id('run-1', 1)}{path}")
         assert (
             answer.status,
@@ -221,6 +224,37 @@ def test_delete_and_undo_start_the_machine(api: Api) -> None:
         executions = api.services.api.state_machine.replace("stateMachine", "execution")
         arn = f"{executions}:{answer.json['id']}"
         assert json.loads(api.states.describe_execution(executionArn=arn)["input"]) == expected
+
+
+def test_image_is_deleted_and_restored_once(api: Api) -> None:
+    key, id_ = store_image(api, keep_prompt(api, "run-1")), image_id("run-1", 1)
+
+    assert api("POST", f"/images/{id_}/restore").status == 409
+    assert api.services.ledger.mark_deleted("run-1", 1, key=key)
+    assert api("DELETE", f"/images/{id_}").status == 409
+
+
+def test_purged_image_is_gone_from_the_gallery(api: Api) -> None:
+    key, id_ = store_image(api, keep_prompt(api, "run-1")), image_id("run-1", 1)
+    api.services.ledger.mark_deleted("run-1", 1, key=key)
+
+    assert api.services.ledger.mark_purged("run-1", 1, key=key)
+
+    assert api("GET", "/images", query={"status": "deleted"}).json["images"] == []
+    assert api("GET", f"/images/{id_}").status == 404
+    assert api("POST", f"/images/{id_}/restore").status == 404
+
+
+def test_image_of_an_older_version_keeps_its_link(api: Api) -> None:
+    key = store_image(api, keep_prompt(api, "run-1"))
+    new, old = image_ids("run-1", 1)
+    table = api.services.table
+    delete = table.delete((f"picture#{new}", "run-1"), condition="#n = :n", values={":n": 1})
+    table.write(delete, table.put({"pk": f"picture#{old}", "sk": "run-1", "n": 1}))
+
+    assert api("GET", f"/images/{old}").json["key"] == key
+    assert api("GET", f"/images/{new}").json["key"] == key
+    assert api("GET", f"/images/{old[:8]}{'0' * 8}-1").status == 404
 
 
 @pytest.mark.parametrize(

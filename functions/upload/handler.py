@@ -3,14 +3,11 @@
 Nothing is overwritten.
 """
 
-import hashlib
-import io
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from PIL import Image
 
 from easel.aws.lambda_runtime import prepare
 from easel.aws.observability import count, log_result, step
@@ -23,25 +20,9 @@ from easel.ledger.ledger import Ledger
 from easel.ledger.purchase import mention_unfinished
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.services import SERVICES, Services
+from functions.upload.image_file import ImageFile, verify
 
-ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
-FORMATS = {name: (ending, naming.CONTENT_TYPES[ending]) for name, ending in ENDINGS.items()}
-# MPO is Pillow's name for a JPEG file with several images. It is read as JPEG and stored unchanged.
-PILLOW_FORMATS = FORMATS | {"MPO": FORMATS["JPEG"]}
-MAX_PIXELS = 50_000_000  # six times a model's largest image; decoded at most 200 MB
-THUMBNAIL_EDGE = 320
 MAX_NAME_ATTEMPTS = 99
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFile:
-    """A fully decoded image. Sizes are in pixels, and the thumbnail is a WebP."""
-
-    extension: str
-    content_type: str
-    width: int
-    height: int
-    thumbnail: bytes
 
 
 @step("upload")
@@ -88,55 +69,6 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
     return StoredImage(run_id=staged.run_id, n=staged.n, status=Status.STORED, key=key)
 
 
-def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
-    """Decode the whole image. Its bytes decide the format, not the requested output_format.
-
-    Raises BadImageError with the key of the staged bytes.
-    """
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise BadImageError(
-            f"{where} is not what was staged: its sha256 differs; it was left in place"
-        )
-    try:
-        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width}x{image.height}"
-                raise BadImageError(
-                    f"{where} has {size} pixels, more than {MAX_PIXELS:,}; it was left in place"
-                )
-            extension, content_type = PILLOW_FORMATS[str(image.format)]
-            image.verify()
-        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
-            image.load()
-            width, height = image.size
-            return ImageFile(
-                extension=extension,
-                content_type=content_type,
-                width=width,
-                height=height,
-                thumbnail=_thumbnail(image),
-            )
-    except BadImageError:
-        raise
-    # Pillow's decoders raise many errors for a damaged file: OSError, SyntaxError, ValueError,
-    # IndexError and more.
-    except Exception as error:
-        details = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
-        raise BadImageError(
-            f"{where} is not a complete PNG, JPEG or WebP ({details}); it was left in place"
-        ) from error
-
-
-def _thumbnail(image: Image.Image) -> bytes:
-    """Return a small WebP. This may shrink the given image."""
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    small = image if image.mode == mode else image.convert(mode)
-    small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=80)
-    return out.getvalue()
-
-
 def _base(prompt: PromptRecord, staged: StagedImage) -> str:
     return naming.image_base(
         prompt.choices["folder_name"],
@@ -150,20 +82,30 @@ def _base(prompt: PromptRecord, staged: StagedImage) -> str:
 
 def _copy(staged: StagedImage, file: ImageFile, base: str, services: Services) -> str:
     """Copy to the first free name. If this image already has that name, return it."""
-    bucket = services.bucket
-    own = {"sha256": staged.sha256, "run-id": staged.run_id, "n": str(staged.n)}
-    for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
-        key = naming.image_key(base, file.extension, attempt=attempt)
+    bucket, owners = services.bucket, services.ledger.owners
+    run_id, n = staged.run_id, staged.n
+    own = {"sha256": staged.sha256, "run-id": run_id, "n": str(n)}
+    for key in _names(base, file.extension, run_id=run_id, n=n):
+        if not owners.take(key, run_id, n):
+            continue
         content_type = file.content_type
         if bucket.copy_if_absent(staged.key, key, content_type=content_type, metadata=own):
             return key
         existing = bucket.head(key)
         if existing and {name: existing.metadata.get(name) for name in own} == own:
             return key
+        owners.release(key, run_id, n)
     raise ConflictError(
-        f"{base} and {MAX_NAME_ATTEMPTS - 1} more names are in use; put {{run8}} and {{n}} into "
+        f"{base} and {MAX_NAME_ATTEMPTS} more names are in use; put {{run8}} and {{n}} into "
         "file_name"
     )
+
+
+def _names(base: str, extension: str, *, run_id: str, n: int) -> Iterator[str]:
+    """Yield the keys that an image may get, best first. The last one can belong to no other."""
+    for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
+        yield naming.image_key(base, extension, attempt=attempt)
+    yield naming.last_image_key(base, extension, run_id=run_id, n=n)
 
 
 def _find_stored(staged: StagedImage, ledger: Ledger) -> StoredImage:
