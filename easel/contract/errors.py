@@ -10,7 +10,7 @@ EaselError
    ├─ InputError            the request is wrong: names the field, the value and what is allowed
    ├─ ContentRefusedError   OpenAI refuses the content
    ├─ AuthError             OpenAI refuses the key
-   ├─ QuotaExhaustedError   the OpenAI account has no credit left
+   ├─ QuotaExhaustedError   the OpenAI account has no credit left, or its limits admit no call
    ├─ BudgetExceededError   the estimate does not fit under the monthly cap
    ├─ BadPromptError        the chat model's answer contains no prompt, or was cut off
    ├─ BadImageError         the bytes that arrived are not an image that can be stored
@@ -109,7 +109,7 @@ class AuthError(FinalError):
 
 
 class QuotaExhaustedError(FinalError):
-    """The OpenAI account has no credit left."""
+    """The OpenAI account has no credit left, or its limits have admitted no call for long."""
 
 
 class BudgetExceededError(FinalError):

@@ -116,7 +116,8 @@ class Purchases:
     ) -> ImageRecord:
         """Buy one image with one call of at most `seconds`. The call receives its own time limit.
 
-        Raises ModelRetiredError, TransientError if too little time is left, and the call's errors.
+        Raises ModelRetiredError, TransientError if too little time is left, QuotaExhaustedError if
+        OpenAI refuses calls by rate for too long, and the call's errors.
         """
         self.check_model(prompt)
         self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.label)
@@ -136,6 +137,7 @@ class Purchases:
                 paid = call(lease.seconds() - STAGING_SECONDS)
             except EaselError as error:
                 self.give_up(claim, error)
+                rate_limit.check_patience(error)
                 raise
             staged = self._stage_only_copy(claim, paid, lease)
         image = self._settle_and_check(claim, prompt, staged, intact=paid.intact)

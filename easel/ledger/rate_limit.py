@@ -3,7 +3,8 @@
 `next_at` is the time of the next free slot (microseconds since 1970). `calls` maps each running
 call to its function's end, so the slot of a dead function expires at that function's timeout. A
 slot is taken by adding to `next_at`, so concurrent callers need no retry. A 429 from OpenAI moves
-`next_at` for all of them.
+`next_at` for all of them. `refused_since` and `refused_at` are the first and the latest 429 since
+the last call that succeeded.
 """
 
 import random
@@ -12,13 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from easel.aws.table import Key, Table
-from easel.contract.errors import EaselError, RateLimitedError
+from easel.contract.errors import EaselError, QuotaExhaustedError, RateLimitedError
 
 KEY: Key = ("pace", "images")
 SECOND = 1_000_000
 # The rate is a little below the limit, because calls do not arrive as evenly as they are sent.
 SHARE = 0.97
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
+# A retry waits at most five minutes, so refusals that are further apart do not belong together.
+PATIENCE_MINUTES, RECENT_MINUTES = 30, 10
 LOOK_SECONDS = 1.0  # between two reads while waiting for a slot
 
 
@@ -47,12 +50,14 @@ class RateLimit:
 
         Raises RateLimitedError, and holds no slot, if none is free within `patience` seconds.
         """
+        expression = "REMOVE #calls.#call"
         try:
             self._enter(call, until=round(until), patience=patience)
             yield
+            expression += ", #refused_since, #refused_at"  # a call has succeeded
         finally:
             with suppress(EaselError):  # the slot expires at `until` anyway
-                self._leave(call)
+                self._leave(call, expression=expression)
 
     def slow_down(self, seconds: float | None) -> None:
         """Pause all calls, after OpenAI refused one with a rate limit.
@@ -69,6 +74,31 @@ class RateLimit:
             condition = f"attribute_exists(pk) AND ({longer})"
             pause_only = "SET #paused_until = :until"
             self._table.change(KEY, pause_only, condition=condition, values=values)
+        self._note_refusal()
+
+    def check_patience(self, error: EaselError) -> None:
+        """Raise QuotaExhaustedError if OpenAI refuses calls by rate for too long.
+
+        A gateway may report an empty account or a wrong limit as a rate limit, which no wait ends.
+        """
+        item = self._table.get(*KEY) if isinstance(error, RateLimitedError) else None
+        since = item.get("refused_since") if item else None
+        minutes = (self._now() - since) / SECOND / 60 if since else 0
+        if minutes > PATIENCE_MINUTES:
+            raise QuotaExhaustedError(
+                f"{error}; no image call has succeeded for {minutes:.0f} minutes: check the "
+                "account's credit and its limits, then resume the run"
+            ) from error
+
+    def _note_refusal(self) -> None:
+        """Record since when OpenAI has refused calls without a success in between."""
+        now = self._now()
+        values = {":now": now, ":recent": now - RECENT_MINUTES * 60 * SECOND}
+        again, first = "SET #refused_at = :now", "SET #refused_since = :now, #refused_at = :now"
+        if self._table.change(KEY, again, condition="#refused_at > :recent", values=values) is None:
+            # An older refusal is another story: nobody has called in the meantime.
+            condition = "attribute_exists(pk)"
+            self._table.change(KEY, first, condition=condition, values={":now": now})
 
     def _enter(self, call: str, *, until: int, patience: float) -> None:
         end = self._now() + round(patience * SECOND)
@@ -138,13 +168,14 @@ class RateLimit:
             pause = random.uniform(0.5, 1.5) * LOOK_SECONDS  # noqa: S311 - not a secret
             self._sleep(min(pause, left))
 
-    def _leave(self, call: str, until: int | None = None) -> None:
+    def _leave(
+        self, call: str, until: int | None = None, *, expression: str = "REMOVE #calls.#call"
+    ) -> None:
         condition, values = "attribute_exists(#calls.#call)", {}
         if until is not None:
             condition, values = "#calls.#call = :until", {":until": until}
-        self._table.change(
-            KEY, "REMOVE #calls.#call", condition=condition, values=values, names={"#call": call}
-        )
+        names = {"#call": call}
+        self._table.change(KEY, expression, condition=condition, values=values, names=names)
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)

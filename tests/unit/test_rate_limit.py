@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from easel.aws.table import Table
-from easel.contract.errors import RateLimitedError
+from easel.contract.errors import QuotaExhaustedError, RateLimitedError, TransientError
 from easel.ledger.rate_limit import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, RateLimit
 
 
@@ -152,3 +152,54 @@ def test_concurrent_waiters_get_different_slots(table: Table, clock: Clock) -> N
 
     assert None not in turns
     assert len(set(turns)) == 60
+
+
+# Refusals without end.
+
+
+def refuse(limit: RateLimit, clock: Clock, *, call: str = "a-1-1") -> None:
+    """Let a call be refused by rate, as the image step does."""
+    error = RateLimitedError("the server answered 429")
+    try:
+        with limit.slot(call, until=clock.now + 300, patience=60):
+            limit.slow_down(1)
+            raise error
+    except RateLimitedError:
+        limit.check_patience(error)
+
+
+def test_endless_refusals_end_the_run(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit, start = make(), clock.now
+
+    with pytest.raises(QuotaExhaustedError, match=r"answered 429; .* for 3\d minutes"):
+        while clock.now - start < 3_600:
+            refuse(limit, clock)
+            clock.now += 240
+
+    assert clock.now - start < 40 * 60
+
+
+def test_success_ends_the_refusals(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit = make()
+    for _ in range(40):
+        refuse(limit, clock)
+        clock.now += 240
+        begin(limit, clock, "b-1-1")
+
+
+def test_refusals_of_another_day_do_not_count(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit = make()
+    refuse(limit, clock)
+    clock.now += 86_400
+    refuse(limit, clock)
+
+
+def test_other_errors_need_no_patience(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit = make()
+    for _ in range(20):
+        refuse(limit, clock)
+        clock.now += 90
+    clock.now += 300
+    limit.check_patience(TransientError("no answer"))
+    with pytest.raises(QuotaExhaustedError):
+        limit.check_patience(RateLimitedError("the server answered 429"))
