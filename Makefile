@@ -9,11 +9,13 @@ TARGET ?= local
 export CONTEXT ?=
 CDK := aws-cdk@2.1148.1
 ASL_VALIDATOR := asl-validator@4.0.0
+LITELLM := litellm[proxy]==1.108.7
 
 VENV := .venv
 BIN := $(VENV)/bin
 EASEL := $(BIN)/python -m cli --target $(TARGET)
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+PROXY := $(VENV)/litellm/bin/litellm
 # Bytecode is kept even if the caller has turned it off. Otherwise every function of the local stack
 # would compile openai again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -121,7 +123,7 @@ destroy: layers ## Delete the stack; images and table stay unless retain_images 
 	npx --yes $(CDK) destroy $(CONTEXT) $(if $(YES),--force)
 
 ##@ For maintainers
-.PHONY: test test-fast check format soak bench openapi reference graphs models screenshots lighthouse \
+.PHONY: test test-fast check format compatible soak bench openapi reference graphs models screenshots lighthouse \
   browser constraints clean
 test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
@@ -139,6 +141,12 @@ check: $(VENV)/.made-dev ## Check format, lint, types, import rules and words
 
 format: $(VENV)/.made-dev ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+compatible: $(VENV)/.made-dev ## Test with a real LiteLLM proxy between Easel and the fake OpenAI
+	@[ -x $(PROXY) ] || { echo "Installing $(LITELLM): 600 MB, once"; \
+	  $(BIN)/uv venv --quiet $(VENV)/litellm && \
+	  $(BIN)/uv pip install --quiet --python $(VENV)/litellm/bin/python '$(LITELLM)'; }
+	@EASEL_LITELLM=$(PROXY) $(BIN)/python -m pytest tests/compatible $(ARGS)
 
 soak: $(VENV)/.made-dev ## Run a long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) \
