@@ -17,12 +17,17 @@ MAX_TRIES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class MonthBudget:
-    """A month's state in micro-dollars."""
+    """A month's state in micro-dollars.
+
+    `exceeded` is the sum by which costs have exceeded their upper bounds. Running calls may exceed
+    theirs as well, so the same amount is kept free.
+    """
 
     month: str
     committed: int
     spent: int
     cap: int
+    exceeded: int = 0
 
     @property
     def reserved(self) -> int:
@@ -32,11 +37,11 @@ class MonthBudget:
     @property
     def left(self) -> int:
         """Return what can still be reserved."""
-        return max(0, self.cap - self.committed)
+        return max(0, self.cap - self.exceeded - self.committed)
 
     def fits(self, bound: int | None) -> bool:
         """Return whether an upper bound fits. If the cap is 0, not even an unknown price fits."""
-        return self.cap > 0 and (bound is None or self.committed + bound <= self.cap)
+        return self.cap > 0 and (bound is None or bound <= self.left)
 
     def used_percent(self, bound: int | None) -> float:
         """Return the percentage of the cap that is reserved or spent, including this bound."""
@@ -74,9 +79,7 @@ class Budget:
         for _ in range(MAX_TRIES):
             item = self._table.get(*_key(month))
             if item and item["setting"] == self._setting:
-                return MonthBudget(
-                    month=month, committed=item["committed"], spent=item["spent"], cap=item["cap"]
-                )
+                return _to_budget(month, item, cap=item["cap"])
             self._table.write(self._new_month(month) if item is None else self._reset(month, item))
         raise StorageBusyError(
             f"the budget of {month} keeps changing; check whether two deployments with different "
@@ -89,7 +92,7 @@ class Budget:
         if item is None:
             return MonthBudget(month=month, committed=0, spent=0, cap=self._first_cap())
         cap = item["cap"] if item["setting"] == self._setting else self._setting
-        return MonthBudget(month=month, committed=item["committed"], spent=item["spent"], cap=cap)
+        return _to_budget(month, item, cap=cap)
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:
         """Change the cap from now on, without a deployment. A cap of 0 stops all spending.
@@ -115,15 +118,20 @@ class Budget:
         condition = "#cap = :cap"
         if bound is not None:
             # A condition cannot add, so it compares committed <= cap - bound.
-            values[":room"] = state.cap - bound
+            values[":room"] = state.cap - state.exceeded - bound
             condition += " AND #committed <= :room"
         key = _key(state.month)
         return self._table.update(key, "ADD #committed :bound", condition=condition, values=values)
 
     def change(self, month: str, *, committed: int, spent: int) -> Item:
-        """Return the action that settles or releases a reservation in this month."""
+        """Return the action that settles or releases a reservation in this month.
+
+        `committed` is positive only if a cost exceeds the reservation that was made for it.
+        """
         expression = "ADD #committed :committed, #spent :spent"
         values = {":committed": committed, ":spent": spent}
+        if committed > 0:
+            expression, values[":exceeded"] = f"{expression}, #exceeded :exceeded", committed
         return self._table.update(_key(month), expression, values=values)
 
     def _first_cap(self) -> int:
@@ -145,6 +153,16 @@ class Budget:
             condition="#setting = :old",
             values={":new": self._setting, ":old": item["setting"]},
         )
+
+
+def _to_budget(month: str, item: Item, *, cap: int) -> MonthBudget:
+    return MonthBudget(
+        month=month,
+        committed=item["committed"],
+        spent=item["spent"],
+        cap=cap,
+        exceeded=item.get("exceeded", 0),
+    )
 
 
 def _key(month: str) -> Key:

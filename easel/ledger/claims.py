@@ -14,6 +14,7 @@ from easel.aws.observability import count, gauge, logger
 from easel.aws.table import Item, Table
 from easel.contract import metric_names
 from easel.contract.errors import ClaimHeldError, OutcomeUnknownError, StorageBusyError
+from easel.contract.money import dollars
 from easel.ledger.budget import Budget
 from easel.ledger.records import ChatRecord, Claim, to_item
 
@@ -125,6 +126,13 @@ class Claims:
         """
         reserved = claim.reserved_micro_usd or 0
         spent = reserved if cost is None else cost
+        if claim.reserved_micro_usd is not None and spent > reserved:
+            logger.warning(
+                "a cost exceeds its upper bound",
+                what=claim.label,
+                bound_usd=dollars(reserved),
+                cost_usd=dollars(spent),
+            )
         already = reserved if claim.is_counted else 0
         money = self._budget.change(claim.month, committed=spent - reserved, spent=spent - already)
         return self._update(claim, expression, values), money

@@ -29,6 +29,9 @@ from local.fake_openai.responses import (
 # The path of a fault rule that ends the next batch early. The rule's answer is the number of images
 # after which it ends.
 EXPIRE = "/v1/batches/expire"
+# The path of a fault rule that fails the next batch as a whole. The rule's answer is the code, such
+# as token_limit_exceeded.
+FAIL = "/v1/batches/fail"
 # The fractions of a batch's time after which it is validated, and after which its requests are
 # done.
 VALIDATED, DONE = 0.1, 0.9
@@ -85,7 +88,12 @@ class Batches:
         if not is_done(rule):
             return await answer({}, rule)
         lines, errors = read(b"".join(make() for make in file.pieces), fields["endpoint"])
-        expiry = self._faults.take(EXPIRE, json.dumps(fields["metadata"], ensure_ascii=False))
+        metadata = json.dumps(fields["metadata"], ensure_ascii=False)
+        failure, expiry = (self._faults.take(path, metadata) for path in (FAIL, EXPIRE))
+        if failure:
+            message = "Enqueued token limit reached. Please try again once some batches are done."
+            problem = {"code": failure.answer, "message": message, "param": None, "line": None}
+            errors = [*errors, problem]
         batch = Batch(
             request=fields,
             lines=shuffle(lines),

@@ -85,6 +85,13 @@ def test_order_with_lost_response_is_not_repeated(aws: LocalStack) -> None:
     assert ledger(aws) == (3, 1)
 
 
+def test_order_is_placed_again_once_the_queue_has_room(aws: LocalStack) -> None:
+    aws.script({"path": "/v1/batches/fail", "answer": "token_limit_exceeded"})
+    report = make(aws, "economy-q", lines=3)["report"]
+    assert (report["stored"], report["failed"], report["possibly_paid"]) == (3, 0, 0)
+    assert ledger(aws) == (3, 2)
+
+
 def test_interrupted_result_download_stages_nothing_twice(aws: LocalStack) -> None:
     aws.script({"path": "/v1/files/content", "cut": True})
     report = make(aws, "economy-d", lines=6)["report"]

@@ -91,6 +91,13 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("unpriced_models", "yes"),
         ("openai_base_url", "ftp://x"),
         ("chat_model", ""),
+        ("openai_omit", "prompt"),
+        ("openai_omit", "quality,colour"),
+        ("chat_seconds", "9"),
+        ("chat_seconds", "436"),
+        ("image_seconds", "59"),
+        ("image_seconds", "781"),
+        ("image_seconds", "1.5"),
         ("openai_workload_identity", "idp"),
         ("mirror", "gs://"),
         ("mirror", "http://bucket"),
@@ -104,6 +111,41 @@ def test_wrong_setting_error_lists_allowed_values(name: str, value: str) -> None
     with pytest.raises(setting_values.SettingError, match="allowed") as exc_info:
         config.read(context.get)
     assert ("bucket_name" if name == "existing_bucket" else name) in str(exc_info.value)
+
+
+def read(**changes: object) -> config.Config:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | changes
+    return config.read(context.get)
+
+
+@pytest.mark.parametrize(
+    ("changes", "omitted"),
+    [
+        ({}, ()),
+        ({"openai_base_url": "https://eu.api.openai.com/v1"}, ()),
+        ({"openai_base_url": "https://llm.example.org/v1"}, ("safety_identifier",)),
+        ({"openai_base_url": "https://llm.example.org/v1", "openai_omit": "none"}, ()),
+        ({"openai_omit": "quality, size"}, ("quality", "size")),
+    ],
+)
+def test_user_is_named_to_openai_only(changes: dict[str, str], omitted: tuple[str, ...]) -> None:
+    settings_ = read(**changes)
+    assert settings_.openai_omit == omitted
+    assert settings_.variables().get(settings.OPENAI_OMIT, "") == ",".join(omitted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, {"prompt": 150, "image": 900}),
+        ({"chat_seconds": "435", "image_seconds": "60"}, {"prompt": 900, "image": 180}),
+        ({"image_seconds": 780}, {"prompt": 150, "image": 900}),
+    ],
+)
+def test_timeouts_follow_from_the_limits_of_calls(
+    changes: dict[str, object], seconds: dict[str, int]
+) -> None:
+    assert read(**changes).timeouts() == seconds
 
 
 @pytest.mark.parametrize(
@@ -262,8 +304,9 @@ def test_cdk_cli_refuses_a_mistyped_setting(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 1
-    assert result.stderr.startswith(
-        "setting montly_budget_usd is '1'; allowed: one of the settings aws_region"
+    assert result.stderr == (
+        "setting montly_budget_usd is '1'; allowed: one of the settings in cdk.json; did you mean "
+        "monthly_budget_usd?\n"
     )
 
 

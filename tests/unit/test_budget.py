@@ -6,6 +6,7 @@ from easel.aws.table import Table
 from easel.contract.errors import BudgetExceededError
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
+from easel.ledger.records import ChatRecord
 from tests.support.services import CAP, reserve
 
 
@@ -79,3 +80,22 @@ def test_peek_equals_read_but_writes_nothing(
     # A read writes what it returns, so the other deployment's reads come last.
     reads = [each.read(month) for each in (budget, later) for month in ("2026-11", "2026-12")]
     assert peeks == reads
+
+
+def test_exceeded_bound_is_kept_free_for_running_calls(
+    ledger: Ledger, budget: Budget, table: Table
+) -> None:
+    claim = ChatRecord(
+        run_id="a", purchase=1, lease_until=9, month="2026-11", reserved_micro_usd=100
+    )
+    ledger.claims.take(claim, after=None)
+
+    waste = ledger.claims.waste(claim, cost=140)
+
+    assert waste.is_counted
+    month = budget.read("2026-11")
+    assert (month.committed, month.spent, month.exceeded) == (140, 140, 40)
+    assert month.fits(CAP - 140 - 40)
+    assert not month.fits(CAP - 140 - 39)
+    over, exact = (budget.reservation(month, CAP - 180 + more) for more in (1, 0))
+    assert [table.write(action) for action in (over, exact)] == [[False], [True]]

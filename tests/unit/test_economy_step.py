@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from easel.ledger.records import ImageRecord
 from easel.request import models
 from easel.request.batch_request import parse
 from functions import image
+from functions.economy.collect import MAX_QUEUED, look
 from functions.economy.plan import list_staged, plan
 from local.fake_openai.batch_input import MAX_PICTURES
 from tests.support.images import png
@@ -501,3 +503,47 @@ def test_replanning_keeps_orders_and_skips_bought_images(step: EconomyStep) -> N
 
 def test_economy_applies_to_a_whole_batch() -> None:
     assert parse({"manifest": "batches/a.jsonl", "economy": True}, batch_settings()).economy
+
+
+# OpenAI's queue is full.
+
+
+def test_order_waits_for_openais_queue(step: EconomyStep) -> None:
+    placement = step.place(step.order("a-1"))
+    step.openai.status, step.openai.problem = "failed", "token_limit_exceeded"
+
+    refused = look(placement, step.services)
+    assert (refused.done, refused.again, refused.queued) == (False, True, 1)
+
+    step.openai.status, step.openai.problem = "completed", None
+    again = step.place(Order.from_state(refused.to_state()))
+
+    assert (again.batch, again.queued, again.again) == (f"{placement.order}-2", 1, False)
+    assert len(step.openai.orders) == 2
+    record = step.record("a-1")
+    assert record is not None
+    assert (record.status, record.purchase, record.possibly_paid) == (Status.CLAIMED, 1, 0)
+
+
+def test_queue_that_stays_full_ends_the_order(step: EconomyStep) -> None:
+    placement = replace(step.place(step.order("a-1")), queued=MAX_QUEUED)
+    step.openai.status, step.openai.problem = "failed", "token_limit_exceeded"
+
+    refused = look(placement, step.services)
+    assert (refused.done, refused.again) == (True, False)
+
+    assert step.collect(placement)["unmade"] == 1
+    (line,) = step.unmade_lines(placement.order)
+    assert "token_limit_exceeded" in line["message"]
+    assert step.money() == (0, 0)
+
+
+def test_other_failure_of_a_batch_is_named(step: EconomyStep) -> None:
+    placement = step.place(step.order("a-1"))
+    step.openai.status, step.openai.problem = "failed", "invalid_json_line"
+
+    assert look(placement, step.services).done
+
+    step.collect(placement)
+    (line,) = step.unmade_lines(placement.order)
+    assert "was not made (invalid_json_line)" in line["message"]
