@@ -80,11 +80,11 @@ batch: $(VENV)/.made ## Make the images of a file: FILE=…; DRY_RUN=1 and more:
 	  $(if $(PARALLEL),--max-parallel-images "$(PARALLEL)") \
 	  $(if $(TOLERATED),--tolerated-failure-percentage "$(TOLERATED)")
 
-report: $(VENV)/.made ## Show what a run made, even if it failed: RUN=its name or request_id
-	@$(EASEL) report "$(or $(RUN),$(error say which run: make report RUN=…))"
+report: $(VENV)/.made ## Show what the latest run made, even if it failed; RUN=another's name
+	@$(EASEL) report $(if $(RUN),"$(RUN)")
 
-open: $(VENV)/.made ## Open a run's images: RUN=its name or request_id
-	@$(EASEL) open "$(or $(RUN),$(error say which run: make open RUN=…))"
+open: $(VENV)/.made ## Open the latest run's images; RUN=another's name or request_id
+	@$(EASEL) open $(if $(RUN),"$(RUN)")
 
 redrive: $(VENV)/.made ## Resume a failed run, paying only for what is missing: RUN=its name
 	@$(EASEL) redrive "$(or $(RUN),$(error say which run: make redrive RUN=…))"

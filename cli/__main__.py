@@ -86,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     redrive = add("redrive", _redrive, "resume a failed run; pays only for what is missing")
     redrive.add_argument("run", help=WHICH_RUN)
     report = add("report", _report, "show what a run made, also if it failed")
-    report.add_argument("run", help=WHICH_RUN)
+    report.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
     open_command = add("open", _open, "open a run's images in the viewer")
-    open_command.add_argument("run", help=WHICH_RUN)
+    open_command.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
     budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
     budget.add_argument(
         "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
@@ -129,7 +129,7 @@ def _run(target: Target, options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"{source} is not JSON: {error}{_batch_hint(options.input)}", file=sys.stderr)
         return 1
-    label = "request" if is_piped else options.input.stem
+    label = "run" if is_piped else options.input.stem
     return _watch(target, runs.start(target, request, label=label))
 
 
@@ -159,17 +159,19 @@ def _batch(target: Target, options: argparse.Namespace) -> int:
 
 
 def _report(target: Target, options: argparse.Namespace) -> int:
+    name = options.run or runs.latest(target)
     try:
-        screen.show_report(target, runs.find(target, options.run), Console())
+        screen.show_report(target, runs.find(target, name), Console())
     except NoExecutionError:
-        screen.show_without_execution(target, options.run, Console())
+        screen.show_without_execution(target, name, Console())
     return 0
 
 
 def _open(target: Target, options: argparse.Namespace) -> int:
-    paths = runs.fetch_images(target, runs.stored_keys(target, options.run), IMAGES)
+    name = options.run or runs.latest(target)
+    paths = runs.fetch_images(target, runs.stored_keys(target, name), IMAGES)
     if not paths:
-        raise LookupError(f"run {options.run} stored no images")
+        raise LookupError(f"run {name} stored no images")
     for path in paths.values():
         print(path)
         webbrowser.open(path.as_uri())

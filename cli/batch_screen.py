@@ -85,13 +85,11 @@ def _format_counts(counts: LineCounts) -> str:
 def _show_report(
     target: Target, batch: StartedBatch, report: dict[str, Any], console: Console
 ) -> None:
-    table = Table(title=f"batch {escape(batch.name)}", title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    say(console, f"batch {escape(batch.name)}")
     for label, value in _report_rows(target, batch, report):
         if value:
-            table.add_row(label, escape(value))
-    console.print(table)
+            # A line is never broken, so that a key can be copied.
+            say(console, f"  {label:<22} {escape(value)}")
     _show_lines(report["failures"], "the first lines that failed", console)
     checked = batch.checked
     if checked and not checked["todo"] and not checked["postponed"]:

@@ -1,23 +1,26 @@
 """Starts, finds and follows runs, and fetches their images."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from cli.target import Target
 from easel.contract.errors import ConflictError, cause_message
-from easel.contract.naming import sidecar_key
+from easel.contract.naming import RUN_ID_LETTER, sidecar_key
 from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
 from easel.runs.executions import Execution
 from easel.runs.history import Progress
 
 POLL_SECONDS = 0.25
+MAX_LABEL = 40  # a name of 80 characters would not fit into a terminal
 
 
 class NoExecutionError(LookupError):
@@ -74,12 +77,29 @@ class Run:
 
 def failure_message(execution: Execution) -> str:
     """Return the reason why an execution failed, for people."""
-    return f"{execution.error or execution.status}: {cause_message(execution.cause)}"
+    reason = cause_message(execution.cause)
+    if execution.error is None and not reason:
+        return "somebody stopped it" if execution.status == ExecutionStatus.ABORTED else "no reason"
+    return f"{execution.error or execution.status}: {reason}"
 
 
 def start(target: Target, request: Any, *, label: str) -> Run:
-    """Start a run. The request is sent unchanged, because the prompt step checks it."""
-    return _wait_for_run(target, str(target.runs.executions.start(request)), label=label)
+    """Start a run whose name begins with a label, so that people recognize it.
+
+    The request is sent unchanged, because the prompt step checks it.
+    """
+    words = re.sub(f"(?!{RUN_ID_LETTER}).", "-", label)[:MAX_LABEL]
+    name = f"{words}-{token_hex(4)}"
+    target.runs.executions.start(request, name=name)
+    return _wait_for_run(target, name, label=name)
+
+
+def latest(target: Target) -> str:
+    """Return the name of the latest execution. Raises LookupError if there is none."""
+    name = next(target.runs.executions.names(most=1), None)
+    if name is None:
+        raise LookupError("there is no run yet; `make run` starts one")
+    return name
 
 
 def resume(target: Target, name: str) -> Run:
@@ -125,7 +145,8 @@ def find(target: Target, name: str) -> Run:
             "this request_id"
         )
     raise LookupError(
-        f"no run {name!r}; give an execution's name, as printed by `make run`, or a request_id"
+        f"no run {name!r}; give an execution's name, as printed by `make run`, or a request_id; a "
+        "line of a batch without a prompt has no run: start its batch again"
     )
 
 

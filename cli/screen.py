@@ -120,19 +120,19 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
 
 
 def _show_image_records(prompt: PromptRecord, records: RunRecords, console: Console) -> None:
-    table = Table(title="its images", title_justify="left")
-    for column in ("image", "status", "cost", "possibly paid", "where"):
-        table.add_column(column, overflow="fold")
+    say(console, "its images:")
     known = {image.n: image for image in records.images}
     for n in range(1, prompt.choices["count"] + 1):
         image = known.get(n)
         if image is None:
-            table.add_row(str(n), "not bought", "", "", "")
+            say(console, f"{n:>3}  not bought")
             continue
-        cost = dollars(money.dollars(image.cost_micro_usd))
-        where = escape(image.key or image.staged_key or "")
-        table.add_row(str(n), _status(image), cost, str(image.possibly_paid), where)
-    console.print(table)
+        calls = image.possibly_paid
+        facts = [_status(image), dollars(money.dollars(image.cost_micro_usd))]
+        facts += [f"{count(calls, 'call')} possibly paid"] if calls else []
+        facts += [escape(image.key or image.staged_key or "")]
+        # A line is never broken, so that the key can be copied.
+        say(console, f"{n:>3}  {', '.join(facts[:-1])}  {facts[-1]}".rstrip())
 
 
 def _status(image: ImageRecord) -> str:
@@ -156,7 +156,9 @@ def _next_step(run: Run, records: RunRecords, *, on_aws: bool) -> str:
             f"new request_id and count {len(lost)}"
         )
     if not run.execution.can_be_resumed:
-        return "the same request would fail again: change it and start it again"
+        paid = prompt or images or (records.chat and records.chat.wasted_micro_usd)
+        nothing = "" if paid else "nothing was paid; "
+        return f"{nothing}the same request would fail again: correct it and start it again"
     is_complete = prompt and len(images) == prompt.choices["count"]
     if is_complete and all(image.status.is_finished for image in images):
         return f"all its images are stored; {command} makes the missing report"
@@ -229,7 +231,8 @@ def _removal_line(output: dict[str, Any]) -> str:
 
 def _steps_table(started: Sequence[Run]) -> Table:
     table = Table(box=None, padding=(0, 2))
-    table.add_column("run", no_wrap=True, max_width=16)  # the full name is printed above
+    # The name is needed to find the run again, and a UUID fits into 80 columns.
+    table.add_column("run", no_wrap=True)
     for step in Step:
         table.add_column(step)
     table.add_column("status")

@@ -12,6 +12,7 @@ from easel.contract import settings
 from easel.contract.errors import InputError
 from easel.request import models, time_limits
 from easel.request.names import check_folder
+from infra import schedule_expression
 from infra.setting_values import SettingError, flag, matching, number, optional, whole
 
 # All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
@@ -28,8 +29,6 @@ NEW = "new"
 USERS = rf"{REGION}_[A-Za-z0-9]+"
 KEY_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
 KEY = rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/({KEY_ID})"
-SCHEDULE = r"rate\((1 (minute|hour|day)|[1-9]\d* (minutes|hours|days))\)|cron\(\S+( \S+){5}\)"
-SCHEDULES = "rate(1 day), rate(6 hours), cron(with six fields), or nothing"
 KEYS = "ARNs of KMS keys, separated by commas, or nothing"
 # Lambda gives a function 4 KB for its environment. The other variables need less than half of it.
 MAX_TOPICS_BYTES = 2000
@@ -217,7 +216,7 @@ def read(get: Callable[[str], Any]) -> Config:
             get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", identity
         ),
         mirror=optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
-        schedule=optional(get, "schedule", SCHEDULE, SCHEDULES),
+        schedule=_schedule(get),
         schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
         monthly_budget_usd=number(get, "monthly_budget_usd", 0, 1_000_000),
@@ -288,3 +287,10 @@ def _omitted(get: Callable[[str], Any]) -> tuple[str, ...]:
             "openai_omit", text, f"{SEND_ALL}, or any of {', '.join(settings.OMITTABLE)}"
         )
     return names
+
+
+def _schedule(get: Callable[[str], Any]) -> str | None:
+    expression = optional(get, "schedule", r".+", schedule_expression.ALLOWED)
+    if expression and not schedule_expression.is_valid(expression):
+        raise SettingError("schedule", expression, schedule_expression.ALLOWED)
+    return expression

@@ -191,14 +191,13 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
         possibly_paid=1,
     ),
     row("47 no choices", answer_rule({"choices": []}, path=CHAT), chat=2, possibly_paid=1),
-    row("47 no content", chat_rule(None), chat=2, possibly_paid=1),  # type: ignore[arg-type]
+    row("48 no content", chat_rule(None), chat=2),  # type: ignore[arg-type]
     row(
-        "47 no content for ever",
+        "48 no content for ever",
         chat_rule(" ") | {"times": 9},
-        error="OutcomeUnknownError",
+        error="BadPromptError",
         images=0,
         chat=2,
-        possibly_paid=2,
         expected_calls=("chat", 2),
     ),
     row(
@@ -209,7 +208,16 @@ def row(name: str, rule: dict[str, Any], **expected: Any) -> Scenario:
         possibly_paid=1,
         expected_calls=("chat", 1),
     ),
-    row("47 cut short", chat_rule("A kite over", finish_reason="length")),
+    row("48 cut short", chat_rule("A kite over", finish_reason="length"), chat=2),
+    row("48 cut in JSON", chat_rule('{"prompt": "A kite over', finish_reason="length"), chat=2),
+    row(
+        "48 cut short for ever",
+        chat_rule("A kite over", finish_reason="length") | {"times": 9},
+        error="BadPromptError",
+        images=0,
+        chat=2,
+    ),
+    row("48 no prompt in it", chat_rule("<think>The user wants"), chat=2),
     row(
         "49 broken JSON from the chat",
         answer_rule('{"choices": [', path=CHAT),
@@ -324,7 +332,10 @@ def test_57_url_instead_of_image_is_never_followed(faulty_stack: FaultyStack) ->
                 json.dumps({"prompt": f"fetch {url}", "title": url, "alt_text": url, "tags": [url]})
             ),
         ]
-        play(faulty_stack, Scenario(name="57", stand_in=asks, images=2, possibly_paid=1))
+        scenario = Scenario(
+            name="57", stand_in=asks, error="ConfigError", images=1, possibly_paid=1
+        )
+        play(faulty_stack, scenario)
         listening.settimeout(0)
         with pytest.raises(BlockingIOError):
             listening.accept()
