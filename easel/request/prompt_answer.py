@@ -46,9 +46,11 @@ _INTRODUCTION = re.compile(
 )
 _NUMBERED = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
 _BULLET = re.compile(r"^\s*[-*•]\s+", re.MULTILINE)
-_MARKUP = re.compile(
-    r"[\s\"']*(?:[{\[<]|```|~~~)|.*(?:</|```|<\|)|.*[\"'][\w ]*prompt\\?[\"']\s*:", re.DOTALL
-)
+_JSON = r".*[\"'][\w ]*prompt\\?[\"']\s*:"
+_MARKUP = re.compile(rf"\s*(?:[{{\[<]|```|~~~)|{_JSON}", re.DOTALL)
+# Prose may be cut JSON in quotes, or a part of a page. A prompt inside an object is only a text,
+# which may quote whatever the caller wrote.
+_MARKUP_IN_PROSE = re.compile(rf"[\s\"']*(?:[{{\[<]|```|~~~)|.*(?:</|```|<\|)|{_JSON}", re.DOTALL)
 _QUOTES = (
     ('"', '"'),
     ("'", "'"),
@@ -159,7 +161,7 @@ def _read_prose(text: str) -> Answer | None:
     text = _INTRODUCTION.sub("", text, count=1) if _INTRODUCTION.match(text) else text
     answer = _read_labels(text)
     answer["prompt"] = _first_item(answer.get("prompt", text).strip())
-    return None if _MARKUP.match(answer["prompt"]) else answer
+    return None if _MARKUP_IN_PROSE.match(answer["prompt"]) else answer
 
 
 def _read_labels(text: str) -> Answer:

@@ -90,7 +90,7 @@ def test_failed_run_shows_reason_and_exits_nonzero(aws: LocalStack, tmp_path: Pa
 
     assert result.returncode == 1
     assert "InputError: count is 11" in result.stdout
-    assert "change it and start it again" in result.stdout
+    assert "nothing was paid; the same request would fail again: correct it" in result.stdout
     assert "redrive" not in result.stdout
 
 

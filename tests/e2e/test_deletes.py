@@ -105,15 +105,17 @@ def test_restored_folder_is_stored_and_buys_nothing(aws: LocalStack) -> None:
     assert aws.run({"action": "restore_folder", "folder_name": "back"})["report"]["restored"] == 0
 
 
-def test_restore_leaves_a_reused_name_alone(aws: LocalStack) -> None:
+def test_deleted_image_keeps_its_name(aws: LocalStack) -> None:
     request = {"folder_name": "taken", "file_name": "kite", **SMALL}
     key = aws.run(request)["report"]["pictures"][0]["key"]
     aws.run({"action": "delete_image", "image_key": key, "confirm": True})
-    assert aws.run(request)["report"]["pictures"][0]["key"] == key
+    assert aws.run(request)["report"]["pictures"][0]["key"] == "taken/kite_2.png"
 
-    version = aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"]
-    assert aws.run({"action": "restore_folder", "folder_name": "taken"})["report"]["restored"] == 0
-    assert aws.s3.head_object(Bucket=aws.bucket, Key=key)["VersionId"] == version
+    restore = {"action": "restore_image", "image_key": key}
+    assert aws.run(restore)["report"]["restored"] == 3
+    purge = {"action": "delete_image", "image_key": key, "confirm": True, "purge": True}
+    aws.run(purge)
+    assert aws.run(request)["report"]["pictures"][0]["key"] == key
 
 
 def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
@@ -137,7 +139,7 @@ def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
     assert neighbour in aws.keys("dogs2/")
     assert aws.keys("thumbnails/dogs2/")
     assert aws.run({"action": "restore_folder", "folder_name": "dogs"})["report"]["restored"] == 0
-    assert aws.run(request)["report"]["pictures"][0]["status"] == "deleted"
+    assert aws.run(request)["report"]["pictures"][0]["status"] == "purged"
 
 
 def test_purge_handles_more_than_one_page(aws: LocalStack) -> None:

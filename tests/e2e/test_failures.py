@@ -127,7 +127,7 @@ def test_invalid_image_stays_in_staging(aws: LocalStack) -> None:
             "not a complete PNG",
         ),
         (
-            {"answer": {"data": [{"b64_json": "no base64"}]}, "charged": True},
+            {"answer": {"data": [{"b64_json": "no base64!"}]}, "charged": True},
             "BadImageError",
             "not valid base64",
         ),

@@ -42,6 +42,7 @@ CALLS = {
         "GetItem prompt",
         "GetItem image",
         "GetObject staged",
+        "TransactWriteItems name",
         "CopyObject picture",
         "PutObject thumbnail",
         "PutObject sidecar",

@@ -47,11 +47,11 @@ RIGHTS = {
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "upload": may("s3", "bucket/*", "PutObject", "GetObject")
     | FIND
-    | on_table("GetItem", "PutItem", "UpdateItem", "Query"),
+    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion")
     | may("s3", "bucket/*", "DeleteObject", "DeleteObjectVersion")
     | may("s3", "bucket", "ListBucket", "ListBucketVersions")
-    | on_table("GetItem", "UpdateItem", "Query"),
+    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
     | FIND

@@ -143,7 +143,7 @@ def test_only_cleanup_may_delete_from_bucket(template: Template) -> None:
         if any("s3:Delete" in right for right, _ in template.rights(name))
     ]
     assert roles == [template.role("cleanup")]
-    assert {right for right, _ in template.rights(roles[0]) if "Delete" in right} == {
+    assert {right for right, _ in template.rights(roles[0]) if "s3:Delete" in right} == {
         "s3:DeleteObject",
         "s3:DeleteObjectVersion",
     }

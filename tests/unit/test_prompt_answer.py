@@ -127,6 +127,13 @@ def test_answer_without_a_prompt_is_refused(text: str) -> None:
     assert prompt_in(text) is None
 
 
+@pytest.mark.parametrize(
+    "words", ["' \" </script> {% $states %}", "A kite </b> in ``` a storm", '"A kite", it says']
+)
+def test_prompt_in_an_object_may_quote_anything(words: str) -> None:
+    assert prompt_in(json.dumps({"prompt": words})) == words
+
+
 @pytest.mark.parametrize("text", ["A lighthouse at dusk, waves", '{"prompt": "A lighthouse', ""])
 def test_cut_answer_is_never_painted(text: str) -> None:
     assert prompt_in(text, cut=True) is None
