@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli.target import Target
+from cli.target import LOCAL_TARGET, Target
 from easel.aws.table import Table
 from easel.contract.status import Status
 from easel.ledger.gallery import Place
@@ -39,14 +39,7 @@ def measure() -> tuple[dict[int, float], dict[int, float]]:
         )
         outputs = stack.up(local)
         try:
-            return _measure(
-                Target(
-                    **{
-                        name: outputs[name]
-                        for name in ("endpoint", "region", "bucket", "table", "state_machine_arn")
-                    }
-                )
-            )
+            return _measure(Target(**{name: outputs[name] for name in LOCAL_TARGET}))
         finally:
             stack.down(local, keep=False)
 
@@ -58,8 +51,8 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
     )
     environment = {
         "AWS_ENDPOINT_URL": str(target.endpoint),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ACCESS_KEY_ID": str(target.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
     }
     os.environ.update(
         api["Environment"]["Variables"]

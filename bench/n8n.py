@@ -179,7 +179,11 @@ def _stored_sizes(aws: LocalStack) -> list[int]:
 
 def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
     """Import the credentials and the workflow into n8n, and publish the workflow."""
-    access = {"region": outputs["region"], "accessKeyId": "test", "secretAccessKey": "test"}
+    access = {
+        "region": outputs["region"],
+        "accessKeyId": outputs["access_key_id"],
+        "secretAccessKey": outputs["secret_access_key"],
+    }
     credentials = [
         {
             "id": "easelopenai",

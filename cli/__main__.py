@@ -30,6 +30,7 @@ from easel.contract.errors import EaselError
 from easel.contract.money import micro_dollars
 from easel.contract.naming import MANIFEST_ENDINGS
 from easel.contract.states import ExecutionStatus
+from easel.contract.text import printable
 from easel.ledger.budget import month_of
 from easel.request import batch_request
 from easel.request.fields import Flag, Number, WholeNumber
@@ -51,20 +52,20 @@ def main() -> int:
         code: int = options.command(options.find(options.target), options)
         return code
     except (TargetError, SignInError, BatchError, LookupError) as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped watching; what was started continues", file=sys.stderr)
         return 130
     except EaselError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         hint = (
             f"check that the {options.target} stack is up, and that your credentials are for its "
             "account"
         )
-        print(f"{error}; {hint}", file=sys.stderr)
+        print(printable(f"{error}; {hint}"), file=sys.stderr)
     return 1
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +17,7 @@ from rich.table import Table
 from cli import batches
 from cli.batches import StartedBatch
 from cli.runs import failure_message
-from cli.screen import dollars, say
+from cli.screen import dollars, escape, say
 from cli.target import Target
 from easel.contract.states import ExecutionStatus
 from easel.runs.executions import LineCounts
@@ -104,7 +103,7 @@ def _show_report(
         say(
             console,
             "fix the lines that failed in your file, then start it again: it pays only for what is "
-            f"missing (or fix and start s3://{target.bucket}/{report['failed_key']})",
+            f"missing (or fix and start s3://{target.bucket}/{escape(report['failed_key'])})",
         )
 
 
@@ -175,7 +174,7 @@ def _show_check(checked: dict[str, Any], console: Console) -> None:
     )
     _show_lines(checked["problems"], f"{checked['bad']:,} lines cannot be made", console)
     if checked["bad"] > len(checked["problems"]):
-        say(console, f"{checked['problems_key']} lists all of them")
+        say(console, f"{escape(checked['problems_key'])} lists all of them")
     if checked["refusal"]:
         say(
             console,
@@ -193,5 +192,5 @@ def _show_lines(problems: Sequence[dict[str, Any]], title: str, console: Console
     table.add_column("error", no_wrap=True)
     table.add_column("why", overflow="fold")
     for problem in problems:
-        table.add_row(f"{problem['line']:,}", problem["error"], escape(problem["message"]))
+        table.add_row(f"{problem['line']:,}", escape(problem["error"]), escape(problem["message"]))
     console.print(table)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from cli import runs
@@ -18,6 +18,7 @@ from easel.contract import money
 from easel.contract.errors import ConflictError
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import ChatStatus, Status
+from easel.contract.text import printable
 from easel.ledger.budget import MonthBudget
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 
@@ -89,6 +90,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def escape(text: str) -> str:
+    """Return a text that neither rich nor the terminal obeys.
+
+    Titles, keys, names and error messages come from the stack and not from this user.
+    """
+    return escape_markup(printable(text))
+
+
 def say(console: Console, line: str) -> None:
     """Print a line unchanged, without rich's highlighting and line breaks."""
     console.print(line, highlight=False, soft_wrap=True)
@@ -116,7 +125,7 @@ def _show_records(target: Target, run: Run, console: Console) -> None:
     else:
         _show_image_records(records.prompt, records, console)
     if run.status != ExecutionStatus.RUNNING:
-        say(console, _next_step(run, records, on_aws=not target.endpoint))
+        say(console, escape(_next_step(run, records, on_aws=not target.endpoint)))
 
 
 def _show_image_records(prompt: PromptRecord, records: RunRecords, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ STACK = "Easel"
 # Outputs that only a deployment with a setting has.
 OPTIONAL_OUTPUTS = {"ProgramClientId": "program_sign_in", "PageClientId": "public_page"}
 
+# The local stack's outputs that a command uses.
+LOCAL_ACCESS = ("endpoint", "region", "access_key_id", "secret_access_key")
+LOCAL_TARGET = (*LOCAL_ACCESS, "bucket", "table", "state_machine_arn")
+
 
 class TargetError(RuntimeError):
     """The stack does not exist. The message has the next step."""
@@ -32,20 +36,24 @@ class TargetError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The way to AWS, whether or not the stack is there. `endpoint` is None on AWS."""
+    """The way to AWS, whether or not the stack is there.
+
+    On AWS, `endpoint` and the access key are None, and boto3 finds a key in the usual way.
+    """
 
     endpoint: str | None
     region: str
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
 
     def client(self, service: str) -> Any:
         """Return an AWS client for this stack."""
         local: dict[str, Any] = {}
         if self.endpoint:
-            # The local emulator accepts any credentials. On AWS, boto3 finds them in the usual way.
             local = {
                 "endpoint_url": self.endpoint,
-                "aws_access_key_id": "test",
-                "aws_secret_access_key": "test",
+                "aws_access_key_id": self.access_key_id,
+                "aws_secret_access_key": self.secret_access_key,
             }
         config = Config(
             retries={"mode": "standard"},
@@ -127,14 +135,13 @@ def find_access(name: str) -> Access:
     if name == "aws":
         return Access(endpoint=None, region=_aws_region())
     values = _local_outputs(OUTPUTS)
-    return Access(endpoint=values["endpoint"], region=values["region"])
+    return Access(**{name: values[name] for name in LOCAL_ACCESS})
 
 
 def local_target(outputs: Path = OUTPUTS) -> Target:
     """Return the stack that `make up` started. Raises TargetError."""
     values = _local_outputs(outputs)
-    names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    return Target(**{name: values[name] for name in names})
+    return Target(**{name: values[name] for name in LOCAL_TARGET})
 
 
 def aws_target() -> Target:
@@ -178,4 +185,8 @@ def _local_outputs(file: Path) -> dict[str, Any]:
             "--target aws (make: TARGET=aws)"
         )
     values: dict[str, Any] = json.loads(file.read_text())
+    if not set(LOCAL_ACCESS) <= set(values):
+        raise TargetError(
+            "an older version started the local stack; run `make down`, then `make up`"
+        )
     return values

@@ -64,7 +64,7 @@ def _up(local: Local) -> int:
             "`make down` first."
         )
     for name, text in outputs.items():
-        if text is not None:
+        if text is not None and name not in stack.ACCESS:
             print(f"{name}: {text}")
     if outputs["user"]:
         print(
@@ -72,7 +72,7 @@ def _up(local: Local) -> int:
             f"with {outputs['password']}"
         )
     print(
-        f"The stack is up. {local.outputs_file} lists the above. Next: make run "
+        f"The stack is up. {local.outputs_file} has the above and an access key. Next: make run "
         "INPUT=examples/default.json, and make down at the end."
     )
     return 0
@@ -92,7 +92,8 @@ def _demo(local: Local) -> int:
     console.print("Deploying the stack to the local AWS …")
     stack.up(local)
     try:
-        return 0 if demo.show(local, console) else 1
+        with stack.private_files():
+            return 0 if demo.show(local, console) else 1
     finally:
         if not was_up:
             stack.down(local, keep=False)

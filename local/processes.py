@@ -30,6 +30,7 @@ def start_module(
     Ctrl-C does not reach the new session, so the caller has to stop the process. Call this function
     within `defer_signals`, and store the process in the same block.
     """
+    log.unlink(missing_ok=True)  # a file keeps its mode when it is written again
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603  the modules are our own or MiniStack's
             [sys.executable, "-m", module, *arguments],

@@ -2,9 +2,10 @@
 
 import contextlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from easel.contract import settings
 from local import deploy, processes
 from local.fake_openai import process as fake_openai
 from local.ministack import process as ministack
-from local.ministack.process import EmulatorConfig
+from local.ministack.process import AccessKey, EmulatorConfig
 
 ACCOUNT = "000000000000"
 USER = "you@easel.example"
 REAL_OPENAI = "https://api.openai.com/v1"
 STAND_IN_KEY = "local-stand-in"
+ACCESS = ("access_key_id", "secret_access_key")  # outputs that are not printed
 
 
 class StackError(RuntimeError):
@@ -33,7 +35,8 @@ class StackError(RuntimeError):
 class Local:
     """The location of a local stack, and how it is set up.
 
-    `environment` is the caller's environment. It reaches the functions, except for secrets.
+    `environment` is the caller's environment. The emulator and its functions get only what
+    `ministack.process` lists.
     `stand_in` has options of `python -m local.fake_openai`.
     """
 
@@ -50,7 +53,7 @@ class Local:
 
     @property
     def processes_file(self) -> Path:
-        """Return the file with the PIDs of the processes that were started."""
+        """Return the file with the PIDs of the processes that were started, and the access key."""
         return self.folder / "processes.json"
 
     @property
@@ -78,8 +81,18 @@ class Local:
         return str(overrides.get("aws_region", context["aws_region"]))
 
 
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Create files that only this user can read, here and in the processes started meanwhile."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def started_processes(local: Local) -> dict[str, Any]:
-    """Return the PIDs, the emulator's port and the OpenAI server, or {} if the stack is down."""
+    """Return the PIDs, the emulator's port and key, and the OpenAI server, or {} if it is down."""
     if not local.processes_file.is_file():
         return {}
     return dict(json.loads(local.processes_file.read_text()))
@@ -100,8 +113,14 @@ def paid_server(local: Local) -> str | None:
 def up(local: Local) -> dict[str, Any]:
     """Bring the stack up, or deploy the change to the running one, and return the outputs.
 
-    If it fails, nothing keeps running.
+    If it fails, nothing keeps running. Only the caller can read the files of the stack, because
+    they contain keys, passwords and images.
     """
+    with private_files():
+        return _up(local)
+
+
+def _up(local: Local) -> dict[str, Any]:
     key = local.environment.get("OPENAI_API_KEY")
     if local.real_openai and not local.real_openai.startswith(("http://", "https://")):
         raise StackError(
@@ -111,7 +130,7 @@ def up(local: Local) -> dict[str, Any]:
         # The running stack keeps its key unless the caller gives another.
         with _synthesis(local) as finish:
             return _deploy(local, finish, key=key)
-    local.folder.mkdir(parents=True, exist_ok=True)
+    local.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # If the emulator of a stack was killed, other processes of the stack are left.
     down(local, keep=True)
     try:
@@ -153,9 +172,11 @@ def _start(local: Local) -> None:
     # On AWS, the sign-in has its own domain.
     environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     local.emulator_folder.mkdir(exist_ok=True)
+    local.emulator_folder.chmod(0o700)  # an earlier version left it open
     config = EmulatorConfig(
         port=local.port, folder=local.emulator_folder, region=local.region, base=environment
     )
+    started |= _access(config.key)
     started["emulator"] = ministack.start(config).pid
     _write(local.processes_file, started)
 
@@ -173,8 +194,11 @@ def _deploy(
         raise StackError(
             f"the running stack calls {current}, not {local.real_openai}; run `make down` first"
         )
+    if not set(ACCESS) <= set(started):
+        raise StackError("an older version started the running stack; run `make down` first")
     endpoint = _endpoint(started["port"])
-    clients = _clients(endpoint, local.region)
+    access = {name: started[name] for name in ACCESS}
+    clients = _clients(endpoint, local.region, access)
     finish_synthesis()
     template = deploy.publish(local.assembly, endpoint=endpoint, s3=clients["s3"], account=ACCOUNT)
     stack = deploy.create_or_update(
@@ -193,6 +217,7 @@ def _deploy(
     outputs = {
         "endpoint": endpoint,
         "region": local.region,
+        **access,
         "bucket": stack["Bucket"],
         "table": stack["Table"],
         "state_machine_arn": stack["StateMachineArn"],
@@ -202,7 +227,7 @@ def _deploy(
         "user": password and USER,
         "password": password,
     }
-    _write(local.outputs_file, outputs, private=True)
+    _write(local.outputs_file, outputs)
     return outputs
 
 
@@ -212,7 +237,6 @@ def _add_user(cognito: Any, pool: str, password_file: Path) -> str:
     Return the password. The file with it is kept and deleted together with the emulator's data.
     """
     if not password_file.is_file():
-        password_file.touch(mode=0o600)
         password_file.write_text(random_password())
     password = password_file.read_text()
     with contextlib.suppress(cognito.exceptions.UsernameExistsException):
@@ -235,10 +259,14 @@ def _endpoint(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def _clients(endpoint: str, region: str) -> dict[str, Any]:
+def _access(key: AccessKey) -> dict[str, str]:
+    return {"access_key_id": key.id, "secret_access_key": key.secret}
+
+
+def _clients(endpoint: str, region: str, access: Mapping[str, str]) -> dict[str, Any]:
     session = boto3.session.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  the emulator accepts any
+        aws_access_key_id=access["access_key_id"],
+        aws_secret_access_key=access["secret_access_key"],
         region_name=region,
     )
     config = Config(retries={"mode": "standard"}, read_timeout=120)
@@ -247,8 +275,8 @@ def _clients(endpoint: str, region: str) -> dict[str, Any]:
     return {name: create(name, endpoint_url=endpoint, config=config) for name in services}
 
 
-def _write(path: Path, content: Mapping[str, Any], *, private: bool = False) -> None:
+def _write(path: Path, content: Mapping[str, Any]) -> None:
     new = path.with_suffix(".new")
-    new.touch(mode=0o600 if private else 0o666)
+    new.unlink(missing_ok=True)  # a file keeps its mode when it is written again
     new.write_text(json.dumps(content, indent=2) + "\n")
     new.replace(path)

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 
 from cli.doctor.catalogue import Check
 from cli.doctor.finding import Finding, Verdict
-from cli.screen import count, say
+from cli.screen import count, escape, say
 
 COLOURS = {
     Verdict.OK: "green",

@@ -24,9 +24,14 @@ EaselError
 """
 
 import json
+import re
 from collections.abc import Sequence
 
+from easel.contract.text import is_clean, printable
+
 MISSING = object()  # the value of a required field that was not given
+WORD = re.compile(r"[!-~]{0,100}")  # a value that errors repeat
+MAX_SHOWN, MAX_ODD = 200, 5
 
 
 class EaselError(Exception):
@@ -78,7 +83,8 @@ class Summary(str):
 class InputError(FinalError):
     """The request is wrong. `but` is the reason, if the allowed values do not explain it.
 
-    `nearest` are the allowed values that are most similar, for the page.
+    `nearest` are the allowed values that are most similar, for the page. The message never contains
+    a prompt: pass `summarize(value)` for a private field.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class InputError(FinalError):
         but: str = "",
         nearest: Sequence[str] = (),
     ) -> None:
+        field = printable(field)[:MAX_SHOWN]
         shown = "missing" if value is MISSING else _show(value)
         reason = f", but {but}" if but else ""
         super().__init__(f"{field} is {shown}{reason}; allowed: {allowed}")
@@ -174,18 +181,50 @@ def leaves(base: type[EaselError]) -> list[type[EaselError]]:
     return classes or [base]
 
 
-def _show(value: object) -> str:
-    """Return a value as one line of JSON of at most 200 characters.
+def summarize(value: object) -> Summary:
+    """Describe a value by its type and length, for errors that must not repeat it."""
+    match value:
+        case Summary():
+            summary: str = value
+        case str():
+            odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
+            extra = f" with {', '.join(odd[:MAX_ODD])}" if odd else ""
+            summary = f"a text of {_count(len(value), 'character')}{extra}"
+        case dict():
+            summary = f"an object with {_count(len(value), 'field')}"
+        case list() | tuple():
+            summary = f"a list of {_count(len(value), 'value')}"
+        case bool() | None:
+            summary = json.dumps(value)
+        case int() | float():
+            summary = "a number"
+        case _:
+            summary = f"a {type(value).__name__}"
+    return Summary(summary)
 
-    Characters that cannot be printed, such as control and bidi characters, are escaped.
+
+def label(name: object) -> str:
+    """Return a name that a caller made up, such as an unknown field's, or describe it.
+
+    Only a name that looks like one of ours is repeated. Anything else may be the caller's words.
     """
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=repr)
-    except RecursionError:
-        return "nested too deep to be shown"
-    if isinstance(value, Summary):
-        text = value  # without quotes
-    printable = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:200]
-    )
-    return printable if len(text) <= 200 else f"{printable}… ({len(text)} characters)"
+    text = str(name)
+    is_like_ours = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", text) is not None
+    return text if is_like_ours else f"a field whose name has {_count(len(text), 'character')}"
+
+
+def _show(value: object) -> str:
+    """Return a value for an error, in one line. Errors are logged and shown on terminals.
+
+    Numbers, and a word such as a key or a choice, are repeated. Anything longer may be the caller's
+    own words, which are summarized.
+    """
+    is_word = isinstance(value, str) and WORD.fullmatch(value) is not None
+    is_short = isinstance(value, int | float) or is_word
+    if is_short and not isinstance(value, Summary):
+        return json.dumps(value)
+    return printable(summarize(value)[:MAX_SHOWN])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

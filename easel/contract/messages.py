@@ -11,7 +11,7 @@ batch_messages.py.
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Self, get_args, get_origin
 
-from easel.contract.errors import ConfigError
+from easel.contract.errors import ConfigError, summarize
 
 
 def api_field(text: str) -> Any:
@@ -30,7 +30,7 @@ class Message:
         a field is missing.
         """
         if not isinstance(state, dict):
-            got = ascii(state)[:200]
+            got = summarize(state)
             raise ConfigError(f"{cls.__name__} must be an object, but is {got}; {_OLDER}")
         known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
         missing = [

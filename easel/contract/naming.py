@@ -14,8 +14,12 @@ RESERVED = ("staging", "thumbnails", "batches")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
 SCHEDULED = "schedule-"  # the prefix of the run ids of the schedule
+CALLER_LENGTH = 8  # hexadecimal characters that identify a caller of the API
+# Run ids that the API and the schedule make up. A batch could take them and let those runs fail.
+RESERVED_RUN_ID = re.compile(f"[0-9a-f]{{{CALLER_LENGTH}}}-|{SCHEDULED}")
 INBOX = "batches/inbox/"
-MANIFEST_ENDINGS = ("jsonl", "csv")
+MANIFEST_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv"}  # by the ending
+MANIFEST_ENDINGS = tuple(MANIFEST_TYPES)
 CONTENT_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -39,6 +43,16 @@ GALLERY_POSITION = "at_id"  # the attribute that every index sorts by
 def is_scheduled(run_id: str) -> bool:
     """Return whether the schedule started this run."""
     return run_id.startswith(SCHEDULED)
+
+
+def api_run(caller: str, key: str) -> str:
+    """Return the id of a run that a caller of the API starts with an idempotency key."""
+    return f"{caller}-{key}"
+
+
+def is_reserved(run_id: str) -> bool:
+    """Return whether a run id may belong to a caller of the API or to the schedule."""
+    return RESERVED_RUN_ID.match(run_id) is not None
 
 
 def batch_manifest(name: str, ending: str | None = None) -> str:

@@ -48,6 +48,11 @@ def boundary(text: str, position: int) -> int:
     return position
 
 
+def printable(text: str) -> str:
+    """Escape the characters that a terminal obeys or cannot show, such as control characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def slug(text: str, limit: int) -> str:
     """Return the words of a text, joined by hyphens, for a file name. It may be empty."""
     words = "".join(c if _is_part_of_word(c) else "-" for c in unicodedata.normalize("NFC", text))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from easel.contract.errors import InputError
+from easel.contract.errors import InputError, summarize
 from easel.contract.settings import BatchSettings
 from easel.request import names
 from easel.request.fields import (
@@ -18,6 +18,7 @@ from easel.request.fields import (
 from easel.request.request import SAFETY_IDENTIFIER
 
 MOST_AT_ONCE = 1_000
+MAX_MANIFEST_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class BatchRequest:
     """A checked start of a batch, with all defaults filled in.
 
     `version_id` is None for the manifest's current version. `max_parallel_images` is how many lines
-    run concurrently. `safety_identifier` is for the lines that have none.
+    run concurrently. With a `safety_identifier`, no line may have its own.
     """
 
     manifest: str = column(
@@ -59,7 +60,9 @@ class BatchRequest:
         setting="tolerated_failure_percentage",
     )
     safety_identifier: str | None = column(
-        SAFETY_IDENTIFIER, "the safety identifier of every line that names none"
+        SAFETY_IDENTIFIER,
+        "the safety identifier of every line; without it, each line may have its own; the API sets "
+        "it to the caller",
     )
 
     @property
@@ -80,7 +83,7 @@ def parse(raw: object, settings: BatchSettings) -> BatchRequest:
     """Check the whole input of a batch. Raises InputError."""
     if not isinstance(raw, dict):
         example = 'a JSON object, for example {"manifest": "batches/spring.jsonl"}'
-        raise InputError("the batch", raw, example)
+        raise InputError("the batch", summarize(raw), example)
     check_fields(raw, FIELDS)
     fields = drop_nulls(raw)
     names.check_manifest(fields.get("manifest"))

@@ -12,16 +12,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from easel.contract.errors import InputError, Summary
+from easel.contract.errors import InputError, label, summarize
 from easel.contract.text import is_clean
 
-MAX_SHOWN = 20
 MAX_DIGITS = 9
 Schema = dict[str, Any]
 
 
 class Kind(ABC):
     """The kind of values that a field accepts."""
+
+    @property
+    def is_private(self) -> bool:
+        """Return whether a value may be the caller's own words, which errors never repeat."""
+        return False
+
+    def shown(self, value: object) -> object:
+        """Return a value for an error, because errors are logged."""
+        return summarize(value) if self.is_private else value
 
     @abstractmethod
     def check(self, name: str, value: Any) -> Any:
@@ -43,6 +51,11 @@ class Text(Kind):
     limit: int
     private: bool = False
 
+    @property
+    def is_private(self) -> bool:
+        """Return whether the text is private."""
+        return self.private
+
     def check(self, name: str, value: Any) -> str:
         """Return the text without surrounding blanks."""
         if not isinstance(value, str) or not value.strip() or len(value) > self.limit:
@@ -56,12 +69,9 @@ class Text(Kind):
         return {"type": "string", "minLength": 1, "maxLength": self.limit, "pattern": r"\S"}
 
     def _wrong(self, name: str, value: object) -> InputError:
-        if self.private:
-            allowed = f"1 to {self.limit} characters that identify the end user, hashed"
-            return InputError(name, Summary("something else"), allowed)
         size = f"text of 1 to {self.limit:,} characters"
         allowed = f"{size}, not blank, without control characters"
-        return InputError(name, describe(value), allowed)
+        return InputError(name, self.shown(value), allowed)
 
 
 @dataclass(frozen=True)
@@ -71,10 +81,16 @@ class Texts(Kind):
     each: Text
     most: int
 
+    @property
+    def is_private(self) -> bool:
+        """Return whether the texts are private."""
+        return self.each.private
+
     def check(self, name: str, value: Any) -> tuple[str, ...]:
         """Return the texts."""
         if not isinstance(value, list) or not 1 <= len(value) <= self.most:
-            raise InputError(name, value, f"a list of 1 to {self.most} {name}")
+            allowed = f"a list of 1 to {self.most} {name}"
+            raise InputError(name, self.shown(value), allowed)
         return tuple(self.each.check(name, "" if text is None else text) for text in value)
 
     def schema(self) -> Schema:
@@ -230,13 +246,16 @@ def table_of(declared: type) -> dict[str, Field]:
 
 
 def check_fields(raw: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise InputError for an unknown field. The error suggests the closest known one."""
+    """Raise InputError for an unknown field. The error suggests the closest known one.
+
+    The value of a misspelled field may be a prompt.
+    """
     for name, value in raw.items():
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
+            close = difflib.get_close_matches(label(name), known, 1)
             near = "".join(f" (did you mean {match}?)" for match in close)
             reason = f"there is no such field{near}"
-            raise InputError(str(name), describe(value), ", ".join(known), but=reason)
+            raise InputError(label(name), summarize(value), ", ".join(known), but=reason)
 
 
 def drop_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,15 +269,3 @@ def from_texts(table: Mapping[str, Field], texts: Iterable[tuple[str, str]]) -> 
     Text that does not fit its field stays text. The field's check then refuses it by name.
     """
     return {name: table[name].kind.from_text(text) for name, text in texts}
-
-
-def describe(value: object) -> object:
-    """Redact a caller's value for an error, because errors are logged.
-
-    Longer text is summarised, with the code points of its forbidden characters.
-    """
-    if not isinstance(value, str) or len(value) <= MAX_SHOWN:
-        return value
-    odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
-    extra = f" with {', '.join(odd)}" if odd else ""
-    return Summary(f"a text of {len(value):,} characters{extra}")

@@ -24,6 +24,10 @@ DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
 # endings, and a suffix.
 ROOM = len("thumbnails/" + "/" + "_0123456789abcdef-10" + ".jpeg" + ".webp")
 # These are control and bidi characters, line ends, and characters that no console can show.
+RESERVED = (
+    "the run ids of the API's callers (eight characters from 0-9 a-f and a hyphen) or of the "
+    "schedule"
+)
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
@@ -126,6 +130,8 @@ def check_image_id(image_id: object, field: str = "image_id") -> str:
 
 def check_batch_name(name: object, field: str) -> str:
     """Return a batch's name. It is the prefix of its files and of its lines' run ids."""
+    if isinstance(name, str) and naming.is_reserved(f"{name}-"):
+        raise InputError(field, name, f"a name that does not begin like {RESERVED}")
     matches = isinstance(name, str) and BATCH_NAME.fullmatch(name) and name.strip(".")
     if not isinstance(name, str) or not matches or name == "inbox":
         raise InputError(

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from easel.contract import naming
-from easel.contract.errors import MISSING, ConfigError, InputError
+from easel.contract.errors import MISSING, ConfigError, InputError, summarize
 from easel.contract.settings import RequestSettings
 from easel.request import models, names, sizes
 from easel.request.fields import (
@@ -23,7 +23,6 @@ from easel.request.fields import (
     WholeNumber,
     check_fields,
     column,
-    describe,
     drop_nulls,
     table_of,
 )
@@ -53,7 +52,7 @@ CHOICES = (
     "moderation",
     "safety_identifier",
 )
-TOPIC = Text(200)
+TOPIC = Text(200, private=True)
 SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
 
 
@@ -86,14 +85,18 @@ class Request:
         Texts(TOPIC, 100), "the list to choose a topic from", setting="topics", actions=CREATE
     )
     description: str | None = column(
-        Text(4_000), "your own idea; the chat model turns it into a prompt", actions=CREATE
+        Text(4_000, private=True),
+        "your own idea; the chat model turns it into a prompt",
+        actions=CREATE,
     )
     prompt: str | None = column(
-        Text(32_000),
+        Text(32_000, private=True),
         "a finished prompt, used as it is without a chat call; not with `description` or `style`",
         actions=CREATE,
     )
-    style: str | None = column(Text(200), "a style, passed to the chat model", actions=CREATE)
+    style: str | None = column(
+        Text(200, private=True), "a style, passed to the chat model", actions=CREATE
+    )
     count: int = column(
         WholeNumber(1, MAX_COUNT),
         "the number of variations; each is an image with its own price",
@@ -207,7 +210,7 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     """
     if not isinstance(raw, dict):
         example = 'a JSON object, for example {} or {"topic": "Sport"}'
-        raise InputError("the request", raw, example)
+        raise InputError("the request", summarize(raw), example)
     check_fields(raw, FIELDS)
     fields = drop_nulls(raw)
     _check_action(fields, TABLE["action"].read(fields, settings))
@@ -247,12 +250,13 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
         if actions and action not in actions:
             allowed = f"with action {' or '.join(actions)}"
             reason = f"action {action} does not accept it"
-            raise InputError(name, describe(value), allowed, but=reason)
+            shown = TABLE[name].kind.shown(value)
+            raise InputError(name, shown, allowed, but=reason)
     if "prompt" in fields:
         for name in ("description", "style"):
             if name in fields:
                 allowed = f"prompt or {name}"
-                shown = describe(fields[name])
+                shown = summarize(fields[name])
                 raise InputError(name, shown, allowed, but="prompt is used as it is")
     # A restore removes no image, so it needs no confirmation.
     is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True

@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract import naming
-from easel.contract.errors import MISSING, NotFoundError, StorageBusyError
+from easel.contract.errors import MISSING, InputError, NotFoundError, StorageBusyError
 from easel.contract.states import ExecutionStatus
 from easel.request import batch_request
-from easel.request.fields import Choice, check_fields, drop_nulls
+from easel.request.fields import Choice, WholeNumber, check_fields, drop_nulls
 from easel.request.names import BATCH_NAME, check_batch_name
 from easel.runs.executions import Execution
 from functions.api import schemas, views
@@ -20,7 +20,8 @@ from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
 FORMAT = Choice(naming.MANIFEST_ENDINGS)
-NEW_FIELDS = ("name", "format")
+BYTES = WholeNumber(1, batch_request.MAX_MANIFEST_BYTES)
+NEW_FIELDS = ("name", "format", "bytes")
 # These two are not in the body: the route names the batch, and the token names the user.
 START_TABLE = {
     name: field
@@ -28,6 +29,7 @@ START_TABLE = {
     if name not in ("manifest", "safety_identifier")
 }
 START_FIELDS = ("format", *START_TABLE)
+START_REQUIRED = ("version_id",)
 SEARCHED = 100  # executions to search for one that the check has not noted yet
 BatchName = Annotated[str, Path(description="a batch's name")]
 
@@ -36,12 +38,18 @@ BatchName = Annotated[str, Path(description="a batch's name")]
 def make_batch() -> Response[schemas.NewBatch]:
     """Return a link to upload a batch's manifest.
 
-    The link is valid for fifteen minutes. It allows the upload of this one file and nothing else.
+    The link is valid for fifteen minutes. It allows the upload of a file with this name, size and
+    type and nothing else. The answer to the upload has the version in `x-amz-version-id`.
     """
     services, body = services_of(router), _read(NEW_FIELDS)
     name = check_batch_name(body.get("name", MISSING), "name")
-    link = services.upload_links.of(name, _format(body))
-    upload = schemas.Upload(method="PUT", url=link.url, expires_at=link.expires_at)
+    if "bytes" not in body:
+        raise InputError("bytes", MISSING, "the size of the manifest in bytes")
+    size = BYTES.check("bytes", body["bytes"])
+    link = services.upload_links.of(name, _format(body), size=size)
+    upload = schemas.Upload(
+        method="PUT", url=link.url, headers=link.headers, expires_at=link.expires_at
+    )
     start = f"{services.batch_url(name)}/start"
     batch = schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
     return Response(status_code=201, content_type="application/json", body=batch)
@@ -59,9 +67,14 @@ def start_batch(name: BatchName) -> Response[schemas.Batch]:
     """Start a batch, or continue it.
 
     It needs no Idempotency-Key: another start uses the same run ids, so nothing is paid twice.
+    `version_id` makes sure that nobody has replaced the manifest since its price was checked.
     """
     services, body = services_of(router), _read(START_FIELDS)
     name = check_batch_name(name, "name")
+    for required in START_REQUIRED:
+        if required not in body:
+            allowed = "the header x-amz-version-id in the answer to the upload of the manifest"
+            raise InputError(required, MISSING, allowed)
     # Without a format, the check uses whichever manifest exists.
     ending = _format(body) if "format" in body else None
     run_input = {"manifest": naming.batch_manifest(name, ending)} | {

@@ -6,8 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from easel.contract.errors import MISSING, InputError, Summary
-from functions.api.problems import Refusal
+from easel.contract import naming
+from easel.contract.errors import MISSING, InputError, Summary, label, summarize
+from functions.api.problems import UNKNOWN_CALLER, Refusal
+from functions.api.routes import READ
 
 MAX_BODY_BYTES = 256 * 1024  # the limit of a Step Functions input
 JSON = "application/json"
@@ -15,8 +17,11 @@ EXAMPLE = 'a JSON object, for example {} or {"topic": "Sport"}'
 
 
 def caller_id(event: APIGatewayProxyEventV2) -> str:
-    """Return eight hexadecimal characters that identify the token's owner, person or program."""
-    return hashlib.sha256(str(_claims(event)["sub"]).encode()).hexdigest()[:8]
+    """Return eight hexadecimal characters that identify the token's owner, person or program.
+
+    Raises a Refusal with status 401 if the token names nobody.
+    """
+    return hashlib.sha256(_subject(event).encode()).hexdigest()[: naming.CALLER_LENGTH]
 
 
 def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
@@ -25,7 +30,12 @@ def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
     Only someone who knows the user pool's subjects can tell whom it identifies. The subject of
     a program's token is its client id.
     """
-    return hashlib.sha256(f"{user_pool}\n{_claims(event)['sub']}".encode()).hexdigest()
+    return hashlib.sha256(f"{user_pool}\n{_subject(event)}".encode()).hexdigest()
+
+
+def may_read(event: APIGatewayProxyEventV2) -> bool:
+    """Return whether the token may read. A token that may only write starts runs it cannot see."""
+    return READ in str(_claims(event).get("scope", "")).split()
 
 
 def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
@@ -51,7 +61,7 @@ def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     except ValueError as error:
         raise InputError("the body", Summary(f"not JSON ({error})"), EXAMPLE) from None
     if not isinstance(body, dict):
-        raise InputError("the body", body, EXAMPLE)
+        raise InputError("the body", summarize(body), EXAMPLE)
     return body
 
 
@@ -61,13 +71,22 @@ def check_parameters(event: APIGatewayProxyEventV2, *known: str) -> dict[str, st
     for name, value in parameters.items():
         if name not in known:
             allowed = ", ".join(known) or "no parameters"
-            raise InputError(name, value, allowed, but="there is no such parameter")
+            reason = "there is no such parameter"
+            raise InputError(label(name), summarize(value), allowed, but=reason)
     return dict(parameters)
 
 
 def _claims(event: APIGatewayProxyEventV2) -> dict[str, Any]:
     authorizer = event.request_context.authorizer
     return dict(authorizer.jwt_claim or {}) if authorizer else {}
+
+
+def _subject(event: APIGatewayProxyEventV2) -> str:
+    subject = _claims(event).get("sub")
+    if not subject or not isinstance(subject, str):
+        detail = "the token has no subject (sub); use an access token of this deployment's sign-in"
+        raise Refusal(401, UNKNOWN_CALLER, detail)
+    return subject
 
 
 def _refuse_constant(name: str) -> float:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from easel.contract.errors import MISSING, InputError, NotFoundError
+from easel.contract.errors import MISSING, InputError, NotFoundError, label, summarize
 from easel.request.names import check_folder
 from functions.api import schemas
 from functions.api.caller import check_parameters, read_body
@@ -63,6 +63,7 @@ def restore_folder() -> Response[schemas.Run]:
     body = read_body(router.current_event)
     for name, value in body.items():
         if name != "name":
-            raise InputError(name, value, "name", but="there is no such field")
+            reason = "there is no such field"
+            raise InputError(label(name), summarize(value), "name", but=reason)
     folder = check_folder(body.get("name", MISSING), "name")
     return start_upkeep({"action": "restore_folder", "folder_name": folder}, services_of(router))

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from easel.aws.lambda_runtime import prepare
 from easel.aws.observability import log_failure, log_result, note, step
 from easel.contract.errors import MISSING, EaselError, InputError
+from easel.request.request import TABLE
 from functions.api import batches, estimates, folders, images, page, problems, runs
 from functions.api.problems import Refusal
 from functions.api.services import API_SERVICES, ApiServices
@@ -67,9 +68,12 @@ def _answer_invalid(error: RequestValidationError) -> Response[str]:
     first = error.errors()[0]
     missing = first["type"] == "missing"
     rule = str(first["msg"]).removeprefix("Input should be ")
-    value = first.get("input")
     name = str(first["loc"][-1])
-    wrong = InputError(name, MISSING, "a value") if missing else InputError(name, value, rule)
+    value = MISSING if missing else first.get("input")
+    # A parameter with a field's name, such as the topic of the gallery, is as private as the field.
+    if name in TABLE and not missing:
+        value = TABLE[name].kind.shown(value)
+    wrong = InputError(name, value, "a value" if missing else rule)
     return problems.answer(problems.refusal(wrong))
 
 

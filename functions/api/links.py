@@ -38,10 +38,11 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLink:
-    """A link to upload a manifest with HTTP PUT until it expires."""
+    """A link to upload a manifest with HTTP PUT and these headers until it expires."""
 
     key: str
     url: str
+    headers: dict[str, str]
     expires_at: datetime
 
 
@@ -87,8 +88,11 @@ class Signer:
         seconds = min(self._seconds, int(self._session_end - now))
         return seconds, datetime.fromtimestamp(int(now) + seconds, UTC)
 
-    def sign(self, call: str, key: str, seconds: int, **more: str) -> str:
-        """Return a link for one S3 call on one key. Call lifetime() first to start the session."""
+    def sign(self, call: str, key: str, seconds: int, **more: str | int) -> str:
+        """Return a link for one S3 call on one key. Call lifetime() first to start the session.
+
+        `more` are parameters of the call. The link is valid with these only.
+        """
         return self._sign(self._client, call, {"Key": key, **more}, seconds)
 
     @cached_property
@@ -98,7 +102,7 @@ class Signer:
         address = urlsplit(self._sign(anonymous, "get_object", {"Key": "any"}, 1))
         return f"{address.scheme}://{address.netloc}"
 
-    def _sign(self, client: Any, call: str, parameters: dict[str, str], seconds: int) -> str:
+    def _sign(self, client: Any, call: str, parameters: dict[str, Any], seconds: int) -> str:
         parameters = {"Bucket": self._signing.bucket, **parameters}
         with translate_errors("signing a link"):
             url = client.generate_presigned_url(call, Params=parameters, ExpiresIn=seconds)
@@ -162,12 +166,15 @@ class UploadLinks:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def of(self, name: str, ending: str) -> UploadLink:
-        """Return the upload link for one batch's manifest. It is valid for that key only.
+    def of(self, name: str, ending: str, *, size: int) -> UploadLink:
+        """Return the upload link for one batch's manifest of this many bytes.
 
-        Raises StorageBusyError or StorageDeniedError.
+        S3 refuses any other key, size or type. Raises StorageBusyError or StorageDeniedError.
         """
-        key = naming.batch_manifest(name, ending)
+        key, content_type = naming.batch_manifest(name, ending), naming.MANIFEST_TYPES[ending]
         seconds, expires_at = self._signer.lifetime()
-        url = self._signer.sign("put_object", key, seconds)
-        return UploadLink(key=key, url=url, expires_at=expires_at)
+        # Both become signed headers.
+        signed: dict[str, Any] = {"ContentLength": size, "ContentType": content_type}
+        url = self._signer.sign("put_object", key, seconds, **signed)
+        headers = {"Content-Type": content_type}
+        return UploadLink(key=key, url=url, headers=headers, expires_at=expires_at)

@@ -14,7 +14,7 @@ from easel.contract.naming import RUN_ID_LETTER
 from easel.request.names import BATCH_NAME, IMAGE_ID
 from easel.request.request import TABLE
 from functions.api import schemas
-from functions.api.batches import FORMAT, START_TABLE
+from functions.api.batches import BYTES, FORMAT, START_REQUIRED, START_TABLE
 from functions.api.problems import CONTENT_TYPE
 from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
@@ -70,7 +70,9 @@ def request_schema() -> Schema:
 def start_schema() -> Schema:
     """Return the schema of a batch's start, from its field table. A null counts as no value."""
     fields = {name: _nullable(field.schema()) for name, field in START_TABLE.items()}
-    return _object({"format": _format_schema()} | fields) | {"title": "BatchStart"}
+    fields |= {name: START_TABLE[name].schema() for name in START_REQUIRED}
+    known = {"format": _format_schema()} | fields
+    return _object(known, required=list(START_REQUIRED)) | {"title": "BatchStart"}
 
 
 def _words(function: Any) -> Schema:
@@ -123,10 +125,11 @@ def _request_body(path: str, method: str) -> Schema | None:
             schema, example = _ref("Request"), {"topic": "Sport", "count": 2}
         case "/batches":
             fields = {"name": name | {"pattern": f"^{BATCH_NAME.pattern}$"}}
-            fields |= {"format": _format_schema()}
-            schema, example = _object(fields, required=["name"]), {"name": "spring"}
+            fields |= {"format": _format_schema(), "bytes": BYTES.schema()}
+            schema = _object(fields, required=["name", "bytes"])
+            example = {"name": "spring", "bytes": 1234}
         case "/batches/{name}/start":
-            schema, example = _ref("BatchStart"), {"dry_run": True}
+            schema, example = _ref("BatchStart"), {"version_id": "VERSION", "dry_run": True}
         case "/folders/restore":
             schema = _object({"name": name}, required=["name"])
             example = {"name": "campaign/spring"}
@@ -180,7 +183,10 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
         "403": "A token without the scope",
         "429": "Too many requests at once",
     }
-    return (
+    unnamed = {}
+    if path in ("/runs", "/batches/{name}/start") and method == "post":
+        unnamed = {CONTENT_TYPE: {"schema": _ref("Problem")}}  # for a token without a subject
+    described = (
         success
         | {status: _response(about, "Problem", CONTENT_TYPE) for status, about in problems.items()}
         | {
@@ -188,6 +194,8 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
             for status, about in gateway.items()
         }
     )
+    described["401"]["content"] |= unnamed
+    return described
 
 
 def _response(about: str, shape: str, content_type: str) -> Schema:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract.errors import NotFoundError
@@ -28,13 +27,13 @@ router = APIGatewayHttpRouter()
 # Files are not part of the API's description.
 PLAIN: dict[str, Any] = {"include_in_schema": False, "enable_validation": False}
 WEB = Path(__file__).resolve().parents[2] / "web"
-VIEWER = Path(swagger_ui.__file__).parent
+VIEWER = WEB / "vendor" / "swagger-ui-dist-5.35.0"
 DOCS = {
     file.name: file
     for file in (
         WEB / "docs" / "start.js",
-        VIEWER / "swagger-ui-bundle.min.js",
-        VIEWER / "swagger-ui.min.css",
+        VIEWER / "swagger-ui-bundle.js",
+        VIEWER / "swagger-ui.css",
     )
 }
 TEXT = ("text/", "application/json", "image/svg+xml")
@@ -115,7 +114,7 @@ def docs() -> Response[str]:
 
 @router.get("/docs/<file>", **PLAIN)
 def docs_file(file: str) -> Response[str]:
-    """Return one of the viewer's files. Most of them come with Powertools."""
+    """Return one of the viewer's files."""
     if file not in DOCS:
         raise NotFoundError(f"there is no file docs/{file!a}")
     return _send(_file(DOCS[file]), seconds=3600)

@@ -31,6 +31,7 @@ from easel.contract.errors import (
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 UNEXPECTED = "UnexpectedError"
+UNKNOWN_CALLER = "UnknownCallerError"
 
 
 class Advice(NamedTuple):
@@ -108,8 +109,10 @@ UNEXPECTED_ADVICE = Advice(
     "Unexpected error",
     "Try again. If it keeps failing, tell the person who runs this Easel: the log has the details.",
 )
+UNKNOWN_CALLER_ADVICE = Advice("Not signed in", "Sign in again, or get a token with `make token`.")
 BY_NAME = {error.__name__: advice for error, advice in ADVICE.items()} | {
-    UNEXPECTED: UNEXPECTED_ADVICE
+    UNEXPECTED: UNEXPECTED_ADVICE,
+    UNKNOWN_CALLER: UNKNOWN_CALLER_ADVICE,
 }
 # This is for errors of Step Functions itself, such as States.Timeout.
 OTHER_ADVICE = Advice("The run failed", "Resume it. You pay only for what is missing.")

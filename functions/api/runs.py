@@ -7,15 +7,22 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from easel.contract import naming
 from easel.contract.errors import MISSING, ConflictError, EaselError, InputError, NotFoundError
 from easel.contract.naming import RUN_ID
 from easel.contract.states import ExecutionStatus
 from easel.request import request
-from easel.request.fields import drop_nulls
-from easel.request.request import FIELDS, Request
+from easel.request.fields import check_fields, drop_nulls
+from easel.request.request import FIELDS, TABLE, Request
 from easel.runs.executions import Execution
 from functions.api import schemas, views
-from functions.api.caller import caller_id, check_parameters, read_body, safety_identifier
+from functions.api.caller import (
+    caller_id,
+    check_parameters,
+    may_read,
+    read_body,
+    safety_identifier,
+)
 from functions.api.problems import refusal
 from functions.api.services import ApiServices, services_of
 
@@ -23,7 +30,7 @@ router = APIGatewayHttpRouter()
 KEY_HEADER = "Idempotency-Key"
 MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
-MAX_KEY = 80 - len("12345678-")
+MAX_KEY = 80 - len(naming.api_run("1" * naming.CALLER_LENGTH, ""))
 ELSEWHERE = {
     "action": "DELETE or POST …/restore",
     "request_id": f"the header {KEY_HEADER}",
@@ -42,7 +49,7 @@ def start_run() -> Response[schemas.Run]:
     services, event = services_of(router), router.current_event
     body = drop_nulls(read_body(event))
     check(body, services)
-    run_id = f"{caller_id(event)}-{_key(event.headers.get(KEY_HEADER.lower()))}"
+    run_id = naming.api_run(caller_id(event), _key(event.headers.get(KEY_HEADER.lower())))
     user = safety_identifier(event, user_pool=services.api.user_pool)
     run_input = body | {"request_id": run_id, "safety_identifier": user}
     executions = services.executions
@@ -109,21 +116,21 @@ def redrive_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
 
 @router.post("/runs/<id>/stop")
 def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
-    """Stop a run. Images it has bought stay in staging for 30 days, where a redrive finds them.
+    """Stop a running run. Images it has bought stay in staging for 30 days for a redrive.
 
     The lines of a batch stop only together with their batch.
     """
     services = services_of(router)
     run = _find(id, services)
-    if run.status == ExecutionStatus.RUNNING:
-        if run.is_line:
-            raise ConflictError(
-                f"run {run.name} is a line of a batch and cannot be stopped alone; stop the "
-                "batch's execution in the Step Functions console"
-            )
-        services.executions.stop(run)
-        run = _find(run.name, services)
-    return _answer(run, services)
+    if run.status != ExecutionStatus.RUNNING:
+        raise ConflictError(f"run {run.name} is {run.status}; there is nothing to stop")
+    if run.is_line:
+        raise ConflictError(
+            f"run {run.name} is a line of a batch and cannot be stopped alone; stop the "
+            "batch's execution in the Step Functions console"
+        )
+    services.executions.stop(run)
+    return _answer(_find(run.name, services), services)
 
 
 def start_upkeep(run_input: dict[str, Any], services: ApiServices) -> Response[schemas.Run]:
@@ -141,7 +148,9 @@ def check(body: dict[str, Any], services: ApiServices) -> Request:
     try:
         for name, where in ELSEWHERE.items():
             if body.get(name) is not None:
-                raise InputError(name, body[name], where, but="it is not accepted here")
+                shown = TABLE[name].kind.shown(body[name])
+                raise InputError(name, shown, where, but="it is not accepted here")
+        check_fields({name: body[name] for name in body if name not in ELSEWHERE}, BODY_FIELDS)
         return request.parse(body, services.requests, today=services.now().date())
     except EaselError as error:
         raise refusal(error, status=400) from error
@@ -174,6 +183,8 @@ def _find(name: str, services: ApiServices) -> Execution:
 
 def _answer(run: Execution, services: ApiServices, *, status: int = 202) -> Response[schemas.Run]:
     view = views.show_run(run, services)
+    if not may_read(router.current_event):
+        view = views.without_content(view)
     return Response(
         status_code=status,
         content_type="application/json",

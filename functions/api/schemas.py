@@ -135,10 +135,14 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A link to upload a manifest as the request's body. It needs no sign-in, and it expires."""
+    """A link to upload a manifest as the request's body. It needs no sign-in, and it expires.
+
+    S3 accepts these headers and the size that was sent, and nothing else.
+    """
 
     method: Literal["PUT"]
     url: str
+    headers: dict[str, str]
     expires_at: datetime
 
 

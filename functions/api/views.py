@@ -1,6 +1,7 @@
 """Runs and batches as the API shows them, built from executions, their histories, and records."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from easel.contract import naming
 from easel.contract.batch_messages import BatchReport, CheckedManifest
@@ -61,6 +62,11 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         can_redrive=run.can_be_resumed,
         can_stop=run.status == ExecutionStatus.RUNNING and not run.is_line,
     )
+
+
+def without_content(run: schemas.Run) -> schemas.Run:
+    """Return a run for a token that may only write: without its prompt, its images and links."""
+    return replace(run, title=None, topic=None, prompt=None, pictures=[])
 
 
 def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batch:

@@ -17,9 +17,9 @@ from easel.contract.money import dollars
 from easel.ledger.batches import BatchStart
 from easel.ledger.budget import MonthBudget, month_of
 from easel.request import batch_request
-from easel.request.batch_request import BatchRequest
+from easel.request.batch_request import MAX_MANIFEST_BYTES, BatchRequest
 from easel.services import Services
-from functions.batch.manifest import MAX_BYTES, read_lines
+from functions.batch.manifest import read_lines
 from functions.batch.price import Pricing, Tally
 
 SHOWN_IN_ERROR = 5
@@ -170,7 +170,9 @@ def _fetch(request: BatchRequest, file: IO[bytes], bucket: Bucket) -> tuple[Batc
     for key in (
         (request.manifest,) if has_ending else [f"{request.manifest}{end}" for end in endings]
     ):
-        version_id = bucket.fetch(key, file, version_id=request.version_id, limit=MAX_BYTES)
+        version_id = bucket.fetch(
+            key, file, version_id=request.version_id, limit=MAX_MANIFEST_BYTES
+        )
         if version_id is not None:
             return request.with_manifest(key), version_id
     allowed = "the key of a file in the bucket, in a version that exists"

@@ -14,7 +14,6 @@ from easel.contract.errors import EaselError, InputError, Summary
 from easel.request.fields import check_fields, from_texts
 from easel.request.request import TABLE
 
-MAX_BYTES = 100_000_000
 SHOWN = 200  # bytes shown of a line that is too long
 # The unit is bytes in JSON Lines and characters in CSV. The limit keeps an item below the 256 KiB
 # of Step Functions.
@@ -28,6 +27,7 @@ FOREIGN = {
     b"%PDF": "PDF",
     b"\x89PNG": "PNG",
 }
+LINE_ENDS = ("\n", "\r")
 BOM = b"\xef\xbb\xbf"
 ALLOWED = "JSON Lines (one JSON object per line) or CSV with a header, in UTF-8"
 EXAMPLE = 'a JSON object, for example {"topic": "Sport"}'
@@ -94,19 +94,22 @@ def _json_line(number: int, piece: bytes) -> Line:
 def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
     # Bytes that are not UTF-8 become lone surrogates, which every field refuses.
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-    reader = csv.reader(text, strict=True)
-    csv.field_size_limit(MAX_LINE)
+    rows = _Rows(text)
     try:
-        header = _header(reader, key=key)
+        header = _header(rows, key=key)
         _check_header(header, key=key)
         while True:
-            number = reader.line_num + 1
+            number = rows.lines + 1
             try:
-                cells = next(reader, None)
+                cells = rows.read()
             except csv.Error as error:
                 allowed = "cells separated by commas, with quotes doubled"
                 raw = f"line {number} of {key}, which is not CSV"
                 yield _bad(number, raw, f"not CSV ({error})", allowed)
+                continue
+            except _LongRowError:
+                raw = f"line {number} of {key}, which is too long"
+                yield _bad(number, raw, "too long", f"at most {MAX_LINE:,} characters")
                 continue
             if cells is None:
                 return
@@ -116,18 +119,55 @@ def _csv(file: IO[bytes], *, key: str) -> Iterator[Line]:
         text.detach()  # the caller closes the file
 
 
-def _header(reader: Iterator[list[str]], *, key: str) -> list[str]:
+class _LongRowError(Exception):
+    """A row has more than MAX_LINE characters."""
+
+
+class _Rows:
+    """The rows of a CSV file, in bounded memory.
+
+    The csv module has no limit of its own: a line of 100 MB of commas would become a list of 100
+    million cells.
+    """
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text, self.lines, self._left = text, 0, 0
+        csv.field_size_limit(MAX_LINE)
+        self._reader = csv.reader(iter(self._next_line, ""), strict=True)
+
+    def read(self) -> list[str] | None:
+        """Return the cells of the next row, or None at the end. Raises csv.Error, _LongRowError."""
+        self._left = MAX_LINE
+        return next(self._reader, None)
+
+    def _next_line(self) -> str:
+        """Return the next line, or "" at the end. A row has several lines if a quote does."""
+        line = self._text.readline(self._left + 1)
+        self.lines += 1
+        if len(line) <= self._left:
+            self._left -= len(line)
+            return line
+        while line and not line.endswith(LINE_ENDS):
+            line = self._text.readline(MAX_LINE)
+        raise _LongRowError
+
+
+def _header(rows: _Rows, *, key: str) -> list[str]:
+    where, allowed = f"line 1 of {key}", "the names of the columns, separated by commas"
     try:
-        return [name.strip().lower() for name in next(reader, [])]
+        return [name.strip().lower() for name in rows.read() or []]
     except csv.Error as error:
-        allowed = "the names of the columns, separated by commas"
-        raise InputError(f"line 1 of {key}", Summary(f"not CSV ({error})"), allowed) from error
+        raise InputError(where, Summary(f"not CSV ({error})"), allowed) from error
+    except _LongRowError:
+        raise InputError(where, Summary("too long"), allowed) from None
 
 
 def _check_header(header: list[str], *, key: str) -> None:
     if not any(header):
         raise InputError(key, Summary("a file without a header"), ALLOWED)
-    where, shown = f"line 1 of {key}", ",".join(header)[:100]
+    # A file without a header has a request here.
+    where = f"line 1 of {key}"
+    shown = Summary(f"a header of {len(header)} column{'' if len(header) == 1 else 's'}")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise InputError(
             where, shown, "columns separated by commas; save the file as CSV with commas"
@@ -148,8 +188,6 @@ def _csv_line(number: int, header: list[str], cells: list[str]) -> Line:
     if len(cells) > len(header):
         allowed = f"the {len(header)} columns of the header"
         return _bad(number, raw, f"{len(cells)} cells long", allowed)
-    if sum(len(cell) for cell in cells) > MAX_LINE:
-        return _bad(number, raw, "too long", f"at most {MAX_LINE:,} characters")
     return Line(number=number, raw=raw, fields=fields)
 
 

@@ -1,6 +1,6 @@
 """Parses the lines of a manifest as runs, and prices what each one is missing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -8,13 +8,14 @@ from typing import IO, Any
 from easel.aws import json_lines
 from easel.contract import naming
 from easel.contract.batch_messages import LineProblem
-from easel.contract.errors import ConflictError, EaselError, InputError, Summary
+from easel.contract.errors import ConflictError, EaselError, InputError, Summary, summarize
 from easel.contract.money import add
 from easel.contract.status import Status
 from easel.ledger.ledger import LINES_AT_ONCE
 from easel.ledger.records import RunRecords
 from easel.request.batch_request import BatchRequest
 from easel.request.estimate import Quote, quote
+from easel.request.names import RESERVED
 from easel.request.request import digest, parse
 from easel.services import Services
 from functions.batch.manifest import Line
@@ -164,7 +165,8 @@ class Pricing:
     def _parse_line(self, line: Line) -> Job:
         fields = line.fields
         if line.error or fields is None:
-            raise line.error or InputError("the line", line.raw, "a request")
+            raise line.error or InputError("the line", summarize(line.raw), "a request")
+        self._check_owner(fields)
         for name, only in (("action", "create"), ("dry_run", False)):
             if fields.get(name) not in (None, only):
                 reason = "a line creates images, and dry_run is a field of the whole batch"
@@ -175,6 +177,19 @@ class Pricing:
         topic = request.pick_topic(run_id)
         line_quote = quote(request, topic, settings, today=today)
         return Job(line=line.number, run_id=run_id, raw=line.raw, fields=fields, quote=line_quote)
+
+    def _check_owner(self, fields: Mapping[str, Any]) -> None:
+        """Raise InputError for a line in somebody else's name.
+
+        The file may be from someone whom the starter of the batch does not know.
+        """
+        run_id = fields.get("request_id")
+        if isinstance(run_id, str) and naming.is_reserved(run_id):
+            raise InputError("request_id", run_id, f"an id that does not begin like {RESERVED}")
+        if self._batch.safety_identifier and fields.get("safety_identifier") is not None:
+            value = summarize(fields["safety_identifier"])
+            reason = "the start of this batch names the user of all its lines"
+            raise InputError("safety_identifier", value, "no value in a line", but=reason)
 
     def _price_missing(self, job: Job, records: RunRecords) -> tuple[int | None, bool]:
         """Return the maximum cost of what the line is missing, and whether it is finished."""

@@ -13,6 +13,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from local.fake_openai.server import Options, app
+from local.same_origin import same_origin_only
 
 
 def main() -> None:
@@ -44,7 +45,8 @@ async def _serve(port: int, ready_file: Path, options: Options) -> None:
     new = ready_file.with_suffix(".new")
     new.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     new.replace(ready_file)
-    await serve(app(options), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+    guarded = same_origin_only(app(options))
+    await serve(guarded, config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from local.ministack import (
     cloudformation,
     cloudwatch,
     cognito,
+    front,
     iam,
     s3,
     sns,
@@ -27,6 +28,7 @@ def main() -> None:
         cloudformation.apply()
         cloudwatch.apply()
         cognito.apply()
+        front.apply()
         iam.apply()
         s3.apply()
         sns.apply()
@@ -36,6 +38,10 @@ def main() -> None:
         sys.exit(str(error))
     from ministack import app
 
+    try:
+        front.guard(app)
+    except PatchError as error:
+        sys.exit(str(error))
     try:
         app.main()
     finally:

@@ -3,6 +3,7 @@
 import errno
 import http.client
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,15 +16,33 @@ from local.processes import ProcessError
 
 _LOG_LINES_SHOWN = 20
 
-# The functions inherit the emulator's environment. A secret never belongs in a function's
-# environment, real credentials must not reach it, and a function imports only what its asset has.
-_NOT_INHERITED = (
-    "OPENAI_API_KEY",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "PYTHONPATH",
+# The functions inherit the emulator's environment, so it has only what is listed here. Nothing else
+# of the developer's, such as a key or a token, reaches them.
+_INHERITED = (
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LD_LIBRARY_PATH",
+    "MALLOC_ARENA_MAX",
+    "PATH",
+    "TZ",
+    # the way to a real OpenAI
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "OPENAI_BASE_URL",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    # settings of the emulator
+    "LAMBDA_ACCOUNT_CONCURRENCY",
+    "LOG_LEVEL",
+    "SFN_WAIT_SCALE",
 )
+_INHERITED_PREFIXES = ("AWS_ENDPOINT_URL", "EASEL_", "LC_")
 
 
 class EmulatorError(ProcessError):
@@ -41,8 +60,19 @@ class PortInUseError(EmulatorError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """The access key of the emulator's root user. The emulator refuses all keys it has not issued.
+
+    By default it is random.
+    """
+
+    id: str = field(default_factory=lambda: f"AKIA{secrets.token_hex(8).upper()}")
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmulatorConfig:
-    """Where an emulator listens and writes, and the environment that it inherits.
+    """Where an emulator listens and writes, its key, and the environment that it inherits.
 
     Everything it writes is below `folder`. With `keep`, a later emulator finds the data there.
     """
@@ -52,6 +82,7 @@ class EmulatorConfig:
     region: str
     keep: bool = True
     base: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    key: AccessKey = field(default_factory=AccessKey)
 
     @property
     def log(self) -> Path:
@@ -67,7 +98,11 @@ class EmulatorConfig:
         }
         for path in folders.values():
             path.mkdir(parents=True, exist_ok=True)
-        inherited = {name: text for name, text in self.base.items() if name not in _NOT_INHERITED}
+        inherited = {
+            name: text
+            for name, text in self.base.items()
+            if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+        }
         return {
             **inherited,
             **{name: str(path.resolve()) for name, path in folders.items()},
@@ -76,8 +111,8 @@ class EmulatorConfig:
             "MINISTACK_REGION": self.region,
             "PERSIST_STATE": "1" if self.keep else "0",
             "S3_PERSIST": "1" if self.keep else "0",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.key.id,
+            "AWS_SECRET_ACCESS_KEY": self.key.secret,
             "AUTH": "true",
             # These two servers listen on all interfaces and ignore BIND_HOST.
             "IOT_MTLS_ENABLED": "0",

@@ -11,12 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from local.deploy import ROOT
-from tests.support.local_stack import free_port, own_environment
+from tests.support.local_stack import free_port, keys, own_environment
 
 # These commands cannot run in a test: they need an account, or the test would run itself. Sessions
 # that only AWS can show are `console` blocks, which are not run either.
@@ -62,11 +63,7 @@ class Workplace:
         self.folder, port = folder, free_port()
         shutil.copytree(ROOT, folder, ignore=lambda *_: LEFT_OUT, dirs_exist_ok=True)
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        aws = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
+        aws = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         self.environment = own_environment() | aws | {"PORT": str(port), "COLUMNS": "160"}
 
     def types(self, command: str) -> "subprocess.CompletedProcess[str]":
@@ -77,6 +74,8 @@ class Workplace:
             for name, value in self.environment.items()
             if not name.startswith(("MAKE", "MFLAGS"))
         }
+        outputs = self.outputs()
+        environment |= {name.upper(): key for name, key in keys(outputs).items()} if outputs else {}
         return subprocess.run(
             ["bash", "-c", command],  # noqa: S607 - the one on the path
             cwd=self.folder,
@@ -96,8 +95,12 @@ class Workplace:
 
     def api_url(self) -> str:
         """Return the API's URL, or an empty text if the stack is down."""
-        outputs = self.folder / ".local" / "outputs.json"
-        return str(json.loads(outputs.read_text())["api_url"]) if outputs.is_file() else ""
+        return str(self.outputs().get("api_url", ""))
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs of the stack, or {} if it is down."""
+        file = self.folder / ".local" / "outputs.json"
+        return dict(json.loads(file.read_text())) if file.is_file() else {}
 
     def failed_run(self) -> str:
         """Start a run that fails because the budget is 0, and return its id."""

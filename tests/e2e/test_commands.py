@@ -17,6 +17,7 @@ from cli.target import Target, local_target
 from easel.request import request
 from functions.batch import manifest
 from local.deploy import ROOT
+from tests.support.api_caller import target
 from tests.support.command_line import EASEL, easel, environment
 from tests.support.local_stack import LocalStack, free_port
 from tests.support.services import NOW, request_settings
@@ -322,8 +323,7 @@ def test_missing_image_is_reported_as_nothing_to_do(
 def test_redrive_restarts_when_step_functions_cannot(aws: LocalStack) -> None:
     aws.script(NO_CREDIT)
     failed = aws.run({"prompt": "A kite", **SMALL})
-    names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
-    restart = runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
+    restart = runs.resume(Aged(**vars(target(aws))), failed["name"])
 
     assert restart.execution.arn != failed["executionArn"]
     assert aws.wait_for_end(restart.execution.arn)["report"]["run_id"] == failed["name"]
@@ -333,9 +333,8 @@ def test_redrive_restarts_when_step_functions_cannot(aws: LocalStack) -> None:
 def test_old_delete_is_not_restarted(aws: LocalStack) -> None:
     """A delete goes by its start time, so a new start would delete what has been stored since."""
     failed = aws.run({"action": "delete_folder", "folder_name": "resumed"})
-    names = ("endpoint", "region", "bucket", "table", "state_machine_arn")
     with pytest.raises(LookupError, match="start a new run if it is still needed"):
-        runs.resume(Aged(**{name: aws.outputs[name] for name in names}), failed["name"])
+        runs.resume(Aged(**vars(target(aws))), failed["name"])
 
 
 def test_succeeded_run_cannot_be_redriven(aws: LocalStack, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_demo_makes_five_images_and_leaves_nothing_running(demo: Demo, tmp_path:
         "PNG",
     ]
     assert len({picture.read_bytes() for picture in pictures}) == 5
+    assert {picture.stat().st_mode & 0o777 for picture in pictures} == {0o600}
     assert not [picture for picture in pictures if str(picture) not in shown]
     assert "nothing was paid" in shown
     assert not (tmp_path / "processes.json").exists()

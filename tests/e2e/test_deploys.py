@@ -36,13 +36,14 @@ def emulator(local: Local) -> Callable[[], LocalStack]:
             port=local.port, folder=folder, region="ap-southeast-1", base=local.environment
         )
         running = process.start(config)
-        started = {
+        access = {"access_key_id": config.key.id, "secret_access_key": config.key.secret}
+        started = access | {
             "port": local.port,
             "emulator": running.pid,
             "openai_base_url": "http://127.0.0.1:9/v1",
         }
         local.processes_file.write_text(json.dumps(started))
-        outputs = {
+        outputs = access | {
             "endpoint": f"http://127.0.0.1:{local.port}",
             "region": "ap-southeast-1",
             "bucket": "mine",
@@ -171,6 +172,8 @@ def test_outputs_contain_what_tools_need(aws: LocalStack) -> None:
     assert set(aws.outputs) == {
         "endpoint",
         "region",
+        "access_key_id",
+        "secret_access_key",
         "bucket",
         "table",
         "state_machine_arn",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.doctor.deployment import Deployment
-from cli.target import Access
+from cli.target import LOCAL_ACCESS, Access
 from local import stack
 from local.stack import Local
 from tests.support.command_line import easel
@@ -35,7 +35,7 @@ def records(aws: LocalStack) -> int:
 
 
 def deployment(aws: LocalStack) -> Deployment:
-    return Deployment(Access(endpoint=aws.outputs["endpoint"], region=aws.outputs["region"]))
+    return Deployment(Access(**{name: aws.outputs[name] for name in LOCAL_ACCESS}))
 
 
 def test_healthy_stack_has_nothing_to_fix(local: Local, tmp_path: Path) -> None:

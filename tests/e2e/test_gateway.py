@@ -10,7 +10,7 @@ import pytest
 
 from functions.api.routes import DATA, WRITE
 from local.deploy import ROOT
-from tests.support.api_caller import Caller, fetch, machine, target
+from tests.support.api_caller import Answer, Caller, fetch, machine, target
 from tests.support.local_stack import LocalStack
 
 SMALL = {"size": "1024x640", "quality": "low"}
@@ -55,9 +55,20 @@ def test_read_scope_changes_nothing(aws: LocalStack) -> None:
 
 
 def test_write_scope_starts_runs_without_seeing_images(aws: LocalStack) -> None:
-    writer = machine(aws, "write")
-    assert writer.run({"dry_run": True}, key=uuid4().hex).status == 202
+    writer, key, request = machine(aws, "write"), uuid4().hex, {"prompt": "A kite", **SMALL}
+    started = writer.run(request, key=key)
+    assert started.status == 202
+    # Programs share one client, so this one may see the run.
+    machine(aws).wait_for_end(started.json)
+
+    repeated = writer.run(request, key=key)
+
+    assert (repeated.status, repeated.json["status"]) == (200, "succeeded")
+    assert (repeated.json["prompt"], repeated.json["pictures"]) == (None, [])
+    assert b"A kite" not in repeated.body
+    assert b"X-Amz-" not in repeated.body
     assert writer("GET", "/images").status == 403
+    assert writer("POST", f"/runs/{started.json['id']}/stop").status == 409
 
 
 def test_concurrent_requests_with_one_key_share_a_run(aws: LocalStack, caller: Caller) -> None:
@@ -88,15 +99,11 @@ def test_body_of_300_kb_starts_nothing(aws: LocalStack, caller: Caller) -> None:
 
 def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Caller) -> None:
     name = f"doors-{uuid4().hex[:8]}"
-    created = caller("POST", "/batches", {"name": name, "format": "csv"})
+    manifest = (ROOT / "examples" / "catalogue.csv").read_bytes()
+    created = caller("POST", "/batches", {"name": name, "format": "csv", "bytes": len(manifest)})
     assert created.status == 201, created.body
 
-    upload = created.json["upload"]
-    put = fetch(
-        upload["url"],
-        method=upload["method"],
-        data=(ROOT / "examples" / "catalogue.csv").read_bytes(),
-    )
+    put = put_manifest(created.json["upload"], manifest)
     assert put.status == 200
 
     def start() -> dict[str, Any]:
@@ -144,6 +151,47 @@ def test_batch_completes_and_restart_buys_nothing(aws: LocalStack, caller: Calle
     assert aws.charges()["images"] == 6
 
 
+def put_manifest(upload: dict[str, Any], body: bytes, **headers: str) -> Answer:
+    """Upload a manifest with its link."""
+    sent = upload["headers"] | {name.replace("_", "-"): text for name, text in headers.items()}
+    return fetch(upload["url"], method=upload["method"], data=body, headers=sent)
+
+
+def test_upload_link_takes_one_size_and_type(aws: LocalStack, caller: Caller) -> None:
+    name, manifest = f"bound-{uuid4().hex[:8]}", b'{"topic": "Sport"}\n'
+    created = caller("POST", "/batches", {"name": name, "bytes": len(manifest)})
+    upload = created.json["upload"]
+
+    refused = [
+        put_manifest(upload, manifest + b" "),
+        put_manifest(upload, manifest[:-1]),
+        put_manifest(upload, b"x" * 1_000_000),
+        put_manifest(upload, manifest, Content_Type="text/html"),
+        put_manifest(upload | {"headers": {}}, manifest),
+    ]
+    stored = put_manifest(upload, manifest)
+
+    assert [answer.status for answer in refused] == [403] * len(refused)
+    assert stored.status == 200
+    versions = aws.s3.list_object_versions(Bucket=aws.bucket, Prefix=f"batches/{name}")["Versions"]
+    assert [version["VersionId"] for version in versions] == [stored.headers["x-amz-version-id"]]
+
+
+def test_start_uses_the_version_that_was_priced(aws: LocalStack, caller: Caller) -> None:
+    name, cheap, dear = f"swap-{uuid4().hex[:8]}", b'{"count": 1}\n', b'{"count": 9}\n'
+    upload = caller("POST", "/batches", {"name": name, "bytes": len(cheap)}).json["upload"]
+    version = put_manifest(upload, cheap).headers["x-amz-version-id"]
+    assert put_manifest(upload, dear).status == 200
+
+    start = f"/batches/{name}/start"
+    without = caller("POST", start, {"dry_run": True})
+    priced = caller("POST", start, {"dry_run": True, "version_id": version})
+
+    assert (without.status, without.json["field"]) == (400, "version_id")
+    checked = wait_for_batch(caller, priced.json)["checked"]
+    assert (checked["lines"], checked["pictures"]) == (1, 1)
+
+
 def wait_for_batch(caller: Caller, started: dict[str, Any]) -> dict[str, Any]:
     """Wait for the end of a batch's start, and return the view of the batch.
 
@@ -165,7 +213,7 @@ def test_logs_contain_no_prompt_link_or_token(aws: LocalStack, caller: Caller) -
     assert run["pictures"][0]["links"]
 
     caller("GET", "/images", query={"topic": words})
-    assert caller("POST", "/batches", {"name": "logged"}).status == 201
+    assert caller("POST", "/batches", {"name": "logged", "bytes": 1}).status == 201
     caller("POST", "/estimate", {"prompt": words, "size": "1x1"})
     logged = "\n".join(aws.log_lines())
     assert "picture stored" in logged

@@ -9,10 +9,9 @@ import pytest
 
 from cli import sign_in
 from cli.target import Target
+from tests.support.api_caller import target
 from tests.support.command_line import easel
 from tests.support.local_stack import LocalStack, free_port
-
-NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path)
     assert added.returncode == 0, added.stderr
     assert "temporary password" in added.stdout
 
-    pool = Target(**{name: aws.outputs[name] for name in NAMES}).output("UserPoolId")
+    pool = target(aws).output("UserPoolId")
     user = aws.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="ada@example.org")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
 
@@ -59,10 +58,10 @@ def test_token_command_prints_only_the_token(
     payload = claims(token)
     assert set(payload["scope"].split()) == scopes
 
-    target = Target(**{name: aws.outputs[name] for name in NAMES})
+    stack = target(aws)
     client = {
-        "UserPoolId": target.output("UserPoolId"),
-        "ClientId": target.output("ProgramClientId"),
+        "UserPoolId": stack.output("UserPoolId"),
+        "ClientId": stack.output("ProgramClientId"),
     }
     secret = aws.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"][
         "ClientSecret"

@@ -9,13 +9,14 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from botocore.credentials import Credentials
 
 from local import processes, stack
 from local.fake_openai import process as fake_openai
 from local.stack import Local
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Proxy
-from tests.support.local_stack import free_port, own_environment
+from tests.support.local_stack import free_port, keys, own_environment
 
 SETTINGS = ("monthly_budget_usd=100000",)
 # These are boto3's own variables. The deploy and the tests name the emulator explicitly.
@@ -40,6 +41,7 @@ def running_faulty_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
         local = Local(folder=folder, port=port, settings=SETTINGS, environment=environment)
         ending.callback(stack.down, local, keep=False)
         outputs = stack.up(local) | {"openai_base_url": openai}
+        aws_faults.key = Credentials(*keys(outputs).values())
         yield FaultyStack(outputs, aws_faults=aws_faults, openai_faults=openai_faults)
 
 

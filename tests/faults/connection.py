@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from tests.faults import bodies
 from tests.faults.caller import Caller, kill
@@ -249,7 +248,9 @@ class _Connection(BaseHTTPRequestHandler):
             hashlib.md5(body, usedforsecurity=False).digest()
         ).decode()
         region = self.headers["Authorization"].split("/")[2]
-        S3SigV4Auth(Credentials("test", "test"), "s3", region).add_auth(request)
+        key = self.server.proxy.key
+        assert key
+        S3SigV4Auth(key, "s3", region).add_auth(request)
         length = ("Content-Length", str(len(body)))
         return [("Host", self.headers["Host"]), length, *request.headers.items()]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from botocore.credentials import Credentials
+
 from tests.faults.caller import Caller, Callers
 from tests.faults.connection import Server
 from tests.faults.operation import ParsedRequest
@@ -44,13 +46,14 @@ class Proxy:
     """One proxy before one server.
 
     `on_kill` is called after a rule has killed the caller and before the caller's connection is
-    closed.
+    closed. `key` is the server's access key, for requests that the proxy has to sign again.
     """
 
     def __init__(self, upstream: str, *, on_kill: Callable[[Call], object] | None = None) -> None:
         where = urlsplit(upstream)
         self.upstream = (where.hostname or "127.0.0.1", where.port or 80)
         self.on_kill = on_kill
+        self.key: Credentials | None = None
         self.callers = Callers()
         self.ending = threading.Event()
         self._lock = threading.Lock()

@@ -21,11 +21,13 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
+from tests.support.local_stack import keys
 
 PUT = (
     "import boto3, sys; boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2], "
@@ -37,6 +39,7 @@ PUT = (
 def proxy(running_faulty_stack: FaultyStack) -> Iterator[Proxy]:
     """Yield a proxy for one test, before the emulator of the stack with faults."""
     with closing(Proxy(running_faulty_stack.outputs["endpoint"])) as proxy:
+        proxy.key = Credentials(*keys(running_faulty_stack.outputs).values())
         yield proxy
 
 
@@ -44,12 +47,15 @@ def client(proxy: Proxy, service: str, *, read_timeout: float = 20, tries: int =
     config = Config(
         read_timeout=read_timeout, retries={"total_max_attempts": tries, "mode": "standard"}
     )
-    keys = {
-        "aws_access_key_id": "test",
-        "aws_secret_access_key": "test",
-        "region_name": "ap-southeast-1",
-    }
-    return boto3.client(service, endpoint_url=proxy.url, config=config, **keys)  # type: ignore[call-overload]  # any service
+    assert proxy.key
+    return boto3.client(  # type: ignore[call-overload]  # any service
+        service,
+        endpoint_url=proxy.url,
+        config=config,
+        region_name="ap-southeast-1",
+        aws_access_key_id=proxy.key.access_key,
+        aws_secret_access_key=proxy.key.secret_key,
+    )
 
 
 @pytest.fixture
@@ -329,12 +335,9 @@ def test_killed_caller_dies_before_its_connection_closes(
     killed: list[tuple[Call, bool]] = []
     proxy.on_kill = lambda call: killed.append((call, is_alive(call.pid or 0)))
     proxy.script(Rule(operation="PutObject", step="Uploader", kill=moment))
-    environment = {
-        "AWS_ENDPOINT_URL_S3": proxy.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
+    environment = {name.upper(): text for name, text in keys(running_faulty_stack.outputs).items()}
     environment |= {
+        "AWS_ENDPOINT_URL_S3": proxy.url,
         "AWS_DEFAULT_REGION": "ap-southeast-1",
         "AWS_LAMBDA_FUNCTION_NAME": "TheUploaderFunction",
     }

@@ -1,5 +1,7 @@
 """The local stack: starting it, again and elsewhere, and the synthesis that runs meanwhile."""
 
+import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -8,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.target import TargetError, local_target
 from local import assemblies, stack
 from local.deploy import ROOT, DeployError, synthesis
-from local.stack import Local
-from tests.support.local_stack import free_port, own_environment
+from local.stack import Local, StackError
+from tests.support.local_stack import LocalStack, free_port, keys, own_environment
 from tests.support.visitor import Visitor, http
 
 
@@ -78,6 +81,60 @@ def test_kept_stack_keeps_user_on_another_port(local: Local) -> None:
     assert outputs["password"] == first["password"]
     assert Visitor(outputs).code(outputs["password"])
     assert outputs["password"] not in (moved.folder / "emulator" / "emulator.log").read_text()
+
+
+def readable_by_others(local: Local) -> list[Path]:
+    """Return the files and folders that others may open, apart from the synthesized template."""
+    inside = (path for path in local.folder.rglob("*") if local.assembly not in path.parents)
+    paths = [local.folder, *inside]
+    return [
+        path
+        for path in paths
+        if not path.is_symlink() and path != local.assembly and path.stat().st_mode & 0o077
+    ]
+
+
+def test_only_the_user_can_read_the_files(local: Local) -> None:
+    before = os.umask(0o022)
+    try:
+        outputs = stack.up(local)
+        run = LocalStack(outputs).run({"size": "256x256", "quality": "low"})
+        assert run["status"] == "SUCCEEDED"
+        assert readable_by_others(local) == []
+
+        stack.down(local, keep=True)
+        assert (local.emulator_folder / "state" / "s3.json").is_file()
+        assert readable_by_others(local) == []
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+
+
+def test_each_start_has_its_own_key(local: Local) -> None:
+    first = keys(stack.up(local))
+    assert keys(stack.up(local)) == first
+    stack.down(local, keep=True)
+    kept = [path.read_bytes() for path in local.folder.rglob("*") if path.is_file()]
+
+    second = keys(stack.up(local))
+
+    assert not [text for text in kept if first["aws_secret_access_key"].encode() in text]
+    assert second["aws_access_key_id"] != first["aws_access_key_id"]
+    assert second["aws_secret_access_key"] != first["aws_secret_access_key"]
+
+
+def test_running_stack_of_an_older_version_is_named(local: Local) -> None:
+    stack.up(local)
+    started = json.loads(local.processes_file.read_text())
+    outputs = json.loads(local.outputs_file.read_text())
+    for values, file in ((started, local.processes_file), (outputs, local.outputs_file)):
+        del values["access_key_id"]
+        file.write_text(json.dumps(values))
+
+    with pytest.raises(StackError, match="run `make down` first"):
+        stack.up(local)
+    with pytest.raises(TargetError, match="run `make down`, then `make up`"):
+        local_target(local.outputs_file)
 
 
 def test_without_page_there_is_no_user(local: Local) -> None:

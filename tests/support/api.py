@@ -68,7 +68,8 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        sub: str = "anna",
+        sub: str | None = "anna",
+        scope: str = "easel/read easel/write",
         services: FakeServices | None = None,
     ) -> Answer:
         text = body if isinstance(body, str) else None if body is None else json.dumps(body)
@@ -92,7 +93,10 @@ class Api:
                 "stage": "$default",
                 "requestId": "r",
                 "authorizer": {
-                    "jwt": {"claims": {"sub": sub}, "scopes": ["easel/read", "easel/write"]}
+                    "jwt": {
+                        "claims": {"scope": scope} | ({"sub": sub} if sub is not None else {}),
+                        "scopes": scope.split(),
+                    }
                 },
             },
             "isBase64Encoded": False,
@@ -120,8 +124,8 @@ class Api:
             raw=got,
         )
 
-    def run(self, body: Any, *, key: str = "key-1", sub: str = "anna") -> Answer:
-        return self("POST", "/runs", body, headers={"Idempotency-Key": key}, sub=sub)
+    def run(self, body: Any, *, key: str = "key-1", **token: Any) -> Answer:
+        return self("POST", "/runs", body, headers={"Idempotency-Key": key}, **token)
 
     def executions(self, machine: str = MACHINE) -> list[dict[str, Any]]:
         return list(self.states.list_executions(stateMachineArn=machine)["executions"])

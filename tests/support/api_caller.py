@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli import sign_in
-from cli.target import Target
+from cli.target import LOCAL_TARGET, Target
 from tests.support.local_stack import LocalStack
 
-NAMES = ("endpoint", "region", "bucket", "table", "state_machine_arn")
 ENDED = ("succeeded", "failed", "timed_out", "aborted")
 
 
@@ -99,7 +98,7 @@ def fetch(
 
 
 def target(aws: LocalStack) -> Target:
-    return Target(**{name: aws.outputs[name] for name in NAMES})
+    return Target(**{name: aws.outputs[name] for name in LOCAL_TARGET})
 
 
 def machine(aws: LocalStack, scope: str | None = None) -> Caller:

@@ -60,16 +60,16 @@ def handler(event, context):
 class Emulator:
     """One running emulator, used through a client."""
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.port, self.pid = port, pid
+    def __init__(self, config: EmulatorConfig, pid: int) -> None:
+        self.port, self.key, self.pid = config.port, config.key, pid
 
     def client(self, service: str) -> Any:
         return boto3.client(  # type: ignore[call-overload]  # any service
             service,
             endpoint_url=f"http://127.0.0.1:{self.port}",
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=self.key.id,
+            aws_secret_access_key=self.key.secret,
             config=Config(retries={"total_max_attempts": 1}, max_pool_connections=32),
         )
 
@@ -190,13 +190,13 @@ def running_emulator(
     config = EmulatorConfig(port=free_port(), folder=folder, region=REGION, keep=False, base=base)
     running = process.start(config, module=module)
     try:
-        yield Emulator(config.port, running.pid)
+        yield Emulator(config, running.pid)
     finally:
         processes.stop(running.pid)
 
 
 class Launcher:
-    """A starter of emulators that keep their data, with a secret in the caller's environment."""
+    """A starter of emulators that keep their data, with secrets in the caller's environment."""
 
     def __init__(self) -> None:
         self._pids: list[int] = []
@@ -204,10 +204,10 @@ class Launcher:
     def __call__(self, folder: Path, *, module: str = "local.ministack") -> Emulator:
         url = "http://127.0.0.1:1"
         own = {"AWS_ENDPOINT_URL_SQS": url, "EASEL_LOCAL_STRICT": "late_executions=0"}
-        base = {**os.environ, **own, "OPENAI_API_KEY": "a secret"}
+        base = {**os.environ, **own, "OPENAI_API_KEY": "a secret", "GITHUB_TOKEN": "another"}
         config = EmulatorConfig(port=free_port(), folder=folder, region=REGION, base=base)
         self._pids.append(process.start(config, module=module).pid)
-        return Emulator(config.port, self._pids[-1])
+        return Emulator(config, self._pids[-1])
 
     def stop_all(self) -> None:
         for pid in self._pids:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -31,8 +31,7 @@ class LocalStack:
             service,
             endpoint_url=self.outputs["endpoint"],
             region_name=self.outputs["region"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            **keys(self.outputs),
             config=Config(max_pool_connections=64),
         )
 
@@ -147,6 +146,11 @@ class LocalStack:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
+
+
+def keys(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the access key of a local stack, as boto3 takes it."""
+    return {f"aws_{name}": outputs[name] for name in ("access_key_id", "secret_access_key")}
 
 
 def own_environment() -> dict[str, str]:

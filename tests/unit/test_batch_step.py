@@ -437,13 +437,44 @@ def test_conflicting_line_loses_the_other_run_id(step: BatchStep) -> None:
     assert {"prompt": "A ship"} in step.read(str(step.report(batch).failed_key))
 
 
-def test_batch_user_applies_to_lines_without_one(step: BatchStep) -> None:
-    step.put({"topic": "Sport"}, {"topic": "Science", "safety_identifier": "own"})
+def test_line_cannot_name_another_user(step: BatchStep) -> None:
+    step.put(*[{"topic": f"Topic {n}"} for n in range(9)], {"safety_identifier": "victim"})
+
     batch = step.check(safety_identifier="5e1f")
-    assert [item["request"]["safety_identifier"] for item in step.read(batch.todo_key)] == [
-        "5e1f",
-        "own",
-    ]
+
+    users = [item["request"]["safety_identifier"] for item in step.read(batch.todo_key)]
+    assert users == ["5e1f"] * 9
+    (problem,) = batch.problems
+    assert (problem.line, problem.field) == (10, "safety_identifier")
+    assert "the start of this batch names the user" in problem.message
+    assert "victim" not in problem.message
+
+
+def test_line_names_its_user_if_the_start_does_not(step: BatchStep) -> None:
+    step.put({"topic": "Sport"}, {"topic": "Science", "safety_identifier": "own"})
+
+    batch = step.check()
+
+    users = [item["request"].get("safety_identifier") for item in step.read(batch.todo_key)]
+    assert users == [None, "own"]
+
+
+@pytest.mark.parametrize("run_id", ["12abcdef-1", "0badcafe-order-4711", "schedule-2026-11-24"])
+def test_line_cannot_take_the_run_id_of_others(step: BatchStep, run_id: str) -> None:
+    step.put(*[{"topic": f"Topic {n}"} for n in range(9)], {"request_id": run_id})
+
+    batch = step.check()
+
+    (problem,) = batch.problems
+    assert (problem.line, problem.field, batch.todo) == (10, "request_id", 9)
+    assert "does not begin like the run ids of the API's callers" in problem.message
+
+
+@pytest.mark.parametrize("run_id", ["12abcdeg-1", "1abcdef-1", "order-12abcdef-1", "12ABCDEF-1"])
+def test_similar_run_ids_are_accepted(step: BatchStep, run_id: str) -> None:
+    step.put({"request_id": run_id})
+
+    assert (step.check().bad, step.check().todo) == (0, 1)
 
 
 def test_other_user_can_resume_the_batch(step: BatchStep) -> None:

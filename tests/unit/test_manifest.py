@@ -5,6 +5,8 @@ An error in a line is reported for that line, and never stops the others.
 
 import io
 import json
+import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -122,6 +124,40 @@ def test_invalid_row_is_reported_and_next_read(row: str, why: str) -> None:
 def test_endless_quote_is_an_error() -> None:
     (wrong,) = read(b'topic\n"Sport\n' + b"x\n" * 10, CSV)
     assert "not CSV" in str(wrong.error)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("row", [b"," * 300_000, b'"' + b"x" * 300_000 + b'"'])
+def test_long_row_is_reported_and_next_read(row: bytes, ending: bytes) -> None:
+    first, wrong, last = read(ending.join([b"topic,style", b"A,", row, b"Sport,ink", b""]), CSV)
+
+    assert (first.number, first.fields) == (2, {"topic": "A"})
+    assert (wrong.number, wrong.fields) == (3, None)
+    assert "too long; allowed: at most 200,000 characters" in str(wrong.error)
+    assert last.fields == {"topic": "Sport", "style": "ink"}
+
+
+@pytest.mark.parametrize("start", [b"", b"topic\n", b'topic\n"'])
+def test_csv_of_commas_takes_little_memory(start: bytes) -> None:
+    body = io.BytesIO(start + b"," * 20_000_000)
+    tracemalloc.start()
+
+    try:
+        with suppress(InputError):
+            assert [line.error for line in read_lines(body, key=CSV) if line.fields] == []
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 5_000_000  # twenty million cells would take 160 MB
+
+
+def test_headerless_file_keeps_its_words() -> None:
+    with pytest.raises(InputError) as exc_info:
+        read(b"A kite for Tante Erna,3\n", CSV)
+
+    assert "a header of 2 columns" in str(exc_info.value)
+    assert "Erna" not in str(exc_info.value)
 
 
 def test_invalid_utf8_is_never_hidden() -> None:

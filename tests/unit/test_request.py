@@ -1,4 +1,3 @@
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -83,8 +82,8 @@ def test_non_object_input_is_refused(raw: object) -> None:
 def test_wrong_field_and_value_are_named(field: str, value: object) -> None:
     with pytest.raises(InputError) as exc_info:
         parse({field: value})
-    assert field in str(exc_info.value)
-    assert json.dumps(value, ensure_ascii=False).strip('[]"')[:20] in str(exc_info.value)
+    # tests/unit/test_private_words.py covers how values are shown.
+    assert str(exc_info.value).startswith(f"{field} is ")
     assert "; allowed: " in str(exc_info.value)
 
 
@@ -121,7 +120,7 @@ def test_deep_nesting_is_refused(
     deep: list[Any] = []
     for _ in range(5_000):
         deep = [deep]
-    with pytest.raises(InputError, match="nested too deep"):
+    with pytest.raises(InputError, match="is a list of 1 value"):
         parse(wrap(deep))
 
 
@@ -137,8 +136,8 @@ def python_s_own_recursion_limit() -> Iterator[None]:
 @pytest.mark.parametrize(
     "field", ["topic", "style", "description", "prompt", "folder_name", "file_name"]
 )
-def test_bidirectional_text_is_refused_and_escaped(field: str) -> None:
-    with pytest.raises(InputError, match=rf'{field} is "a\\u202eb"'):
+def test_bidirectional_text_is_refused_and_named(field: str) -> None:
+    with pytest.raises(InputError, match=rf"{field} is a text of 3 characters with U\+202E"):
         parse({field: "a\u202eb"})
 
 

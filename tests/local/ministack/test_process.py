@@ -32,7 +32,8 @@ def folders_of_workers(folder: Path) -> list[Path]:
 
 
 def test_environment_has_no_secret_and_stays_in_folder(tmp_path: Path) -> None:
-    secrets = {"OPENAI_API_KEY": "x", "PYTHONPATH": "x", "AWS_PROFILE": "x"}
+    names = ("OPENAI_API_KEY", "PYTHONPATH", "AWS_PROFILE", "AWS_SESSION_TOKEN", "GITHUB_TOKEN")
+    secrets = dict.fromkeys(names, "x")
     base = {**secrets, "AWS_SECRET_ACCESS_KEY": "real", "HOME": "/home"}
     config = EmulatorConfig(port=4567, folder=tmp_path, region=REGION, base=base)
     temporary = EmulatorConfig(port=1, folder=tmp_path, region=REGION, keep=False, base=base)
@@ -41,7 +42,9 @@ def test_environment_has_no_secret_and_stays_in_folder(tmp_path: Path) -> None:
 
     assert not secrets.keys() & set(env)
     assert env["NO_PROXY"] == "127.0.0.1,localhost"
-    assert (env["HOME"], env["AWS_SECRET_ACCESS_KEY"]) == ("/home", "test")
+    assert (env["HOME"], env["AWS_SECRET_ACCESS_KEY"]) == ("/home", config.key.secret)
+    assert temporary.key.secret != config.key.secret
+    assert config.key.secret not in repr(config)
     assert (env["BIND_HOST"], env["GATEWAY_PORT"]) == ("127.0.0.1", "4567")
     assert env["MINISTACK_REGION"] == REGION
     for name in ("TMPDIR", "STATE_DIR", "S3_DATA_DIR"):
@@ -69,7 +72,7 @@ def test_kept_stack_restores_all_its_data(tmp_path: Path, launch: Launcher) -> N
     first = launch(tmp_path)
     function = first.create_function(STEP)
     names = set(first.invoke(function, {}))
-    assert not {"OPENAI_API_KEY", "PYTHONPATH"} & names
+    assert not {"OPENAI_API_KEY", "GITHUB_TOKEN", "PYTHONPATH"} & names
     assert "AWS_ENDPOINT_URL_SQS" in names
     first.create_bucket("kept")
     first.s3.put_object(Bucket="kept", Key="folder/picture", Body=b"\x00\xff")

@@ -154,14 +154,18 @@ def note(api: Api, execution: str) -> None:
     ("fields", "key"), [({}, "batches/spring.jsonl"), ({"format": "csv"}, "batches/spring.csv")]
 )
 def test_new_batch_gets_a_link_for_its_manifest(api: Api, fields: dict[str, Any], key: str) -> None:
-    answer = api("POST", "/batches", {"name": "spring", **fields})
+    answer = api("POST", "/batches", {"name": "spring", "bytes": 1234, **fields})
     assert (answer.status, answer.json["manifest"]) == (201, key)
     assert answer.json["start"] == "https://pictures.example/batches/spring/start"
 
     upload = answer.json["upload"]
     address = urlsplit(upload["url"])
     assert (upload["method"], address.path) == ("PUT", f"/{key}")
-    assert parse_qs(address.query)["X-Amz-Expires"] == ["900"]
+    query = parse_qs(address.query)
+    assert query["X-Amz-Expires"] == ["900"]
+    assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host"]
+    content_type = "text/csv" if key.endswith(".csv") else "application/jsonl"
+    assert upload["headers"] == {"Content-Type": content_type}
 
     left = datetime.fromisoformat(upload["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=14) < left <= timedelta(minutes=15)
@@ -170,7 +174,8 @@ def test_new_batch_gets_a_link_for_its_manifest(api: Api, fields: dict[str, Any]
 def test_link_is_never_logged(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
-    assert "X-Amz-Signature" in api("POST", "/batches", {"name": "spring"}).text
+    answer = api("POST", "/batches", {"name": "spring", "bytes": 1234})
+    assert "X-Amz-Signature" in answer.text
     assert "X-Amz" not in log.getvalue()
 
 
@@ -182,7 +187,14 @@ def test_link_is_never_logged(api: Api, monkeypatch: pytest.MonkeyPatch) -> None
         ({"name": "inbox/x"}, "name"),
         ({"name": "../x"}, "name"),
         ({"name": "x" * 61}, "name"),
-        ({"name": "spring", "format": "xlsx"}, "format"),
+        ({"name": "spring", "bytes": 1, "format": "xlsx"}, "format"),
+        ({"name": "spring"}, "bytes"),
+        ({"name": "spring", "bytes": 0}, "bytes"),
+        ({"name": "spring", "bytes": 100_000_001}, "bytes"),
+        ({"name": "spring", "bytes": "1"}, "bytes"),
+        ({"name": "12abcdef", "bytes": 1}, "name"),
+        ({"name": "12abcdef-x", "bytes": 1}, "name"),
+        ({"name": "schedule", "bytes": 1}, "name"),
         ({"name": "spring", "key": "my_s3_folder/a.png"}, "key"),
         ({"name": "spring", "key": None}, "key"),
     ],
@@ -194,7 +206,7 @@ def test_link_covers_no_other_key(api: Api, fields: dict[str, Any], field: str) 
 
 def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
     name = "x" * 60
-    fields = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": None}
+    fields = {"format": "csv", "dry_run": True, "max_parallel_images": 2, "version_id": "v1"}
     started = api("POST", f"/batches/{name}/start", fields)
     assert started.status == 202
 
@@ -210,6 +222,7 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
         "manifest": f"batches/{name}.csv",
         "dry_run": True,
         "max_parallel_images": 2,
+        "version_id": "v1",
         "safety_identifier": user,
     }
     assert (
@@ -241,11 +254,13 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
         ({"manifest": "batches/other.jsonl"}, "manifest"),
         ({"dry_rum": True}, "dry_rum"),
         ({"dry_rum": None}, "dry_rum"),
-        ({"": None}, ""),
+        ({"": None}, "a field whose name has 0 characters"),
+        ({"version_id": None}, "version_id"),
+        ({"safety_identifier": "ben"}, "safety_identifier"),
     ],
 )
 def test_invalid_start_is_refused(api: Api, fields: dict[str, Any], field: str) -> None:
-    answer = api("POST", "/batches/spring/start", fields)
+    answer = api("POST", "/batches/spring/start", {"version_id": "v1"} | fields)
     assert (answer.status, answer.json["field"]) == (400, field)
     assert api.executions(BATCH_MACHINE) == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from easel.request.models import QUALITIES
 from easel.request.request import MAX_COUNT
-from functions.api.page import WEB
+from functions.api.page import DOCS, WEB
 from infra import ROOT
 from tests.support.api import Answer, Api
 
@@ -51,7 +51,7 @@ def test_file_arrives_whole_with_its_type(api: Api, file: str, encoding: str) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/web/app.js", "/config.json", "/openapi.json", "/docs", "/docs/swagger-ui.min.css"],
+    ["/", "/web/app.js", "/config.json", "/openapi.json", "/docs", "/docs/swagger-ui.css"],
 )
 @pytest.mark.parametrize("encoding", ["gzip", ""])
 def test_cached_file_is_not_sent_again(api: Api, path: str, encoding: str) -> None:
@@ -123,6 +123,12 @@ def test_every_vendored_file_is_listed_with_licence() -> None:
     assert {file.parent for file in code.values()} == {
         file.parent for name, file in files.items() if "LICENSE" in name
     }
+
+
+def test_viewer_has_a_current_sanitizer() -> None:
+    bundle = DOCS["swagger-ui-bundle.js"].read_text()
+    (version,) = re.findall(r'DOMPurify\.version="(\d+)\.(\d+)', bundle)
+    assert tuple(map(int, version)) >= (3, 4)
 
 
 def test_page_code_never_turns_text_into_markup() -> None:

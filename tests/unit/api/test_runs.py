@@ -11,8 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from easel.aws.observability import logger
-from easel.contract.errors import ConfigError
+from easel.contract import naming
+from easel.contract.errors import ConfigError, InputError
+from easel.request.names import check_batch_name
 from easel.runs.executions import Executions
+from functions.api.runs import BODY_FIELDS
 from tests.support.api import MACHINE, Api, keep_prompt, store_image
 
 
@@ -106,6 +109,16 @@ def test_same_key_with_other_body_conflicts(api: Api, other: dict[str, Any]) -> 
     assert len(api.executions()) == 1
 
 
+def test_run_ids_of_callers_are_reserved(api: Api) -> None:
+    run_id = api.run({}, key="click-1").json["id"]
+
+    assert naming.is_reserved(run_id)
+    for name in (run_id, run_id[:8], run_id.removesuffix("-1"), "schedule"):
+        with pytest.raises(InputError, match="a name that does not begin like the run ids"):
+            check_batch_name(name, "name")
+    assert check_batch_name(run_id[:7], "name") == run_id[:7]
+
+
 def test_callers_never_share_a_run(api: Api) -> None:
     assert api.run({}, sub="anna").json["id"] != api.run({"topic": "Sport"}, sub="ben").json["id"]
     assert len(api.executions()) == 2
@@ -138,7 +151,7 @@ WRONG: list[tuple[Any, str]] = [
     ('{"count": NaN}', "the body"),
     ("[" * 100_000, "the body"),
     ("", "the body"),
-    ({"\ud800": 1}, "\ud800"),
+    ({"\ud800": 1}, "a field whose name has 1 character"),
 ]
 
 
@@ -275,15 +288,27 @@ def test_run_shows_images_and_costs(api: Api) -> None:
     )
 
 
-def test_run_can_be_stopped_twice(api: Api) -> None:
+def test_running_run_can_be_stopped_once(api: Api) -> None:
     run_id = api.run({}).json["id"]
-    for _ in range(2):
-        stopped = api("POST", f"/runs/{run_id}/stop")
-        assert (stopped.status, stopped.json["status"], stopped.json["can_stop"]) == (
-            202,
-            "aborted",
-            False,
-        )
+
+    stopped = api("POST", f"/runs/{run_id}/stop")
+    again = api("POST", f"/runs/{run_id}/stop")
+
+    assert (stopped.status, stopped.json["status"], stopped.json["can_stop"]) == (
+        202,
+        "aborted",
+        False,
+    )
+    assert (again.status, again.json["error"]) == (409, "ConflictError")
+    assert "there is nothing to stop" in again.json["detail"]
+
+
+def test_unknown_field_lists_only_accepted_ones(api: Api) -> None:
+    answer = api.run({"colour": "red"})
+
+    assert answer.json["allowed"].split(", ") == list(BODY_FIELDS)
+    for name in ("purge", "confirm", "image_key", "request_id"):
+        assert name not in answer.json["allowed"]
 
 
 def test_running_run_cannot_be_redriven(api: Api) -> None:
