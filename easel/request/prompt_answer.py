@@ -30,7 +30,7 @@ _THOUGHTS = re.compile(
 # Some servers remove the opening tag, because it is a part of the question.
 _END_OF_THOUGHTS = re.compile(rf"</{_THOUGHT}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 # This is the format of gpt-oss: https://developers.openai.com/cookbook/articles/openai-harmony
-_LAST_MESSAGE = re.compile(r".*<\|message\|>", re.DOTALL)
+LAST_MESSAGE = "<|message|>"
 _CONTROL_TOKEN = re.compile(r"<\|[^|>]{1,40}\|>.*", re.DOTALL)
 _FENCED = re.compile(r"(```+|~~~+)(?:[ \t]*\w*[ \t]*\n)?(.*?)\1", re.DOTALL)
 _ELEMENT = re.compile(r"<(\w*prompt)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
@@ -47,10 +47,12 @@ _INTRODUCTION = re.compile(
 _NUMBERED = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
 _BULLET = re.compile(r"^\s*[-*•]\s+", re.MULTILINE)
 _JSON = r".*[\"'][\w ]*prompt\\?[\"']\s*:"
-_MARKUP = re.compile(rf"\s*(?:[{{\[<]|```|~~~)|{_JSON}", re.DOTALL)
+_MARKUP = re.compile(rf"\s*(?:[{{}}\[\]<]|```|~~~)|{_JSON}", re.DOTALL)
 # Prose may be cut JSON in quotes, or a part of a page. A prompt inside an object is only a text,
 # which may quote whatever the caller wrote.
-_MARKUP_IN_PROSE = re.compile(rf"[\s\"']*(?:[{{\[<]|```|~~~)|.*(?:</|```|<\|)|{_JSON}", re.DOTALL)
+_MARKUP_IN_PROSE = re.compile(
+    rf"[\s\"']*(?:[{{}}\[\]<]|```|~~~)|.*(?:</|```|<\|)|{_JSON}", re.DOTALL
+)
 _QUOTES = (
     ('"', '"'),
     ("'", "'"),
@@ -90,10 +92,10 @@ def read_answer(text: str, *, cut: bool = False) -> PromptTexts | None:
 
 
 def _without_thoughts(text: str) -> str:
-    text = _THOUGHTS.sub(" ", text)
-    *_, text = _END_OF_THOUGHTS.split(text)
-    text = _CONTROL_TOKEN.sub("", _LAST_MESSAGE.sub("", text))
-    return text.strip()
+    # Without an end, each beginning would be searched to the end of the text.
+    if _END_OF_THOUGHTS.search(text):
+        *_, text = _END_OF_THOUGHTS.split(_THOUGHTS.sub(" ", text))
+    return _CONTROL_TOKEN.sub("", text.rpartition(LAST_MESSAGE)[2]).strip()
 
 
 def _find_object(text: str, depth: int) -> Answer | None:
@@ -111,10 +113,10 @@ def _values(text: str) -> Iterator[Any]:
     for start in starts:
         with suppress(ValueError, RecursionError):  # RecursionError: nested too deep
             yield decoder.raw_decode(text, start)[0]
-    literal = re.search(r"[{\[].*[}\]]", text, re.DOTALL)
-    if literal:
+    end = max(text.rfind("}"), text.rfind("]"))
+    if starts and end > starts[0]:
         with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            yield ast.literal_eval(literal[0])
+            yield ast.literal_eval(text[starts[0] : end + 1])
 
 
 def _find_prompt(value: Any, depth: int) -> Answer | None:
@@ -155,7 +157,8 @@ def _is_prompt_name(name: object) -> bool:
 
 def _read_prose(text: str) -> Answer | None:
     """Return the prompt of an answer without an object, or None if it looks like markup."""
-    for pattern in (_ELEMENT, _FENCED):
+    # Without an end, each beginning would be searched to the end of the text.
+    for pattern in (_ELEMENT, _FENCED) if "</" in text else (_FENCED,):
         wrapped = pattern.search(text)
         text = wrapped[2].strip() if wrapped else text
     text = _INTRODUCTION.sub("", text, count=1) if _INTRODUCTION.match(text) else text

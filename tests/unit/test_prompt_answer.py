@@ -120,6 +120,9 @@ def test_plain_prompt_is_kept_word_for_word(text: str) -> None:
         '{"a":' * 5_000 + "1" + "}" * 5_000,
         "x" * 200_001,
         "```",
+        "<think>" * 20_000,
+        "<prompt>" * 20_000,
+        "]" * 50_000 + "[" * 50_000,
         'The answer is {"prompt": "A lighthouse at dusk',
     ],
 )
