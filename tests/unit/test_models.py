@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from cli.models import wrong_facts
 from easel.contract.errors import ModelRetiredError
 from easel.request import models
 from local.fake_openai.requests import output_tokens
@@ -167,3 +168,12 @@ def test_only_soon_retiring_models_are_listed() -> None:
         name: (date(2026, 12, 1), "gpt-image-2.6-flare")
         for name in ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
     }
+
+
+def test_facts_are_what_the_openai_package_accepts() -> None:
+    assert list(wrong_facts()) == []
+
+
+def test_wrong_fact_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "STANDARD_SIZES", ("1024x1024", "7x7"))
+    assert list(wrong_facts()) == ["every model: the openai package has no size 7x7"]
