@@ -22,7 +22,10 @@ StepStatus = Literal["waiting", "running", "retrying", "succeeded", "failed", "s
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """An error as problem details: a title for people, the error's name, and what to do next."""
+    """An error as problem details: a title for people, the error's name, and what to do next.
+
+    `nearest` are the sizes that are most similar to a refused one.
+    """
 
     type: str
     title: str
@@ -32,6 +35,7 @@ class Problem:
     what_to_do: str
     field: str | None = None
     allowed: str | None = None
+    nearest: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
