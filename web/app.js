@@ -1,5 +1,6 @@
 /** Starts the page: settings, sign-in, and the view that the address names. */
 
+import { arrive, isSamePlace, keep, parse, recall } from "./client/address.js";
 import { makeApi, noAnswer } from "./client/api.js";
 import { Session } from "./client/sign_in.js";
 import { Icon, html, render } from "./parts/elements.js";
@@ -14,6 +15,7 @@ const VIEWS = {
   deleted: ["Recently deleted", () => import("./views/deleted.js"), "gallery"],
   runs: ["Runs", () => import("./views/runs.js"), "runs"],
   run: ["Run", () => import("./views/run.js"), "runs"],
+  batch: ["Batch", () => import("./views/batch.js"), "runs"],
 };
 
 const main = document.getElementById("main");
@@ -38,14 +40,22 @@ async function start() {
   // Under another name of the same host (localhost), the sign-in would not find its way back.
   if (new URL(config.page_url).origin !== location.origin)
     return location.replace(config.page_url + location.hash);
-  session = new Session(config);
+  history.scrollRestoration = "manual"; // a view is drawn only after the browser would scroll
+  session = new Session(config, showWelcome);
   api = makeApi(session, signedOut);
   const problem = await session.finish();
   const signOut = document.getElementById("sign-out");
   render(html`<${Icon} name="leave" /><span>Sign out</span>`, signOut);
-  signOut.addEventListener("click", () => session.end());
-  addEventListener("hashchange", () => route(true));
+  signOut.addEventListener("click", endSession);
+  addEventListener("hashchange", () =>
+    isSamePlace() ? dispatchEvent(new Event("easel:image")) : route(true),
+  );
   await route(false, problem);
+}
+
+async function endSession() {
+  const { mayDropDraft } = await import("./parts/sign_out_dialog.js");
+  if (await mayDropDraft()) await session.end();
 }
 
 async function readConfig() {
@@ -98,25 +108,31 @@ async function route(isMove, problem) {
   } catch (error) {
     return showFailure("Easel", error);
   }
-  if (!token) return showWelcome(problem);
-  const [path, query] = location.hash.slice(1).split("?");
+  if (!token) {
+    // Another tab is signed in, so Cognito may know who this is.
+    if (!problem && session.startSilently()) return;
+    return showWelcome(problem);
+  }
+  if (isMove) keep("scroll", scrollY);
+  const { path, query } = parse();
   const [name, ...rest] = path.split("/");
   const [title, load, entry] = Object.hasOwn(VIEWS, name) ? VIEWS[name] : VIEWS.make;
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
+  const isBack = arrive();
   showNavigation(title, entry);
   try {
     show(html`<h1 tabindex="-1">${title}</h1><${Loading}>One moment…<//>`);
     const id = decodeURIComponent(rest.join("/"));
-    await showView(await load(), { id, query: new URLSearchParams(query), signal });
+    await showView(await load(), { id, query, signal });
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     showFailure(title, error instanceof TypeError ? noAnswer() : error);
   }
   if (isMove && !signal.aborted) {
-    scrollTo(0, 0);
-    main.querySelector("h1")?.focus();
+    main.querySelector("h1")?.focus({ preventScroll: true });
+    scrollTo(0, isBack ? (recall("scroll") ?? 0) : 0);
   }
 }
 

@@ -163,8 +163,17 @@ class ModelRetiredError(FinalError):
 # them all.
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
-# A run that failed with one of these would fail in the same way again.
-NEVER_RESUMED = (InputError.__name__, ConflictError.__name__, BadPromptError.__name__)
+# A run that failed with one of these would fail in the same way again. A run that lost an image is
+# one of them: its records are final, so only a new run buys the image again.
+FAILS_AGAIN = (
+    InputError,
+    ConflictError,
+    ModelRetiredError,
+    BadPromptError,
+    BadImageError,
+    OutcomeUnknownError,
+)
+NEVER_RESUMED = tuple(error.__name__ for error in FAILS_AGAIN)
 
 
 def cause_message(cause: str | None) -> str:

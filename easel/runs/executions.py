@@ -234,12 +234,16 @@ class Executions:
             aborted=items["aborted"],
         )
 
-    def page(self, *, limit: int, after: str | None) -> tuple[list[ExecutionSummary], str | None]:
+    def page(
+        self, *, limit: int, after: str | None, status: ExecutionStatus | None = None
+    ) -> tuple[list[ExecutionSummary], str | None]:
         """Return executions, newest first, and the cursor of the next page.
 
-        Raises InputError for an unknown cursor.
+        `status` leaves only the executions with this status. Raises InputError for an unknown
+        cursor.
         """
         start = {"nextToken": after} if after else {}
+        start |= {"statusFilter": status.value} if status else {}
         with translate_errors("listing the runs"):
             try:
                 answer = self._client.list_executions(

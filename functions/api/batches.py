@@ -59,7 +59,7 @@ def make_batch() -> Response[schemas.NewBatch]:
 def show_batch(name: BatchName) -> schemas.Batch:
     """Return a batch's current state: its lines so far, the check's result, its report or error."""
     services = services_of(router)
-    return views.show_batch(name, _find(name, services), services)
+    return views.show_batch(name, find(name, services), services)
 
 
 @router.post("/batches/<name>/start")
@@ -110,7 +110,7 @@ def _format(body: dict[str, Any]) -> str:
     return FORMAT.check("format", body.get("format", naming.MANIFEST_ENDINGS[0]))
 
 
-def _find(name: str, services: ApiServices) -> Execution:
+def find(name: str, services: ApiServices) -> Execution:
     """Return the batch's latest execution.
 
     The check of the manifest notes the execution. If that has not happened yet or has failed, the

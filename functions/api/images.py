@@ -131,7 +131,9 @@ def _fields(
         deleted = datetime.fromisoformat(image.deleted_at)
     days = storage.recoverable_days
     until = deleted + timedelta(days=days) if deleted and days is not None else None
-    url = console_url(storage.bucket, image.key, region=storage.region) if is_stored else None
+    url = None
+    if is_stored and services.has_console:
+        url = console_url(storage.bucket, image.key, region=storage.region)
     return {name: getattr(image, name) for name in SHOWN} | {
         "id": image.id,
         "cost_usd": dollars(image.cost_micro_usd),

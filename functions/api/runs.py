@@ -24,6 +24,7 @@ from functions.api.caller import (
     safety_identifier,
 )
 from functions.api.problems import refusal
+from functions.api.run_list import list_entries
 from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
@@ -74,17 +75,17 @@ def start_run() -> Response[schemas.Run]:
 def list_runs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(min_length=1, max_length=MAX_TOKEN)] = None,
+    status: Annotated[schemas.ExecutionStatus | None, Query()] = None,
 ) -> schemas.Runs:
     """Return the runs of the last 90 days, newest first.
 
     The list includes runs started by the schedule and from the console.
     """
     services = services_of(router)
-    check_parameters(router.current_event, "limit", "cursor")
-    page, next_cursor = services.executions.page(limit=limit, after=cursor)
-    prompts = services.gallery.prompts(execution.name for execution in page)
-    runs = [views.list_run(execution, prompts.get(execution.name), services) for execution in page]
-    return schemas.Runs(runs=runs, cursor=next_cursor)
+    check_parameters(router.current_event, "limit", "cursor", "status")
+    only = ExecutionStatus(status.upper()) if status else None
+    page, next_cursor = services.executions.page(limit=limit, after=cursor, status=only)
+    return schemas.Runs(runs=list_entries(page, services), cursor=next_cursor)
 
 
 @router.get("/runs/<id>")

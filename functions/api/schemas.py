@@ -17,7 +17,9 @@ from easel.runs.executions import LineCounts
 from functions.api.links import Links
 
 ExecutionStatus = Literal["running", "succeeded", "failed", "timed_out", "aborted"]
-StepStatus = Literal["waiting", "running", "retrying", "succeeded", "failed", "stopped"]
+StepStatus = Literal[
+    "waiting", "running", "retrying", "succeeded", "refused", "failed", "stopped", "skipped"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,10 @@ class RunFailure(Failure):
 
 @dataclass(frozen=True, kw_only=True)
 class RunStep:
-    """One step of a run. `done` variations out of `of` are complete."""
+    """One step of a run. `done` variations out of `of` are complete.
+
+    A step is `refused` if OpenAI refused some images, and `skipped` if there was nothing to do.
+    """
 
     step: Step
     status: StepStatus
@@ -95,37 +100,43 @@ class RunPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRun:
-    """A run in the list. Its title is its images' title; deletes and restores have no title."""
+    """A run in the list."""
 
     id: str
-    title: str | None
+    run_id: str = api_field("the id in its images' records; usually the same as id")
+    action: str = api_field(" | ".join(ACTIONS))
+    dry_run: bool
+    title: str | None = api_field(
+        "the images' title, or else the beginning of what was requested; for a delete or restore, "
+        "the folder or the image's key"
+    )
     status: ExecutionStatus
     started: datetime
     ended: datetime | None
+    count: int | None = api_field("how many images were requested, once the prompt is written")
+    refused: int = api_field("how many images OpenAI refused")
+    thumbnail: str | None = api_field("a link to the thumbnail of the first stored image")
+    cost_usd: float | None = api_field("so far; null if part of it is unknown")
+    error: RunFailure | None
+    can_redrive: bool = api_field("whether resuming the run can have another result")
     url: str
-    console_url: str
+    console_url: str | None = api_field("null on the local stack, which has no console")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(ListedRun):
     """The current state of a run."""
 
-    run_id: str = api_field("the id in its images' records; usually the same as id")
-    action: str = api_field(" | ".join(ACTIONS))
-    dry_run: bool
     topic: str | None
     prompt: str | None = api_field("its first 1,000 characters")
-    count: int | None = api_field("how many images were requested, once the prompt is written")
+    request: dict[str, Any] | None = api_field("once the run has ended: the request as it was sent")
     steps: list[RunStep]
-    error: RunFailure | None
     pictures: list[RunPicture]
-    cost_usd: float | None = api_field("so far; null if part of it is unknown")
     estimate_usd: float | None
     possibly_paid: int
     objects: int | None = api_field(
         "for a delete or restore that has ended: the number of objects found"
     )
-    can_redrive: bool
     can_stop: bool
 
 
@@ -172,11 +183,61 @@ class Batch:
     ended: datetime | None
     seconds: float = api_field("so far, if the batch is still running")
     url: str
-    console_url: str
+    console_url: str | None = api_field("null on the local stack, which has no console")
     lines: LineCounts | None = api_field("null until the manifest is checked")
     checked: CheckedManifest | None = api_field("null until the manifest is checked")
     report: BatchReport | None = api_field("once the batch has succeeded; a dry run has none")
     error: RunFailure | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedBatch:
+    """One start of a batch in the list."""
+
+    name: str | None = api_field("null if the start names no valid manifest")
+    execution: str
+    dry_run: bool
+    status: ExecutionStatus
+    started: datetime
+    ended: datetime | None
+    lines: LineCounts | None = api_field("null until the manifest is checked")
+    cost_usd: float | None = api_field("of all starts of this batch, once this one has succeeded")
+    error: RunFailure | None
+    url: str | None
+    console_url: str | None = api_field("null on the local stack, which has no console")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedBatches:
+    """A page of starts of batches, newest first."""
+
+    batches: list[ListedBatch]
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLine:
+    """One line of a batch, from the records of its run."""
+
+    line: int
+    run_id: str = api_field("of a line without a request_id of its own")
+    is_started: bool = api_field("whether this run has records")
+    title: str | None
+    count: int | None
+    stored: int
+    refused: int
+    cost_usd: float | None
+    thumbnail: str | None = api_field("a link to the thumbnail of the first stored image")
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLines:
+    """A page of a batch's lines, by their number."""
+
+    lines: list[BatchLine]
+    total: int
+    cursor: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

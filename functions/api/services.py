@@ -11,6 +11,7 @@ from easel.ledger.gallery import Gallery
 from easel.runs.executions import Executions
 from easel.runs.runs import Runs
 from easel.services import Services
+from functions.api.facts import Facts, Kept
 from functions.api.links import (
     READ_SECONDS,
     UPLOAD_SECONDS,
@@ -19,6 +20,7 @@ from functions.api.links import (
     SigningConfig,
     UploadLinks,
 )
+from functions.api.schemas import ListedBatch
 
 
 class ApiServices(Services):
@@ -45,6 +47,16 @@ class ApiServices(Services):
         return Runs(self.executions, self.ledger)
 
     @cached_property
+    def run_facts(self) -> Kept[Facts]:
+        """Return the facts of executions of the run machine. The input of a run never changes."""
+        return Kept(keeps_running=True)
+
+    @cached_property
+    def listed_batches(self) -> Kept[ListedBatch]:
+        """Return the entries of batches that have ended."""
+        return Kept(keeps_running=False)
+
+    @cached_property
     def gallery(self) -> Gallery:
         """Return the gallery."""
         return Gallery(self.table)
@@ -59,6 +71,11 @@ class ApiServices(Services):
         """Return the signer of upload links for manifests."""
         return UploadLinks(self._signer(self.api.uploader_role, "uploads", UPLOAD_SECONDS))
 
+    @property
+    def has_console(self) -> bool:
+        """Return whether this is AWS, and not the local stack."""
+        return self.api.local_sign_in_url is None
+
     def run_url(self, name: str) -> str:
         """Return the URL of a run."""
         return f"{self.api.page_url}runs/{name}"
@@ -67,8 +84,10 @@ class ApiServices(Services):
         """Return the URL of a batch."""
         return f"{self.api.page_url}batches/{name}"
 
-    def console_url(self, arn: str) -> str:
-        """Return the URL of an execution's graph in the Step Functions console."""
+    def console_url(self, arn: str) -> str | None:
+        """Return the URL of an execution's graph in the console, which the local stack lacks."""
+        if not self.has_console:
+            return None
         region = self.storage.region
         console = f"https://{region}.console.aws.amazon.com/states/home"
         return f"{console}?region={region}#/v2/executions/details/{arn}"

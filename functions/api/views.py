@@ -2,33 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from easel.contract import naming
 from easel.contract.batch_messages import BatchReport, CheckedManifest
-from easel.contract.errors import ConflictError, cause_message
+from easel.contract.errors import (
+    BadImageError,
+    OutcomeUnknownError,
+)
 from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
+from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
 from functions.api import schemas
+from functions.api.facts import Facts, failure_of
 from functions.api.problems import advice_for
 from functions.api.services import ApiServices
 
 PROMPT_SHOWN = 1_000
+# The API sets these itself when it starts a run.
+SET_BY_API = ("action", "request_id", "safety_identifier", "dry_run")
+REUSABLE = frozenset(FIELDS) - frozenset(SET_BY_API)
 
 
 def list_run(
-    run: ExecutionSummary | Execution, prompt: PromptRecord | None, services: ApiServices
+    run: ExecutionSummary | Execution, facts: Facts, records: RunRecords, services: ApiServices
 ) -> schemas.ListedRun:
     """Return a run's entry in the list."""
+    prompt = records.prompt
     return schemas.ListedRun(
         id=run.name,
-        title=prompt.title if prompt else None,
+        run_id=facts.run_id,
+        action=facts.action,
+        dry_run=facts.dry_run,
+        title=prompt.title if prompt else facts.words,
         status=_status(run),
         started=run.started,
         ended=run.ended,
+        count=prompt.choices["count"] if prompt else None,
+        refused=sum(image.status == Status.REFUSED for image in records.images),
+        thumbnail=thumbnail_of(records, services),
+        cost_usd=cost_of(records, is_running=run.status == ExecutionStatus.RUNNING),
+        error=facts.error,
+        can_redrive=facts.can_redrive,
         url=services.run_url(run.name),
         console_url=services.console_url(run.arn),
     )
@@ -37,29 +56,22 @@ def list_run(
 def show_run(run: Execution, services: ApiServices) -> schemas.Run:
     """Return a run with its steps, images, cost and error."""
     progress = services.executions.progress(run)
-    # If the run failed with a conflict, the records under its id belong to another request.
-    has_records = run.makes_images and run.error != ConflictError.__name__
-    records = services.ledger.run(run.run_id) if has_records else RunRecords()
+    facts = Facts.of(run)
+    records = services.ledger.run(run.run_id) if facts.has_records else RunRecords()
     prompt, output = records.prompt, run.output or {}
     count = prompt.choices["count"] if prompt else progress.variations
     steps = tuple(Step) if run.makes_images else (Step.CLEANUP,)
     estimate = dollars(prompt.estimate_micro_usd) if prompt else output.get("estimate_usd")
     return schemas.Run(
-        **vars(list_run(run, prompt, services)),
-        run_id=run.run_id,
-        action=run.action,
-        dry_run=isinstance(run.input, dict) and run.input.get("dry_run") is True,
+        **vars(list_run(run, facts, records, services)) | {"count": count},
         topic=prompt.topic if prompt else None,
         prompt=cut_prompt(prompt)[0] if prompt else None,
-        count=count,
-        steps=[_show_step(step, run, progress, count=count) for step in steps],
-        error=failure_of(run),
+        request=None if run.status == ExecutionStatus.RUNNING else _request(run),
+        steps=[_show_step(step, run, progress, records, count=count) for step in steps],
         pictures=[_show_image(image, prompt, services) for image in records.images],
-        cost_usd=_cost(records, is_running=run.status == ExecutionStatus.RUNNING),
         estimate_usd=estimate,
         possibly_paid=records.possibly_paid,
         objects=output.get("objects"),
-        can_redrive=run.can_be_resumed,
         can_stop=run.status == ExecutionStatus.RUNNING and not run.is_line,
     )
 
@@ -100,16 +112,11 @@ def cut_prompt(prompt: PromptRecord | None) -> tuple[str, bool]:
     return text[:PROMPT_SHOWN], len(text) > PROMPT_SHOWN
 
 
-def failure_of(run: Execution) -> schemas.RunFailure | None:
-    """Return why an execution failed, or None if it has not failed."""
-    if run.is_open:
-        return None
-    name = run.error or run.status.lower()
-    message = cause_message(run.cause)
-    advice = advice_for(name)
-    return schemas.RunFailure(
-        error=name, title=advice.title, message=message, what_to_do=advice.what_to_do
-    )
+def thumbnail_of(records: RunRecords, services: ApiServices) -> str | None:
+    """Return a link to the thumbnail of the first stored image, or None."""
+    stored = (image.key for image in records.images if image.status == Status.STORED and image.key)
+    key = next(stored, None)
+    return services.image_links.of(key).thumbnail if key else None
 
 
 def _status(run: ExecutionSummary | Execution) -> schemas.ExecutionStatus:
@@ -117,8 +124,15 @@ def _status(run: ExecutionSummary | Execution) -> schemas.ExecutionStatus:
     return run.status.lower()  # type: ignore[return-value]
 
 
+def _request(run: Execution) -> dict[str, Any] | None:
+    """Return the request as it was sent, without what the API added to it."""
+    if not run.makes_images or not isinstance(run.input, dict):
+        return None
+    return {name: value for name, value in run.input.items() if name in REUSABLE}
+
+
 def _show_step(
-    name: Step, run: Execution, progress: Progress, *, count: int | None
+    name: Step, run: Execution, progress: Progress, records: RunRecords, *, count: int | None
 ) -> schemas.RunStep:
     step = progress.steps[name]
     varies = name in (Step.IMAGE, Step.UPLOAD)
@@ -130,18 +144,47 @@ def _show_step(
     failure = None
     if step.failure and not is_done:
         error, message = step.failure
-        title = advice_for(error).title
-        failure = schemas.Failure(error=error, title=title, message=message)
+        failure = _failure(error, message)
+    status, done = _step_status(step, run, is_done=is_done), min(step.left, total)
+    if varies and progress.variations_done and records.prompt:
+        # A Map ends well even if some images cannot be made. Only the records tell.
+        status, done, failure = _images_outcome(name, records, total)
     return schemas.RunStep(
         step=name,
-        status=_step_status(step, run, is_done=is_done),
+        status=status,
         started=step.started,
         ended=ended if is_done or run.status != ExecutionStatus.RUNNING else None,
         attempts=step.attempts,
-        done=min(step.left, total),
+        done=done,
         of=total,
         error=failure,
     )
+
+
+def _images_outcome(
+    name: Step, records: RunRecords, total: int
+) -> tuple[schemas.StepStatus, int, schemas.Failure | None]:
+    """Return the status of a step on images, how many it has completed, and its error."""
+    images = records.images
+    stored = sum(image.status in (Status.STORED, Status.DELETED) for image in images)
+    made = stored + sum(image.status == Status.STAGED for image in images)
+    if name == Step.UPLOAD:
+        if made == 0:
+            return "skipped", 0, None
+        return ("succeeded" if stored == made else "failed"), stored, None
+    unusable = next((image for image in images if image.status == Status.BAD), None)
+    if unusable:
+        problem = unusable.problem or ""
+        return "failed", made, _failure(BadImageError.__name__, problem)
+    refused = sum(image.status == Status.REFUSED for image in images)
+    if made + refused < total:
+        problem = f"{total - made - refused} of {total} images never arrived"
+        return "failed", made, _failure(OutcomeUnknownError.__name__, problem)
+    return ("refused" if refused else "succeeded"), made, None
+
+
+def _failure(error: str, message: str) -> schemas.Failure:
+    return schemas.Failure(error=error, title=advice_for(error).title, message=message)
 
 
 def _step_status(step: StepProgress, run: Execution, *, is_done: bool) -> schemas.StepStatus:
@@ -177,7 +220,7 @@ def _show_image(
     )
 
 
-def _cost(records: RunRecords, *, is_running: bool) -> float | None:
+def cost_of(records: RunRecords, *, is_running: bool) -> float | None:
     """Return the run's cost so far.
 
     An image that is still being bought does not count while the run is running.

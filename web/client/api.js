@@ -7,9 +7,9 @@ const LONGEST_WAIT = 30; // seconds, whatever Retry-After says
 
 /** Why a call failed. `status` is 0 without a response; `code` is the error's name in the API. */
 export class ApiError extends Error {
-  constructor({ status, title, detail, error, field, allowed, what_to_do: whatToDo }) {
+  constructor({ status, title, detail, error, field, allowed, nearest, what_to_do: whatToDo }) {
     super(detail);
-    Object.assign(this, { status, title, code: error, field, allowed, whatToDo });
+    Object.assign(this, { status, title, code: error, field, allowed, nearest, whatToDo });
   }
 
   /** Whether the same call may succeed a little later. */
@@ -36,11 +36,16 @@ export function makeApi(session, onSignedOut) {
   const call = (...request) => connection.call(...request);
   const image = (id) => `images/${encodeURIComponent(id)}`;
   const run = (id) => `runs/${encodeURIComponent(id)}`;
+  const batch = (name) => `batches/${encodeURIComponent(name)}`;
   return {
     estimate: (body, signal) => call("POST", "estimate", { body, signal, isRead: true }),
     startRun: (body, key) => call("POST", "runs", { body, headers: { "Idempotency-Key": key } }),
     run: (id, signal) => call("GET", run(id), { signal }),
     runs: (query, signal) => call("GET", `runs?${search(query)}`, { signal }),
+    batches: (query, signal) => call("GET", `batches?${search(query)}`, { signal }),
+    batch: (name, signal) => call("GET", batch(name), { signal }),
+    batchLines: (name, query, signal) =>
+      call("GET", `${batch(name)}/lines?${search(query)}`, { signal }),
     redrive: (id) => call("POST", `${run(id)}/redrive`),
     stop: (id) => call("POST", `${run(id)}/stop`),
     images: async (query, signal) =>

@@ -1,6 +1,7 @@
 /** The values of the form that makes images: their draft in this tab, and the request they make. */
 
 const DRAFT = "easel.draft";
+const EARLIER_DRAFT = "easel.earlier-draft";
 /** The sizes that the form offers by name, each with its label and its ratio. */
 export const NAMED_SIZES = [
   ["1024x1024", "Square", 1],
@@ -9,10 +10,25 @@ export const NAMED_SIZES = [
   ["2048x1152", "Wide", 16 / 9],
   ["auto", "Auto", null],
 ];
-/** The form's fields that can show a problem. */
-const FIELDS = [
-  "topic", "idea", "style", "size", "quality", "count", "folder_name", "model", "output_format",
-  "background",
+/** The labels of the form's fields that can show a problem. */
+const LABELS = {
+  topic: "Topic",
+  idea: "Your idea",
+  style: "Style",
+  size: "Size",
+  quality: "Quality",
+  count: "Pictures",
+  folder_name: "Folder",
+  model: "Model",
+  output_format: "Format",
+  background: "Background",
+};
+/** The page's words for the API's names in what a field allows. */
+const PLAIN = [
+  [/\boutput_format\b/g, "the format"],
+  [/\bfolder_name\b/g, "the folder"],
+  [/\bWIDTHxHEIGHT\b/g, "width x height"],
+  [/ \(the setting [^)]*\)/g, ""],
 ];
 /** The field that shows the problem of a request's field, if their names differ. */
 const SHOWN_AT = { description: "idea", prompt: "idea", topics: "topic" };
@@ -20,20 +36,77 @@ const SHOWN_AT = { description: "idea", prompt: "idea", topics: "topic" };
 /** Returns the form's field that an API error is about, or undefined. */
 export function fieldOf(error) {
   const name = SHOWN_AT[error?.field] ?? error?.field;
-  return FIELDS.find((field) => field === name);
+  return Object.hasOwn(LABELS, name ?? "") ? name : undefined;
+}
+
+/** Returns the label of a field of fieldOf. */
+export const labelOf = (field) => LABELS[field];
+
+/** Returns what is wrong with a field, in a sentence with its label. */
+export function problemOf(error, values) {
+  const label = labelOf(fieldOf(error));
+  if (error.field === "prompt" && !values.idea.trim())
+    return `${label} is empty. Write your text, or turn off “Use my text exactly”.`;
+  if (!error.allowed) return `${label}: ${error.message}.`;
+  const allowed = PLAIN.reduce((text, [name, words]) => text.replace(name, words), error.allowed);
+  return `${label} can be ${allowed}.`;
 }
 
 /** Returns whether the form offers the size by its name. */
 export const isNamedSize = (size) => NAMED_SIZES.some(([value]) => value === size);
 
-export const readDraft = () => JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
+const read = (place) => JSON.parse(sessionStorage.getItem(place) ?? "{}");
+const write = (place, values) => sessionStorage.setItem(place, JSON.stringify(values));
+
+export const readDraft = () => read(DRAFT);
 
 /** Keeps the values while people look elsewhere, and over a reload. */
-export const keepDraft = (values) => sessionStorage.setItem(DRAFT, JSON.stringify(values));
+export const keepDraft = (values) => write(DRAFT, values);
+
+/** Notes that the draft was sent, so nothing is lost with it. */
+export const markDraftSent = () => keepDraft({ ...readDraft(), isSent: true });
+
+/** Returns whether words would be lost with the draft. */
+export function hasUnsentWords(draft = readDraft()) {
+  return Boolean(draft.idea?.trim()) && !draft.isSent;
+}
+
+/** Returns the draft that another one replaced before it was sent, or null. */
+export const earlierDraft = () => (sessionStorage.getItem(EARLIER_DRAFT) ? read(EARLIER_DRAFT) : null);
+
+export const forgetEarlierDraft = () => sessionStorage.removeItem(EARLIER_DRAFT);
+
+/** Makes the earlier draft the draft again. */
+export function restoreEarlierDraft() {
+  keepDraft(earlierDraft());
+  forgetEarlierDraft();
+}
+
+/** Forgets everything that was written, because someone else may sign in. */
+export function forgetDrafts() {
+  sessionStorage.removeItem(DRAFT);
+  forgetEarlierDraft();
+}
+
+function replaceDraft(values) {
+  const draft = readDraft();
+  if (hasUnsentWords(draft) && draft.idea !== values.idea) write(EARLIER_DRAFT, draft);
+  keepDraft({ ...values, isSent: true });
+}
+
+/** Keeps a run's request as the draft, so its words can be changed. */
+export function keepRequestAsDraft({ prompt, description, topics, count, ...request }) {
+  replaceDraft({
+    ...request,
+    idea: prompt ?? description ?? "",
+    verbatim: Boolean(prompt),
+    ...(count && { count: String(count) }),
+  });
+}
 
 /** Keeps what an image was made of as the draft. `image` is the API's whole one. */
 export function keepImageAsDraft(image) {
-  keepDraft({
+  replaceDraft({
     idea: image.prompt,
     verbatim: true,
     size: image.size ?? `${image.width}x${image.height}`,

@@ -16,6 +16,9 @@ export function money(usd) {
 /** Formats an upper bound. It is rounded up, so the price is never higher. */
 export const upTo = (usd) => cents.format(Math.ceil(usd * 100 - 1e-9) / 100);
 
+/** Formats what a run has cost so far, next to its upper bound. Whole cents are enough. */
+export const soFar = (usd) => cents.format(usd);
+
 /** Formats what is left, rounded down for the same reason. */
 export const left = (usd) => cents.format(Math.floor(usd * 100 + 1e-9) / 100);
 

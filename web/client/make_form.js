@@ -4,6 +4,8 @@ import {
   fieldOf,
   isNamedSize,
   keepDraft,
+  markDraftSent,
+  problemOf,
   readDraft,
   requestOf,
   startValues,
@@ -12,9 +14,8 @@ import {
 import { explain } from "./api.js";
 import { left, upTo } from "./format.js";
 import { LivePrice, isDearer } from "./live_price.js";
-import { forgetClick, isFresh, newClick, openClick, send } from "./run_start.js";
+import { forgetClick, mayResend, newClick, noteShownFailure, openClick, send } from "./run_start.js";
 
-const FIX_FIRST = "Fix the highlighted field to see the price.";
 const OVER_BUDGET =
   "This is more than what is left of this month's budget. " +
   "Make fewer or smaller pictures, or choose a lower quality.";
@@ -53,7 +54,7 @@ export class MakeForm {
   /** Why nothing can be bought now, or null. */
   get reason() {
     const { error, estimate } = this.price;
-    if (error) return fieldOf(error) ? FIX_FIRST : explain(error);
+    if (error) return fieldOf(error) ? problemOf(error, this.values) : explain(error);
     if (estimate.fits) return null;
     return estimate.budget.cap_usd > 0 ? OVER_BUDGET : SPENDING_STOPPED;
   }
@@ -72,6 +73,7 @@ export class MakeForm {
   }
 
   typeSize(size) {
+    this.isSizeTyped = true;
     this.typedSize = size;
     this.change({ size });
   }
@@ -92,8 +94,9 @@ export class MakeForm {
     if (this.signal.aborted) return null;
     if (this.reason) return this.reason;
     if (isDearer(estimate, before)) {
-      const [price] = priceOf(estimate);
-      return `The price changed. ${price}. Click again to confirm.`;
+      const usd = estimate.estimate_usd;
+      const change = usd == null ? "is not known any more" : `went up to ${upTo(usd)}`;
+      return `The price ${change}. Click again to confirm.`;
     }
     return this.send(newClick(this.request));
   }
@@ -102,9 +105,12 @@ export class MakeForm {
   async send(click) {
     this.#set({ isBusy: true, failure: null });
     try {
-      this.onstart(await send(this.api, click));
+      const run = await send(this.api, click);
+      markDraftSent();
+      this.onstart(run);
     } catch (error) {
       const isLeft = this.signal.aborted || error.name === "AbortError";
+      if (!isLeft) noteShownFailure(click);
       this.#set({ isBusy: false, failure: isLeft ? null : error });
     }
     return null;
@@ -113,7 +119,7 @@ export class MakeForm {
   /** Sends a click again that a reload interrupted. */
   resume() {
     const click = openClick();
-    if (click && isFresh(click)) this.send(click);
+    if (click && mayResend(click)) this.send(click);
   }
 
   forgetClick() {

@@ -4,6 +4,7 @@
  * Holds the pages read so far.
  *
  * `readPage(cursor, signal)` returns `{ items, cursor }`; `onchange` is called on every change.
+ * `start` are pages that were read before, if there are any.
  */
 export class PagedList {
   items = [];
@@ -15,8 +16,8 @@ export class PagedList {
   #leaving;
   #restarting;
 
-  constructor({ readPage, signal, onchange }) {
-    Object.assign(this, { readPage, onchange });
+  constructor({ readPage, signal, onchange, start }) {
+    Object.assign(this, { readPage, onchange }, start && { ...start, hasRead: true });
     this.#leaving = signal;
     this.#begin();
   }
@@ -43,6 +44,17 @@ export class PagedList {
       if (!signal.aborted) this.#set({ isReading: false, error });
       return 0;
     }
+  }
+
+  /** Reads the first page again: it replaces the old one, and the pages below it stay. */
+  async refresh() {
+    if (this.isReading || !this.hasRead) return;
+    const { signal } = this;
+    const { items, cursor } = await this.readPage(null, signal);
+    if (signal.aborted || this.isReading) return;
+    const last = this.items.findIndex(({ id }) => id === items.at(-1)?.id);
+    const below = last < 0 || !cursor ? [] : this.items.slice(last + 1);
+    this.#set({ items: [...items, ...below], cursor: below.length ? this.cursor : cursor });
   }
 
   /** Reads the list from its beginning. */

@@ -1,4 +1,4 @@
-/** Reads a run again and again until it has ended. */
+/** Reads a run again and again until it has ended, or a list as long as it is shown. */
 
 import { ApiError, sleep } from "./api.js";
 
@@ -7,6 +7,7 @@ const SLOWEST_AFTER_ERROR_SECONDS = 15;
 const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
 /** All viewers share the reads that Step Functions allows, so they back off when it is busy. */
 const afterError = (seconds) => Math.min(SLOWEST_AFTER_ERROR_SECONDS, seconds * 2);
+const LIST_SECONDS = { busy: 3, idle: 15 }; // between two reads of a list
 /** Whether another read may succeed. Step Functions may not know a new run at first. */
 const isTemporary = (error) => error.isTransient || error.status === 404;
 
@@ -30,6 +31,28 @@ export async function* follow(api, id, signal, ontrouble) {
     }
     await sleep(seconds, signal);
     await untilVisible(signal);
+  }
+}
+
+/**
+ * Reads the first page of a list again until the signal is aborted, and not while the page is hidden.
+ *
+ * It reads more often while `isBusy()`. `ontrouble` is called as by follow.
+ */
+export async function keepFresh(list, { isBusy, signal, ontrouble }) {
+  for (let troubles = 0; ; ) {
+    const seconds = isBusy() ? LIST_SECONDS.busy : LIST_SECONDS.idle;
+    await sleep(troubles ? SLOWEST_AFTER_ERROR_SECONDS : seconds, signal);
+    await untilVisible(signal);
+    try {
+      await list.refresh();
+      troubles = 0;
+      ontrouble(null);
+    } catch (error) {
+      if (signal.aborted || !error.isTransient) throw error;
+      troubles += 1;
+      ontrouble(error);
+    }
   }
 }
 

@@ -13,8 +13,18 @@ const FRESH_MS = 2 * 60_000;
 /** Returns the click that has no response yet, or null. */
 export const openClick = () => JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
 
-/** Returns whether a reload may send the click again. Later, someone should decide. */
-export const isFresh = (click) => Date.now() - click.at < FRESH_MS;
+/**
+ * Returns whether a reload may send the click again.
+ *
+ * Later, or once someone has seen that it failed, they should decide: they may have changed their
+ * mind.
+ */
+export const mayResend = (click) => !click.hasFailed && Date.now() - click.at < FRESH_MS;
+
+/** Notes that the page has shown that the click failed. */
+export function noteShownFailure(click) {
+  if (openClick()?.key === click.key) keepClick({ ...click, hasFailed: true });
+}
 
 /** Forgets the click. If it started a run, that run continues. */
 export const forgetClick = () => sessionStorage.removeItem(PLACE);
@@ -22,9 +32,11 @@ export const forgetClick = () => sessionStorage.removeItem(PLACE);
 /** Returns a click with a new idempotency key, and keeps it. */
 export function newClick(body) {
   const click = { key: crypto.randomUUID(), body, at: Date.now() };
-  sessionStorage.setItem(PLACE, JSON.stringify(click));
+  keepClick(click);
   return click;
 }
+
+const keepClick = (click) => sessionStorage.setItem(PLACE, JSON.stringify(click));
 
 /** Sends a click and returns its run. The click is kept while its outcome is unknown. */
 export async function send(api, { key, body }) {

@@ -1,5 +1,6 @@
 /** The lightbox's panel: an image's details, and what can be done with it. */
 
+import { goTo, linkTo } from "../client/address.js";
 import { explain } from "../client/api.js";
 import { keepImageAsDraft } from "../client/form_values.js";
 import { bytes, money, when } from "../client/format.js";
@@ -49,7 +50,7 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
       const whole = await readWhole(image);
       onleave(() => {
         keepImageAsDraft(whole);
-        location.hash = "#make";
+        goTo("#make");
       });
     } catch (error) {
       setTrouble(error);
@@ -59,11 +60,14 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
     <div class="body" tabindex="0" role="region" aria-label="About the picture">
       ${trouble && html`<p class="wrong" role="alert">${explain(trouble)}</p>`}
       <div class="actions">
-        <${CopyButton} image=${image} readWhole=${readWhole} />
+        <${CopyButton}
+          words="Copy prompt"
+          done="Prompt copied"
+          read=${async () => (await readWhole(image)).prompt}
+        />
+        <${CopyButton} words="Copy link" done="Link copied" read=${() => linkTo(image.id)} />
         ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
-        <${Button} onclick=${reuse} icon="again" class="secondary whole">
-          Reuse prompt
-        <//>
+        <${Button} onclick=${reuse} icon="again" class="secondary">Reuse prompt<//>
         <${Button}
           onclick=${() => ondelete(listed)}
           icon="bin"
@@ -87,14 +91,15 @@ function Prompt({ image }) {
   `;
 }
 
-function CopyButton({ image, readWhole }) {
+/** Copies the text that `read()` resolves to. */
+function CopyButton({ words, done, read }) {
   const [outcome, setOutcome] = useState("");
   const timer = useRef();
   useEffect(() => () => clearTimeout(timer.current), []);
   async function copy() {
     try {
-      await navigator.clipboard.writeText((await readWhole(image)).prompt);
-      setOutcome("Prompt copied");
+      await navigator.clipboard.writeText(await read());
+      setOutcome(done);
     } catch {
       setOutcome("Could not be copied");
     }
@@ -102,7 +107,7 @@ function CopyButton({ image, readWhole }) {
     timer.current = setTimeout(() => setOutcome(""), COPIED_MS);
   }
   return html`
-    <${Button} onclick=${copy} icon="copy" class="secondary">${outcome || "Copy prompt"}<//>
+    <${Button} onclick=${copy} icon="copy" class="secondary">${outcome || words}<//>
     <p class="unseen" role="status">${outcome}</p>
   `;
 }
@@ -164,7 +169,7 @@ const runIdOf = ({ run_url: url }) => encodeURIComponent(decodeURIComponent(url.
 function LeaveLink({ hash, onleave, children }) {
   const leave = (event) => {
     event.preventDefault();
-    onleave(() => (location.hash = hash));
+    onleave(() => goTo(hash));
   };
   return html`<a href=${hash} onclick=${leave}>${children}</a>`;
 }

@@ -1,6 +1,6 @@
 /** The fields of the form that makes images. */
 
-import { NAMED_SIZES, fieldOf, qualitiesOf } from "../client/form_values.js";
+import { NAMED_SIZES, fieldOf, problemOf as sentenceOf, qualitiesOf } from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 import { Choices, Field, Select } from "./form_fields.js";
 
@@ -29,14 +29,14 @@ const RARE_FIELDS = ["model", "output_format", "background"];
 /** Shows the fields of a MakeForm. Its error is shown at the field that it is about. */
 export function ImageFields({ form, folders }) {
   const { values, limits, stack, error } = form;
-  const problemOf = (name) => (fieldOf(error) === name ? problemText(error) : null);
+  const problemOf = (name) => (fieldOf(error) === name ? sentenceOf(error, values) : null);
   const change = (name) => (value) => form.change({ [name]: value });
   const shared = { form, change, problemOf };
   return html`
     <${Choices}
       name="topic"
       label="Topic"
-      options=${[{ value: "", label: "Any" }, ...stack.topics.map(plain)]}
+      options=${[{ value: "", label: "Any" }, ...topicsOf(stack, values).map(plain)]}
       chosen=${values.topic}
       look="chips"
       problem=${problemOf("topic")}
@@ -63,8 +63,9 @@ export function ImageFields({ form, folders }) {
   `;
 }
 
-/** Returns what the field takes. Its label and its value are on the screen already. */
-const problemText = ({ allowed, message }) => (allowed ? `Allowed: ${allowed}.` : message);
+/** Returns the stack's topics, and the chosen one if it is another, such as a reused one. */
+const topicsOf = ({ topics }, { topic }) =>
+  topic && !topics.includes(topic) ? [...topics, topic] : topics;
 
 const plain = (name) => ({ value: name, label: name });
 
@@ -156,6 +157,20 @@ function Size({ form, problemOf }) {
       problem=${problem}
       control=${typed}
     />
+    ${problem && html`<${NearestSizes} sizes=${form.error.nearest} onchoose=${(size) => form.typeSize(size)} />`}
+  `;
+}
+
+/** The sizes that the API offers instead of a refused one, if it names any. */
+function NearestSizes({ sizes = [], onchoose }) {
+  if (!sizes.length) return null;
+  const button = (size) => html`
+    <${Button} key=${size} onclick=${() => onchoose(size)} class="secondary">${size}<//>
+  `;
+  return html`
+    <div class="nearest" role="group" aria-label="Nearest sizes">
+      <span>Nearest sizes</span>${sizes.map(button)}
+    </div>
   `;
 }
 

@@ -1,6 +1,8 @@
 /** A grid of images of any shape. Each is a button that opens it in the lightbox. */
 
-import { html, useLayoutEffect, useRef, useState } from "./elements.js";
+import { hideImage, openImage } from "../client/address.js";
+import { explain } from "../client/api.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
 import { note } from "./notices.js";
 
 /**
@@ -14,20 +16,59 @@ export function ImageGrid({
   images, api, signal, link = "thumbnail", tilesRef, onnearend, onremove, onputback, children,
 }) {
   const { tiles, onDeleted, onRestored } = useTiles({ images, signal, onremove, onputback });
+  const [opening, setOpening] = useState(null); // the id of the image that is being opened
+  const latest = useRef({});
+  Object.assign(latest.current, { images, onnearend });
+  const { current } = latest;
 
   async function open(image) {
+    if (current.isOpening || current.box) return;
+    current.isOpening = true;
+    setOpening(image.id);
     try {
       const { openLightbox } = await import("./lightbox.js");
-      const index = images.indexOf(image);
-      const tileOf = (id) => tiles.get(id);
-      await openLightbox({
-        api, signal, images, index, tileOf, onNearEnd: onnearend, onDeleted, onRestored,
+      const known = current.images.some(({ id }) => id === image.id);
+      current.box = await openLightbox({
+        api,
+        signal,
+        images: known ? current.images : [image],
+        index: known ? current.images.findIndex(({ id }) => id === image.id) : 0,
+        tileOf: (id) => tiles.get(id),
+        onNearEnd: known ? current.onnearend : undefined,
+        onClosed: () => (current.box = null),
+        onDeleted,
+        onRestored,
       });
     } catch {
+      hideImage();
       const problem = "The picture cannot be opened. Check your connection and try again.";
-      note(problem, { failed: true });
+      if (!signal.aborted) note(problem, { failed: true });
+    } finally {
+      current.isOpening = false;
+      setOpening(null);
     }
+    if (current.box) followAddress(); // Back may have been pressed meanwhile
   }
+
+  /** Opens the image that the address names, or closes the one that it no longer names. */
+  async function followAddress() {
+    const id = openImage();
+    if (current.isOpening || id === (current.box?.shownId ?? null)) return;
+    if (current.box) return current.box.close();
+    try {
+      const image = current.images.find((other) => other.id === id) ?? (await api.image(id, signal));
+      if (image.links) return await open(image);
+      note("This picture was deleted. Restore it under Recently deleted.", { failed: true });
+    } catch (error) {
+      if (signal.aborted) return;
+      note(`The picture cannot be opened. ${explain(error)}`, { failed: true });
+    }
+    hideImage();
+  }
+  useEffect(() => {
+    addEventListener("easel:image", followAddress, { signal });
+    followAddress();
+  }, []);
 
   function tileFor(image) {
     const keep = (button) => (button ? tiles.set(image.id, button) : tiles.delete(image.id));
@@ -35,7 +76,7 @@ export function ImageGrid({
     return html`
       <${Tile}
         key=${image.id} image=${image} link=${link} buttonRef=${keep} readLinks=${read}
-        onopen=${() => open(image)}
+        isOpening=${opening === image.id} onopen=${() => open(image)}
       />
     `;
   }
@@ -73,7 +114,7 @@ function useTiles({ images, signal, onremove, onputback }) {
 }
 
 /** One image. It keeps its first link, since each API response signs another one. */
-function Tile({ image, link, buttonRef, readLinks, onopen }) {
+function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
   const [source, setSource] = useState(image.links?.[link]);
   const [state, setState] = useState("");
   const hasNewLink = useRef(false);
@@ -91,7 +132,13 @@ function Tile({ image, link, buttonRef, readLinks, onopen }) {
 
   return html`
     <li class=${state || null} style=${{ "--ratio": ratioOf(image) }}>
-      <button type="button" ref=${buttonRef} onclick=${onopen}>
+      <button
+        type="button"
+        class=${isOpening ? "opening" : null}
+        aria-busy=${isOpening ? "true" : null}
+        ref=${buttonRef}
+        onclick=${onopen}
+      >
         <img
           loading="lazy"
           decoding="async"

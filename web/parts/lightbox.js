@@ -1,6 +1,7 @@
 /** One image large: PhotoSwipe with zoom, keys and swipes, and a panel with the image's details. */
 
 import PhotoSwipe from "../vendor/photoswipe-5.4.4/photoswipe.esm.min.js";
+import { hideImage, showImage } from "../client/address.js";
 import { deleteImage } from "./deletes.js";
 import { html, render } from "./elements.js";
 import { ImageDetails } from "./image_details.js";
@@ -14,25 +15,28 @@ const PANEL = 380;
 let styled = null;
 
 /**
- * Opens the image at `index` of `images`.
+ * Opens the image at `index` of `images`, and puts it into the address.
  *
  * On closing, the focus returns to the tile of the image that was shown last. `tileOf(id)` finds
- * it, `onNearEnd()` reads more images and resolves to all of them, `onDeleted` and `onRestored`
- * are the callbacks of `deleteImage`.
+ * it, `onNearEnd()` reads more images and resolves to all of them, `onClosed()` is called at the
+ * end, `onDeleted` and `onRestored` are the callbacks of `deleteImage`.
  */
-export async function openLightbox({ api, signal, images, index, onNearEnd, ...tiles }) {
+export async function openLightbox({ api, signal, images, index, ...callbacks }) {
   await Promise.all([loadStyle(), renewLinks(api, images[index]).catch(() => {})]);
-  const box = new Lightbox({ api, images, index, onNearEnd, ...tiles });
-  signal.addEventListener("abort", () => box.pswp.close()); // the browser's Back leaves the view
+  signal.throwIfAborted();
+  const box = new Lightbox({ api, images, index, ...callbacks });
+  signal.addEventListener("abort", () => box.close()); // the browser's Back leaves the view
   box.pswp.init();
+  return box;
 }
 
 class Lightbox {
   #wholeImages = new Map(); // the responses of GET images/{id}, or their promises
   #then = null; // runs once the lightbox is gone; if there is none, the tile gets the focus
+  #isLeaving = false; // whether the address changes anyway
 
-  constructor({ api, images, index, tileOf, onNearEnd, onDeleted, onRestored }) {
-    Object.assign(this, { api, images, tileOf, onNearEnd, onDeleted, onRestored });
+  constructor({ index, ...context }) {
+    Object.assign(this, context); // api, images, tileOf and the callbacks
     this.isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.pswp = new PhotoSwipe({ ...optionsFor(this.isStill), dataSource: this.#items(), index });
     this.pswp.on("uiRegister", () => this.#addPanel());
@@ -48,6 +52,17 @@ class Lightbox {
 
   get #image() {
     return this.images[this.pswp.currIndex];
+  }
+
+  /** The id of the image that is shown. */
+  get shownId() {
+    return this.#image?.id;
+  }
+
+  /** Closes it because the address no longer names its image. */
+  close() {
+    this.#isLeaving = true;
+    this.#close();
   }
 
   #items() {
@@ -92,6 +107,7 @@ class Lightbox {
 
   async #change() {
     this.#drawPanel();
+    if (this.shownId) showImage(this.shownId);
     const { currIndex } = this.pswp;
     if (currIndex >= this.images.length - NEAR_END && this.onNearEnd) {
       const all = await this.onNearEnd();
@@ -111,8 +127,14 @@ class Lightbox {
     this.pswp.refreshSlideContent(index);
   }
 
+  /** Closes it and calls `go`, which leads to another address. Back opens the image again. */
   #leave(go) {
     this.#then = go;
+    this.#isLeaving = true;
+    this.#close();
+  }
+
+  #close() {
     // PhotoSwipe ignores close() while it still opens.
     if (this.pswp.opener.isOpen) this.pswp.close();
     else this.pswp.on("openingAnimationEnd", () => this.pswp.close());
@@ -122,11 +144,14 @@ class Lightbox {
     // It would fly back to a tile that is about to go, so it fades instead.
     this.pswp.options.showHideAnimationType = this.isStill ? "none" : "fade";
     const { onDeleted, onRestored } = this;
-    this.#leave(() => deleteImage(this.api, image, { onDeleted, onRestored }));
+    this.#then = () => deleteImage(this.api, image, { onDeleted, onRestored });
+    this.#close();
   }
 
   #destroy() {
     render(null, this.panel);
+    this.onClosed();
+    if (!this.#isLeaving) hideImage();
     if (this.#then) this.#then();
     else this.tileOf(this.#image?.id)?.focus();
   }

@@ -1,15 +1,30 @@
 /** Reads a paged list for a view, and shows the place below its items. */
 
+import { keep, recall } from "../client/address.js";
 import { PagedList } from "../client/paged_list.js";
 import { Button, html, useLayoutEffect, useReducer, useRef, useState } from "./elements.js";
 import { Failed, Loading } from "./placeholders.js";
 
-/** Returns a list whose first page is read at once and whose changes redraw the view. */
-export function usePagedList(readPage, signal) {
+const LIST = "list";
+
+/**
+ * Returns a list whose first page is read at once and whose changes redraw the view.
+ *
+ * If the browser goes back to the view, the list is as it was left. `revive(pages)` adds what
+ * has changed since.
+ */
+export function usePagedList(readPage, signal, revive = (pages) => pages) {
   const [, redraw] = useReducer((number) => number + 1, 0);
-  const [list] = useState(() => new PagedList({ readPage, signal, onchange: redraw }));
+  const [list] = useState(() => {
+    const start = recall(LIST) && revive(recall(LIST));
+    return new PagedList({ readPage, signal, onchange: redraw, start });
+  });
   list.readPage = readPage; // it may depend on what the view shows now
-  useLayoutEffect(() => void list.readMore(), []);
+  useLayoutEffect(() => {
+    if (!list.hasRead) list.readMore();
+    const leave = () => list.hasRead && keep(LIST, { items: list.items, cursor: list.cursor });
+    signal.addEventListener("abort", leave, { once: true });
+  }, []);
   return list;
 }
 

@@ -1,4 +1,4 @@
-/** A run's steps, and the words for its status and its changes. */
+/** A run's steps, and the words for its name, its outcome and its changes. */
 
 import { many, span } from "../client/format.js";
 import { Icon, html } from "./elements.js";
@@ -16,12 +16,12 @@ const CLEANUP_NAMES = {
   restore_image: "Restore the picture",
   restore_folder: "Restore the folder's pictures",
 };
-/** The title of a run that creates no images. */
-export const TITLES = {
-  delete_image: "Delete a picture",
-  delete_folder: "Delete a folder",
-  restore_image: "Restore a picture",
-  restore_folder: "Restore a folder",
+/** What a run that creates no images does with its title, which names an image or a folder. */
+const DEEDS = {
+  delete_image: "Delete the picture",
+  delete_folder: "Delete the folder",
+  restore_image: "Restore the picture",
+  restore_folder: "Restore the folder",
 };
 /** The words for a run's status. */
 export const STATUS = {
@@ -37,9 +37,26 @@ const STEP_STATUS = {
   running: ["Running", "brush"],
   retrying: ["Retrying", "again"],
   succeeded: ["Done", "check"],
+  refused: ["Refused", "cross"],
   failed: ["Failed", "cross"],
   stopped: ["Stopped", "stop"],
+  skipped: ["Skipped", "clock"],
 };
+
+/** Returns what a run is called: its images' title, or what was asked for. */
+export function nameOf({ title, action }) {
+  const isUpkeep = Object.hasOwn(DEEDS, action);
+  if (isUpkeep) return title ? `${DEEDS[action]} ${title}` : DEEDS[action];
+  return title || "A surprise picture";
+}
+
+/** Returns a run's outcome, as the class and the words of its badge. */
+export function outcomeOf({ status, dry_run: isEstimate, refused, count }) {
+  if (status !== "succeeded") return [status, STATUS[status] ?? status];
+  if (isEstimate) return ["estimate", "Estimate"];
+  if (!refused) return [status, STATUS[status]];
+  return count > refused ? ["partly", `${count - refused} of ${count}`] : ["refused", "Refused"];
+}
 
 export function RunSteps({ run }) {
   const steps = run.steps.map((step) => html`<${Step} key=${step.step} step=${step} run=${run} />`);
@@ -52,7 +69,7 @@ function Step({ step, run }) {
     <li class="step ${step.status}">
       <span class="mark" aria-hidden="true"><${Icon} name=${icon} /></span>
       <div>
-        <strong>${nameOf(step, run.action)}</strong>
+        <strong>${stepName(step, run.action)}</strong>
         <span class="facts">
           <span class="word">${word}</span>
           ${factsOf(step, run).map((fact) => html`<span>${fact}</span>`)}
@@ -65,22 +82,23 @@ function Step({ step, run }) {
 }
 
 function factsOf(step, run) {
-  if (step.status === "waiting") return [];
+  if (step.status === "waiting" || step.status === "skipped") return [];
+  const isShort = step.status === "refused" && step.done > 0;
   return [
-    step.of > 1 && `${step.done} of ${step.of}`,
+    (step.of > 1 || isShort) && `${step.done} of ${step.of}`,
     step.started && span(step.started, step.ended ?? run.ended),
     // Each variation takes one attempt.
     step.attempts > step.of && `${many(step.attempts - step.of, "retry", "retries")}`,
   ].filter(Boolean);
 }
 
-const nameOf = (step, action) => CLEANUP_NAMES[action] ?? NAMES[step.step] ?? step.step;
+const stepName = (step, action) => CLEANUP_NAMES[action] ?? NAMES[step.step] ?? step.step;
 
 /** What a screen reader should read out: only what changed since `before`, or null. */
 export function changesOf(before, run) {
-  if (before.status !== run.status) return `Run: ${STATUS[run.status]}.`;
+  if (before.status !== run.status) return `Run: ${outcomeOf(run)[1]}.`;
   const changes = run.steps.flatMap((step, index) => {
-    const name = nameOf(step, run.action);
+    const name = stepName(step, run.action);
     const old = before.steps[index];
     const [word] = STEP_STATUS[step.status];
     if (old?.status !== step.status) return `${name}: ${word.toLowerCase()}.`;

@@ -1,7 +1,9 @@
 /** The view of all images, newest first, endless, filtered by folder and topic. */
 
+import { showFilters } from "../client/address.js";
 import { sleep } from "../client/api.js";
 import { many } from "../client/format.js";
+import { catchUp } from "../client/recent_changes.js";
 import { DeleteFolderDialog } from "../parts/delete_folder_dialog.js";
 import {
   Button,
@@ -29,7 +31,10 @@ export function View({ api, signal, query }) {
   const list = usePagedList(async (cursor, until) => {
     const page = await api.images({ ...filters, cursor, limit: PAGE }, until);
     return { items: page.images, cursor: page.cursor };
-  }, signal);
+  }, signal, ({ items, cursor }) => {
+    const page = catchUp({ images: items, cursor }, filters);
+    return { items: page.images, cursor };
+  });
   const folders = useFolders(api, signal, filters, list);
   useRestart(list, filters);
 
@@ -52,9 +57,7 @@ function useRestart(list, filters) {
   const isFirst = useRef(true);
   useLayoutEffect(() => {
     if (isFirst.current) return void (isFirst.current = false);
-    const given = Object.entries(filters).filter(([, value]) => value);
-    const search = new URLSearchParams(given).toString();
-    history.replaceState(null, "", `#gallery${search && `?${search}`}`);
+    showFilters("gallery", Object.entries(filters).filter(([, value]) => value));
     list.restart();
   }, [filters]);
 }

@@ -1,7 +1,12 @@
 /** The view that makes images: the form, the price before the click, and the newest images. */
 
-import { explain } from "../client/api.js";
-import { fieldOf } from "../client/form_values.js";
+import { goTo } from "../client/address.js";
+import {
+  earlierDraft,
+  fieldOf,
+  forgetEarlierDraft,
+  restoreEarlierDraft,
+} from "../client/form_values.js";
 import { many } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
 import {
@@ -47,11 +52,25 @@ function Composer({ folders, ...services }) {
   const onstart = (run) => (location.hash = `#run/${encodeURIComponent(run.id)}`);
   const [form] = useState(() => new MakeForm({ ...services, onchange: redraw, onstart }));
   const element = useRef();
-  const focusProblem = () => element.current.querySelector("[aria-invalid]")?.focus();
   useEffect(() => form.resume(), []);
   useLayoutEffect(() => {
     if (form.failure) focusProblem();
   }, [form.failure]);
+
+  /** Shows the field that is wrong, above the bar with the price. */
+  function focusProblem() {
+    const field = element.current.querySelector("[aria-invalid]");
+    field?.scrollIntoView({ block: "center" });
+    (field?.querySelector("input:checked") ?? field)?.focus({ preventScroll: true });
+  }
+
+  /** Only Ctrl+Enter and the button buy. Enter in a text field would buy by accident. */
+  function watchKeys(event) {
+    const { key, target, ctrlKey, metaKey } = event;
+    if (key !== "Enter" || target.matches("button, summary, a")) return;
+    if (ctrlKey || metaKey) event.preventDefault() || element.current.requestSubmit();
+    else if (target.matches("input")) event.preventDefault();
+  }
 
   async function submit(event) {
     event.preventDefault();
@@ -68,15 +87,44 @@ function Composer({ folders, ...services }) {
       aria-label="A new picture"
       ref=${element}
       onsubmit=${submit}
+      onkeydown=${watchKeys}
     >
+      <${EarlierDraft} />
       <${ImageFields} form=${form} folders=${folders} />
-      <${Till} form=${form} />
+      <${Till} form=${form} onshow=${focusProblem} />
     </form>
   `;
 }
 
+/** The draft that a picture's prompt or a run's request has replaced. */
+function EarlierDraft() {
+  const [draft, setDraft] = useState(earlierDraft);
+  if (!draft) return null;
+  function restore() {
+    restoreEarlierDraft();
+    goTo("#make");
+  }
+  function discard() {
+    forgetEarlierDraft();
+    setDraft(null);
+    document.getElementById("idea").focus();
+  }
+  return html`
+    <div class="callout">
+      <strong>You were writing something else</strong>
+      <p>“${shortened(draft.idea)}”</p>
+      <div class="row">
+        <${Button} onclick=${restore} icon="back">Bring it back<//>
+        <${Button} onclick=${discard} class="quiet">Discard<//>
+      </div>
+    </div>
+  `;
+}
+
+const shortened = (text, most = 120) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
 /** The price, the button that buys, and what went wrong with the last click. */
-function Till({ form }) {
+function Till({ form, onshow }) {
   const button = useRef();
   function forget() {
     form.forgetClick();
@@ -91,16 +139,20 @@ function Till({ form }) {
         ${unansweredClick &&
         html`
           <${UnansweredClick}
-            error=${failure} onretry=${() => form.send(unansweredClick)} onforget=${forget}
+            click=${unansweredClick}
+            error=${failure}
+            onretry=${() => form.send(unansweredClick)}
+            onforget=${forget}
           />
         `}
         ${hasFailed && html`<${Failed} error=${failure} />`}
       </div>
-      <div><${Price} form=${form} /></div>
+      <div><${Price} form=${form} onshow=${onshow} /></div>
       <button
         type="submit"
         class="big"
         aria-describedby="price"
+        aria-keyshortcuts="Control+Enter"
         aria-disabled=${isDisabled ? "true" : null}
         ref=${button}
       >
@@ -121,36 +173,29 @@ function ButtonWords({ form: { isBusy, values } }) {
   `;
 }
 
-function Price({ form: { price, reason } }) {
-  const { budget } = price.estimate;
+function Price({ form: { price, reason }, onshow }) {
+  const { estimate, error, isAsking } = price;
+  const { budget } = estimate;
   const used = budget.cap_usd ? Math.min(1, 1 - budget.left_usd / budget.cap_usd) : 1;
-  const look = price.isAsking ? "old" : reason ? "wrong" : null;
+  const look = isAsking ? "old" : reason ? "wrong" : null;
+  const [amount, left] = priceOf(estimate);
   return html`
     <p id="price" role="status" class=${look}>
-      ${price.error
-        ? html`<${NoPrice} error=${price.error} reason=${reason} />`
-        : html`<${PriceOf} estimate=${price.estimate} reason=${reason} />`}
+      ${!error && html`<strong>${amount}</strong> · ${left}`}
+      ${reason && html`<span class="reason">${reason}</span>`}
     </p>
+    ${fieldOf(error) && html`<${Button} onclick=${onshow} class="quiet">Show the field<//>`}
     <span class="meter" aria-hidden="true" style=${{ "--used": used }}></span>
   `;
 }
 
-function PriceOf({ estimate, reason }) {
-  const [amount, left] = priceOf(estimate);
-  return html`
-    <strong>${amount}</strong> · ${left}
-    ${reason && html`<span class="reason">${reason}</span>`}
-  `;
-}
-
-const NoPrice = ({ error, reason }) =>
-  fieldOf(error) ? reason : explain(error);
-
 /** A click without a response can be sent again, and is paid once. */
-function UnansweredClick({ error, onretry, onforget }) {
+function UnansweredClick({ click: { body }, error, onretry, onforget }) {
+  const words = body.prompt ?? body.description ?? body.topic;
   return html`
     <div class="callout" role="alert">
       <strong>${error ? error.title : "Your last click was not answered"}</strong>
+      ${words && html`<p>It was for “${shortened(words)}”.</p>`}
       <p>
         ${error && error.message} “Try again” sends the same click: you are never charged twice for
         it. If you discard it, check Runs: it may have started.

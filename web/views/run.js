@@ -1,7 +1,9 @@
 /** The view of one run: its steps as they progress, its images as they arrive, and its actions. */
 
+import { goTo } from "../client/address.js";
 import { explain } from "../client/api.js";
-import { many, money, span, upTo, when } from "../client/format.js";
+import { keepRequestAsDraft } from "../client/form_values.js";
+import { many, money, soFar, span, upTo, when } from "../client/format.js";
 import { noteRun } from "../client/recent_changes.js";
 import { follow } from "../client/run_polling.js";
 import {
@@ -17,29 +19,33 @@ import {
 import { ImageGrid } from "../parts/image_grid.js";
 import { note, say } from "../parts/notices.js";
 import { Callout, Failed } from "../parts/placeholders.js";
-import { RunSteps, STATUS, TITLES, changesOf } from "../parts/run_steps.js";
+import { RunSteps, changesOf, nameOf, outcomeOf } from "../parts/run_steps.js";
 
 const SECONDS_TO_CONFIRM = 6;
 const SLOTS = {
   claimed: "Being made",
   staged: "Made, being saved to the gallery",
-  refused: "Refused by OpenAI's moderation",
+  refused: "Refused by OpenAI's safety system",
   lost: "Paid, but lost",
   bad: "The model returned an unusable file",
   deleted: "Deleted",
 };
-/** If the run has ended first, the image waits for "Resume". */
+/** If the run has ended first, the image waits for "Resume", or will never arrive. */
 const ENDED_SLOTS = { claimed: "Not made yet", staged: "Made, not in the gallery yet" };
+const LOST_SLOTS = { claimed: "Never arrived, possibly paid" };
+/** OpenAI's words for a refusal that say no more than that it was refused. */
+const GENERAL_REFUSALS = ["moderation_blocked", "content_policy_violation"];
 
 /** Reads what the view starts with. */
 export const load = ({ api, signal, id }) => api.run(id, signal);
 
 export function View({ api, signal, loaded }) {
   const { run, receive, trouble, lost, followAgain } = useRun(api, signal, loaded);
-  const name = run.title || run.topic || TITLES[run.action] || "A new picture";
+  const name = nameOf(run);
+  const [look, outcome] = outcomeOf(run);
   const prompt = run.prompt?.trim();
   useEffect(() => {
-    document.title = `${STATUS[run.status]}: ${name} · Easel`;
+    document.title = `${outcome}: ${name} · Easel`;
   });
 
   async function act(call, announcement) {
@@ -47,7 +53,7 @@ export function View({ api, signal, loaded }) {
       const now = await call();
       say(announcement);
       // A run that is too old for a redrive continues under another id.
-      if (now.id !== run.id) return (location.hash = `#run/${encodeURIComponent(now.id)}`);
+      if (now.id !== run.id) return goTo(`#run/${encodeURIComponent(now.id)}`);
       receive(now);
       followAgain();
     } catch (error) {
@@ -58,7 +64,7 @@ export function View({ api, signal, loaded }) {
   return html`
     <div class="heading">
       <h1 tabindex="-1">${name}</h1>
-      <span class="badge ${run.status}">${STATUS[run.status]}</span>
+      <span class="badge ${look}">${outcome}</span>
     </div>
     <${Facts} run=${run} />
     <div class="watch">
@@ -67,17 +73,25 @@ export function View({ api, signal, loaded }) {
         <div>
           ${lost
             ? html`<${Failed} error=${lost} onretry=${() => location.reload()} />`
-            : run.error && html`<${RunError} error=${run.error} />`}
+            : run.error
+              ? html`<${RunError} error=${run.error} />`
+              : html`<${Refusal} run=${run} />`}
         </div>
         <p class="wrong" role="status">
           ${trouble && `${trouble.message} Easel keeps trying; the run continues.`}
         </p>
         <${Actions} run=${run} api=${api} act=${act} />
-        <p><${OutsideLink} href=${run.console_url}>Open in the Step Functions console<//></p>
+        ${run.console_url &&
+        html`
+          <p><${OutsideLink} href=${run.console_url}>Open in the Step Functions console<//></p>
+        `}
         ${prompt && html`<blockquote>${prompt}</blockquote>`}
       </section>
       <section class="pictures" aria-label="Pictures">
-        ${run.action === "create" && html`<${Images} run=${run} api=${api} signal=${signal} />`}
+        ${run.action === "create" &&
+        (run.dry_run
+          ? html`<${Estimate} run=${run} />`
+          : html`<${Images} run=${run} api=${api} signal=${signal} />`)}
       </section>
     </div>
   `;
@@ -125,13 +139,44 @@ function Facts({ run }) {
     span(run.started, run.ended),
     `Started ${when(run.started)}`,
     run.dry_run && "An estimate: nothing is bought",
-    run.cost_usd != null
-      ? `Cost ${money(run.cost_usd)}`
-      : run.estimate_usd != null && run.status === "running" && `Up to ${upTo(run.estimate_usd)}`,
+    costOf(run),
     run.possibly_paid > 0 && `${many(run.possibly_paid, "call")} possibly charged without a result`,
     run.objects != null && `${many(run.objects, "file")} found`,
   ];
   return html`<p class="facts">${facts.map((fact) => fact && html`<span>${fact}</span>`)}</p>`;
+}
+
+/** Returns the price of a run: the bound and the cost so far while it runs, then what it cost. */
+function costOf({ action, status, dry_run: isEstimate, estimate_usd: bound, cost_usd: cost }) {
+  if (action !== "create" || isEstimate) return null;
+  if (status !== "running") return cost != null ? `Cost ${money(cost)}` : "Cost not known";
+  const paid = cost != null && `${soFar(cost)} so far`;
+  return [bound != null && `Up to ${upTo(bound)}`, paid].filter(Boolean).join(", ");
+}
+
+/** What a dry run found out. */
+function Estimate({ run: { status, estimate_usd: bound } }) {
+  if (status !== "succeeded") return null;
+  const price = bound == null ? "The price is not known" : `Up to ${upTo(bound)}`;
+  return html`
+    <div class="state">
+      <h2>${price}</h2>
+      <p>This run only checked the request and its price. It made and bought nothing.</p>
+    </div>
+  `;
+}
+
+/** Tells that OpenAI refused some images of a run that ended well. */
+function Refusal({ run: { status, refused, count } }) {
+  if (status !== "succeeded" || !refused) return null;
+  const which = refused < count ? `${refused} of ${many(count, "picture")}` : "the request";
+  return html`
+    <${Callout}
+      title="Refused by OpenAI"
+      message="OpenAI's safety system refused ${which}. You do not pay for a refused picture."
+      whatToDo="Change the words and try again."
+    />
+  `;
 }
 
 function RunError({ error: { error, title, message, what_to_do: whatToDo } }) {
@@ -144,14 +189,30 @@ function Actions({ run, api, act }) {
   const stop = () => act(() => api.stop(run.id), "Stopping.");
   const announcement = "Resuming. You pay only for what is missing.";
   const resume = () => act(() => api.redrive(run.id), announcement);
-  const mayMakeAnother = run.status !== "running" && run.action === "create";
+  const isEnded = run.status !== "running" && run.action === "create";
+  const isComplete = run.status === "succeeded" && !run.refused && !run.dry_run;
   return html`
     <div class="row">
       ${run.can_stop && html`<${StopButton} onstop=${stop} />`}
       ${run.can_redrive && html`<${Button} onclick=${resume} icon="play">Resume<//>`}
-      ${mayMakeAnother &&
-      html`<${ButtonLink} href="#make" class="secondary">Make another<//>`}
+      ${isEnded &&
+      (isComplete
+        ? html`<${ButtonLink} href="#make" class="secondary">Make another<//>`
+        : html`<${TryAgain} run=${run} />`)}
     </div>
+  `;
+}
+
+/** Fills the form with the request of a run that did not make everything. */
+function TryAgain({ run: { request, refused, dry_run: isEstimate, can_redrive: isSecond } }) {
+  if (!request) return null;
+  function reuse() {
+    keepRequestAsDraft(request);
+    goTo("#make");
+  }
+  const words = isEstimate ? "Make it" : refused ? "Change the words" : "Change and try again";
+  return html`
+    <${Button} onclick=${reuse} icon="brush" class=${isSecond ? "secondary" : null}>${words}<//>
   `;
 }
 
@@ -189,11 +250,11 @@ function Images({ run, api, signal }) {
       onremove=${({ id }) => setRemoved((ids) => [...ids, id])}
       onputback=${({ id }) => setRemoved((ids) => ids.filter((other) => other !== id))}
     >
-      ${slots.map((image) => html`<${Slot} image=${image} isRunning=${isRunning} />`)}
+      ${slots.map((image) => html`<${Slot} image=${image} run=${run} />`)}
       ${Array.from(
         { length: waiting },
         () => html`
-          <li class="slot claimed">
+          <li class=${isRunning ? "slot claimed" : "slot"}>
             <p>${isRunning ? "Starting…" : ENDED_SLOTS.claimed}</p>
           </li>
         `,
@@ -202,13 +263,16 @@ function Images({ run, api, signal }) {
   `;
 }
 
-function Slot({ image, isRunning }) {
-  const words = (!isRunning && ENDED_SLOTS[image.status]) || SLOTS[image.status] || image.status;
+function Slot({ image: { status, refusal }, run }) {
+  const isRunning = run.status === "running";
+  const ended = run.can_redrive ? ENDED_SLOTS : { ...ENDED_SLOTS, ...LOST_SLOTS };
+  const words = (!isRunning && ended[status]) || SLOTS[status] || status;
+  const isSpecial = refusal && !GENERAL_REFUSALS.includes(refusal);
   return html`
-    <li class="slot ${image.status}">
+    <li class=${isRunning || SLOTS[status] === words ? `slot ${status}` : "slot"}>
       <p>
         ${words}
-        ${image.refusal && html`<small>${image.refusal}</small>`}
+        ${isSpecial && html`<small>Reason: ${refusal}</small>`}
       </p>
     </li>
   `;
