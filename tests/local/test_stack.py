@@ -98,7 +98,7 @@ def test_only_the_user_can_read_the_files(local: Local) -> None:
     before = os.umask(0o022)
     try:
         outputs = stack.up(local)
-        run = LocalStack(outputs).run({"size": "256x256", "quality": "low"})
+        run = LocalStack(outputs).run({"size": "1024x640", "quality": "low"})
         assert run["status"] == "SUCCEEDED"
         assert readable_by_others(local) == []
 
