@@ -239,12 +239,12 @@ def _removal_line(output: dict[str, Any]) -> str:
 
 
 def _steps_table(started: Sequence[Run]) -> Table:
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
     # The name is needed to find the run again, and a UUID fits into 80 columns.
     table.add_column("run", no_wrap=True)
     for step in Step:
         table.add_column(step)
-    table.add_column("status")
+    table.add_column("status", no_wrap=True)
     for run in started:
         cells = [_step_cell(run, step) for step in Step]
         colour = COLOURS.get(run.status, "red")
