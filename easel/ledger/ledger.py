@@ -215,7 +215,7 @@ class Ledger:
         return item is not None and self._move(item, to=Status.STORED, at=item["stored_at"])
 
     def mark_purged(self, run_id: str, n: int, *, key: str) -> bool:
-        """Take an image out of the gallery for good, and give up its key.
+        """Take an image out of the gallery permanently, and give up its key.
 
         Return False if it does not have this key.
         """

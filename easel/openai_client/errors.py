@@ -208,8 +208,8 @@ def reason_of(body: object) -> Reason:
 def retry_after(error: Exception) -> float | None:
     """Return the seconds that the server asks to wait, or None.
 
-    The headers are RFC 9110's (10.2.3), that of the openai package in milliseconds, and OpenAI's
-    time until a limit is reset.
+    It reads the header of RFC 9110 (10.2.3), the same in milliseconds, and OpenAI's headers with
+    the time until a limit is reset.
     """
     if not isinstance(error, openai.APIStatusError):
         return None

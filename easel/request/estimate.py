@@ -14,7 +14,7 @@ ATTEMPTS = (1, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """The question to the chat model. It is asked once more if the answer is no prompt."""
+    """The question to the chat model. It is asked once more if the answer contains no prompt."""
 
     model: str
     user: str

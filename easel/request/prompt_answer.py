@@ -66,7 +66,7 @@ _QUOTES = (
 
 
 def read_answer(text: str, *, cut: bool = False) -> PromptTexts | None:
-    """Return the prompt in an answer and the texts beside it, or None if there is none.
+    """Return the prompt in an answer and its title, alt text and tags, or None if there is none.
 
     `cut` means that the answer reached the token limit. Then only a complete object is used.
     """

@@ -91,7 +91,7 @@ def outer(**fields: Any) -> dict[str, Any]:
         (429, {"error": RATE_LIMIT}, RateLimitedError),
         (429, "slow down", RateLimitedError),
         (401, outer(type="authentication_error", code="401"), AuthError),
-        (400, outer(code="invalid_value", message="content policy is no size"), InputError),
+        (400, outer(code="invalid_value", message="content policy as a size"), InputError),
         (400, {"message": "no such thing"}, InputError),
     ],
 )
