@@ -13,8 +13,8 @@ from easel.contract.money import round_up
 
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
 STANDARD_SIZES = ("1024x1024", "1536x1024", "1024x1536")
-# A reasoning model needs room for its thoughts. Without them, a prompt and its title, alt text and tags take
-# fewer than 700 tokens in every writing system.
+# A prompt of 120 words with title, alt text and tags needs about 400 tokens in English, and up to
+# twice as many in other scripts. A reasoning model needs room for its thoughts as well.
 CHAT_TOKENS, CHAT_TOKENS_WITH_REASONING = 1_000, 2_000
 MORE_ROOM = 2  # an answer that was cut off is repeated once with this many times the tokens
 # This bounds a prompt that the chat model writes: about 180 words of English.
