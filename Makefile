@@ -65,8 +65,8 @@ demo: $(VENV)/.made ## Deploy to the local AWS, make images, show where they are
 up: $(VENV)/.made ## Start the stack; CONTEXT="-c name=value" for settings, PORT=4566
 	@$(BIN)/python -m local up --port $(PORT) --context="$$CONTEXT"
 
-down: $(VENV)/.made ## Stop the stack and delete its data; KEEP=1 keeps the data
-	@$(BIN)/python -m local down $(if $(KEEP),--keep)
+down: $(VENV)/.made ## Stop the stack and delete its data, unless paid; KEEP=1 or DELETE=1
+	@$(BIN)/python -m local down $(if $(KEEP),--keep) $(if $(DELETE),--delete)
 
 ##@ Make images (TARGET=aws for the deployed stack)
 .PHONY: run batch report open redrive

@@ -29,7 +29,7 @@ def main() -> int:
     )
     try:
         if options.command == "down":
-            return _down(local, keep=options.keep)
+            return _down(local, keep=options.keep, delete=options.delete)
         return _up(local) if options.command == "up" else _demo(local)
     except (StackError, ProcessError, DeployError, demo.DeclinedError) as error:
         print(error, file=sys.stderr)
@@ -52,6 +52,9 @@ def _options() -> argparse.Namespace:
         "--context", default="", help='settings of cdk.json, as in "-c monthly_budget_usd=1"'
     )
     parser.add_argument("--keep", action="store_true", help="with down: keep the data")
+    parser.add_argument(
+        "--delete", action="store_true", help="with down: delete also what a real key paid for"
+    )
     return parser.parse_args()
 
 
@@ -78,11 +81,16 @@ def _up(local: Local) -> int:
     return 0
 
 
-def _down(local: Local, *, keep: bool) -> int:
-    if not stack.down(local, keep=keep):
-        print("nothing was running")
-    else:
-        print("stopped, the data was kept" if keep else "stopped, the data was deleted")
+def _down(local: Local, *, keep: bool, delete: bool) -> int:
+    if stack.is_up(local):
+        print("Stopping the stack: its functions end first …", flush=True)
+    # Images that were paid with a real key exist nowhere else.
+    is_paid = local.paid_mark.exists() and not keep and not delete
+    was_up = stack.down(local, keep=keep or is_paid)
+    outcome = "the data was kept" if keep or is_paid else "the data was deleted"
+    print(f"stopped, {outcome}" if was_up else "nothing was running")
+    if is_paid:
+        print("Images were paid with a real key, so they stay. `make down DELETE=1` deletes them.")
     return 0
 
 
@@ -96,7 +104,7 @@ def _demo(local: Local) -> int:
             return 0 if demo.show(local, console) else 1
     finally:
         if not was_up:
-            stack.down(local, keep=False)
+            stack.down(local, keep=local.paid_mark.exists())
 
 
 if __name__ == "__main__":

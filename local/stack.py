@@ -67,6 +67,11 @@ class Local:
         return self.folder / "cdk.out"
 
     @property
+    def paid_mark(self) -> Path:
+        """Return the file that exists once a server other than the fake OpenAI was called."""
+        return self.emulator_folder / "paid"
+
+    @property
     def real_openai(self) -> str | None:
         """Return the OpenAI server in the caller's environment, or None to use the fake one."""
         if self.environment.get("OPENAI_API_KEY") or self.environment.get("OPENAI_BASE_URL"):
@@ -172,6 +177,8 @@ def _start(local: Local) -> None:
     # On AWS, the sign-in has its own domain.
     environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     local.emulator_folder.mkdir(exist_ok=True)
+    if local.real_openai:
+        local.paid_mark.touch()
     local.emulator_folder.chmod(0o700)  # an earlier version left it open
     config = EmulatorConfig(
         port=local.port, folder=local.emulator_folder, region=local.region, base=environment

@@ -147,8 +147,11 @@ def _show_step(
         failure = _failure(error, message)
     status, done = _step_status(step, run, is_done=is_done), min(step.left, total)
     if varies and progress.variations_done and records.prompt:
-        # A Map ends well even if some images cannot be made. Only the records tell.
-        status, done, failure = _images_outcome(name, records, total)
+        # A Map ends well even if some images cannot be made, so the records decide.
+        status, done, total, failure = _images_outcome(name, records, total)
+    elif name == Step.CLEANUP and run.is_image_failure and progress.variations_done:
+        # The last step reports the images that cannot be made. It has done its work.
+        status, done, failure = "succeeded", total, None
     return schemas.RunStep(
         step=name,
         status=status,
@@ -163,24 +166,24 @@ def _show_step(
 
 def _images_outcome(
     name: Step, records: RunRecords, total: int
-) -> tuple[schemas.StepStatus, int, schemas.Failure | None]:
-    """Return the status of a step on images, how many it has completed, and its error."""
+) -> tuple[schemas.StepStatus, int, int, schemas.Failure | None]:
+    """Return the status of a step on images, how many it completed of how many, and its error."""
     images = records.images
     stored = sum(image.status in (Status.STORED, Status.DELETED) for image in images)
     made = stored + sum(image.status == Status.STAGED for image in images)
     if name == Step.UPLOAD:
         if made == 0:
-            return "skipped", 0, None
-        return ("succeeded" if stored == made else "failed"), stored, None
+            return "skipped", 0, 0, None
+        return ("succeeded" if stored == made else "failed"), stored, made, None
     unusable = next((image for image in images if image.status == Status.BAD), None)
     if unusable:
         problem = unusable.problem or ""
-        return "failed", made, _failure(BadImageError.__name__, problem)
+        return "failed", made, total, _failure(BadImageError.__name__, problem)
     refused = sum(image.status == Status.REFUSED for image in images)
     if made + refused < total:
         problem = f"{total - made - refused} of {total} images never arrived"
-        return "failed", made, _failure(OutcomeUnknownError.__name__, problem)
-    return ("refused" if refused else "succeeded"), made, None
+        return "failed", made, total, _failure(OutcomeUnknownError.__name__, problem)
+    return ("refused" if refused else "succeeded"), made, total, None
 
 
 def _failure(error: str, message: str) -> schemas.Failure:

@@ -12,6 +12,7 @@ from local.ministack import (
     front,
     iam,
     s3,
+    sign_in_session,
     sns,
     stepfunctions,
     strict,
@@ -31,6 +32,7 @@ def main() -> None:
         front.apply()
         iam.apply()
         s3.apply()
+        sign_in_session.apply()
         sns.apply()
         stepfunctions.apply()
         strict.apply(Strictness.of(os.environ))

@@ -34,11 +34,11 @@ def test_sign_in_returns_to_the_requested_page(visitor: Visit) -> None:
 
     visitor.page.reload()
     expect(visitor.page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
-    assert visitor.page.evaluate("localStorage.length") == 0
+    assert visitor.page.evaluate("({ ...localStorage })") == {"easel.signed-in": "1"}
 
     visitor.page.get_by_role("button", name="Sign out").click()
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
-    assert visitor.page.evaluate("sessionStorage.length") == 0
+    assert visitor.page.evaluate("sessionStorage.length + localStorage.length") == 0
 
     visitor.open("#gallery")
     expect(visitor.page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -80,10 +80,7 @@ def test_idea_becomes_images_shown_as_they_arrive(visitor: Visit) -> None:
     expect(page.locator(".badge")).to_have_text("Done")
     expect(page.locator("section.pictures ul.tiles li button")).to_have_count(2)
 
-    console = page.get_by_role("link", name="Open in the Step Functions console").get_attribute(
-        "href"
-    )
-    assert "console.aws.amazon.com/states" in str(console)
+    assert page.get_by_role("link", name="console").count() == 0  # the local stack has none
     assert visitor.aws.charges()["images"] == 2
     assert len(visitor.aws.keys(f"{folder}/")) == 5
 

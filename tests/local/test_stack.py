@@ -4,6 +4,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +155,21 @@ def test_sign_in_works_without_test_tools() -> None:
     """
     pins = (ROOT / "requirements.txt").read_text()
     assert re.search(r"^cryptography==", pins, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_kept"), [([], True), (["--keep"], True), (["--delete"], False)]
+)
+def test_paid_images_outlive_the_stack(local: Local, options: list[str], is_kept: bool) -> None:
+    paying = replace(
+        local,
+        environment=local.environment | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+    )
+    stack.up(paying)
+
+    command = [sys.executable, "-m", "local", "down", "--folder", str(local.folder), *options]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert result.stdout.startswith("Stopping the stack")
+    assert ("`make down DELETE=1` deletes them" in result.stdout) == (options == [])
+    assert (local.emulator_folder / "state").is_dir() == is_kept

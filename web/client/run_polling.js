@@ -7,7 +7,8 @@ const SLOWEST_AFTER_ERROR_SECONDS = 15;
 const slower = (seconds) => Math.min(SLOWEST_SECONDS, seconds * 1.08);
 /** All viewers share the reads that Step Functions allows, so they back off when it is busy. */
 const afterError = (seconds) => Math.min(SLOWEST_AFTER_ERROR_SECONDS, seconds * 2);
-const LIST_SECONDS = { busy: 3, idle: 15 }; // between two reads of a list
+const LIST_SECONDS = 3; // between two reads of a list
+const IDLE_ROUNDS = 5; // as many times slower if nothing runs, or after an error
 /** Whether another read may succeed. Step Functions may not know a new run at first. */
 const isTemporary = (error) => error.isTransient || error.status === 404;
 
@@ -40,17 +41,18 @@ export async function* follow(api, id, signal, ontrouble) {
  * It reads more often while `isBusy()`. `ontrouble` is called as by follow.
  */
 export async function keepFresh(list, { isBusy, signal, ontrouble }) {
-  for (let troubles = 0; ; ) {
-    const seconds = isBusy() ? LIST_SECONDS.busy : LIST_SECONDS.idle;
-    await sleep(troubles ? SLOWEST_AFTER_ERROR_SECONDS : seconds, signal);
+  for (let rounds = 1, hasTrouble = false; ; rounds += 1) {
+    await sleep(LIST_SECONDS, signal);
     await untilVisible(signal);
+    if ((hasTrouble || !isBusy()) && rounds < IDLE_ROUNDS) continue;
+    rounds = 0;
     try {
       await list.refresh();
-      troubles = 0;
+      hasTrouble = false;
       ontrouble(null);
     } catch (error) {
       if (signal.aborted || !error.isTransient) throw error;
-      troubles += 1;
+      hasTrouble = true;
       ontrouble(error);
     }
   }

@@ -45,6 +45,7 @@ export function ImageDetails({ image, panel, readWhole, ...actions }) {
 
 function Body({ image, listed, api, readWhole, onleave, ondelete }) {
   const [trouble, setTrouble] = useState(null);
+  const [outcome, setOutcome] = useState(""); // of the last copy
   async function reuse() {
     try {
       const whole = await readWhole(image);
@@ -64,8 +65,14 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
           words="Copy prompt"
           done="Prompt copied"
           read=${async () => (await readWhole(image)).prompt}
+          onoutcome=${setOutcome}
         />
-        <${CopyButton} words="Copy link" done="Link copied" read=${() => linkTo(image.id)} />
+        <${CopyButton}
+          words="Copy link"
+          done="Link copied"
+          read=${() => linkTo(image.id)}
+          onoutcome=${setOutcome}
+        />
         ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
         <${Button} onclick=${reuse} icon="again" class="secondary">Reuse prompt<//>
         <${Button}
@@ -76,6 +83,7 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
           Delete
         <//>
       </div>
+      <p class="unseen" role="status">${outcome}</p>
       ${image.prompt && html`<${Prompt} image=${image} />`}
       <${Facts} image=${image} onleave=${onleave} />
     </div>
@@ -91,24 +99,24 @@ function Prompt({ image }) {
   `;
 }
 
-/** Copies the text that `read()` resolves to. */
-function CopyButton({ words, done, read }) {
+/** Copies the text that `read()` resolves to, and has `onoutcome(text)` read out. */
+function CopyButton({ words, done, read, onoutcome }) {
   const [outcome, setOutcome] = useState("");
   const timer = useRef();
   useEffect(() => () => clearTimeout(timer.current), []);
   async function copy() {
+    const show = (text) => (setOutcome(text), onoutcome(text));
     try {
       await navigator.clipboard.writeText(await read());
-      setOutcome(done);
+      show(done);
     } catch {
-      setOutcome("Could not be copied");
+      show("Could not be copied");
     }
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setOutcome(""), COPIED_MS);
+    timer.current = setTimeout(() => show(""), COPIED_MS);
   }
   return html`
     <${Button} onclick=${copy} icon="copy" class="secondary">${outcome || words}<//>
-    <p class="unseen" role="status">${outcome}</p>
   `;
 }
 

@@ -2,7 +2,7 @@
 
 import { html, useState } from "./elements.js";
 
-/** A small picture, or an empty place. It keeps its first link, since each response signs anew. */
+/** A small picture, or an empty place. It keeps its first link, since each answer has a new one. */
 export function Thumbnail({ source }) {
   const [kept, setKept] = useState(source);
   const [isMissing, setMissing] = useState(false);

@@ -1,6 +1,6 @@
 /** The view of all images, newest first, endless, filtered by folder and topic. */
 
-import { showFilters } from "../client/address.js";
+import { keep, recall, showFilters } from "../client/address.js";
 import { sleep } from "../client/api.js";
 import { many } from "../client/format.js";
 import { catchUp } from "../client/recent_changes.js";
@@ -20,6 +20,7 @@ import { say } from "../parts/notices.js";
 import { Empty, Loading } from "../parts/placeholders.js";
 
 const PAGE = 24;
+const FOLDERS = "folders";
 const TRIES = 4; // readings of a list until it agrees with its folder's count
 const AHEAD = "800px"; // how far below the screen the next page is read already
 
@@ -64,7 +65,8 @@ function useRestart(list, filters) {
 
 /** Returns the folders, read again whenever images are deleted or restored. */
 function useFolders(api, signal, filters, list) {
-  const [folders, setFolders] = useState([]);
+  // Without the earlier folders, the bar would grow and move the images that Back has shown again.
+  const [folders, setFolders] = useState(() => recall(FOLDERS) ?? []);
   const latest = useRef();
   latest.current = { ...filters, folders };
 
@@ -72,6 +74,7 @@ function useFolders(api, signal, filters, list) {
     const { folder: shown, folders: before } = latest.current;
     const { folders: now } = await api.folders(signal);
     setFolders(now);
+    if (!signal.aborted) keep(FOLDERS, now);
     return shown && countOf(now, shown) !== countOf(before, shown) ? countOf(now, shown) : null;
   }
   /** The grid follows a single image by itself, but not a whole folder, which it may get late. */

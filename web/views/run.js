@@ -166,7 +166,7 @@ function Estimate({ run: { status, estimate_usd: bound } }) {
   `;
 }
 
-/** Tells that OpenAI refused some images of a run that ended well. */
+/** Shows that OpenAI refused some images of a run that ended well. */
 function Refusal({ run: { status, refused, count } }) {
   if (status !== "succeeded" || !refused) return null;
   const which = refused < count ? `${refused} of ${many(count, "picture")}` : "the request";
@@ -238,6 +238,7 @@ function Images({ run, api, signal }) {
     .filter(({ id, links }) => links && !removed.includes(id))
     .map((image) => ({ title: run.title, topic: run.topic, ...image }));
   const slots = run.pictures.filter(({ links }) => !links);
+  const shape = { "--ratio": stored[0] ? stored[0].width / stored[0].height : 1 };
   // A run that ended before its prompt was written has no count and waits for no image.
   const expected = run.status === "succeeded" ? 0 : run.count ?? (isRunning ? 1 : 0);
   const waiting = Math.max(0, expected - run.pictures.length);
@@ -250,11 +251,11 @@ function Images({ run, api, signal }) {
       onremove=${({ id }) => setRemoved((ids) => [...ids, id])}
       onputback=${({ id }) => setRemoved((ids) => ids.filter((other) => other !== id))}
     >
-      ${slots.map((image) => html`<${Slot} image=${image} run=${run} />`)}
+      ${slots.map((image) => html`<${Slot} image=${image} run=${run} shape=${shape} />`)}
       ${Array.from(
         { length: waiting },
         () => html`
-          <li class=${isRunning ? "slot claimed" : "slot"}>
+          <li class=${isRunning ? "slot claimed" : "slot"} style=${shape}>
             <p>${isRunning ? "Starting…" : ENDED_SLOTS.claimed}</p>
           </li>
         `,
@@ -263,13 +264,13 @@ function Images({ run, api, signal }) {
   `;
 }
 
-function Slot({ image: { status, refusal }, run }) {
+function Slot({ image: { status, refusal }, run, shape }) {
   const isRunning = run.status === "running";
   const ended = run.can_redrive ? ENDED_SLOTS : { ...ENDED_SLOTS, ...LOST_SLOTS };
   const words = (!isRunning && ended[status]) || SLOTS[status] || status;
   const isSpecial = refusal && !GENERAL_REFUSALS.includes(refusal);
   return html`
-    <li class=${isRunning || SLOTS[status] === words ? `slot ${status}` : "slot"}>
+    <li class=${isRunning || SLOTS[status] === words ? `slot ${status}` : "slot"} style=${shape}>
       <p>
         ${words}
         ${isSpecial && html`<small>Reason: ${refusal}</small>`}

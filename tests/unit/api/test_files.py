@@ -136,7 +136,8 @@ def test_page_code_never_turns_text_into_markup() -> None:
     assert own
     makes_markup = (
         r"innerHTML|dangerouslySetInnerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
-        r"|localStorage"
+        # Only the mark that someone is signed in outlives the tab.
+        r"|localStorage(?!\.\w+Item\(MARK\b)"
     )
     for file in own:
         assert not re.search(makes_markup, re.sub(r"//.*", "", file.read_text())), file

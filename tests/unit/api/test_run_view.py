@@ -150,6 +150,9 @@ def test_conflict_hides_images_of_other_request(api: Api) -> None:
     [
         (failed("QuotaExhaustedError"), True),
         (failed("InputError"), False),
+        (failed("ModelRetiredError"), False),
+        (failed("BadImageError"), False),
+        (failed("OutcomeUnknownError"), False),
         (failed("AuthError", input="[]"), False),
         (
             failed(
@@ -316,6 +319,72 @@ def test_steps_show_their_current_state(api: Api) -> None:
         True,
     )
     assert steps(FakeStepFunctions(status="ABORTED", **ended))[1] == ("stopped", True)
+
+
+def ended_history(images: int) -> list[dict[str, Any]]:
+    """Return the history of a run whose images have all ended, with or without a result."""
+    history = History()
+    prompt = history.leave(Step.PROMPT, history.call(history.enter(Step.PROMPT, 0)))
+    here = history.start_map(prompt, images)
+    for _ in range(images):
+        here = history.leave(Step.IMAGE, history.call(history.enter(Step.IMAGE, here)))
+    history.add("MapStateSucceeded", here)
+    return history.events
+
+
+def steps_of(api: Api, states: FakeStepFunctions) -> dict[str, tuple[str, int, int]]:
+    return {
+        step["step"]: (step["status"], step["done"], step["of"])
+        for step in call(api, states).json["steps"]
+    }
+
+
+def succeeded(images: int) -> FakeStepFunctions:
+    events = ended_history(images)
+    return FakeStepFunctions(events, status="SUCCEEDED", output="{}", stopDate=ENDED)
+
+
+def test_steps_count_refused_images(api: Api) -> None:
+    prompt = keep_prompt(api, "run-1", choices={"count": 3})
+    for n in (1, 2):
+        store_image(api, prompt, n)
+    assert api.services.ledger.mark_refused(claim(api, 3), category="moderation")
+
+    steps = steps_of(api, succeeded(3))
+
+    assert (steps["image"], steps["upload"]) == (("refused", 2, 3), ("succeeded", 2, 2))
+
+
+def test_steps_of_refused_run_are_skipped(api: Api) -> None:
+    keep_prompt(api, "run-1")
+    assert api.services.ledger.mark_refused(claim(api, 1), category="moderation")
+
+    steps = steps_of(api, succeeded(1))
+
+    assert (steps["image"], steps["upload"]) == (("refused", 0, 1), ("skipped", 0, 0))
+
+
+def test_lost_image_fails_its_own_step(api: Api) -> None:
+    store_image(api, keep_prompt(api, "run-1", choices={"count": 2}))
+    assert api.services.ledger.mark_lost(claim(api, 2))
+    states = failed("OutcomeUnknownError", events=ended_history(2))
+
+    run = call(api, states).json
+
+    steps = {step["step"]: (step["status"], step["done"], step["of"]) for step in run["steps"]}
+    assert (steps["image"], steps["cleanup"]) == (("failed", 1, 2), ("succeeded", 1, 1))
+    assert run["steps"][1]["error"]["title"] == "No image, possibly paid"
+
+
+def test_ended_run_shows_its_request(api: Api) -> None:
+    sent = {"description": "A kite", "count": 2, "request_id": "r", "safety_identifier": "s"}
+    running, ended = (
+        FakeStepFunctions(input=json.dumps(sent)),
+        failed("AuthError", input=json.dumps(sent)),
+    )
+
+    assert call(api, running).json["request"] is None
+    assert call(api, ended).json["request"] == {"description": "A kite", "count": 2}
 
 
 def test_done_never_exceeds_requested(api: Api) -> None:

@@ -1,0 +1,200 @@
+"""The runs on the page: their outcome in plain words, their list, and how they are polled."""
+
+import json
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.support.api_caller import Caller
+from tests.support.browser import SMALL, Visit, make
+from tests.support.local_stack import LocalStack
+
+IMAGES = "/v1/images/generations"
+REFUSAL = {"error": {"code": "moderation_blocked", "message": "no"}}
+NO_CREDIT = {"error": {"code": "insufficient_quota", "message": "no"}}
+STEP, MOST, REFUSED = 250, 60_000, 4
+NO_PICTURE = {"created": 1, "data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}
+
+
+def run(caller: Caller, **request: object) -> dict[str, object]:
+    """Make a run and wait for its end."""
+    return caller.wait_for_end(caller.run({**SMALL, **request}, key=uuid4().hex).json)
+
+
+def row(page: Page, title: str) -> Locator:
+    return page.locator("ul.rows > li").filter(has_text=title)
+
+
+def test_refused_run_offers_other_words(visitor: Visit, caller: Caller) -> None:
+    visitor.aws.script({"path": IMAGES, "status": 400, "body": REFUSAL})
+    refused = run(caller, description="A forbidden kite", style="Watercolour")
+    visitor.sign_in(f"#run/{refused['id']}")
+    page = visitor.page
+
+    expect(page.locator(".badge")).to_have_text("Refused")
+    expect(page.locator("ol.steps li").nth(1)).to_contain_text("Refused")
+    expect(page.locator("ol.steps li").nth(2)).to_contain_text("Skipped")
+    expect(page.locator(".callout")).to_contain_text("You do not pay for a refused picture.")
+    assert "moderation_blocked" not in page.locator("main").inner_text()
+
+    page.get_by_role("button", name="Change the words").click()
+    expect(page.get_by_label("Your idea")).to_have_value("A forbidden kite")
+    expect(page.get_by_label("Style")).to_have_value("Watercolour")
+
+
+def test_partly_refused_run_counts_its_images(visitor: Visit, caller: Caller) -> None:
+    visitor.aws.script({"path": IMAGES, "status": 400, "body": REFUSAL})
+    partly = run(caller, prompt="A kite", count=3)
+    visitor.sign_in(f"#run/{partly['id']}")
+
+    expect(visitor.page.locator(".badge")).to_have_text("2 of 3")
+    expect(visitor.page.locator(".callout")).to_contain_text("refused 1 of 3 pictures")
+
+
+def test_lost_image_offers_no_resume(visitor: Visit, caller: Caller) -> None:
+    visitor.aws.script({"path": IMAGES, "status": 200, "body": NO_PICTURE})
+    failed = run(caller, description="A kite", count=2)
+    visitor.sign_in(f"#run/{failed['id']}")
+    page = visitor.page
+
+    expect(page.locator(".callout")).to_contain_text("BadImageError")
+    assert page.locator("ol.steps .word").all_text_contents() == ["Done", "Failed", "Done", "Done"]
+    assert page.get_by_role("button", name="Resume").count() == 0
+
+    page.get_by_role("button", name="Change and try again").click()
+    expect(page.get_by_label("Your idea")).to_have_value("A kite")
+
+
+def test_cost_so_far_stands_next_to_its_bound(visitor: Visit, caller: Caller) -> None:
+    visitor.aws.script({"path": IMAGES, "delay": 3.0})
+    running = caller.run({"prompt": "A kite", "count": 3}, key=uuid4().hex).json
+    visitor.sign_in(f"#run/{running['id']}")
+    page = visitor.page
+
+    expect(page.locator(".facts").first).to_contain_text(
+        re.compile(r"Up to \$\d\.\d\d, \$\d\.\d\d so far")
+    )
+    expect(page.locator(".badge")).to_have_text("Done")
+    page.locator("section.pictures li.shown").nth(2).wait_for()
+    cells = page.locator("section.pictures ul.tiles > li").all()
+    boxes = [box for cell in cells if (box := cell.bounding_box())]
+    assert len({(round(box["width"]), round(box["height"])) for box in boxes}) == 1
+
+
+def test_dry_run_shows_only_its_price(visitor: Visit, caller: Caller) -> None:
+    estimate = run(caller, description="A kite", dry_run=True)
+    visitor.sign_in(f"#run/{estimate['id']}")
+    page = visitor.page
+
+    expect(page.locator(".badge")).to_have_text("Estimate")
+    expect(page.locator("section.pictures")).to_contain_text(re.compile(r"Up to \$\d\.\d\d"))
+    expect(page.get_by_role("button", name="Make it")).to_be_visible()
+
+
+def test_list_names_what_was_asked_for(visitor: Visit, caller: Caller, aws: LocalStack) -> None:
+    word = uuid4().hex[:8]
+    aws.run({**SMALL, "prompt": f"By {word}", "request_id": f"own-{word}"})
+    image = make(caller, prompt=f"Deleted {word}", folder_name=f"list/{word}")
+    caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)
+    visitor.sign_in("#runs")
+    page = visitor.page
+
+    expect(row(page, f"By {word}").locator("img")).to_be_visible()
+    expect(row(page, f"By {word}").locator(".price")).to_have_text(re.compile(r"^\$0\.00\d+$"))
+    expect(row(page, f"Delete the picture list/{word}/")).to_have_count(1)
+    expect(row(page, f"Deleted {word}").locator(".badge")).to_have_text("Done")
+
+
+def test_failed_rows_are_filtered_and_resumed(visitor: Visit, caller: Caller) -> None:
+    word = uuid4().hex[:8]
+    visitor.aws.script({"path": IMAGES, "status": 429, "body": NO_CREDIT})
+    run(caller, prompt=f"Refused {word}")
+    run(caller, prompt=f"Bought {word}")
+    visitor.sign_in("#runs")
+    page, failed = visitor.page, row(visitor.page, f"Refused {word}")
+    expect(row(page, f"Bought {word}")).to_be_visible()
+
+    page.get_by_label("State").select_option("Failed")
+    expect(row(page, f"Bought {word}")).to_have_count(0)
+    expect(failed).to_contain_text("OpenAI account out of credit")
+    failed.get_by_role("button", name="Resume").click()
+    expect(failed).to_have_count(0)
+
+    page.go_back()
+    expect(failed.locator(".badge")).to_have_text("Done")
+
+
+def test_list_refreshes_itself(visitor: Visit, caller: Caller) -> None:
+    word = uuid4().hex[:8]
+    visitor.aws.script({"path": IMAGES, "delay": 4.0})
+    caller.run({**SMALL, "prompt": f"Slow {word}"}, key=uuid4().hex)
+    visitor.sign_in("#runs")
+    slow = row(visitor.page, f"Slow {word}")
+    expect(slow.locator(".badge")).to_have_text("Running")
+
+    expect(slow.locator(".badge")).to_have_text("Done")
+    expect(slow.locator("img")).to_be_visible()
+
+
+def test_batch_links_to_its_lines(visitor: Visit, caller: Caller, aws: LocalStack) -> None:
+    name = f"b{uuid4().hex[:8]}"
+    lines = [{**SMALL, "prompt": f"{name} kite {n}"} for n in range(3)]
+    manifest = "\n".join(json.dumps(line) for line in lines)
+    aws.s3.put_object(Bucket=aws.bucket, Key=f"batches/{name}.jsonl", Body=manifest.encode())
+    arn = aws.states.start_execution(
+        stateMachineArn=aws.outputs["batch_state_machine_arn"],
+        input=json.dumps({"manifest": f"batches/{name}.jsonl"}),
+    )["executionArn"]
+    aws.wait_for_end(arn)
+    visitor.sign_in("#runs?kind=batches")
+    page, batch = visitor.page, row(visitor.page, name)
+    expect(batch).to_contain_text("3 of 3 lines")
+
+    batch.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    expect(page.locator("ul.rows li .badge")).to_have_text(["Done"] * 3)
+
+    page.get_by_role("link", name=f"{name} kite 1").click()
+    expect(page.locator("blockquote")).to_have_text(f"{name} kite 1")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_polling_slows_down_and_recovers(visitor: Visit, caller: Caller, status: int) -> None:
+    visitor.aws.script({"path": IMAGES, "delay": 8.0})
+    running = caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json
+    page, polls = visitor.page, list[str]()
+    page.clock.install()
+    visitor.sign_in(f"#run/{running['id']}")
+    expect(page.locator(".badge")).to_have_text("Running")
+
+    def refuse(route: Route) -> None:
+        polls.append(route.request.url)
+        if len(polls) <= REFUSED:
+            route.fulfill(status=status, json={"message": "Too Many Requests"})
+        else:
+            route.continue_()
+
+    def wait_for_poll() -> int:
+        """Return after how many milliseconds of the page's time it polls again."""
+        before, waited = len(polls), 0
+        while len(polls) == before:
+            assert waited < MOST, "it does not poll"
+            page.clock.run_for(STEP)
+            page.locator("body").inner_text()  # the page has done what was due
+            waited += STEP
+        return waited
+
+    page.route(f"**/runs/{running['id']}", refuse)
+    page.clock.pause_at(page.evaluate("Date.now()") + 10)
+    wait_for_poll()
+    first, second, third = (wait_for_poll() for _ in range(3))
+
+    assert second > 1.5 * first
+    assert third > 1.5 * second
+    page.clock.run_for(20_000)
+    page.clock.resume()
+    expect(page.locator(".badge")).to_have_text("Done")
+    expect(page.locator("p.wrong")).to_have_text("")
+    visitor.wrong = [message for message in visitor.wrong if str(status) not in message]
