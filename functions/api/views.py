@@ -78,7 +78,9 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
 
 def without_content(run: schemas.Run) -> schemas.Run:
     """Return a run for a token that may only write: without its prompt, its images and links."""
-    return replace(run, title=None, topic=None, prompt=None, pictures=[])
+    return replace(
+        run, title=None, topic=None, prompt=None, request=None, thumbnail=None, pictures=[]
+    )
 
 
 def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batch:

@@ -273,7 +273,7 @@ def test_lightbox_shows_details_copies_downloads_and_restarts(
     page.locator("ul.tiles li button").click()
     about = page.locator("aside")
     expect(about).to_contain_text("gpt-image-2.6-flare, low quality")
-    expect(about).to_contain_text("256 × 256")
+    expect(about).to_contain_text("1024 × 640")
     expect(about).to_contain_text(re.compile(r"\$0\.\d+"))
     expect(about.locator(".prompt")).to_have_text(words.strip())
 

@@ -163,7 +163,7 @@ def test_sign_in_works_without_test_tools() -> None:
 def test_paid_images_outlive_the_stack(local: Local, options: list[str], is_kept: bool) -> None:
     paying = replace(
         local,
-        environment=local.environment | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+        environment={**local.environment, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
     )
     stack.up(paying)
 
