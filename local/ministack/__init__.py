@@ -7,6 +7,7 @@ awslambda/      failures, logs and processes of functions
 stepfunctions/  timing, metrics, history, Maps and redrives of executions
 cognito         the style of the sign-in page
 front           the check of keys, and of requests from other websites
+sign_in_session who is signed in at the sign-in page
 iam             authorization of each call by the caller's role
 s3              conditional copies, versions in events, and memory
 cloudformation  protection of buckets and tables

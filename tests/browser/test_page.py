@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.api_caller import Caller, fetch
-from tests.support.browser import SMALL, Visit, make, visit
+from tests.support.browser import SMALL, Visit, make, make_batch, visit
 from tests.support.local_stack import LocalStack
 
 IMAGES = "/v1/images/generations"
@@ -410,6 +410,9 @@ STATES = (
     "runs",
     "run",
     "run failed",
+    "run refused",
+    "batches",
+    "batch",
     "folder dialog",
 )
 
@@ -428,6 +431,10 @@ def test_axe_finds_no_violation_in_any_state(
         }
     )
     failed = caller.wait_for_end(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    refusal = {"error": {"code": "moderation_blocked", "message": "no"}}
+    aws.script({"path": IMAGES, "status": 400, "body": refusal})
+    refused = caller.wait_for_end(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
+    batch = make_batch(aws, [{**SMALL, "prompt": f"A kite {folder}"}])
     violations: dict[str, list[str]] = {}
 
     with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
@@ -448,6 +455,9 @@ def test_axe_finds_no_violation_in_any_state(
             ("runs", "#runs", "main ul li, main table tr"),
             ("run", f"#run/{picture['id']}", "h1"),
             ("run failed", f"#run/{failed['id']}", ".callout"),
+            ("run refused", f"#run/{refused['id']}", ".callout"),
+            ("batches", "#runs?kind=batches", "ul.rows li"),
+            ("batch", f"#batch/{batch}", "ul.rows li"),
         ):
             visitor.go(place)
             page.locator(sign).first.wait_for()
@@ -472,6 +482,7 @@ def test_page_never_scrolls_sideways(
     browser: Browser, aws: LocalStack, caller: Caller, width: int
 ) -> None:
     picture = make(caller, prompt="A kite")
+    batch = make_batch(aws, [{**SMALL, "prompt": f"A kite {uuid4().hex}"}])
     with visit(browser, aws, viewport={"width": width, "height": 800}) as visitor:
         visitor.open()
         assert visitor.fits()
@@ -479,7 +490,9 @@ def test_page_never_scrolls_sideways(
         for place, sign in (
             ("#make", "form"),
             ("#gallery", "ul.tiles li"),
-            ("#runs", "h1"),
+            ("#runs", "ul.rows li"),
+            ("#runs?kind=batches", "ul.rows li"),
+            (f"#batch/{batch}", "ul.rows li"),
             ("#deleted", "h1"),
         ):
             visitor.go(place)

@@ -1,6 +1,5 @@
 """The runs on the page: their outcome in plain words, their list, and how they are polled."""
 
-import json
 import re
 from uuid import uuid4
 
@@ -8,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.api_caller import Caller
-from tests.support.browser import SMALL, Visit, make
+from tests.support.browser import SMALL, Visit, make, make_batch
 from tests.support.local_stack import LocalStack
 
 IMAGES = "/v1/images/generations"
@@ -138,16 +137,9 @@ def test_list_refreshes_itself(visitor: Visit, caller: Caller) -> None:
     expect(slow.locator("img")).to_be_visible()
 
 
-def test_batch_links_to_its_lines(visitor: Visit, caller: Caller, aws: LocalStack) -> None:
-    name = f"b{uuid4().hex[:8]}"
-    lines = [{**SMALL, "prompt": f"{name} kite {n}"} for n in range(3)]
-    manifest = "\n".join(json.dumps(line) for line in lines)
-    aws.s3.put_object(Bucket=aws.bucket, Key=f"batches/{name}.jsonl", Body=manifest.encode())
-    arn = aws.states.start_execution(
-        stateMachineArn=aws.outputs["batch_state_machine_arn"],
-        input=json.dumps({"manifest": f"batches/{name}.jsonl"}),
-    )["executionArn"]
-    aws.wait_for_end(arn)
+def test_batch_links_to_its_lines(visitor: Visit, aws: LocalStack) -> None:
+    word = uuid4().hex[:8]
+    name = make_batch(aws, [{**SMALL, "prompt": f"{word} kite {n}"} for n in range(3)])
     visitor.sign_in("#runs?kind=batches")
     page, batch = visitor.page, row(visitor.page, name)
     expect(batch).to_contain_text("3 of 3 lines")
@@ -156,8 +148,8 @@ def test_batch_links_to_its_lines(visitor: Visit, caller: Caller, aws: LocalStac
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
     expect(page.locator("ul.rows li .badge")).to_have_text(["Done"] * 3)
 
-    page.get_by_role("link", name=f"{name} kite 1").click()
-    expect(page.locator("blockquote")).to_have_text(f"{name} kite 1")
+    page.get_by_role("link", name=f"{word} kite 1").click()
+    expect(page.locator("blockquote")).to_have_text(f"{word} kite 1")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -3,6 +3,7 @@
 It reports every script error, every refused source and every failed request.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,3 +133,16 @@ def make(caller: Caller, **request: object) -> dict[str, object]:
     run = caller.wait_for_end(caller.run({**SMALL, **request}, key=uuid4().hex).json)
     assert run["status"] == "succeeded"
     return dict(run["pictures"][0])
+
+
+def make_batch(aws: LocalStack, lines: list[dict[str, object]]) -> str:
+    """Make a finished batch of these lines, and return its name."""
+    name = f"b{uuid4().hex[:8]}"
+    manifest = "\n".join(json.dumps(line) for line in lines)
+    aws.s3.put_object(Bucket=aws.bucket, Key=f"batches/{name}.jsonl", Body=manifest.encode())
+    start = {"manifest": f"batches/{name}.jsonl"}
+    arn = aws.states.start_execution(
+        stateMachineArn=aws.outputs["batch_state_machine_arn"], input=json.dumps(start)
+    )["executionArn"]
+    assert aws.wait_for_end(arn)["status"] == "SUCCEEDED"
+    return name

@@ -51,3 +51,6 @@ export function span(from, to) {
 /** Formats a count with its noun. */
 export const many = (count, one, more = `${one}s`) =>
   `${count.toLocaleString("en-US")} ${count === 1 ? one : more}`;
+
+/** Returns an image's topic, or null for the API's own word for an image without one. */
+export const topicOf = ({ topic }) => (topic === "own idea" ? null : topic);

@@ -55,10 +55,20 @@ async function finishDelete(api, image) {
   announceImagesChanged();
 }
 
+/** A restore found nothing: the image was removed permanently. */
+export class GoneError extends Error {
+  constructor() {
+    super("It was removed permanently.");
+  }
+}
+
 /** Restores a deleted image and waits until it is there. */
 export async function restoreImage(api, image) {
   const run = await ended(api, await api.restoreImage(image.id));
-  if (!run.objects) throw new Error("It is no longer stored, or it is still being deleted.");
+  if (!run.objects) {
+    const isNew = Date.now() - Date.parse(image.deleted_at) < WAITING_SECONDS * 1000;
+    throw isNew ? new Error("It is still being deleted, or no longer stored.") : new GoneError();
+  }
   const restored = await api.image(image.id);
   // The old links name a version that is gone.
   Object.assign(image, { links: restored.links, status: restored.status });

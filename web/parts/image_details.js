@@ -3,12 +3,11 @@
 import { goTo, linkTo } from "../client/address.js";
 import { explain } from "../client/api.js";
 import { keepImageAsDraft } from "../client/form_values.js";
-import { bytes, money, when } from "../client/format.js";
+import { bytes, money, topicOf, when } from "../client/format.js";
 import { Button, Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
 const COPIED_MS = 3000;
-const OWN_IDEA = "own idea"; // the API's topic for a picture without one
 
 /**
  * Shows an image in the element `panel`.
@@ -141,12 +140,13 @@ function DownloadLink({ image, api }) {
 }
 
 function Facts({ image, onleave }) {
-  const { topic, folder, quality } = image;
+  const { folder, quality } = image;
+  const topic = topicOf(image);
   const link = (hash, words) => html`<${LeaveLink} hash=${hash} onleave=${onleave}>${words}<//>`;
   const facts = [
     ["Model", joined(image.model, quality && `${quality} quality`)],
     ["Cost", money(image.cost_usd)],
-    ["Topic", topic && topic !== OWN_IDEA && link(`#gallery?${new URLSearchParams({ topic })}`, topic)],
+    ["Topic", topic && link(`#gallery?${new URLSearchParams({ topic })}`, topic)],
     ["Folder", folder && link(`#gallery?${new URLSearchParams({ folder })}`, folder)],
     ["Style", image.style],
     [

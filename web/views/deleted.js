@@ -1,7 +1,7 @@
 /** The view of deleted images that can be restored. */
 
-import { day, daysUntil, many, when } from "../client/format.js";
-import { report, restoreFolder, restoreImage } from "../parts/deletes.js";
+import { day, daysUntil, many, topicOf, when } from "../client/format.js";
+import { GoneError, report, restoreFolder, restoreImage } from "../parts/deletes.js";
 import {
   Button,
   ButtonLink,
@@ -45,7 +45,7 @@ export function View({ api, signal }) {
   `;
 }
 
-/** Returns a function that restores an image and takes it off the list. */
+/** Returns a function that restores an image. It resolves to false if the image is gone for good. */
 function useRestore(api, signal, list, rows) {
   const restoring = useRef(0);
   const toFocus = useRef(null); // the index of a row whose neighbour gets the focus
@@ -71,8 +71,10 @@ function useRestore(api, signal, list, rows) {
       if (row?.contains(document.activeElement)) toFocus.current = index;
       list.remove(image);
       note(`${image.title ? `“${image.title}”` : "The picture"} is restored to the gallery.`);
+      return true;
     } catch (error) {
       report("The picture could not be restored.", error);
+      return !(error instanceof GoneError);
     } finally {
       restoring.current -= 1;
     }
@@ -81,12 +83,13 @@ function useRestore(api, signal, list, rows) {
 
 function Row({ image, onrestore }) {
   const [isRestoring, setRestoring] = useState(false);
+  const [isGone, setGone] = useState(false);
   const name = image.title || "Untitled";
   const ratio = image.width && image.height ? image.width / image.height : 1;
   async function restore() {
     if (isRestoring) return;
     setRestoring(true);
-    await onrestore();
+    setGone(!(await onrestore()));
     setRestoring(false);
   }
   return html`
@@ -94,21 +97,25 @@ function Row({ image, onrestore }) {
       <span class="shape" aria-hidden="true" style=${{ "--ratio": ratio }}></span>
       <div class="main">
         <strong>${name}</strong>
-        <small>${[image.folder, image.topic, image.model].filter(Boolean).join(" · ")}</small>
+        <small>${[image.folder, topicOf(image), image.model].filter(Boolean).join(" · ")}</small>
       </div>
       <span class="facts">
         <span>Deleted ${when(image.deleted_at)}</span>
         ${image.recoverable_until && html`<${TimeLeft} until=${image.recoverable_until} />`}
       </span>
-      <${Button}
-        onclick=${restore}
-        icon="back"
-        class="secondary"
-        aria-label="Restore ${name}"
-        aria-disabled=${isRestoring ? "true" : null}
-      >
-        ${isRestoring ? "Restoring…" : "Restore"}
-      <//>
+      ${isGone
+        ? html`<span class="wrong">Removed permanently</span>`
+        : html`
+            <${Button}
+              onclick=${restore}
+              icon="back"
+              class="secondary"
+              aria-label="Restore ${name}"
+              aria-disabled=${isRestoring ? "true" : null}
+            >
+              ${isRestoring ? "Restoring…" : "Restore"}
+            <//>
+          `}
     </li>
   `;
 }
