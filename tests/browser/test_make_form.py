@@ -7,7 +7,7 @@ from uuid import uuid4
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.support.api_caller import Caller
-from tests.support.browser import Visit, make, visit
+from tests.support.browser import SMALL, Visit, make, visit
 from tests.support.local_stack import LocalStack
 
 WIDTHS = (320, 360, 414, 480, 599, 600, 700, 768, *range(800, 840, 4), 960, 1024, 1280)
@@ -83,7 +83,9 @@ def test_refused_size_offers_the_nearest(visitor: Visit) -> None:
     page.route("**/estimate", refuse)
     page.get_by_role("radio", name="Other").check()
     page.get_by_label("Width x height").fill("1200x628")
-    expect(page.locator("#own-size-problem")).to_have_text("Size can be auto, or width x height.")
+    expect(page.locator("#own-size-problem")).to_have_text(
+        "Size: gpt-image-2.6-flare cannot make 1200x628. Choose one of the nearest sizes."
+    )
 
     page.get_by_role("button", name="1216x640").click()
 
@@ -166,3 +168,32 @@ def test_labels_fit_at_every_width(visitor: Visit) -> None:
         )
 
     assert {width: labels for width, labels in too_long.items() if labels} == {}
+
+
+def test_words_keep_their_writing_direction(visitor: Visit, caller: Caller) -> None:
+    words, folder = "עפיפון אדום מעל בית הספר!", f"כיוון-{uuid4().hex}"
+    run = caller.run({**SMALL, "prompt": words, "folder_name": folder}, key=uuid4().hex).json
+    caller.wait_for_end(run)
+    page = visitor.page
+    visitor.sign_in()
+    page.get_by_label("Your idea").fill(words)
+    expect(page.locator("#idea:dir(rtl)")).to_have_count(1)
+
+    visitor.go(f"#run/{run['id']}")
+    page.locator("blockquote").wait_for()
+
+    # From right to left, the last character is at the left.
+    first, last = page.evaluate(
+        """() => {
+            const text = document.querySelector("blockquote").firstChild;
+            return [0, text.length - 1].map((start) => {
+                const range = document.createRange();
+                range.setStart(text, start);
+                range.setEnd(text, start + 1);
+                return range.getBoundingClientRect().left;
+            });
+        }"""
+    )
+    assert last < first
+    visitor.go(f"#gallery?folder={folder}")
+    expect(page.locator(".caption")).to_have_css("unicode-bidi", "plaintext")

@@ -115,6 +115,8 @@ def test_back_from_a_run_finds_the_place(visitor: Visit, caller: Caller) -> None
     visitor.sign_in(f"#gallery?folder={folder}")
     page, tiles = visitor.page, visitor.page.locator("ul.tiles li button")
     page.set_viewport_size({"width": 700, "height": 600})
+    expect(tiles).to_have_count(24)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(tiles).to_have_count(30)
     page.evaluate("scrollTo(0, 500)")
     tiles.nth(15).click()

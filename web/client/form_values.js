@@ -30,6 +30,9 @@ const PLAIN = [
   [/\bWIDTHxHEIGHT\b/g, "width x height"],
   [/ \(the setting [^)]*\)/g, ""],
 ];
+/** The names of the fields that have the choices of the chosen model's facts. */
+const FACTS = { quality: "qualities", background: "backgrounds" };
+const number = new Intl.NumberFormat("en-US");
 /** The field that shows the problem of a request's field, if their names differ. */
 const SHOWN_AT = { description: "idea", prompt: "idea", topics: "topic" };
 
@@ -47,6 +50,8 @@ export function problemOf(error, values) {
   const label = labelOf(fieldOf(error));
   if (error.field === "prompt" && !values.idea.trim())
     return `${label} is empty. Write your text, or turn off “Use my text exactly”.`;
+  if (error.nearest?.length)
+    return `${label}: ${values.model} cannot make ${values.size}. Choose one of the nearest sizes.`;
   if (!error.allowed) return `${label}: ${error.message}.`;
   const allowed = PLAIN.reduce((text, [name, words]) => text.replace(name, words), error.allowed);
   return `${label} can be ${allowed}.`;
@@ -135,20 +140,56 @@ export function startValues({ draft, limits, stack, models }) {
     output_format: chosen("output_format"),
     background: chosen("background"),
   };
-  return withPossibleQuality(values, limits, models);
+  return withPossibleChoices(values, limits, models);
 }
 
-/** Returns the qualities that the chosen model makes. */
-export function qualitiesOf({ model }, limits, models) {
-  const makes = models.find(({ name }) => name === model)?.qualities;
-  const { choices } = limits.quality;
+const factsOf = ({ model }, models) => models.find(({ name }) => name === model);
+
+/** Returns the choices of a field that the chosen model makes: its qualities or backgrounds. */
+export function choicesOf(field, values, limits, models) {
+  const makes = factsOf(values, models)?.[FACTS[field]];
+  const { choices } = limits[field];
   return makes ? choices.filter((name) => name === "auto" || makes.includes(name)) : choices;
 }
 
-/** Returns the values with the default quality, if the model does not make the chosen one. */
-export function withPossibleQuality(values, limits, models) {
-  const isPossible = qualitiesOf(values, limits, models).includes(values.quality);
-  return isPossible ? values : { ...values, quality: limits.quality.default };
+/** Returns the sizes with a name that the chosen model makes. */
+export function namedSizesOf(values, models) {
+  const rule = factsOf(values, models)?.sizes;
+  return NAMED_SIZES.filter(([size]) => !rule || size === "auto" || fits(size, rule));
+}
+
+function fits(size, rule) {
+  const [width, height] = size.split("x").map(Number);
+  const [short, long] = [Math.min(width, height), Math.max(width, height)];
+  return (
+    width % rule.step === 0 &&
+    height % rule.step === 0 &&
+    long <= Math.min(rule.longest_edge, rule.ratio * short) &&
+    width * height >= rule.least_pixels &&
+    width * height <= rule.most_pixels
+  );
+}
+
+/** Returns the rule of the chosen model's sizes, or null if it is not known. */
+export function sizeRuleOf(values, models) {
+  const rule = factsOf(values, models)?.sizes;
+  if (!rule) return null;
+  const { step, ratio, longest_edge: edge, least_pixels: least, most_pixels: most } = rule;
+  return (
+    `Both divisible by ${step} and at most ${edge}, ratio between 1:${ratio} and ${ratio}:1, ` +
+    `${number.format(least)} to ${number.format(most)} pixels`
+  );
+}
+
+/** Returns the values with the default of each choice that the model does not make. */
+export function withPossibleChoices(values, limits, models) {
+  const possible = { ...values };
+  for (const field of Object.keys(FACTS))
+    if (!choicesOf(field, values, limits, models).includes(values[field]))
+      possible[field] = limits[field].default;
+  const isOffered = namedSizesOf(values, models).some(([size]) => size === values.size);
+  if (isNamedSize(values.size) && !isOffered) possible.size = limits.size.default;
+  return possible;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   readDraft,
   requestOf,
   startValues,
-  withPossibleQuality,
+  withPossibleChoices,
 } from "./form_values.js";
 import { explain } from "./api.js";
 import { left, upTo } from "./format.js";
@@ -65,7 +65,7 @@ export class MakeForm {
   }
 
   change(values) {
-    this.values = withPossibleQuality({ ...this.values, ...values }, this.limits, this.models);
+    this.values = withPossibleChoices({ ...this.values, ...values }, this.limits, this.models);
     keepDraft(this.values);
     if (fieldOf(this.failure)) this.failure = null;
     this.price.update(this.request);

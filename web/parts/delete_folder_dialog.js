@@ -52,6 +52,7 @@ function NameForm({ name, onconfirm, onkeep, children }) {
       <label for="typed">Type the folder's name to delete it</label>
       <input
         id="typed"
+        dir="auto"
         autocomplete="off"
         autocapitalize="off"
         spellcheck=${false}

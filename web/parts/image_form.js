@@ -1,13 +1,19 @@
 /** The fields of the form that makes images. */
 
-import { NAMED_SIZES, fieldOf, problemOf as sentenceOf, qualitiesOf } from "../client/form_values.js";
+import {
+  choicesOf,
+  fieldOf,
+  namedSizesOf,
+  problemOf as sentenceOf,
+  sizeRuleOf,
+} from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 import { Choices, Field, Select } from "./form_fields.js";
 
 const OTHER_SIZE = { value: "other", label: "Other", small: "type it" };
-const SIZE_OPTIONS = NAMED_SIZES.map(([value, label, ratio]) => ({
+const sizeOption = ([value, label, ratio]) => ({
   value, label, ratio, small: ratio ? value.replace("x", " × ") : "model decides",
-}));
+});
 const STYLES = [
   "Watercolour",
   "Oil painting",
@@ -49,7 +55,7 @@ export function ImageFields({ form, folders }) {
         <${Choices}
           name="quality"
           label="Quality"
-          options=${optionsOf("quality", qualitiesOf(values, limits, form.models))}
+          options=${optionsOf("quality", choicesOf("quality", values, limits, form.models))}
           chosen=${values.quality}
           look="segments"
           problem=${problemOf("quality")}
@@ -81,6 +87,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
   const idea = (attributes) => html`
     <textarea
       name="idea"
+      dir="auto"
       rows="4"
       maxlength=${Math.max(limits.description.max_length, limits.prompt.max_length)}
       placeholder="Our new teapot on a wooden table, morning light"
@@ -92,6 +99,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
   const style = (attributes) => html`
     <input
       name="style"
+      dir="auto"
       list="styles"
       maxlength=${limits.style.max_length}
       placeholder="Any"
@@ -130,6 +138,11 @@ function Size({ form, problemOf }) {
   const { values, typedSize, isSizeTyped } = form;
   const problem = problemOf("size");
   const choose = (value) => form.chooseSize(value === OTHER_SIZE.value ? null : value);
+  /** Takes a nearest size. Its button goes away, so the focus goes to the field. */
+  function take(size) {
+    form.typeSize(size);
+    document.getElementById("own-size").focus();
+  }
   const typed = (attributes) => html`
     <input
       name="own_size"
@@ -144,7 +157,7 @@ function Size({ form, problemOf }) {
     <${Choices}
       name="size"
       label="Size"
-      options=${[...SIZE_OPTIONS, OTHER_SIZE]}
+      options=${[...namedSizesOf(values, form.models).map(sizeOption), OTHER_SIZE]}
       chosen=${isSizeTyped ? OTHER_SIZE.value : values.size}
       look="shapes"
       onchoose=${choose}
@@ -152,12 +165,12 @@ function Size({ form, problemOf }) {
     <${Field}
       id="own-size"
       label="Width x height"
-      hint="Both divisible by 16, ratio between 1:3 and 3:1, at most 3840x2160"
+      hint=${sizeRuleOf(values, form.models)}
       hidden=${!isSizeTyped && !problem}
       problem=${problem}
       control=${typed}
     />
-    ${problem && html`<${NearestSizes} sizes=${form.error.nearest} onchoose=${(size) => form.typeSize(size)} />`}
+    ${problem && html`<${NearestSizes} sizes=${form.error.nearest} onchoose=${take} />`}
   `;
 }
 
@@ -205,6 +218,7 @@ function Folder({ form: { values, stack }, change, problemOf, folders }) {
   const input = (attributes) => html`
     <input
       name="folder_name"
+      dir="auto"
       list="folders"
       placeholder=${stack.folder_name}
       autocomplete="off"
@@ -246,14 +260,15 @@ function RareFields({ form, change, problemOf }) {
       `}
     />
   `;
-  const choices = (name) => optionsOf(name, limits[name].choices);
+  const formats = optionsOf("output_format", limits.output_format.choices);
+  const backgrounds = choicesOf("background", values, limits, models);
   return html`
     <details ref=${details} open=${startsOpen}>
       <summary>Model, format, background</summary>
       <div class="trio">
         ${select("model", "Model", models.map(({ name }) => plain(name)))}
-        ${select("output_format", "Format", choices("output_format"))}
-        ${select("background", "Background", choices("background"))}
+        ${select("output_format", "Format", formats)}
+        ${select("background", "Background", optionsOf("background", backgrounds))}
       </div>
     </details>
   `;

@@ -45,7 +45,7 @@ export function View({ api, signal }) {
   `;
 }
 
-/** Returns a function that restores an image. It resolves to false if the image is gone for good. */
+/** Returns a function that restores an image. It resolves to false if the image is gone permanently. */
 function useRestore(api, signal, list, rows) {
   const restoring = useRef(0);
   const toFocus = useRef(null); // the index of a row whose neighbour gets the focus

@@ -142,6 +142,7 @@ function TopicFilter({ topic, onchange }) {
     <input
       type="search"
       id="by-topic"
+      dir="auto"
       list="topics"
       placeholder="All topics"
       autocomplete="off"
