@@ -1,11 +1,9 @@
 """The runs on the page: their outcome in plain words, their list, and how they are polled."""
 
 import re
-import time
 from uuid import uuid4
 
-import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.api_caller import Caller
 from tests.support.browser import SMALL, Visit, make, make_batch
@@ -14,8 +12,6 @@ from tests.support.local_stack import LocalStack
 IMAGES = "/v1/images/generations"
 REFUSAL = {"error": {"code": "moderation_blocked", "message": "no"}}
 NO_CREDIT = {"error": {"code": "insufficient_quota", "message": "no"}}
-STEP, REFUSED = 250, 4
-DEADLINE_SECONDS = 60
 NO_PICTURE = {"created": 1, "data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}
 
 
@@ -152,46 +148,3 @@ def test_batch_links_to_its_lines(visitor: Visit, aws: LocalStack) -> None:
 
     page.get_by_role("link", name=f"{word} kite 1").click()
     expect(page.locator("blockquote")).to_have_text(f"{word} kite 1")
-
-
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_polling_slows_down_and_recovers(visitor: Visit, caller: Caller, status: int) -> None:
-    # It is stopped at the end, so it runs for as long as the test needs.
-    visitor.aws.script({"path": IMAGES, "delay": 60.0})
-    running = caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json
-    page, polls = visitor.page, list[str]()
-    page.clock.install()
-    visitor.sign_in(f"#run/{running['id']}")
-    expect(page.locator(".badge")).to_have_text("Running")
-
-    def refuse(route: Route) -> None:
-        polls.append(route.request.url)
-        if len(polls) <= REFUSED:
-            route.fulfill(status=status, json={"message": "Too Many Requests"})
-        else:
-            route.continue_()
-
-    def wait_for_poll() -> int:
-        """Return after how many milliseconds of the page's time it polls again."""
-        before, waited, end = len(polls), 0, time.monotonic() + DEADLINE_SECONDS
-        while len(polls) == before:
-            # The answer to an earlier poll takes real time, whatever the page's clock shows.
-            assert time.monotonic() < end, "it does not poll"
-            page.clock.run_for(STEP)
-            page.locator("body").inner_text()  # the page has done what was due
-            waited += STEP
-        return waited
-
-    page.route(f"**/runs/{running['id']}", refuse)
-    page.clock.pause_at(page.evaluate("Date.now()") + 10)
-    wait_for_poll()
-    first, second, third = (wait_for_poll() for _ in range(3))
-
-    assert second > 1.5 * first
-    assert third > 1.5 * second
-    caller("POST", f"/runs/{running['id']}/stop")
-    page.clock.run_for(20_000)
-    page.clock.resume()
-    expect(page.locator(".badge")).to_have_text("Stopped")
-    expect(page.locator("p.wrong")).to_have_text("")
-    visitor.wrong = [message for message in visitor.wrong if str(status) not in message]
