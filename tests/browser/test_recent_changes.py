@@ -136,6 +136,26 @@ def test_new_run_may_be_unknown_for_a_moment(visitor: Visit, caller: Caller, fol
     visitor.wrong = [message for message in visitor.wrong if "404" not in message]
 
 
+def test_started_run_is_shown_before_it_is_known(visitor: Visit) -> None:
+    page, polls = visitor.page, list[str]()
+
+    def lose(route: Route) -> None:
+        polls.append(route.request.url)
+        if len(polls) == 1:
+            route.fulfill(status=404, json={"detail": "there is no such run"})
+        else:
+            route.continue_()
+
+    visitor.sign_in()
+    page.route(re.compile(r"/runs/[^/]+$"), lose)
+
+    page.get_by_role("button", name="Surprise me").click()
+
+    expect(page.locator(".badge")).to_have_text("Done")
+    assert len(polls) > 1
+    visitor.wrong = [message for message in visitor.wrong if "404" not in message]
+
+
 def test_purged_image_is_not_listed(visitor: Visit, caller: Caller, folder: str) -> None:
     image = make(caller, prompt="A kite", folder_name=folder)
     caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)

@@ -13,6 +13,23 @@ IMAGES = "/v1/images/generations"
 REFUSAL = {"error": {"code": "moderation_blocked", "message": "no"}}
 NO_CREDIT = {"error": {"code": "insufficient_quota", "message": "no"}}
 NO_PICTURE = {"created": 1, "data": [{"b64_json": "bm8gcGljdHVyZQ=="}]}
+# Calls follow() with errors, then with a run, and returns the milliseconds that it waits.
+WAITS = """async () => {
+    const waits = [], real = setTimeout;
+    window.setTimeout = (go, wait) => (waits.push(wait), real(go, 0));
+    const { follow } = await import("./web/client/run_polling.js");
+    const running = { status: "running" };
+    const answers = [503, 503, 429, 500, running, running, { status: "succeeded" }];
+    const api = {
+        run: async () => {
+            const answer = answers.shift();
+            if (answer.status) return answer;
+            throw Object.assign(new Error("busy"), { status: answer, isTransient: true });
+        },
+    };
+    for await (const run of follow(api, "run-1", new AbortController().signal, () => {}));
+    return waits;
+}"""
 
 
 def run(caller: Caller, **request: object) -> dict[str, object]:
@@ -148,3 +165,11 @@ def test_batch_links_to_its_lines(visitor: Visit, aws: LocalStack) -> None:
 
     page.get_by_role("link", name=f"{word} kite 1").click()
     expect(page.locator("blockquote")).to_have_text(f"{word} kite 1")
+
+
+def test_polling_slows_down_and_recovers(visitor: Visit) -> None:
+    visitor.open()
+
+    waits = visitor.page.evaluate(WAITS)
+
+    assert waits == [1000, 2000, 4000, 8000, 15000, 3000, 3000]

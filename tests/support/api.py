@@ -1,7 +1,8 @@
 """The API in this process, on an AWS in memory: it takes the gateway's events and answers them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -171,3 +172,18 @@ def store_image(
     stamp = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     assert ledger.mark_stored(staged, key=key, size=(1024, 768), prompt=prompt, stored_at=stamp)
     return key
+
+
+@contextmanager
+def noted(api: Api) -> Iterator[list[str]]:
+    """Yield the list of DynamoDB calls made within the block."""
+    calls: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    api.dynamodb.meta.events.register("before-call.dynamodb", note)
+    try:
+        yield calls
+    finally:
+        api.dynamodb.meta.events.unregister("before-call.dynamodb", note)

@@ -12,13 +12,29 @@ const IDLE_ROUNDS = 5; // as many times slower if nothing runs, or after an erro
 /** Whether another read may succeed. Step Functions may not know a new run at first. */
 const isTemporary = (error) => error.isTransient || error.status === 404;
 
+let started = null; // the run that this page has just started
+
+/** Notes a run that has just started, as the API has answered. */
+export const noteStarted = (run) => (started = run);
+
+/** Reads a run, unless it has just started: then the API may not know it yet. */
+export async function readRun(api, id, signal) {
+  const run = started?.id === id ? started : await api.run(id, signal);
+  started = null;
+  return run;
+}
+
 /**
- * Yields the run each time it was read, at growing intervals, and not while the page is hidden.
+ * Yields a run that was just read, each time it is read again.
+ *
+ * The intervals grow, and the page does not read while it is hidden.
  *
  * `ontrouble` is called with each transient error, and with null once a read succeeds.
  */
 export async function* follow(api, id, signal, ontrouble) {
   for (let seconds = 1; ; ) {
+    await sleep(seconds, signal);
+    await untilVisible(signal);
     try {
       const run = await api.run(id, signal);
       ontrouble(null);
@@ -30,8 +46,6 @@ export async function* follow(api, id, signal, ontrouble) {
       ontrouble(error);
       seconds = afterError(seconds);
     }
-    await sleep(seconds, signal);
-    await untilVisible(signal);
   }
 }
 

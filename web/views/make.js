@@ -9,6 +9,7 @@ import {
 } from "../client/form_values.js";
 import { many } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
+import { noteStarted } from "../client/run_polling.js";
 import {
   Button,
   Icon,
@@ -49,7 +50,10 @@ export function View({ api, signal, limits, loaded: { offer, folders } }) {
 
 function Composer({ folders, ...services }) {
   const [, redraw] = useReducer((number) => number + 1, 0);
-  const onstart = (run) => (location.hash = `#run/${encodeURIComponent(run.id)}`);
+  function onstart(run) {
+    noteStarted(run);
+    location.hash = `#run/${encodeURIComponent(run.id)}`;
+  }
   const [form] = useState(() => new MakeForm({ ...services, onchange: redraw, onstart }));
   const element = useRef();
   useEffect(() => form.resume(), []);

@@ -5,7 +5,7 @@ import { explain } from "../client/api.js";
 import { keepRequestAsDraft } from "../client/form_values.js";
 import { many, money, soFar, span, upTo, when } from "../client/format.js";
 import { noteRun } from "../client/recent_changes.js";
-import { follow } from "../client/run_polling.js";
+import { follow, noteStarted, readRun } from "../client/run_polling.js";
 import {
   Button,
   ButtonLink,
@@ -37,7 +37,7 @@ const LOST_SLOTS = { claimed: "Never arrived, possibly paid" };
 const GENERAL_REFUSALS = ["moderation_blocked", "content_policy_violation"];
 
 /** Reads what the view starts with. */
-export const load = ({ api, signal, id }) => api.run(id, signal);
+export const load = ({ api, signal, id }) => readRun(api, id, signal);
 
 export function View({ api, signal, loaded }) {
   const { run, receive, trouble, lost, followAgain } = useRun(api, signal, loaded);
@@ -53,7 +53,10 @@ export function View({ api, signal, loaded }) {
       const now = await call();
       say(announcement);
       // A run that is too old for a redrive continues under another id.
-      if (now.id !== run.id) return goTo(`#run/${encodeURIComponent(now.id)}`);
+      if (now.id !== run.id) {
+        noteStarted(now);
+        return goTo(`#run/${encodeURIComponent(now.id)}`);
+      }
       receive(now);
       followAgain();
     } catch (error) {

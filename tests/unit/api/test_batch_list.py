@@ -3,22 +3,28 @@
 import json
 from typing import Any
 
+import pytest
+
 from easel.runs.executions import Executions
-from tests.support.api import BATCH_MACHINE, Api, keep_prompt, store_image
+from tests.support.api import BATCH_MACHINE, Api, keep_prompt, noted, store_image
 from tests.support.services import NOW
 from tests.unit.api.test_batches import CHECKED, COUNTS, REPORT, FakeStepFunctions
 
 
 class CountedStepFunctions(FakeStepFunctions):
-    """A fake Step Functions that counts descriptions, and lists executions as they are."""
+    """A fake Step Functions that counts descriptions, and notes the filters of lists."""
 
-    described = 0
+    def __init__(self, *names: str, **fields: Any) -> None:
+        super().__init__(*names, **fields)
+        self.described = 0
+        self.filters: list[str | None] = []
 
     def describe_execution(self, **call: Any) -> dict[str, Any]:
         self.described += 1
         return super().describe_execution(**call)
 
     def list_executions(self, **call: Any) -> dict[str, Any]:
+        self.filters.append(call.get("statusFilter"))
         listed = super().list_executions(**call)["executions"]
         names = ("status", "stopDate")
         known = {name: self.description[name] for name in names if name in self.description}
@@ -92,3 +98,26 @@ def test_unchecked_batch_has_no_lines_yet(api: Api) -> None:
     answer = api("GET", "/batches/spring/lines", services=use(api, states))
 
     assert answer.json == {"lines": [], "total": 0, "cursor": None}
+
+
+def test_status_filters_the_batches(api: Api) -> None:
+    states = ended()
+
+    api("GET", "/batches", query={"status": "succeeded"}, services=use(api, states))
+    refused = api("GET", "/batches", query={"status": "asleep"}, services=use(api, states))
+
+    assert states.filters == ["SUCCEEDED"]
+    assert (refused.status, refused.json["field"]) == (400, "status")
+
+
+@pytest.mark.parametrize("started", [1, 12])
+def test_page_of_lines_takes_constant_reads(api: Api, started: int) -> None:
+    for number in range(1, started + 1):
+        keep_prompt(api, f"spring-{number}")
+    states = CountedStepFunctions("spring.20261124031402-abcd", checked=CHECKED, counts=COUNTS)
+
+    with noted(api) as calls:
+        api("GET", "/batches/spring/lines", query={"limit": "2"}, services=use(api, states))
+
+    # The batch's latest start, then the prompts and the images of the page's lines.
+    assert calls == ["GetItem", "BatchGetItem", "BatchGetItem"]

@@ -2,16 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from easel.contract.naming import image_id, image_ids
-from tests.support.api import Api, keep_prompt, store_image
+from tests.support.api import Api, keep_prompt, noted, store_image
 from tests.support.services import NOW
 
 
@@ -293,21 +290,6 @@ def test_folder_delete_and_undo_use_its_name(api: Api) -> None:
     )
     assert api("POST", "/folders/restore", {"name": "dogs", "purge": True}).json["field"] == "purge"
     assert len(api.executions()) == 2
-
-
-@contextmanager
-def noted(api: Api) -> Iterator[list[str]]:
-    """Yield the list of DynamoDB calls made within the block."""
-    calls: list[str] = []
-
-    def note(model: Any, **_: Any) -> None:
-        calls.append(model.name)
-
-    api.dynamodb.meta.events.register("before-call.dynamodb", note)
-    try:
-        yield calls
-    finally:
-        api.dynamodb.meta.events.unregister("before-call.dynamodb", note)
 
 
 @pytest.mark.parametrize("pictures", [3, 30])
