@@ -65,7 +65,7 @@ demo: $(VENV)/.made ## Deploy to the local AWS, make images, show where they are
 up: $(VENV)/.made ## Start the stack; CONTEXT="-c name=value" for settings, PORT=4566
 	@$(BIN)/python -m local up --port $(PORT) --context="$$CONTEXT"
 
-down: $(VENV)/.made ## Stop the stack and delete its data, unless paid; KEEP=1 or DELETE=1
+down: $(VENV)/.made ## Stop the stack; deletes its data unless it was paid for; KEEP=1, DELETE=1
 	@$(BIN)/python -m local down $(if $(KEEP),--keep) $(if $(DELETE),--delete)
 
 ##@ Make images (TARGET=aws for the deployed stack)
@@ -189,6 +189,8 @@ constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(PIN_LAYER) $$(grep -oE '^[a-z0-9._-]+' $(LAYER_PINS)/pydantic.txt \
 	  | sed 's/^/--no-emit-package /') $(LAYER_PINS)/openai.in -o $(LAYER_PINS)/openai.txt
 
-clean: ## Remove what was built, and the local stack's data
-	@if [ -d .local ] && [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	@rm -rf .local .layers cdk.out .pytest_cache .mypy_cache .ruff_cache
+clean: ## Remove what was built and the local stack's data; DELETE=1 if it was paid for, too
+	@if [ -d .local ] && [ -x $(BIN)/python ]; then \
+	  $(BIN)/python -m local down $(if $(DELETE),--delete); fi
+	@if [ -n "$(DELETE)" ] || [ ! -e .local/emulator/paid-openai ]; then rm -rf .local; fi
+	@rm -rf .layers cdk.out .pytest_cache .mypy_cache .ruff_cache

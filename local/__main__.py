@@ -51,9 +51,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--context", default="", help='settings of cdk.json, as in "-c monthly_budget_usd=1"'
     )
-    parser.add_argument("--keep", action="store_true", help="with down: keep the data")
-    parser.add_argument(
-        "--delete", action="store_true", help="with down: delete also what a real key paid for"
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--keep", action="store_true", help="with down: keep the data")
+    data.add_argument(
+        "--delete", action="store_true", help="with down: delete even data that was paid for"
     )
     return parser.parse_args()
 
@@ -82,29 +83,47 @@ def _up(local: Local) -> int:
 
 
 def _down(local: Local, *, keep: bool, delete: bool) -> int:
-    if stack.is_up(local):
-        print("Stopping the stack: its functions end first …", flush=True)
-    # Images that were paid with a real key exist nowhere else.
-    is_paid = local.paid_mark.exists() and not keep and not delete
-    was_up = stack.down(local, keep=keep or is_paid)
-    outcome = "the data was kept" if keep or is_paid else "the data was deleted"
-    print(f"stopped, {outcome}" if was_up else "nothing was running")
-    if is_paid:
-        print("Images were paid with a real key, so they stay. `make down DELETE=1` deletes them.")
+    has_data, is_paid = local.emulator_folder.exists(), stack.has_paid_data(local)
+    keep = keep or (is_paid and not delete)
+    was_up = stack.down(local, keep=keep, report=_say)
+    print("Stopped." if was_up else "Nothing was running.")
+    if has_data:
+        print(_describe_data(local, is_kept=keep, is_paid=is_paid))
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _describe_data(local: Local, *, is_kept: bool, is_paid: bool) -> str:
+    if not is_kept:
+        return "The data was deleted."
+    if not is_paid:
+        return f"The data was kept in {local.emulator_folder}."
+    return (
+        f"The data was kept in {local.emulator_folder}, because it may contain images that you "
+        "paid for. `make down DELETE=1` deletes it."
+    )
 
 
 def _demo(local: Local) -> int:
     console = Console()
-    was_up = stack.is_up(local)
+    was_up, was_paid = stack.is_up(local), stack.has_paid_data(local)
     console.print("Deploying the stack to the local AWS …")
     stack.up(local)
+    is_paid = stack.has_paid_data(local)
     try:
         with stack.private_files():
             return 0 if demo.show(local, console) else 1
+    except demo.DeclinedError:
+        is_paid = was_paid
+        raise
     finally:
         if not was_up:
-            stack.down(local, keep=local.paid_mark.exists())
+            stack.down(local, keep=is_paid, report=_say)
+            if is_paid:
+                print(_describe_data(local, is_kept=True, is_paid=True))
 
 
 if __name__ == "__main__":

@@ -93,11 +93,14 @@ def defer_signals() -> Iterator[None]:
             signal.raise_signal(raised)
 
 
-def stop(pid: int, *, patience_s: float = 10) -> None:
+def stop(
+    pid: int, *, patience_s: float = 10, report: Callable[[str], object] = lambda _: None
+) -> None:
     """End a process that was started here with its whole group. Kill what does not end in time.
 
     The emulator saves its state and ends its functions. Do nothing if `pid` does not lead a process
-    of the stack: the file that lists it may be older than a restart of the machine.
+    of the stack: the file that lists it may be older than a restart of the machine. `report` gets a
+    line about each wait that people would notice.
     """
     if not any(_is_ours(command) for command in living_processes(pid).values()):
         return
@@ -105,7 +108,9 @@ def stop(pid: int, *, patience_s: float = 10) -> None:
     if not wait_until(lambda: pid not in living_processes(pid), seconds=patience_s):
         # The emulator waits for the calls in progress, and each call waits for its function.
         # Once the functions have ended, the emulator saves its state and ends.
-        for function in set(living_processes(pid)) - {pid}:
+        functions = set(living_processes(pid)) - {pid}
+        report(f"Still waiting: ending {len(functions)} functions that did not finish in time …")
+        for function in functions:
             _signal(function, signal.SIGTERM)
         wait_until(lambda: pid not in living_processes(pid), seconds=patience_s)
     for survivor in living_processes(pid):

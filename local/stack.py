@@ -62,14 +62,17 @@ class Local:
         return self.folder / "emulator"
 
     @property
+    def paid_file(self) -> Path:
+        """Return the file that exists once the data may contain images from a real OpenAI.
+
+        It is in the emulator's folder, so that it is deleted with the data and never without it.
+        """
+        return self.emulator_folder / "paid-openai"
+
+    @property
     def assembly(self) -> Path:
         """Return the folder with the synthesized template and its assets."""
         return self.folder / "cdk.out"
-
-    @property
-    def paid_mark(self) -> Path:
-        """Return the file that exists once a server other than the fake OpenAI was called."""
-        return self.emulator_folder / "paid"
 
     @property
     def real_openai(self) -> str | None:
@@ -115,6 +118,11 @@ def paid_server(local: Local) -> str | None:
     return None if "stand_in" in started else started["openai_base_url"]
 
 
+def has_paid_data(local: Local) -> bool:
+    """Return whether the data may contain images that a real OpenAI server was paid for."""
+    return local.paid_file.is_file()
+
+
 def up(local: Local) -> dict[str, Any]:
     """Bring the stack up, or deploy the change to the running one, and return the outputs.
 
@@ -147,14 +155,21 @@ def _up(local: Local) -> dict[str, Any]:
         raise
 
 
-def down(local: Local, *, keep: bool) -> bool:
-    """Stop the processes and delete the data unless `keep`. Return False if nothing was running."""
+def down(local: Local, *, keep: bool, report: Callable[[str], object] = lambda _: None) -> bool:
+    """Stop the processes and delete the data unless `keep`. Return False if nothing was running.
+
+    `report` gets a line before each step that may take long.
+    """
     started = started_processes(local)
+    if "emulator" in started:
+        report("Stopping the local AWS. Calls in progress may finish first, for up to 30 s …")
     for name in ("emulator", "stand_in"):
         if name in started:
-            processes.stop(started[name])
+            processes.stop(started[name], report=report)
     local.processes_file.unlink(missing_ok=True)
     local.outputs_file.unlink(missing_ok=True)
+    if not keep and local.emulator_folder.exists():
+        report(f"Deleting the data in {local.emulator_folder} …")
     if not keep:
         shutil.rmtree(local.emulator_folder, ignore_errors=True)
         shutil.rmtree(local.assembly, ignore_errors=True)
@@ -177,9 +192,9 @@ def _start(local: Local) -> None:
     # On AWS, the sign-in has its own domain.
     environment[settings.LOCAL_SIGN_IN_URL] = _endpoint(local.port)
     local.emulator_folder.mkdir(exist_ok=True)
-    if local.real_openai:
-        local.paid_mark.touch()
     local.emulator_folder.chmod(0o700)  # an earlier version left it open
+    if local.real_openai:
+        local.paid_file.write_text(f"{url}\n")
     config = EmulatorConfig(
         port=local.port, folder=local.emulator_folder, region=local.region, base=environment
     )

@@ -196,7 +196,7 @@ def summarize(value: object) -> Summary:
         case Summary():
             summary: str = value
         case str():
-            odd = sorted({f"U+{ord(c):04X}" for c in value if not is_clean(c)})
+            odd = sorted({f"U+{ord(c):04X}" for c in set(value) if not is_clean(c)})
             extra = f" with {', '.join(odd[:MAX_ODD])}" if odd else ""
             summary = f"a text of {_count(len(value), 'character')}{extra}"
         case dict():

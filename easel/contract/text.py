@@ -13,6 +13,15 @@ NON_JOINER, JOINER = "\u200c", "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 _TAGS = range(0xE0020, 0xE0080)  # the flag of Scotland is a black flag and the letters gbsct
+# Vowels and final consonants of Korean in decomposed form, as macOS writes file names.
+_JAMO = (range(0x1160, 0x1200), range(0xD7B0, 0xD800))
+# These are part of the letter before them, although Unicode calls them letters: Thai and Lao AM,
+# and the voice marks of narrow katakana.
+_ATTACHED_LETTERS = "\u0e33\u0eb3\uff9e\uff9f"
+_VIRAMA = 9  # the combining class of the sign that ties a letter to the next one, as in Hindi
+_WORD_MARKS = "_\u05f3\u05f4"  # Hebrew writes acronyms and foreign sounds with the latter two
+# These are not seen, so they separate no words: soft hyphen, direction marks, word joiner.
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u061c\u200e\u200f\u2060\ufeff"))
 
 
 def is_clean(text: str) -> bool:
@@ -48,16 +57,28 @@ def boundary(text: str, position: int) -> int:
     return position
 
 
+def is_joiner(c: str) -> bool:
+    """Return whether a character has no shape, but is part of words or of emoji."""
+    return c in (JOINER, NON_JOINER) or ord(c) in _TAGS
+
+
 def printable(text: str) -> str:
     """Escape the characters that a terminal obeys or cannot show, such as control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() or is_joiner(c) else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def slug(text: str, limit: int) -> str:
     """Return the words of a text, joined by hyphens, for a file name. It may be empty."""
-    words = "".join(c if _is_part_of_word(c) else "-" for c in unicodedata.normalize("NFC", text))
-    words = re.sub("-+", "-", words).strip("-" + JOINER + NON_JOINER)
-    return words[: boundary(words, limit)].strip("-")
+    seen = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+    words = ""
+    for c in seen:
+        # A sign whose letter is left out, such as the square of #️⃣, would sit on the hyphen.
+        is_loose = words[-1:] in ("", "-") and (is_joiner(c) or unicodedata.category(c)[0] == "M")
+        words += c if _is_part_of_word(c) and not is_loose else "-"
+    words = re.sub("-+", "-", words).strip("-")
+    return words[: boundary(words, limit)].strip("-" + JOINER + NON_JOINER)
 
 
 def _is_allowed(c: str) -> bool:
@@ -67,16 +88,18 @@ def _is_allowed(c: str) -> bool:
 def _is_part_of_word(c: str) -> bool:
     """Return whether a character is part of a letter, a number or an emoji."""
     kind = unicodedata.category(c)
-    is_symbol = kind == "So" or ord(c) in _SKIN_TONES or ord(c) in _TAGS
-    return kind[0] in "LMN" or c in ("_", JOINER, NON_JOINER) or is_symbol
+    is_symbol = kind == "So" or ord(c) in _SKIN_TONES or is_joiner(c)
+    return kind[0] in "LMN" or c in _WORD_MARKS or is_symbol
 
 
 def _belongs_together(text: str, position: int) -> bool:
     """Return whether the characters before and at a position are one character for a reader."""
     before, at = text[position - 1], text[position]
-    if at in (JOINER, NON_JOINER) or before == JOINER or unicodedata.category(at)[0] == "M":
+    if is_joiner(at) or before == JOINER or unicodedata.category(at)[0] == "M":
         return True
-    if ord(at) in _SKIN_TONES or ord(at) in _TAGS:
+    if at in _ATTACHED_LETTERS or ord(at) in _SKIN_TONES or any(ord(at) in jamo for jamo in _JAMO):
+        return True
+    if unicodedata.combining(before) == _VIRAMA and unicodedata.category(at) == "Lo":
         return True
     if ord(at) not in _FLAG_LETTERS:
         return False

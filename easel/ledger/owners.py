@@ -19,25 +19,29 @@ class KeyOwners:
         owner = {"pk": pk, "sk": sk, "run_id": run_id, "n": n}
         if all(self._table.write(self._table.put_if_absent(owner))):
             return True
-        item = self._table.get(pk, sk)
-        return item is not None and (item["run_id"], item["n"]) == (run_id, n)
+        return self._owner(key) == (run_id, n)
 
     def release(self, key: str, run_id: str, n: int) -> None:
         """Give up a key that S3 has for something else."""
-        self._table.write(self.release_action(key, run_id, n))
+        self._table.write(*self.release_actions(key, run_id, n))
 
-    def release_action(self, key: str, run_id: str, n: int) -> Item:
-        """Return the action that gives up a key. It does nothing if the key has no owner."""
-        return self._table.delete(
-            _owner_key(key),
-            condition="attribute_not_exists(pk) OR (#run_id = :run_id AND #n = :n)",
-            values={":run_id": run_id, ":n": n},
-        )
+    def release_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
+        """Return the action that gives up a key, or none if the image does not own it."""
+        if self._owner(key) != (run_id, n):
+            return ()
+        condition, values = "#run_id = :run_id AND #n = :n", {":run_id": run_id, ":n": n}
+        return (self._table.delete(_owner_key(key), condition=condition, values=values),)
 
-    def take_action(self, key: str, run_id: str, n: int) -> Item:
-        """Return the action that makes an image the owner of a key without one."""
+    def take_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
+        """Return the action that makes an image the owner of a key, or none if it has an owner."""
+        if self._owner(key):
+            return ()
         pk, sk = _owner_key(key)
-        return self._table.put_if_absent({"pk": pk, "sk": sk, "run_id": run_id, "n": n})
+        return (self._table.put_if_absent({"pk": pk, "sk": sk, "run_id": run_id, "n": n}),)
+
+    def _owner(self, key: str) -> tuple[str, int] | None:
+        item = self._table.get(*_owner_key(key))
+        return (item["run_id"], item["n"]) if item else None
 
 
 def _owner_key(key: str) -> Key:

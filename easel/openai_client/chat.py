@@ -1,5 +1,7 @@
 """The chat call that writes an image prompt."""
 
+import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +14,34 @@ from easel.openai_client.answers import Answer, read_object
 from easel.openai_client.client import Account, seconds_until
 from easel.openai_client.errors import translate_answer
 
-# The words for an answer that reached the token limit, of OpenAI and of gateways to other models.
-CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-TEXT_PARTS = ("text", "output_text", None)  # other parts are the model's thoughts
-REFUSED = frozenset({"content_filter", "safety", "refusal"})
+# The words for an answer that reached the token limit, of OpenAI and of gateways to other models,
+# without punctuation.
+CUT = frozenset(
+    {
+        "length",
+        "maxtokens",
+        "maxoutputtokens",
+        "maxnewtokens",
+        "maxlength",
+        "modellength",
+        "tokenlimit",
+        "incomplete",
+    }
+)
+TEXT_PARTS = ("text", "output_text")  # other parts are the model's thoughts
+REFUSED = frozenset(
+    {
+        "contentfilter",
+        "contentfiltered",
+        "safety",
+        "refusal",
+        "prohibitedcontent",
+        "blocklist",
+        "guardrailintervened",
+        "sensitive",
+        "spii",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +122,12 @@ class ChatModel:
 def _read(
     answer: Mapping[str, Any], request_id: str | None, *, doing: str, model: str
 ) -> ChatAnswer:
-    failure = translate_answer(answer, doing)
-    if failure:
-        raise failure
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise TransientError(
+    if not isinstance(choice, dict) or not isinstance(message, dict) or choice.get("error"):
+        failure = translate_answer(answer, doing)
+        raise failure or TransientError(
             f"{doing}: the answer contains no choice (request {request_id})", possibly_paid=True
         )
     advice = "change the topic or the description"
@@ -111,26 +135,53 @@ def _read(
     if message.get("refusal") or "refusal" in _kinds(content):
         refused = f"{model} refuses to write this prompt; {advice}"
         raise ContentRefusedError(refused, category="refusal", possibly_paid=True)
-    finish = str(choice.get("finish_reason")).lower()
-    if finish in REFUSED:
+    ends = _ends(choice)
+    if ends & REFUSED:
         stopped = f"{model}'s content filter stopped the prompt; {advice}"
         raise ContentRefusedError(stopped, category="content_filter", possibly_paid=True)
     usage = answer.get("usage")
     return ChatAnswer(
-        text=_text(content),
+        text=_text(content) or _text_elsewhere(message),
         usage=usage if isinstance(usage, dict) else None,
         request_id=request_id,
-        cut=finish in CUT,
+        cut=bool(ends & CUT),
     )
 
 
+def _ends(choice: Mapping[str, Any]) -> set[str]:
+    """Return why an answer ended, in the words of the gateway and of the model behind it."""
+    details = choice.get("finish_details")
+    inner = details.get("type") if isinstance(details, dict) else None
+    words = (choice.get("finish_reason"), choice.get("native_finish_reason"), inner)
+    return {re.sub("[^a-z]", "", word.lower()) for word in words if isinstance(word, str)}
+
+
 def _text(content: object) -> str:
-    """Return the text of an answer, which some servers send as a list of parts."""
+    """Return the text of an answer, which some servers send as parts or as a parsed object."""
     if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict)]
-        texts = [part.get("text") for part in parts if part.get("type") in TEXT_PARTS]
-        return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
+        return "".join(map(_text, content))
+    if not isinstance(content, dict):
+        return content if isinstance(content, str) else ""
+    kind = content.get("type")
+    if kind is None or str(kind).lower() in TEXT_PARTS:
+        if "text" in content:
+            return _text(content["text"])
+        if "value" in content:
+            return _text(content["value"])
+        return "" if kind else json.dumps(content, ensure_ascii=False)
+    return ""
+
+
+def _text_elsewhere(message: Mapping[str, Any]) -> str:
+    """Return the object that a server sends in another field, although it was asked for content.
+
+    Some gateways ask for the object by a tool call, because the model behind them lacks schemas.
+    """
+    parsed, calls = message.get("parsed"), message.get("tool_calls")
+    call = calls[0] if isinstance(calls, list) and calls else None
+    function = call.get("function") if isinstance(call, dict) else None
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return _text(parsed) or _text(arguments)
 
 
 def _kinds(content: object) -> list[Any]:

@@ -1,14 +1,9 @@
-"""Translates openai's errors, and reports possible charges.
-
-OpenAI, Azure OpenAI and gateways put the reason into different fields, so all of them are read. A
-message is read only if no field has a known word, because messages change.
-"""
+"""Translates openai's errors, and reports possible charges."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Any
 
 import httpx2
@@ -27,6 +22,14 @@ from easel.contract.errors import (
     Summary,
     TransientError,
 )
+from easel.openai_client.reasons import (
+    Reason,
+    category,
+    message_of,
+    reason_of,
+    shown_code,
+    words_of,
+)
 
 # With these statuses the service reports that it failed or never started. A 502, 504, 408 or 409
 # can hide a call that succeeded.
@@ -34,80 +37,17 @@ CERTAINLY_UNPAID = frozenset({500, 503, 529})
 # These errors occur before the request is sent.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 MAPPED = "check at OpenAI that the service account is mapped to this function's role"
-MAX_DEPTH = 5
 MAX_MESSAGE = 200
-DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+DURATION = re.compile(
+    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
+# OpenAI and Azure name the wait in the message, if no header has it.
+WAIT = re.compile(
+    r"(?:try again|retry) (?:in|after) "
+    r"((?:\d{1,6}(?:\.\d{1,9})?(?:ms|[dhms])?){1,4})(?!\d| ?(?:min|hour|day))",
+    re.IGNORECASE,
+)
 OPENAI = "openai.com"
-
-
-class Reason(StrEnum):
-    """Why a call was refused, as far as a provider says it."""
-
-    REFUSED = "refused"
-    NO_CREDIT = "no credit"
-    UNVERIFIED = "unverified"
-    REGION = "region"
-    UNKNOWN = "unknown"
-
-
-# The words of the fields code, type and status, of any provider.
-WORDS = {
-    Reason.REFUSED: {
-        "moderation_blocked",
-        "content_policy_violation",
-        "content_filter",
-        "responsibleaipolicyviolation",
-        "contentpolicyviolationerror",
-        "safety_violation",
-    },
-    Reason.NO_CREDIT: {
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "insufficient_credits",
-        "insufficient_user_quota",
-        "budget_exceeded",
-        "credit_balance_too_low",
-    },
-    Reason.UNVERIFIED: {"organization_not_verified", "organization_must_be_verified"},
-    Reason.REGION: {"unsupported_country_region_territory", "unsupported_location"},
-}
-# The sentences of messages, for gateways that replace the fields. Each is a part that does not
-# change.
-SENTENCES = {
-    Reason.REFUSED: (
-        "content_policy_violation",
-        "content policy",
-        "content management policy",
-        "safety system",
-        "moderation_blocked",
-        "responsibleaipolicyviolation",
-    ),
-    Reason.NO_CREDIT: (
-        "insufficient_quota",
-        "exceeded your current quota",
-        "billing hard limit",
-        "billing_not_active",
-        "account is not active",
-        "budget has been exceeded",
-    ),
-    Reason.UNVERIFIED: ("must be verified",),
-    Reason.REGION: ("unsupported_country", "country, region, or territory not supported"),
-}
-# With one of these words the fields say enough, and the message is not read.
-SPECIFIC = {
-    "context_length_exceeded",
-    "invalid_api_key",
-    "invalid_value",
-    "missing_required_parameter",
-    "model_not_found",
-    "rate_limit_exceeded",
-    "server_error",
-    "string_above_max_length",
-    "unknown_parameter",
-    "unsupported_parameter",
-    "unsupported_value",
-}
 VERIFY = (
     "OpenAI gives this model only to verified organizations: verify yours under Settings → "
     "Organization → General at platform.openai.com; access takes up to 15 minutes, then resume the "
@@ -126,10 +66,39 @@ BLOCKED = (
     "the answer is a web page, so a firewall or a proxy in front of the server refused the call; "
     "check openai_base_url, and that this address may call it"
 )
+NOT_AN_API = (
+    "this address, or a proxy before it, does not take the call; check openai_base_url, which "
+    "usually ends with /v1"
+)
+PERMISSION = (
+    "the key lacks a permission for this call; allow it in the key's settings at OpenAI, or set "
+    "another key with `make secret` (locally in OPENAI_API_KEY)"
+)
+CLOSED = "the provider has closed the account; ask its support, or set the key of another account"
+ADDRESS = "the project at OpenAI admits only certain IP addresses; add the functions' address there"
 INVALID_KEY = (
     "the key is not valid; set a new one with `make secret` (locally in OPENAI_API_KEY); "
     "docs/openai-without-a-key.md explains a deployment without a key"
 )
+# The error of each reason, and what to do about it.
+ADVICE: Mapping[Reason, tuple[type[EaselError], str]] = {
+    Reason.NO_CREDIT: (QuotaExhaustedError, CREDIT),
+    Reason.UNVERIFIED: (ConfigError, VERIFY),
+    Reason.REGION: (ConfigError, REGION),
+    Reason.KEY: (AuthError, INVALID_KEY),
+    Reason.PERMISSION: (AuthError, PERMISSION),
+    Reason.CLOSED: (AuthError, CLOSED),
+    Reason.ADDRESS: (AuthError, ADDRESS),
+}
+# The statuses that have one meaning, if the body gives no reason.
+FINAL: Mapping[int, tuple[type[EaselError], str]] = {
+    401: (AuthError, INVALID_KEY),
+    402: (QuotaExhaustedError, CREDIT),
+    403: (ConfigError, NO_ACCESS),
+    404: (ConfigError, NO_ACCESS),
+    405: (ConfigError, NOT_AN_API),
+    407: (ConfigError, NOT_AN_API),
+}
 
 
 def translate(
@@ -172,44 +141,41 @@ def translate_exchange(error: openai.OpenAIError | httpx2.HTTPError | RuntimeErr
 def translate_answer(answer: Mapping[str, Any], doing: str) -> EaselError | None:
     """Return Easel's error for an answer of status 200 that contains an error, or None.
 
-    Some gateways send the provider's error in this way. Whether it was charged is unknown, unless
-    the error's own words say that the call was refused.
+    Call this for an answer without an image or a text. Some gateways send the provider's error in
+    this way. Whether it was charged is unknown, unless the error's own words say that the call was
+    refused.
     """
-    body = answer.get("error")
-    if not body or answer.get("data") or answer.get("choices"):
-        return None
-    failed = f"{doing}: the server answered 200 with an error ({_shown_code(body) or 'no code'})"
-    words = set(_words(body))
-    refused = _by_reason(reason_of(body), failed, body)
-    if refused:
-        return refused
-    if words & {"rate_limit_exceeded", "rate_limit_error", "429"}:
+    body = _error_in(answer)
+    failed = f"{doing}: the server answered 200 with an error ({shown_code(body) or 'no code'})"
+    words = set(words_of(body))
+    known = _by_reason(reason_of(body), failed, body)
+    if known or body is answer:
+        return known
+    if words & {"ratelimitexceeded", "ratelimiterror", "429"}:
         return RateLimitedError(failed)
-    if words & {"invalid_request_error", "invalid_value", "unknown_parameter", "400"}:
+    for status, (kind, advice) in FINAL.items():
+        if str(status) in words:
+            return kind(f"{failed}: {advice}")
+    if words & {"invalidrequesterror", "invalidvalue", "unknownparameter", "400", "422"}:
         field = _text(body.get("param")) if isinstance(body, dict) else None
         reason = Summary("refused by the server")
         return InputError(field or "the request", reason, "what this model accepts")
     return TransientError(failed, possibly_paid=True)
 
 
-def reason_of(body: object) -> Reason:
-    """Return the reason in an error's body: by its fields, and as a last resort by its message."""
-    words = set(_words(body))
-    for reason, known in WORDS.items():
-        if words & known:
-            return reason
-    text = "" if words & SPECIFIC else _message(body).lower()
-    for reason, sentences in SENTENCES.items():
-        if any(sentence in text for sentence in sentences):
-            return reason
-    return Reason.UNKNOWN
+def _error_in(answer: Mapping[str, Any]) -> object:
+    """Return the error in an answer, or in its first image or text, or else the answer itself."""
+    parts = [answer.get("data"), answer.get("choices")]
+    first = [part[0] for part in parts if isinstance(part, list) and part]
+    errors = [each.get("error") for each in (answer, *first) if isinstance(each, Mapping)]
+    return next((error for error in errors if error), answer)
 
 
 def retry_after(error: Exception) -> float | None:
     """Return the seconds that the server asks to wait, or None.
 
-    It reads the header of RFC 9110 (10.2.3), the same in milliseconds, and OpenAI's headers with
-    the time until a limit is reset.
+    RFC 9110 (10.2.3) defines the usual header. Others have milliseconds, or the time until a limit
+    is reset. A rate limit's message may name the time, too.
     """
     if not isinstance(error, openai.APIStatusError):
         return None
@@ -219,7 +185,7 @@ def retry_after(error: Exception) -> float | None:
         return milliseconds / 1000
     value = headers.get("retry-after")
     if value is None:
-        return _until_reset(headers) if error.status_code == 429 else None
+        return _until_reset(headers, error.body) if error.status_code == 429 else None
     seconds = _number(value)
     if seconds is not None:
         return seconds
@@ -229,7 +195,7 @@ def retry_after(error: Exception) -> float | None:
         return None
 
 
-def _until_reset(headers: Mapping[str, str]) -> float | None:
+def _until_reset(headers: Mapping[str, str], body: object) -> float | None:
     """Return the seconds until the limits that are used up are reset, or None if none is known."""
     resets = {
         name: _duration(headers.get(f"x-ratelimit-reset-{name}")) for name in ("requests", "tokens")
@@ -238,16 +204,19 @@ def _until_reset(headers: Mapping[str, str]) -> float | None:
     used_up = [
         known[name] for name in known if headers.get(f"x-ratelimit-remaining-{name}", "") == "0"
     ]
-    return max(used_up or known.values(), default=None)
+    wait = WAIT.search(message_of(body))
+    others = (_duration(headers.get("ratelimit-reset")), _duration(wait[1]) if wait else None)
+    other = next((seconds for seconds in others if seconds is not None), None)
+    return max(used_up or known.values(), default=other)
 
 
 def _duration(text: str | None) -> float | None:
-    """Read a duration such as 6m0s or 120ms, as OpenAI writes it."""
+    """Read a duration such as 6m0s or 120ms, as OpenAI writes it, or a number of seconds."""
     match = DURATION.fullmatch(text.strip()) if text else None
     if match is None or not any(match.groups()):
-        return None
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+        return _number(text)
+    days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    return days * 86_400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
 def _number(text: str | None) -> float | None:
@@ -269,50 +238,43 @@ def _by_connection(error: openai.APIConnectionError, doing: str) -> EaselError:
 def _by_status(
     error: openai.APIStatusError, doing: str, parameters: Mapping[str, Any]
 ) -> EaselError:
-    code, status = _shown_code(error.body), error.status_code
+    code, status = shown_code(error.body), error.status_code
+    code = None if code == str(status) else code
     failed = f"{doing}: {_server(error)} answered {status} {code or ''}".rstrip()
     failed += f" (request {error.request_id})"
-    result = _by_reason(reason_of(error.body), failed, error.body)
-    if result:
-        return result
-    if status == 401:
-        result = AuthError(f"{failed}: {INVALID_KEY}")
-    elif status == 402:
-        result = QuotaExhaustedError(f"{failed}: {CREDIT}")
-    elif status in (403, 404):
-        result = ConfigError(f"{failed}: {BLOCKED if _is_web_page(error) else NO_ACCESS}")
-    elif status == 429:
+    known = _by_reason(reason_of(error.body), failed, error.body)
+    if known:
+        return known
+    if status == 429:
         wait = retry_after(error)
         count(metric_names.RATE_LIMITED)
-        result = RateLimitedError(failed if wait is None else f"{failed}; retry after {wait:g} s")
-    elif status in (408, 409) or status >= 500:
-        result = TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
-    else:
-        result = _invalid(error, parameters)
-    return result
+        return RateLimitedError(failed if wait is None else f"{failed}; retry after {wait:g} s")
+    if status in (408, 409) or status >= 500:
+        return TransientError(failed, possibly_paid=status not in CERTAINLY_UNPAID)
+    if status in (403, 404) and _is_web_page(error):
+        return ConfigError(f"{failed}: {BLOCKED}")
+    if status in FINAL:
+        kind, advice = FINAL[status]
+        return kind(f"{failed}: {advice}")
+    return _invalid(error, parameters)
 
 
 def _by_reason(reason: Reason, failed: str, body: object) -> EaselError | None:
     """Return the error for a known reason, which no status can change."""
     if reason is Reason.REFUSED:
         return ContentRefusedError(f"{failed}; change the prompt", category=category(body))
-    if reason is Reason.NO_CREDIT:
-        return QuotaExhaustedError(f"{failed}: {CREDIT}")
-    if reason is Reason.UNVERIFIED:
-        return ConfigError(f"{failed}: {VERIFY}")
-    if reason is Reason.REGION:
-        return ConfigError(f"{failed}: {REGION}")
-    return None
+    kind, advice = ADVICE.get(reason, (None, ""))
+    return kind(f"{failed}: {advice}") if kind else None
 
 
 def _invalid(error: openai.APIStatusError, parameters: Mapping[str, Any]) -> InputError:
     """Return the error for a parameter that the server does not accept, with the value sent."""
     field = _text(error.param) or ""
-    code = f"{error.status_code} {_shown_code(error.body) or ''}".rstrip()
+    code = f"{error.status_code} {shown_code(error.body) or ''}".rstrip()
     reason = f"{_server(error)} refused it ({code})"
     if field in parameters and field not in ("prompt", "messages"):
         # A message about such a field does not repeat the prompt, but a server may be odd.
-        message = _message(error.body)
+        message = message_of(error.body)
         private = str(parameters.get("prompt", ""))[:40]
         if message and not (private and private in message):
             reason += f": {' '.join(message.split())[:MAX_MESSAGE]}"
@@ -331,56 +293,10 @@ def _server(error: openai.APIStatusError) -> str:
 
 def _is_web_page(error: openai.APIStatusError) -> bool:
     kind = error.response.headers.get("content-type", "")
-    return kind.startswith("text/html") or _message(error.body).lstrip().startswith("<")
-
-
-def _words(value: object, depth: int = MAX_DEPTH) -> Iterator[str]:
-    """Yield the words of the fields code, type and status at any depth of an error's body."""
-    if depth == 0:
-        return
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in ("code", "type", "status") and isinstance(inner, str | int):
-                yield str(inner).lower()
-            else:
-                yield from _words(inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _words(inner, depth - 1)
-
-
-def _message(body: object) -> str:
-    """Return the message of an error's body, or the whole body if it is text."""
-    if isinstance(body, Mapping):
-        return _text(body.get("message")) or _text(body.get("detail")) or ""
-    return _text(body) or ""
-
-
-def _shown_code(body: object) -> str | None:
-    """Return the code of an error for a message. It is a short word of the server."""
-    code = body.get("code") or body.get("type") if isinstance(body, Mapping) else None
-    return code if isinstance(code, str) and re.fullmatch(r"[\w.-]{1,60}", code) else None
+    text = message_of(error.body).lstrip()
+    return kind.startswith("text/html") or text.startswith(("<", "error code: 1"))  # Cloudflare's
 
 
 def _text(value: object) -> str | None:
     """Return an error's field if it is text. Servers differ in its type."""
     return value if isinstance(value, str) else None
-
-
-def category(body: object) -> str:
-    """Return the provider's word for the reason: the first category, or else the code."""
-    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    details = fields.get("moderation_details") or fields.get("details")
-    categories = details.get("categories") if isinstance(details, dict) else None
-    if isinstance(categories, list) and categories:
-        return str(categories[0])
-    # Azure reports each category with a severity, and whether it was filtered.
-    inner = fields.get("innererror")
-    results = inner.get("content_filter_result") if isinstance(inner, dict) else None
-    filtered = [
-        name
-        for name, result in (results.items() if isinstance(results, dict) else ())
-        if isinstance(result, dict) and result.get("filtered")
-    ]
-    known = [word for word in _words(body) if word in WORDS[Reason.REFUSED]]
-    return str((filtered or known or [_shown_code(body) or "content_filter"])[0])

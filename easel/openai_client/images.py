@@ -3,9 +3,10 @@
 import binascii
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import pybase64
 from openai import OpenAI
@@ -20,6 +21,10 @@ from easel.request import models
 # than all other work.
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
 URL_ALPHABET = str.maketrans("-_", "+/")
+AROUND = "\"' \t\r\n\u200b\ufeff"
+IMAGE_FIELDS = ("b64_json", "base64", "b64", "image_base64", "url", "image_url")
+LEAST_BARE = 64  # characters of a text without a field's name; no image is shorter
+MAX_PREFIX = 200  # characters of a data URL before its data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +76,17 @@ class ImageModel:
         answer, request_id = self._account.call_within(
             call, end=end, doing=doing, parameters=parameters, slow_down=slow_down
         )
-        failure = translate_answer(answer, doing)
-        if failure:
-            raise failure
         encoded, usage = image_in(answer)
         if encoded is None:
-            raise _without_image(answer, doing, request_id)
+            raise translate_answer(answer, doing) or _without_image(answer, doing, request_id)
         return decode_image(encoded, usage)
 
 
 def image_in(body: Any) -> tuple[str | None, dict[str, Any] | None]:
     """Return the image's base64 and the usage from an answer's body. Each is None if missing."""
-    first, usage = _first(body), body.get("usage") if isinstance(body, dict) else None
-    encoded = first.get("b64_json") or _data_url(first.get("url"))
-    encoded = encoded if isinstance(encoded, str) and encoded else None
-    return encoded, usage if isinstance(usage, dict) else None
+    usage = body.get("usage") if isinstance(body, dict) else None
+    encoded = (text for text in _texts(body) if not _is_address(text))
+    return next(encoded, None), usage if isinstance(usage, dict) else None
 
 
 def decode_image(encoded: str, usage: dict[str, Any] | None) -> ImageAnswer:
@@ -101,34 +102,53 @@ def decode_image(encoded: str, usage: dict[str, Any] | None) -> ImageAnswer:
 def _decode(encoded: str) -> bytes:
     """Return the bytes of base64, also if it is wrapped as gateways wrap it.
 
-    They put it into a data URL, break its lines, leave out its padding, or use the alphabet for
-    URLs. Raises ValueError for everything else.
+    They put it into a data URL or quotes, break its lines, leave out its padding, or use the
+    alphabet for URLs. Raises ValueError for everything else.
     """
     try:
         return pybase64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        text = "".join((_data_url(encoded) or encoded).split()).rstrip("=")
-        text = text.translate(URL_ALPHABET)
+        text = encoded.strip()
+        text = text[1:] if text.startswith(("b'", 'b"')) else text  # Python's str() of bytes
+        text = _after_prefix(text.strip(AROUND))
+        text = unquote(text) if "%" in text else text
+        text = "".join(text.split()).rstrip("=").translate(URL_ALPHABET)
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-def _first(body: Any) -> dict[str, Any]:
-    images = body.get("data") if isinstance(body, dict) else None
-    first = images[0] if isinstance(images, list) and images else None
-    return first if isinstance(first, dict) else {}
+def _after_prefix(text: str) -> str:
+    """Return the base64 behind `base64,`, which is all of a data URL that some servers keep."""
+    head, comma, data = text[:MAX_PREFIX].partition(",")
+    is_prefix = comma and head.lower().endswith("base64")
+    return data + text[MAX_PREFIX:] if is_prefix else text
 
 
-def _data_url(text: object) -> str | None:
-    """Return the base64 in a data URL, or None if it is none."""
-    if not isinstance(text, str) or text[:5].lower() != "data:":
-        return None
-    head, comma, data = text.partition(",")
-    return data if comma and head.lower().endswith(";base64") else None
+def _texts(body: Any) -> Iterator[str]:
+    """Yield the texts of an answer that may be an image, or its address. OpenAI's come first."""
+    fields = body if isinstance(body, dict) else {}
+    for name in ("data", "images", "image"):
+        images = fields.get(name)
+        for image in images if isinstance(images, list) else [images]:
+            if isinstance(image, str) and len(image) >= LEAST_BARE:
+                yield image
+            yield from _fields_of(image)
+
+
+def _fields_of(image: Any) -> Iterator[str]:
+    for name in IMAGE_FIELDS if isinstance(image, dict) else ():
+        value = image.get(name)
+        if isinstance(value, str) and value:
+            yield value
+        yield from _fields_of(value)
+
+
+def _is_address(text: str) -> bool:
+    return text[:8].lower().startswith(("http://", "https://"))
 
 
 def _without_image(answer: Any, doing: str, request_id: str | None) -> EaselError:
     """Return the error for a paid answer without the bytes of an image."""
-    if isinstance(_first(answer).get("url"), str):
+    if any(map(_is_address, _texts(answer))):
         # The same call would bring a URL again, so it must not be bought again. The URL is not
         # followed: it may lead anywhere.
         return ConfigError(

@@ -13,7 +13,7 @@ import openai
 
 from easel.aws.observability import logger
 from easel.contract import settings
-from easel.openai_client.errors import Reason, reason_of
+from easel.openai_client.reasons import Reason, reason_of
 
 T = TypeVar("T")
 Parameters = dict[str, Any]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from easel.contract import naming
 from easel.contract.errors import InputError, Summary
+from easel.contract.text import JOINER, NON_JOINER, is_joiner
 
 BATCH_NAME = re.compile(naming.RUN_ID_LETTER + "{1,60}")  # a run id adds the line's number
 MAX_FAILED_NAME = 65
@@ -23,11 +24,11 @@ DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
 # This is the longest text that Easel adds to a folder and a file name: the thumbnail's prefix and
 # endings, and a suffix.
 ROOM = len("thumbnails/" + "/" + "_0123456789abcdef-10" + ".jpeg" + ".webp")
-# These are control and bidi characters, line ends, and characters that no console can show.
 RESERVED = (
     "the run ids of the API's callers (eight characters from 0-9 a-f and a hyphen) or of the "
     "schedule"
 )
+# These are control and bidi characters, line ends, and characters that no console can show.
 UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
@@ -53,7 +54,9 @@ def check_folder(folder: object, field: str = "folder_name") -> str:
         raise InputError(field, folder, most)
     normal = unicodedata.normalize("NFC", folder)
     segments = normal.split("/")
-    odd = any(not part.strip() or part in (".", "..") or part != part.strip() for part in segments)
+    # Nobody could tell a folder with a joiner at its edge from the folder without it.
+    bare = [part.strip().strip(JOINER + NON_JOINER) for part in segments]
+    odd = any(part in ("", ".", "..") for part in bare) or bare != segments
     if odd or "\\" in normal or not _is_printable(normal) or normal == "*":
         raise InputError(field, folder, allowed)
     if segments[0] in naming.RESERVED:
@@ -176,4 +179,5 @@ def batch_name(manifest: object, field: str = "manifest") -> str:
 
 
 def _is_printable(text: str) -> bool:
-    return not any(unicodedata.category(c) in UNPRINTABLE for c in text)
+    """Return whether people can see every character. Joiners are part of what they see."""
+    return all(is_joiner(c) or unicodedata.category(c) not in UNPRINTABLE for c in text)

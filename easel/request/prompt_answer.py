@@ -8,6 +8,7 @@ refused, and nothing that looks like markup or JSON is ever painted.
 import ast
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -16,53 +17,41 @@ from typing import Any
 from easel.contract.text import boundary, clean, shorten
 from easel.request.models import MAX_WRITTEN_BYTES
 from easel.request.prompt_text import MAX_ALT_TEXT, MAX_TAG, MAX_TAGS, MAX_TITLE, PromptTexts
+from easel.request.prompt_wrapping import read_prose, unwrap, without_thoughts
 
 MAX_ANSWER = 200_000  # characters; a longer answer contains no single prompt
-MAX_DEPTH = 4  # of prompts in objects, in lists, in strings
+MAX_DEPTH = 8  # of prompts in objects, in lists, in strings
 MAX_STARTS = 50  # places in an answer that are tried as the start of an object
 Answer = dict[str, Any]
 
-_THOUGHT = r"(?:\w+:)?(?:think(?:ing)?|thoughts?|reasoning|analysis|reflection|scratchpad)"
-_THOUGHTS = re.compile(
-    rf"<({_THOUGHT})>.*?</\1>|\[(THINK)\].*?\[/THINK\]|◁think▷.*?◁/think▷",
-    re.DOTALL | re.IGNORECASE,
-)
-# Some servers remove the opening tag, because it is a part of the question.
-_END_OF_THOUGHTS = re.compile(rf"</{_THOUGHT}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
-# This is the format of gpt-oss: https://developers.openai.com/cookbook/articles/openai-harmony
-LAST_MESSAGE = "<|message|>"
-_CONTROL_TOKEN = re.compile(r"<\|[^|>]{1,40}\|>.*", re.DOTALL)
-_FENCED = re.compile(r"(```+|~~~+)(?:[ \t]*\w*[ \t]*\n)?(.*?)\1", re.DOTALL)
-_ELEMENT = re.compile(r"<(\w*prompt)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
-_LABEL = re.compile(
-    r"^[#*_\s>-]*((?:image |final )?prompt|title|alt(?:ernative)?[ _-]?text|tags|negative prompt"
-    r"|style|notes?)[*_ ]*:[*_]*[ \t]*",
-    re.IGNORECASE | re.MULTILINE,
-)
-_INTRODUCTION = re.compile(
-    r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b[^\n:]{0,40}[!,.]\s*)?"
-    r"(?:here(?:'s|’s| is| are)|this is|below is)\b[^\n:]{0,100}:\s*",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
-_BULLET = re.compile(r"^\s*[-*•]\s+", re.MULTILINE)
 _JSON = r".*[\"'][\w ]*prompt\\?[\"']\s*:"
-_MARKUP = re.compile(rf"\s*(?:[{{}}\[\]<]|```|~~~)|{_JSON}", re.DOTALL)
+_MARKUP = re.compile(rf"\s*(?:[{{}}\[\]<｛｝]|```|~~~)|{_JSON}", re.DOTALL)
 # Prose may be cut JSON in quotes, or a part of a page. A prompt inside an object is only a text,
 # which may quote whatever the caller wrote.
 _MARKUP_IN_PROSE = re.compile(
-    rf"[\s\"']*(?:[{{}}\[\]<]|```|~~~)|.*(?:</|```|<\|)|{_JSON}", re.DOTALL
+    rf"[\s\"'(*>•-]*(?:[{{}}\[\]<|｛｝]|```|~~~)|.*(?:</|```|<\||<think)|{_JSON}", re.DOTALL
 )
-_QUOTES = (
-    ('"', '"'),
-    ("'", "'"),
-    ("“", "”"),
-    ("„", "“"),
-    ("«", "»"),
-    ("**", "**"),
-    ("*", "*"),
-    ("__", "__"),
+# These are the words of a program that had no prompt, and examples that were copied.
+_PLACEHOLDERS = frozenset(
+    ("null", "none", "nil", "nan", "true", "false", "undefined", "n/a", "string", "text", "prompt")
 )
+_ADDRESS = re.compile(r"(?:!?\[[^\]]*\]\()?(?:https?://|data:)\S+$", re.IGNORECASE)
+_ERROR = re.compile(r"(?:error|exception|traceback)\b[^\n:]{0,40}:", re.IGNORECASE)
+_VERB = (
+    r"(?:answer|assist|comply|continue|create|do (?:that|this)|draw|engage|fulfil|generate|help"
+    r"|make|process|produce|provide|satisfy|support|write)"
+)
+# A model that refuses in words, or asks back, has written no prompt.
+_REFUSAL = re.compile(
+    r"(?:I['’]m|I am|we['’]re|we are)(?: \w+)? (?:sorry|unable|not able)\b|I apologi[sz]e\b"
+    r"|(?:(?:sorry|unfortunately|apologies)[^\n]{0,20}?)?\b(?:I|we) "
+    r"(?:can(?:not|['’]t| not)|won['’]t|will not|could(?: not|n['’]t)) "
+    rf"{_VERB}|as an AI\b|(?:could|can|would) you\b",
+    re.IGNORECASE,
+)
+# Fields of these names hold what the picture must not have, or the words of whoever asked.
+_NOT_THE_PROMPT = ("negative", "system", "user", "original", "input", "source", "initial")
+_FLAGS = ("no", "is", "has")
 
 
 def read_answer(text: str, *, cut: bool = False) -> PromptTexts | None:
@@ -72,14 +61,16 @@ def read_answer(text: str, *, cut: bool = False) -> PromptTexts | None:
     """
     if len(text) > MAX_ANSWER:
         return None
-    text = _without_thoughts(text)
+    text = without_thoughts(text)
     answer = _find_object(text, MAX_DEPTH)
     if answer is None and not cut:
-        answer = _read_prose(text)
+        answer = read_prose(text)
+        if answer and not _is_prose(answer["prompt"]):
+            return None
     if answer is None:
         return None
-    prompt = _limit(clean(_unquote(answer["prompt"])).strip())
-    if not prompt or _MARKUP.match(prompt):
+    prompt = _limit(clean(unwrap(answer["prompt"])).strip())
+    if not _is_prompt(prompt):
         return None
     tags = answer.get("tags")
     words = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
@@ -91,11 +82,15 @@ def read_answer(text: str, *, cut: bool = False) -> PromptTexts | None:
     )
 
 
-def _without_thoughts(text: str) -> str:
-    # Without an end, each beginning would be searched to the end of the text.
-    if _END_OF_THOUGHTS.search(text):
-        *_, text = _END_OF_THOUGHTS.split(_THOUGHTS.sub(" ", text))
-    return _CONTROL_TOKEN.sub("", text.rpartition(LAST_MESSAGE)[2]).strip()
+def _is_prompt(text: str) -> bool:
+    """Return whether a text can be painted: words or emoji, and no markup, address or refusal."""
+    has_words = any(c.isalpha() or unicodedata.category(c) == "So" for c in text)
+    is_other = _MARKUP.match(text) or _ADDRESS.match(text) or _REFUSAL.match(text)
+    return has_words and not is_other and text.lower() not in _PLACEHOLDERS
+
+
+def _is_prose(text: str) -> bool:
+    return not (_MARKUP_IN_PROSE.match(text) or _ERROR.match(text))
 
 
 def _find_object(text: str, depth: int) -> Answer | None:
@@ -110,9 +105,12 @@ def _values(text: str) -> Iterator[Any]:
     starts = [match.start() for match in islice(re.finditer(r"[{\[]", text), MAX_STARTS)]
     if text.startswith('"'):
         starts = [0, *starts]
+    done = 0  # the parts of a value are searched with the value, where their names are known
     for start in starts:
-        with suppress(ValueError, RecursionError):  # RecursionError: nested too deep
-            yield decoder.raw_decode(text, start)[0]
+        if start >= done:
+            with suppress(ValueError, RecursionError):  # RecursionError: nested too deep
+                value, done = decoder.raw_decode(text, start)
+                yield value
     end = max(text.rfind("}"), text.rfind("]"))
     if starts and end > starts[0]:
         with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
@@ -134,12 +132,13 @@ def _find_prompt(value: Any, depth: int) -> Answer | None:
             found = _usable(value[name], depth)
             if found:
                 return {**value, **found}
-    return next(filter(None, (_find_prompt(item, depth - 1) for item in value.values())), None)
+    values = (item for name, item in value.items() if not _is_other(_words(name)))
+    return next(filter(None, (_find_prompt(item, depth - 1) for item in values)), None)
 
 
 def _usable(value: Any, depth: int) -> Answer | None:
     """Return the prompt in the value of a field that is called a prompt."""
-    if isinstance(value, str) and not _MARKUP.match(value):
+    if isinstance(value, str) and not _MARKUP.match(unwrap(value)):
         return {"prompt": value} if clean(value).strip() else None
     if isinstance(value, dict):
         words = next((value[name] for name in ("text", "content") if name in value), None)
@@ -150,58 +149,19 @@ def _usable(value: Any, depth: int) -> Answer | None:
 
 
 def _is_prompt_name(name: object) -> bool:
-    """Return whether a field is the prompt, such as `image_prompt` or `imagePrompt`."""
-    words = re.sub(r"[^a-z]", "", str(name).lower())
-    return words.endswith("prompt") and not words.startswith(("negative", "system", "user"))
+    """Return whether a field is the prompt, such as `image_prompt`, `imagePrompt` or `prompts`."""
+    words = _words(name)
+    is_prompt = "".join(words).endswith(("prompt", "prompts", "prompttext"))
+    return is_prompt and not _is_other(words) and words[0] not in _FLAGS
 
 
-def _read_prose(text: str) -> Answer | None:
-    """Return the prompt of an answer without an object, or None if it looks like markup."""
-    # Without an end, each beginning would be searched to the end of the text.
-    for pattern in (_ELEMENT, _FENCED) if "</" in text else (_FENCED,):
-        wrapped = pattern.search(text)
-        text = wrapped[2].strip() if wrapped else text
-    text = _INTRODUCTION.sub("", text, count=1) if _INTRODUCTION.match(text) else text
-    answer = _read_labels(text)
-    answer["prompt"] = _first_item(answer.get("prompt", text).strip())
-    return None if _MARKUP_IN_PROSE.match(answer["prompt"]) else answer
+def _is_other(words: list[str]) -> bool:
+    return bool(words) and words[0].startswith(_NOT_THE_PROMPT)
 
 
-def _read_labels(text: str) -> Answer:
-    """Return the parts of an answer with lines such as `**Prompt:** A kite`."""
-    labels = list(_LABEL.finditer(text))
-    ends = [*(label.start() for label in labels), len(text)][1:]
-    parts: Answer = {}
-    for label, end in zip(labels, ends, strict=True):
-        name = re.sub("[ _-]", "", label[1].lower())
-        name = {"alttext": "alt_text", "alternativetext": "alt_text"}.get(name, name)
-        name = "prompt" if name in ("imageprompt", "finalprompt") else name
-        parts.setdefault(name, text[label.end() : end].strip())
-    if "prompt" not in parts:
-        return {}
-    if "tags" in parts:
-        parts["tags"] = [tag.strip(" #") for tag in re.split(r"[,\n]", parts["tags"])]
-    return parts
-
-
-def _first_item(text: str) -> str:
-    """Return the first of several numbered prompts, or a bulleted text without its bullets."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and all(map(_NUMBERED.match, lines)):
-        return _NUMBERED.sub("", lines[0])
-    if len(lines) > 1 and all(map(_BULLET.match, lines)):
-        return " ".join(_BULLET.sub("", line).strip() for line in lines)
-    return text
-
-
-def _unquote(text: str) -> str:
-    """Remove the quotes or the emphasis around a whole text."""
-    text = text.strip()
-    for left, right in _QUOTES:
-        inside = text[len(left) : -len(right)]
-        if text == left + inside + right:
-            return _unquote(inside) if inside else ""
-    return text
+def _words(name: object) -> list[str]:
+    """Return the words of a field's name in lower case."""
+    return [word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", str(name)[:100])]
 
 
 def _limit(text: str) -> str:

@@ -22,8 +22,8 @@ from easel.contract.status import Status
 from easel.ledger.ledger import Ledger
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.openai_client.batches import OpenAIBatches
-from easel.openai_client.errors import Reason, category, reason_of
 from easel.openai_client.images import decode_image, image_in
+from easel.openai_client.reasons import Reason, category, reason_of
 from easel.services import Services
 from functions.economy.plan import custom_id, failure_entry
 

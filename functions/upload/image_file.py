@@ -102,12 +102,27 @@ def _check_limits(image: Image.Image, data: bytes, where: str) -> None:
             f"{where} has {size} pixels, more than {MAX_PIXELS:,} or {MAX_EDGE:,} on a side; it "
             "was left in place"
         )
-    scans = data.count(START_OF_SCAN) if image.format in ("JPEG", "MPO") else 1
+    scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
     if scans * pixels > MAX_SCANNED_PIXELS:
         raise BadImageError(
             f"{where} has {scans:,} scans of {size} pixels, which would take too long to decode; "
             "it was left in place"
         )
+
+
+def _scans(data: bytes) -> int:
+    """Return an upper bound of a JPEG's scans.
+
+    What looks like a scan inside the metadata before the first one, such as an embedded preview or
+    random bytes of C2PA, is not counted.
+    """
+    position = 2
+    while data[position : position + 1] == b"\xff" and position + 4 <= len(data):
+        marker = data[position : position + 2]
+        if marker == START_OF_SCAN:
+            return data.count(START_OF_SCAN, position)
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return data.count(START_OF_SCAN)
 
 
 def _orientation(image: Image.Image) -> int:

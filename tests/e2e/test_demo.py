@@ -75,6 +75,21 @@ def test_real_key_is_used_only_after_confirmation(demo: Demo, tmp_path: Path, ty
     assert "up to $" in shown
     assert "nothing was called or paid" in errors
     assert not (tmp_path / "processes.json").exists()
+    assert not (tmp_path / "emulator").exists()
+
+
+def test_demo_keeps_images_that_were_paid_for(demo: Demo, tmp_path: Path) -> None:
+    paid_file = tmp_path / "emulator" / "paid-openai"
+    paid_file.parent.mkdir()
+    paid_file.touch()
+
+    running = demo()
+    shown, errors = running.communicate(timeout=DEADLINE_SECONDS)
+
+    assert running.returncode == 0, errors
+    assert "The data was kept" in shown
+    assert paid_file.exists()
+    assert (tmp_path / "emulator" / "state" / "s3.json").is_file()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from easel.aws.bucket import Bucket
+from easel.aws.table import Item
 from easel.contract.errors import (
     ConfigError,
     ConflictError,
@@ -19,6 +20,7 @@ from easel.contract.errors import (
 )
 from easel.contract.naming import image_id
 from easel.contract.status import Status
+from easel.ledger.owners import KeyOwners
 from tests.support.memory_aws import Refusing, keys_in, versions_in
 from tests.support.services import BUCKET, FakeDeadline, FakeServices
 from tests.support.steps import CleanupStep
@@ -315,6 +317,38 @@ def test_name_is_free_only_after_a_purge(step: CleanupStep) -> None:
 
     step.delete(**FOLDER, purge=True)
     assert owners.take(key, "run-2", 1)
+
+
+def test_purge_of_a_shared_key_ends_all_its_images(step: CleanupStep, s3: Any) -> None:
+    # Older versions let a new image take the key of a deleted one.
+    key, _ = step.stored(1), step.stored(2)
+    table = step.ledger._table
+    table.write(table.update(("run#run-1", "image#2"), "SET #key = :key", values={":key": key}))
+    step.delete(action="delete_image", image_key=key, confirm=True)
+    later = {"run-id": "run-1", "n": "2", "sha256": "x"}
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"later", Metadata=later)
+
+    step.delete(action="delete_image", image_key=key, confirm=True, purge=True)
+
+    assert (step.status(1), step.status(2)) == (Status.PURGED, Status.PURGED)
+    assert step.ledger.owners.take(key, "run-2", 1)
+
+
+def test_key_taken_meanwhile_keeps_its_new_owner(step: CleanupStep) -> None:
+    class LateReader(KeyOwners):
+        def take_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
+            actions = super().take_actions(key, run_id, n)
+            self.take(key, "run-2", 1)
+            return actions
+
+    key = step.stored()
+    step.delete(**FOLDER, purge=True)
+    step.ledger.owners = LateReader(step.ledger._table)
+
+    assert step.ledger.unmark_purged("run-1", 1, key=key)
+
+    assert step.status() == Status.STORED
+    assert step.ledger.owners.take(key, "run-2", 1)
 
 
 # Objects that S3 does not delete.

@@ -163,6 +163,13 @@ def test_strip_of_one_pixel_is_refused() -> None:
         checked(saved(Image.new("1", (1, 100_000))))
 
 
+@pytest.mark.parametrize("field", ["comment", "icc_profile"])
+def test_metadata_of_a_jpeg_is_not_counted_as_scans(field: str) -> None:
+    metadata = b"\xff\xda" * 1_000
+    data = saved(Image.new("RGB", (2_000, 2_000)), "JPEG", **{field: metadata})
+    assert checked(data).width == 2_000
+
+
 def test_endless_scans_are_refused() -> None:
     data = saved(Image.new("RGB", (2_000, 2_000)), "JPEG")
     with pytest.raises(BadImageError, match="scans of 2000x2000"):

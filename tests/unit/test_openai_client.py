@@ -155,11 +155,46 @@ def test_parts_of_an_answer_are_joined(server: Server) -> None:
         {"type": "thinking", "text": "birds?"},
         {"type": "text", "text": "A "},
         {"type": "output_text", "text": "kite"},
-        "x",
         None,
     ]
     assert chat(server, Reply(choice(parts))).text == "A kite"
     assert type(failed(chat, server, Reply(choice([{"type": "refusal"}])))) is ContentRefusedError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": ["A ", "kite"]},
+        {"content": {"type": "text", "text": "A kite"}},
+        {"content": [{"type": "TEXT", "text": {"value": "A kite"}}]},
+        {"content": None, "parsed": {"type": "text", "text": "A kite"}},
+        {"content": "", "tool_calls": [{"function": {"name": "x", "arguments": "A kite"}}]},
+    ],
+)
+def test_text_is_read_from_every_shape(server: Server, message: dict[str, Any]) -> None:
+    assert chat(server, Reply({"choices": [{"message": message}]})).text == "A kite"
+
+
+def test_parsed_object_is_returned_as_json(server: Server) -> None:
+    assert chat(server, Reply(choice({"prompt": "凧"}))).text == '{"prompt": "凧"}'
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"finish_reason": "max_new_tokens"},
+        {"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"},
+        {"finish_details": {"type": "max_tokens"}},
+    ],
+)
+def test_cut_is_read_from_every_field(server: Server, end: dict[str, Any]) -> None:
+    assert chat(server, Reply({"choices": [end | {"message": {"content": "A ki"}}]})).cut
+
+
+@pytest.mark.parametrize("finish", ["content-filter", "PROHIBITED_CONTENT", "guardrail_intervened"])
+def test_every_filter_is_a_refusal(server: Server, finish: str) -> None:
+    error = failed(chat, server, Reply(choice(None, finish=finish)))
+    assert type(error) is ContentRefusedError
 
 
 def test_reasoning_model_gets_its_effort(server: Server) -> None:
@@ -197,11 +232,41 @@ def test_url_instead_of_bytes_is_not_bought_again(server: Server) -> None:
         "aGVsbG8=\n",
         "aGVsbG8",
         " aGVsbG8= ",
+        "data:image/png;charset=utf-8;base64,aGVsbG8%3D",
+        "base64,aGVsbG8=",
+        '"aGVsbG8="',
+        "b'aGVsbG8='",
+        "\ufeffaGVsbG8=\u200b",
     ],
 )
 def test_wrapped_base64_is_decoded(server: Server, encoded: str) -> None:
     answer = image(server, Reply({"data": [{"b64_json": encoded}]}))
     assert (answer.data, answer.intact) == (b"hello", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"b64_json": "aGVsbG8="}},
+        {"data": [None, {"b64_json": "aGVsbG8="}]},
+        {"data": [{"base64": "aGVsbG8="}]},
+        {"data": [{"url": "aGVsbG8="}]},
+        {"data": [{"image_url": {"url": "data:image/png;base64,aGVsbG8="}}]},
+        {"images": [{"b64_json": "aGVsbG8="}]},
+        {"error": {}, "data": [{"b64_json": "aGVsbG8="}]},
+    ],
+)
+def test_paid_image_is_found_in_every_shape(server: Server, body: dict[str, Any]) -> None:
+    assert image(server, Reply(body)).data == b"hello"
+
+
+def test_image_without_a_field_is_found(server: Server) -> None:
+    assert image(server, Reply({"data": ["aGVsbG8h" * 20]})).data == b"hello!" * 20
+
+
+def test_address_as_base64_is_not_bought_again(server: Server) -> None:
+    error = failed(image, server, Reply({"data": [{"b64_json": "https://127.0.0.1:9/x.png"}]}))
+    assert type(error) is ConfigError
 
 
 def test_base64_for_urls_is_decoded(server: Server) -> None:

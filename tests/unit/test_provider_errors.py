@@ -16,7 +16,7 @@ from easel.contract.errors import (
     TransientError,
 )
 from easel.openai_client.images import ImageModel
-from tests.support.openai_server import Reply, Server, image, openai_server
+from tests.support.openai_server import Reply, Server, chat, image, openai_server
 from tests.support.openai_server import account as account_at
 
 AZURE_FILTER = {
@@ -31,6 +31,7 @@ AZURE_FILTER = {
         },
     },
 }
+FILTERED = {"sexual": {"filtered": True, "severity": "high"}, "hate": {"filtered": False}}
 LITELLM_POLICY = {
     "message": "litellm.ContentPolicyViolationError: Your request was rejected as a result of our "
     "safety system. content_policy_violation",
@@ -91,8 +92,22 @@ def outer(**fields: Any) -> dict[str, Any]:
         (429, {"error": RATE_LIMIT}, RateLimitedError),
         (429, "slow down", RateLimitedError),
         (401, outer(type="authentication_error", code="401"), AuthError),
-        (400, outer(code="invalid_value", message="content policy as a size"), InputError),
+        (400, outer(code="invalid_value", message="a content policy, not a size"), InputError),
         (400, {"message": "no such thing"}, InputError),
+        (400, outer(code="contentFilter"), ContentRefusedError),
+        (400, outer(inner_error={"content_filter_results": FILTERED}), ContentRefusedError),
+        (422, outer(code="nsfw_content"), ContentRefusedError),
+        (422, {"detail": [{"msg": "no", "type": "content_policy_violation"}]}, None),
+        (403, {"name": "content_moderation", "errors": ["no"]}, ContentRefusedError),
+        (403, outer(code=403, message='Your input was flagged for "violence"'), None),
+        (400, {"code": "x", "error": "Rejected by content moderation."}, ContentRefusedError),
+        (400, outer(code=400, metadata={"raw": '{"code": "moderation_blocked"}'}), None),
+        (403, {"code": "x", "error": "Your team doesn't have any credits"}, QuotaExhaustedError),
+        (403, outer(code="pre_consume_token_quota_failed"), QuotaExhaustedError),
+        (429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], RateLimitedError),
+        (400, outer(message="API key not valid."), AuthError),
+        (403, outer(code="access_terminated"), AuthError),
+        (422, outer(detail=[{"msg": "no", "input": "a content policy"}]), InputError),
     ],
 )
 def test_reason_is_read_from_every_field(
@@ -101,10 +116,19 @@ def test_reason_is_read_from_every_field(
     assert type(error_of(server, body, status)) is (error or ContentRefusedError)
 
 
-def test_refusal_names_the_filtered_category(server: Server) -> None:
-    error = error_of(server, {"error": AZURE_FILTER}, 400)
+@pytest.mark.parametrize(
+    ("body", "category"),
+    [
+        ({"error": AZURE_FILTER}, "violence"),
+        (outer(code="x", inner_error={"content_filter_results": FILTERED}), "sexual"),
+        (outer(code="nsfw_content"), "nsfw_content"),
+        (outer(code=403, message="Your input was flagged"), "content_filter"),
+    ],
+)
+def test_refusal_names_its_category(server: Server, body: Any, category: str) -> None:
+    error = error_of(server, body, 400)
     assert isinstance(error, ContentRefusedError)
-    assert error.category == "violence"
+    assert error.category == category
 
 
 @pytest.mark.parametrize(
@@ -116,12 +140,60 @@ def test_refusal_names_the_filtered_category(server: Server) -> None:
         (404, "<html>404</html>", "check openai_base_url"),
         (403, outer(code="model_not_found"), "no access"),
         (404, outer(code="model_not_found"), "no access"),
+        (403, outer(message="Please complete organization verification"), "15 minutes"),
+        (400, outer(message="User location is not supported"), "country or region"),
+        (403, "error code: 1020", "firewall"),
+        (405, {"detail": "Method Not Allowed"}, "ends with /v1"),
+        (407, "<html>Proxy Authentication Required</html>", "a proxy"),
     ],
 )
 def test_refused_access_names_its_cause(server: Server, status: int, body: Any, words: str) -> None:
     error = error_of(server, body, status)
     assert type(error) is ConfigError
     assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (outer(code="missing_scope"), "lacks a permission"),
+        (outer(message="Missing scopes: api.model.images.request"), "lacks a permission"),
+        (outer(code="account_deactivated"), "closed the account"),
+        (outer(code="ip_not_authorized"), "IP addresses"),
+        (outer(code="invalid_api_key"), "set a new one"),
+        (outer(), "set a new one"),
+    ],
+)
+def test_refused_key_names_its_cause(server: Server, body: Any, words: str) -> None:
+    error = error_of(server, body, 401)
+    assert type(error) is AuthError
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (outer(code="moderation_blocked") | {"data": [{"b64_json": None}]}, ContentRefusedError),
+        ({"data": [{"error": {"code": "content_filter"}}]}, ContentRefusedError),
+        ({"data": [{"content_filter_results": FILTERED}]}, ContentRefusedError),
+        ({"status": "Request Moderated", "result": None}, ContentRefusedError),
+        ({"code": "insufficient_quota", "message": "no"}, QuotaExhaustedError),
+        (outer(code=429), RateLimitedError),
+        (outer(code=401), AuthError),
+        (outer(code=404), ConfigError),
+        (outer(code=502), TransientError),
+    ],
+)
+def test_error_of_status_200_is_read_in_every_place(
+    server: Server, body: Any, error: type[EaselError]
+) -> None:
+    assert type(error_of(server, body, 200)) is error
+
+
+def test_error_beside_an_empty_text_is_read(server: Server) -> None:
+    body = {"choices": [{"error": {"code": 429}, "message": {"content": ""}}]}
+    with pytest.raises(RateLimitedError):
+        chat(server, Reply(body))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +252,9 @@ def test_message_that_repeats_the_prompt_is_dropped(server: Server) -> None:
             },
             1,
         ),
+        ({"x-ratelimit-reset-requests": "12"}, 12),
+        ({"x-ratelimit-reset-requests": "1d2h"}, 93_600),
+        ({"ratelimit-reset": "12"}, 12),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, None),
         ({"x-ratelimit-reset-requests": "later"}, None),
@@ -194,4 +269,22 @@ def test_every_form_of_wait_is_honoured(
         image(
             server, Reply({"error": RATE_LIMIT}, 429, headers=headers), slowed=slowed, timeout=0.1
         )
+    assert slowed[0] == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Please try again in 20s.", 20),
+        ("Please try again in 1m30.5s. Visit", 90.5),
+        ("Please retry after 18 seconds.", 18),
+        ("Try again in 250ms", 0.25),
+        ("Try again in 5 minutes", None),
+        ("Try again later", None),
+    ],
+)
+def test_wait_is_read_from_the_message(server: Server, message: str, seconds: float | None) -> None:
+    slowed: list[float | None] = []
+    with pytest.raises(RateLimitedError):
+        image(server, Reply(outer(message=message), 429), slowed=slowed, timeout=0.1)
     assert slowed[0] == (None if seconds is None else pytest.approx(seconds))
