@@ -30,10 +30,7 @@ def test_many_clicks_open_one_lightbox(visitor: Visit, folder: str) -> None:
     page.route("**/lightbox.js", hold)
     tile = page.locator("ul.tiles li button").first
 
-    place = tile.bounding_box()
-    assert place
-    for _ in range(3):
-        page.mouse.click(place["x"] + 9, place["y"] + 9)
+    tile.evaluate("tile => { for (let n = 0; n < 3; n += 1) tile.click(); }")
     expect(tile).to_have_attribute("aria-busy", "true")  # the click has arrived
     expect(page.locator(".pswp")).to_have_count(0)
     held[0].continue_()

@@ -81,17 +81,18 @@ def test_lost_image_offers_no_resume(visitor: Visit, caller: Caller) -> None:
     expect(page.get_by_label("Your idea")).to_have_value("A kite")
 
 
-def test_cost_so_far_stands_next_to_its_bound(visitor: Visit, caller: Caller) -> None:
+def test_running_run_shows_cost_in_equal_cells(visitor: Visit, caller: Caller) -> None:
     visitor.aws.script({"path": IMAGES, "delay": 3.0})
-    running = caller.run({"prompt": "A kite", "count": 3}, key=uuid4().hex).json
+    running = caller.run({"prompt": "A kite", "count": 4}, key=uuid4().hex).json
     visitor.sign_in(f"#run/{running['id']}")
     page = visitor.page
+    page.set_viewport_size({"width": 1000, "height": 900})
 
     expect(page.locator(".facts").first).to_contain_text(
         re.compile(r"Up to \$\d\.\d\d, \$\d\.\d\d so far")
     )
     expect(page.locator(".badge")).to_have_text("Done")
-    page.locator("section.pictures li.shown").nth(2).wait_for()
+    page.locator("section.pictures li.shown").nth(3).wait_for()
     cells = page.locator("section.pictures ul.tiles > li").all()
     boxes = [box for cell in cells if (box := cell.bounding_box())]
     assert len({(round(box["width"]), round(box["height"])) for box in boxes}) == 1

@@ -178,19 +178,36 @@ def test_endless_refusals_end_the_run(make: Callable[..., RateLimit], clock: Clo
         refuse(limit, clock)
 
 
-def test_success_ends_the_refusals(make: Callable[..., RateLimit], clock: Clock) -> None:
+def refused_since(table: Table) -> float | None:
+    """Return the time of the first refusal that counts, in seconds."""
+    since = (table.get("pace", "images") or {}).get("refused_since")
+    return since and since / 1_000_000
+
+
+def test_success_ends_the_refusals(
+    make: Callable[..., RateLimit], table: Table, clock: Clock
+) -> None:
     limit = make()
     for _ in range(40):
         refuse(limit, clock)
+        assert refused_since(table) is not None
         clock.now += 240
         begin(limit, clock, "b-1-1")
+        assert refused_since(table) is None
 
 
-def test_refusals_of_another_day_do_not_count(make: Callable[..., RateLimit], clock: Clock) -> None:
+def test_refusals_of_another_day_do_not_count(
+    make: Callable[..., RateLimit], table: Table, clock: Clock
+) -> None:
     limit = make()
     refuse(limit, clock)
     clock.now += 86_400
+
     refuse(limit, clock)
+
+    since = refused_since(table)
+    assert since is not None
+    assert since > clock.now - 60
 
 
 def test_other_errors_need_no_patience(make: Callable[..., RateLimit], clock: Clock) -> None:

@@ -463,3 +463,19 @@ def test_body_that_is_not_utf8_is_refused(api: Api, body: str) -> None:
     nothing: Any = None  # the handler does not use the context
     answer = handler.answer(event, nothing, resolver=handler.RESOLVER, services=api.services)
     assert answer["statusCode"] == 400
+
+
+def test_dry_run_skips_what_it_does_not_do(api: Api) -> None:
+    history = History()
+    history.leave(Step.PROMPT, history.call(history.enter(Step.PROMPT, 0)))
+    ended: dict[str, Any] = {
+        "status": "SUCCEEDED",
+        "output": '{"estimate_usd": 0.1}',
+        "stopDate": ENDED,
+    }
+    states = FakeStepFunctions(history.events, input='{"dry_run": true}', **ended)
+
+    run = call(api, states).json
+
+    assert [step["status"] for step in run["steps"]] == ["succeeded", *["skipped"] * 3]
+    assert (run["dry_run"], run["estimate_usd"]) == (True, 0.1)
