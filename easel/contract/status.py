@@ -27,7 +27,12 @@ class Status(StrEnum):
     @property
     def is_finished(self) -> bool:
         """Return whether the image needs neither to be bought nor to be stored."""
-        return self in (Status.STORED, Status.DELETED, Status.PURGED, Status.REFUSED)
+        return self.was_stored or self == Status.REFUSED
+
+    @property
+    def was_stored(self) -> bool:
+        """Return whether the image reached its key, even if it was deleted or purged later."""
+        return self in (Status.STORED, Status.DELETED, Status.PURGED)
 
 
 class ChatStatus(StrEnum):

@@ -110,7 +110,7 @@ def _line(
         is_started=prompt is not None,
         title=prompt.title if prompt else None,
         count=prompt.choices["count"] if prompt else None,
-        stored=sum(status in (Status.STORED, Status.DELETED) for status in statuses),
+        stored=sum(status.was_stored for status in statuses),
         refused=sum(status == Status.REFUSED for status in statuses),
         cost_usd=cost_of(records, is_running=True) if prompt else None,
         thumbnail=thumbnail_of(records, services),

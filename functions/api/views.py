@@ -171,7 +171,7 @@ def _images_outcome(
 ) -> tuple[schemas.StepStatus, int, int, schemas.Failure | None]:
     """Return the status of a step on images, how many it completed of how many, and its error."""
     images = records.images
-    stored = sum(image.status in (Status.STORED, Status.DELETED) for image in images)
+    stored = sum(image.status.was_stored for image in images)
     made = stored + sum(image.status == Status.STAGED for image in images)
     if name == Step.UPLOAD:
         if made == 0:
@@ -194,7 +194,7 @@ def _failure(error: str, message: str) -> schemas.Failure:
 
 def _step_status(step: StepProgress, run: Execution, *, is_done: bool) -> schemas.StepStatus:
     if is_done:
-        return "succeeded"
+        return "succeeded" if step.entered else "skipped"
     if step.entered == 0:
         return "waiting"
     if run.status == ExecutionStatus.RUNNING:

@@ -29,6 +29,7 @@ const SLOTS = {
   lost: "Paid, but lost",
   bad: "The model returned an unusable file",
   deleted: "Deleted",
+  purged: "Deleted permanently",
 };
 /** If the run has ended first, the image waits for "Resume", or will never arrive. */
 const ENDED_SLOTS = { claimed: "Not made yet", staged: "Made, not in the gallery yet" };

@@ -436,10 +436,20 @@ def test_possibly_paid_chat_call_is_counted(api: Api) -> None:
     assert (run["possibly_paid"], run["cost_usd"]) == (1, None)
 
 
-def test_deleted_image_has_no_links(api: Api) -> None:
-    api.services.ledger.mark_deleted("run-1", 1, key=store_image(api, keep_prompt(api, "run-1")))
-    (picture,) = call(api, FakeStepFunctions()).json["pictures"]
-    assert (picture["status"], picture["links"]) == ("deleted", None)
+def test_image_that_is_gone_was_stored_but_has_no_links(api: Api) -> None:
+    key = store_image(api, keep_prompt(api, "run-1"))
+    for status, mark in (
+        ("deleted", api.services.ledger.mark_deleted),
+        ("purged", api.services.ledger.mark_purged),
+    ):
+        assert mark("run-1", 1, key=key)
+
+        run = call(api, failed("ConfigError")).json
+
+        (picture,) = run["pictures"]
+        assert (picture["status"], picture["links"]) == (status, None)
+        upload = next(step for step in run["steps"] if step["step"] == "upload")
+        assert (upload["done"], upload["of"]) == (1, 1)
 
 
 def test_responses_with_links_are_not_cached(api: Api) -> None:
