@@ -15,8 +15,9 @@ from easel.contract.errors import (
 from easel.contract.messages import ImageTask, StagedImage
 from easel.contract.status import Status
 from easel.ledger.paid_image import PaidImage
-from easel.ledger.purchase import Purchases, mention_unfinished
+from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
+from easel.ledger.unfinished import mention_unfinished
 from easel.services import SERVICES, Services
 
 

@@ -8,6 +8,8 @@ purchase    the life of a purchase: recover, claim, stage, settle, give up
 
 paid_image  the bytes of a purchase
 rate_limit  limits when image calls may start, and how many run concurrently
+owners      which image each key in the bucket belongs to
+unfinished  names the images of a failed run that are paid and not stored yet
 gallery     the index of stored and deleted images
 batches     the starts of batches, and the orders at OpenAI's Batch API
 

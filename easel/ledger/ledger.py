@@ -1,14 +1,13 @@
 """Reads and writes the records of runs. Each change of an image's status is one transaction."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from easel.aws.table import MAX_BATCH, Item, Table
 from easel.contract import naming
-from easel.contract.errors import StorageBusyError
 from easel.contract.status import ChatStatus, Status
 from easel.ledger.budget import Budget
 from easel.ledger.claims import Claims
@@ -25,7 +24,6 @@ from easel.ledger.records import (
 )
 
 LINES_AT_ONCE = 25
-OWNER_TRIES = 5
 
 
 class Ledger:
@@ -217,10 +215,7 @@ class Ledger:
         return item is not None and self._move(item, to=Status.STORED, at=item["stored_at"])
 
     def mark_purged(self, run_id: str, n: int, *, key: str) -> bool:
-        """Remove an image from the gallery permanently, and give up its key.
-
-        Return False if it does not have this key.
-        """
+        """Remove an image from the gallery permanently. Return False if it has another key."""
         item = self._with_key(run_id, n, key=key, statuses=(Status.STORED, Status.DELETED))
         if item is None:
             return False
@@ -233,9 +228,7 @@ class Ledger:
         )
         place, sign = _place(item, status=before, at=item["stored_at"]), -1
         counts = self._count(place, sign, item) if before == Status.STORED else ()
-        return self._write_with_owner(
-            change, *counts, owner=lambda: self.owners.release_actions(key, run_id, n)
-        )
+        return all(self._table.write(change, *counts))
 
     def unmark_purged(self, run_id: str, n: int, *, key: str) -> bool:
         """Undo `mark_purged` for an image that S3 kept. Return False if it was not purged."""
@@ -252,22 +245,7 @@ class Ledger:
             values={":purged": Status.PURGED} | place.index_values(),
         )
         counts = self._count(place, 1, item) if before == Status.STORED else ()
-        return self._write_with_owner(
-            change, *counts, owner=lambda: self.owners.take_actions(key, run_id, n)
-        )
-
-    def _write_with_owner(
-        self, change: Item, *others: Item, owner: Callable[[], tuple[Item, ...]]
-    ) -> bool:
-        """Change an image and the owner of its key together. Return False if the image changed.
-
-        A key's owner may change between the read and the write. Then `owner` reads it again.
-        """
-        for _ in range(OWNER_TRIES):
-            held = self._table.write(change, *others, *owner())
-            if all(held) or not held[0]:
-                return all(held)
-        raise StorageBusyError("the owner of a key keeps changing")
+        return all(self._table.write(change, *counts))
 
     def _with_key(
         self, run_id: str, n: int, *, key: str, statuses: tuple[Status, ...]

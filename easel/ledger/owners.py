@@ -5,6 +5,10 @@ image. S3 alone does not ensure this: it lets a new object take the key of a del
 """
 
 from easel.aws.table import Item, Key, Table
+from easel.contract.status import Status
+from easel.ledger.records import run_key
+
+_UNCHANGED = "#run_id = :was_run_id AND #n = :was_n"
 
 
 class KeyOwners:
@@ -14,34 +18,44 @@ class KeyOwners:
         self._table = table
 
     def take(self, key: str, run_id: str, n: int) -> bool:
-        """Make an image the owner of a key. Return whether it is, now or since earlier."""
+        """Make an image the owner of a key. Return whether it is, now or since earlier.
+
+        A key whose owner was purged is free, even if S3 still has the object.
+        """
         pk, sk = _owner_key(key)
-        owner = {"pk": pk, "sk": sk, "run_id": run_id, "n": n}
-        if all(self._table.write(self._table.put_if_absent(owner))):
+        new = {"run_id": run_id, "n": n}
+        if all(self._table.write(self._table.put_if_absent({"pk": pk, "sk": sk} | new))):
             return True
-        return self._owner(key) == (run_id, n)
+        owner = self._table.get(pk, sk)
+        if owner is None:  # it has just been released; the next attempt may have the key
+            return False
+        if (owner["run_id"], owner["n"]) == (run_id, n):
+            return True
+        return self._is_purged(owner) and self._replace(key, owner, run_id, n)
 
     def release(self, key: str, run_id: str, n: int) -> None:
         """Give up a key that S3 has for something else."""
-        self._table.write(*self.release_actions(key, run_id, n))
+        values = {":was_run_id": run_id, ":was_n": n}
+        delete = self._table.delete(_owner_key(key), condition=_UNCHANGED, values=values)
+        self._table.write(delete)
 
-    def release_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
-        """Return the action that gives up a key, or none if the image does not own it."""
-        if self._owner(key) != (run_id, n):
-            return ()
-        condition, values = "#run_id = :run_id AND #n = :n", {":run_id": run_id, ":n": n}
-        return (self._table.delete(_owner_key(key), condition=condition, values=values),)
+    def _is_purged(self, owner: Item) -> bool:
+        image = self._table.get(*run_key(owner["run_id"], f"image#{owner['n']}"))
+        return image is not None and image["status"] == Status.PURGED
 
-    def take_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
-        """Return the action that makes an image the owner of a key, or none if it has an owner."""
-        if self._owner(key):
-            return ()
-        pk, sk = _owner_key(key)
-        return (self._table.put_if_absent({"pk": pk, "sk": sk, "run_id": run_id, "n": n}),)
-
-    def _owner(self, key: str) -> tuple[str, int] | None:
-        item = self._table.get(*_owner_key(key))
-        return (item["run_id"], item["n"]) if item else None
+    def _replace(self, key: str, owner: Item, run_id: str, n: int) -> bool:
+        change = self._table.update(
+            _owner_key(key),
+            "SET #run_id = :run_id, #n = :n",
+            condition=_UNCHANGED,
+            values={
+                ":run_id": run_id,
+                ":n": n,
+                ":was_run_id": owner["run_id"],
+                ":was_n": owner["n"],
+            },
+        )
+        return all(self._table.write(change))
 
 
 def _owner_key(key: str) -> Key:

@@ -13,8 +13,7 @@ buys once more.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -25,7 +24,6 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import count, log_result, logger, spend
 from easel.contract import metric_names, naming
 from easel.contract.errors import (
-    ONE_IMAGE,
     BadPromptError,
     ClaimHeldError,
     ContentRefusedError,
@@ -40,7 +38,7 @@ from easel.ledger.claims import MAX_PURCHASES, check_purchases
 from easel.ledger.ledger import Ledger
 from easel.ledger.paid_image import PaidImage, StagedBytes, to_metadata, usage_in
 from easel.ledger.rate_limit import RateLimit
-from easel.ledger.records import ChatRecord, Claim, ImageRecord, PromptRecord, RunRecords
+from easel.ledger.records import ChatRecord, Claim, ImageRecord, PromptRecord
 from easel.request.models import check_not_retired
 from easel.request.time_limits import LEAST_CALL_SECONDS, SLOT_SECONDS, STAGING_SECONDS
 
@@ -299,34 +297,3 @@ def _write_only_copy(write: Callable[[], T], end: Deadline, *, retried: type[Eas
             if end.seconds() <= LAST_SECONDS:
                 raise
         end.sleep(PAUSE_SECONDS)
-
-
-@contextmanager
-def mention_unfinished(run_id: str, ledger: Ledger) -> Iterator[None]:
-    """If an error may end the run, add which of its images are paid and not stored yet.
-
-    An error that ends one image does not end the run.
-    """
-    try:
-        yield
-    except ONE_IMAGE:
-        raise
-    except EaselError as error:
-        with suppress(EaselError):  # the table may be what failed
-            error.add(describe_unfinished(run_id, ledger.run(run_id)))
-        raise
-
-
-def describe_unfinished(run_id: str, records: RunRecords) -> str | None:
-    """Return one sentence about a run's unfinished images, or None if there are none."""
-    states = (
-        ("bought but not stored yet", Status.STAGED),
-        ("still being bought", Status.CLAIMED),
-    )
-    numbers = [
-        (state, ", ".join(str(image.n) for image in records.images if image.status == status))
-        for state, status in states
-    ]
-    parts = "; ".join(f"{state}: image {images}" for state, images in numbers if images)
-    hint = "resuming the run pays only for what is missing"
-    return f"run {run_id}, {parts}; {hint}" if parts else None

@@ -10,8 +10,9 @@ from openai import OpenAI
 
 from easel.contract.errors import RateLimitedError, RetryableError
 from easel.openai_client.credentials import Credential
-from easel.openai_client.errors import retry_after, translate
+from easel.openai_client.errors import translate
 from easel.openai_client.parameters import AcceptedParameters
+from easel.openai_client.waits import retry_after
 
 MAX_WAITS = 3
 T = TypeVar("T")

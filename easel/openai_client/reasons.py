@@ -124,7 +124,7 @@ MESSAGE_FIELDS = ("message", "msg", "detail", "error", "errors", "reason", "reas
 
 def reason_of(body: object) -> Reason:
     """Return the reason in an error's body: by its fields, and as a last resort by its message."""
-    words = set(words_of(body))
+    words = words_of(body)
     for reason, known in WORDS.items():
         if words & known:
             return reason
@@ -137,17 +137,9 @@ def reason_of(body: object) -> Reason:
     return Reason.UNKNOWN
 
 
-def words_of(value: object, depth: int = MAX_DEPTH) -> Iterator[str]:
-    """Yield the words of an error's fields at any depth, in lower case, without punctuation."""
-    if depth and isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in WORD_FIELDS and isinstance(inner, str | int):
-                yield _bare(inner)
-            else:
-                yield from words_of(inner, depth - 1)
-    elif depth and isinstance(value, list):
-        for inner in value:
-            yield from words_of(inner, depth - 1)
+def words_of(body: object) -> set[str]:
+    """Return the words of an error's fields at any depth, in lower case, without punctuation."""
+    return {_bare(code) for code in _codes(body)}
 
 
 def message_of(body: object) -> str:
@@ -194,10 +186,13 @@ def filtered_categories(value: object, depth: int = MAX_DEPTH) -> list[str]:
 
 
 def _codes(value: object, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Yield the values of the fields that hold a word, at any depth."""
     if depth and isinstance(value, Mapping):
-        yield from (str(value[name]) for name in WORD_FIELDS if isinstance(value.get(name), str))
-        for inner in value.values():
-            yield from _codes(inner, depth - 1)
+        for name, inner in value.items():
+            if name in WORD_FIELDS and isinstance(inner, str | int):
+                yield str(inner)
+            else:
+                yield from _codes(inner, depth - 1)
     elif depth and isinstance(value, list):
         for inner in value:
             yield from _codes(inner, depth - 1)

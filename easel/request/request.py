@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from easel.contract import naming
-from easel.contract.errors import MISSING, ConfigError, InputError, summarize
+from easel.contract.errors import MISSING, InputError, summarize
 from easel.contract.settings import RequestSettings
 from easel.request import models, names, sizes
 from easel.request.fields import (
@@ -26,6 +26,7 @@ from easel.request.fields import (
     drop_nulls,
     table_of,
 )
+from easel.request.model_choices import check_model
 
 CREATE = ("create",)
 REMOVALS = ("delete_image", "delete_folder")
@@ -221,7 +222,7 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     topics = (request.topic,) if request.topic else (*request.topics, OWN_IDEA)
     names.check_key_length(request.folder_name, request.file_name, topics=topics)
     if request.action == "create":
-        _check_model(request, settings, today=today)
+        check_model(request, settings, today=today)
     return request
 
 
@@ -265,41 +266,3 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
             f"true, since {action} deletes images; or dry_run: true to see what would be deleted"
         )
         raise InputError("confirm", fields.get("confirm", MISSING), allowed)
-
-
-def _check_model(request: Request, settings: RequestSettings, *, today: date) -> None:
-    models.check_not_retired(request.model, today=today)
-    facts = models.image_facts(request.model)
-    if facts is None and not settings.unpriced_models_allowed:
-        if request.model == settings.image_model:
-            raise ConfigError(
-                f"the setting image_model is {request.model!r}, which has no known price, so the "
-                "monthly cap cannot be kept; set it to another model, or set unpriced_models to "
-                "allow, which exempts it from the cap"
-            )
-        known = ", ".join(models.image_models(today=today))
-        raise InputError(
-            "model",
-            request.model,
-            f"one with a known price: {known} (the setting unpriced_models allows others)",
-        )
-    if facts:
-        _check_facts(request, facts)
-    if request.background == "transparent" and request.output_format == "jpeg":
-        allowed = "auto or opaque with output_format jpeg, which has no transparency"
-        raise InputError("background", "transparent", allowed)
-    if request.output_compression is not None and request.output_format == "png":
-        allowed, value = "with output_format jpeg or webp", request.output_compression
-        raise InputError("output_compression", value, allowed, but="png is always lossless")
-
-
-def _check_facts(request: Request, facts: models.ImageFacts) -> None:
-    """Raise InputError for a choice that the model does not offer."""
-    sizes.check(request.size, request.model, facts)
-    for field, offered in (
-        ("quality", ("auto", *facts.effort)),
-        ("background", tuple(facts.backgrounds)),
-    ):
-        value = getattr(request, field)
-        if value not in offered:
-            raise InputError(field, value, f"{', '.join(offered)} with {request.model}")

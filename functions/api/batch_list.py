@@ -16,7 +16,7 @@ from easel.contract.status import Status
 from easel.ledger.records import RunRecords
 from easel.request.names import batch_name
 from easel.runs.executions import Execution, ExecutionSummary
-from functions.api import batches, schemas
+from functions.api import batch_schemas, batches, schemas
 from functions.api.caller import check_parameters
 from functions.api.facts import failure_of
 from functions.api.runs import MAX_TOKEN
@@ -32,14 +32,15 @@ def list_batches(
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
     cursor: Annotated[str | None, Query(min_length=1, max_length=MAX_TOKEN)] = None,
     status: Annotated[schemas.ExecutionStatus | None, Query()] = None,
-) -> schemas.ListedBatches:
+) -> batch_schemas.ListedBatches:
     """Return the starts of batches of the last 90 days, newest first."""
     services = services_of(router)
     check_parameters(router.current_event, "limit", "cursor", "status")
     only = ExecutionStatus(status.upper()) if status else None
     page, following = services.batch_executions.page(limit=limit, after=cursor, status=only)
     listed = [services.listed_batches.read(run, lambda r: _entry(r, services)) for run in page]
-    return schemas.ListedBatches(batches=[entry for entry in listed if entry], cursor=following)
+    entries = [entry for entry in listed if entry]
+    return batch_schemas.ListedBatches(batches=entries, cursor=following)
 
 
 @router.get("/batches/<name>/lines")
@@ -47,7 +48,7 @@ def list_lines(
     name: Annotated[str, Path(description="a batch's name")],
     cursor: Annotated[int, Query(ge=0, description="the number of the line before the page")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LINES)] = 20,
-) -> schemas.BatchLines:
+) -> batch_schemas.BatchLines:
     """Return the lines of a batch by their number, with what was made of them so far.
 
     A line with a request_id of its own is not found by its number.
@@ -68,17 +69,17 @@ def list_lines(
         for number, run_id in run_ids.items()
     ]
     last = cursor + len(lines)
-    return schemas.BatchLines(lines=lines, total=total, cursor=last if last < total else None)
+    return batch_schemas.BatchLines(lines=lines, total=total, cursor=last if last < total else None)
 
 
-def _entry(run: ExecutionSummary, services: ApiServices) -> schemas.ListedBatch | None:
+def _entry(run: ExecutionSummary, services: ApiServices) -> batch_schemas.ListedBatch | None:
     """Return a batch's entry, or None if AWS lists the start before it describes it."""
     execution = services.batch_executions.get(run.arn)
     if execution is None:
         return None
     request = execution.input if isinstance(execution.input, dict) else {}
     report, name = execution.output or {}, _name(execution)
-    return schemas.ListedBatch(
+    return batch_schemas.ListedBatch(
         name=name,
         execution=run.name,
         dry_run=request.get("dry_run") is True,
@@ -102,9 +103,9 @@ def _name(execution: Execution) -> str | None:
 
 def _line(
     number: int, run_id: str, records: RunRecords, services: ApiServices
-) -> schemas.BatchLine:
+) -> batch_schemas.BatchLine:
     prompt, statuses = records.prompt, [image.status for image in records.images]
-    return schemas.BatchLine(
+    return batch_schemas.BatchLine(
         line=number,
         run_id=run_id,
         is_started=prompt is not None,

@@ -14,7 +14,7 @@ from easel.request import batch_request
 from easel.request.fields import Choice, WholeNumber, check_fields, drop_nulls
 from easel.request.names import BATCH_NAME, check_batch_name
 from easel.runs.executions import Execution
-from functions.api import schemas, views
+from functions.api import batch_schemas, views
 from functions.api.caller import read_body, safety_identifier
 from functions.api.services import ApiServices, services_of
 
@@ -35,7 +35,7 @@ BatchName = Annotated[str, Path(description="a batch's name")]
 
 
 @router.post("/batches")
-def make_batch() -> Response[schemas.NewBatch]:
+def make_batch() -> Response[batch_schemas.NewBatch]:
     """Return a link to upload a batch's manifest.
 
     The link is valid for fifteen minutes. It allows the upload of a file with this name, size and
@@ -47,23 +47,23 @@ def make_batch() -> Response[schemas.NewBatch]:
         raise InputError("bytes", MISSING, "the size of the manifest in bytes")
     size = BYTES.check("bytes", body["bytes"])
     link = services.upload_links.of(name, _format(body), size=size)
-    upload = schemas.Upload(
+    upload = batch_schemas.Upload(
         method="PUT", url=link.url, headers=link.headers, expires_at=link.expires_at
     )
     start = f"{services.batch_url(name)}/start"
-    batch = schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
+    batch = batch_schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
     return Response(status_code=201, content_type="application/json", body=batch)
 
 
 @router.get("/batches/<name>")
-def show_batch(name: BatchName) -> schemas.Batch:
+def show_batch(name: BatchName) -> batch_schemas.Batch:
     """Return a batch's current state: its lines so far, the check's result, its report or error."""
     services = services_of(router)
     return views.show_batch(name, find(name, services), services)
 
 
 @router.post("/batches/<name>/start")
-def start_batch(name: BatchName) -> Response[schemas.Batch]:
+def start_batch(name: BatchName) -> Response[batch_schemas.Batch]:
     """Start a batch, or continue it.
 
     It needs no Idempotency-Key: another start uses the same run ids, so nothing is paid twice.

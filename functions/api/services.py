@@ -11,6 +11,7 @@ from easel.ledger.gallery import Gallery
 from easel.runs.executions import Executions
 from easel.runs.runs import Runs
 from easel.services import Services
+from functions.api.batch_schemas import ListedBatch
 from functions.api.facts import Facts, Kept
 from functions.api.links import (
     READ_SECONDS,
@@ -20,7 +21,6 @@ from functions.api.links import (
     SigningConfig,
     UploadLinks,
 )
-from functions.api.schemas import ListedBatch
 
 
 class ApiServices(Services):

@@ -17,7 +17,7 @@ from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
-from functions.api import schemas
+from functions.api import batch_schemas, schemas
 from functions.api.facts import Facts, failure_of
 from functions.api.problems import advice_for
 from functions.api.services import ApiServices
@@ -83,7 +83,7 @@ def without_content(run: schemas.Run) -> schemas.Run:
     )
 
 
-def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batch:
+def show_batch(name: str, run: Execution, services: ApiServices) -> batch_schemas.Batch:
     """Return a batch with its lines so far, its check, its report and its error."""
     executions = services.batch_executions
     manifest = run.input.get("manifest") if isinstance(run.input, dict) else None
@@ -91,7 +91,7 @@ def show_batch(name: str, run: Execution, services: ApiServices) -> schemas.Batc
     counts = executions.line_counts(run) if checked else None
     report = run.output if run.output and "report_key" in run.output else None
     seconds = ((run.ended or services.now()) - run.started).total_seconds()
-    return schemas.Batch(
+    return batch_schemas.Batch(
         name=name,
         status=_status(run),
         execution=run.name,

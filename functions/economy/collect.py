@@ -31,7 +31,7 @@ LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
 NOT_MADE = "NotMade"
 COMPLETED = "completed"
 # OpenAI ends each waiting batch within a day, so after a day the queue has had room. The state
-# machine waits half an hour each time.
+# machine waits for up to half an hour each time.
 MAX_QUEUED = 50
 ClaimedImage = tuple[ImageRecord, PromptRecord]
 

@@ -17,8 +17,8 @@ from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.money import dollars
 from easel.contract.status import Status
 from easel.ledger.ledger import Ledger
-from easel.ledger.purchase import mention_unfinished
 from easel.ledger.records import ImageRecord, PromptRecord
+from easel.ledger.unfinished import mention_unfinished
 from easel.services import SERVICES, Services
 from functions.upload.image_file import ImageFile, verify
 

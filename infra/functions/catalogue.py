@@ -158,7 +158,7 @@ CLEANUP = FunctionSpec(
         ),
         FIND_OBJECTS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
-        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+        _table("GetItem", "UpdateItem", "Query"),
     ),
 )
 MIRRORING = FunctionSpec(

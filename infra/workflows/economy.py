@@ -22,7 +22,6 @@ Transitions: for a line 3 and one for each image; for an order of up to 200 imag
 five minutes.
 """
 
-from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
@@ -43,6 +42,8 @@ from infra.workflows.run import (
 
 # A small order is done soon, and a look costs little. Later looks are five minutes apart.
 UNTIL_NEXT_LOOK = "{% $min([300, 30 + 30 * $states.input.looks]) %}"
+# A queue may be full for hours: five minutes at first, later half an hour.
+UNTIL_NEXT_TRY = "{% $min([1800, 300 * $states.input.queued]) %}"
 # An order makes no images itself but waits for OpenAI, which limits how many images it makes at the
 # same time. While orders are placed, they compete for the budget's record.
 ORDERS_AT_ONCE = "{% 50 %}"
@@ -113,8 +114,8 @@ class Economy(Construct):
         is_done = sfn.Condition.jsonata("{% $states.input.done %}")
         # OpenAI's queue had no room for the order. It empties as other batches end.
         again = sfn.Condition.jsonata("{% $states.input.again %}")
-        half_an_hour = sfn.WaitTime.duration(Duration.minutes(30))
-        queue = sfn.Wait.jsonata(self, State.WAIT_FOR_QUEUE, time=half_an_hour)
+        until_again = sfn.WaitTime.seconds(UNTIL_NEXT_TRY)
+        queue = sfn.Wait.jsonata(self, State.WAIT_FOR_QUEUE, time=until_again)
         queue.next(place)
         done = sfn.Choice.jsonata(self, State.IS_IT_DONE)
         done.when(is_done, collect).when(again, queue).otherwise(wait)

@@ -51,7 +51,7 @@ RIGHTS = {
     "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion")
     | may("s3", "bucket/*", "DeleteObject", "DeleteObjectVersion")
     | may("s3", "bucket", "ListBucket", "ListBucketVersions")
-    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+    | on_table("GetItem", "UpdateItem", "Query"),
     "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
     | FIND

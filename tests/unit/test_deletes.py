@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from easel.aws.bucket import Bucket
-from easel.aws.table import Item
 from easel.contract.errors import (
     ConfigError,
     ConflictError,
@@ -20,7 +19,6 @@ from easel.contract.errors import (
 )
 from easel.contract.naming import image_id
 from easel.contract.status import Status
-from easel.ledger.owners import KeyOwners
 from tests.support.memory_aws import Refusing, keys_in, versions_in
 from tests.support.services import BUCKET, FakeDeadline, FakeServices
 from tests.support.steps import CleanupStep
@@ -334,21 +332,12 @@ def test_purge_of_a_shared_key_ends_all_its_images(step: CleanupStep, s3: Any) -
     assert step.ledger.owners.take(key, "run-2", 1)
 
 
-def test_key_taken_meanwhile_keeps_its_new_owner(step: CleanupStep) -> None:
-    class LateReader(KeyOwners):
-        def take_actions(self, key: str, run_id: str, n: int) -> tuple[Item, ...]:
-            actions = super().take_actions(key, run_id, n)
-            self.take(key, "run-2", 1)
-            return actions
-
+def test_image_that_s3_keeps_keeps_its_name(step: CleanupStep, s3: Any) -> None:
     key = step.stored()
-    step.delete(**FOLDER, purge=True)
-    step.ledger.owners = LateReader(step.ledger._table)
-
-    assert step.ledger.unmark_purged("run-1", 1, key=key)
-
-    assert step.status() == Status.STORED
-    assert step.ledger.owners.take(key, "run-2", 1)
+    refusing = Bucket(Refusing(s3, {key: "AccessDenied"}), name=BUCKET, owner="123456789012")
+    with pytest.raises(StorageDeniedError):
+        step.do(FOLDER | {"purge": True}, bucket=refusing)
+    assert not step.ledger.owners.take(key, "run-2", 1)
 
 
 # Objects that S3 does not delete.

@@ -14,13 +14,13 @@ from easel.contract.errors import (
     OutcomeUnknownError,
     StorageBusyError,
 )
-from easel.ledger import purchase
 from easel.ledger.ledger import Ledger
+from easel.ledger.unfinished import mention_unfinished
 from tests.support.records import claimed
 
 
 def described_error(ledger: Ledger, error: EaselError) -> str:
-    with pytest.raises(type(error)) as exc_info, purchase.mention_unfinished("run-1", ledger):
+    with pytest.raises(type(error)) as exc_info, mention_unfinished("run-1", ledger):
         raise error
     return str(exc_info.value)
 
