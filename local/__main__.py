@@ -10,14 +10,12 @@ from rich.console import Console
 
 from local import demo, stack
 from local.deploy import ROOT, DeployError
-from local.processes import ProcessError, exit_on_signals
+from local.processes import ProcessError, end_on_signals
 from local.stack import Local, StackError
 
 
 def main() -> int:
     """Run one command. Report an error that the user can fix in one line, without a traceback."""
-    # make and CI end a command with SIGTERM. Every process has to end then, as it does on Ctrl-C.
-    exit_on_signals()
     options = _options()
     words = argparse.ArgumentParser()
     words.add_argument("-c", action="append", default=[])
@@ -28,9 +26,11 @@ def main() -> int:
         environment=dict(os.environ),
     )
     try:
-        if options.command == "down":
-            return _down(local, keep=options.keep, delete=options.delete)
-        return _up(local) if options.command == "up" else _demo(local)
+        # make and CI end a command with SIGTERM. Every process has to end then, as on Ctrl-C.
+        with end_on_signals():
+            if options.command == "down":
+                return _down(local, keep=options.keep, delete=options.delete)
+            return _up(local) if options.command == "up" else _demo(local)
     except (StackError, ProcessError, DeployError, demo.DeclinedError) as error:
         print(error, file=sys.stderr)
         return 1

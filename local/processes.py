@@ -43,33 +43,50 @@ def start_module(
         )
 
 
-def exit_on_signals() -> None:
-    """Exit with status 143 on SIGTERM. Repeat a signal whose exception Python has dropped.
+@contextmanager
+def end_on_signals() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C, and exit with status 143 on SIGTERM, within the block.
 
-    Python drops an exception that is raised in a finalizer, such as Popen's. A signal that arrives
-    at that moment would be lost.
+    Python drops an exception that is raised in a finalizer, such as Popen's, or in a call from some
+    functions written in C, such as io.BufferedReader's. So the exception is raised again until some
+    code is handling it. From then on, further signals do not disturb the cleanup.
     """
-    dropped = {SystemExit: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
-    print_dropped = sys.unraisablehook
 
-    def repeat(lost: "sys.UnraisableHookArgs") -> None:
-        number = dropped.get(lost.exc_type)
-        if number is None:
-            print_dropped(lost)
+    def end(number: int) -> None:
+        if _is_ending():
             return
-        # In a thread, because the exception would be dropped again while this hook runs.
-        main = threading.main_thread().ident or 0
-        threading.Timer(REPEAT_SECONDS, signal.pthread_kill, (main, number)).start()
+        signal.signal(signal.SIGALRM, lambda *_: end(number))
+        signal.setitimer(signal.ITIMER_REAL, REPEAT_SECONDS)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.unraisablehook = repeat
+    handlers = {
+        number: signal.signal(number, lambda number, _: end(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _is_ending() -> bool:
+    """Return whether the interrupted code handles an exception that a signal has raised."""
+    error = sys.exc_info()[1]
+    while error and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__context__
+    return error is not None
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
     """Defer Ctrl-C and SIGTERM while a process starts, so that its PID is never lost.
 
-    The signals are not masked, because the new process would inherit the mask.
+    The signals are not masked, because the new process would inherit the mask. SIGALRM is deferred
+    as well, because `end_on_signals` repeats the others with it.
     """
     # Python delivers signals to the main thread only.
     if threading.current_thread() is not threading.main_thread():
@@ -78,7 +95,7 @@ def defer_signals() -> Iterator[None]:
     deferred: list[tuple[int, FrameType | None]] = []
     handlers = {
         number: signal.signal(number, lambda *call: deferred.append(call))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     }
     try:
         yield

@@ -38,30 +38,58 @@ def test_without_signal_nothing_changes() -> None:
     assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-# The signal arrives in a finalizer, where Python drops the exception of its handler.
+# The signal arrives where Python drops the exception of its handler.
 IN_FINALIZER = """
-import os, signal, sys, time
-from local.processes import exit_on_signals
-
 class Finalized:
     def __del__(self):
-        os.kill(os.getpid(), {signal})
-        time.sleep(0.01)
+        arrive()
 
-exit_on_signals()
 Finalized()
-time.sleep(60)
+"""
+IN_C = """
+import io
+
+class Raw(io.RawIOBase):
+    def readable(self):
+        return True
+
+    def tell(self):
+        arrive()
+        return 0
+
+io.BufferedReader(Raw())
+"""
+DROPPED = """
+import os, signal, time
+from local.processes import end_on_signals
+
+def arrive():
+    os.kill(os.getpid(), {signal})
+    time.sleep(0.01)
+
+with end_on_signals():
+    try:
+        exec({place!r})
+        time.sleep(60)
+    finally:
+        os.kill(os.getpid(), {signal})
+        time.sleep({pause})
+        print("cleaned up")
 """
 
 
+@pytest.mark.parametrize("place", [IN_FINALIZER, IN_C], ids=["in a finalizer", "called from C"])
 @pytest.mark.parametrize(
     ("name", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)]
 )
-def test_signal_in_finalizer_is_not_lost(name: signal.Signals, status: int) -> None:
-    script = IN_FINALIZER.format(signal=int(name))
-    ended = subprocess.run([sys.executable, "-c", script], timeout=50, check=False)
+def test_dropped_signal_ends_after_cleanup(name: signal.Signals, status: int, place: str) -> None:
+    pause = 4 * processes.REPEAT_SECONDS
+    script = DROPPED.format(signal=int(name), place=place, pause=pause)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], timeout=50, check=False, capture_output=True, text=True
+    )
 
-    assert ended.returncode == status
+    assert (ended.returncode, ended.stdout) == (status, "cleaned up\n")
 
 
 @pytest.mark.parametrize(
