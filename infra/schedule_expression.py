@@ -1,4 +1,4 @@
-"""Checks a schedule before CloudFormation does, which would report it after a rollback.
+"""Checks a schedule at synth. CloudFormation finds a wrong one late, and then rolls back.
 
 The rules are https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 """

@@ -98,7 +98,7 @@ def run8(run_id: str) -> str:
 
 
 def image_id(run_id: str, n: int) -> str:
-    """Return the public id of an image. Its 64 bits keep the ids of a billion runs apart."""
+    """Return the public id of an image. With its 64 bits, a billion runs hardly ever share one."""
     return f"{hashlib.sha256(run_id.encode()).hexdigest()[:16]}-{n}"
 
 

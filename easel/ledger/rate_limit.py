@@ -96,7 +96,7 @@ class RateLimit:
         values = {":now": now, ":recent": now - RECENT_MINUTES * 60 * SECOND}
         again, first = "SET #refused_at = :now", "SET #refused_since = :now, #refused_at = :now"
         if self._table.change(KEY, again, condition="#refused_at > :recent", values=values) is None:
-            # An older refusal is another story: nobody has called in the meantime.
+            # No earlier refusal counts, so the minutes start now.
             condition = "attribute_exists(pk)"
             self._table.change(KEY, first, condition=condition, values={":now": now})
 

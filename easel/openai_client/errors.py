@@ -208,7 +208,7 @@ def _invalid(error: openai.APIStatusError, parameters: Mapping[str, Any]) -> Inp
     code = f"{error.status_code} {shown_code(error.body) or ''}".rstrip()
     reason = f"{_server(error)} refused it ({code})"
     if field in parameters and field not in ("prompt", "messages"):
-        # A message about such a field does not repeat the prompt, but a server may be odd.
+        # A message about such a field hardly ever repeats the prompt. If it does, it is left out.
         message = message_of(error.body)
         private = str(parameters.get("prompt", ""))[:40]
         if message and not (private and private in message):

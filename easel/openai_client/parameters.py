@@ -41,7 +41,7 @@ class AcceptedParameters:
     ) -> T:
         """Send a call, and again without a parameter that the server refuses.
 
-        `guess` allows to leave out parameters that the error does not name.
+        With `guess`, a parameter may be left out that the error does not name.
         """
         model, guessed = parameters["model"], set[str]()
         while True:

@@ -101,7 +101,7 @@ def _find_object(text: str, depth: int) -> Answer | None:
 
 def _values(text: str) -> Iterator[Any]:
     """Yield the JSON values in a text, and the Python objects, which some models write instead."""
-    decoder = json.JSONDecoder(strict=False)  # models write line breaks inside of strings
+    decoder = json.JSONDecoder(strict=False)  # models write line breaks in strings
     starts = [match.start() for match in islice(re.finditer(r"[{\[]", text), MAX_STARTS)]
     if text.startswith('"'):
         starts = [0, *starts]

@@ -229,7 +229,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """The sizes that a model makes. Each side is divisible by `step`, and `ratio` is the most."""
+    """The sizes that a model makes. `step` divides each side, and `ratio` is the largest ratio."""
 
     least_pixels: int
     most_pixels: int

@@ -44,7 +44,7 @@ def delete_or_restore(
 
 
 def _check_identity(request: Request, bucket: Bucket) -> None:
-    """Raise ConflictError if a request for a certain image names the key of another one."""
+    """Raise ConflictError if the request names one image by its id and another by its key."""
     if request.image_id is None or request.image_key is None:
         return
     history = bucket.history(request.image_key)

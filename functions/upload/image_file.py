@@ -26,7 +26,7 @@ MAX_SCANNED_PIXELS = 1_500_000_000
 START_OF_SCAN = b"\xff\xda"
 THUMBNAIL_EDGE = 320
 TURNED = (5, 6, 7, 8)  # the values of the EXIF orientation that swap width and height
-# Pillow's own limits protect from text that unpacks to gigabytes. A megabyte of metadata is usual.
+# Pillow's own limits protect against text that unpacks to gigabytes. A megabyte is usual.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = naming.MAX_IMAGE_BYTES
 
 

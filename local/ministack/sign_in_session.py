@@ -46,7 +46,7 @@ def _asking_session(authorize: Any) -> Any:
         method: str, path: str, headers: dict[str, str], query: dict[str, Any]
     ) -> Response:
         status, sent, body = authorize(method, path, headers, query)
-        if status != 200:  # another answer than the page that asks for a password
+        if status != 200:  # not the page that asks for a password
             return status, sent, body
         values = {name: cognito._qp(query, name) for name in query}
         pool_id, _, _ = cognito._find_pool_by_client_id(values["client_id"])

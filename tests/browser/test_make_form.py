@@ -1,4 +1,4 @@
-"""The form that makes images: what it says, what it keeps, and what buys."""
+"""The form that makes images: what it says and keeps, and what starts a purchase."""
 
 import json
 import re
