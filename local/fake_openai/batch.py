@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.fake_openai.batch_input import Line
+from local.fake_openai.painting import ImageRequest
 from local.fake_openai.responses import new_id
 
 STATUSES = (
@@ -32,9 +33,11 @@ class Outcome:
     """The outcome of one request: an HTTP response, or an error without a response.
 
     If the status is 200 and there is no body, the images are painted when the result is read.
+    `request` is None if the line's body was refused.
     """
 
     line: Line
+    request: ImageRequest | None = None
     status: int | None = None
     body: Any = None
     error: Mapping[str, str] | None = None

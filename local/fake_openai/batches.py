@@ -1,5 +1,6 @@
 """The Batch API: up to 200 images in one file, made in the background and charged at the end."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +10,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from local.fake_openai import edits
 from local.fake_openai.account import Ledger
 from local.fake_openai.batch import ENDED, Batch, Outcome, shuffle
 from local.fake_openai.batch_input import Line, read
 from local.fake_openai.faults import Faults
 from local.fake_openai.files import File, Files
-from local.fake_openai.painting import Painter
-from local.fake_openai.requests import RefusedError, check_batch, check_image, usage
+from local.fake_openai.painting import ImageRequest, Painter
+from local.fake_openai.requests import EDITS, RefusedError, check_batch, check_image
 from local.fake_openai.responses import (
     ApiError,
     answer,
@@ -62,16 +64,18 @@ class Batches:
         self._files, self._faults, self._ledger, self._painter = files, faults, ledger, painter
         self._seconds = seconds
         self._batches: dict[str, Batch] = {}
+        # Reading the images of edits takes time, in which another request must not run the batch.
+        self._lock = asyncio.Lock()
 
-    def clear(self) -> None:
+    async def clear(self) -> None:
         """Delete all batches."""
-        self._batches.clear()
+        async with self._lock:
+            self._batches.clear()
 
-    def settle(self) -> None:
+    async def settle(self) -> None:
         """Charge the batches that have ended by now, including those that nobody has read."""
         if self._seconds:
-            for batch in self._batches.values():
-                self._advance(batch)
+            await self._advance(*self._batches.values())
 
     async def create(self, request: Request) -> Response:
         """Answer POST /v1/batches."""
@@ -79,7 +83,7 @@ class Batches:
         try:
             fields = check_batch(body)
         except RefusedError as refused:
-            return refusal(str(refused), refused.code, refused.param)
+            return ApiError.of(refused).response(400)
         file_id = fields["input_file_id"]
         file = self._files.find(file_id)
         if not file or file.purpose != "batch":
@@ -87,7 +91,7 @@ class Batches:
         rule = self._faults.take(request.url.path, json.dumps(body, ensure_ascii=False))
         if not is_done(rule):
             return await answer({}, rule)
-        lines, errors = read(b"".join(make() for make in file.pieces), fields["endpoint"])
+        lines, errors = read(file.content(), fields["endpoint"])
         metadata = json.dumps(fields["metadata"], ensure_ascii=False)
         failure, expiry = (self._faults.take(path, metadata) for path in (FAIL, EXPIRE))
         if failure:
@@ -109,33 +113,43 @@ class Batches:
 
     async def list(self, request: Request) -> Response:
         """Answer GET /v1/batches, newest first."""
-        newest_first = [self._advance(batch) for batch in reversed(self._batches.values())]
+        newest_first = list(reversed(self._batches.values()))
+        await self._advance(*newest_first)
         shown = [batch.to_json() for batch in newest_first]
         return page(shown, request, default=20, maximum=100)
 
     async def show(self, request: Request) -> Response:
         """Answer GET /v1/batches/{id}."""
         batch = self._batches.get(request.path_params["id"])
-        return JSONResponse(self._advance(batch).to_json()) if batch else _unknown(request)
+        if not batch:
+            return _unknown(request)
+        await self._advance(batch)
+        return JSONResponse(batch.to_json())
 
     async def cancel(self, request: Request) -> Response:
         """Answer POST /v1/batches/{id}/cancel. Requests that are done are kept and charged."""
         batch = self._batches.get(request.path_params["id"])
         if not batch:
             return _unknown(request)
-        if self._seconds:
-            self._advance(batch)
-        if batch.status in ENDED:
-            message = f"Cannot cancel a batch with status '{batch.status}'."
-            return refusal(message, None, None, status=409)
-        batch.enter("cancelling")
+        async with self._lock:
+            if self._seconds:
+                await self._advance_one(batch)
+            if batch.status in ENDED:
+                message = f"Cannot cancel a batch with status '{batch.status}'."
+                return refusal(message, None, None, status=409)
+            batch.enter("cancelling")
         return JSONResponse(batch.to_json())
 
-    def _advance(self, batch: Batch) -> Batch:
-        """Move a batch to the status that fits its age, and return it."""
+    async def _advance(self, *batches: Batch) -> None:
+        """Move batches to the status that fits their age."""
+        async with self._lock:
+            for batch in batches:
+                await self._advance_one(batch)
+
+    async def _advance_one(self, batch: Batch) -> None:
         age = min(1.0, (time.monotonic() - batch.began) / self._seconds) if self._seconds else 1.0
         if batch.status in ENDED or age < VALIDATED:
-            return batch
+            return
         if batch.status == "cancelling":
             self._end(batch, "cancelled")
         elif batch.errors:
@@ -143,36 +157,41 @@ class Batches:
         else:
             batch.enter("in_progress")
             share = min(1.0, (age - VALIDATED) / (DONE - VALIDATED))
-            self._run(batch, upto=int(len(batch.lines) * share))
+            await self._run(batch, upto=int(len(batch.lines) * share))
             if age >= DONE:
                 batch.enter("finalizing")
             if age >= 1:
                 is_complete = len(batch.outcomes) == len(batch.lines)
                 self._end(batch, "completed" if is_complete else "expired")
-        return batch
 
-    def _run(self, batch: Batch, *, upto: int) -> None:
+    async def _run(self, batch: Batch, *, upto: int) -> None:
         """Carry out the requests up to this many, unless the batch expires first."""
         for line in batch.lines[len(batch.outcomes) : upto]:
             succeeded = [outcome for outcome in batch.outcomes if outcome.status == 200]
             finished = sum(outcome.line.pictures for outcome in succeeded)
             if batch.expires_after is not None and finished + line.pictures > batch.expires_after:
                 return
-            batch.outcomes.append(self._outcome(line))
+            batch.outcomes.append(await self._outcome(line, batch.request["endpoint"]))
 
-    def _outcome(self, line: Line) -> Outcome:
+    async def _outcome(self, line: Line, endpoint: str) -> Outcome:
         try:
-            check_image(line.body)
+            request = await self._checked(line.body, endpoint)
         except RefusedError as refused:
-            error = ApiError(message=str(refused), code=refused.code, param=refused.param)
-            return Outcome(line=line, status=400, body=error.to_json())
-        rule = self._faults.take("/v1/images/generations", line.body["prompt"])
+            return Outcome(line=line, status=400, body=ApiError.of(refused).to_json())
+        rule = self._faults.take(endpoint, line.body["prompt"])
         if rule and is_replaced(rule):
             body = rule.body if rule.status else rule.answer
-            return Outcome(line=line, status=rule.status or 200, body=body, charged=rule.charged)
+            status, charged = rule.status or 200, rule.charged
+            return Outcome(line=line, request=request, status=status, body=body, charged=charged)
         if rule and rule.cut:
-            return Outcome(line=line, error=LOST, charged=rule.charged)
-        return Outcome(line=line, status=200, charged=True)
+            return Outcome(line=line, request=request, error=LOST, charged=rule.charged)
+        return Outcome(line=line, request=request, status=200, charged=True)
+
+    async def _checked(self, body: Mapping[str, Any], endpoint: str) -> ImageRequest:
+        if endpoint == EDITS:
+            return await asyncio.to_thread(edits.check, body, self._files)
+        check_image(body)
+        return ImageRequest(parameters=body)
 
     def _end(self, batch: Batch, status: str) -> None:
         """Charge the images, and store the two result files."""
@@ -182,26 +201,26 @@ class Batches:
         succeeded: list[NumberedLine] = []
         failed: list[NumberedLine] = []
         for outcome in batch.outcomes:
-            line = outcome.line
-            charges = range(line.pictures) if outcome.charged else ()
-            numbers = [self._charge(line) for _ in charges]
-            result = (line.number, partial(self._write, outcome, numbers, now))
+            numbers = self._charge(outcome) if outcome.charged else []
+            result = (outcome.line.number, partial(self._write, outcome, numbers, now))
             (succeeded if outcome.status == 200 else failed).append(result)
         batch.output_file_id = self._store(f"{batch.id}_output.jsonl", succeeded)
         batch.error_file_id = self._store(f"{batch.id}_error.jsonl", failed)
-        batch.tokens = _tokens([outcome.line for outcome in batch.outcomes if outcome.charged])
+        batch.tokens = _tokens([outcome for outcome in batch.outcomes if outcome.charged])
         batch.enter(status)
 
-    def _charge(self, line: Line) -> int:
-        self._ledger.batch_images += 1
-        self._ledger.call(line.body)
-        return self._ledger.image(line.body["prompt"])
+    def _charge(self, outcome: Outcome) -> Sequence[int]:
+        """Charge a request, and return the number of each image among those of its prompt."""
+        line, request = outcome.line, outcome.request
+        self._ledger.batch_images += line.pictures
+        self._ledger.call(line.body, request.inputs if request else None)
+        return [self._ledger.image(line.body["prompt"]) for _ in range(line.pictures)]
 
     def _write(self, outcome: Outcome, numbers: Sequence[int], created: int) -> bytes:
         """Return a result line. Each read paints it again, with the same result."""
         body = outcome.body
-        if outcome.status == 200 and body is None:
-            body = self._painter.body(outcome.line.body, numbers, created=created)
+        if outcome.status == 200 and body is None and outcome.request:
+            body = self._painter.body(outcome.request, numbers, created=created)
         return to_bytes(outcome.to_json(body)) + b"\n"
 
     def _store(self, name: str, lines: Sequence[NumberedLine]) -> str | None:
@@ -215,8 +234,10 @@ class Batches:
         return self._files.add(File(filename=name, purpose="batch_output", pieces=pieces))
 
 
-def _tokens(lines: Sequence[Line]) -> Mapping[str, Any]:
-    usages = [usage(line.body, line.pictures) for line in lines]
+def _tokens(outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
+    usages = [
+        outcome.request.usage(outcome.line.pictures) for outcome in outcomes if outcome.request
+    ]
     input_tokens, output_tokens = (
         sum(tokens[name] for tokens in usages) for name in ("input_tokens", "output_tokens")
     )

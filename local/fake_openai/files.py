@@ -1,4 +1,4 @@
-"""The Files API: inputs of batches, and results, which are painted while they are downloaded."""
+"""The Files API: batches, images for edits, and results, painted while they are downloaded."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from local.fake_openai.faults import Faults
+from local.fake_openai.requests import RefusedError, check_file
 from local.fake_openai.responses import (
     ApiError,
     answer,
@@ -22,24 +23,37 @@ from local.fake_openai.responses import (
     refusal,
 )
 
-MAX_BYTES = 200_000_000  # the limit for a batch's input
+MAX_BYTES = 200_000_000  # the limit for a batch's input; edits accept smaller files only
 RETENTION_SECONDS = 30 * 24 * 3600  # the real API keeps a batch's files this long
-CONTENT = "/v1/files/content"  # the path of a fault rule for the content of any file
+# The paths of fault rules: for the content of any file, for the deletion of any file, and for a
+# shorter life of the next uploaded file. The answer of the last one is the life's seconds.
+CONTENT, DELETE, EXPIRE = "/v1/files/content", "/v1/files/delete", "/v1/files/expire"
 
 
 @dataclass(kw_only=True)
 class File:
     """A file in pieces, which are made when they are read.
 
-    `size` is in bytes. The size of a result is 0 until it has been downloaded.
+    `size` is in bytes. The size of a result is 0 until it has been downloaded. The file expires
+    `lifetime` seconds after it was created, unless that is None.
     """
 
     filename: str
     purpose: str
     pieces: Sequence[Callable[[], bytes]]
     size: int = 0
+    lifetime: int | None = RETENTION_SECONDS
     id: str = field(default_factory=lambda: new_id("file-"))
     created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def expires(self) -> int | None:
+        """Return when the file expires, in seconds since 1970."""
+        return None if self.lifetime is None else self.created + self.lifetime
+
+    def content(self) -> bytes:
+        """Return the whole file."""
+        return b"".join(make() for make in self.pieces)
 
     def to_json(self) -> dict[str, Any]:
         """Return the file as the API shows it."""
@@ -48,7 +62,7 @@ class File:
             "object": "file",
             "bytes": self.size,
             "created_at": self.created,
-            "expires_at": self.created + RETENTION_SECONDS,
+            "expires_at": self.expires,
             "filename": self.filename,
             "purpose": self.purpose,
             "status": "processed",
@@ -69,7 +83,8 @@ class Files:
         return file.id
 
     def find(self, file_id: object) -> File | None:
-        """Return the file with this id, or None if there is none."""
+        """Return the file with this id, or None if there is none, or if it has expired."""
+        self._delete_expired()
         return self._stored.get(file_id) if isinstance(file_id, str) else None
 
     def clear(self) -> None:
@@ -79,24 +94,37 @@ class Files:
     async def upload(self, request: Request) -> Response:
         """Answer POST /v1/files."""
         async with request.form() as form:
-            upload, purpose = form.get("file"), form.get("purpose")
+            upload = form.get("file")
             if not isinstance(upload, UploadFile):
                 message = "'file' is a required property"
                 return refusal(message, "missing_required_parameter", "file")
-            if purpose != "batch":
-                return refusal(f"'{purpose}' is not one of ['batch']", "invalid_value", "purpose")
+            try:
+                purpose, lifetime = check_file(
+                    {name: form[name] for name in form if name != "file"}
+                )
+            except RefusedError as refused:
+                return ApiError.of(refused).response(400)
             if (upload.size or 0) > MAX_BYTES:
-                message = f"A batch's input may have {MAX_BYTES} bytes."
+                message = f"A file may have {MAX_BYTES} bytes."
                 return ApiError(message=message, code="file_too_large", param="file").response(413)
             content, name = await upload.read(), upload.filename or "upload"
-        rule = self._faults.take(request.url.path, content.decode(errors="replace"))
-        file = File(filename=name, purpose="batch", pieces=[lambda: content], size=len(content))
+        # A rule finds the input of a batch by its lines, and an image by its name.
+        text = content.decode(errors="replace") if purpose == "batch" else name
+        rule, expiry = (self._faults.take(path, text) for path in (request.url.path, EXPIRE))
+        file = File(
+            filename=name,
+            purpose=purpose,
+            pieces=[lambda: content],
+            size=len(content),
+            lifetime=int(expiry.answer) if expiry else lifetime,
+        )
         if is_done(rule):
             self.add(file)
         return await answer(file.to_json(), rule)
 
     async def list(self, request: Request) -> Response:
         """Answer GET /v1/files."""
+        self._delete_expired()
         purpose = request.query_params.get("purpose")
         files = [
             file.to_json() for file in self._stored.values() if purpose in (None, file.purpose)
@@ -110,10 +138,12 @@ class Files:
         file = self.find(request.path_params["id"])
         if not file:
             return _unknown(request)
-        if request.method == "DELETE":
+        if request.method != "DELETE":
+            return JSONResponse(file.to_json())
+        rule = self._faults.take(DELETE, file.filename)
+        if is_done(rule):
             del self._stored[file.id]
-            return JSONResponse({"id": file.id, "object": "file", "deleted": True})
-        return JSONResponse(file.to_json())
+        return await answer({"id": file.id, "object": "file", "deleted": True}, rule)
 
     async def content(self, request: Request) -> Response:
         """Answer GET /v1/files/{id}/content."""
@@ -128,6 +158,12 @@ class Files:
         # A streamed body has no length, so the client detects a cut by the missing last chunk.
         body = _first_half(file) if rule and rule.cut else _whole(file)
         return StreamingResponse(body, media_type="application/octet-stream")
+
+    def _delete_expired(self) -> None:
+        now = time.time()
+        expired = [file.id for file in self._stored.values() if (file.expires or now + 1) <= now]
+        for file_id in expired:
+            del self._stored[file_id]
 
 
 async def _whole(file: File) -> AsyncIterator[bytes]:

@@ -11,18 +11,33 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from local.fake_openai.inputs import Inputs
 from local.fake_openai.requests import check_image, usage
 
 # An image is painted at most this large and then scaled up, which is fast. It may look soft.
 SKETCH_EDGE = 640
 ROUGH_EDGE = 192
 GRAIN_EDGE = 256
+KEPT = 64  # images that are kept if every prompt gets the same
 Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRequest:
+    """A checked request for images. An edit has inputs."""
+
+    parameters: Mapping[str, Any]
+    inputs: Inputs | None = None
+
+    def usage(self, images: int) -> dict[str, Any]:
+        """Return the tokens of this many images."""
+        tokens = self.inputs.tokens if self.inputs else 0
+        return usage(self.parameters, images, image_tokens=tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,40 +69,45 @@ class Look:
 
 
 class Painter:
-    """A painter of images for valid requests. With `once`, every prompt gets the same image."""
+    """A painter of images for valid requests. With `once`, every prompt gets the same image.
+
+    Edits of other inputs get other images even then.
+    """
 
     def __init__(self, *, once: bool = False) -> None:
         self._once = once
-        self._encode_base64: Callable[[str, Look], bytes] = (
-            cache(_encode_base64) if once else _encode_base64
+        self._encode_base64: Callable[[str, Look, Inputs | None], bytes] = (
+            lru_cache(KEPT)(_encode_base64) if once else _encode_base64
         )
 
     def body(
-        self, request: Mapping[str, Any], numbers: Sequence[int], *, created: int
+        self, request: ImageRequest, numbers: Sequence[int], *, created: int
     ) -> dict[str, Any]:
         """Return the body of a response with one image for each number.
 
         The same prompt and number give the same image, and another number gives another image. The
         images are base64 in bytes, which `responses.to_bytes` writes.
         """
-        look = Look.of(request)
+        parameters = request.parameters
+        look = Look.of(parameters)
         words = [
-            "the same for all" if self._once else f"{request['prompt']}#{number}"
+            "the same for all" if self._once else f"{parameters['prompt']}#{number}"
             for number in numbers
         ]
+        encoded = [self._encode_base64(text, look, request.inputs) for text in words]
         return {
             "created": created,
-            "data": [{"b64_json": self._encode_base64(text, look)} for text in words],
+            "data": [{"b64_json": image} for image in encoded],
             "size": f"{look.width}x{look.height}",
-            "quality": request.get("quality", "high"),
+            "quality": parameters.get("quality", "high"),
             "output_format": look.output_format,
-            "background": request.get("background", "auto"),
-            "usage": usage(request, len(numbers)),
+            "background": parameters.get("background", "auto"),
+            "usage": request.usage(len(numbers)),
         }
 
 
-def paint(prompt: str, look: Look) -> bytes:
-    """Return a complete image file."""
+def paint(prompt: str, look: Look, inputs: Inputs | None = None) -> bytes:
+    """Return a complete image file. The images of an edit cover a part of the painting."""
     rng = random.Random(hashlib.sha256(prompt.encode()).digest())  # noqa: S311  not a secret
     edge = ROUGH_EDGE if look.rough else SKETCH_EDGE
     scale = min(1.0, edge / max(look.width, look.height))
@@ -98,11 +118,14 @@ def paint(prompt: str, look: Look) -> bytes:
     _hills(sketch, rng, palette)
     _motes(sketch, rng, palette)
     image = sketch.resize((look.width, look.height), Image.Resampling.BICUBIC)
-    return _encode(image if look.rough else _add_grain(image, rng), look)
+    painting = image if look.rough else _add_grain(image, rng)
+    if inputs:
+        painting.alpha_composite(inputs.layer())
+    return _encode(painting, look)
 
 
-def _encode_base64(prompt: str, look: Look) -> bytes:
-    return base64.b64encode(paint(prompt, look))
+def _encode_base64(prompt: str, look: Look, inputs: Inputs | None) -> bytes:
+    return base64.b64encode(paint(prompt, look, inputs))
 
 
 def _palette(rng: random.Random) -> list[Colour]:

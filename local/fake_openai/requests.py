@@ -1,6 +1,8 @@
 """The checks of the real API, with errors of the same shape, so that wrong calls are noticed."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 CHOICES = {
@@ -11,9 +13,14 @@ CHOICES = {
 }
 KNOWN = {"model", "prompt", "n", "size", "output_compression", "safety_identifier", "user"}
 KNOWN |= CHOICES.keys()
+NOT_IN_EDITS = {"moderation"}
 # OpenAI bills an image by its patches. These are the numbers of patches along the longer edge for
 # each quality of gpt-image-2.5.
 EFFORT = {"low": 16, "medium": 24, "high": 48, "auto": 48, "xhigh": 72, "max": 96}
+# The patches of an input image, in pixels of an edge and in their number.
+PATCH, MAX_PATCHES = 32, 1_536
+ROUNDING = 1e-9  # an error of a float that does not begin another patch
+MAX_INPUT_IMAGES = 16
 
 MAX_SAFETY_IDENTIFIER = 64
 
@@ -24,15 +31,31 @@ BATCH_KNOWN = {
     "metadata",
     "output_expires_after",
 }
-BATCH_ENDPOINT = "/v1/images/generations"  # the only endpoint that batches may use here
+GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
+BATCH_ENDPOINTS = (GENERATIONS, EDITS)  # the endpoints that batches may use here
+INVALID, UNUSABLE = "invalid_request_error", "image_generation_user_error"
+
+# The purposes of uploads here, with the seconds after which the real API deletes such a file.
+PURPOSES = {"batch": 30 * 24 * 3600, "vision": None}
+EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
 
 
 class RefusedError(ValueError):
-    """A request that the API answers with status 400."""
+    """A request that the API answers with status 400.
 
-    def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
+    The real API uses the kind UNUSABLE for what its image models cannot use, such as a damaged
+    image, and INVALID for the rest.
+    """
+
+    def __init__(
+        self,
+        param: str | None,
+        message: str,
+        code: str | None = "invalid_value",
+        kind: str = INVALID,
+    ) -> None:
         super().__init__(message)
-        self.param, self.code = param, code
+        self.param, self.code, self.kind = param, code, kind
 
 
 def check_image(body: Mapping[str, Any]) -> tuple[int, int]:
@@ -59,6 +82,20 @@ def check_image(body: Mapping[str, Any]) -> tuple[int, int]:
     return _size(body.get("size", "auto"))
 
 
+def check_edit(body: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the width and height of a valid edit, which has fewer parameters.
+
+    `body` has no images. Raise RefusedError.
+    """
+    if "input_fidelity" in body:
+        message = (
+            f"The model '{body.get('model')}' does not support the 'input_fidelity' parameter."
+        )
+        raise RefusedError("input_fidelity", message, "invalid_input_fidelity_model", UNUSABLE)
+    _check_known(body, KNOWN - NOT_IN_EDITS)
+    return check_image(body)
+
+
 def check_user(body: Mapping[str, Any]) -> None:
     """Raise RefusedError if the safety identifier is not valid."""
     identifier = body.get("safety_identifier", "any")
@@ -73,16 +110,17 @@ def check_batch(body: Mapping[str, Any]) -> dict[str, Any]:
     Raise RefusedError if the request is not valid.
     """
     _check_known(body, BATCH_KNOWN)
-    required = (
-        ("input_file_id", None),
-        ("endpoint", BATCH_ENDPOINT),
-        ("completion_window", "24h"),
+    required: tuple[tuple[str, Sequence[str]], ...] = (
+        ("input_file_id", ()),
+        ("endpoint", BATCH_ENDPOINTS),
+        ("completion_window", ("24h",)),
     )
     for name, allowed in required:
         _require(body, name)
-        if allowed and body[name] != allowed:
+        if allowed and body[name] not in allowed:
+            supported = ", ".join(f"'{value}'" for value in allowed)
             raise RefusedError(
-                name, f"Invalid value: '{body[name]}'. Supported values are: '{allowed}'."
+                name, f"Invalid value: '{body[name]}'. Supported values are: {supported}."
             )
     metadata = body.get("metadata") or {}
     if not isinstance(metadata, dict) or len(metadata) > 16:
@@ -94,6 +132,26 @@ def check_batch(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name, _ in required} | {"metadata": metadata}
 
 
+def check_file(fields: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return the purpose of an upload, and its life in seconds, or None for no end.
+
+    Raise RefusedError if a field is not valid. `fields` has no file.
+    """
+    _check_known(fields, {"purpose", *EXPIRY})
+    purpose = fields.get("purpose")
+    if purpose not in PURPOSES:
+        raise RefusedError("purpose", f"'{purpose}' is not one of {list(PURPOSES)}")
+    if not fields.keys() & EXPIRY:
+        return purpose, PURPOSES[purpose]
+    anchor, seconds = (fields.get(name, "") for name in EXPIRY)
+    if anchor != "created_at":
+        raise RefusedError(EXPIRY[0], f"Invalid value: '{anchor}'. Supported values: 'created_at'.")
+    least, most = 3600, 30 * 24 * 3600
+    if not str(seconds).isdecimal() or not least <= int(seconds) <= most:
+        raise RefusedError(EXPIRY[1], f"Invalid value: '{seconds}'. It must be {least} to {most}.")
+    return purpose, int(seconds)
+
+
 def output_tokens(quality: str, width: int, height: int) -> int:
     """Return the tokens that the real API would bill for the image itself."""
     long, short = max(width, height), min(width, height)
@@ -101,15 +159,34 @@ def output_tokens(quality: str, width: int, height: int) -> int:
     return -(-patches * (2_000_000 + width * height) // 4_000_000)
 
 
-def usage(body: Mapping[str, Any], images: int) -> dict[str, Any]:
-    """Return the tokens of a valid request."""
+def image_tokens(width: int, height: int) -> int:
+    """Return the tokens that the real API bills for an input image of this size in pixels.
+
+    Users measured it: https://community.openai.com/t/1382940. An image is magnified up to twofold
+    towards 1024 pixels, extended to a ratio of at most 3:1, and cut into patches. An image with too
+    many patches is scaled down, so that a whole number of patches fits.
+    """
+    magnified = min(Fraction(2), max(Fraction(1), Fraction(1024, max(width, height))))
+    wide, high = width * magnified, height * magnified
+    columns, rows = max(wide, high / 3) / PATCH, max(high, wide / 3) / PATCH
+    patches = math.ceil(columns) * math.ceil(rows)
+    if patches <= MAX_PATCHES:
+        return patches
+    fit = math.sqrt(MAX_PATCHES / (columns * rows))
+    # The side that is nearer to a whole number of patches is scaled to that number.
+    fit *= min(math.floor(side * fit) / (side * fit) for side in (columns, rows))
+    return math.ceil(columns * fit - ROUNDING) * math.ceil(rows * fit - ROUNDING)
+
+
+def usage(body: Mapping[str, Any], images: int, *, image_tokens: int = 0) -> dict[str, Any]:
+    """Return the tokens of a valid request whose input images have `image_tokens`."""
     text = len(body["prompt"]) // 4
     output = images * output_tokens(body.get("quality", "auto"), *check_image(body))
     return {
-        "input_tokens": text,
-        "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
+        "input_tokens": text + image_tokens,
+        "input_tokens_details": {"text_tokens": text, "image_tokens": image_tokens},
         "output_tokens": output,
-        "total_tokens": text + output,
+        "total_tokens": text + image_tokens + output,
     }
 
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from local.fake_openai.faults import Rule
+from local.fake_openai.requests import INVALID, RefusedError
 
 _PLACEHOLDER = uuid4().hex  # marks an image's place; no text contains it
 
@@ -79,7 +80,13 @@ class ApiError:
     message: str
     code: str | None = None
     param: str | None = None
-    kind: str = "invalid_request_error"
+    kind: str = INVALID
+
+    @classmethod
+    def of(cls, refused: RefusedError) -> "ApiError":
+        """Return the error of a refused request."""
+        code, param, kind = refused.code, refused.param, refused.kind
+        return cls(message=str(refused), code=code, param=param, kind=kind)
 
     def to_json(self) -> dict[str, Any]:
         """Return the body of the error."""

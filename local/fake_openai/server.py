@@ -1,4 +1,4 @@
-"""The fake OpenAI's routes, including chat completions and image generations."""
+"""The fake OpenAI's routes, including chat completions, image generations and edits."""
 
 import asyncio
 import hashlib
@@ -15,15 +15,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from local.fake_openai import edits
 from local.fake_openai.account import Ledger, SlidingWindow
 from local.fake_openai.batches import Batches
 from local.fake_openai.faults import Faults, RuleError
 from local.fake_openai.files import Files
-from local.fake_openai.painting import Painter
-from local.fake_openai.requests import RefusedError, check_image, check_user
+from local.fake_openai.painting import ImageRequest, Painter
+from local.fake_openai.requests import (
+    EDITS,
+    GENERATIONS,
+    RefusedError,
+    check_image,
+    check_user,
+)
 from local.fake_openai.responses import ApiError, answer, is_done, is_replaced, refusal
 from local.fake_openai.token_exchange import exchange
 
+IMAGE_TOKENS = 100  # of an image in a chat message: a thumbnail has 10 x 10 patches
 LIGHT = (
     "soft morning light",
     "low golden sun",
@@ -93,7 +101,7 @@ class FakeOpenAI:
         try:
             check_user(body)
         except RefusedError as refused:
-            return refusal(str(refused), refused.code, refused.param)
+            return ApiError.of(refused).response(400)
         self.ledger.call(body)
         rule = self.faults.take(request.url.path, json.dumps(messages, ensure_ascii=False))
         structured = (body.get("response_format") or {}).get("type") == "json_schema"
@@ -102,36 +110,49 @@ class FakeOpenAI:
             self.ledger.chat += 1
         return await answer(_completion(body, text), rule)
 
-    async def images(self, request: Request) -> Response:
+    async def generate(self, request: Request) -> Response:
         """Answer POST /v1/images/generations."""
         body = await request.json()
         try:
             check_image(body)
         except RefusedError as refused:
-            return refusal(str(refused), refused.code, refused.param)
-        self.ledger.call(body)
+            return ApiError.of(refused).response(400)
+        return await self._paint(GENERATIONS, ImageRequest(parameters=body))
+
+    async def edit(self, request: Request) -> Response:
+        """Answer POST /v1/images/edits."""
+        try:
+            edit = await edits.receive(request, self.files)
+        except RefusedError as refused:
+            return ApiError.of(refused).response(400)
+        return await self._paint(EDITS, edit)
+
+    async def _paint(self, path: str, request: ImageRequest) -> Response:
+        parameters = request.parameters
+        self.ledger.call(parameters, request.inputs)
         wait = self._window.admit() if self._window else 0
         if wait:
             self.ledger.limited += 1
-            return _rate_limit_error(body["model"], wait)
-        rule = self.faults.take(request.url.path, body["prompt"])
+            return _rate_limit_error(parameters["model"], wait)
+        prompt = parameters["prompt"]
+        rule = self.faults.take(path, prompt)
         if is_replaced(rule):
             if is_done(rule):
-                self.ledger.image(body["prompt"])
+                self.ledger.image(prompt)
             return await answer({}, rule)
         await asyncio.sleep(self.latency)
-        numbers = [self.ledger.image(body["prompt"]) for _ in range(body.get("n", 1))]
+        numbers = [self.ledger.image(prompt) for _ in range(parameters.get("n", 1))]
         now = int(time.time())
-        body_with_images = await asyncio.to_thread(self._painter.body, body, numbers, created=now)
-        return await answer(body_with_images, rule)
+        body = await asyncio.to_thread(self._painter.body, request, numbers, created=now)
+        return await answer(body, rule)
 
     async def charges(self, request: Request) -> Response:
         """Answer GET and DELETE /_charged. DELETE also deletes batches and files."""
         if request.method == "DELETE":
+            await self.batches.clear()
             self.ledger.clear()
-            self.batches.clear()
             self.files.clear()
-        self.batches.settle()
+        await self.batches.settle()
         return JSONResponse(self.ledger.to_json())
 
     async def fault_rules(self, request: Request) -> Response:
@@ -153,7 +174,8 @@ def app(options: Options) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", _with_key(fake.chat), methods=["POST"]),
-            Route("/v1/images/generations", _with_key(fake.images), methods=["POST"]),
+            Route(GENERATIONS, _with_key(fake.generate), methods=["POST"]),
+            Route(EDITS, _with_key(fake.edit), methods=["POST"]),
             Route("/v1/files", _with_key(files.upload), methods=["POST"]),
             Route("/v1/files", _with_key(files.list)),
             Route("/v1/files/{id}", _with_key(files.show_or_delete), methods=["GET", "DELETE"]),
@@ -183,7 +205,8 @@ def _with_key(handler: Any) -> Any:
 
 
 def _completion(body: dict[str, Any], text: str) -> dict[str, Any]:
-    prompt_tokens = sum(len(str(message.get("content", ""))) for message in body["messages"]) // 4
+    contents = [_texts_and_images(message) for message in body["messages"]]
+    prompt_tokens = sum(len(text) // 4 + images * IMAGE_TOKENS for text, images in contents)
     completion_tokens = len(text) // 4
     message = {"role": "assistant", "content": text, "refusal": None}
     return {
@@ -200,9 +223,18 @@ def _completion(body: dict[str, Any], text: str) -> dict[str, Any]:
     }
 
 
+def _texts_and_images(message: dict[str, Any]) -> tuple[str, int]:
+    """Return the text of a message, and the number of its images."""
+    content = message.get("content", "")
+    if not isinstance(content, list):
+        return str(content), 0
+    texts = [str(part.get("text", "")) for part in content if part.get("type") == "text"]
+    return "".join(texts), len(content) - len(texts)
+
+
 def _write_prompt(messages: list[dict[str, Any]], *, structured: bool) -> str:
     """Return a prompt about the user's message, with a few words that fit most subjects."""
-    content = str(messages[-1].get("content", ""))
+    content, _ = _texts_and_images(messages[-1])
     rng = random.Random(hashlib.sha256(content.encode()).digest())  # noqa: S311  not a secret
     try:
         order = json.loads(content)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import openai
 
@@ -14,6 +14,9 @@ from tests.support.local_stack import LocalStack
 
 SMALL = {"model": "gpt-image-2.5", "size": "1024x640", "quality": "low"}
 IMAGES_URL: Final = "/v1/images/generations"
+EDITS_URL: Final = "/v1/images/edits"
+# The name, the content and the media type of a file, as the client sends it.
+NamedFile = tuple[str, bytes, str]
 
 
 class Account(LocalStack):
@@ -25,15 +28,26 @@ class Account(LocalStack):
     def picture(self, prompt: str = "a lighthouse") -> Any:
         return self.api.images.generate(prompt=prompt, **SMALL)  # type: ignore[call-overload]
 
+    def edit(self, *images: NamedFile, prompt: str = "a lighthouse", **more: Any) -> Any:
+        return self.api.images.edit(image=list(images), prompt=prompt, **SMALL | more)
+
+    def upload_image(self, image: NamedFile, **more: Any) -> str:
+        return str(self.api.files.create(file=image, purpose="vision", **more).id)
+
     def upload(self, *lines: Any) -> str:
         text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
         file = ("wishes.jsonl", text.encode())
         return str(self.api.files.create(file=file, purpose="batch").id)
 
-    def batch(self, *lines: Any, **metadata: str) -> Any:
+    def batch(
+        self,
+        *lines: Any,
+        endpoint: Literal["/v1/images/generations", "/v1/images/edits"] = IMAGES_URL,
+        **metadata: str,
+    ) -> Any:
         return self.api.batches.create(
             input_file_id=self.upload(*lines),
-            endpoint=IMAGES_URL,
+            endpoint=endpoint,
             completion_window="24h",
             metadata=metadata,
         )
@@ -67,6 +81,12 @@ def wish(prompt: str, **more: Any) -> dict[str, Any]:
     """Return a line of a batch's input, whose id is the prompt."""
     body = SMALL | {"prompt": prompt} | more
     return {"custom_id": prompt, "method": "POST", "url": IMAGES_URL, "body": body}
+
+
+def edit_wish(prompt: str, *files: str, **more: Any) -> dict[str, Any]:
+    """Return a line of a batch's input that edits the images with these file ids."""
+    images = [{"file_id": file} for file in files]
+    return wish(prompt, images=images, **more) | {"url": EDITS_URL}
 
 
 def ids(lines: list[dict[str, Any]]) -> list[str]:
