@@ -35,7 +35,7 @@ LARGEST_BYTES, LARGEST_EDGE = (
 MB = 1_000_000
 VERIFY = """
 import hashlib, pathlib, sys
-from functions.upload.image_file import verify
+from easel.images.image_file import verify
 data = pathlib.Path(sys.argv[1]).read_bytes()
 verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here")
 status = pathlib.Path("/proc/self/status").read_text().splitlines()

@@ -1,5 +1,4 @@
 """Stores a staged image under its final key.
 
 handler     entry point: copies it, writes thumbnail and sidecar, and marks it as stored
-image_file  decodes the file within limits, and makes the thumbnail
 """

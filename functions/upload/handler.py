@@ -16,11 +16,12 @@ from easel.contract.errors import BadImageError, ConfigError, ConflictError
 from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.money import dollars
 from easel.contract.status import Status
+from easel.images.image_file import ImageFile, verify
 from easel.ledger.ledger import Ledger
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.ledger.unfinished import mention_unfinished
+from easel.request.references import Reference
 from easel.services import SERVICES, Services
-from functions.upload.image_file import ImageFile, verify
 
 MAX_NAME_ATTEMPTS = 99
 
@@ -146,6 +147,8 @@ def _sidecar(
         "background": prompt.choices["background"],
         "output_compression": prompt.choices["output_compression"],
         "moderation": prompt.choices["moderation"],
+        "reference_images": [_origin(reference) for reference in prompt.inputs.images],
+        "mask": _origin(prompt.inputs.mask) if prompt.inputs.mask else None,
         "width": file.width,
         "height": file.height,
         "content_type": file.content_type,
@@ -159,6 +162,12 @@ def _sidecar(
         "stored_at": stored_at,
     }
     return json.dumps(lineage, indent=2, ensure_ascii=False).encode()
+
+
+def _origin(reference: Reference) -> dict[str, str]:
+    """Return which version of an image this one was made from."""
+    key, version_id = reference.key, reference.version_id
+    return {"key": key, "version_id": version_id, "sha256": reference.sha256}
 
 
 prepare(lambda: SERVICES.bucket, lambda: SERVICES.ledger)

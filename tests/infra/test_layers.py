@@ -111,6 +111,7 @@ BUILT = {
     "cleanup": {"storage", "table", "bucket", "ledger"},
     "batch": {"storage", "table", "bucket", "ledger"},
     "economy": {"storage", "table", "bucket", "ledger", "openai_account", "openai_batches"},
+    "references": {"storage", "table", "bucket", "uploads"},
     "events": {"eventbridge"},
     "api": {"api", "table", "ledger", "executions", "batch_executions", "runs", "gallery"}
     | {"image_links", "upload_links"},
@@ -168,7 +169,7 @@ def test_trimmed_pillow_reads_every_format(template: Template, tmp_path: Path, k
     Image.linear_gradient("L").save(picture, kind)
     code = f"""
 import hashlib, pathlib
-from functions.upload.image_file import verify
+from easel.images.image_file import verify
 data = pathlib.Path({str(picture)!r}).read_bytes()
 print(verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here").content_type)
 """

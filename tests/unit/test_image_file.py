@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from easel.contract.errors import BadImageError
-from functions.upload.image_file import ImageFile, verify
+from easel.images.image_file import ImageFile, verify
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112

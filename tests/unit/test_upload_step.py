@@ -12,9 +12,9 @@ from easel.contract import naming
 from easel.contract.errors import BadImageError, ConfigError
 from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.status import Status
+from easel.images.image_file import MAX_PIXELS, verify
 from easel.ledger.records import PromptRecord
 from functions.upload.handler import MAX_NAME_ATTEMPTS
-from functions.upload.image_file import MAX_PIXELS, verify
 from tests.support.images import encoded, png
 from tests.support.memory_aws import keys_in
 from tests.support.records import prompt_record

@@ -53,12 +53,12 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
     try:
         with _open(data) as image:
             extension, content_type = PILLOW_FORMATS[str(image.format)]
-            _check_limits(image, data, where)
+            check_limits(image, data, where)
             image.verify()
         with _open(data) as image:
             image.load()
             width, height = image.size
-            if _orientation(image) in TURNED:
+            if orientation(image) in TURNED:
                 width, height = height, width
             return ImageFile(
                 extension=extension,
@@ -80,11 +80,11 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
 
 def make_thumbnail(image: Image.Image) -> bytes:
     """Return a small WebP of a decoded image. This may shrink the given image."""
-    small = _to_eight_bits(image)
+    small = to_eight_bits(image)
     small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
     with suppress(Exception):  # broken EXIF data; the pixels are sound
         small = ImageOps.exif_transpose(small)
-    small = _to_srgb(small)
+    small = to_srgb(small)
     out = io.BytesIO()
     small.save(out, "WEBP", quality=80)
     return out.getvalue()
@@ -94,7 +94,7 @@ def _open(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
 
 
-def _check_limits(image: Image.Image, data: bytes, where: str) -> None:
+def check_limits(image: Image.Image, data: bytes, where: str) -> None:
     """Raise BadImageError for an image that takes too much memory or time to decode."""
     pixels, size = image.width * image.height, f"{image.width}x{image.height}"
     if pixels > MAX_PIXELS or max(image.size) > MAX_EDGE:
@@ -125,14 +125,14 @@ def _scans(data: bytes) -> int:
     return data.count(START_OF_SCAN)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, from 1 (upright) to 8."""
     with suppress(Exception):  # broken EXIF data; the pixels are sound
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     return 1
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def to_eight_bits(image: Image.Image) -> Image.Image:
     """Return the image in a mode that can be scaled smoothly, with 8 bits a channel."""
     if image.mode.startswith("I"):
         # Pillow cuts off larger values when it converts to 8 bits. Images have 16 bits.
@@ -142,7 +142,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     """Return the image in RGB or RGBA, with its colours converted from its own profile."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
     profile = image.info.get("icc_profile")
