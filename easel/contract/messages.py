@@ -186,6 +186,9 @@ class Removal(Message):
     recoverable_days: int | None = api_field(
         "how long they can be restored: 0 after a purge, null if the bucket's own rules decide"
     )
+    used_in: int | None = api_field(
+        "how many images were requested from this image, which stay; null for a folder"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from easel.contract.text import slug
 
 MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-RESERVED = ("staging", "thumbnails", "batches")
+RESERVED = ("staging", "thumbnails", "batches", "references")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
 SCHEDULED = "schedule-"  # the prefix of the run ids of the schedule
@@ -18,6 +18,12 @@ CALLER_LENGTH = 8  # hexadecimal characters that identify a caller of the API
 # Run ids that the API and the schedule make up. A batch could take them and let those runs fail.
 RESERVED_RUN_ID = re.compile(f"[0-9a-f]{{{CALLER_LENGTH}}}-|{SCHEDULED}")
 INBOX = "batches/inbox/"
+# An upload arrives here. Once it is checked, it moves to a key outside of the inbox.
+REFERENCE_INBOX = "references/inbox/"
+UPLOAD_ID = re.compile("[0-9a-f]{32}")
+REFERENCE_KEY = re.compile(rf"references/({UPLOAD_ID.pattern})\.(png|jpg|webp)")
+# S3 deletes an unused upload after some days.
+UNUSED_TAG, USED_TAG = {"easel": "unused"}, {"easel": "used"}
 MANIFEST_TYPES = {"jsonl": "application/jsonl", "csv": "text/csv"}  # by the ending
 MANIFEST_ENDINGS = tuple(MANIFEST_TYPES)
 CONTENT_TYPES = {
@@ -92,6 +98,11 @@ def batch_work(name: str, execution: str) -> str:
     return f"staging/@{name}/{execution}/"
 
 
+def order_inputs_key(order: str) -> str:
+    """Return the key of the list of an order's input images. No batch has an empty name."""
+    return f"staging/@/{order}.json"
+
+
 def run8(run_id: str) -> str:
     """Return the eight hexadecimal characters that identify a run in names."""
     return hashlib.sha256(run_id.encode()).hexdigest()[:8]
@@ -157,6 +168,22 @@ def sidecar_key(key: str) -> str:
 def thumbnail_key(key: str) -> str:
     """Return the key of an image's thumbnail."""
     return f"thumbnails/{key}.webp"
+
+
+def upload_inbox_key(upload_id: str) -> str:
+    """Return the key where an upload waits until it is checked."""
+    return f"{REFERENCE_INBOX}{upload_id}"
+
+
+def reference_key(upload_id: str, extension: str) -> str:
+    """Return the key of a checked upload."""
+    return f"references/{upload_id}.{extension}"
+
+
+def upload_id(key: str) -> str | None:
+    """Return the id of the checked upload with this key, or None if it is another key."""
+    match = REFERENCE_KEY.fullmatch(key)
+    return match[1] if match else None
 
 
 def image_keys(key: str) -> tuple[str, ...]:

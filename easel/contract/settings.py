@@ -20,6 +20,7 @@ FOLDER = "EASEL_FOLDER_NAME"
 TOPICS = "EASEL_TOPICS"
 CHAT_MODEL = "EASEL_CHAT_MODEL"
 IMAGE_MODEL = "EASEL_IMAGE_MODEL"
+CHAT_SEES_REFERENCES = "EASEL_CHAT_SEES_REFERENCES"
 UNPRICED_MODELS = "EASEL_UNPRICED_MODELS"
 SECRET = "EASEL_OPENAI_SECRET"  # noqa: S105 - the name of the variable with the secret's name
 WORKLOAD_IDENTITY = "EASEL_OPENAI_WORKLOAD_IDENTITY"  # set instead of SECRET if there is no key
@@ -38,6 +39,7 @@ BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
 PAGE_URL = "EASEL_PAGE_URL"
 READER_ROLE = "EASEL_READER_ROLE"
 UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
+UPLOAD_DAYS = "EASEL_UPLOAD_DAYS"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
@@ -129,12 +131,16 @@ class StorageSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class RequestSettings(Settings):
-    """The defaults for fields that a request leaves out, and the chat model."""
+    """The defaults for fields that a request leaves out, and the chat model.
+
+    `chat_sees_references` is whether the chat model sees thumbnails of the reference images.
+    """
 
     folder_name: str = _variable(FOLDER)
     topics: tuple[str, ...] = _variable(TOPICS, lambda text: tuple(text.split(TOPIC_SEPARATOR)))
     chat_model: str = _variable(CHAT_MODEL)
     image_model: str = _variable(IMAGE_MODEL)
+    chat_sees_references: bool = _variable(CHAT_SEES_REFERENCES, lambda text: text == "true")
     unpriced_models_allowed: bool = _variable(UNPRICED_MODELS, lambda text: text == "allow")
     region: str = _variable(REGION)
 
@@ -213,7 +219,8 @@ class EventSettings(Settings):
 class ApiSettings(Settings):
     """Settings of the API only. The page's URL ends in a slash, the sign-in's does not.
 
-    `page_client` is None if the stack has no page.
+    `upload_days` is how long an upload is kept that no image was made from. `page_client` is None
+    if the stack has no page.
     """
 
     state_machine: str = _variable(STATE_MACHINE)
@@ -221,6 +228,7 @@ class ApiSettings(Settings):
     page_url: str = _variable(PAGE_URL)
     reader_role: str = _variable(READER_ROLE)
     uploader_role: str = _variable(UPLOADER_ROLE)
+    upload_days: int = _variable(UPLOAD_DAYS, int)
     user_pool: str = _variable(USER_POOL)
     page_client: str | None = _variable(PAGE_CLIENT, _unless(NO_PAGE, str))
     deployed_sign_in_url: str = _variable(SIGN_IN_URL)

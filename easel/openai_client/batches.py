@@ -4,7 +4,7 @@ It charges half the price.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Literal, TypeVar
@@ -17,8 +17,13 @@ from easel.contract.errors import TransientError
 from easel.openai_client.answers import MAX_BYTES, MAX_SILENCE_SECONDS
 from easel.openai_client.client import Account
 from easel.openai_client.errors import translate
+from easel.openai_client.images import InputImage
 
-ENDPOINT: Literal["/v1/images/generations"] = "/v1/images/generations"
+Endpoint = Literal["/v1/images/generations", "/v1/images/edits"]
+GENERATIONS: Endpoint = "/v1/images/generations"
+EDITS: Endpoint = "/v1/images/edits"
+# An input is deleted when its order is collected. If nobody collects it, OpenAI deletes it then.
+INPUT_SECONDS = 3 * 24 * 60 * 60
 MAX_IMAGES = 200  # our limit for one batch
 ENDED = ("completed", "failed", "expired", "cancelled")
 # The account's waiting batches may have only so many tokens:
@@ -78,7 +83,29 @@ class OpenAIBatches:
         match = self._call(f"looking up the batch of order {order}", search)
         return match and _to_placed_batch(match)
 
-    def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
+    def upload(self, image: InputImage) -> str:
+        """Upload an image that images are made from. Return the id of the file at OpenAI."""
+
+        def upload(client: OpenAI) -> str:
+            return client.files.create(
+                file=(image.name, image.file, image.content_type),
+                purpose="vision",
+                expires_after={"anchor": "created_at", "seconds": INPUT_SECONDS},
+                timeout=UPLOAD_SECONDS,
+            ).id
+
+        return self._call(f"uploading {image.name!a} to OpenAI", upload)
+
+    def delete(self, file: str) -> None:
+        """Delete an uploaded image. Do nothing if it is gone."""
+
+        def delete(client: OpenAI) -> None:
+            with suppress(openai.NotFoundError):
+                client.files.delete(file, timeout=CALL_SECONDS)
+
+        self._call(f"deleting file {file}", delete)
+
+    def create(self, order: str, requests: IO[bytes], *, endpoint: Endpoint) -> PlacedBatch:
         """Upload the requests and start the batch. This costs money each time it is called."""
         doing = f"creating the batch of order {order}"
 
@@ -92,7 +119,7 @@ class OpenAIBatches:
         def create(client: OpenAI) -> Any:
             return client.batches.create(
                 input_file_id=file,
-                endpoint=ENDPOINT,
+                endpoint=endpoint,
                 completion_window="24h",
                 metadata={ORDER: order},
                 timeout=CALL_SECONDS,

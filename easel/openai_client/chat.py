@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ class ChatCall:
     """A call of the chat model. `schema` is the shape of the answer.
 
     `max_tokens` bounds the answer including hidden reasoning. `effort` bounds the reasoning, and is
-    None for a model that does not reason.
+    None for a model that does not reason. `images` are thumbnails in WebP.
     """
 
     model: str
@@ -59,6 +60,7 @@ class ChatCall:
     max_tokens: int
     effort: str | None = None
     safety_identifier: str | None = None
+    images: tuple[bytes, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the call."""
@@ -67,7 +69,7 @@ class ChatCall:
             "model": self.model,
             "messages": [
                 {"role": "system", "content": self.system},
-                {"role": "user", "content": self.user},
+                {"role": "user", "content": self._content()},
             ],
             "max_completion_tokens": self.max_tokens,
             "response_format": {"type": "json_schema", "json_schema": schema},
@@ -75,6 +77,15 @@ class ChatCall:
             "safety_identifier": self.safety_identifier,
         }
         return {name: value for name, value in parameters.items() if value is not None}
+
+    def _content(self) -> str | list[dict[str, Any]]:
+        if not self.images:
+            return self.user
+        urls = (f"data:image/webp;base64,{b64encode(image).decode()}" for image in self.images)
+        return [
+            {"type": "text", "text": self.user},
+            *({"type": "image_url", "image_url": {"url": url, "detail": "low"}} for url in urls),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

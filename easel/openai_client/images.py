@@ -3,9 +3,10 @@
 import binascii
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import IO, Any, Protocol
 from urllib.parse import unquote
 
 import pybase64
@@ -40,6 +41,22 @@ class ImageAnswer:
     usage: dict[str, Any] | None
 
 
+class InputImage(Protocol):
+    """An image that the new image is made from: a file that can be read again."""
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+
+    @property
+    def file(self) -> IO[bytes]:
+        """Return the file."""
+
+    @property
+    def content_type(self) -> str:
+        """Return the file's type, such as image/png."""
+
+
 class ImageModel:
     """The image models of one account."""
 
@@ -50,28 +67,35 @@ class ImageModel:
         self,
         parameters: dict[str, Any],
         *,
+        images: Sequence[InputImage] = (),
+        mask: InputImage | None = None,
         timeout: float,
         slow_down: Callable[[float | None], None],
     ) -> ImageAnswer:
         """Paint one image. `timeout` is the limit for the whole call, in seconds.
 
-        `slow_down` is called for each rate limit error. An error's `possibly_paid` is true if
-        OpenAI may have charged for the call.
+        With `images`, it is made from them. A `mask` marks what may change in the first one. The
+        files are sent in pieces, so their size needs no memory. `slow_down` is called for each rate
+        limit error. An error's `possibly_paid` is true if OpenAI may have charged for the call.
         """
         doing, end = f"the image call to {parameters['model']}", time.monotonic() + timeout
         if models.image_facts(parameters["model"]) is None:
             # OpenAI's own models always send the bytes, and refuse this parameter.
             parameters = parameters | {"response_format": "b64_json"}
 
+        files: dict[str, Any] = {"image": [_to_part(image) for image in images]} if images else {}
+        if mask:
+            files["mask"] = _to_part(mask)
+
         def call(client: OpenAI) -> Answer:
-            def send(accepted: dict[str, Any]) -> Answer:
-                stream, left = client.images.with_streaming_response, seconds_until(end)
-                with stream.generate(
-                    n=1, extra_headers=UNCOMPRESSED, timeout=left, **accepted
-                ) as answer:
+            def send_once(accepted: dict[str, Any]) -> Answer:
+                stream = client.images.with_streaming_response
+                send = partial(stream.edit, **files) if files else stream.generate
+                left = seconds_until(end)
+                with send(n=1, extra_headers=UNCOMPRESSED, timeout=left, **accepted) as answer:
                     return read_object(answer, end=end, doing=doing)
 
-            return self._account.accepted.call(parameters, send)
+            return self._account.accepted.call(parameters, send_once)
 
         answer, request_id = self._account.call_within(
             call, end=end, doing=doing, parameters=parameters, slow_down=slow_down
@@ -80,6 +104,10 @@ class ImageModel:
         if encoded is None:
             raise translate_answer(answer, doing) or _without_image(answer, doing, request_id)
         return decode_image(encoded, usage)
+
+
+def _to_part(image: InputImage) -> tuple[str, IO[bytes], str]:
+    return image.name, image.file, image.content_type
 
 
 def image_in(body: Any) -> tuple[str | None, dict[str, Any] | None]:

@@ -2,6 +2,7 @@
 
 fields         the kinds of fields, and how a table of fields is read
 names          run ids, folders, file names and keys that callers choose
+references     the images that a request names, and what was found
 request        the table of a run's fields
 batch_request  the table of a batch's fields
 prompt_text    the question to the chat model, and the texts that come of it

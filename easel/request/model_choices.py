@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
-from easel.contract.errors import ConfigError, InputError
+from easel.contract.errors import ConfigError, InputError, Summary
 from easel.contract.settings import RequestSettings
 from easel.request import models, sizes
 
@@ -33,6 +33,10 @@ def check_model(request: "Request", settings: RequestSettings, *, today: date) -
         )
     if facts:
         _check_facts(request, facts)
+    if request.reference_images and request.moderation != "auto":
+        reason = "OpenAI does not offer it for images from images"
+        allowed = "auto with reference_images"
+        raise InputError("moderation", request.moderation, allowed, but=reason)
     if request.background == "transparent" and request.output_format == "jpeg":
         allowed = "auto or opaque with output_format jpeg, which has no transparency"
         raise InputError("background", "transparent", allowed)
@@ -44,6 +48,10 @@ def check_model(request: "Request", settings: RequestSettings, *, today: date) -
 def _check_facts(request: "Request", facts: models.ImageFacts) -> None:
     """Raise InputError for a choice that the model does not offer."""
     sizes.check(request.size, request.model, facts)
+    names = request.reference_images or ()
+    if len(names) > facts.inputs:
+        allowed = f"at most {facts.inputs} with {request.model}"
+        raise InputError("reference_images", Summary(f"a list of {len(names)}"), allowed)
     for field, offered in (
         ("quality", ("auto", *facts.effort)),
         ("background", tuple(facts.backgrounds)),

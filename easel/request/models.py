@@ -1,10 +1,11 @@
 """Facts, prices and shutdown dates of the models, from models.toml. Money is in micro-dollars."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ CHAT_TOKENS, CHAT_TOKENS_WITH_REASONING = 1_000, 2_000
 MORE_ROOM = 2  # an answer that was cut off is repeated once with this many times the tokens
 # This bounds a prompt that the chat model writes: about 180 words of English.
 MAX_WRITTEN_BYTES = 1_200
+# The most that a model of the table charges for an image in low detail, which is what gpt-4o-mini
+# charges: https://developers.openai.com/api/docs/guides/images-vision
+THUMBNAIL_TOKENS = 2_833
 MAX_TOKENS = 10**9  # a larger number in an answer's usage is invalid
 # The formula was derived from published examples. The margin covers their rounding.
 MARGIN = 1.05
+Size = tuple[int, int]  # width and height in pixels
 # OpenAI's Batch API charges half the price: https://platform.openai.com/docs/guides/batch
 ECONOMY = 0.5
 
@@ -31,7 +36,8 @@ class ImageFacts:
     """What an image model makes, and for how much.
 
     `effort` is the effort of the billing formula for each quality. `text`, `image` and `output` are
-    dollars per million tokens. `inputs` is the maximum number of reference images.
+    dollars per million tokens. `inputs` is the maximum number of reference images. The other fields
+    of inputs are explained in models.toml.
     """
 
     text: float
@@ -45,15 +51,22 @@ class ImageFacts:
     step: int
     backgrounds: Sequence[str]
     inputs: int
+    input_edge: int
+    input_patch: int
+    input_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatFacts:
-    """The efforts of a chat model, least first, and its dollars per million tokens."""
+    """The efforts of a chat model, least first, and its dollars per million tokens.
+
+    `images` is whether it sees images.
+    """
 
     input: float
     output: float
     efforts: Sequence[str] = ()
+    images: bool = False
 
 
 @cache
@@ -127,11 +140,18 @@ def max_tokens(text: str) -> int:
 
 
 def estimate_image(
-    model: str, *, prompt: str | None, size: str, quality: str, economy: bool = False
+    model: str,
+    *,
+    prompt: str | None,
+    size: str,
+    quality: str,
+    inputs: Iterable[Size] = (),
+    economy: bool = False,
 ) -> int | None:
     """Return the upper bound of one image, or None if the price is unknown.
 
-    `auto` counts as the most expensive choice. `prompt` is None if it is not written yet.
+    `auto` counts as the most expensive choice. `prompt` is None if it is not written yet. `inputs`
+    are the sizes of the reference images and the mask.
     """
     facts = image_facts(model)
     if facts is None:
@@ -140,8 +160,18 @@ def estimate_image(
     sizes = STANDARD_SIZES if size == "auto" else (size,)
     output = max(_output_tokens(effort, each) for effort in efforts for each in sizes)
     text = MAX_WRITTEN_BYTES if prompt is None else max_tokens(prompt)
-    full = text * facts.text + output * MARGIN * facts.output
+    images = sum(input_tokens(facts, width, height) for width, height in inputs)
+    full = text * facts.text + MARGIN * (images * facts.image + output * facts.output)
     return round_up(full * (ECONOMY if economy else 1))
+
+
+def input_tokens(facts: ImageFacts, width: int, height: int) -> int:
+    """Return the most tokens of an input image with this size in pixels."""
+    long = max(width, height)
+    scale = max(1.0, min(2.0, facts.input_edge / long))
+    short = max(min(width, height), long / facts.ratio)
+    patches = ceil(long * scale / facts.input_patch) * ceil(short * scale / facts.input_patch)
+    return min(patches, facts.input_tokens)
 
 
 def _output_tokens(effort: int, size: str) -> int:
@@ -190,13 +220,23 @@ def chat_effort(model: str, *, attempt: int) -> str | None:
     return "low" if attempt == 1 and "low" in facts.efforts else facts.efforts[0]
 
 
-def estimate_chat(model: str, *, messages: str, attempt: int) -> int | None:
-    """Return the upper bound of one chat call, or None if the price is unknown."""
+def sees_images(model: str) -> bool:
+    """Return whether a chat model is known to see images."""
+    facts = chat_facts(model)
+    return facts is not None and facts.images
+
+
+def estimate_chat(model: str, *, messages: str, attempt: int, images: int = 0) -> int | None:
+    """Return the upper bound of one chat call, or None if the price is unknown.
+
+    `images` is the number of thumbnails that the model sees.
+    """
     facts = chat_facts(model)
     if facts is None:
         return None
     output = chat_tokens(model, attempt=attempt)
-    return round_up(max_tokens(messages) * facts.input + output * facts.output)
+    read = max_tokens(messages) + images * THUMBNAIL_TOKENS
+    return round_up(read * facts.input + output * facts.output)
 
 
 def chat_cost(model: str, usage: Mapping[str, Any] | None) -> int | None:

@@ -20,6 +20,12 @@ SYSTEM = (
     "picture, and 3 to 6 one-word tags."
 )
 
+WITH_REFERENCES = (
+    " The image model also receives the images that reference_images describes, in this order. "
+    "Write the prompt as an edit of them: call them image 1, image 2 and so on, and say what of "
+    "each stays as it is and what is new."
+)
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {

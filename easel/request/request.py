@@ -27,6 +27,15 @@ from easel.request.fields import (
     table_of,
 )
 from easel.request.model_choices import check_model
+from easel.request.references import (
+    NO_INPUTS,
+    Inputs,
+    OneReference,
+    ReferenceName,
+    References,
+    check_mask,
+    check_reference,
+)
 
 CREATE = ("create",)
 REMOVALS = ("delete_image", "delete_folder")
@@ -97,6 +106,18 @@ class Request:
     )
     style: str | None = column(
         Text(200, private=True), "a style, passed to the chat model", actions=CREATE
+    )
+    reference_images: tuple[ReferenceName, ...] | None = column(
+        References(OneReference(check_reference)),
+        "1 to 16 keys of images in the bucket that the new image is made from: images of Easel, or "
+        '[uploads](references.md); `{"key": …, "sha256": …}` insists on one version',
+        actions=CREATE,
+    )
+    mask: ReferenceName | None = column(
+        OneReference(check_mask),
+        "the key of an uploaded PNG, as large as the first reference image; only where it is fully "
+        "transparent may that image change",
+        actions=CREATE,
     )
     count: int = column(
         WholeNumber(1, MAX_COUNT),
@@ -189,12 +210,13 @@ class Request:
         topics = self.possible_topics
         return random.Random(run_id).choice(topics)  # noqa: S311 - not a secret
 
-    def user_message(self, topic: str) -> str:
+    def user_message(self, topic: str, inputs: Inputs = NO_INPUTS) -> str:
         """Return the request as data for the chat model, never as an instruction."""
-        fields = {
+        fields: dict[str, Any] = {
             "topic": None if topic == OWN_IDEA else topic,
             "description": self.description,
             "style": self.style,
+            "reference_images": [image.alt_text for image in inputs.images],
         }
         present = {name: text for name, text in fields.items() if text}
         return json.dumps(present, ensure_ascii=False)
@@ -226,12 +248,15 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     return request
 
 
-def digest(raw: dict[str, Any]) -> str:
+def digest(raw: dict[str, Any], inputs: Inputs = NO_INPUTS) -> str:
     """Return a digest. Two requests under one run id must have the same digest.
 
-    It covers all fields except the id itself, `dry_run`, and the user's safety_identifier.
+    It covers all fields except the id itself, `dry_run`, and the user's safety_identifier. It also
+    covers the bytes of the input images.
     """
     fields = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
+    if inputs:
+        fields["inputs"] = inputs.contents
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
@@ -259,6 +284,9 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
                 allowed = f"prompt or {name}"
                 shown = summarize(fields[name])
                 raise InputError(name, shown, allowed, but="prompt is used as it is")
+    if "mask" in fields and "reference_images" not in fields:
+        reason = "it marks what may change in the first of them"
+        raise InputError("reference_images", MISSING, "1 to 16 keys with a mask", but=reason)
     # A restore removes no image, so it needs no confirmation.
     is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
     if action in REMOVALS and not is_confirmed:

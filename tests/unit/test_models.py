@@ -177,3 +177,12 @@ def test_facts_are_what_the_openai_package_accepts() -> None:
 def test_wrong_fact_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "STANDARD_SIZES", ("1024x1024", "7x7"))
     assert list(wrong_facts()) == ["every model: the openai package has no size 7x7"]
+
+
+def test_seen_images_are_part_of_the_bound() -> None:
+    blind, seeing = (
+        models.estimate_chat("gpt-6-luna", messages="A kite", attempt=1, images=images)
+        for images in (0, 4)
+    )
+
+    assert (seeing or 0) - (blind or 0) == pytest.approx(4 * 2_833 * 0.10, abs=2)

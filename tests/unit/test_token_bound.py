@@ -32,7 +32,9 @@ def test_bound_is_reached_by_chosen_letters() -> None:
 
 @pytest.mark.parametrize("economy", [False, True])
 def test_hostile_prompt_costs_no_more_than_its_estimate(economy: bool) -> None:
-    prompt, choices = "gkq" * 400, {"size": "1024x1024", "quality": "low"}
-    bound = models.estimate_image("gpt-image-2", prompt=prompt, economy=economy, **choices)
+    prompt = "gkq" * 400
+    bound = models.estimate_image(
+        "gpt-image-2", prompt=prompt, size="1024x1024", quality="low", economy=economy
+    )
     usage = {"input_tokens": tokens(prompt), "output_tokens": 196}
     assert (models.image_cost("gpt-image-2", usage, economy=economy) or 0) <= (bound or 0)
