@@ -28,6 +28,8 @@ from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
 from easel.ledger.purchase import PUT_CONNECT_SECONDS, PUT_READ_SECONDS, Purchases
 from easel.ledger.rate_limit import RateLimit
+from easel.ledger.references import References
+from easel.ledger.uploads import Uploads
 
 if TYPE_CHECKING:
     from easel.openai_client.batches import OpenAIBatches
@@ -119,6 +121,15 @@ class Services:
     def purchases(self, deadline: Deadline, *, staging: Bucket | None = None) -> Purchases:
         """Return the purchases of one call. `staging` is the bucket for paid bytes."""
         return Purchases(self.ledger, staging or self.bucket, deadline, now=self.now)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Return the uploads."""
+        return Uploads(self.table)
+
+    def references(self) -> References:
+        """Return the reference images, as they are now."""
+        return References(self.table, self.bucket)
 
     @cached_property
     def eventbridge(self) -> Any:

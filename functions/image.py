@@ -1,5 +1,6 @@
 """Buys one image and puts its bytes into staging."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,6 +18,7 @@ from easel.contract.status import Status
 from easel.ledger.paid_image import PaidImage
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
+from easel.ledger.references import InputFile
 from easel.ledger.unfinished import mention_unfinished
 from easel.services import SERVICES, Services
 
@@ -50,13 +52,24 @@ def _buy(
     image: ImageRecord, prompt: PromptRecord, purchases: Purchases, services: Services
 ) -> ImageRecord:
     model, rate_limit = services.image_model, services.rate_limit
-
-    def paint(timeout: float) -> PaidImage:
-        slow_down = rate_limit.slow_down
-        return model.paint(prompt.image_call(), timeout=timeout, slow_down=slow_down)
-
     seconds = prompt.image_seconds(setting=services.time_limits.image_seconds)
-    return purchases.buy(image, prompt, paint, seconds=seconds, rate_limit=rate_limit)
+    # The inputs are here before the call is claimed. If one is gone, nothing is paid.
+    inputs: AbstractContextManager[list[InputFile]] = nullcontext([])
+    if prompt.inputs:
+        inputs = services.references().open(prompt.inputs)
+    with inputs as files:
+
+        def paint(timeout: float) -> PaidImage:
+            images, mask = (files[:-1], files[-1]) if prompt.inputs.mask else (files, None)
+            return model.paint(
+                prompt.image_call(),
+                images=images,
+                mask=mask,
+                timeout=timeout,
+                slow_down=rate_limit.slow_down,
+            )
+
+        return purchases.buy(image, prompt, paint, seconds=seconds, rate_limit=rate_limit)
 
 
 def _to_staged_image(image: ImageRecord) -> StagedImage:

@@ -30,6 +30,7 @@ from easel.services import SERVICES, Services
 
 MARGIN_SECONDS = 10.0
 LEAST_CALL_SECONDS = 5.0
+MAX_THUMBNAIL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,13 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     # The chat record must be read first: if it is finished, the prompt record is there as well.
     earlier, known = ledger.chat(run_id), ledger.prompt(run_id)
     if known is None:
+        if earlier and not request.dry_run:
+            # This waits for a running call. A call with an unknown outcome is repeated once. It is
+            # settled before the inputs are looked up, because the run ends here if one is gone.
+            earlier = services.purchases(deadline).recover_chat(earlier)
         topic = request.pick_topic(run_id)
-        run_quote = quote(request, topic, services.requests, today=today)
+        inputs = services.references().resolve(request)
+        run_quote = quote(request, topic, services.requests, today=today, inputs=inputs)
         if request.dry_run:
             return _plan(run_id, 0, run_quote.total(), dry_run=True)
         draft = Draft(
@@ -76,7 +82,7 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
             call_seconds=services.time_limits.chat_seconds,
         )
         known = _write(draft, earlier, services, deadline)
-    if known.digest != digest(start.request):
+    if known.digest != digest(start.request, known.inputs):
         raise ConflictError(
             f"run id {run_id!a} belongs to another request; use another request_id, or send the "
             "first request unchanged"
@@ -108,12 +114,10 @@ def _write(
     """Write the prompt and store its record. Return another execution's record if it was first."""
     purchases, ledger = services.purchases(deadline), services.ledger
     request, question = draft.quote.request, draft.quote.question
-    if earlier:
-        # This waits for a running call. A call with an unknown outcome is repeated once.
-        earlier = purchases.recover_chat(earlier)
     # The marker proves the bucket and the permissions before anything is paid.
     marker = naming.folder_marker(request.folder_name)
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
+    services.references().keep(draft.quote.inputs)
     month = ledger.budget.read(month_of(services.now()))
     month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
     if question is None:
@@ -121,7 +125,9 @@ def _write(
         is_kept = ledger.keep_prompt(record, paid=None)
     else:
         chat = earlier or ChatRecord(run_id=draft.run_id)
-        claim, texts, chat_cost = _ask(draft, question, chat, purchases, services.chat_model)
+        thumbnails = _thumbnails(draft, question, services)
+        model = services.chat_model
+        claim, texts, chat_cost = _ask(draft, question, chat, purchases, model, thumbnails)
         record = _record(draft, texts, chat_cost=chat_cost)
         is_kept = purchases.write_only_copy(lambda: ledger.keep_prompt(record, paid=claim))
     if is_kept:
@@ -138,6 +144,7 @@ def _ask(
     chat: ChatRecord,
     purchases: Purchases,
     chat_model: ChatModel,
+    thumbnails: tuple[bytes, ...],
 ) -> tuple[ChatRecord, PromptTexts, int | None]:
     """Ask for the prompt, and once more with more room if the answer contains none.
 
@@ -148,7 +155,7 @@ def _ask(
         purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, chat.label)
         attempt = chat.purchase + 1
         claim = purchases.claim(chat, bound=question.bound(attempt))
-        call = _call(question, draft.quote.request.safety_identifier, attempt)
+        call = _call(question, draft.quote.request.safety_identifier, attempt, thumbnails)
         try:
             left = purchases.deadline.seconds() - MARGIN_SECONDS
             answer = chat_model.write(call, timeout=min(draft.call_seconds, left))
@@ -180,15 +187,30 @@ def _describe(answer: ChatAnswer, call: ChatCall) -> str:
     return f"{call.model}'s answer {problem} (request {answer.request_id})"
 
 
-def _call(question: Question, safety_identifier: str | None, attempt: int) -> ChatCall:
+def _thumbnails(draft: Draft, question: Question, services: Services) -> tuple[bytes, ...]:
+    """Return what the chat model sees of the reference images. One without a thumbnail is left out.
+
+    They are read before the call is claimed.
+    """
+    if not question.thumbnails:
+        return ()
+    keys = (naming.thumbnail_key(image.key) for image in draft.quote.inputs.images)
+    found = (services.bucket.get(key, limit=MAX_THUMBNAIL_BYTES) for key in keys)
+    return tuple(data for data in found if data)
+
+
+def _call(
+    question: Question, safety_identifier: str | None, attempt: int, thumbnails: tuple[bytes, ...]
+) -> ChatCall:
     return ChatCall(
         model=question.model,
-        system=prompt_text.SYSTEM,
+        system=question.system,
         user=question.user,
         schema=prompt_text.SCHEMA,
         max_tokens=models.chat_tokens(question.model, attempt=attempt),
         effort=models.chat_effort(question.model, attempt=attempt),
         safety_identifier=safety_identifier,
+        images=thumbnails,
     )
 
 
@@ -196,7 +218,7 @@ def _record(draft: Draft, texts: PromptTexts, *, chat_cost: int | None) -> Promp
     request, question = draft.quote.request, draft.quote.question
     return PromptRecord(
         run_id=draft.run_id,
-        digest=digest(draft.start.request),
+        digest=digest(draft.start.request, draft.quote.inputs),
         started=draft.start.started,
         text=texts.prompt,
         title=texts.title,
@@ -208,6 +230,7 @@ def _record(draft: Draft, texts: PromptTexts, *, chat_cost: int | None) -> Promp
         chat_model=question.model if question else None,
         chat_cost_micro_usd=chat_cost,
         execution=draft.start.execution_id,
+        inputs=draft.quote.inputs,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from botocore.exceptions import ClientError
 
@@ -21,12 +21,17 @@ CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """An object's metadata, without its bytes. `modified` has whole seconds."""
+    """An object's metadata, without its bytes. `modified` has whole seconds.
+
+    A list has no metadata, version id and content type.
+    """
 
     key: str
     bytes: int
     metadata: Mapping[str, str]
     modified: datetime
+    version_id: str = ""
+    content_type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +91,39 @@ class Bucket:
                 **proof,
             )
 
-    def put_if_absent(self, key: str, body: bytes, *, content_type: str) -> bool:
+    def put_if_absent(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> bool:
         """Write an object unless the key is taken. Return whether it was written."""
+        tagging = {"Tagging": urlencode(tags)} if tags else {}
         return self._unless_taken(
             f"writing {key!a}",
             lambda: self._client.put_object(
-                **self._where, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                **self._where,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                Metadata=dict(metadata or {}),
+                IfNoneMatch="*",
+                **tagging,
             ),
         )
+
+    def tag(self, key: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of an object's current version. Do nothing if there is no object."""
+        tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+        with translate_errors(f"tagging {key!a}"):
+            try:
+                self._client.put_object_tagging(**self._where, Key=key, Tagging={"TagSet": tag_set})
+            except ClientError as error:
+                if not _is_absent(error):
+                    raise
 
     def copy_if_absent(
         self, source: str, target: str, *, content_type: str, metadata: Mapping[str, str]
@@ -177,6 +207,8 @@ class Bucket:
                 bytes=answer["ContentLength"],
                 metadata=answer["Metadata"],
                 modified=answer["LastModified"],
+                version_id=answer.get("VersionId", ""),
+                content_type=answer.get("ContentType", ""),
             )
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
@@ -283,7 +315,7 @@ def _version(entry: Mapping[str, Any], *, marker: bool) -> Version:
 
 
 def _is_absent(error: ClientError) -> bool:
-    return error_code(error) in ("NoSuchKey", "404", "NotFound")
+    return error_code(error) in ("NoSuchKey", "404", "NotFound", "MethodNotAllowed")
 
 
 def console_url(bucket: str, key: str, *, region: str) -> str:

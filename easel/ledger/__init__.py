@@ -9,6 +9,8 @@ purchase    the life of a purchase: recover, claim, stage, settle, give up
 paid_image  the bytes of a purchase
 rate_limit  limits when image calls may start, and how many run concurrently
 owners      which image each key in the bucket belongs to
+uploads     the images that people upload, and when they expire
+references  resolves the images that a request names, and opens them
 unfinished  names the images of a failed run that are paid and not stored yet
 gallery     the index of stored and deleted images
 batches     the starts of batches, and the orders at OpenAI's Batch API

@@ -112,6 +112,11 @@ class BatchOrders:
         values = {":batch": batch, ":over": 0}
         self._table.write(self._table.update(_key(order), expression, values=values))
 
+    def has_batch(self, order: str, *, batch: str) -> bool:
+        """Return whether this batch is the order's current one, which has not been closed yet."""
+        item = self._table.get(*_key(order))
+        return item is not None and item.get("batch") == batch
+
     def mark_ended(self, order: str, *, batch: str) -> None:
         """Close an order that has ended, unless it is already closed."""
         change = self._table.update(

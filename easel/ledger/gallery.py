@@ -16,6 +16,7 @@ from easel.aws.table import Index, Item, Table
 from easel.contract import naming
 from easel.contract.errors import ConflictError, InputError, NotFoundError
 from easel.contract.status import Status
+from easel.ledger.owners import owner_key
 from easel.ledger.records import PromptRecord, from_item, run_key
 from easel.request.names import IMAGE_ID
 
@@ -195,6 +196,14 @@ class Gallery:
         if item["status"] == Status.PURGED:
             raise NotFoundError(f"image {image_id} was removed permanently")
         return from_item(GalleryImage, item)
+
+    def owners(self, keys: Iterable[str]) -> list[GalleryImage]:
+        """Return the stored images among up to 100 keys."""
+        owners = self._table.get_many([owner_key(key) for key in dict.fromkeys(keys)])
+        items = self._table.get_many(
+            [run_key(owner["run_id"], f"image#{owner['n']}") for owner in owners]
+        )
+        return [from_item(GalleryImage, item) for item in items if item["status"] == Status.STORED]
 
     def _links(self, image_id: str) -> list[Item]:
         """Return the items that map an id to a run id. There may be several for an older id."""

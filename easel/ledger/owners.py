@@ -22,7 +22,7 @@ class KeyOwners:
 
         A key whose owner was purged is free, even if S3 still has the object.
         """
-        pk, sk = _owner_key(key)
+        pk, sk = owner_key(key)
         new = {"run_id": run_id, "n": n}
         if all(self._table.write(self._table.put_if_absent({"pk": pk, "sk": sk} | new))):
             return True
@@ -36,7 +36,7 @@ class KeyOwners:
     def release(self, key: str, run_id: str, n: int) -> None:
         """Give up a key that S3 has for something else."""
         values = {":was_run_id": run_id, ":was_n": n}
-        delete = self._table.delete(_owner_key(key), condition=_UNCHANGED, values=values)
+        delete = self._table.delete(owner_key(key), condition=_UNCHANGED, values=values)
         self._table.write(delete)
 
     def _is_purged(self, owner: Item) -> bool:
@@ -45,7 +45,7 @@ class KeyOwners:
 
     def _replace(self, key: str, owner: Item, run_id: str, n: int) -> bool:
         change = self._table.update(
-            _owner_key(key),
+            owner_key(key),
             "SET #run_id = :run_id, #n = :n",
             condition=_UNCHANGED,
             values={
@@ -58,5 +58,6 @@ class KeyOwners:
         return all(self._table.write(change))
 
 
-def _owner_key(key: str) -> Key:
+def owner_key(key: str) -> Key:
+    """Return the key of the item with the owner of a key in the bucket."""
     return f"key#{key}", "owner"

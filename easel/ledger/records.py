@@ -15,6 +15,7 @@ from urllib.parse import quote
 from easel.aws.table import Item, Key
 from easel.contract.status import ChatStatus, Status
 from easel.request import models, time_limits
+from easel.request.references import NO_INPUTS, Inputs
 
 R = TypeVar("R")
 
@@ -149,8 +150,9 @@ class ImageRecord(Claim):
 class PromptRecord:
     """The choices that a run's first execution fixed for all later ones.
 
-    `choices` are the request's checked fields. `estimate_micro_usd` is the upper bound of chat call
-    and images, or None if a price is unknown. `execution` is the latest execution's name or ARN.
+    `choices` are the request's checked fields, and `inputs` the images that it names.
+    `estimate_micro_usd` is the upper bound of chat call and images, or None if a price is unknown.
+    `execution` is the latest execution's name or ARN.
     """
 
     run_id: str
@@ -166,6 +168,7 @@ class PromptRecord:
     chat_model: str | None
     chat_cost_micro_usd: int | None
     execution: str
+    inputs: Inputs = NO_INPUTS
 
     def image_bound(self, *, economy: bool = False) -> int | None:
         """Return the upper bound of one image in micro-dollars, or None if it is unknown."""
@@ -174,6 +177,7 @@ class PromptRecord:
             prompt=self.text,
             size=self.choices["size"],
             quality=self.choices["quality"],
+            inputs=self.inputs.sizes,
             economy=economy,
         )
 
@@ -187,11 +191,11 @@ class PromptRecord:
         return models.image_cost(self.choices["model"], usage, economy=economy)
 
     def image_call(self) -> dict[str, Any]:
-        """Return the parameters of the image call, without those that are `auto`.
+        """Return the parameters of the image call, without those that are `auto` and the inputs.
 
         OpenAI applies its own default for them.
         """
-        names = (
+        names = [
             "model",
             "size",
             "quality",
@@ -200,7 +204,9 @@ class PromptRecord:
             "background",
             "moderation",
             "safety_identifier",
-        )
+        ]
+        if self.inputs:
+            names.remove("moderation")
         # A run of an older version has no safety_identifier.
         values = {name: self.choices.get(name) for name in names}
         parameters = {name: value for name, value in values.items() if value not in ("auto", None)}
@@ -246,6 +252,8 @@ def to_item(record: Claim | PromptRecord) -> Item:
     values = {name: value for name, value in asdict(record).items() if value is not None}
     if isinstance(record, PromptRecord):
         key, values["choices"] = run_key(record.run_id, "prompt"), json.dumps(record.choices)
+        values.pop("inputs")
+        values |= {"inputs": record.inputs.to_json()} if record.inputs else {}
     else:
         key = record.item_key
     return {"pk": key[0], "sk": key[1]} | values
@@ -262,6 +270,8 @@ def from_item(kind: type[R], item: Item) -> R:
 
 
 def _read(name: str, kind: Any, value: Any) -> Any:
+    if name == "inputs":
+        return Inputs.from_json(value)
     if name in ("usage", "choices") and value:
         return json.loads(value)
     is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)

@@ -1,7 +1,7 @@
 """Parses the lines of a manifest as runs, and prices what each one is missing."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import IO, Any
 
@@ -16,6 +16,7 @@ from easel.ledger.records import RunRecords
 from easel.request.batch_request import BatchRequest
 from easel.request.estimate import Quote, quote
 from easel.request.names import RESERVED
+from easel.request.references import NO_INPUTS
 from easel.request.request import digest, parse
 from easel.services import Services
 from functions.batch.manifest import Line
@@ -100,6 +101,7 @@ class Pricing:
 
     def __init__(self, batch: BatchRequest, services: Services) -> None:
         self._batch, self._services = batch, services
+        self._references = services.references()
 
     def jobs(self, lines: Iterable[Line], tally: Tally) -> Iterator[Job]:
         """Yield the good lines. Count the bad ones and write them to the problems."""
@@ -149,12 +151,13 @@ class Pricing:
                 if not is_new or job.quote.request.request_id
             }
             known = ledger.runs(counts)
-            for job in group:
-                records = known.get(job.run_id, RunRecords())
+            for new_job in group:
+                records = known.get(new_job.run_id, RunRecords())
                 try:
+                    job = self._with_inputs(new_job, records)
                     _check_same(job, records)
-                except ConflictError as error:
-                    tally.refuse(job.line, job.raw, error)
+                except (ConflictError, InputError) as error:
+                    tally.refuse(new_job.line, new_job.raw, error)
                     continue
                 json_lines.write(all_lines, job.to_item())
                 cost, finished = self._price_missing(job, records)
@@ -175,8 +178,21 @@ class Pricing:
         request = parse(fields, settings, today=today)
         run_id = request.request_id or naming.batch_line(self._batch.name, line.number)
         topic = request.pick_topic(run_id)
-        line_quote = quote(request, topic, settings, today=today)
+        line_quote = quote(request, topic, settings, today=today, inputs=NO_INPUTS)
         return Job(line=line.number, run_id=run_id, raw=line.raw, fields=fields, quote=line_quote)
+
+    def _with_inputs(self, job: Job, records: RunRecords) -> Job:
+        """Return a line with the images that it names, as its run has fixed them, or as they are.
+
+        Raises InputError if one of them cannot be used.
+        """
+        request, prompt = job.quote.request, records.prompt
+        if not request.reference_images:
+            return job
+        inputs = prompt.inputs if prompt else self._references.resolve(request)
+        settings, today = self._services.requests, self._services.now().date()
+        topic = request.pick_topic(job.run_id)
+        return replace(job, quote=quote(request, topic, settings, today=today, inputs=inputs))
 
     def _check_owner(self, fields: Mapping[str, Any]) -> None:
         """Raise InputError for a line in somebody else's name.
@@ -210,7 +226,7 @@ class Pricing:
 def _check_same(job: Job, records: RunRecords) -> None:
     """Raise ConflictError if the line's run id already belongs to another request."""
     prompt = records.prompt
-    if prompt and prompt.digest != digest(job.fields):
+    if prompt and prompt.digest != digest(job.fields, prompt.inputs):
         raise ConflictError(
             f"run {job.run_id} was made from another request; restore the original line and add the"
             " changed one at the end, or give the line a new request_id, or the batch another name"

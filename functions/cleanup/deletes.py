@@ -14,6 +14,9 @@ from easel.aws.observability import log_result
 from easel.contract import naming
 from easel.contract.errors import ConfigError, ConflictError
 from easel.contract.messages import Removal, Restoration, StartRun
+from easel.ledger.ledger import Ledger
+from easel.ledger.references import References
+from easel.request.references import NO_INPUTS, Inputs
 from easel.request.request import BY_CLEANUP, RESTORES, Request, parse
 from easel.services import Services
 from functions.cleanup.sweep import Entry, Sweeper, SweepTotals, count_entries
@@ -37,10 +40,48 @@ def delete_or_restore(
         return _restore(request, to_restore(request, bucket), restorer)
     mark, unmark = ledger.mark_deleted, ledger.mark_restored
     if request.purge:
-        mark, unmark = ledger.mark_purged, ledger.unmark_purged
+        purge = Purge(ledger, services.references())
+        mark, unmark = purge.mark, purge.unmark
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
     entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
-    return _remove(request, entries, remover, services.storage.recoverable_days)
+    used_in = None
+    if request.image_key:
+        _, used_in = services.references().made_from(request.image_key, runs=0)
+    totals = _sweep(request, entries, remover)
+    return Removal(
+        action=request.action,
+        target=request.target,
+        purge=request.purge,
+        dry_run=request.dry_run,
+        objects=totals.objects,
+        deleted=0 if request.dry_run else totals.objects,
+        bytes=totals.bytes,
+        recoverable_days=0 if request.purge else services.storage.recoverable_days,
+        used_in=used_in,
+    )
+
+
+class Purge:
+    """Changes the records of purged images. Uploads that no image is made from then expire."""
+
+    def __init__(self, ledger: Ledger, references: References) -> None:
+        self._ledger, self._references = ledger, references
+
+    def mark(self, run_id: str, n: int, *, key: str) -> bool:
+        """Mark an image as purged. Return False if there is nothing to change."""
+        is_marked = self._ledger.mark_purged(run_id, n, key=key)
+        if is_marked:
+            self._references.release(self._inputs(run_id))
+        return is_marked
+
+    def unmark(self, run_id: str, n: int, *, key: str) -> bool:
+        """Undo `mark`. Return False if there is nothing to change."""
+        self._references.keep(self._inputs(run_id))
+        return self._ledger.unmark_purged(run_id, n, key=key)
+
+    def _inputs(self, run_id: str) -> Inputs:
+        prompt = self._ledger.prompt(run_id)
+        return prompt.inputs if prompt else NO_INPUTS
 
 
 def _check_identity(request: Request, bucket: Bucket) -> None:
@@ -59,22 +100,6 @@ def _check_identity(request: Request, bucket: Bucket) -> None:
             f"{request.image_key!a} is no longer the key of image {request.image_id}; nothing was "
             "changed"
         )
-
-
-def _remove(
-    request: Request, entries: Iterator[Entry], sweeper: Sweeper, recoverable_days: int | None
-) -> Removal:
-    totals = _sweep(request, entries, sweeper)
-    return Removal(
-        action=request.action,
-        target=request.target,
-        purge=request.purge,
-        dry_run=request.dry_run,
-        objects=totals.objects,
-        deleted=0 if request.dry_run else totals.objects,
-        bytes=totals.bytes,
-        recoverable_days=0 if request.purge else recoverable_days,
-    )
 
 
 def _restore(request: Request, entries: Iterator[Entry], sweeper: Sweeper) -> Restoration:

@@ -11,7 +11,7 @@ from easel.contract.messages import Report, RunPlan, StartRun
 from easel.ledger.records import RunRecords
 from easel.services import SERVICES, Services
 from functions.cleanup.deletes import delete_or_restore
-from functions.cleanup.report import check_images, make_report
+from functions.cleanup.report import check_images, check_inputs, make_report
 
 
 @step("cleanup")
@@ -29,7 +29,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 def finish(plan: RunPlan, services: Services) -> Report:
     """Remove the staged objects of finished images, and report the run.
 
-    Raises BadImageError or OutcomeUnknownError if an image cannot be made.
+    Raises BadImageError, OutcomeUnknownError or InputError if an image cannot be made.
     """
     records = RunRecords() if plan.dry_run else services.ledger.run(plan.run_id)
     finished = tuple(
@@ -42,6 +42,7 @@ def finish(plan: RunPlan, services: Services) -> Report:
         services.bucket.delete([item.key for item in objects if item.key.startswith(finished)])
     report = make_report(plan, records, services.storage)
     check_images(records)
+    check_inputs(plan, records, services.references())
     log_result(
         "run finished", stored=report.stored, refused=report.refused, cost_usd=report.cost_usd
     )

@@ -8,6 +8,7 @@ from easel.contract.money import add, dollars
 from easel.contract.settings import StorageSettings
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, RunRecords
+from easel.ledger.references import References
 
 
 def make_report(plan: RunPlan, records: RunRecords, storage: StorageSettings) -> Report:
@@ -48,6 +49,20 @@ def check_images(records: RunRecords) -> None:
     problems = "; ".join(image.problem or _describe_unknown(image) for image in failed)
     kind = BadImageError if failed[0].status == Status.BAD else OutcomeUnknownError
     raise kind(f"{stored} of {len(records.images)} images are stored; {problems}")
+
+
+def check_inputs(plan: RunPlan, records: RunRecords, references: References) -> None:
+    """Raise InputError if an image was not bought because an image that it is made from is gone."""
+    prompt, bought = records.prompt, {image.n for image in records.images}
+    missing = [n for n in plan.variations if n not in bought]
+    if prompt and prompt.inputs and missing:
+        stored = sum(image.status == Status.STORED for image in records.images)
+        error = references.describe_gone(prompt.inputs)
+        numbers = ", ".join(map(str, missing))
+        error.add(
+            f"{stored} of {len(plan.variations)} images are stored; not bought: image {numbers}"
+        )
+        raise error
 
 
 def _describe_unknown(image: ImageRecord) -> str:

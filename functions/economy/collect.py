@@ -25,6 +25,7 @@ from easel.openai_client.batches import OpenAIBatches
 from easel.openai_client.images import decode_image, image_in
 from easel.openai_client.reasons import Reason, category, reason_of
 from easel.services import Services
+from functions.economy.inputs import OrderInputs
 from functions.economy.plan import custom_id, failure_entry
 
 LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
@@ -101,6 +102,9 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
         services.bucket.put(key, body, content_type=json_lines.CONTENT_TYPE)
     for claim, error in failed:
         purchases.give_up(claim, error)
+    if services.batch_orders.has_batch(order.order, batch=order.batch):
+        # Or else another execution has collected it, and may have ordered the same images again.
+        OrderInputs(order.order, services, deadline).delete()
     services.batch_orders.mark_ended(order.order, batch=order.batch)
     counts = {"order": order.order, "staged": staged, "unmade": len(failed)}
     log_result("order collected", batch=order.batch, status=batch.status, **counts)

@@ -12,11 +12,17 @@ from easel.aws import json_lines
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
-from easel.contract.errors import BudgetExceededError, ClaimHeldError, EaselError, FinalError
+from easel.contract.errors import (
+    BudgetExceededError,
+    ClaimHeldError,
+    EaselError,
+    FinalError,
+    InputError,
+)
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
-from easel.openai_client.batches import ENDPOINT, OpenAIBatches
 from easel.services import Services
+from functions.economy.inputs import OrderInputs
 from functions.economy.plan import custom_id, failure_entry
 
 # OpenAI ends a batch within a day. The remaining time is for collecting the images.
@@ -38,11 +44,13 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
         existing = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
         batch = existing.id if existing else None
     if batch is None:
+        inputs = OrderInputs(name, services, deadline)
         try:
-            batch = _order(order, lock.mark, services, purchases)
+            batch = _order(order, lock.mark, services, purchases, inputs)
         except EaselError as error:
             if isinstance(error, FinalError) and not error.possibly_paid:
                 _release(order, purchases)
+                inputs.delete()
             # OpenAI may have accepted the order despite the error. The next attempt searches for
             # it once it is visible.
             orders.unlock(name, after=VISIBLE_SECONDS)
@@ -60,11 +68,13 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
     )
 
 
-def _order(order: Order, mark: str, services: Services, purchases: Purchases) -> str | None:
+def _order(
+    order: Order, mark: str, services: Services, purchases: Purchases, inputs: OrderInputs
+) -> str | None:
     """Return the id of a new batch, or None if nothing is left to be ordered."""
     name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, failures = _claim(order, requests, purchases, services.openai_batches)
+        count, failures = _claim(order, requests, purchases, inputs)
         if failures:
             body = json_lines.to_bytes(failures)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
@@ -73,43 +83,54 @@ def _order(order: Order, mark: str, services: Services, purchases: Purchases) ->
         key = f"{order.work}requests/{name}.jsonl"
         bucket.put_file(key, requests, content_type=content_type)
         if not count:
+            inputs.delete()
             return None
-        batch = services.openai_batches.create(mark, requests).id
-    log_result("order placed", order=name, pictures=count, batch=batch)
+        batch = services.openai_batches.create(mark, requests, endpoint=inputs.endpoint).id
+    log_result("order placed", order=name, pictures=count, inputs=len(inputs), batch=batch)
     return batch
 
 
 def _release(order: Order, purchases: Purchases) -> None:
     """Undo the claims of an order that OpenAI refused."""
     for ref in order.pictures:
-        image = purchases.ledger.image(ref["run_id"], ref["n"])
-        if image and image.is_ordered(order.order):
-            purchases.release(image)
+        _release_one(order.order, ref, purchases)
+
+
+def _release_one(order: str, ref: ImageRef, purchases: Purchases) -> None:
+    image = purchases.ledger.image(ref["run_id"], ref["n"])
+    if image and image.is_ordered(order):
+        purchases.release(image)
 
 
 def _claim(
-    order: Order, requests: IO[bytes], purchases: Purchases, batches: OpenAIBatches
+    order: Order, requests: IO[bytes], purchases: Purchases, inputs: OrderInputs
 ) -> tuple[int, list[dict[str, Any]]]:
     """Claim the order's images as far as the budget allows, and write their requests.
 
-    Return the number of claimed images, and the budget's refusal of each of the others. Raises
-    BudgetExceededError if the budget has no room for any image.
+    Return the number of claimed images, and the failure of each of the others: no room in the
+    budget, or an input that is gone. Raises BudgetExceededError if the budget has no room for any
+    image.
     """
     count, refusal = 0, None
     failures: list[dict[str, Any]] = []
     records_by_run = purchases.ledger.runs({ref["run_id"]: 0 for ref in order.pictures})
     for ref in order.pictures:
         prompt = records_by_run[ref["run_id"]].prompt
+        if prompt is None:
+            continue
         try:
-            if prompt is None or not _claim_one(order.order, ref, prompt, purchases):
+            body = inputs.body(prompt)
+            if not _claim_one(order.order, ref, prompt, purchases):
                 continue
-        except BudgetExceededError as error:
-            refusal = error
+        except (BudgetExceededError, InputError) as error:
+            if isinstance(error, BudgetExceededError):
+                refusal = error
+            else:
+                _release_one(order.order, ref, purchases)  # an earlier attempt may have claimed it
             name = type(error).__name__
             failures.append(failure_entry(ref["run_id"], ref["n"], name, str(error)))
             continue
-        body = batches.adapt(prompt.image_call()) | {"n": 1}
-        json_lines.write(requests, _request(ref, body))
+        json_lines.write(requests, _request(ref, body, url=inputs.endpoint))
         count += 1
     if refusal and not count:
         raise refusal
@@ -133,5 +154,5 @@ def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purch
     return True
 
 
-def _request(ref: ImageRef, body: dict[str, Any]) -> dict[str, Any]:
-    return {"custom_id": custom_id(ref), "method": "POST", "url": ENDPOINT, "body": body}
+def _request(ref: ImageRef, body: dict[str, Any], *, url: str) -> dict[str, Any]:
+    return {"custom_id": custom_id(ref), "method": "POST", "url": url, "body": body}

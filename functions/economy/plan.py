@@ -10,14 +10,19 @@ from easel.contract.batch_messages import BatchPlan, ImageRef, Order
 from easel.contract.messages import RunPlan, StagedImage
 from easel.contract.status import Status
 from easel.ledger.batches import order_key
-from easel.ledger.records import ImageRecord
-from easel.openai_client.batches import MAX_IMAGES
+from easel.ledger.records import ImageRecord, PromptRecord
+from easel.openai_client.batches import EDITS, GENERATIONS, MAX_IMAGES, Endpoint
 from easel.services import Services
 
 
 def custom_id(image: ImageRef) -> str:
     """Return the custom_id of an image in an order."""
     return f"{image['run_id']}#{image['n']}"
+
+
+def endpoint(prompt: PromptRecord) -> Endpoint:
+    """Return the endpoint of the Batch API that makes a run's images."""
+    return EDITS if prompt.inputs else GENERATIONS
 
 
 def failure_entry(run_id: str, n: int, error: str, message: str) -> dict[str, Any]:
@@ -45,21 +50,22 @@ def plan(batch: BatchPlan, services: Services) -> dict[str, int]:
 def _orders(batch: BatchPlan, services: Services) -> Iterator[tuple[str, list[ImageRef]]]:
     """Yield the key and the images of each order."""
     earlier: dict[str, list[ImageRef]] = defaultdict(list)
-    waiting: dict[str, list[ImageRef]] = defaultdict(list)  # by model: an order has only one
+    # By model and endpoint, because an order has only one of each.
+    waiting: dict[tuple[str, str], list[ImageRef]] = defaultdict(list)
     lines = json_lines.read(batch.todo_key, services.bucket)
     for item, records in services.ledger.join_records(lines):
         if records.prompt is None:
             continue  # its prompt could not be written; the report counts the line as failed
         known = {image.n: image for image in records.images}
-        model = records.prompt.choices["model"]
+        group = (records.prompt.choices["model"], endpoint(records.prompt))
         for n in range(1, item["pictures"] + 1):
             image, record = {"run_id": item["run_id"], "n": n}, known.get(n)
             if record and record.order and record.is_ordered(record.order):
                 earlier[record.order].append(image)
             elif record is None:
-                waiting[model].append(image)
-                if len(waiting[model]) == MAX_IMAGES:
-                    full = waiting.pop(model)
+                waiting[group].append(image)
+                if len(waiting[group]) == MAX_IMAGES:
+                    full = waiting.pop(group)
                     yield order_key(map(custom_id, full)), full
     for images in waiting.values():
         yield order_key(map(custom_id, images)), images

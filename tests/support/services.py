@@ -3,7 +3,7 @@
 import base64
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from easel.ledger.ledger import Ledger
 from easel.ledger.rate_limit import RateLimit
 from easel.ledger.records import ChatRecord
 from easel.openai_client.chat import ChatAnswer, ChatCall
-from easel.openai_client.images import ImageAnswer, decode_image
+from easel.openai_client.images import ImageAnswer, InputImage, decode_image
 from functions.api.services import ApiServices
 from tests.support.images import png
 
@@ -43,6 +43,7 @@ REQUESTS: dict[str, Any] = {
     "topics": ("Education", "Science", "Sport", "Economy", "Health"),
     "chat_model": "gpt-6-luna",
     "image_model": "gpt-image-2.6-flare",
+    "chat_sees_references": True,
     "unpriced_models_allowed": False,
     "region": REGION,
 }
@@ -144,10 +145,16 @@ class FakePainter:
         self,
         parameters: dict[str, Any],
         *,
+        images: Sequence[InputImage] = (),
+        mask: InputImage | None = None,
         timeout: float,
         slow_down: Callable[[float | None], None],
     ) -> ImageAnswer:
-        self.requests.append(parameters | {"timeout": timeout, "slow_down": slow_down})
+        inputs: dict[str, Any] = {}
+        inputs |= {"images": [image.file.read() for image in images]} if images else {}
+        inputs |= {"mask": mask.file.read()} if mask else {}
+        call = parameters | inputs | {"timeout": timeout, "slow_down": slow_down}
+        self.requests.append(call)
         if self.error:
             raise self.error
         return decode_image(self.base64, self.usage)

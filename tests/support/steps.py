@@ -28,7 +28,8 @@ from easel.ledger.batches import order_key
 from easel.ledger.budget import month_of
 from easel.ledger.ledger import Ledger
 from easel.ledger.records import ChatRecord, ImageRecord, to_item
-from easel.openai_client.batches import PlacedBatch
+from easel.openai_client.batches import Endpoint, PlacedBatch
+from easel.openai_client.images import InputImage
 from easel.request import request
 from functions import image, prompt
 from functions.batch.check import check
@@ -302,6 +303,8 @@ class FakeOpenAIBatches:
     answers: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     searched: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+    endpoint: str | None = None
     problem: str | None = None
 
     def adapt(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -311,9 +314,18 @@ class FakeOpenAIBatches:
         self.searched += 1
         return self.look(order) if order in self.orders else None
 
-    def create(self, order: str, requests: IO[bytes]) -> PlacedBatch:
+    def upload(self, image: InputImage) -> str:
+        file = f"file-{len(self.files) + 1}"
+        self.files[file] = image.file.read()
+        return file
+
+    def delete(self, file: str) -> None:
+        self.files.pop(file, None)
+
+    def create(self, order: str, requests: IO[bytes], *, endpoint: Endpoint) -> PlacedBatch:
         requests.seek(0)
         assert order not in self.orders, "placed twice"
+        self.endpoint = endpoint
         self.orders[order] = [json.loads(line) for line in requests]
         if self.fails:
             raise self.fails.pop()

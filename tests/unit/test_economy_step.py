@@ -134,7 +134,7 @@ def test_lost_answer_is_searched_for_later(step: EconomyStep) -> None:
 @pytest.mark.parametrize("error", [AuthError("no key"), QuotaExhaustedError("no credit")])
 def test_refused_order_leaves_no_claim_or_reservation(step: EconomyStep, error: Exception) -> None:
     order, placing = step.order("a-1", "a-2"), step.openai.create
-    step.openai.create = lambda *_: (_ for _ in ()).throw(error)  # type: ignore[method-assign]
+    step.openai.create = failing(error)  # type: ignore[method-assign]
     with pytest.raises(type(error)):
         step.place(order)
     assert step.record("a-1") is step.record("a-2") is None

@@ -450,10 +450,10 @@ def test_call_holds_its_slot_until_it_ends(step: ImageStep, table: Table) -> Non
     seen: list[Any] = []
     paint = step.painter.paint
 
-    def slowly(parameters: Any, *, timeout: float, slow_down: Any) -> ImageAnswer:
+    def slowly(parameters: Any, *, slow_down: Any, **more: Any) -> ImageAnswer:
         seen.append(table.get("pace", "images"))
         slow_down(30)
-        return paint(parameters, timeout=timeout, slow_down=slow_down)
+        return paint(parameters, slow_down=slow_down, **more)
 
     step.painter.paint = slowly  # type: ignore[method-assign]
     step.run()
