@@ -69,9 +69,12 @@ down: $(VENV)/.made ## Stop the stack; deletes its data unless it was paid for; 
 	@$(BIN)/python -m local down $(if $(KEEP),--keep) $(if $(DELETE),--delete)
 
 ##@ Make images (TARGET=aws for the deployed stack)
-.PHONY: run batch report open redrive
+.PHONY: run upload batch report open redrive
 run: $(VENV)/.made ## Start a run: INPUT=examples/default.json
 	@$(EASEL) run "$(or $(INPUT),examples/default.json)"
+
+upload: $(VENV)/.made ## Upload an image to make others from, print its key: FILE=…
+	@$(EASEL) upload "$(or $(FILE),$(error say which file: make upload FILE=…))"
 
 batch: $(VENV)/.made ## Make the images of a file: FILE=…; DRY_RUN=1 and more: docs/batches.md
 	@$(EASEL) batch "$(or $(FILE),$(error say which file: make batch FILE=…))" \

@@ -1,6 +1,6 @@
 """The command line: `easel [--target local|aws] COMMAND`.
 
-The commands are run, batch, redrive, report, open, budget, secret, user, token and doctor.
+The commands are run, upload, batch, redrive, report, open, budget, secret, user, token and doctor.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import batch_screen, batches, runs, screen, sign_in
+from cli import batch_screen, batches, runs, screen, sign_in, uploads
 from cli.batches import BatchError
 from cli.doctor import catalogue
 from cli.doctor import screen as doctor_screen
@@ -26,6 +26,7 @@ from cli.doctor.finding import Verdict
 from cli.runs import NoExecutionError, Run
 from cli.sign_in import SignInError
 from cli.target import ROOT, Access, Target, TargetError, find_access, find_target
+from cli.uploads import UploadError
 from easel.contract.errors import EaselError
 from easel.contract.money import micro_dollars
 from easel.contract.naming import MANIFEST_ENDINGS
@@ -51,7 +52,7 @@ def main() -> int:
     try:
         code: int = options.command(options.find(options.target), options)
         return code
-    except (TargetError, SignInError, BatchError, LookupError) as error:
+    except (TargetError, SignInError, BatchError, UploadError, LookupError) as error:
         print(printable(str(error)), file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
@@ -83,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add("run", _run, "start one run and watch it")
     run.add_argument("input", type=Path, help="a file with the request as JSON; - is stdin")
+    upload = add("upload", _upload, "upload images to make others from; prints their keys")
+    upload.add_argument("files", type=Path, nargs="+", help="PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF")
     _add_batch_options(add("batch", _batch, "make the images of a file of requests"))
     redrive = add("redrive", _redrive, "resume a failed run; pays only for what is missing")
     redrive.add_argument("run", help=WHICH_RUN)
@@ -132,6 +135,12 @@ def _run(target: Target, options: argparse.Namespace) -> int:
         return 1
     label = "run" if is_piped else options.input.stem
     return _watch(target, runs.start(target, request, label=label))
+
+
+def _upload(target: Target, options: argparse.Namespace) -> int:
+    for file in options.files:
+        print(uploads.upload(target, file).key)
+    return 0
 
 
 def _redrive(target: Target, options: argparse.Namespace) -> int:

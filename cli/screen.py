@@ -235,7 +235,9 @@ def _removal_line(output: dict[str, Any]) -> str:
     days = output.get("recoverable_days")
     restore = output["action"].replace("delete", "restore")
     back = f"; {restore} can restore them for {days} days" if days else ""
-    return f"{'restored' if restores else 'deleted'}{forever}: {count}{back}"
+    used_in = output.get("used_in")
+    stays = f"; {used_in:,} images were made from it and stay" if used_in else ""
+    return f"{'restored' if restores else 'deleted'}{forever}: {count}{back}{stays}"
 
 
 def _steps_table(started: Sequence[Run]) -> Table:

@@ -75,14 +75,18 @@ class Target(Access):
     state_machine_arn: str
 
     @cached_property
+    def records(self) -> Table:
+        """Return the table of records."""
+        return Table(self.client("dynamodb"), name=self.table)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Return the ledger, with the cap of the deployment.
 
         Reading the budget may write the cap, so it must be the deployed one.
         """
-        table = Table(self.client("dynamodb"), name=self.table)
         setting = micro_dollars(float(self.output("MonthlyBudgetUsd")))
-        return Ledger(table, Budget(table, setting=setting))
+        return Ledger(self.records, Budget(self.records, setting=setting))
 
     @cached_property
     def runs(self) -> Runs:

@@ -67,6 +67,9 @@ class Config:
     folder_name: str = setting("the default folder of a request")
     topics: tuple[str, ...] = setting("the default topics of a request")
     chat_model: str = setting("the model that writes prompts; synth warns if it shuts down soon")
+    chat_sees_references: bool = setting(
+        "show the chat model thumbnails of a request's reference images, if it sees images"
+    )
     image_model: str = setting("the model that makes images; synth warns if it shuts down soon")
     openai_base_url: str | None = setting(
         "an OpenAI-compatible server; by default OpenAI ([guide](compatible-servers.md))"
@@ -110,6 +113,9 @@ class Config:
         "the percentage of a batch's lines that may fail before the batch stops"
     )
     max_batch_lines: int = setting("the maximum number of lines of a batch")
+    upload_days: int = setting(
+        "delete an uploaded image after this many days if no image was made from it, 1 to 365"
+    )
     public_page: bool = setting(
         "deploy the web page with its sign-in; the local stack always has it"
     )
@@ -136,6 +142,7 @@ class Config:
             settings.TOPICS: settings.TOPIC_SEPARATOR.join(self.topics),
             settings.CHAT_MODEL: self.chat_model,
             settings.IMAGE_MODEL: self.image_model,
+            settings.CHAT_SEES_REFERENCES: str(self.chat_sees_references).lower(),
             settings.MONTHLY_BUDGET: str(self.monthly_budget_usd),
             settings.UNPRICED_MODELS: self.unpriced_models,
             settings.CHAT_SECONDS: str(self.chat_seconds),
@@ -144,6 +151,7 @@ class Config:
             settings.MAX_PARALLEL_IMAGES: str(self.max_parallel_images),
             settings.TOLERATED_FAILURES: f"{self.tolerated_failure_percentage:g}",
             settings.MAX_BATCH_LINES: str(self.max_batch_lines),
+            settings.UPLOAD_DAYS: str(self.upload_days),
         }
         if self.openai_base_url:
             variables[settings.OPENAI_BASE_URL] = self.openai_base_url
@@ -203,6 +211,7 @@ def read(get: Callable[[str], Any]) -> Config:
         folder_name=_folder(get("folder_name")),
         topics=_topics(get("topics")),
         chat_model=matching(get, "chat_model", r"[\w.:/-]+", "a model's name"),
+        chat_sees_references=flag(get, "chat_sees_references"),
         image_model=matching(get, "image_model", r"[\w.:/-]+", "a model's name"),
         openai_base_url=optional(
             get, "openai_base_url", r"https?://\S+", "an http(s) URL, or nothing"
@@ -225,6 +234,7 @@ def read(get: Callable[[str], Any]) -> Config:
         max_parallel_images=whole(get, "max_parallel_images", 1, MAX_PARALLEL),
         tolerated_failure_percentage=number(get, "tolerated_failure_percentage", 0, 100),
         max_batch_lines=whole(get, "max_batch_lines", 1, MAX_BATCH_LINES),
+        upload_days=whole(get, "upload_days", 1, 365),
         public_page=flag(get, "public_page"),
         program_sign_in=flag(get, "program_sign_in"),
         retain_images=flag(get, "retain_images"),

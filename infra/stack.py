@@ -16,7 +16,7 @@ from infra.functions.layers import Layers
 from infra.operations.alarms import Alarms, WatchedResources
 from infra.operations.dashboard import Dashboard
 from infra.triggers.events import Announcements
-from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget
+from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget, UploadInbox
 from infra.workflows.batch import BatchWorkflow
 from infra.workflows.machine import Machines
 from infra.workflows.run import RunWorkflow
@@ -60,7 +60,8 @@ class EaselStack(Stack):
 
         target = StartTarget(machines.batches, encryption)
         inbox = BatchInbox(self, "BatchInbox", bucket=bucket, target=target)
-        queues = {"Inbox": inbox.dead_letters}
+        uploads = UploadInbox(self, "UploadInbox", bucket=bucket, functions=functions)
+        queues = {"Inbox": inbox.dead_letters, "Uploads": uploads.dead_letters}
         if config.schedule:
             target = StartTarget(machines.runs, encryption)
             rule = RunSchedule(self, "Schedule", expression=config.schedule, target=target)
@@ -68,7 +69,7 @@ class EaselStack(Stack):
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
         queues["Events"] = events.dead_letters
 
-        api = add_api(self, functions, config)
+        api = add_api(self, functions, config, bucket=bucket)
         if config.retain_images or config.adopts_table:
             kept = {
                 "existing_bucket": "true",

@@ -11,6 +11,7 @@ QUEUES = {
     "Announcements": "EventsNotDelivered",
     "BatchInbox": "InboxNotDelivered",
     "Schedule": "ScheduleNotDelivered",
+    "UploadInbox": "UploadsNotDelivered",
 }
 COUNTS = (
     "ApproximateNumberOfMessages",

@@ -2,25 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from easel.contract.batch_messages import BatchReport, CheckedManifest
 from easel.contract.messages import api_field
 from easel.runs.executions import LineCounts
-from functions.api.schemas import ExecutionStatus, RunFailure
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upload:
-    """A link to upload a manifest as the request's body. It needs no sign-in, and it expires.
-
-    S3 accepts these headers and the size that was sent, and nothing else.
-    """
-
-    method: Literal["PUT"]
-    url: str
-    headers: dict[str, str]
-    expires_at: datetime
+from functions.api.schemas import ExecutionStatus, RunFailure, UploadTo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +15,7 @@ class NewBatch:
 
     name: str
     manifest: str = api_field("its key in the bucket")
-    upload: Upload
+    upload: UploadTo
     start: str = api_field("where to start the batch by POST, once the manifest is uploaded")
 
 

@@ -47,9 +47,7 @@ def make_batch() -> Response[batch_schemas.NewBatch]:
         raise InputError("bytes", MISSING, "the size of the manifest in bytes")
     size = BYTES.check("bytes", body["bytes"])
     link = services.upload_links.of(name, _format(body), size=size)
-    upload = batch_schemas.Upload(
-        method="PUT", url=link.url, headers=link.headers, expires_at=link.expires_at
-    )
+    upload = views.upload_to(link)
     start = f"{services.batch_url(name)}/start"
     batch = batch_schemas.NewBatch(name=name, manifest=link.key, upload=upload, start=start)
     return Response(status_code=201, content_type="application/json", body=batch)

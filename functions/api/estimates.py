@@ -39,7 +39,8 @@ def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
     now = services.now()
     try:
         topic = dearest_topic(request)
-        total = quote(request, topic, services.requests, today=now.date()).total()
+        inputs = services.references().foresee(request)
+        total = quote(request, topic, services.requests, today=now.date(), inputs=inputs).total()
     except EaselError as error:
         raise refusal(error, status=400) from error
     month = services.ledger.budget.read(month_of(now))

@@ -11,7 +11,17 @@ from easel.aws.lambda_runtime import prepare
 from easel.aws.observability import log_failure, log_result, note, step
 from easel.contract.errors import MISSING, EaselError, InputError
 from easel.request.request import TABLE
-from functions.api import batch_list, batches, estimates, folders, images, page, problems, runs
+from functions.api import (
+    batch_list,
+    batches,
+    estimates,
+    folders,
+    images,
+    page,
+    problems,
+    runs,
+    uploads,
+)
 from functions.api.problems import Refusal
 from functions.api.services import API_SERVICES, ApiServices
 
@@ -19,7 +29,7 @@ from functions.api.services import API_SERVICES, ApiServices
 def app() -> APIGatewayHttpResolver:
     """Return the resolver with all routes and error handlers."""
     resolver = APIGatewayHttpResolver(enable_validation=True)
-    for module in (runs, batches, batch_list, images, folders, estimates, page):
+    for module in (runs, batches, batch_list, images, uploads, folders, estimates, page):
         resolver.include_router(module.router)
     resolver.exception_handler(EaselError)(_answer_easel_error)
     resolver.exception_handler(Refusal)(problems.answer)

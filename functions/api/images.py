@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.aws.bucket import console_url
+from easel.contract import naming
 from easel.contract.errors import ConflictError
 from easel.contract.money import dollars
 from easel.contract.status import Status
@@ -39,6 +40,7 @@ SHOWN = (
     "height",
     "bytes",
 )
+MAX_USED_IN = 20
 CHOICES = ("style", "size", "quality", "background", "output_format")
 
 
@@ -81,10 +83,14 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
     services = services_of(router)
     image = services.gallery.find(id)
     prompt = services.gallery.prompts([image.run_id])[image.run_id]
+    used_in, used_in_count = _used_in(image.key, services)
     whole = {"prompt": prompt.text, "prompt_cut": False}
     return schemas.Lineage(
         **_fields(image, prompt, services) | whole,
         **{name: prompt.choices[name] for name in CHOICES},
+        references=_references(prompt, services),
+        used_in=used_in,
+        used_in_count=used_in_count,
         tags=prompt.tags,
         usage=image.usage,
         sha256=image.sha256,
@@ -145,4 +151,40 @@ def _fields(
         "run_url": services.run_url(image.run_id),
         "console_url": url,
         "links": services.image_links.of(image.key) if is_stored else None,
+        "reference_count": len(prompt.inputs.images) if prompt else 0,
     }
+
+
+def _references(prompt: PromptRecord, services: ApiServices) -> list[schemas.ReferenceImage]:
+    """Return what an image was made from, with a thumbnail of what is still there."""
+    inputs = prompt.inputs
+    stored = {image.key: image for image in services.gallery.owners(inputs.keys)}
+    return [
+        schemas.ReferenceImage(
+            key=reference.key,
+            id=stored[reference.key].id if reference.key in stored else None,
+            is_mask=reference == inputs.mask,
+            sha256=reference.sha256,
+            thumbnail=services.image_links.of(reference.key).thumbnail
+            if reference.key in stored or naming.upload_id(reference.key)
+            else None,
+        )
+        for reference in inputs.all
+    ]
+
+
+def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], int]:
+    """Return the newest stored images that were made from this one, and the number of all."""
+    runs, count = services.references().made_from(key, runs=MAX_USED_IN)
+    made = [
+        schemas.MadeImage(
+            id=naming.image_id(image.run_id, image.n),
+            key=image.key,
+            title=run.prompt.title if run.prompt else "",
+            thumbnail=services.image_links.of(image.key).thumbnail,
+        )
+        for run in runs
+        for image in run.images
+        if image.status == Status.STORED and image.key
+    ]
+    return made[:MAX_USED_IN], count

@@ -38,7 +38,7 @@ class Links:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLink:
-    """A link to upload a manifest with HTTP PUT and these headers until it expires."""
+    """A link to upload a file with HTTP PUT and these headers until it expires."""
 
     key: str
     url: str
@@ -161,7 +161,7 @@ class ImageLinks:
 
 
 class UploadLinks:
-    """Links to upload manifests, signed by a role that may only put manifests."""
+    """Links to upload manifests and images, signed by a role that may only put those."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
@@ -172,6 +172,13 @@ class UploadLinks:
         S3 refuses any other key, size or type. Raises StorageBusyError or StorageDeniedError.
         """
         key, content_type = naming.batch_manifest(name, ending), naming.MANIFEST_TYPES[ending]
+        return self._link(key, content_type, size=size)
+
+    def of_image(self, upload_id: str, content_type: str, *, size: int) -> UploadLink:
+        """Return the link for one image of this many bytes, with the same limits and errors."""
+        return self._link(naming.upload_inbox_key(upload_id), content_type, size=size)
+
+    def _link(self, key: str, content_type: str, *, size: int) -> UploadLink:
         seconds, expires_at = self._signer.lifetime()
         # Both become signed headers.
         signed: dict[str, Any] = {"ContentLength": size, "ContentType": content_type}

@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import ApiGatewayResolver
 from pydantic import TypeAdapter
 
-from easel.contract.naming import RUN_ID_LETTER
+from easel.contract.naming import RUN_ID_LETTER, UPLOAD_ID
 from easel.request.names import BATCH_NAME, IMAGE_ID
 from easel.request.request import TABLE
 from functions.api import schemas
@@ -18,6 +18,7 @@ from functions.api.batches import BYTES, FORMAT, START_REQUIRED, START_TABLE
 from functions.api.problems import CONTENT_TYPE
 from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
+from functions.api.uploads import UPLOAD_KINDS
 
 ABOUT = (
     "Serverless AI image generation on AWS. Each run has an idempotency key, chosen by the caller: "
@@ -27,6 +28,7 @@ ABOUT = (
     "401, 403 and 429."
 )
 VERSION = "1"
+STARTS_NOTHING = ("/estimate", "/batches", "/uploads")
 Schema = dict[str, Any]
 
 
@@ -87,6 +89,8 @@ def _object(fields: Schema, **more: Any) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema:
+    if "anyOf" in schema:
+        return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     nullable = schema | {"type": [schema["type"], "null"]}
     return nullable | {"enum": [*schema["enum"], None]} if "enum" in schema else nullable
 
@@ -111,7 +115,8 @@ def _complete(operation: Schema, path: str, method: str) -> None:
         schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
         parameter["schema"] |= schema
         in_path = parameter["in"] == "path"
-        for prefix, pattern in (("/images/", IMAGE_ID), ("/batches/", BATCH_NAME)):
+        patterns = {"/images/": IMAGE_ID, "/batches/": BATCH_NAME, "/uploads/": UPLOAD_ID}
+        for prefix, pattern in patterns.items():
             if in_path and path.startswith(prefix):
                 parameter["schema"] |= {"pattern": f"^{pattern.pattern}$"}
 
@@ -128,6 +133,10 @@ def _request_body(path: str, method: str) -> Schema | None:
             fields |= {"format": _format_schema(), "bytes": BYTES.schema()}
             schema = _object(fields, required=["name", "bytes"])
             example = {"name": "spring", "bytes": 1234}
+        case "/uploads":
+            fields = {field: kind.schema() for field, kind in UPLOAD_KINDS.items()}
+            schema = _object(fields, required=list(fields))
+            example = {"name": "teapot.png", "type": "image/png", "bytes": 1234}
         case "/batches/{name}/start":
             schema, example = _ref("BatchStart"), {"version_id": "VERSION", "dry_run": True}
         case "/folders/restore":
@@ -156,12 +165,12 @@ def _parameters(path: str, method: str) -> list[Schema]:
 
 
 def _responses(good: Schema, path: str, method: str) -> Schema:
-    starts = method == "delete" or (method == "post" and path not in ("/estimate", "/batches"))
+    starts = method == "delete" or (method == "post" and path not in STARTS_NOTHING)
     noun = "batch" if path.startswith("/batches") else "run"
     about = f"The {noun}, which is now running" if starts else "The answer"
     success = {"202" if starts else "200": good["200"] | {"description": about}}
-    if (method, path) == ("post", "/batches"):
-        success = {"201": good["200"] | {"description": "Where to PUT the manifest"}}
+    if (method, path) in (("post", "/batches"), ("post", "/uploads")):
+        success = {"201": good["200"] | {"description": "Where to PUT the file"}}
     if (method, path) == ("post", "/runs"):
         ended = "The run with this key, which has already ended"
         success["200"] = good["200"] | {"description": ended}

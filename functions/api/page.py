@@ -71,11 +71,15 @@ class File:
 def index() -> Response[str]:
     """Return the page."""
     services = services_of(router)
+    bucket = services.image_links.origin
     policy = _policy(
         script="'self'",
         style="'self'",
-        img=f"'self' {services.image_links.origin}",
-        connect=f"'self' {services.api.sign_in_url}",
+        # The page shows a file of the user before it is uploaded. Only the page can make such a
+        # blob: address.
+        img=f"'self' blob: {bucket}",
+        # Uploads go straight to the bucket.
+        connect=f"'self' {services.api.sign_in_url} {bucket}",
     )
     return _send(_file(WEB / "index.html"), policy=policy)
 

@@ -18,6 +18,8 @@ DATA = (
     ("GET", "/images/{id}", READ),
     ("DELETE", "/images/{id}", WRITE),
     ("POST", "/images/{id}/restore", WRITE),
+    ("POST", "/uploads", WRITE),
+    ("GET", "/uploads/{id}", READ),
     ("GET", "/folders", READ),
     ("DELETE", "/folders", WRITE),
     ("POST", "/folders/restore", WRITE),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from easel.contract.messages import api_field
 from easel.contract.states import Step
 from easel.contract.status import Status
+from easel.ledger.uploads import UploadStatus
 from easel.request.request import ACTIONS
 from functions.api.links import Links
 
@@ -147,6 +148,73 @@ class Runs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadTo:
+    """A link to upload a file as the request's body. It needs no sign-in, and it expires.
+
+    S3 accepts these headers and the size that was sent, and nothing else.
+    """
+
+    method: Literal["PUT"]
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewUpload:
+    """An image that can be uploaded now."""
+
+    id: str
+    url: str = api_field("where to ask whether it is ready")
+    upload: UploadTo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """An uploaded image, which `reference_images` and `mask` may name once it is ready.
+
+    It may differ from the file: turned upright, or converted to PNG.
+    """
+
+    id: str
+    status: UploadStatus
+    name: str
+    key: str | None
+    width: int | None
+    height: int | None
+    bytes: int | None
+    sha256: str | None
+    has_transparency: bool | None = api_field("whether a pixel is fully transparent, as in a mask")
+    problem: str | None = api_field("why it was refused")
+    picture: str | None = api_field("a link to the image")
+    thumbnail: str | None
+    expires_at: datetime | None = api_field(
+        "when it is deleted; null once an image is made from it, or if the bucket's owner decides"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceImage:
+    """An image that another one was made from. `id` is null for an upload."""
+
+    key: str
+    id: str | None
+    is_mask: bool
+    sha256: str
+    thumbnail: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeImage:
+    """An image that was made from another one."""
+
+    id: str
+    key: str
+    title: str
+    thumbnail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Image:
     """An image in the gallery."""
 
@@ -172,11 +240,16 @@ class Image:
     run_url: str
     console_url: str | None
     links: Links | None
+    reference_count: int = api_field("how many reference images it was made from")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage(Image):
     """An image with everything known about it."""
+
+    references: list[ReferenceImage]
+    used_in: list[MadeImage] = api_field("up to 20 stored images that were made from it")
+    used_in_count: int = api_field("how many images were requested from it, in all runs")
 
     tags: list[str]
     style: str | None

@@ -68,7 +68,7 @@ class ApiServices(Services):
 
     @cached_property
     def upload_links(self) -> UploadLinks:
-        """Return the signer of upload links for manifests."""
+        """Return the signer of upload links."""
         return UploadLinks(self._signer(self.api.uploader_role, "uploads", UPLOAD_SECONDS))
 
     @property
@@ -83,6 +83,10 @@ class ApiServices(Services):
     def batch_url(self, name: str) -> str:
         """Return the URL of a batch."""
         return f"{self.api.page_url}batches/{name}"
+
+    def upload_url(self, upload_id: str) -> str:
+        """Return the URL of an upload."""
+        return f"{self.api.page_url}uploads/{upload_id}"
 
     def console_url(self, arn: str) -> str | None:
         """Return the URL of an execution's graph in the console, which the local stack lacks."""

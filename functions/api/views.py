@@ -19,6 +19,7 @@ from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
 from functions.api import batch_schemas, schemas
 from functions.api.facts import Facts, failure_of
+from functions.api.links import UploadLink
 from functions.api.problems import advice_for
 from functions.api.services import ApiServices
 
@@ -105,6 +106,13 @@ def show_batch(name: str, run: Execution, services: ApiServices) -> batch_schema
         checked=CheckedManifest.from_state(checked) if checked else None,
         report=BatchReport.from_state(report) if report else None,
         error=failure_of(run),
+    )
+
+
+def upload_to(link: UploadLink) -> schemas.UploadTo:
+    """Return where a file is uploaded."""
+    return schemas.UploadTo(
+        method="PUT", url=link.url, headers=link.headers, expires_at=link.expires_at
     )
 
 

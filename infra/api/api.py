@@ -1,12 +1,14 @@
 """The API: its gateway, its sign-in, its function, and its public address."""
 
 from aws_cdk import CfnCondition, CfnOutput, CfnParameter, Fn, Stack
+from aws_cdk import aws_s3 as s3
 
 from easel.contract import settings
 from infra.api.http_api import Access, HttpApi
 from infra.api.link_roles import add_link_roles
 from infra.api.sign_in import SignIn
 from infra.config import Config
+from infra.data.images import allow_uploads
 from infra.functions.catalogue import API
 from infra.functions.function import Functions
 
@@ -14,10 +16,12 @@ OWN_URL = "own"
 NO_CLIENT = "none"
 
 
-def add_api(stack: Stack, functions: Functions, config: Config) -> str:
+def add_api(stack: Stack, functions: Functions, config: Config, *, bucket: s3.IBucket) -> str:
     """Add the API, and the page if it is public. Return the API's id."""
     http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
     url = _page_url(stack, http_api.url)
+    if config.public_page:
+        allow_uploads(bucket, page_url=url)
     sign_in = SignIn(stack, "SignIn", users=config.existing_users)
     if not config.existing_users:
         sign_in.make_pool(retain=config.retain_images, page_url=url if config.public_page else None)

@@ -22,7 +22,7 @@ from infra.nag import acknowledge
 # limit keeps a runaway script from using up the account's Lambda concurrency, which the steps need
 # as well. Step Functions has a lower limit for reading executions, which the API reports as busy.
 RATE, BURST = 50, 100
-# A first visit to the page requests some twenty-five files at the same time.
+# A first visit to the page requests some forty files at the same time.
 FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
 
 PUBLIC = (

@@ -1,4 +1,4 @@
-"""The roles that sign the API's links: one reads images, one puts manifests.
+"""The roles that sign the API's links: one reads images, one puts manifests and uploads.
 
 A link expires with the credentials that signed it. The expiry of a function's own credentials is
 unknown, but an assumed role's credentials have a known expiry.
@@ -11,11 +11,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from easel.contract import settings
+from easel.contract.naming import REFERENCE_INBOX
 from infra.access.grants import Grant, Resource
 from infra.functions.function import DeployedFunction, Deployment
 
 SESSION = Duration.hours(1)  # the maximum for a role that another role assumes
 ANY_FOLDER = "Requests name the folders; unfinished images are denied below"
+ANY_UPLOAD = "Each upload has a random name"
 ANY_NAME = "Senders name their manifests; manifests in a folder below are denied"
 
 
@@ -37,18 +39,20 @@ READER = LinkRole(
         Grant(("s3:GetObject",), Resource.BUCKET, "/*", reason=ANY_FOLDER),
         Grant(("s3:GetObject",), Resource.BUCKET, "/staging/*", deny=True),
         Grant(("s3:GetObject",), Resource.BUCKET, "/batches/*", deny=True),
+        Grant(("s3:GetObject",), Resource.BUCKET, f"/{REFERENCE_INBOX}*", deny=True),
     ),
 )
 # The pattern excludes the inbox, because a manifest there starts a batch, and a link must not. It
 # also excludes a batch's own files. In IAM an asterisk also matches slashes.
 UPLOADER = LinkRole(
-    "Easel: signs links for manifests",
+    "Easel: signs links for manifests and uploads",
     Resource.UPLOADER_ROLE,
     settings.UPLOADER_ROLE,
     (
         Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.jsonl", reason=ANY_NAME),
         Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*.csv", reason=ANY_NAME),
         Grant(("s3:PutObject",), Resource.BUCKET, "/batches/*/*", deny=True),
+        Grant(("s3:PutObject",), Resource.BUCKET, f"/{REFERENCE_INBOX}*", reason=ANY_UPLOAD),
     ),
 )
 

@@ -51,7 +51,7 @@ def _bucket(
         bucket = images.adopt(str(name))
         adoption.check_bucket()
     else:
-        bucket = images.make(name, retain=config.retain_images, encryption=deployment.encryption)
+        bucket = images.make(name, config, encryption=deployment.encryption)
     variables = {
         settings.BUCKET: bucket.bucket_name,
         settings.BUCKET_OWNER: Aws.ACCOUNT_ID,

@@ -5,16 +5,19 @@ It sends its events to EventBridge and logs each access.
 
 from typing import cast
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Fn
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from easel.contract.naming import REFERENCE_INBOX, UNUSED_TAG
 from infra.access.encryption import Encryption, removal
+from infra.config import Config
 
 # This must exceed Step Functions' redrive window of 14 days, which starts when a run ends.
 STAGING_DAYS = 30
 DELETED_DAYS = 30
 LOGGED_DAYS = 90
+PREFLIGHT_SECONDS = 3600  # how long a browser may remember that an upload is allowed
 
 
 class ImageStore(Construct):
@@ -27,8 +30,9 @@ class ImageStore(Construct):
         self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", name)
         return self.bucket
 
-    def make(self, name: str | None, *, retain: bool, encryption: Encryption) -> s3.IBucket:
+    def make(self, name: str | None, config: Config, *, encryption: Encryption) -> s3.IBucket:
         """Create a bucket."""
+        retain = config.retain_images
         bucket = s3.Bucket(
             self,
             "Bucket",
@@ -56,6 +60,21 @@ class ImageStore(Construct):
                 ),
                 _end_uploads(),
                 s3.LifecycleRule(
+                    id="reference-inbox",
+                    prefix=REFERENCE_INBOX,
+                    expiration=Duration.days(1),
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
+                *(
+                    s3.LifecycleRule(
+                        id=f"unused-{prefix.partition('/')[0]}",
+                        prefix=prefix,
+                        tag_filters=UNUSED_TAG,
+                        expiration=Duration.days(config.upload_days),
+                    )
+                    for prefix in ("references/", "thumbnails/references/")
+                ),
+                s3.LifecycleRule(
                     id="deleted-versions",
                     noncurrent_version_expiration=Duration.days(DELETED_DAYS),
                     expired_object_delete_marker=True,
@@ -71,6 +90,19 @@ class ImageStore(Construct):
         )
         self.bucket = bucket
         return bucket
+
+
+def allow_uploads(bucket: s3.IBucket, *, page_url: str) -> None:
+    """Let the page at this URL upload with presigned links. An existing bucket is not changed."""
+    if not isinstance(bucket, s3.Bucket):
+        return
+    scheme, host = (Fn.select(part, Fn.split("/", page_url)) for part in (0, 2))
+    bucket.add_cors_rule(
+        allowed_methods=[s3.HttpMethods.PUT],
+        allowed_origins=[f"{scheme}//{host}"],
+        allowed_headers=["content-type"],
+        max_age=PREFLIGHT_SECONDS,
+    )
 
 
 class AccessLog(Construct):

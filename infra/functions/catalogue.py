@@ -9,7 +9,7 @@ from enum import Enum
 from aws_cdk import Duration
 
 from easel.contract.metric_names import SOURCE
-from easel.contract.naming import GALLERY_INDEXES
+from easel.contract.naming import GALLERY_INDEXES, REFERENCE_INBOX
 from easel.contract.settings import (
     MIRROR,
     ApiSettings,
@@ -83,6 +83,16 @@ STAGING = _objects(
     "GetObject",
     reason="Staged bytes are stored under the run's id, which is known only when the run starts",
 )
+# The run's first step looks up the images that a request names and notes their versions. The buying
+# step reads these versions.
+IN_ANY_FOLDER = "Requests name the images that others are made from"
+USE_REFERENCES = _objects("/*", "GetObject", reason=IN_ANY_FOLDER)
+READ_REFERENCES = _objects("/*", "GetObjectVersion", reason=IN_ANY_FOLDER)
+# A tag decides whether an upload expires.
+TAG_UPLOADS = tuple(
+    _objects(path, "PutObjectTagging", reason="Each upload has a random name")
+    for path in ("/references/*", "/thumbnails/references/*")
+)
 # A deployment with a key in a secret has the first resource, and one with a workload identity has
 # the second: https://developers.openai.com/api/docs/guides/workload-identity-federation/aws
 CALL_OPENAI = (
@@ -117,6 +127,9 @@ PROMPT = FunctionSpec(
                 "slash"
             ),
         ),
+        USE_REFERENCES,
+        FIND_OBJECTS,
+        *TAG_UPLOADS,
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     ),
 )
@@ -131,6 +144,7 @@ IMAGE = FunctionSpec(
         *CALL_OPENAI,
         STAGING,
         FIND_OBJECTS,
+        READ_REFERENCES,
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
@@ -139,6 +153,7 @@ UPLOAD = FunctionSpec(
     timeout=minutes(2),
     memory_mb=1024,
     layers=("pillow",),
+    folders=("request", "ledger", "images"),
     grants=(
         _objects("/*", "PutObject", "GetObject", reason="Requests name an image's folder"),
         FIND_OBJECTS,
@@ -157,6 +172,7 @@ CLEANUP = FunctionSpec(
             reason="Requests name the image or folder to delete; no other role deletes",
         ),
         FIND_OBJECTS,
+        *TAG_UPLOADS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
         _table("GetItem", "UpdateItem", "Query"),
     ),
@@ -192,6 +208,7 @@ BATCH = FunctionSpec(
     grants=(
         _objects("/batches/*", "GetObject", "GetObjectVersion", "PutObject", reason=OWN_FILES),
         _objects(BATCH_WORK, "GetObject", "PutObject", reason=OWN_FILES),
+        USE_REFERENCES,
         FIND_OBJECTS,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     ),
@@ -208,7 +225,29 @@ ECONOMY = FunctionSpec(
         *CALL_OPENAI,
         STAGING,
         FIND_OBJECTS,
+        READ_REFERENCES,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    ),
+)
+REFERENCES = FunctionSpec(
+    name="references",
+    caller=Caller.EVENTS,
+    timeout=minutes(2),
+    memory_mb=1024,
+    layers=("pillow",),
+    folders=("request", "ledger", "images"),
+    grants=(
+        _objects(f"/{REFERENCE_INBOX}*", "GetObject", reason="Each upload has a random name"),
+        *(
+            _objects(path, *actions, reason="Each upload has a random name")
+            for path, actions in (
+                ("/references/*", ("PutObject", "PutObjectTagging", "GetObject")),
+                ("/thumbnails/references/*", ("PutObject", "PutObjectTagging")),
+            )
+        ),
+        FIND_OBJECTS,
+        _table("GetItem", "PutItem", "UpdateItem"),
+        Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),
 )
 EVENTS = FunctionSpec(
@@ -273,11 +312,14 @@ API = FunctionSpec(
         _executions(Resource.MAP_RUNS, "/*", "DescribeMapRun"),
         _table("GetItem", "BatchGetItem", "Query"),
         *(Grant(("dynamodb:Query",), Resource.TABLE, f"/index/{name}") for name in GALLERY_INDEXES),
-        # The first read of a month writes that month's budget. Nothing else is written.
+        # The first read of a month writes that month's budget, and a link for an upload writes the
+        # upload's record. Nothing else is written.
         Grant(
             ("dynamodb:PutItem", "dynamodb:UpdateItem"),
             Resource.TABLE,
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*"]}},
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*", "upload#*"]}
+            },
         ),
         Grant(("sts:AssumeRole",), Resource.READER_ROLE),
         Grant(("sts:AssumeRole",), Resource.UPLOADER_ROLE),
@@ -311,6 +353,7 @@ CATALOGUE = (
     MIRRORING,
     BATCH,
     ECONOMY,
+    REFERENCES,
     EVENTS,
     API,
     ADOPTION,

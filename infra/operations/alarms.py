@@ -32,6 +32,7 @@ API_FAILURES = 5  # in five minutes; a single error may be one caller's bad luck
 HANDBOOK = "docs/operations.md"
 WAITING_IMAGES = "paid images may be waiting in staging"
 NOT_DELIVERED = {
+    "Uploads": "An image arrived in references/inbox/, but it was not checked",
     "Inbox": "A manifest arrived in batches/inbox/, but its batch was not started",
     "Schedule": "The scheduled run was not started",
     "Events": "The event about an image or a run was not sent",

@@ -1,4 +1,4 @@
-"""The triggers of machines: a schedule, and manifests in the inbox.
+"""The triggers of machines: a schedule, and manifests and uploads in their inboxes.
 
 An event that cannot be delivered is retried for two hours and then kept in a queue.
 """
@@ -15,8 +15,11 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from easel.contract.naming import INBOX, MANIFEST_ENDINGS, SCHEDULED
+from easel.contract.naming import INBOX, MANIFEST_ENDINGS, REFERENCE_INBOX, SCHEDULED
 from infra.access.encryption import Encryption
+from infra.access.grants import Resource
+from infra.functions.catalogue import REFERENCES
+from infra.functions.function import Functions
 from infra.nag import acknowledge
 
 MOST_RETRIES = 185  # EventBridge's maximum; in practice the event's age ends the retries
@@ -52,6 +55,36 @@ class RunSchedule(Construct):
         )
 
 
+class UploadInbox(Construct):
+    """A rule that has each upload checked when it arrives, and the function that checks it.
+
+    A duplicate event finds the upload checked.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, functions: Functions
+    ) -> None:
+        super().__init__(scope, construct_id)
+        deployment = functions.deployment
+        self.dead_letters = dead_letters(self, deployment.encryption, of_function=True)
+        deployment.arns |= {Resource.DEAD_LETTERS: self.dead_letters.queue_arn}
+        function = functions.begin(REFERENCES).build()
+        events.Rule(
+            self,
+            "Rule",
+            description="Easel: the check of each uploaded image",
+            event_pattern=_created(bucket, {"prefix": REFERENCE_INBOX}),
+            targets=[
+                targets.LambdaFunction(
+                    function.function,
+                    retry_attempts=MOST_RETRIES,
+                    max_event_age=RETRY_FOR,
+                    dead_letter_queue=self.dead_letters,
+                )
+            ],
+        )
+
+
 class BatchInbox(Construct):
     """A rule that starts a batch for each manifest that is put into the inbox.
 
@@ -72,19 +105,21 @@ class BatchInbox(Construct):
             self,
             "Rule",
             description="Easel: a batch for each manifest in the inbox",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"],
-                detail_type=["Object Created"],
-                detail={
-                    "bucket": {"name": [bucket.bucket_name]},
-                    # The console's folder marker and other files start no batch.
-                    "object": {
-                        "key": [{"wildcard": f"{INBOX}*.{end}"} for end in MANIFEST_ENDINGS]
-                    },
-                },
+            # The console's folder marker and other files start no batch.
+            event_pattern=_created(
+                bucket, *({"wildcard": f"{INBOX}*.{end}"} for end in MANIFEST_ENDINGS)
             ),
             targets=[_start(self, target, manifest, self.dead_letters)],
         )
+
+
+def _created(bucket: s3.IBucket, *keys: dict[str, str]) -> events.EventPattern:
+    """Return the pattern for new objects whose key matches one of these."""
+    return events.EventPattern(
+        source=["aws.s3"],
+        detail_type=["Object Created"],
+        detail={"bucket": {"name": [bucket.bucket_name]}, "object": {"key": list(keys)}},
+    )
 
 
 def dead_letters(

@@ -56,6 +56,7 @@ STEPS = ("{prompt}", "{image}", "{upload}", "{cleanup}")
 LINES_FILE = "{images}/staging/@spring/spring.20260101000000-abcd/todo.jsonl"
 RESULT = "{images}/staging/@spring/spring.20260101000000-abcd/results/uuid/FAILED_0.jsonl"
 PICTURE, THUMBNAIL = "{images}/lakes/lake.png", "{images}/thumbnails/lakes/lake.webp"
+ARRIVED, UPLOADED = "{images}/references/inbox/0a1b", "{images}/references/0a1b.png"
 STAGED = "{images}/staging/run-1/1/1.bytes"
 MANIFESTS = ("{images}/batches/spring.jsonl", "{images}/batches/spring.csv")
 REPORT = "{images}/batches/spring/report.jsonl"
@@ -92,8 +93,11 @@ RULES = Expected(
         *calls(SCHEDULE, "states:StartExecution", "{runs}"),
         *calls(INBOX, "states:StartExecution", "{batches}"),
         *calls(EVENTS, INVOKE, "{events}", context=source("{failures_rule}")),
+        *calls(EVENTS, INVOKE, "{references}", context=source("{uploads_rule}")),
     ],
     refused=[
+        *calls(EVENTS, INVOKE, "{references}", context=source("{failures_rule}")),
+        *calls(EVENTS, INVOKE, "{events}", context=source("{uploads_rule}")),
         *calls(SCHEDULE, "states:StartExecution", "{batches}"),
         *calls(INBOX, "states:StartExecution", "{runs}"),
         *calls(SCHEDULE, f"{WATCH} {REDRIVE}", "{run_execution}:run-1"),
@@ -125,12 +129,14 @@ SEND = "sqs:SendMessage"
 QUEUES = Expected(
     allowed=[
         *calls(EVENTS, SEND, "{inbox_queue}", context=source("{inbox_rule}")),
+        *calls(EVENTS, SEND, "{uploads_queue}", context=source("{uploads_rule}")),
         *calls(EVENTS, SEND, "{schedule_queue}", context=source("{schedule_rule}")),
         *calls(EVENTS, SEND, "{failures_queue}", context=source("{failures_rule}")),
     ],
     refused=[
         *calls(EVENTS, SEND, "{inbox_queue}", "{schedule_queue}", "{failures_queue}"),
         *calls(EVENTS, SEND, "{inbox_queue}", context=source("{schedule_rule}")),
+        *calls(EVENTS, SEND, "{uploads_queue}", context=source("{inbox_rule}")),
         *calls(EVENTS, SEND, "{schedule_queue}", context=source("{failures_rule}")),
         *calls(EVENTS, SEND, "{failures_queue}", context=source("{inbox_rule}")),
         *calls(EVENTS, SEND, "{inbox_queue}", context={**source("{inbox_rule}"), **NO_TLS}),
@@ -164,14 +170,16 @@ TOPIC = Expected(
 LINKS = Expected(
     allowed=[
         *calls(READER, "s3:GetObject", PICTURE, THUMBNAIL),
-        *calls(UPLOADER, "s3:PutObject", *MANIFESTS),
+        *calls(UPLOADER, "s3:PutObject", *MANIFESTS, ARRIVED),
+        *calls(READER, "s3:GetObject", UPLOADED),
         *calls("api", "sts:AssumeRole", "{reader}", "{uploader}"),
     ],
     refused=[
         *calls(READER, "s3:GetObject", STAGED, LINES_FILE, RESULT, REPORT, *MANIFESTS),
         *calls(READER, "s3:GetObject", "{access_log}/2026-01-01-00-00-00-ABCD"),
         *calls(READER, "s3:PutObject s3:DeleteObject s3:GetObjectVersion", PICTURE),
-        *calls(UPLOADER, "s3:PutObject", PICTURE, STAGED, LINES_FILE, REPORT),
+        *calls(READER, "s3:GetObject", ARRIVED),
+        *calls(UPLOADER, "s3:PutObject", PICTURE, STAGED, LINES_FILE, REPORT, UPLOADED),
         *calls(UPLOADER, "s3:PutObject", "{images}/batches/inbox/spring.jsonl"),
         *calls(UPLOADER, "s3:PutObject", "{images}/batches/spring.png", "{images}/spring.jsonl"),
         *calls(UPLOADER, "s3:GetObject s3:DeleteObject", PICTURE, *MANIFESTS),

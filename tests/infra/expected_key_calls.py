@@ -104,12 +104,13 @@ SERVICES = Expected(
 )
 # The services through which a role decrypts what it reads, and encrypts what it writes.
 USES = {
-    "prompt": ("dynamodb secretsmanager", "s3"),
+    "prompt": ("dynamodb s3 secretsmanager", "s3"),
     "image": ("dynamodb s3 secretsmanager", "s3"),
     "upload": ("dynamodb s3", "s3"),
     "cleanup": ("dynamodb s3", ""),
     "batch": ("dynamodb s3", "s3"),
     "economy": ("dynamodb s3 secretsmanager", "s3"),
+    "references": ("dynamodb s3 sqs", "s3 sqs"),
     "events": ("dynamodb sqs", "sqs"),
     "api": ("dynamodb states", ""),
     READER: ("s3", ""),

@@ -21,6 +21,7 @@ EVERY = {
     "Easel-BudgetUsedUp",
     "Easel-ModelRetiring",
     "Easel-InboxNotDelivered",
+    "Easel-UploadsNotDelivered",
     "Easel-EventsNotDelivered",
     "Easel-ApiFailing",
 }

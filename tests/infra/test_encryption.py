@@ -25,12 +25,13 @@ LOGS = "arn:aws:logs:ap-southeast-1:AWS::AccountId"
 Rights = set[tuple[str, str]]
 # The service through which each function decrypts what it reads and encrypts what it writes.
 RIGHTS = {
-    "prompt": {(READ, "dynamodb"), (READ, "secretsmanager"), (WRITE, "s3")},
+    "prompt": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "image": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "upload": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "cleanup": {(READ, "dynamodb"), (READ, "s3")},
     "batch": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "economy": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
+    "references": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3"), (READ, "sqs"), (WRITE, "sqs")},
     "events": {(READ, "dynamodb"), (READ, "sqs"), (WRITE, "sqs")},
     "api": {(READ, "dynamodb"), (READ, "states")},
 }

@@ -10,7 +10,7 @@ from easel.contract import settings
 from functions.api import routes
 from infra import ROOT
 from infra.api.api import OWN_URL
-from tests.support.template import Synth, Template
+from tests.support.template import PICTURES, Synth, Template
 
 GATEWAY_SECONDS = 30
 
@@ -131,6 +131,18 @@ def test_access_log_contains_no_path_or_query(template: Template) -> None:
 
 def test_no_other_page_may_call_the_api(template: Template) -> None:
     assert "CorsConfiguration" not in template.resource("AWS::ApiGatewayV2::Api")
+
+
+def test_only_the_page_may_upload_to_the_bucket(
+    page_template: Template, template: Template
+) -> None:
+    (rule,) = page_template.resource("AWS::S3::Bucket", PICTURES)["CorsConfiguration"]["CorsRules"]
+    url = page_template.environment("api")[settings.PAGE_URL]
+    parts = [{"Fn::Select": [n, {"Fn::Split": ["/", url]}]} for n in (0, 2)]
+
+    assert rule["AllowedOrigins"] == [{"Fn::Join": ["", [parts[0], "//", parts[1]]]}]
+    assert (rule["AllowedMethods"], rule["AllowedHeaders"]) == (["PUT"], ["content-type"])
+    assert "CorsConfiguration" not in template.resource("AWS::S3::Bucket", PICTURES)
 
 
 def test_only_this_api_may_call_the_function(template: Template) -> None:

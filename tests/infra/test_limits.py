@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from easel.contract import naming
 from easel.contract.messages import StartRun
 from easel.contract.settings import RequestSettings
 from easel.contract.states import State
 from easel.openai_client.batches import MAX_IMAGES
 from easel.request import request
 from easel.request.fields import table_of
+from easel.request.references import MAX_REFERENCES
 from easel.request.request import MAX_COUNT, Request
 from functions.batch.manifest import MAX_LINE
 from functions.economy.plan import custom_id
@@ -109,10 +111,13 @@ def test_longest_line_fits_into_a_state() -> None:
         chat_model="gpt-6-luna",
         image_model="gpt-image-2.6-flare",
         region="ap-southeast-1",
+        chat_sees_references=True,
         unpriced_models_allowed=False,
     )
+    keys = [f"f/{'x' * (naming.MAX_KEY_BYTES - 9)}{n:02}.png" for n in range(MAX_REFERENCES)]
     requests = (
         {"prompt": longest("prompt")},
+        {"prompt": longest("prompt"), "reference_images": keys},
         {name: longest(name) for name in ("description", "style", "topics")},
         {"prompt": longest("prompt").replace(WIDEST, '"')},
     )

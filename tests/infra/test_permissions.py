@@ -30,6 +30,9 @@ def on_table(*actions: str) -> Rights:
 STAGING = may("s3", "bucket/staging/*", "PutObject", "GetObject")
 FIND = may("s3", "bucket", "ListBucket")
 OPENAI_KEY = may("secretsmanager", "secret", "GetSecretValue")
+TAG_UPLOADS = may("s3", "bucket/references/*", "PutObjectTagging") | may(
+    "s3", "bucket/thumbnails/references/*", "PutObjectTagging"
+)
 BUS = "arn:aws:events:ap-southeast-1:AWS::AccountId:event-bus/default"
 FROM_EASEL = {
     "ForAllValues:StringEquals": {"events:source": "easel"},
@@ -39,9 +42,13 @@ SENDS = f"{BUS} if {json.dumps(FROM_EASEL)}"
 EXECUTION = ":::::execution"
 RIGHTS = {
     "prompt": may("s3", "bucket/*/", "PutObject")
+    | may("s3", "bucket/*", "GetObject")
+    | TAG_UPLOADS
+    | FIND
     | OPENAI_KEY
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     "image": STAGING
+    | may("s3", "bucket/*", "GetObjectVersion")
     | FIND
     | OPENAI_KEY
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -50,16 +57,25 @@ RIGHTS = {
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion")
     | may("s3", "bucket/*", "DeleteObject", "DeleteObjectVersion")
+    | TAG_UPLOADS
     | may("s3", "bucket", "ListBucket", "ListBucketVersions")
     | on_table("GetItem", "UpdateItem", "Query"),
     "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
+    | may("s3", "bucket/*", "GetObject")
     | FIND
     | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     "economy": STAGING
+    | may("s3", "bucket/*", "GetObjectVersion")
     | FIND
     | OPENAI_KEY
     | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    "references": may("s3", "bucket/references/inbox/*", "GetObject")
+    | may("s3", "bucket/references/*", "PutObject", "PutObjectTagging", "GetObject")
+    | may("s3", "bucket/thumbnails/references/*", "PutObject", "PutObjectTagging")
+    | FIND
+    | may("sqs", "queue", "SendMessage")
+    | on_table("GetItem", "PutItem", "UpdateItem"),
     "events": may("events", SENDS, "PutEvents")
     | may("sqs", "queue", "SendMessage")
     | on_table("DescribeStream", "GetRecords", "GetShardIterator")
@@ -79,18 +95,20 @@ RIGHTS = {
     | may("dynamodb", "table/index/by_folder", "Query")
     | may("dynamodb", "table/index/by_topic", "Query")
     | may("dynamodb", "table/index/by_folder_topic", "Query")
-    | may("dynamodb", "table where the key is budget*", "PutItem", "UpdateItem")
+    | may("dynamodb", "table where the key is budget* upload#*", "PutItem", "UpdateItem")
     | may("sts", "Reader", "AssumeRole")
     | may("sts", "Uploader", "AssumeRole"),
 }
-# The reader signs links to finished images, and the uploader signs links for manifests. Neither
-# starts a batch.
+# The reader signs links to finished images, and the uploader signs links for manifests and
+# uploads. Neither starts a batch.
 SIGNERS = {
     "Reader": may("s3", "bucket/*", "GetObject")
     | denied("s3", "bucket/staging/*", "GetObject")
-    | denied("s3", "bucket/batches/*", "GetObject"),
+    | denied("s3", "bucket/batches/*", "GetObject")
+    | denied("s3", "bucket/references/inbox/*", "GetObject"),
     "Uploader": may("s3", "bucket/batches/*.jsonl", "PutObject")
     | may("s3", "bucket/batches/*.csv", "PutObject")
+    | may("s3", "bucket/references/inbox/*", "PutObject")
     | denied("s3", "bucket/batches/*/*", "PutObject"),
 }
 

@@ -31,6 +31,7 @@ def api_settings() -> ApiSettings:
         page_url="https://pictures.example/",
         reader_role=READER,
         uploader_role=UPLOADER,
+        upload_days=30,
         user_pool=f"{REGION}_pool",
         page_client="page",
         deployed_sign_in_url="https://sign-in.example",

@@ -81,6 +81,8 @@ NAMES = {
     "topic": ("AWS::SNS::Topic", "Alarms"),
     "inbox_rule": ("AWS::Events::Rule", "BatchInbox"),
     "inbox_queue": ("AWS::SQS::Queue", "BatchInbox"),
+    "uploads_rule": ("AWS::Events::Rule", "UploadInbox"),
+    "uploads_queue": ("AWS::SQS::Queue", "UploadInbox"),
     "schedule_rule": ("AWS::Events::Rule", "Schedule"),
     "schedule_queue": ("AWS::SQS::Queue", "Schedule"),
     "failures_rule": ("AWS::Events::Rule", "Announcements"),

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ("prompt", "image", "upload", "cleanup", "batch", "economy", "events", "api")
+FUNCTIONS = (
+    *("prompt", "image", "upload", "cleanup", "batch", "economy"),
+    *("references", "events", "api"),
+)
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # the constructs of the two buckets
 # These settings change which resources exist. First is everything that can be added,
@@ -239,10 +242,10 @@ def _condition(statement: dict[str, Any]) -> str:
         case None:
             return ""
         case {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [key], **others},
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys, **others},
             **more,
         } if not others and not more:
-            return f" where the key is {key}"
+            return f" where the key is {' '.join(keys)}"
         case other:
             return f" if {json.dumps(other)}"
 

@@ -82,7 +82,7 @@ def test_existing_bucket_leaves_recovery_to_its_owner() -> None:
 
 
 def test_local_sign_in_replaces_the_deployed_one() -> None:
-    environment = dict.fromkeys(ApiSettings.variables(), "x")
+    environment = dict.fromkeys(ApiSettings.variables(), "x") | {settings.UPLOAD_DAYS: "30"}
     local = environment | {settings.LOCAL_SIGN_IN_URL: "http://127.0.0.1"}
 
     assert ApiSettings.read(environment).sign_in_url == "x"

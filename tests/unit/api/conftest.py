@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.backends import get_backend
 
 from easel.aws.bucket import Bucket
 from easel.aws.table import Table
@@ -68,6 +69,23 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
             states.stop_execution(executionArn=execution["executionArn"])
         states.delete_state_machine(stateMachineArn=machine)
     dynamodb.delete_table(TableName=TABLE)
+
+
+@pytest.fixture(scope="session")
+def s3(memory: tuple[Any, Any, Any]) -> Any:
+    return boto3.client("s3")
+
+
+@pytest.fixture
+def bucket(api: Api, s3: Any) -> Bucket:
+    """Give the API a bucket."""
+    get_backend("s3")[OWNER]["aws"].reset()
+    where = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+    versioned = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioned)
+    api.services.bucket = Bucket(s3, name=BUCKET, owner=OWNER)
+    return api.services.bucket
 
 
 def _signer(sts: Any, role: str, seconds: int) -> Signer:

@@ -89,8 +89,9 @@ def test_page_knows_sign_in_and_image_addresses(api: Api) -> None:
     assert config["images_origin"] == "https://pictures.s3.ap-southeast-1.amazonaws.com"
 
     policy = api("GET", "/").headers["content-security-policy"]
-    assert f"img-src 'self' {config['images_origin']};" in policy
-    assert f"connect-src 'self' {config['sign_in_origin']};" in policy
+    assert f"img-src 'self' blob: {config['images_origin']};" in policy
+    origins = f"{config['sign_in_origin']} {config['images_origin']}"
+    assert f"connect-src 'self' {origins};" in policy
     assert "unsafe" not in policy
 
 
