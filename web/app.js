@@ -130,7 +130,8 @@ async function route(isMove, problem) {
     if (signal.aborted || error.name === "AbortError") return;
     showFailure(title, error instanceof TypeError ? noAnswer() : error);
   }
-  if (isMove && !signal.aborted) {
+  // A view may have focused what comes next, such as the text of an edit.
+  if (isMove && !signal.aborted && !main.querySelector(":focus:not(h1)")) {
     main.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, isBack ? (recall("scroll") ?? 0) : 0);
   }

@@ -7,14 +7,15 @@ import tempfile
 from pathlib import Path
 from uuid import uuid4
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from local import stack
 from local.deploy import ROOT
 from local.stack import Local
-from tests.support.api_caller import Caller, machine
+from tests.support.api_caller import Caller, fetch, machine
 from tests.support.browser import chromium, visit
 from tests.support.local_stack import LocalStack, free_port, own_environment
+from tests.support.reference_form import add, file, open_brush, paint, ready
 
 IMAGES = ROOT / "docs" / "images"
 QUALITY = 82
@@ -83,6 +84,7 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
     _picture(
         browser, aws, "page-lightbox", "#gallery", "ul.tiles li.shown", viewport=WIDE, opens=True
     )
+    _references(browser, aws, caller)
     aws.script({"path": "/v1/images/generations", "delay": 8.0, "times": 2})
     run = caller.run(
         {"description": IDEAS[0], "count": 4, "size": "1536x1024"}, key=uuid4().hex
@@ -96,6 +98,34 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
         viewport=WIDE,
     )
     caller.wait_for_end(run)
+
+
+def _references(browser: Browser, aws: LocalStack, caller: Caller) -> None:
+    """Photograph the form with reference images, and the brush for a mask."""
+    images = caller("GET", "/images", query={"folder": "campaign/spring"}).json["images"][:3]
+    with visit(browser, aws, reduced_motion="reduce", viewport=WIDE) as visitor:
+        visitor.sign_in("#make")
+        page = visitor.page
+        files: list[FilePayload] = [
+            file(f"{image['title'].partition(' ')[2]}.png", fetch(image["links"]["picture"]).body)
+            for image in images
+        ]
+        add(page, *files)
+        expect(ready(page)).to_have_count(len(files))
+        page.get_by_label("Your idea").fill("The subject of Image 1 in the light of Image 2")
+        expect(page.locator("#price.old")).to_have_count(0)
+        below_header = "element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 90)"
+        page.locator(".references").evaluate(below_header)
+        _save(page, "page-references")
+        open_brush(page)
+        paint(page, (0.25, 0.4), (0.45, 0.6), (0.7, 0.45))
+        _save(page, "page-brush")
+
+
+def _save(page: Page, name: str) -> None:
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=QUALITY)
+    print(IMAGES / f"{name}.jpg")
 
 
 def _picture(
@@ -115,9 +145,7 @@ def _picture(
         if opens:
             page.locator("ul.tiles li button").nth(1).click()
             page.locator("aside .prompt").wait_for()
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=QUALITY)
-        print(IMAGES / f"{name}.jpg")
+        _save(page, name)
 
 
 if __name__ == "__main__":

@@ -528,7 +528,8 @@ def test_page_headers_block_other_origins(aws: LocalStack) -> None:
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
     assert policy["img-src"].split()[-1] == config["images_origin"]
-    assert policy["connect-src"] == f"'self' {config['sign_in_origin']}"
+    origins = f"{config['sign_in_origin']} {config['images_origin']}"
+    assert policy["connect-src"] == f"'self' {origins}"
     assert policy["frame-ancestors"] == "'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-cache"

@@ -64,6 +64,7 @@ def test_deleted_image_moves_between_late_lists(
     with held_lists(visitor, caller, folder):
         page.get_by_role("button", name="Second kite").click()
         page.locator("aside").get_by_role("button", name="Delete").click()
+        expect(page.locator("#notes")).to_contain_text("is deleted")
         visitor.go("#deleted")
         expect(page.locator("ul.rows li")).to_contain_text("Second kite")
         visitor.go(f"#gallery?folder={folder}")
@@ -122,7 +123,7 @@ def test_new_run_may_be_unknown_for_a_moment(visitor: Visit, caller: Caller, fol
     def lose_the_second(route: Route) -> None:
         reads.append(route.request.url)
         if len(reads) == 1:
-            route.fulfill(json=run)
+            route.fulfill(json=run | {"status": "running", "ended": None})
         elif len(reads) == 2:
             route.fulfill(status=404, json={"detail": "there is no such run"})
         else:

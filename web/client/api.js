@@ -53,6 +53,8 @@ export function makeApi(session, onSignedOut) {
     image: (id, signal) => call("GET", image(id), { signal }),
     deleteImage: (id) => call("DELETE", image(id)),
     restoreImage: (id) => call("POST", `${image(id)}/restore`),
+    startUpload: (body, signal) => call("POST", "uploads", { body, signal }),
+    upload: (id, signal) => call("GET", `uploads/${encodeURIComponent(id)}`, { signal }),
     folders: (signal) => call("GET", "folders", { signal }),
     deleteFolder: (name) => call("DELETE", `folders?${search({ name, confirm: true })}`),
     restoreFolder: (name) => call("POST", "folders/restore", { body: { name } }),

@@ -1,7 +1,5 @@
-/** The values of the form that makes images: their draft in this tab, and the request they make. */
+/** The values of the form that makes images, and the request they make. */
 
-const DRAFT = "easel.draft";
-const EARLIER_DRAFT = "easel.earlier-draft";
 /** The sizes that the form offers by name, each with its label and its ratio. */
 export const NAMED_SIZES = [
   ["1024x1024", "Square", 1],
@@ -22,6 +20,7 @@ const LABELS = {
   model: "Model",
   output_format: "Format",
   background: "Background",
+  reference_images: "Reference images",
 };
 /** The page's words for the API's names in what a field allows. */
 const PLAIN = [
@@ -34,11 +33,17 @@ const PLAIN = [
 const FACTS = { quality: "qualities", background: "backgrounds" };
 const number = new Intl.NumberFormat("en-US");
 /** The field that shows the problem of a request's field, if their names differ. */
-const SHOWN_AT = { description: "idea", prompt: "idea", topics: "topic" };
+const SHOWN_AT = {
+  description: "idea",
+  prompt: "idea",
+  topics: "topic",
+  mask: "reference_images",
+};
 
 /** Returns the form's field that an API error is about, or undefined. */
 export function fieldOf(error) {
-  const name = SHOWN_AT[error?.field] ?? error?.field;
+  const field = error?.field?.replace(/\W.*/, ""); // "mask.sha256" is about "mask"
+  const name = SHOWN_AT[field] ?? field;
   return Object.hasOwn(LABELS, name ?? "") ? name : undefined;
 }
 
@@ -52,76 +57,13 @@ export function problemOf(error, values) {
     return `${label} is empty. Write your text, or turn off “Use my text exactly”.`;
   if (error.nearest?.length)
     return `${label}: ${values.model} cannot make ${values.size}. Choose one of the nearest sizes.`;
-  if (!error.allowed) return `${label}: ${error.message}.`;
+  if (!error.allowed || label === LABELS.reference_images) return `${label}: ${error.message}.`;
   const allowed = PLAIN.reduce((text, [name, words]) => text.replace(name, words), error.allowed);
   return `${label} can be ${allowed}.`;
 }
 
 /** Returns whether the form offers the size by its name. */
 export const isNamedSize = (size) => NAMED_SIZES.some(([value]) => value === size);
-
-const read = (place) => JSON.parse(sessionStorage.getItem(place) ?? "{}");
-const write = (place, values) => sessionStorage.setItem(place, JSON.stringify(values));
-
-export const readDraft = () => read(DRAFT);
-
-/** Keeps the values while people look elsewhere, and over a reload. */
-export const keepDraft = (values) => write(DRAFT, values);
-
-/** Notes that the draft was sent, so nothing is lost with it. */
-export const markDraftSent = () => keepDraft({ ...readDraft(), isSent: true });
-
-/** Returns whether words would be lost with the draft. */
-export function hasUnsentWords(draft = readDraft()) {
-  return Boolean(draft.idea?.trim()) && !draft.isSent;
-}
-
-/** Returns the draft that another one replaced before it was sent, or null. */
-export const earlierDraft = () => (sessionStorage.getItem(EARLIER_DRAFT) ? read(EARLIER_DRAFT) : null);
-
-export const forgetEarlierDraft = () => sessionStorage.removeItem(EARLIER_DRAFT);
-
-/** Makes the earlier draft the draft again. */
-export function restoreEarlierDraft() {
-  keepDraft(earlierDraft());
-  forgetEarlierDraft();
-}
-
-/** Forgets everything that was written, because someone else may sign in. */
-export function forgetDrafts() {
-  sessionStorage.removeItem(DRAFT);
-  forgetEarlierDraft();
-}
-
-function replaceDraft(values) {
-  const draft = readDraft();
-  if (hasUnsentWords(draft) && draft.idea !== values.idea) write(EARLIER_DRAFT, draft);
-  keepDraft({ ...values, isSent: true });
-}
-
-/** Keeps a run's request as the draft, so its words can be changed. */
-export function keepRequestAsDraft({ prompt, description, topics, count, ...request }) {
-  replaceDraft({
-    ...request,
-    idea: prompt ?? description ?? "",
-    verbatim: Boolean(prompt),
-    ...(count && { count: String(count) }),
-  });
-}
-
-/** Keeps what an image was made of as the draft. `image` is the API's whole one. */
-export function keepImageAsDraft(image) {
-  replaceDraft({
-    idea: image.prompt,
-    verbatim: true,
-    size: image.size ?? `${image.width}x${image.height}`,
-    quality: image.quality,
-    model: image.model,
-    folder_name: image.folder,
-    output_format: image.output_format,
-    background: image.background,
-  });
-}
 
 /** Returns the values that the form starts with, from the draft, the limits and the stack. */
 export function startValues({ draft, limits, stack, models }) {
@@ -139,11 +81,29 @@ export function startValues({ draft, limits, stack, models }) {
     model: models.some(({ name }) => name === model) ? model : (models[0]?.name ?? ""),
     output_format: chosen("output_format"),
     background: chosen("background"),
+    purpose: draft.purpose ?? "", // or "edit" or "vary"
+    reference_images: draft.reference_images ?? [], // { key, image, name }, or { upload, name }
+    mask: draft.mask ?? null, // the same, with the reference that it is `of` and its `strokes`
   };
   return withPossibleChoices(values, limits, models);
 }
 
-const factsOf = ({ model }, models) => models.find(({ name }) => name === model);
+/** Returns the chosen model's facts, or undefined if it is not known. */
+export const factsOf = ({ model }, models) => models.find(({ name }) => name === model);
+
+/** Returns what identifies a reference in the form. */
+export const identityOf = ({ upload, key }) => upload ?? key;
+
+/** Returns the references and the mask that are not uploaded yet. */
+export const unsentIn = ({ reference_images: references, mask }) =>
+  [...references, mask].filter((item) => item && !item.key);
+
+/** Returns the values without a mask that belongs to another image than the first. */
+export function withoutOldMask(values) {
+  const [first] = values.reference_images;
+  const isOld = values.mask && (!first || identityOf(first) !== values.mask.of);
+  return { ...values, ...(isOld && { mask: null }), ...(!first && { purpose: "" }) };
+}
 
 /** Returns the choices of a field that the chosen model makes: its qualities or backgrounds. */
 export function choicesOf(field, values, limits, models) {
@@ -198,10 +158,16 @@ export function withPossibleChoices(values, limits, models) {
  * Empty values are left out, so the API takes its defaults. A size and a prompt that someone chose
  * to give are sent even if they are empty: the API refuses them.
  */
-export function requestOf({ idea, verbatim, count, ...values }) {
+export function requestOf(values) {
+  const { idea, verbatim, count, purpose, reference_images: references, mask, ...rest } = values;
   const words = idea.trim();
-  const style = verbatim ? "" : values.style;
-  const body = { ...values, [verbatim ? "prompt" : "description"]: words, style };
+  const style = verbatim ? "" : rest.style;
+  // An edit starts without words, and the API refuses an empty prompt.
+  const isPrompt = verbatim && (words || purpose !== "edit");
+  const body = { ...rest, [isPrompt ? "prompt" : "description"]: words, style };
+  const names = references.filter(({ key }) => key).map(nameOf);
+  if (names.length) body.reference_images = names;
+  if (names.length && mask?.key) body.mask = nameOf(mask);
   // Anything but a whole number is sent as it was typed: the API says what is wrong with it.
   if (count) body.count = /^\d+$/.test(count) ? Number(count) : count;
   const isSent = ([name, value]) =>
@@ -209,3 +175,6 @@ export function requestOf({ idea, verbatim, count, ...values }) {
   const trimmed = ([name, value]) => [name, typeof value === "string" ? value.trim() : value];
   return Object.fromEntries(Object.entries(body).filter(isSent).map(trimmed));
 }
+
+/** Returns how a request names a reference. */
+const nameOf = ({ key, sha256 }) => (sha256 ? { key, sha256 } : key);

@@ -1,19 +1,19 @@
 /** The state of the form that makes images: its values, their price, and the click that buys. */
 
+import { explain } from "./api.js";
+import { keepDraft, markDraftSent, readDraft } from "./drafts.js";
 import {
   fieldOf,
   isNamedSize,
-  keepDraft,
-  markDraftSent,
   problemOf,
-  readDraft,
   requestOf,
   startValues,
   withPossibleChoices,
+  withoutOldMask,
 } from "./form_values.js";
-import { explain } from "./api.js";
 import { left, upTo } from "./format.js";
 import { LivePrice, isDearer } from "./live_price.js";
+import { ReferenceImages } from "./reference_images.js";
 import { forgetClick, mayResend, newClick, noteShownFailure, openClick, send } from "./run_start.js";
 
 const OVER_BUDGET =
@@ -21,14 +21,19 @@ const OVER_BUDGET =
   "Make fewer or smaller pictures, or choose a lower quality.";
 const SPENDING_STOPPED =
   "Spending is stopped. Ask the person who runs this Easel.";
+const NOTHING_TO_CHANGE = "Write what should change.";
 
-/** `onchange` is called on every change, `onstart(run)` when a run has started. */
+/**
+ * `onchange` is called on every change, `onstart(run)` when a run has started.
+ *
+ * `say` and `note` are those of ReferenceImages.
+ */
 export class MakeForm {
   isBusy = false;
   failure = null; // why the last click started no run, or got no response
 
   /** `limits` are the request's limits of config.json; `offer` is the estimate of `{}`. */
-  constructor({ api, signal, limits, offer, onchange, onstart }) {
+  constructor({ api, signal, limits, offer, onchange, onstart, say, note }) {
     Object.assign(this, { api, signal, limits, onchange, onstart });
     this.stack = offer.request;
     this.models = offer.models;
@@ -40,6 +45,7 @@ export class MakeForm {
     const request = hasDraft ? undefined : this.request;
     this.price = new LivePrice({ api, signal, estimate: offer, request, onchange });
     if (hasDraft) this.price.update(this.request);
+    this.references = new ReferenceImages({ api, form: this, say, note });
   }
 
   get request() {
@@ -54,9 +60,20 @@ export class MakeForm {
   /** Why nothing can be bought now, or null. */
   get reason() {
     const { error, estimate } = this.price;
+    if (this.references.reason) return this.references.reason;
+    if (this.isEditWithoutWords) return NOTHING_TO_CHANGE;
     if (error) return fieldOf(error) ? problemOf(error, this.values) : explain(error);
     if (estimate.fits) return null;
     return estimate.budget.cap_usd > 0 ? OVER_BUDGET : SPENDING_STOPPED;
+  }
+
+  get isEditWithoutWords() {
+    return this.values.purpose === "edit" && !this.values.idea.trim();
+  }
+
+  /** Whether nothing is wrong, and the reason goes away without anyone's help. */
+  get isWaiting() {
+    return this.references.isWaiting;
   }
 
   /** The click that has no response, unless it is being sent. */
@@ -65,7 +82,8 @@ export class MakeForm {
   }
 
   change(values) {
-    this.values = withPossibleChoices({ ...this.values, ...values }, this.limits, this.models);
+    const changed = withoutOldMask({ ...this.values, ...values });
+    this.values = withPossibleChoices(changed, this.limits, this.models);
     keepDraft(this.values);
     if (fieldOf(this.failure)) this.failure = null;
     this.price.update(this.request);

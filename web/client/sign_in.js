@@ -9,7 +9,7 @@
 /* global oidc */
 
 import { noAnswer } from "./api.js";
-import { forgetDrafts } from "./form_values.js";
+import { forgetDrafts } from "./drafts.js";
 import { forgetClick } from "./run_start.js";
 
 const WHO = "easel.who";

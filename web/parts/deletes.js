@@ -11,14 +11,14 @@ const WAITING_SECONDS = 900; // longer than any delete or restore takes
  * Deletes an image at once.
  *
  * `onDeleted(image)` takes it off the page and returns a function that finds the element to focus.
- * `onRestored(image)` puts it back.
+ * `onRestored(image)` puts it back. `uses` says what the delete means for other images, if anything.
  */
-export async function deleteImage(api, image, { onDeleted, onRestored }) {
+export async function deleteImage(api, image, { uses, onDeleted, onRestored }) {
   const name = image.title ? `“${image.title}”` : "The picture";
   const focusAfter = onDeleted(image);
   noteImage({ ...image, status: "deleted", deleted_at: new Date().toISOString() });
   const deletion = finishDelete(api, image);
-  const close = note(`${name} is deleted.`, {
+  const close = note([`${name} is deleted.`, uses].filter(Boolean).join(" "), {
     action: "Undo",
     onaction: undo,
     focus: true,

@@ -28,6 +28,13 @@ const PATHS = {
   dice: "M5 5h14v14H5zM9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01",
   info: "M12 11v6m0-10h.01M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18",
   leave: "M14 4h5v16h-5M4 12h11m-4-4l4 4-4 4",
+  add: "M4 5h11M4 5v14h16v-8M4 16l5-5 4 4 3-3 4 4M19 2v6m-3-3h6",
+  left: "M14 6l-6 6 6 6",
+  right: "M10 6l6 6-6 6",
+  forward: "M15 5l5 5-5 5M20 10H10a5 5 0 0 0 0 10h3",
+  edit: "M4 20l1-5L16 4l4 4L9 19zM13 7l4 4",
+  vary: "M4 4h10v10H4zM10 18v2h10V10h-2",
+  compare: "M12 3v18M4 6h5v12H4zM15 6h5v12h-5z",
 };
 
 /** A line icon. It is decoration only: words next to it say the same. */

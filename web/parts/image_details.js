@@ -2,9 +2,16 @@
 
 import { goTo, linkTo } from "../client/address.js";
 import { explain } from "../client/api.js";
-import { keepImageAsDraft } from "../client/form_values.js";
+import {
+  addReferenceToDraft,
+  keepEditAsDraft,
+  keepImageAsDraft,
+  keepVariationsAsDraft,
+} from "../client/drafts.js";
 import { bytes, money, topicOf, when } from "../client/format.js";
+import { CompareButton } from "./compare_slider.js";
 import { Button, Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
+import { LeaveLink, Lineage, usesOf } from "./lineage.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
 const COPIED_MS = 3000;
@@ -13,7 +20,7 @@ const COPIED_MS = 3000;
  * Shows an image in the element `panel`.
  *
  * `readWhole(image)` reads it with its whole prompt, `onleave(go)` closes the lightbox and calls
- * `go`, and `ondelete(image)` closes it and deletes the image.
+ * `go`, and `ondelete(image, uses)` closes it and deletes the image.
  */
 export function ImageDetails({ image, panel, readWhole, ...actions }) {
   const [isOpen, setOpen] = useState(false);
@@ -45,21 +52,32 @@ export function ImageDetails({ image, panel, readWhole, ...actions }) {
 function Body({ image, listed, api, readWhole, onleave, ondelete }) {
   const [trouble, setTrouble] = useState(null);
   const [outcome, setOutcome] = useState(""); // of the last copy
-  async function reuse() {
+  /** Fills the form with what `keepDraft` makes of the image. */
+  const fillForm = (keepDraft) => async () => {
     try {
       const whole = await readWhole(image);
       onleave(() => {
-        keepImageAsDraft(whole);
+        keepDraft(whole);
         goTo("#make");
       });
     } catch (error) {
       setTrouble(error);
     }
-  }
+  };
   return html`
     <div class="body" tabindex="0" role="region" aria-label="About the picture">
       ${trouble && html`<p class="wrong" role="alert">${explain(trouble)}</p>`}
       <div class="actions">
+        <${Button} onclick=${fillForm(keepEditAsDraft)} icon="edit">Edit<//>
+        <${Button} onclick=${fillForm(keepVariationsAsDraft)} icon="vary">Vary<//>
+        <${Button}
+          onclick=${fillForm(addReferenceToDraft)}
+          icon="add"
+          class="secondary whole"
+        >
+          Add to my reference images
+        <//>
+        <${CompareButton} image=${image} api=${api} ontrouble=${setTrouble} />
         <${CopyButton}
           words="Copy prompt"
           done="Prompt copied"
@@ -73,16 +91,18 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
           onoutcome=${setOutcome}
         />
         ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
-        <${Button} onclick=${reuse} icon="again" class="secondary">Reuse prompt<//>
+        <${Button} onclick=${fillForm(keepImageAsDraft)} icon="again" class="secondary">Reuse prompt<//>
         <${Button}
-          onclick=${() => ondelete(listed)}
+          onclick=${() => ondelete(listed, usesOf(image))}
           icon="bin"
           class="secondary danger whole"
         >
           Delete
         <//>
+        ${usesOf(image) && html`<p class="hint whole">${usesOf(image)}</p>`}
       </div>
       <p class="unseen" role="status">${outcome}</p>
+      <${Lineage} image=${image} onleave=${onleave} />
       ${image.prompt && html`<${Prompt} image=${image} />`}
       <${Facts} image=${image} onleave=${onleave} />
     </div>
@@ -172,12 +192,3 @@ const joined = (...parts) => parts.filter(Boolean).join(", ");
 
 /** Returns the id as it is written in the page's addresses. */
 const runIdOf = ({ run_url: url }) => encodeURIComponent(decodeURIComponent(url.split("/").pop()));
-
-/** A link that closes the lightbox first. */
-function LeaveLink({ hash, onleave, children }) {
-  const leave = (event) => {
-    event.preventDefault();
-    onleave(() => goTo(hash));
-  };
-  return html`<a href=${hash} onclick=${leave}>${children}</a>`;
-}

@@ -9,11 +9,14 @@ import {
 } from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 import { Choices, Field, Select } from "./form_fields.js";
+import { References } from "./reference_images.js";
 
 const OTHER_SIZE = { value: "other", label: "Other", small: "type it" };
 const sizeOption = ([value, label, ratio]) => ({
   value, label, ratio, small: ratio ? value.replace("x", " × ") : "model decides",
 });
+const EXAMPLE = "Our new teapot on a wooden table, morning light";
+const EDIT_EXAMPLE = "Make the teapot blue";
 const STYLES = [
   "Watercolour",
   "Oil painting",
@@ -48,6 +51,7 @@ export function ImageFields({ form, folders }) {
       problem=${problemOf("topic")}
       onchoose=${change("topic")}
     />
+    <${References} form=${form} problem=${problemOf("reference_images")} />
     <${Words} ...${shared} />
     <${Size} ...${shared} />
     <div class="pair">
@@ -84,13 +88,14 @@ const optionsOf = (field, names) =>
 const typedInto = (change) => (event) => change(event.target.value);
 
 function Words({ form: { values, limits }, change, problemOf }) {
+  const isEdit = values.purpose === "edit";
   const idea = (attributes) => html`
     <textarea
       name="idea"
       dir="auto"
       rows="4"
       maxlength=${Math.max(limits.description.max_length, limits.prompt.max_length)}
-      placeholder="Our new teapot on a wooden table, morning light"
+      placeholder=${isEdit ? EDIT_EXAMPLE : EXAMPLE}
       value=${values.idea}
       oninput=${typedInto(change("idea"))}
       ...${attributes}
@@ -113,9 +118,9 @@ function Words({ form: { values, limits }, change, problemOf }) {
   return html`
     <${Field}
       id="idea"
-      label="Your idea"
-      optional
-      hint="Leave it empty to be surprised."
+      label=${isEdit ? "What should change?" : "Your idea"}
+      optional=${!isEdit}
+      hint=${isEdit ? "The rest of Image 1 stays much as it is." : "Leave it empty to be surprised."}
       problem=${problemOf("idea")}
       control=${idea}
     />

@@ -2,8 +2,12 @@
 
 import { hideImage, openImage } from "../client/address.js";
 import { explain } from "../client/api.js";
+import { referenceTo } from "../client/drafts.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
 import { note } from "./notices.js";
+
+/** The type of the data of a dragged tile: an image as a reference in the form's draft. */
+export const DRAGGED = "application/x-easel-image";
 
 /**
  * Shows the images, then `children`.
@@ -54,7 +58,7 @@ export function ImageGrid({
   async function followAddress() {
     const id = openImage();
     if (current.isOpening || id === (current.box?.shownId ?? null)) return;
-    if (current.box) return current.box.close();
+    if (current.box) return current.box.close(id && followAddress); // Back may lead to another one
     try {
       const image = current.images.find((other) => other.id === id) ?? (await api.image(id, signal));
       if (image.links) return await open(image);
@@ -130,6 +134,8 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
     }
   }
 
+  const drag = ({ dataTransfer }) =>
+    dataTransfer.setData(DRAGGED, JSON.stringify(referenceTo(image)));
   return html`
     <li class=${state || null} style=${{ "--ratio": ratioOf(image) }}>
       <button
@@ -138,6 +144,7 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
         aria-busy=${isOpening ? "true" : null}
         ref=${buttonRef}
         onclick=${onopen}
+        ondragstart=${drag}
       >
         <img
           loading="lazy"

@@ -46,7 +46,7 @@ class Lightbox {
       this.pswp.element.setAttribute("aria-label", "Picture");
       this.#drawPanel();
     });
-    this.pswp.on("keydown", keepArrowsForPanel);
+    this.pswp.on("keydown", keepKeysForPanel);
     this.pswp.on("destroy", () => this.#destroy());
   }
 
@@ -59,8 +59,9 @@ class Lightbox {
     return this.#image?.id;
   }
 
-  /** Closes it because the address no longer names its image. */
-  close() {
+  /** Closes it because the address no longer names its image. Then it calls `then`, if given. */
+  close(then = null) {
+    this.#then = then;
     this.#isLeaving = true;
     this.#close();
   }
@@ -89,7 +90,7 @@ class Lightbox {
         api=${this.api}
         readWhole=${(image) => this.#readWhole(image)}
         onleave=${(go) => this.#leave(go)}
-        ondelete=${(image) => this.#delete(image)}
+        ondelete=${(image, uses) => this.#delete(image, uses)}
       />
     `;
     render(details, this.panel);
@@ -140,11 +141,11 @@ class Lightbox {
     else this.pswp.on("openingAnimationEnd", () => this.pswp.close());
   }
 
-  #delete(image) {
+  #delete(image, uses) {
     // It would fly back to a tile that is about to go, so it fades instead.
     this.pswp.options.showHideAnimationType = this.isStill ? "none" : "fade";
     const { onDeleted, onRestored } = this;
-    this.#then = () => deleteImage(this.api, image, { onDeleted, onRestored });
+    this.#then = () => deleteImage(this.api, image, { uses, onDeleted, onRestored });
     this.#close();
   }
 
@@ -182,11 +183,15 @@ function optionsFor(isStill) {
   };
 }
 
-/** Lets the up and down keys scroll the focused panel. Left and right still change the picture. */
-function keepArrowsForPanel(event) {
+/**
+ * Lets the up and down keys scroll the focused panel. Left and right still change the picture. An
+ * open dialog has all keys.
+ */
+function keepKeysForPanel(event) {
   const { key, target } = event.originalEvent;
   if ((key === "ArrowUp" || key === "ArrowDown") && target.closest?.("aside"))
     event.preventDefault();
+  if (target.closest?.("dialog")) event.preventDefault();
 }
 
 /** Renews an image's links if they expire soon, and returns whether it did. */

@@ -1,11 +1,11 @@
-/** Asks before a sign-out drops words that were not sent. */
+/** Asks before a sign-out drops work that was not sent. */
 
-import { hasUnsentWords, readDraft } from "../client/form_values.js";
+import { hasUnsentWork, readDraft, summaryOf } from "../client/drafts.js";
 import { Button, html, render, useLayoutEffect, useRef } from "./elements.js";
 
 /** Resolves to whether the draft may be dropped. Without one, nothing is asked. */
 export function mayDropDraft() {
-  if (!hasUnsentWords()) return true;
+  if (!hasUnsentWork()) return true;
   const place = document.body.appendChild(document.createElement("div"));
   return new Promise((resolve) => {
     const answer = (mayDrop) => {
@@ -29,8 +29,8 @@ function SignOutDialog({ onanswer }) {
       onclose=${() => onanswer(dialog.current.returnValue === "yes")}
     >
       <article>
-        <h2 id="sign-out-title">Sign out and discard your text?</h2>
-        <p>“${readDraft().idea.trim().slice(0, 120)}” was not sent. This tab forgets it.</p>
+        <h2 id="sign-out-title">Sign out and discard your draft?</h2>
+        <p>Not sent yet: ${summaryOf(readDraft())}. This tab forgets it.</p>
         <footer class="row">
           <${Button} onclick=${close("")} class="secondary">Cancel<//>
           <${Button} onclick=${close("yes")} class="danger solid">Sign out<//>

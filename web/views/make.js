@@ -3,11 +3,14 @@
 import { goTo } from "../client/address.js";
 import {
   earlierDraft,
-  fieldOf,
   forgetEarlierDraft,
+  readDraft,
   restoreEarlierDraft,
-} from "../client/form_values.js";
-import { many } from "../client/format.js";
+  shortened,
+  summaryOf,
+} from "../client/drafts.js";
+import { fieldOf } from "../client/form_values.js";
+import { many, upTo } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
 import { noteStarted } from "../client/run_polling.js";
 import {
@@ -23,8 +26,9 @@ import {
 import { ImageFields } from "../parts/image_form.js";
 import { ImageGrid } from "../parts/image_grid.js";
 import { usePagedList } from "../parts/list_end.js";
-import { say } from "../parts/notices.js";
+import { note, say } from "../parts/notices.js";
 import { Empty, Failed, Loading } from "../parts/placeholders.js";
+import { loadReferenceList } from "../parts/reference_images.js";
 
 const NEWEST = 12;
 
@@ -34,6 +38,7 @@ export async function load({ api, signal }) {
   const [offer, { folders }] = await Promise.all([
     api.estimate({}, signal),
     api.folders(signal).catch(noFolders),
+    readDraft().reference_images?.length && loadReferenceList(),
   ]);
   return { offer, folders };
 }
@@ -54,12 +59,21 @@ function Composer({ folders, ...services }) {
     noteStarted(run);
     location.hash = `#run/${encodeURIComponent(run.id)}`;
   }
-  const [form] = useState(() => new MakeForm({ ...services, onchange: redraw, onstart }));
+  const [form] = useState(() => new MakeForm({ ...services, say, note, onchange: redraw, onstart }));
   const element = useRef();
-  useEffect(() => form.resume(), []);
+  useEffect(() => {
+    form.resume();
+    if (form.isEditWithoutWords) showEdit();
+  }, []);
   useLayoutEffect(() => {
     if (form.failure) focusProblem();
   }, [form.failure]);
+
+  /** Asks what should change, with the picture in sight. */
+  function showEdit() {
+    element.current.querySelector("#reference_images").scrollIntoView();
+    element.current.querySelector("#idea").focus({ preventScroll: true });
+  }
 
   /** Shows the field that is wrong, above the bar with the price. */
   function focusProblem() {
@@ -116,7 +130,7 @@ function EarlierDraft() {
   return html`
     <div class="callout">
       <strong>You were writing something else</strong>
-      <p>“${shortened(draft.idea)}”</p>
+      <p>${summaryOf(draft)}</p>
       <div class="row">
         <${Button} onclick=${restore} icon="back">Bring it back<//>
         <${Button} onclick=${discard} class="quiet">Discard<//>
@@ -125,8 +139,6 @@ function EarlierDraft() {
   `;
 }
 
-const shortened = (text, most = 120) => (text.length > most ? `${text.slice(0, most)}…` : text);
-
 /** The price, the button that buys, and what went wrong with the last click. */
 function Till({ form, onshow }) {
   const button = useRef();
@@ -134,11 +146,11 @@ function Till({ form, onshow }) {
     form.forgetClick();
     button.current.focus();
   }
-  const { failure, unansweredClick, isBusy } = form;
+  const { failure, unansweredClick, isBusy, values } = form;
   const hasFailed = failure && !unansweredClick && !fieldOf(failure);
   const isDisabled = isBusy || form.reason || unansweredClick;
   return html`
-    <div class="till">
+    <div class=${values.purpose === "vary" ? "till stacked" : "till"}>
       <div class="trouble">
         ${unansweredClick &&
         html`
@@ -166,27 +178,36 @@ function Till({ form, onshow }) {
   `;
 }
 
-function ButtonWords({ form: { isBusy, values } }) {
+function ButtonWords({ form: { isBusy, values, price } }) {
   const number = Number(values.count) || 1;
-  const hasIdea = values.idea.trim() || values.topic;
+  const hasIdea = values.idea.trim() || values.topic || values.purpose;
   const surprise = number > 1 ? `Surprise me with ${number}` : "Surprise me";
-  const make = `Make ${number > 1 ? many(number, "picture") : "the picture"}`;
+  const make =
+    values.purpose === "vary"
+      ? `Make ${many(number, "variation")}${amountOf(price)}`
+      : `Make ${number > 1 ? many(number, "picture") : "the picture"}`;
   return html`
     <${Icon} name=${hasIdea ? "brush" : "dice"} />
     <span>${isBusy ? "Sending…" : hasIdea ? make : surprise}</span>
   `;
 }
 
-function Price({ form: { price, reason }, onshow }) {
+/** The price as a part of the button's words. It is left out while it is not known. */
+function amountOf({ estimate, error, isAsking }) {
+  const usd = error || isAsking ? null : estimate.estimate_usd;
+  return usd == null ? "" : ` for up to ${upTo(usd)}`;
+}
+
+function Price({ form: { price, reason, isWaiting }, onshow }) {
   const { estimate, error, isAsking } = price;
   const { budget } = estimate;
   const used = budget.cap_usd ? Math.min(1, 1 - budget.left_usd / budget.cap_usd) : 1;
-  const look = isAsking ? "old" : reason ? "wrong" : null;
+  const look = isAsking ? "old" : reason && !isWaiting ? "wrong" : null;
   const [amount, left] = priceOf(estimate);
   return html`
     <p id="price" role="status" class=${look}>
       ${!error && html`<strong>${amount}</strong> · ${left}`}
-      ${reason && html`<span class="reason">${reason}</span>`}
+      ${reason && html`<span class=${isWaiting ? "reason waiting" : "reason"}>${reason}</span>`}
     </p>
     ${fieldOf(error) && html`<${Button} onclick=${onshow} class="quiet">Show the field<//>`}
     <span class="meter" aria-hidden="true" style=${{ "--used": used }}></span>

@@ -2,7 +2,7 @@
 
 import { goTo } from "../client/address.js";
 import { explain } from "../client/api.js";
-import { keepRequestAsDraft } from "../client/form_values.js";
+import { keepRequestAsDraft } from "../client/drafts.js";
 import { many, money, soFar, span, upTo, when } from "../client/format.js";
 import { noteRun } from "../client/recent_changes.js";
 import { follow, noteStarted, readRun } from "../client/run_polling.js";

@@ -2,7 +2,7 @@
 
 import { goTo, showFilters } from "../client/address.js";
 import { explain } from "../client/api.js";
-import { keepRequestAsDraft } from "../client/form_values.js";
+import { keepRequestAsDraft } from "../client/drafts.js";
 import { many, money, span, when } from "../client/format.js";
 import { keepFresh } from "../client/run_polling.js";
 import { Button, ButtonLink, html, useEffect, useState } from "../parts/elements.js";
