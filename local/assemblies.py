@@ -35,8 +35,11 @@ def keep(assembly: Path, kept: Path) -> None:
     """Keep an assembly, unless another process has kept the same one meanwhile."""
     with tempfile.TemporaryDirectory(dir=kept.parent) as draft:
         shutil.copytree(assembly, Path(draft) / "assembly")
-        if not kept.is_dir():
+        try:
             (Path(draft) / "assembly").rename(kept)
+        except OSError:
+            if not kept.is_dir():
+                raise
 
 
 def _sources() -> Iterator[Path]:
