@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 
 from tests.faults import bodies
 from tests.faults.caller import Caller, kill
-from tests.faults.operation import read
+from tests.faults.operation import is_openai, read
 from tests.faults.rule import Rule
 
 if TYPE_CHECKING:
@@ -114,10 +114,14 @@ class _Connection(BaseHTTPRequestHandler):
         """Write no log."""
 
     def _serve(self) -> None:
-        body = self._body()
         proxy = self.server.proxy
         if self._caller is None:
             self._caller = proxy.callers.find(port=self.client_address[1], at=proxy.port)
+        half = self._half() if proxy.interrupts and is_openai(self._path) else b""
+        if half and self._interrupt(half):
+            self.close_connection = True
+            return
+        body = half + self._body(arrived=len(half))
         request = read(self.command, self._path, self.headers, body)
         call, rule = proxy.take(self.command, request, self._caller)
         answer = self._faulty(call, rule, body) if rule else self._forward(body)
@@ -128,6 +132,19 @@ class _Connection(BaseHTTPRequestHandler):
 
     # The base class calls these names.
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815
+
+    def _interrupt(self, half: bytes) -> bool:
+        """Return whether a rule ends this call, of whose body a half has arrived."""
+        request = read(self.command, self._path, self.headers, half)
+        call, rule = self.server.proxy.take(self.command, request, self._caller, is_half=True)
+        if rule and rule.kill:
+            self._kill(call)
+        return rule is not None
+
+    def _kill(self, call: "Call") -> None:
+        kill(call.pid or 0)
+        if self.server.proxy.on_kill:
+            self.server.proxy.on_kill(call)
 
     def _faulty(self, call: "Call", rule: Rule, body: bytes) -> _Answer | None:
         """Return the answer that the rule makes of a call, or None to hang up."""
@@ -159,9 +176,7 @@ class _Connection(BaseHTTPRequestHandler):
             case "kill":
                 if rule.kill == "after":
                     self._forward(body)
-                kill(call.pid or 0)
-                if self.server.proxy.on_kill:
-                    self.server.proxy.on_kill(call)
+                self._kill(call)
         return answer
 
     def _forward(self, body: bytes, headers: Headers | None = None) -> _Answer | None:
@@ -258,18 +273,26 @@ class _Connection(BaseHTTPRequestHandler):
     def _path(self) -> str:
         return self.requestline.split()[1]  # self.path has its leading slashes merged into one
 
-    def _body(self) -> bytes:
-        """Return the body unchanged, including the size lines of its chunks if it has any.
+    def _half(self) -> bytes:
+        """Return the first half of the body, or nothing if its size is unknown."""
+        return self.rfile.read(self._size // 2)
+
+    def _body(self, *, arrived: int) -> bytes:
+        """Return the rest of the body unchanged, including the size lines of its chunks if any.
 
         Raise ConnectionError if the client died while sending it.
         """
         if self._is_chunked():
             return b"".join(bodies.chunks(self.rfile))
-        size = int(self.headers.get("Content-Length") or 0)
+        size = self._size - arrived
         body = self.rfile.read(size)
         if len(body) < size:
             raise ConnectionAbortedError("half a body")
         return body
+
+    @property
+    def _size(self) -> int:
+        return int(self.headers.get("Content-Length") or 0)
 
     def _is_chunked(self) -> bool:
         return "chunked" in self.headers.get("Transfer-Encoding", "").lower()

@@ -11,6 +11,7 @@ from typing import Any
 from tests.faults.rule import Rule
 
 CHAT, IMAGES = "/v1/chat/completions", "/v1/images/generations"
+EDITS = "/v1/images/edits"
 STEPS = ("Prompt", "Image", "Upload", "Cleanup")
 S3_CALLS = ("PutObject", "CopyObject", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObjects")
 TABLE_CALLS = ("GetItem", "TransactWriteItems", "Query")

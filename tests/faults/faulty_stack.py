@@ -1,7 +1,8 @@
 """A local stack with faults: each call of its functions goes through a proxy that can fail it."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,9 @@ from botocore.exceptions import ClientError
 
 from easel.aws.table import Table
 from easel.ledger.budget import Budget, month_of
+from functions.economy.place import VISIBLE_SECONDS
 from tests.faults.proxy import Call, Proxy
+from tests.support.api_caller import fetch
 from tests.support.local_stack import LocalStack
 
 _read = TypeDeserializer().deserialize
@@ -98,6 +101,57 @@ class FaultyStack(LocalStack):
                 UpdateExpression="SET calls = :none",
                 ExpressionAttributeValues=values,
             )
+
+    def let_order_locks_run_out(self, *, of_dead: bool = False) -> None:
+        """Expire the locks of orders that wait until a batch is surely in OpenAI's list.
+
+        With `of_dead`, expire all locks, also those of functions that were killed.
+        """
+        now = time.time()
+        latest = now + 3_600 if of_dead else now + VISIBLE_SECONDS + 1
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.table,
+            FilterExpression="begins_with(pk, :orders) AND held_until BETWEEN :now AND :latest",
+            ExpressionAttributeValues={
+                ":orders": _write("order#"),
+                ":now": _write(int(now)),
+                ":latest": _write(int(latest)),
+            },
+        )
+        for page in pages:
+            for item in page["Items"]:
+                Table(self.dynamodb, name=self.table).change(
+                    (_read(item["pk"]), _read(item["sk"])),
+                    "SET #held_until = :past",
+                    condition="#held_until = :seen",
+                    values={":past": 1, ":seen": int(_read(item["held_until"]))},
+                )
+
+    def run_batch(
+        self, name: str, lines: Sequence[dict[str, Any]], **request: Any
+    ) -> dict[str, Any]:
+        """Run a batch of these lines to its end."""
+        key = f"batches/{name}.jsonl"
+        body = "".join(json.dumps(line) + "\n" for line in lines)
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode())
+        arn = self.states.start_execution(
+            stateMachineArn=self.outputs["batch_state_machine_arn"],
+            input=json.dumps({"manifest": key} | request),
+        )["executionArn"]
+
+        def is_over() -> bool:
+            self.let_order_locks_run_out()
+            execution = self.describe(arn)
+            return execution is not None and execution["status"] != "RUNNING"
+
+        self.until(is_over)
+        return self.wait_for_end(arn)
+
+    def files_at_openai(self) -> list[str]:
+        """Return the names of the input images that are at OpenAI."""
+        url = f"{self.outputs['openai_base_url']}/files?purpose=vision"
+        listed = fetch(url, headers={"Authorization": "Bearer any"}).json["data"]
+        return [file["filename"] for file in listed]
 
     def versions(self, prefix: str) -> list[dict[str, Any]]:
         """Return every version of every object under a prefix, as S3 lists them.

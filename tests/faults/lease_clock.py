@@ -22,6 +22,10 @@ def run_out_after_kills(stack: FaultyStack) -> None:
 
 def _run_out(stack: FaultyStack) -> Callable[[Call], None]:
     def run_out(killed: Call) -> None:
+        if "Economy" in killed.function:
+            # The claims of an order last for its day. Only the order is locked by the function.
+            stack.let_order_locks_run_out(of_dead=True)
+            return
         stack.let_places_run_out()
         claims = [
             match

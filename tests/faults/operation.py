@@ -7,7 +7,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-_OPENAI = {"/v1/chat/completions": "chat", "/v1/images/generations": "image"}
+_OPENAI = {
+    "POST /v1/chat/completions": "chat",
+    "POST /v1/images/generations": "image",
+    "POST /v1/images/edits": "image",
+    "POST /v1/files": "file",
+    "POST /v1/batches": "batch",
+    "DELETE /v1/files": "delete_file",
+}
 _OF_BUCKET = {
     "versions": "ListObjectVersions",
     "list-type": "ListObjectsV2",
@@ -34,6 +41,11 @@ class ParsedRequest:
     text: str
 
 
+def is_openai(path: str) -> bool:
+    """Return whether a path is one of OpenAI's. No bucket has so short a name."""
+    return path.startswith("/v1/")
+
+
 def read(method: str, path: str, headers: Message, body: bytes) -> ParsedRequest:
     """Return a request, parsed by its service's rules. An object's bytes are never searched."""
     where = urlsplit(path)
@@ -48,10 +60,12 @@ def read(method: str, path: str, headers: Message, body: bytes) -> ParsedRequest
             target=_records(json.loads(text or "{}")),
             text=text,
         )
-    if where.path.startswith("/v1/"):  # no bucket has so short a name
+    if is_openai(path):
+        # The path of a file or of a batch ends with its id.
+        call = f"{method} {where.path if method == 'POST' else where.path.rpartition('/')[0]}"
         return ParsedRequest(
             service="openai",
-            operation=_OPENAI.get(where.path, method),
+            operation=_OPENAI.get(call, method),
             target=where.path,
             text=body.decode(errors="replace"),
         )
@@ -61,6 +75,7 @@ def read(method: str, path: str, headers: Message, body: bytes) -> ParsedRequest
         operation = (
             "CopyObject" if headers.get("x-amz-copy-source") else _OF_OBJECT.get(method, method)
         )
+        operation += "Tagging" if "tagging" in query else ""
         return ParsedRequest(service="s3", operation=operation, target=key, text=key)
     operation = next(
         (name for mark, name in _OF_BUCKET.items() if mark in query),

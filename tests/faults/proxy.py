@@ -106,13 +106,26 @@ class Proxy:
         self._server.server_close()
         self._server.hang_up()
 
+    @property
+    def interrupts(self) -> bool:
+        """Return whether a rule may apply in the middle of the next request."""
+        return any(rule.interrupts for rule in self.waiting())
+
     def take(
-        self, method: str, request: ParsedRequest, caller: Caller | None
+        self,
+        method: str,
+        request: ParsedRequest,
+        caller: Caller | None,
+        *,
+        is_half: bool = False,
     ) -> tuple[Call, Rule | None]:
-        """List a call, and return it with the rule that takes it, if any."""
+        """List a call, and return it with the rule that takes it, if any.
+
+        Half of a request is listed only if a rule ends it there.
+        """
         function, pid = (caller.function, caller.pid) if caller else ("", None)
         with self._lock:
-            rule = self._taking(request, function, pid)
+            rule = self._taking(request, function, pid, is_half=is_half)
             call = Call(
                 at=time.monotonic(),
                 method=method,
@@ -123,14 +136,18 @@ class Proxy:
                 pid=pid,
                 fault=rule.kind if rule else None,
             )
-            self._calls.append(call)
+            if rule or not is_half:
+                self._calls.append(call)
         return call, rule
 
-    def _taking(self, request: ParsedRequest, function: str, pid: int | None) -> Rule | None:
+    def _taking(
+        self, request: ParsedRequest, function: str, pid: int | None, *, is_half: bool
+    ) -> Rule | None:
         for counted in self._rules:
             rule = counted.rule
             if (
                 not counted.left
+                or rule.interrupts != is_half
                 or rule.operation != request.operation
                 or rule.step not in function
                 or rule.contains not in request.text

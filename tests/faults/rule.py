@@ -11,6 +11,7 @@ KINDS = (
     "status",
     "cancelled",
     "refuse",
+    "cut",
     "lose_answer",
     "hold",
     "hang",
@@ -33,12 +34,14 @@ class Rule:
     status, code   do not forward; answer with this error (`body` replaces the service's format)
     cancelled      do not forward; answer TransactionCanceledException with these reasons
     refuse         do not forward; hang up
+    cut            hang up when half of the body has arrived; only for calls to OpenAI
     lose_answer    forward, then hang up
     hold           forward once this event is set
     hang           forward, then answer after this many seconds
     corrupt        flip a bit of the body, then forward
     object_errors  (part of the key, code): a DeleteObjects keeps these keys and answers with errors
-    kill           send SIGKILL to the caller "before" or "after" forwarding, never to this process
+    kill           send SIGKILL to the caller "before" or "after" forwarding, never to this process;
+                   "during" its call to OpenAI: when half of the body has arrived
 
     `contains` is searched for in keys and in the JSON of DynamoDB, Secrets Manager and OpenAI, and
     `step` in the function's name. A rule lets `skip` matching calls pass and then takes `times`
@@ -56,12 +59,13 @@ class Rule:
     headers: Mapping[str, str] = field(default_factory=dict)
     cancelled: Sequence[str] = ()
     refuse: bool = False
+    cut: bool = False
     lose_answer: bool = False
     hold: threading.Event | None = None
     hang: float | None = None
     corrupt: bool = False
     object_errors: Sequence[tuple[str, str]] = ()
-    kill: Literal["before", "after"] | None = None
+    kill: Literal["before", "during", "after"] | None = None
 
     def __post_init__(self) -> None:
         if len([kind for kind in KINDS if getattr(self, kind)]) != 1:
@@ -71,6 +75,11 @@ class Rule:
     def kind(self) -> str:
         """Return the one kind that is set."""
         return next(kind for kind in KINDS if getattr(self, kind))
+
+    @property
+    def interrupts(self) -> bool:
+        """Return whether it applies in the middle of a request."""
+        return self.cut or self.kill == "during"
 
     def error(self, service: str) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of the error, in this service's format."""

@@ -3,16 +3,23 @@
 The run succeeds in the end, and every payment is accounted for.
 """
 
+import hashlib
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 
 from easel.contract import naming
+from easel.ledger.uploads import UploadStatus
+from tests.faults import inputs
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.invariants import Tally, check_run, check_whole
 from tests.faults.lease_clock import run_out_after_kills
 from tests.faults.proxy import Call
 from tests.faults.rule import Rule
+from tests.support.images import png
+
+When = Literal["before", "during", "after"]
 
 # The calls of each function for one image, in order, in a warm process. A test below verifies them.
 CALLS = {
@@ -50,6 +57,39 @@ CALLS = {
     ],
     "Cleanup": ["Query run", "ListObjectsV2 staging", "DeleteObjects staging"],
 }
+# The calls of each function for an image that is made from an upload with a mask, and for the check
+# of an upload.
+CALLS_WITH_INPUTS = {
+    "Prompt": [
+        *CALLS["Prompt"][:2],
+        "GetItem image",
+        "HeadObject image",
+        "GetItem mask",
+        "HeadObject mask",
+        "PutObject folder",
+        "PutObjectTagging image",
+        "PutObjectTagging thumbnail",
+        "UpdateItem image",
+        "PutObjectTagging mask",
+        "PutObjectTagging its thumbnail",
+        "UpdateItem mask",
+        "GetItem budget",
+        "GetObject thumbnail",
+        *CALLS["Prompt"][4:],
+    ],
+    "Image": [*CALLS["Image"][:2], "GetObject image", "GetObject mask", *CALLS["Image"][2:]],
+    "References": [
+        "HeadObject inbox",
+        "TransactWriteItems add",
+        "GetItem upload",
+        "GetObject inbox",
+        "UpdateItem key",
+        "PutObject thumbnail",
+        "PutObject image",
+        "HeadObject image",
+        "UpdateItem ready",
+    ],
+}
 # Between the claim and the saved result, a death may have cost money. It is counted, and the call
 # is repeated once.
 UNKNOWN = {
@@ -58,6 +98,7 @@ UNKNOWN = {
     ("chat", "after"),
     ("TransactWriteItems keep", "before"),
     ("image", "before"),
+    ("image", "during"),
     ("image", "after"),
     ("PutObject bytes", "before"),
 }
@@ -78,6 +119,24 @@ BOUNDARIES = [
     for place, call in enumerate(calls)
     for when in ("before", "after")
 ]
+# After a call is also before the next one. The other calls are those of a run without inputs.
+BOUNDARIES_WITH_INPUTS: list[tuple[str, str, str, When]] = [
+    ("", "Prompt", "HeadObject mask", "after"),
+    ("140", "Prompt", "PutObjectTagging image", "after"),
+    ("140", "Prompt", "UpdateItem image", "after"),
+    ("", "Prompt", "TransactWriteItems keep", "before"),
+    ("134", "Image", "GetObject image", "before"),
+    ("134", "Image", "GetObject image", "after"),
+    ("134", "Image", "GetObject mask", "after"),
+    ("136", "Image", "TransactWriteItems claim", "after"),
+    ("135", "Image", "image", "during"),
+    ("135", "Image", "image", "after"),
+]
+WRITES_OF_CHECK = [
+    call
+    for call in CALLS_WITH_INPUTS["References"]
+    if call.startswith(("Transact", "Update", "Put"))
+]
 
 
 def request(run_id: str) -> dict[str, Any]:
@@ -94,6 +153,10 @@ def operations(calls: list[Call]) -> list[str]:
     return [call.operation for call in calls]
 
 
+def with_inputs(run_id: str) -> dict[str, Any]:
+    return request(run_id) | {"reference_images": [inputs.FIRST], "mask": inputs.MASK}
+
+
 @pytest.fixture(scope="module")
 def warm(running_faulty_stack: FaultyStack) -> FaultyStack:
     running_faulty_stack.forget()
@@ -101,27 +164,106 @@ def warm(running_faulty_stack: FaultyStack) -> FaultyStack:
     return running_faulty_stack
 
 
-def test_calls_match_the_list(warm: FaultyStack) -> None:
-    warm.forget()
-    warm.run(request("clean"))
-    for step, calls in CALLS.items():
-        assert [call for call in operations(warm.calls(step)) if call != "GetSecretValue"] == [
+@pytest.fixture
+def warm_with_inputs(warm: FaultyStack) -> FaultyStack:
+    inputs.prepare(warm)
+    return warm
+
+
+def check_calls(stack: FaultyStack, expected: dict[str, list[str]]) -> None:
+    for step, calls in expected.items():
+        assert [call for call in operations(stack.calls(step)) if call != "GetSecretValue"] == [
             call.split()[0] for call in calls
         ], step
 
 
+def test_calls_match_the_list(warm: FaultyStack) -> None:
+    warm.forget()
+    warm.run(request("clean"))
+
+    check_calls(warm, CALLS)
+
+
+def test_calls_with_inputs_match_the_list(warm_with_inputs: FaultyStack) -> None:
+    warm_with_inputs.forget()
+    inputs.upload(warm_with_inputs, uuid4().hex, png())
+    warm_with_inputs.run(with_inputs("clean-inputs"))
+
+    check_calls(warm_with_inputs, CALLS_WITH_INPUTS)
+
+
 @pytest.mark.parametrize(("step", "place", "when"), BOUNDARIES)
 def test_killed_function_recovers_at_any_call(
-    warm: FaultyStack, step: str, place: int, when: Literal["before", "after"]
+    warm: FaultyStack, step: str, place: int, when: When
 ) -> None:
-    call = CALLS[step][place]
-    operation, run_id = call.split()[0], f"{step}-{place}-{when}"
+    check_recovery(warm, request(f"{step}-{place}-{when}"), CALLS, (step, place), when)
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "when"),
+    [
+        pytest.param(*rest, id=f"{row} {rest[0]} with inputs is killed {rest[2]} {rest[1]}".strip())
+        for row, *rest in BOUNDARIES_WITH_INPUTS
+    ],
+)
+def test_killed_function_recovers_with_inputs(
+    warm_with_inputs: FaultyStack, step: str, call: str, when: When
+) -> None:
+    place = CALLS_WITH_INPUTS[step].index(call)
+    run = with_inputs(f"inputs-{step}-{place}-{when}")
+
+    check_recovery(warm_with_inputs, run, CALLS_WITH_INPUTS, (step, place), when)
+
+    edits = warm_with_inputs.charges()["edits"]
+    assert {(*edit["images"], edit["mask"]) for edit in edits} == {
+        tuple(inputs.sha256_of(warm_with_inputs, key) for key in (inputs.FIRST, inputs.MASK))
+    }
+
+
+@pytest.mark.parametrize(
+    "call", [pytest.param(call, id=f"143 after {call}") for call in WRITES_OF_CHECK]
+)
+def test_killed_check_of_an_upload_recovers(warm_with_inputs: FaultyStack, call: str) -> None:
+    stack, upload_id = warm_with_inputs, uuid4().hex
+    calls = CALLS_WITH_INPUTS["References"]
+    stack.forget()
+    stack.aws_faults.script(rule_at("References", calls, calls.index(call), "after"))
+    inputs.put(stack, upload_id, png())
+    stack.until(lambda: stack.aws_faults.waiting() == [])
+
+    # On AWS, Lambda repeats the event of a function that died.
+    inputs.send_event(stack, upload_id)
+
+    upload = inputs.wait(stack, upload_id)
+    assert (upload.status, upload.sha256) == (UploadStatus.READY, hashlib.sha256(png()).hexdigest())
+    assert [version["VersionId"] for version in stack.versions(upload.key or "")] == [
+        upload.version_id
+    ]
+
+
+def rule_at(step: str, calls: list[str], place: int, when: When) -> Rule:
+    """Return the rule that kills a step at one of its calls."""
+    names = [call.partition(" ")[0] for call in calls]
+    earlier = names[:place].count(names[place])
+    return Rule(operation=names[place], step=step, skip=earlier, kill=when)
+
+
+def check_recovery(
+    warm: FaultyStack,
+    run: dict[str, Any],
+    calls: dict[str, list[str]],
+    boundary: tuple[str, int],
+    when: When,
+) -> None:
+    """Kill a step at one of its calls, and check that the run still ends with one image."""
+    step, place = boundary
+    call = calls[step][place]
+    rule, run_id = rule_at(step, calls[step], place, when), run["request_id"]
     warm.forget()
     run_out_after_kills(warm)
-    proxy = warm.openai_faults if operation in ("chat", "image") else warm.aws_faults
-    earlier = sum(other.split()[0] == operation for other in CALLS[step][:place])
-    proxy.script(Rule(operation=operation, step=step, skip=earlier, kill=when))
-    execution = warm.run(request(run_id))
+    proxy = warm.openai_faults if rule.operation in ("chat", "image") else warm.aws_faults
+    proxy.script(rule)
+    execution = warm.run(run)
     assert proxy.waiting() == []
     assert (execution["status"], execution["report"]["stored"]) == ("SUCCEEDED", 1)
     assert execution["report"]["possibly_paid"] == ((call, when) in UNKNOWN)

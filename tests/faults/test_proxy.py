@@ -109,6 +109,8 @@ def test_s3_operations_are_named(
     s3.list_objects_v2(**where, Prefix=key)
     s3.list_object_versions(**where, Prefix=key)
     s3.delete_objects(**where, Delete={"Objects": [{"Key": odd}, {"Key": key}]})
+    s3.put_object(**where, Key=key, Body=b"")
+    s3.put_object_tagging(**where, Key=key, Tagging={"TagSet": []})
     s3.delete_object(**where, Key=key)
 
     assert seen(proxy) == [
@@ -117,6 +119,8 @@ def test_s3_operations_are_named(
         ("ListObjectsV2", key),
         ("ListObjectVersions", key),
         ("DeleteObjects", f"{odd} {key}"),
+        ("PutObject", key),
+        ("PutObjectTagging", key),
         ("DeleteObject", key),
     ]
 
@@ -504,6 +508,50 @@ def test_request_arrives_unchanged_without_connection_headers(
     assert request["line"] == "PUT //a//b%2F%20c?q=%C3%B6&&x HTTP/1.1"
     assert [tuple(pair) for pair in request["headers"]] == sent
     assert request["body"] == "\0\xff\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("POST", "/v1/images/edits", "image"),
+        ("POST", "/v1/files", "file"),
+        ("POST", "/v1/batches", "batch"),
+        ("GET", "/v1/batches/batch_1", "GET"),
+    ],
+)
+def test_openai_operations_are_named(
+    before_echo: Proxy, echo: http.client.HTTPConnection, method: str, path: str, operation: str
+) -> None:
+    echo.request(method, path, b"{}")
+    echo.getresponse().read()
+
+    assert seen(before_echo) == [(operation, path)]
+
+
+def post(connection: http.client.HTTPConnection, body: bytes) -> None:
+    connection.request("POST", "/v1/images/edits", body)
+    connection.getresponse()
+
+
+def test_cut_request_is_not_forwarded(before_echo: Proxy, echo: http.client.HTTPConnection) -> None:
+    before_echo.script(Rule(operation="image", contains="kite", cut=True))
+    body = b"A kite".ljust(20_000_000)  # more than the sockets between the two can hold
+
+    with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+        post(echo, body)
+
+    assert [call.fault for call in before_echo.calls] == ["cut"]
+
+
+def test_rule_for_half_a_request_leaves_others_whole(
+    before_echo: Proxy, echo: http.client.HTTPConnection
+) -> None:
+    before_echo.script(Rule(operation="image", contains="kite", cut=True))
+
+    echo.request("POST", "/v1/images/edits", b"A ship, whole")
+
+    assert arrived(echo)["body"] == "A ship, whole"
+    assert [call.fault for call in before_echo.calls] == [None]
 
 
 def test_chunks_and_trailers_arrive_unchanged(echo: http.client.HTTPConnection) -> None:
