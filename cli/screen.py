@@ -236,7 +236,7 @@ def _removal_line(output: dict[str, Any]) -> str:
     restore = output["action"].replace("delete", "restore")
     back = f"; {restore} can restore them for {days} days" if days else ""
     used_in = output.get("used_in")
-    stays = f"; {used_in:,} images were made from it and stay" if used_in else ""
+    stays = f"; what was made from it stays ({used_in:,} images requested)" if used_in else ""
     return f"{'restored' if restores else 'deleted'}{forever}: {count}{back}{stays}"
 
 

@@ -117,9 +117,14 @@ def _write(
     # The marker proves the bucket and the permissions before anything is paid.
     marker = naming.folder_marker(request.folder_name)
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
-    services.references().keep(draft.quote.inputs)
     month = ledger.budget.read(month_of(services.now()))
     month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
+    services.references().keep(
+        draft.quote.inputs,
+        run_id=draft.run_id,
+        started=draft.start.started,
+        images=request.count,
+    )
     if question is None:
         record = _record(draft, prompt_text.from_caller(request.prompt or ""), chat_cost=0)
         is_kept = ledger.keep_prompt(record, paid=None)

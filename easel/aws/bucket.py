@@ -115,8 +115,8 @@ class Bucket:
             ),
         )
 
-    def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags of an object's current version. Do nothing if there is no object."""
+    def tag(self, key: str, tags: Mapping[str, str]) -> bool:
+        """Replace the tags of an object's current version. Return False if there is no object."""
         tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
         with translate_errors(f"tagging {key!a}"):
             try:
@@ -124,6 +124,8 @@ class Bucket:
             except ClientError as error:
                 if not _is_absent(error):
                     raise
+                return False
+            return True
 
     def copy_if_absent(
         self, source: str, target: str, *, content_type: str, metadata: Mapping[str, str]

@@ -160,7 +160,7 @@ class ModelRetiredError(FinalError):
 
 
 # These end one image and not its run. The run's other images continue, and the cleanup step reports
-# them all. An InputError of one image means that an image that it is made from is gone.
+# them all. An InputError here means that a reference of the image is gone.
 ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError, InputError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
 # A run that failed with one of these would fail in the same way again. A run that lost an image is

@@ -187,7 +187,7 @@ class Removal(Message):
         "how long they can be restored: 0 after a purge, null if the bucket's own rules decide"
     )
     used_in: int | None = api_field(
-        "how many images were requested from this image, which stay; null for a folder"
+        "how many images all runs requested from this image; null for a folder"
     )
 
 

@@ -1,5 +1,5 @@
-"""The files of images. Nothing here is done over a network.
+"""The files of images. These modules do no network I/O.
 
 image_file  decodes a file within limits, and makes the thumbnail
-input_file  makes an input image for OpenAI of what people upload
+input_file  converts an uploaded file to an image that OpenAI accepts
 """

@@ -47,9 +47,7 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
     Raises BadImageError with the key of the staged bytes.
     """
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise BadImageError(
-            f"{where} is not what was staged: its sha256 differs; it was left in place"
-        )
+        raise BadImageError(f"{where} is not what was staged: its sha256 differs")
     try:
         with _open(data) as image:
             extension, content_type = PILLOW_FORMATS[str(image.format)]
@@ -73,9 +71,7 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
     # IndexError and more.
     except Exception as error:
         details = f"{len(data):,} bytes, first {data[:16].hex(' ')}"
-        raise BadImageError(
-            f"{where} is not a complete PNG, JPEG or WebP ({details}); it was left in place"
-        ) from error
+        raise BadImageError(f"{where} is not a complete PNG, JPEG or WebP ({details})") from error
 
 
 def make_thumbnail(image: Image.Image) -> bytes:
@@ -99,14 +95,13 @@ def check_limits(image: Image.Image, data: bytes, where: str) -> None:
     pixels, size = image.width * image.height, f"{image.width}x{image.height}"
     if pixels > MAX_PIXELS or max(image.size) > MAX_EDGE:
         raise BadImageError(
-            f"{where} has {size} pixels, more than {MAX_PIXELS:,} or {MAX_EDGE:,} on a side; it "
-            "was left in place"
+            f"{where} has {size} pixels; allowed: at most {MAX_PIXELS:,}, and {MAX_EDGE:,} on a "
+            "side"
         )
     scans = _scans(data) if image.format in ("JPEG", "MPO") else 1
     if scans * pixels > MAX_SCANNED_PIXELS:
         raise BadImageError(
-            f"{where} has {scans:,} scans of {size} pixels, which would take too long to decode; "
-            "it was left in place"
+            f"{where} has {scans:,} scans of {size} pixels, which would take too long to decode"
         )
 
 

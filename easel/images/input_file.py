@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from easel.contract.errors import BadImageError
 from easel.images.image_file import (
     FORMATS,
+    MAX_PIXELS,
     ImageFile,
     check_limits,
     orientation,
@@ -55,20 +56,21 @@ def _convert(data: bytes) -> bytes:
             check_limits(image, data, "the file")
             if _is_fit(image):
                 return data
-            kind = str(image.format)
+            kind = "JPEG" if image.format in ("JPEG", "MPO") else "PNG"
             image.load()
-            upright = ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
             profile = image.info.get("icc_profile")
-            if upright.mode not in MODES:
-                upright, profile = to_srgb(to_eight_bits(upright)), None
+            shown: Image.Image = image
+            if image.mode not in MODES:
+                shown, profile = to_srgb(to_eight_bits(image)), None
             out = io.BytesIO()
-            if kind in ("JPEG", "MPO"):
-                upright.save(out, "JPEG", quality=95, subsampling=0, icc_profile=profile)
-            else:
-                upright.save(out, "PNG", icc_profile=profile)
+            options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+            shown.save(out, kind, icc_profile=profile, **options)
             return out.getvalue()
     except BadImageError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit is higher than ours
+        raise BadImageError(f"the file has too many pixels; allowed: {MAX_PIXELS:,}") from error
     # Pillow's decoders raise many errors for a damaged file.
     except Exception as error:
         known = ", ".join((*FORMATS, *CONVERTED))

@@ -22,7 +22,6 @@ from easel.ledger.records import (
     run_key,
     to_item,
 )
-from easel.ledger.references import user_actions
 
 LINES_AT_ONCE = 25
 
@@ -80,21 +79,18 @@ class Ledger:
     def keep_prompt(self, record: PromptRecord, *, paid: ChatRecord | None) -> bool:
         """Write the prompt record and settle the chat call that was paid for it, or do neither.
 
-        The images that the run's images are made from get their record in the same transaction.
-
         Return False if there is a prompt record already.
         """
         put = self._table.put_if_absent(to_item(record))
-        uses = user_actions(record, self._table)
         if paid is None:
-            return all(self._table.write(put, *uses))
+            return all(self._table.write(put))
         cost = record.chat_cost_micro_usd
         values = {":written": ChatStatus.WRITTEN, ":cost": cost}
         change = "SET #status = :written, #cost_micro_usd = :cost"
         # What an earlier answer cost is already settled.
         rest = None if cost is None else cost - (paid.wasted_micro_usd or 0)
         settlement = self.claims.settlement(paid, change, values, cost=rest)
-        return all(self._table.write(put, *uses, *settlement))
+        return all(self._table.write(put, *settlement))
 
     def note_execution(self, prompt: PromptRecord, execution: str) -> None:
         """Record the run's latest execution, so that it can be found by the run's id."""

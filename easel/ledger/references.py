@@ -13,7 +13,7 @@ from easel.contract import naming
 from easel.contract.errors import InputError, Summary
 from easel.contract.status import Status
 from easel.ledger.owners import owner_key
-from easel.ledger.records import PromptRecord, RunRecords, run_key
+from easel.ledger.records import RunRecords, run_key
 from easel.ledger.uploads import MAX_BYTES, Upload, Uploads, UploadStatus
 from easel.request.prompt_text import MAX_ALT_TEXT
 from easel.request.references import (
@@ -27,7 +27,6 @@ from easel.request.references import (
 from easel.request.request import Request
 
 MAX_MASK_BYTES = 4_000_000  # OpenAI's limit
-MAX_RUNS = 1_000
 IMAGES, MASK = "reference_images", "mask"
 THERE = "an image that is still there"
 # No image has more tokens than one of this size. Its text is as long as a model may write it.
@@ -90,24 +89,46 @@ class References:
         mask = self._foresee(MASK, request.mask.key) if request.mask else None
         return Inputs(images=images, mask=mask)
 
-    def keep(self, inputs: Inputs) -> None:
-        """Keep the uploads among the inputs from expiring. This is free and safe to repeat."""
-        for key in inputs.keys:
-            self._mark(key, is_used=True)
+    def keep(self, inputs: Inputs, *, run_id: str, started: str, images: int) -> None:
+        """Record that a run uses these images, so that the uploads among them do not expire.
+
+        `images` is the number that the run makes. This is free and safe to repeat. Raises
+        InputError if an upload has just expired.
+        """
+        for reference in inputs.all:
+            user = {"run_id": run_id, "images": images}
+            place = {"pk": users_key(reference.key), "sk": f"{started}#{run_id}"}
+            self._table.write(self._table.put(place | user))
+            # The run is recorded first: `release` looks for it after it has tagged the upload.
+            if not self._mark(reference.key, is_used=True):
+                raise InputError(IMAGES, reference.key, THERE, but="it has just expired")
 
     def release(self, inputs: Inputs) -> None:
         """Let the uploads among the inputs expire that no image is made from any more."""
         for key in filter(naming.upload_id, inputs.keys):
-            runs, _ = self.made_from(key, runs=MAX_RUNS)
-            if all(map(_is_purged, runs)):
+            if not self._is_used(key):
                 self._mark(key, is_used=False)
+                if self._is_used(key):  # by a run that has started meanwhile
+                    self._mark(key, is_used=True)
 
-    def _mark(self, key: str, *, is_used: bool) -> None:
+    def _is_used(self, key: str) -> bool:
+        # A purge of a folder removes the oldest images first, so the newest runs decide quickly.
+        users = reversed(self._table.query(users_key(key)))
+        return any(not _is_gone(self._run(user["run_id"])) for user in users)
+
+    def _run(self, run_id: str) -> RunRecords:
+        return RunRecords.of_items(self._table.query(f"run#{run_id}"))
+
+    def _mark(self, key: str, *, is_used: bool) -> bool:
+        """Set the tags of an upload. Return False if it no longer exists."""
         upload_id = naming.upload_id(key)
-        if upload_id:
-            for tagged in (key, naming.thumbnail_key(key)):
-                self._bucket.tag(tagged, naming.USED_TAG if is_used else naming.UNUSED_TAG)
-            self._uploads.mark_used(upload_id, is_used=is_used)
+        if upload_id is None:
+            return True
+        tags = naming.USED_TAG if is_used else naming.UNUSED_TAG
+        is_there = self._bucket.tag(key, tags)
+        self._bucket.tag(naming.thumbnail_key(key), tags)
+        self._uploads.mark_used(upload_id, is_used=is_used)
+        return is_there
 
     @contextmanager
     def open(self, inputs: Inputs) -> Iterator[list[InputFile]]:
@@ -124,18 +145,20 @@ class References:
     def describe_gone(self, inputs: Inputs) -> InputError:
         """Return the error for inputs of which `open` has found one to be gone or changed."""
         gone = [reference.key for reference in inputs.all if not self._is_there(reference)]
-        keys = ", ".join(gone or inputs.keys)
-        return InputError(IMAGES, keys, THERE, but="it was deleted permanently, or has changed")
+        if gone:
+            reason = "it was deleted permanently, or has changed"
+        else:
+            reason = "an input could not be read when the image was due; it is there again"
+        return InputError(IMAGES, ", ".join(gone or inputs.keys), THERE, but=reason)
 
     def made_from(self, key: str, *, runs: int) -> tuple[list[RunRecords], int]:
-        """Return the newest runs whose images are made from this image, and the number of images.
+        """Return the newest runs that use this image, and how many images all runs request.
 
-        At most `runs` are returned. The number is of all runs' images, made or not.
+        At most `runs` are returned.
         """
         users = self._table.query(users_key(key))
-        newest = [item["run_id"] for item in reversed(users)][:runs]
-        records = [RunRecords.of_items(self._table.query(f"run#{run_id}")) for run_id in newest]
-        return records, sum(item["images"] for item in users)
+        newest = [self._run(item["run_id"]) for item in [*reversed(users)][:runs]]
+        return newest, sum(item["images"] for item in users)
 
     def _resolve(self, field: str, name: ReferenceName) -> Reference:
         reference = self._found.get(name.key)
@@ -234,11 +257,13 @@ class References:
         return InputFile(name=name, file=file, content_type=reference.content_type)
 
 
-def _is_purged(run: RunRecords) -> bool:
+def _is_gone(run: RunRecords) -> bool:
     """Return whether no image of a run is left, and none will come."""
-    count = run.prompt.choices["count"] if run.prompt else 0
-    gone = sum(image.status in (Status.PURGED, Status.REFUSED) for image in run.images)
-    return gone >= count
+    if run.prompt is None:
+        return False
+    ends = (Status.PURGED, Status.REFUSED, Status.BAD)
+    count: int = run.prompt.choices["count"]
+    return sum(image.status in ends for image in run.images) >= count
 
 
 def _of_upload(upload: Upload) -> Reference:
@@ -265,24 +290,6 @@ def _of_image(key: str, image: Item, *, version_id: str, content_type: str) -> R
         content_type=content_type,
         alt_text=image["alt_text"],
     )
-
-
-def user_actions(record: PromptRecord, table: Table) -> list[Any]:
-    """Return the actions that record which images a run's images are made from.
-
-    They belong into the transaction that writes the run's prompt record.
-    """
-    return [
-        table.put(
-            {
-                "pk": users_key(reference.key),
-                "sk": f"{record.started}#{record.run_id}",
-                "run_id": record.run_id,
-                "images": record.choices["count"],
-            }
-        )
-        for reference in record.inputs.all
-    ]
 
 
 def users_key(key: str) -> str:

@@ -33,6 +33,9 @@ def check_model(request: "Request", settings: RequestSettings, *, today: date) -
         )
     if facts:
         _check_facts(request, facts)
+    names = request.reference_images or ()
+    if request.mask and request.mask.key in [name.key for name in names]:
+        raise InputError("mask", request.mask.key, "another image than the reference images")
     if request.reference_images and request.moderation != "auto":
         reason = "OpenAI does not offer it for images from images"
         allowed = "auto with reference_images"
@@ -49,6 +52,9 @@ def _check_facts(request: "Request", facts: models.ImageFacts) -> None:
     """Raise InputError for a choice that the model does not offer."""
     sizes.check(request.size, request.model, facts)
     names = request.reference_images or ()
+    if names and not facts.inputs:
+        allowed = "no reference images, or a model that makes images from images"
+        raise InputError("reference_images", Summary(f"a list of {len(names)}"), allowed)
     if len(names) > facts.inputs:
         allowed = f"at most {facts.inputs} with {request.model}"
         raise InputError("reference_images", Summary(f"a list of {len(names)}"), allowed)

@@ -7,6 +7,7 @@ later executions use.
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,8 +94,11 @@ class References(Kind):
         items = self.each.schema()
         return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_REFERENCES}
 
-    def from_text(self, text: str) -> list[str]:
-        """Split a cell at its commas."""
+    def from_text(self, text: str) -> list[Any]:
+        """Split a cell at its commas, unless it is a JSON list, which keys with commas need."""
+        if text.startswith("["):
+            with suppress(ValueError, RecursionError):
+                return list(json.loads(text))
         return [item.strip() for item in text.split(",")]
 
 

@@ -174,7 +174,7 @@ def _references(prompt: PromptRecord, services: ApiServices) -> list[schemas.Ref
 
 
 def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], int]:
-    """Return the newest stored images that were made from this one, and the number of all."""
+    """Return the newest stored images that were made from this one, and how many there are."""
     runs, count = services.references().made_from(key, runs=MAX_USED_IN)
     made = [
         schemas.MadeImage(
@@ -187,4 +187,5 @@ def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], 
         for image in run.images
         if image.status == Status.STORED and image.key
     ]
-    return made[:MAX_USED_IN], count
+    # With more runs than are read, the number of requested images has to do.
+    return made[:MAX_USED_IN], count if len(runs) == MAX_USED_IN else len(made)

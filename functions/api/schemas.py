@@ -249,7 +249,9 @@ class Lineage(Image):
 
     references: list[ReferenceImage]
     used_in: list[MadeImage] = api_field("up to 20 stored images that were made from it")
-    used_in_count: int = api_field("how many images were requested from it, in all runs")
+    used_in_count: int = api_field(
+        "how many there are; if 20 or more runs used it, how many they requested"
+    )
 
     tags: list[str]
     style: str | None

@@ -16,7 +16,7 @@ from functions.api.caller import read_body
 from functions.api.services import services_of
 
 router = APIGatewayHttpRouter()
-# A name may be a person's own words, and is shown to them only.
+# Errors and logs must not repeat the name, because a person wrote it.
 UPLOAD_KINDS = {
     "name": Text(200, private=True),
     "type": Choice(TYPES),

@@ -6,17 +6,17 @@ and delete markers. A restore removes the delete markers on top of versions that
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from easel.aws.bucket import Bucket, StoredObject, Version
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract import naming
-from easel.contract.errors import ConfigError, ConflictError
+from easel.contract.errors import ConfigError, ConflictError, InputError
 from easel.contract.messages import Removal, Restoration, StartRun
 from easel.ledger.ledger import Ledger
 from easel.ledger.references import References
-from easel.request.references import NO_INPUTS, Inputs
 from easel.request.request import BY_CLEANUP, RESTORES, Request, parse
 from easel.services import Services
 from functions.cleanup.sweep import Entry, Sweeper, SweepTotals, count_entries
@@ -70,18 +70,20 @@ class Purge:
     def mark(self, run_id: str, n: int, *, key: str) -> bool:
         """Mark an image as purged. Return False if there is nothing to change."""
         is_marked = self._ledger.mark_purged(run_id, n, key=key)
-        if is_marked:
-            self._references.release(self._inputs(run_id))
+        prompt = self._ledger.prompt(run_id) if is_marked else None
+        if prompt:
+            self._references.release(prompt.inputs)
         return is_marked
 
     def unmark(self, run_id: str, n: int, *, key: str) -> bool:
         """Undo `mark`. Return False if there is nothing to change."""
-        self._references.keep(self._inputs(run_id))
-        return self._ledger.unmark_purged(run_id, n, key=key)
-
-    def _inputs(self, run_id: str) -> Inputs:
+        is_unmarked = self._ledger.unmark_purged(run_id, n, key=key)
         prompt = self._ledger.prompt(run_id)
-        return prompt.inputs if prompt else NO_INPUTS
+        if prompt and prompt.inputs:
+            images, started = prompt.choices["count"], prompt.started
+            with suppress(InputError):  # an upload that is gone needs no tag
+                self._references.keep(prompt.inputs, run_id=run_id, started=started, images=images)
+        return is_unmarked
 
 
 def _check_identity(request: Request, bucket: Bucket) -> None:

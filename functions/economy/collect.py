@@ -103,7 +103,8 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
     for claim, error in failed:
         purchases.give_up(claim, error)
     if services.batch_orders.has_batch(order.order, batch=order.batch):
-        # Or else another execution has collected it, and may have ordered the same images again.
+        # If another execution has closed this order, it may have ordered the same images again
+        # with these files.
         OrderInputs(order.order, services, deadline).delete()
     services.batch_orders.mark_ended(order.order, batch=order.batch)
     counts = {"order": order.order, "staged": staged, "unmade": len(failed)}

@@ -29,6 +29,7 @@ from functions.economy.plan import endpoint
 MAX_LIST_BYTES = 10_000_000
 JSON = "application/json"
 BATCH_SECONDS = 24 * 60 * 60  # in which OpenAI ends a batch
+SPARE_SECONDS = 60 * 60  # until the batch is created, with all retries
 MARGIN_SECONDS = 60.0
 
 
@@ -70,6 +71,12 @@ class OrderInputs:
 
     def delete(self) -> None:
         """Delete the files. OpenAI deletes those later that cannot be deleted now."""
+        try:
+            self._delete()
+        except EaselError as error:
+            logger.warning("input images stay at OpenAI for three days", reason=str(error))
+
+    def _delete(self) -> None:
         files = self._read()
         if not files:
             return
@@ -100,7 +107,7 @@ class OrderInputs:
                 f"{len(self)} input images are uploaded, and the time is over; another attempt "
                 "uploads the others"
             )
-        until = int(time.time()) + INPUT_SECONDS - BATCH_SECONDS
+        until = int(time.time()) + INPUT_SECONDS - BATCH_SECONDS - SPARE_SECONDS
         with self._references.open(Inputs(images=(reference,))) as (file,):
             return UploadedFile(id=self._batches.upload(file), usable_until=until)
 

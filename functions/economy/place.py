@@ -48,12 +48,14 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
         try:
             batch = _order(order, lock.mark, services, purchases, inputs)
         except EaselError as error:
-            if isinstance(error, FinalError) and not error.possibly_paid:
+            is_refused = isinstance(error, FinalError) and not error.possibly_paid
+            if is_refused:
                 _release(order, purchases)
-                inputs.delete()
             # OpenAI may have accepted the order despite the error. The next attempt searches for
             # it once it is visible.
             orders.unlock(name, after=VISIBLE_SECONDS)
+            if is_refused:
+                inputs.delete()
             raise
     if batch:
         orders.mark_placed(name, batch=batch)

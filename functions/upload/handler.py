@@ -51,6 +51,7 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
             return _find_stored(staged, ledger)
         file = verify(data, sha256=staged.sha256, where=staged.key)
     except BadImageError as error:
+        error.add("it was left in place")
         ledger.mark_bad(image, problem=str(error))
         raise
     try:

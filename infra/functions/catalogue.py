@@ -246,7 +246,12 @@ REFERENCES = FunctionSpec(
             )
         ),
         FIND_OBJECTS,
-        _table("GetItem", "PutItem", "UpdateItem"),
+        # It decodes files from people, so it has no access to the records of money.
+        Grant(
+            ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+            Resource.TABLE,
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["upload#*"]}},
+        ),
         Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),
 )

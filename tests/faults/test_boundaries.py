@@ -119,7 +119,7 @@ BOUNDARIES = [
     for place, call in enumerate(calls)
     for when in ("before", "after")
 ]
-# After a call is also before the next one. The other calls are those of a run without inputs.
+# After a call is also before the next one. The other calls are the same as in a run without inputs.
 BOUNDARIES_WITH_INPUTS: list[tuple[str, str, str, When]] = [
     ("", "Prompt", "HeadObject mask", "after"),
     ("140", "Prompt", "PutObjectTagging image", "after"),

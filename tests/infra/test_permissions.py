@@ -75,7 +75,7 @@ RIGHTS = {
     | may("s3", "bucket/thumbnails/references/*", "PutObject", "PutObjectTagging")
     | FIND
     | may("sqs", "queue", "SendMessage")
-    | on_table("GetItem", "PutItem", "UpdateItem"),
+    | may("dynamodb", "table where the key is upload#*", "GetItem", "PutItem", "UpdateItem"),
     "events": may("events", SENDS, "PutEvents")
     | may("sqs", "queue", "SendMessage")
     | on_table("DescribeStream", "GetRecords", "GetShardIterator")

@@ -84,8 +84,12 @@ def test_transparency_is_found(data: bytes, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("size", "limit", "reason"),
-    [((20_000, 10), LIMIT, "16,384 on a side"), ((64, 48), 50, "more than 50")],
-    ids=["a bomb", "too many bytes"],
+    [
+        ((20_000, 10), LIMIT, "16,384 on a side"),
+        ((20_000, 20_000), LIMIT, "too many pixels; allowed: 50,000,000"),
+        ((64, 48), 50, "more than 50"),
+    ],
+    ids=["a strip", "a bomb", "too many bytes"],
 )
 def test_too_large_file_is_refused(size: tuple[int, int], limit: int, reason: Any) -> None:
     with pytest.raises(BadImageError, match=reason):

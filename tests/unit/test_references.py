@@ -15,7 +15,7 @@ from easel.ledger.uploads import Upload, UploadStatus
 from easel.openai_client.batches import CALL_SECONDS, UPLOAD_SECONDS
 from easel.request import models
 from easel.request.references import MAX_REFERENCES, Inputs, Reference
-from easel.request.request import Request, parse
+from easel.request.request import TABLE, Request, parse
 from functions import image
 from functions import references as check
 from functions.economy.collect import look
@@ -81,6 +81,7 @@ class TestRequest:
                 "64 hexadecimal",
             ),
             ({"mask": UNKNOWN}, "reference_images", "1 to 16 keys with a mask"),
+            ({"reference_images": [UNKNOWN], "mask": UNKNOWN}, "mask", "another image than the"),
             ({"reference_images": ["a/b.png"], "mask": "a/b.png"}, "mask", "an uploaded PNG"),
             (
                 {"reference_images": ["a/b.png"], "moderation": "low"},
@@ -100,6 +101,12 @@ class TestRequest:
 
         assert info.value.field == field
         assert allowed in info.value.allowed
+
+    def test_cell_may_be_a_json_list(self) -> None:
+        kind = TABLE["reference_images"].kind
+
+        assert kind.from_text("a/b.png, c/d.png") == ["a/b.png", "c/d.png"]
+        assert kind.from_text('["a/b, c.png"]') == ["a/b, c.png"]
 
     def test_model_limits_the_number(self) -> None:
         facts = models.image_facts("gpt-image-2.6-flare")
@@ -466,8 +473,9 @@ class TestDeletes:
     def made(self, services: FakeServices, found: Upload) -> str:
         """Store an image of the run run-1 that is made from an upload, and return its key."""
         inputs = resolve(services, key_of(found))
-        services.references().keep(inputs)
-        services.ledger.keep_prompt(prompt_record(inputs=inputs), paid=None)
+        record = prompt_record(inputs=inputs)
+        services.references().keep(inputs, run_id="run-1", started=record.started, images=1)
+        services.ledger.keep_prompt(record, paid=None)
         return stored_image(services)
 
     def test_purge_of_last_image_lets_upload_expire(self, services: FakeServices, s3: Any) -> None:
@@ -480,6 +488,21 @@ class TestDeletes:
 
         assert tags_of(s3, key_of(found)) == naming.UNUSED_TAG
         assert services.uploads.find(found.id) == found
+
+    def test_purge_during_chat_call_keeps_upload(self, services: FakeServices, s3: Any) -> None:
+        found = upload(services, png())
+        key, cleanup = self.made(services, found), CleanupStep(services)
+        step = PromptStep(services)
+        write = step.chat.write
+
+        def purge_then_write(*call: Any, **more: Any) -> Any:
+            cleanup.delete(action="delete_image", image_key=key, confirm=True, purge=True)
+            return write(*call, **more)
+
+        step.chat.write = purge_then_write  # type: ignore[method-assign]
+        step.run({"reference_images": [found.key], "description": "on a table"})
+
+        assert tags_of(s3, key_of(found)) == naming.USED_TAG
 
     def test_upload_of_running_run_is_kept(self, services: FakeServices, s3: Any) -> None:
         found = upload(services, png())
