@@ -20,6 +20,7 @@ EaselError
    ├─ NotFoundError         there is no such run, batch, image or folder
    ├─ BatchFailedError      more lines of a batch failed than it tolerates
    ├─ ConfigError           the deployment is set up wrong
+   ├─ ReferenceGoneError    an image that others are made from no longer exists
    └─ ModelRetiredError     the model is shut down: names its successor
 """
 
@@ -155,13 +156,17 @@ class ConfigError(FinalError):
     """The deployment is set up wrong."""
 
 
+class ReferenceGoneError(FinalError):
+    """An image that others are made from was deleted permanently, or has changed."""
+
+
 class ModelRetiredError(FinalError):
     """The model is shut down."""
 
 
 # These end one image and not its run. The run's other images continue, and the cleanup step reports
-# them all. An InputError here means that a reference of the image is gone.
-ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError, InputError)
+# them all.
+ONE_IMAGE = (ContentRefusedError, BadImageError, OutcomeUnknownError, ReferenceGoneError)
 ENDS_ONE_IMAGE = tuple(error.__name__ for error in ONE_IMAGE)
 # A run that failed with one of these would fail in the same way again. A run that lost an image is
 # one of them: its records are final, so only a new run buys the image again.
@@ -169,6 +174,7 @@ FAILS_AGAIN = (
     InputError,
     ConflictError,
     ModelRetiredError,
+    ReferenceGoneError,
     BadPromptError,
     BadImageError,
     OutcomeUnknownError,

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 from easel.aws.bucket import Bucket, StoredObject
 from easel.aws.table import Item, Table
 from easel.contract import naming
-from easel.contract.errors import InputError, Summary
+from easel.contract.errors import InputError, ReferenceGoneError, Summary
 from easel.contract.status import Status
 from easel.ledger.owners import owner_key
 from easel.ledger.records import RunRecords, run_key
@@ -134,7 +134,7 @@ class References:
     def open(self, inputs: Inputs) -> Iterator[list[InputFile]]:
         """Copy the inputs into temporary files. The mask comes last.
 
-        Raises InputError if a version no longer exists, or is not what was resolved.
+        Raises ReferenceGoneError if a version no longer exists, or is not what was resolved.
         """
         with ExitStack() as files:
             yield [
@@ -142,14 +142,14 @@ class References:
                 for reference in inputs.all
             ]
 
-    def describe_gone(self, inputs: Inputs) -> InputError:
+    def describe_gone(self, inputs: Inputs) -> ReferenceGoneError:
         """Return the error for inputs of which `open` has found one to be gone or changed."""
         gone = [reference.key for reference in inputs.all if not self._is_there(reference)]
         if gone:
             reason = "it was deleted permanently, or has changed"
         else:
             reason = "an input could not be read when the image was due; it is there again"
-        return InputError(IMAGES, ", ".join(gone or inputs.keys), THERE, but=reason)
+        return _gone(", ".join(gone or inputs.keys), reason)
 
     def made_from(self, key: str, *, runs: int) -> tuple[list[RunRecords], int]:
         """Return the newest runs that use this image, and how many images all runs request.
@@ -247,14 +247,19 @@ class References:
         version = self._bucket.fetch(key, file, version_id=reference.version_id or None)
         if version is None:
             reason = "it was deleted permanently after the run had started"
-            raise InputError(IMAGES, key, THERE, but=reason)
+            raise _gone(key, reason)
         file.seek(0)
         if file_digest(cast("Any", file), "sha256").hexdigest() != reference.sha256:
             reason = "its bytes are not those that the run started with"
-            raise InputError(IMAGES, key, THERE, but=reason)
+            raise _gone(key, reason)
         file.seek(0)
         name = key.rpartition("/")[2]
         return InputFile(name=name, file=file, content_type=reference.content_type)
+
+
+def _gone(key: str, reason: str) -> ReferenceGoneError:
+    message = f"{IMAGES} is {key!a}, but {reason}; start a new run with another image"
+    return ReferenceGoneError(message)
 
 
 def _is_gone(run: RunRecords) -> bool:

@@ -95,9 +95,9 @@ class Execution:
         """Return whether it failed because an image cannot be made.
 
         A redrive would only report the image again. A new start may find an image that arrived
-        late. An InputError is about the request, which has to be corrected.
+        late.
         """
-        return self.error in ENDS_ONE_IMAGE and self.error != InputError.__name__
+        return self.error in ENDS_ONE_IMAGE
 
 
 @dataclass(frozen=True, kw_only=True)

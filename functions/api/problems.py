@@ -23,6 +23,7 @@ from easel.contract.errors import (
     OutcomeUnknownError,
     QuotaExhaustedError,
     RateLimitedError,
+    ReferenceGoneError,
     StorageBusyError,
     StorageDeniedError,
     TransientError,
@@ -103,6 +104,10 @@ ADVICE: dict[type[EaselError], Advice] = {
     ),
     ModelRetiredError: Advice(
         "Model no longer available", "Choose another model. The details name its successor."
+    ),
+    ReferenceGoneError: Advice(
+        "A reference image is gone",
+        "Start a new run with another reference image. You do not pay for the missing pictures.",
     ),
 }
 UNEXPECTED_ADVICE = Advice(

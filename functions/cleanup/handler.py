@@ -29,7 +29,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 def finish(plan: RunPlan, services: Services) -> Report:
     """Remove the staged objects of finished images, and report the run.
 
-    Raises BadImageError, OutcomeUnknownError or InputError if an image cannot be made.
+    Raises BadImageError, OutcomeUnknownError or ReferenceGoneError if an image cannot be made.
     """
     records = RunRecords() if plan.dry_run else services.ledger.run(plan.run_id)
     finished = tuple(

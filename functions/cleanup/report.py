@@ -52,7 +52,7 @@ def check_images(records: RunRecords) -> None:
 
 
 def check_inputs(plan: RunPlan, records: RunRecords, references: References) -> None:
-    """Raise InputError if an image was not bought because an image that it is made from is gone."""
+    """Raise ReferenceGoneError if an image was not bought because a reference of it is gone."""
     prompt, bought = records.prompt, {image.n for image in records.images}
     missing = [n for n in plan.variations if n not in bought]
     if prompt and prompt.inputs and missing:

@@ -57,8 +57,8 @@ class OrderInputs:
     def body(self, prompt: PromptRecord) -> dict[str, Any]:
         """Return the body of the request for one of a run's images.
 
-        Raises InputError if an input no longer exists, and TransientError if too little time is
-        left to upload it.
+        Raises ReferenceGoneError if an input no longer exists, and TransientError if too little
+        time is left to upload it.
         """
         self.endpoint = endpoint(prompt)
         body = self._batches.adapt(prompt.image_call()) | {"n": 1}

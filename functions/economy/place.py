@@ -17,7 +17,7 @@ from easel.contract.errors import (
     ClaimHeldError,
     EaselError,
     FinalError,
-    InputError,
+    ReferenceGoneError,
 )
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
@@ -124,7 +124,7 @@ def _claim(
             body = inputs.body(prompt)
             if not _claim_one(order.order, ref, prompt, purchases):
                 continue
-        except (BudgetExceededError, InputError) as error:
+        except (BudgetExceededError, ReferenceGoneError) as error:
             if isinstance(error, BudgetExceededError):
                 refusal = error
             else:

@@ -8,7 +8,7 @@ import os
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.random_walk import walk
 
-RUNS = int(os.environ.get("EASEL_WALK_RUNS", "100"))
+RUNS = int(os.environ.get("EASEL_WALK_RUNS", "70"))
 SEED = os.environ.get("EASEL_WALK_SEED", "1")
 
 

@@ -179,7 +179,7 @@ def test_139_purged_input_claims_nothing(stack: FaultyStack) -> None:
 
     execution = run_with_change(stack, key, inputs.purge, count=2)
 
-    assert execution["error"] == "InputError"
+    assert execution["error"] == "ReferenceGoneError"
     assert key in execution["cause"]
     assert stack.charges()["images"] == 0
     nothing_claimed(stack, execution)
@@ -200,7 +200,7 @@ def test_139_bought_images_are_stored_despite_purged_input(stack: FaultyStack) -
     first.set()
     execution = stack.wait_for_end(arn)
 
-    assert execution["error"] == "InputError"
+    assert execution["error"] == "ReferenceGoneError"
     assert "1 of 2 images are stored; not bought: image 2" in execution["cause"]
     assert stack.charges()["images"] == 1
     assert stack.staged(execution["name"]) == []
@@ -337,7 +337,7 @@ def test_148_purged_input_leaves_the_other_lines(stack: FaultyStack) -> None:
         purging.result()
 
     report = execution["report"]
-    assert (report["stored"], report["reasons"]) == (1, {"InputError": 1})
+    assert (report["stored"], report["reasons"]) == (1, {"ReferenceGoneError": 1})
     assert key in report["failures"][0]["message"]
     assert stack.charges()["batch_images"] == 1
     assert stack.files_at_openai() == []

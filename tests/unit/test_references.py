@@ -8,7 +8,13 @@ import pytest
 
 from easel.aws.bucket import Bucket
 from easel.contract import naming
-from easel.contract.errors import AuthError, ConflictError, InputError, TransientError
+from easel.contract.errors import (
+    AuthError,
+    ConflictError,
+    InputError,
+    ReferenceGoneError,
+    TransientError,
+)
 from easel.contract.messages import ImageTask
 from easel.ledger.references import References
 from easel.ledger.uploads import Upload, UploadStatus
@@ -447,7 +453,7 @@ class TestSteps:
                 values={":inputs": Inputs(images=(other,)).to_json()},
             )
 
-        with pytest.raises(InputError, match="reference_images"):
+        with pytest.raises(ReferenceGoneError, match="reference_images"):
             painted(services, "execution-1")
 
         assert step.ledger.image("execution-1", 1) is None
@@ -460,7 +466,7 @@ class TestSteps:
         stored_image(services, n=2)
         services.bucket.remove([(key_of(found), found.version_id)])
 
-        with pytest.raises(InputError) as info:
+        with pytest.raises(ReferenceGoneError) as info:
             CleanupStep(services).finish(variations=plan.variations)
 
         assert key_of(found) in str(info.value)
