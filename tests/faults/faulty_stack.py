@@ -12,11 +12,12 @@ from botocore.exceptions import ClientError
 
 from easel.aws.table import Table
 from easel.ledger.budget import Budget, month_of
-from functions.economy.place import VISIBLE_SECONDS
 from tests.faults.proxy import Call, Proxy
 from tests.support.api_caller import fetch
 from tests.support.local_stack import LocalStack
 
+# A lock lasts as long as the function that places the order may run. Placing takes less than this.
+ECONOMY_SECONDS, PLACING_SECONDS = 910, 30
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
 
@@ -80,13 +81,15 @@ class FaultyStack(LocalStack):
         Return how many leases were live.
 
         With `sk`, only this record's lease expires. Otherwise all leases of the run do, even if
-        their functions still run.
+        their functions still run. The claim of an order is not a function's, and stays.
         """
         self.let_places_run_out()
         live = [
             item
             for item in self.records(run_id)
-            if item.get("lease_until", 0) > time.time() and sk in (None, item["sk"])
+            if item.get("lease_until", 0) > time.time()
+            and sk in (None, item["sk"])
+            and "order" not in item
         ]
         return sum(self._run_out(item) for item in live)
 
@@ -103,12 +106,14 @@ class FaultyStack(LocalStack):
             )
 
     def let_order_locks_run_out(self, *, of_dead: bool = False) -> None:
-        """Expire the locks of orders that wait until a batch is surely in OpenAI's list.
+        """Expire the locks of orders that no function is placing any more.
 
-        With `of_dead`, expire all locks, also those of functions that were killed.
+        These are the locks that were left until a batch is surely in OpenAI's list,
+        and those of functions that failed without unlocking the order. With `of_dead`, expire all
+        locks, because the function that held one was killed.
         """
         now = time.time()
-        latest = now + 3_600 if of_dead else now + VISIBLE_SECONDS + 1
+        latest = now + (ECONOMY_SECONDS if of_dead else ECONOMY_SECONDS - PLACING_SECONDS)
         pages = self.dynamodb.get_paginator("scan").paginate(
             TableName=self.table,
             FilterExpression="begins_with(pk, :orders) AND held_until BETWEEN :now AND :latest",
@@ -141,11 +146,15 @@ class FaultyStack(LocalStack):
 
         def is_over() -> bool:
             self.let_order_locks_run_out()
-            execution = self.describe(arn)
-            return execution is not None and execution["status"] != "RUNNING"
+            return self.has_ended(arn)
 
         self.until(is_over)
         return self.wait_for_end(arn)
+
+    def has_ended(self, arn: str) -> bool:
+        """Return whether an execution is known and has ended."""
+        execution = self.describe(arn)
+        return execution is not None and execution["status"] != "RUNNING"
 
     def files_at_openai(self) -> list[str]:
         """Return the names of the input images that are at OpenAI."""

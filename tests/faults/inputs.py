@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -102,6 +102,17 @@ def delete(stack: FaultyStack, key: str) -> None:
     stack.s3.delete_object(Bucket=stack.bucket, Key=key)
 
 
+def replace(stack: FaultyStack, key: str) -> None:
+    """Put another image under an input's key."""
+    stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=png(9, 9), ContentType="image/png")
+
+
+def tag(stack: FaultyStack, key: str) -> None:
+    """Replace an input's tags."""
+    tags = {"TagSet": [{"Key": "scan", "Value": "clean"}]}
+    stack.s3.put_object_tagging(Bucket=stack.bucket, Key=key, Tagging=tags)
+
+
 def restore(stack: FaultyStack, keys: Sequence[str]) -> None:
     """Remove the delete markers of inputs, if they have any."""
     for key in keys:
@@ -118,3 +129,11 @@ def purge(stack: FaultyStack, key: str) -> None:
 
 def _remove(stack: FaultyStack, key: str, version_id: str) -> None:
     stack.s3.delete_object(Bucket=stack.bucket, Key=key, VersionId=version_id)
+
+
+CHANGES: dict[str, Callable[[FaultyStack, str], None]] = {
+    "deleted": delete,
+    "replaced": replace,
+    "tagged": tag,
+    "purged": purge,
+}

@@ -4,12 +4,16 @@ Every paid image is delivered or counted, and nothing else was changed.
 """
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from easel.contract import naming
+from easel.request.models import image_cost
+from easel.request.references import Inputs
+from local.fake_openai.requests import image_tokens
 from tests.faults.faulty_stack import FaultyStack
 
 # A person has to decide about these: the limit of purchases is reached, or the image is paid and
@@ -43,8 +47,9 @@ def check_run(
     folder: str,
     count: int,
     paid_by_prompt: dict[str, int],
+    is_cut_short: bool = False,
 ) -> None:
-    """Check one run that has ended in any way."""
+    """Check one run that has ended in any way. One that is cut short has lost an input."""
     items = {item["sk"]: item for item in stack.records(run_id)}
     images = [items.get(f"image#{n}") for n in range(1, count + 1)]
     tally.runs, tally.requested = tally.runs + 1, tally.requested + count
@@ -76,9 +81,15 @@ def check_run(
         tally.holds(
             "a picture was neither delivered nor given up",
             run_id,
-            len(stored) + len(refused) + len(given_up) == count,
+            is_cut_short or len(stored) + len(refused) + len(given_up) == count,
             items,
         )
+    open_claims = [
+        item
+        for item in items.values()
+        if item.get("status") == "claimed" and item.get("lease_until", 0) > 0
+    ]
+    tally.holds("a claim is left", run_id, not open_claims, open_claims)
     left = [
         key
         for key in stack.staged(run_id)
@@ -87,6 +98,41 @@ def check_run(
     tally.holds("something is left in staging", run_id, not left, left)
     for image in stored:
         _check_picture(stack, tally, run_id, image, folder=folder)
+
+
+def check_inputs(
+    stack: FaultyStack,
+    tally: Tally,
+    run_id: str,
+    request: Mapping[str, Any],
+    *,
+    edits: Sequence[dict[str, Any]],
+) -> None:
+    """Check what a run's images were made from, and that its records count it.
+
+    `edits` are the calls that OpenAI has received.
+    """
+    items = {item["sk"]: item for item in stack.records(run_id)}
+    if "prompt" not in items:
+        return
+    found = Inputs.from_json(items["prompt"].get("inputs"))
+    named = [*request.get("reference_images", []), *filter(None, [request.get("mask")])]
+    tally.holds("other inputs were recorded", run_id, list(found.keys) == named, found)
+    mask = found.mask.sha256 if found.mask else None
+    expected = {"images": [image.sha256 for image in found.images], "mask": mask}
+    short = _short(items["prompt"]["text"])
+    sent = [edit for edit in edits if edit["prompt"] == short]
+    wrong = [edit for edit in sent if edit | expected != edit]
+    tally.holds("other bytes were sent", run_id, not wrong, wrong)
+    tokens = sum(image_tokens(image.width, image.height) for image in found.images)
+    model = json.loads(items["prompt"]["choices"])["model"]
+    for image in items.values():
+        if image.get("status") == "stored":
+            usage = json.loads(image["usage"])
+            counted = usage["input_tokens_details"]["image_tokens"]
+            tally.holds("other tokens were counted", run_id, counted == tokens, usage)
+            cost = image_cost(model, usage, economy="order" in image)
+            tally.holds("another cost", run_id, cost == image["cost_micro_usd"], image)
 
 
 def check_whole(

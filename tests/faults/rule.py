@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.sax.saxutils import escape
 
+Moment = Literal["before", "during", "after"]
 KINDS = (
     "status",
     "cancelled",
@@ -65,7 +66,7 @@ class Rule:
     hang: float | None = None
     corrupt: bool = False
     object_errors: Sequence[tuple[str, str]] = ()
-    kill: Literal["before", "during", "after"] | None = None
+    kill: Moment | None = None
 
     def __post_init__(self) -> None:
         if len([kind for kind in KINDS if getattr(self, kind)]) != 1:

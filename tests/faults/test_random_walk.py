@@ -8,7 +8,7 @@ import os
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.random_walk import walk
 
-RUNS = int(os.environ.get("EASEL_WALK_RUNS", "70"))
+RUNS = int(os.environ.get("EASEL_WALK_RUNS", "40"))
 SEED = os.environ.get("EASEL_WALK_SEED", "1")
 
 
@@ -24,3 +24,6 @@ def test_no_paid_image_is_lost_or_uncounted(faulty_stack: FaultyStack) -> None:
     assert result.injected > RUNS / 2
     assert result.kills > 0
     assert result.tally.possibly_paid > 0
+    assert result.from_images > 0
+    assert result.in_economy > 0
+    assert result.files_left <= result.files_lost
