@@ -676,7 +676,7 @@ def test_close_leaves_no_thread_or_socket(running_faulty_stack: FaultyStack) -> 
     hanging.close()
     idle.close()
     assert set(threading.enumerate()) <= ours
-    assert sockets() == before
+    assert sockets() <= before
 
 
 def test_concurrent_threads_get_their_own_answers(
