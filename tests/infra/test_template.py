@@ -213,7 +213,9 @@ def test_only_single_image_errors_are_caught(template: Template, machine: str) -
         name: [rule["ErrorEquals"] for rule in task.get("Catch", [])]
         for name, task in template.tasks(machine).items()
     }
-    one_picture = [["ContentRefusedError", "BadImageError", "OutcomeUnknownError", "InputError"]]
+    one_picture = [
+        ["ContentRefusedError", "BadImageError", "OutcomeUnknownError", "ReferenceGoneError"]
+    ]
 
     assert caught["Make the image"] == caught["Store the image"] == one_picture
     assert all(errors in ([], one_picture) for errors in caught.values())

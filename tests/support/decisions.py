@@ -34,6 +34,8 @@ UNUSED = {
     ("Events", "dynamodb:GetShardIterator"): BY_LAMBDA,
     ("Events", "dynamodb:ListStreams"): BY_LAMBDA,
     ("Events", "sqs:SendMessage"): BY_LAMBDA,
+    ("References", "sqs:SendMessage"): BY_LAMBDA,
+    ("References", "s3:PutObjectTagging"): "S3 asks for it when a PutObject has tags",
     **{
         (construct, "s3:ListBucket"): FOR_404
         for construct in ("Image", "Upload", "Mirror", "Economy")
