@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import FilePayload, Locator, Page, Request, Route
+from playwright.sync_api import FilePayload, Locator, Page, Request, Route, expect
 
 from tests.support.browser import SECONDS, Visit
 from tests.support.images import png
@@ -31,6 +31,7 @@ def ready(page: Page) -> Locator:
 
 
 def make_picture(page: Page) -> None:
+    expect(page.locator("#price.old")).to_have_count(0)
     page.locator("button.big:not([aria-disabled])").click()
     page.wait_for_url(re.compile("#run/"))
 
