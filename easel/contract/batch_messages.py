@@ -83,8 +83,8 @@ class Order(Message):
 class PlacedOrder(Message):
     """Written by economy once an order is placed, and each time it polls the order.
 
-    `batch` is the batch's id at OpenAI, or None if nothing was left to order. With `again` the
-    order is to be placed once more.
+    `batch` is the batch's id at OpenAI, or None if nothing was left to order. `number` counts how
+    often the order's images were ordered. With `again` the order is to be placed once more.
     """
 
     order: str
@@ -93,6 +93,7 @@ class PlacedOrder(Message):
     batch: str | None
     done: bool
     looks: int
+    number: int = 1
     queued: int = 0
     again: bool = False
 

@@ -98,9 +98,9 @@ def batch_work(name: str, execution: str) -> str:
     return f"staging/@{name}/{execution}/"
 
 
-def order_inputs_key(order: str) -> str:
+def order_inputs_key(mark: str) -> str:
     """Return the key of the list of an order's input images. No batch has an empty name."""
-    return f"staging/@/{order}.json"
+    return f"staging/@/{mark}.json"
 
 
 def run8(run_id: str) -> str:

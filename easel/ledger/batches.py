@@ -51,15 +51,19 @@ class BatchStarts:
 class LockedOrder:
     """An order locked by this function.
 
-    `began` is when it was first locked. `was_locked` is true if another function locked it before.
-    `batch` is OpenAI's id, once known. `mark` is the name that OpenAI stores with the batch. It
-    ends in a number, so an order for the same images after an ended one has a new mark.
+    `number` counts how often its images were ordered. `began` is when it was first locked.
+    `was_locked` is true if another function locked it before. `batch` is OpenAI's id, once known.
     """
 
-    mark: str
+    number: int
     began: datetime
     was_locked: bool
     batch: str | None
+
+
+def order_mark(order: str, number: int) -> str:
+    """Return the name that OpenAI stores with an order's batch. A new order has a new mark."""
+    return f"{order}-{number}"
 
 
 def order_key(custom_ids: Iterable[str]) -> str:
@@ -83,10 +87,10 @@ class BatchOrders:
         new = {"pk": pk, "sk": sk, "began": now, "held_until": until}
         if all(self._table.write(self._table.put_if_absent(new))):
             began = datetime.fromisoformat(now)
-            return LockedOrder(mark=f"{order}-1", began=began, was_locked=False, batch=None)
+            return LockedOrder(number=1, began=began, was_locked=False, batch=None)
         item = self._table.get(pk, sk) or {}
         known = LockedOrder(
-            mark=f"{order}-{item.get('ended', 0) + 1}",
+            number=item.get("ended", 0) + 1,
             began=datetime.fromisoformat(item["began"]),
             was_locked=True,
             batch=item.get("batch"),
@@ -111,11 +115,6 @@ class BatchOrders:
         expression = "SET #batch = :batch, #held_until = :over"
         values = {":batch": batch, ":over": 0}
         self._table.write(self._table.update(_key(order), expression, values=values))
-
-    def has_batch(self, order: str, *, batch: str) -> bool:
-        """Return whether this batch is the order's current one, which has not been closed yet."""
-        item = self._table.get(*_key(order))
-        return item is not None and item.get("batch") == batch
 
     def mark_ended(self, order: str, *, batch: str) -> None:
         """Close an order that has ended, unless it is already closed."""

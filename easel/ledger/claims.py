@@ -16,7 +16,7 @@ from easel.contract import metric_names
 from easel.contract.errors import ClaimHeldError, OutcomeUnknownError, StorageBusyError
 from easel.contract.money import dollars
 from easel.ledger.budget import Budget
-from easel.ledger.records import ChatRecord, Claim, to_item
+from easel.ledger.records import ChatRecord, Claim, ImageRecord, to_item
 
 MAX_PURCHASES = 2
 MAX_TRIES = 20
@@ -53,10 +53,14 @@ class Claims:
                 return
         raise StorageBusyError(f"the budget of {claim.month} keeps changing")
 
-    def renew(self, claim: Claim, *, until: int) -> bool:
-        """Extend a claim's lease. Return False if another execution now has the claim."""
-        change = self._update(claim, "SET #lease_until = :until", {":until": until})
-        return all(self._table.write(change))
+    def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
+        """Extend the lease of an ordered image's claim, now for this batch of its order.
+
+        Return False if another execution now has the claim.
+        """
+        expression = "SET #lease_until = :until, #order_number = :number"
+        values = {":until": until, ":number": order_number}
+        return all(self._table.write(self._update(claim, expression, values)))
 
     def release(self, claim: Claim) -> None:
         """Undo the claim of a call that was certainly not charged.
@@ -141,7 +145,7 @@ class Claims:
         # From now on the image is bought by a separate call, even if it was in an order.
         expression = (
             "SET #purchase = :purchase, #lease_until = :until, #month = :month, "
-            "#reserved_micro_usd = :reserved REMOVE #order"
+            "#reserved_micro_usd = :reserved REMOVE #order, #order_number"
         )
         values = {
             ":purchase": claim.purchase,

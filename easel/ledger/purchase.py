@@ -153,9 +153,12 @@ class Purchases:
         self.ledger.claims.take(claim, after=call if call.purchase else None)
         return claim
 
-    def renew(self, claim: Claim, *, until: int) -> bool:
-        """Extend a claim's lease to `until` (epoch seconds). Return False if it has changed."""
-        return self.ledger.claims.renew(claim, until=until)
+    def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
+        """Extend an ordered image's claim to `until` (epoch seconds), for this batch of its order.
+
+        Return False if the claim has changed.
+        """
+        return self.ledger.claims.renew(claim, until=until, order_number=order_number)
 
     def release(self, claim: Claim) -> None:
         """Undo an unpaid claim and its reservation."""

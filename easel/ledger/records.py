@@ -100,12 +100,14 @@ class ImageRecord(Claim):
     """One image.
 
     `order` is the order at OpenAI's Batch API in which it was claimed, or None if a separate call
-    buys it.
+    buys it. `order_number` counts how often that order's images were ordered. It is None in a claim
+    of an older version.
     """
 
     status: Status = Status.CLAIMED
     n: int
     order: str | None = None
+    order_number: int | None = None
     staged_key: str | None = None
     bytes: int | None = None
     sha256: str | None = None
@@ -133,11 +135,16 @@ class ImageRecord(Claim):
         A second purchase is a separate call, even if the first one was in an order.
         """
         claim = super().next_claim(until=until, month=month, bound=bound)
-        return replace(claim, order=None) if self.purchase else claim
+        return replace(claim, order=None, order_number=None) if self.purchase else claim
 
     def is_ordered(self, order: str) -> bool:
         """Return whether it is claimed in this order and the claim has not been given up."""
-        return self.status == Status.CLAIMED and self.order == order and not self.is_counted
+        return self.is_of(order) and not self.is_counted
+
+    def is_of(self, order: str, number: int | None = None) -> bool:
+        """Return whether it is claimed in this order, and in the batch with this number."""
+        is_same = number is None or self.order_number in (None, number)
+        return self.status == Status.CLAIMED and self.order == order and is_same
 
     def is_missing_from(self, mirror: str | None) -> bool:
         """Return whether it is stored, but not in this mirror."""

@@ -18,7 +18,6 @@ from easel.contract.errors import (
     OutcomeUnknownError,
     TransientError,
 )
-from easel.contract.status import Status
 from easel.ledger.ledger import Ledger
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.openai_client.batches import OpenAIBatches
@@ -102,10 +101,7 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
         services.bucket.put(key, body, content_type=json_lines.CONTENT_TYPE)
     for claim, error in failed:
         purchases.give_up(claim, error)
-    if services.batch_orders.has_batch(order.order, batch=order.batch):
-        # If another execution has closed this order, it may have ordered the same images again
-        # with these files.
-        OrderInputs(order.order, services, deadline).delete()
+    OrderInputs(order.order, order.number, services, deadline).delete()
     services.batch_orders.mark_ended(order.order, batch=order.batch)
     counts = {"order": order.order, "staged": staged, "unmade": len(failed)}
     log_result("order collected", batch=order.batch, status=batch.status, **counts)
@@ -121,8 +117,8 @@ def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, ClaimedImage]:
     for run_id, records in ledger.runs(counts).items():
         for image in records.images:
             # A claim that was given up meanwhile still counts, because its image may have arrived.
-            is_open = image.status == Status.CLAIMED and image.order == order.order
-            if records.prompt and is_open:
+            # If another execution has ordered the image again, that order's claim is not ours.
+            if records.prompt and image.is_of(order.order, order.number):
                 claims[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
     return claims
 
@@ -136,7 +132,8 @@ def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> ClaimedImage |
     if not run_id or not n.isdecimal() or {"run_id": run_id, "n": int(n)} in order.pictures:
         return None
     image, prompt = ledger.image(run_id, int(n)), ledger.prompt(run_id)
-    return (image, prompt) if image and prompt and image.is_ordered(order.order) else None
+    is_open = image and image.is_of(order.order, order.number) and not image.is_counted
+    return (image, prompt) if image and prompt and is_open else None
 
 
 def _answers(file: str | None, batches: OpenAIBatches) -> Iterator[dict[str, Any]]:

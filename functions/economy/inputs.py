@@ -2,7 +2,8 @@
 
 Each image is uploaded once for an order, however many of its images are made from it. The ids of
 the files are listed in staging after each upload. So another attempt, or another start of the
-batch, uses the same files, and whoever collects the order deletes them all.
+batch, uses the same files, and whoever collects the order deletes them all. Each time the same
+images are ordered again there is a new list, because someone may still collect the earlier batch.
 """
 
 import json
@@ -14,6 +15,7 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import logger
 from easel.contract import naming
 from easel.contract.errors import EaselError, TransientError
+from easel.ledger.batches import order_mark
 from easel.ledger.records import PromptRecord
 from easel.openai_client.batches import (
     CALL_SECONDS,
@@ -44,9 +46,10 @@ class UploadedFile:
 class OrderInputs:
     """The input images of one order. `endpoint` is the order's endpoint, once a body was made."""
 
-    def __init__(self, order: str, services: Services, deadline: Deadline) -> None:
+    def __init__(self, order: str, number: int, services: Services, deadline: Deadline) -> None:
         self.endpoint: Endpoint = GENERATIONS
-        self._key = naming.order_inputs_key(order)
+        self._key = naming.order_inputs_key(order_mark(order, number))
+        self._earlier_key = naming.order_inputs_key(order_mark(order, number - 1))
         self._bucket, self._batches = services.bucket, services.openai_batches
         self._references, self._deadline = services.references(), deadline
         self._by_sha256: dict[str, UploadedFile] | None = None
@@ -113,6 +116,9 @@ class OrderInputs:
 
     def _read(self) -> dict[str, UploadedFile]:
         listed = self._bucket.get(self._key, limit=MAX_LIST_BYTES)
+        if listed is None:
+            # If OpenAI's queue was full, the files of the earlier order are still there.
+            listed = self._bucket.get(self._earlier_key, limit=MAX_LIST_BYTES)
         files = json.loads(listed) if listed else {}
         return {sha256: UploadedFile(**file) for sha256, file in files.items()}
 

@@ -19,6 +19,7 @@ from easel.contract.errors import (
     FinalError,
     ReferenceGoneError,
 )
+from easel.ledger.batches import order_mark
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.services import Services
@@ -27,7 +28,7 @@ from functions.economy.plan import custom_id, failure_entry
 
 # OpenAI ends a batch within a day. The remaining time is for collecting the images.
 CLAIM_SECONDS = 26 * 60 * 60
-VISIBLE_SECONDS = 15.0  # after this time a new batch is surely in OpenAI's list
+VISIBLE_SECONDS = 15  # after this time a new batch is surely in OpenAI's list
 CLOCKS = timedelta(hours=1)  # the greatest difference between our clock and OpenAI's
 
 
@@ -37,16 +38,17 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
     Raises BudgetExceededError if the budget has no room for any of its images.
     """
     orders, name, purchases = services.batch_orders, order.order, services.purchases(deadline)
-    lock = orders.lock(name, until=deadline.epoch())
-    batch = lock.batch
+    # A batch that a dying function has created is surely in OpenAI's list when its lock expires.
+    lock = orders.lock(name, until=deadline.epoch() + VISIBLE_SECONDS)
+    batch, mark = lock.batch, order_mark(name, lock.number)
     if batch is None and lock.was_locked:
         # The previous holder of the lock may have placed the order. If so, claim nothing more.
-        existing = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
+        existing = services.openai_batches.find(mark, since=lock.began - CLOCKS)
         batch = existing.id if existing else None
     if batch is None:
-        inputs = OrderInputs(name, services, deadline)
+        inputs = OrderInputs(name, lock.number, services, deadline)
         try:
-            batch = _order(order, lock.mark, services, purchases, inputs)
+            batch = _order(order, lock.number, services, purchases, inputs)
         except EaselError as error:
             is_refused = isinstance(error, FinalError) and not error.possibly_paid
             if is_refused:
@@ -66,17 +68,18 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
         batch=batch,
         done=batch is None,
         looks=0,
+        number=lock.number,
         queued=order.queued,
     )
 
 
 def _order(
-    order: Order, mark: str, services: Services, purchases: Purchases, inputs: OrderInputs
+    order: Order, number: int, services: Services, purchases: Purchases, inputs: OrderInputs
 ) -> str | None:
     """Return the id of a new batch, or None if nothing is left to be ordered."""
     name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, failures = _claim(order, requests, purchases, inputs)
+        count, failures = _claim(order, number, requests, purchases, inputs)
         if failures:
             body = json_lines.to_bytes(failures)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
@@ -87,7 +90,8 @@ def _order(
         if not count:
             inputs.delete()
             return None
-        batch = services.openai_batches.create(mark, requests, endpoint=inputs.endpoint).id
+        mark, batches = order_mark(name, number), services.openai_batches
+        batch = batches.create(mark, requests, endpoint=inputs.endpoint).id
     log_result("order placed", order=name, pictures=count, inputs=len(inputs), batch=batch)
     return batch
 
@@ -105,7 +109,7 @@ def _release_one(order: str, ref: ImageRef, purchases: Purchases) -> None:
 
 
 def _claim(
-    order: Order, requests: IO[bytes], purchases: Purchases, inputs: OrderInputs
+    order: Order, number: int, requests: IO[bytes], purchases: Purchases, inputs: OrderInputs
 ) -> tuple[int, list[dict[str, Any]]]:
     """Claim the order's images as far as the budget allows, and write their requests.
 
@@ -122,7 +126,7 @@ def _claim(
             continue
         try:
             body = inputs.body(prompt)
-            if not _claim_one(order.order, ref, prompt, purchases):
+            if not _claim_one(order.order, number, ref, prompt, purchases):
                 continue
         except (BudgetExceededError, ReferenceGoneError) as error:
             if isinstance(error, BudgetExceededError):
@@ -139,16 +143,18 @@ def _claim(
     return count, failures
 
 
-def _claim_one(order: str, ref: ImageRef, prompt: PromptRecord, purchases: Purchases) -> bool:
+def _claim_one(
+    order: str, number: int, ref: ImageRef, prompt: PromptRecord, purchases: Purchases
+) -> bool:
     """Claim an image for an order. Return False if it is not to be ordered, or no longer."""
     image = purchases.ledger.image(ref["run_id"], ref["n"])
     until = int(time.time()) + CLAIM_SECONDS
     if image:
-        # An earlier attempt claimed the image and got no further. The claim is renewed, because
-        # OpenAI's day starts now.
-        return image.is_ordered(order) and purchases.renew(image, until=until)
+        # An earlier attempt claimed the image and got no further, or OpenAI's queue was full. The
+        # claim is renewed, because OpenAI's day starts now.
+        return image.is_ordered(order) and purchases.renew(image, until=until, order_number=number)
     purchases.check_model(prompt)
-    image = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order)
+    image = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order, order_number=number)
     try:
         purchases.claim(image, bound=prompt.image_bound(economy=True), until=until)
     except ClaimHeldError:

@@ -304,6 +304,7 @@ class FakeOpenAIBatches:
     errors: list[dict[str, Any]] = field(default_factory=list)
     searched: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
+    uploaded: int = 0
     endpoint: str | None = None
     problem: str | None = None
 
@@ -315,7 +316,8 @@ class FakeOpenAIBatches:
         return self.look(order) if order in self.orders else None
 
     def upload(self, image: InputImage) -> str:
-        file = f"file-{len(self.files) + 1}"
+        self.uploaded += 1
+        file = f"file-{self.uploaded}"
         self.files[file] = image.file.read()
         return file
 

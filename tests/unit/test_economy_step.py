@@ -27,7 +27,7 @@ from easel.contract.messages import ImageTask
 from easel.contract.status import Status
 from easel.ledger.batches import order_key
 from easel.ledger.budget import month_of
-from easel.ledger.records import ImageRecord
+from easel.ledger.records import ImageRecord, to_item
 from easel.request import models
 from easel.request.batch_request import parse
 from functions import image
@@ -153,7 +153,8 @@ def test_failed_order_keeps_its_claims_for_retry(step: EconomyStep) -> None:
 
     claim = step.record("a-1")
     assert claim
-    step.ledger.claims.renew(claim, until=int(time.time()) + 60)  # as if a day had passed
+    hour = int(time.time()) + 3_600
+    step.ledger.claims.renew(claim, until=hour, order_number=1)  # as if a day had passed
     step.openai.create = placing  # type: ignore[method-assign]
     step.services.batch_orders.unlock(order.order, after=-1)
     step.place(order)
@@ -395,6 +396,32 @@ def test_order_settles_only_its_own_claims(step: EconomyStep) -> None:
     record = step.record("a-1")
     assert record
     assert (record.status, record.possibly_paid) == (Status.CLAIMED, 0)
+
+
+def test_late_collector_leaves_claims_of_next_order(step: EconomyStep) -> None:
+    order = step.order("a-1")
+    step.openai.status = "expired"
+    first = step.place(order)
+    step.collect(first)
+    assert step.record("a-1") is None
+    second = step.place(order)
+
+    assert step.collect(first) == {"order": order.order, "staged": 0, "unmade": 0}
+    step.openai.status, step.openai.answers = "completed", [answer("a-1")]
+    assert step.collect(second) == {"order": order.order, "staged": 1, "unmade": 0}
+    assert step.money() == (COST, COST)
+
+
+def test_claim_of_older_version_is_collected(step: EconomyStep) -> None:
+    placement = step.place(step.order("a-1"))
+    claim = step.record("a-1")
+    assert claim
+    step.table.write(step.table.put(to_item(replace(claim, order_number=None))))
+
+    step.openai.answers = [answer("a-1")]
+    state = placement.to_state()
+    del state["number"]
+    assert step.collect(PlacedOrder.from_state(state))["staged"] == 1
 
 
 # Planning orders.
