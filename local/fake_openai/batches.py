@@ -181,10 +181,11 @@ class Batches:
         rule = self._faults.take(endpoint, line.body["prompt"])
         if rule and is_replaced(rule):
             body = rule.body if rule.status else rule.answer
-            status, charged = rule.status or 200, rule.charged
+            status = rule.status or 200
+            charged = rule.charged and status == 200  # no line of the error file costs anything
             return Outcome(line=line, request=request, status=status, body=body, charged=charged)
         if rule and rule.cut:
-            return Outcome(line=line, request=request, error=LOST, charged=rule.charged)
+            return Outcome(line=line, request=request, error=LOST)
         return Outcome(line=line, request=request, status=200, charged=True)
 
     async def _checked(self, body: Mapping[str, Any], endpoint: str) -> ImageRequest:
