@@ -66,6 +66,14 @@ def kill(pid: int) -> None:
             os.close(handle)
 
 
+def is_alive(pid: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def _inode(port: int, at: int) -> str | None:
     connection = f" {_LOOPBACK}:{port:04X} {_LOOPBACK}:{at:04X} "
     line = next(

@@ -124,7 +124,7 @@ class _Connection(BaseHTTPRequestHandler):
         body = half + self._body(arrived=len(half))
         request = read(self.command, self._path, self.headers, body)
         call, rule = proxy.take(self.command, request, self._caller)
-        answer = self._faulty(call, rule, body) if rule else self._forward(body)
+        answer = self._faulty(call, rule, body) if rule else self._forward(call, body)
         if answer:
             self._send(answer)
         else:
@@ -159,27 +159,27 @@ class _Connection(BaseHTTPRequestHandler):
                     body=content,
                 )
             case "lose_answer":
-                self._forward(body)
+                self._forward(call, body)
             case "hold":
                 while (
                     rule.hold and not rule.hold.wait(0.02) and not self.server.proxy.ending.is_set()
                 ):
                     pass
-                answer = self._forward(body)
+                answer = self._forward(call, body)
             case "hang":
-                answer = self._forward(body)
+                answer = self._forward(call, body)
                 self.server.proxy.ending.wait(rule.hang)
             case "corrupt":
-                answer = self._forward(bodies.corrupted(body, layers=self._layers()))
+                answer = self._forward(call, bodies.corrupted(body, layers=self._layers()))
             case "object_errors":
-                answer = self._with_object_errors(body, rule.object_errors)
+                answer = self._with_object_errors(call, body, rule.object_errors)
             case "kill":
                 if rule.kill == "after":
-                    self._forward(body)
+                    self._forward(call, body)
                 self._kill(call)
         return answer
 
-    def _forward(self, body: bytes, headers: Headers | None = None) -> _Answer | None:
+    def _forward(self, call: "Call", body: bytes, headers: Headers | None = None) -> _Answer | None:
         """Return the server's real answer, or None if it hung up."""
         upstream = self._upstream
         if time.monotonic() - self._used > _IDLE_SECONDS:
@@ -198,7 +198,7 @@ class _Connection(BaseHTTPRequestHandler):
         except (OSError, http.client.HTTPException):
             upstream.close()
             return None
-        self._used = time.monotonic()
+        self._used, call.status = time.monotonic(), response.status
         head = [
             (name, value)
             for name, value in response.getheaders()
@@ -232,7 +232,9 @@ class _Connection(BaseHTTPRequestHandler):
         self.wfile.write("\r\n".join(lines).encode("latin-1") + body)
         self.close_connection = self.close_connection or answer.cut
 
-    def _with_object_errors(self, body: bytes, errors: Sequence[tuple[str, str]]) -> _Answer | None:
+    def _with_object_errors(
+        self, call: "Call", body: bytes, errors: Sequence[tuple[str, str]]
+    ) -> _Answer | None:
         left, refused = bodies.without(body, errors)
         answer: _Answer | None = _Answer(
             status=200,
@@ -241,7 +243,7 @@ class _Connection(BaseHTTPRequestHandler):
             body=b"<DeleteResult/>",
         )
         if left:
-            answer = self._forward(left, self._signed_again(left))
+            answer = self._forward(call, left, self._signed_again(left))
         if not answer or answer.status != http.HTTPStatus.OK:
             return answer
         headers = [

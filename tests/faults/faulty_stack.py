@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -12,12 +13,14 @@ from botocore.exceptions import ClientError
 
 from easel.aws.table import Table
 from easel.ledger.budget import Budget, month_of
+from tests.faults.caller import is_alive
 from tests.faults.proxy import Call, Proxy
 from tests.support.api_caller import fetch
 from tests.support.local_stack import LocalStack
 
-# A lock lasts as long as the function that places the order may run. Placing takes less than this.
-ECONOMY_SECONDS, PLACING_SECONDS = 910, 30
+# A lock lasts as long as the function that places the order may run. A function unlocks an order
+# that it could not place, a little later. A function that places one makes calls all the time.
+UNLOCKED_SECONDS, SILENT_SECONDS = 20, 60
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
 
@@ -105,26 +108,24 @@ class FaultyStack(LocalStack):
                 ExpressionAttributeValues=values,
             )
 
-    def let_order_locks_run_out(self, *, of_dead: bool = False) -> None:
+    def let_order_locks_run_out(self, *, killed: int | None = None) -> None:
         """Expire the locks of orders that no function is placing any more.
 
-        These are the locks that were left until a batch is surely in OpenAI's list,
-        and those of functions that failed without unlocking the order. With `of_dead`, expire all
-        locks, because the function that held one was killed.
+        These are the locks that were left until a batch is surely in OpenAI's list, and those of
+        functions that were killed, such as the process `killed`, or have failed without unlocking
+        the order.
         """
         now = time.time()
-        latest = now + (ECONOMY_SECONDS if of_dead else ECONOMY_SECONDS - PLACING_SECONDS)
         pages = self.dynamodb.get_paginator("scan").paginate(
             TableName=self.table,
-            FilterExpression="begins_with(pk, :orders) AND held_until BETWEEN :now AND :latest",
-            ExpressionAttributeValues={
-                ":orders": _write("order#"),
-                ":now": _write(int(now)),
-                ":latest": _write(int(latest)),
-            },
+            FilterExpression="begins_with(pk, :orders) AND held_until > :now",
+            ExpressionAttributeValues={":orders": _write("order#"), ":now": _write(int(now))},
         )
         for page in pages:
             for item in page["Items"]:
+                is_unlocked = int(_read(item["held_until"])) < now + UNLOCKED_SECONDS
+                if not is_unlocked and self._is_placing(_read(item["pk"]), killed=killed):
+                    continue
                 Table(self.dynamodb, name=self.table).change(
                     (_read(item["pk"]), _read(item["sk"])),
                     "SET #held_until = :past",
@@ -190,6 +191,20 @@ class FaultyStack(LocalStack):
         Budget(Table(self.dynamodb, name=self.table), setting=setting).set_cap(
             month_of(datetime.now(UTC)), micro_usd
         )
+
+    def _is_placing(self, order: str, *, killed: int | None) -> bool:
+        """Return whether the function that locked an order may still be placing it."""
+        calls = self.calls("Economy")
+        writes = (f"Put {order} order", f"Update {order} order")
+        done = [call for call in calls if call.target in writes and call.status == HTTPStatus.OK]
+        if not done:
+            return True
+        lock = done[-1]
+        later = [call for call in calls if call.pid == lock.pid and call.at > lock.at]
+        has_begun_another = any(call.target.startswith("Put order#") for call in later)
+        is_silent = time.monotonic() - max(call.at for call in [lock, *later]) > SILENT_SECONDS
+        is_dead = lock.pid == killed or not is_alive(lock.pid or 0)
+        return not (is_dead or has_begun_another or is_silent)
 
     def _items(self, pk: str) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("query").paginate(

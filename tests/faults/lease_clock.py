@@ -5,6 +5,7 @@ A lease lasts as long as a function may run, which is too long for a test to wai
 
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Call
@@ -24,7 +25,7 @@ def _run_out(stack: FaultyStack) -> Callable[[Call], None]:
     def run_out(killed: Call) -> None:
         if "Economy" in killed.function:
             # The claims of an order last for its day. Only the order is locked by the function.
-            stack.let_order_locks_run_out(of_dead=True)
+            stack.let_order_locks_run_out(killed=killed.pid)
             return
         stack.let_places_run_out()
         claims = [
@@ -32,6 +33,7 @@ def _run_out(stack: FaultyStack) -> Callable[[Call], None]:
             for call in stack.calls()
             if call.pid == killed.pid
             and call.operation == "TransactWriteItems"
+            and call.status == HTTPStatus.OK
             and (match := _CLAIMED.match(call.target))
         ]
         if claims:

@@ -17,12 +17,12 @@ from tests.faults.rule import Rule
 _ENDING_SECONDS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Call:
     """One call, received at the time `at` (of the monotonic clock).
 
     `fault` is the kind of the rule that took the call, or None. `function` is empty if the caller
-    is not a function.
+    is not a function. `status` is what the server has answered, if it got the call.
     """
 
     at: float
@@ -33,6 +33,7 @@ class Call:
     function: str
     pid: int | None
     fault: str | None
+    status: int | None = None
 
 
 @dataclass(kw_only=True)

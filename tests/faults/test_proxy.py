@@ -24,6 +24,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+from tests.faults.caller import is_alive
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.proxy import Call, Proxy
 from tests.faults.rule import Rule
@@ -363,13 +364,6 @@ def test_killed_caller_dies_before_its_connection_closes(
     )
     assert killed == [(call, False)]
     assert stored(running_faulty_stack, key) == there
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_rule_never_kills_the_tests(
