@@ -30,6 +30,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def tags(aws: LocalStack, key: str) -> dict[str, str]:
+    found = aws.client("s3").get_object_tagging(Bucket=aws.outputs["bucket"], Key=key)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
 def test_upload_becomes_part_of_an_image(aws: LocalStack, caller: Caller) -> None:
     data, folder = png(600, 400, "red"), f"references-{uuid4().hex[:8]}"
     found = uploaded(caller, data)
@@ -68,6 +73,18 @@ def test_image_is_varied_and_lineage_is_shown(aws: LocalStack, caller: Caller) -
     assert {made["id"] for made in shown["used_in"]} == {made["id"] for made in report["pictures"]}
     made = caller("GET", f"/images/{report['pictures'][0]['id']}").json
     assert [reference["id"] for reference in made["references"]] == [first["id"]]
+
+
+def test_upload_expires_once_no_image_needs_it(aws: LocalStack, caller: Caller) -> None:
+    found, folder = uploaded(caller, png(600, 400)), f"references-{uuid4().hex[:8]}"
+    request = {"prompt": "A table", "reference_images": [found["key"]], "folder_name": folder}
+    aws.run(request | SMALL)
+    assert tags(aws, found["key"]) == {"easel": "used"}
+
+    purge = {"action": "delete_folder", "folder_name": folder, "confirm": True, "purge": True}
+    assert aws.run(purge)["status"] == "SUCCEEDED"
+
+    assert tags(aws, found["key"]) == {"easel": "unused"}
 
 
 def test_mask_protects_the_rest_of_the_image(aws: LocalStack, caller: Caller) -> None:

@@ -38,7 +38,7 @@ UNUSED = {
     ("References", "s3:PutObjectTagging"): "S3 asks for it when a PutObject has tags",
     **{
         (construct, "s3:ListBucket"): FOR_404
-        for construct in ("Image", "Upload", "Mirror", "Economy")
+        for construct in ("Image", "Upload", "Mirror", "Economy", "References")
     },
 }
 # Denials that tests provoke, each with the reason.
