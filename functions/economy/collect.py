@@ -164,7 +164,8 @@ def _code(answer: dict[str, Any]) -> str:
 def _failure(claim: ImageRecord, code: str | None, error: object = None) -> EaselError:
     """Return the error for an image that did not arrive.
 
-    If OpenAI returned a code, it charges nothing for the image. Otherwise the outcome is unknown.
+    If OpenAI returned a code, it charges nothing for the image
+    (https://community.openai.com/t/1385608). Otherwise the outcome is unknown.
     """
     if code is None:
         unknown = f"{claim.label} was ordered, but no usable answer came"
