@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from easel.contract.naming import REFERENCE_INBOX
+
 
 class Resource(StrEnum):
     """A resource of a grant. Each has one ARN in a deployment."""
@@ -73,6 +75,15 @@ class Grant:
     reason: str = ""
     conditions: Mapping[str, Any] | None = None
     deny: bool = False
+
+
+def read_images(action: str, *, reason: str) -> tuple[Grant, ...]:
+    """Return the grants to read images in any folder, but no unfinished ones and no manifests."""
+    not_images = ("staging", "batches", REFERENCE_INBOX.rstrip("/"))
+    return (
+        Grant((action,), Resource.BUCKET, "/*", reason),
+        *(Grant((action,), Resource.BUCKET, f"/{prefix}/*", deny=True) for prefix in not_images),
+    )
 
 
 def bucket_key_actions(grants: Iterable[Grant]) -> tuple[str, ...]:

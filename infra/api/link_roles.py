@@ -12,11 +12,10 @@ from constructs import Construct
 
 from easel.contract import settings
 from easel.contract.naming import REFERENCE_INBOX
-from infra.access.grants import Grant, Resource
+from infra.access.grants import Grant, Resource, read_images
 from infra.functions.function import DeployedFunction, Deployment
 
 SESSION = Duration.hours(1)  # the maximum for a role that another role assumes
-ANY_FOLDER = "Requests name the folders; unfinished images are denied below"
 ANY_UPLOAD = "Each upload has a random name"
 ANY_NAME = "Senders name their manifests; manifests in a folder below are denied"
 
@@ -35,12 +34,7 @@ READER = LinkRole(
     "Easel: signs links to images",
     Resource.READER_ROLE,
     settings.READER_ROLE,
-    (
-        Grant(("s3:GetObject",), Resource.BUCKET, "/*", reason=ANY_FOLDER),
-        Grant(("s3:GetObject",), Resource.BUCKET, "/staging/*", deny=True),
-        Grant(("s3:GetObject",), Resource.BUCKET, "/batches/*", deny=True),
-        Grant(("s3:GetObject",), Resource.BUCKET, f"/{REFERENCE_INBOX}*", deny=True),
-    ),
+    read_images("s3:GetObject", reason="Requests name the folders; other files are denied"),
 )
 # The pattern excludes the inbox, because a manifest there starts a batch, and a link must not. It
 # also excludes a batch's own files. In IAM an asterisk also matches slashes.

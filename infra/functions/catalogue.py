@@ -24,7 +24,7 @@ from easel.contract.settings import (
     StorageSettings,
     TimeSettings,
 )
-from infra.access.grants import Grant, Resource
+from infra.access.grants import Grant, Resource, read_images
 
 minutes, seconds = Duration.minutes, Duration.seconds
 BY_SETTING = None  # Config.timeouts has the timeout of this function
@@ -85,9 +85,9 @@ STAGING = _objects(
 )
 # The run's first step looks up the images that a request names and notes their versions. The buying
 # step reads these versions.
-IN_ANY_FOLDER = "Requests name the images that others are made from"
-USE_REFERENCES = _objects("/*", "GetObject", reason=IN_ANY_FOLDER)
-READ_REFERENCES = _objects("/*", "GetObjectVersion", reason=IN_ANY_FOLDER)
+IN_ANY_FOLDER = "Requests name the images that others are made from; other files are denied"
+USE_REFERENCES = read_images("s3:GetObject", reason=IN_ANY_FOLDER)
+READ_REFERENCES = read_images("s3:GetObjectVersion", reason=IN_ANY_FOLDER)
 # A tag decides whether an upload expires.
 TAG_UPLOADS = tuple(
     _objects(path, "PutObjectTagging", reason="Each upload has a random name")
@@ -127,7 +127,7 @@ PROMPT = FunctionSpec(
                 "slash"
             ),
         ),
-        USE_REFERENCES,
+        *USE_REFERENCES,
         FIND_OBJECTS,
         *TAG_UPLOADS,
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
@@ -144,7 +144,7 @@ IMAGE = FunctionSpec(
         *CALL_OPENAI,
         STAGING,
         FIND_OBJECTS,
-        READ_REFERENCES,
+        *READ_REFERENCES,
         _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
@@ -208,7 +208,8 @@ BATCH = FunctionSpec(
     grants=(
         _objects("/batches/*", "GetObject", "GetObjectVersion", "PutObject", reason=OWN_FILES),
         _objects(BATCH_WORK, "GetObject", "PutObject", reason=OWN_FILES),
-        USE_REFERENCES,
+        # It reads its own files as well, so these are not denied.
+        _objects("/*", "GetObject", reason="Lines name the images that others are made from"),
         FIND_OBJECTS,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     ),
@@ -225,7 +226,7 @@ ECONOMY = FunctionSpec(
         *CALL_OPENAI,
         STAGING,
         FIND_OBJECTS,
-        READ_REFERENCES,
+        *READ_REFERENCES,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
     ),
 )
