@@ -1,7 +1,8 @@
 """Resolves the images that a request names to the versions that its images are made from."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from tempfile import TemporaryFile
@@ -10,7 +11,7 @@ from typing import IO, Any, cast
 from easel.aws.bucket import Bucket, StoredObject
 from easel.aws.table import Item, Table
 from easel.contract import naming
-from easel.contract.errors import InputError, ReferenceGoneError, Summary
+from easel.contract.errors import EaselError, InputError, ReferenceGoneError, Summary
 from easel.contract.status import Status
 from easel.ledger.owners import owner_key
 from easel.ledger.records import RunRecords, run_key
@@ -26,6 +27,7 @@ from easel.request.references import (
 )
 from easel.request.request import Request
 
+AT_ONCE = 8  # below the 10 connections that boto3 keeps open
 MAX_MASK_BYTES = 4_000_000  # OpenAI's limit
 IMAGES, MASK = "reference_images", "mask"
 THERE = "an image that is still there"
@@ -78,6 +80,24 @@ class References:
             allowed = f"at most {MAX_TOTAL_BYTES:,} bytes together"
             raise InputError(IMAGES, Summary(f"{total:,} bytes long"), allowed)
         return Inputs(images=images, mask=mask)
+
+    def look_ahead(self, requests: Iterable[Request]) -> None:
+        """Look up the images that requests name, several at once, before `resolve` needs them."""
+        keys = {
+            name.key: field
+            for request in requests
+            for field, names in ((MASK, [request.mask]), (IMAGES, request.reference_images or ()))
+            for name in names
+            if name and name.key not in self._found
+        }
+
+        def look_up(key: str) -> None:
+            with suppress(EaselError):  # `resolve` raises it for each request
+                self._found[key] = self._look_up(keys[key], key)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for _ in pool.map(look_up, keys):
+                pass
 
     def foresee(self, request: Request) -> Inputs:
         """Return what `resolve` will find, from the table only. It checks less than `resolve`.

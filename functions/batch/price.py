@@ -151,6 +151,11 @@ class Pricing:
                 if not is_new or job.quote.request.request_id
             }
             known = ledger.runs(counts)
+            self._references.look_ahead(
+                job.quote.request
+                for job in group
+                if job.run_id not in known or known[job.run_id].prompt is None
+            )
             for new_job in group:
                 records = known.get(new_job.run_id, RunRecords())
                 try:

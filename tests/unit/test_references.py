@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -736,3 +737,19 @@ def test_one_lookup_serves_many_lines(services: FakeServices) -> None:
         found.resolve(read(reference_images=[key]))
 
     assert heads == [key]
+
+
+def test_many_images_are_looked_up_at_once(services: FakeServices) -> None:
+    keys = [stored_image(services), key_of(upload(services, png()))]
+    both = Barrier(2, timeout=60)
+
+    class Waiting:
+        def head(self, key: str) -> Any:
+            both.wait()  # breaks if the keys are looked up one after the other
+            return services.bucket.head(key)
+
+    found = References(services.table, Waiting())  # type: ignore[arg-type]
+    requests = [read(reference_images=[key]) for key in keys]
+    found.look_ahead([*requests, *requests])
+
+    assert [found.resolve(request).keys for request in requests] == [(key,) for key in keys]
