@@ -28,6 +28,8 @@ from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
 from easel.ledger.purchase import PUT_CONNECT_SECONDS, PUT_READ_SECONDS, Purchases
 from easel.ledger.rate_limit import RateLimit
+from easel.ledger.reference_files import ReferenceFiles
+from easel.ledger.reference_users import ReferenceUsers
 from easel.ledger.references import References
 from easel.ledger.uploads import Uploads
 
@@ -130,6 +132,16 @@ class Services:
     def references(self) -> References:
         """Return the reference images, as they are now."""
         return References(self.table, self.bucket)
+
+    @property
+    def reference_files(self) -> ReferenceFiles:
+        """Return the files of reference images."""
+        return ReferenceFiles(self.bucket)
+
+    @property
+    def reference_users(self) -> ReferenceUsers:
+        """Return the runs that are made from reference images."""
+        return ReferenceUsers(self.table, self.bucket)
 
     @cached_property
     def eventbridge(self) -> Any:

@@ -18,7 +18,7 @@ from easel.contract.status import Status
 from easel.ledger.paid_image import PaidImage
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
-from easel.ledger.references import InputFile
+from easel.ledger.reference_files import InputFile
 from easel.ledger.unfinished import mention_unfinished
 from easel.services import SERVICES, Services
 
@@ -56,7 +56,7 @@ def _buy(
     # The inputs are here before the call is claimed. If one is gone, nothing is paid.
     inputs: AbstractContextManager[list[InputFile]] = nullcontext([])
     if prompt.inputs:
-        inputs = services.references().open(prompt.inputs)
+        inputs = services.reference_files.open(prompt.inputs)
     with inputs as files:
 
         def paint(timeout: float) -> PaidImage:

@@ -119,7 +119,7 @@ def _write(
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
     month = ledger.budget.read(month_of(services.now()))
     month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
-    services.references().keep(
+    services.reference_users.keep(
         draft.quote.inputs,
         run_id=draft.run_id,
         started=draft.start.started,

@@ -21,7 +21,7 @@ MAX_REFERENCES = 16
 MAX_TOTAL_BYTES = 200_000_000
 SHA256 = re.compile("[0-9a-f]{64}")
 NAME = 'a key, or {"key": …, "sha256": …}'
-KEYS = (
+USABLE_KEYS = (
     "the key of an image of Easel, like my_s3_folder/image_….png, or of a checked upload, like "
     "references/0123….png"
 )
@@ -111,7 +111,7 @@ def check_reference(key: object, field: str) -> str:
     except InputError as error:
         # Words without a slash are no key. They may be a prompt in the wrong field.
         is_key = isinstance(key, str) and "/" in key
-        raise InputError(field, key if is_key else summarize(key), KEYS) from error
+        raise InputError(field, key if is_key else summarize(key), USABLE_KEYS) from error
 
 
 def check_mask(key: object, field: str) -> str:

@@ -175,7 +175,7 @@ def _references(prompt: PromptRecord, services: ApiServices) -> list[schemas.Ref
 
 def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], int]:
     """Return the newest stored images that were made from this one, and how many there are."""
-    runs, count = services.references().made_from(key, runs=MAX_USED_IN)
+    runs, count = services.reference_users.made_from(key, runs=MAX_USED_IN)
     made = [
         schemas.MadeImage(
             id=naming.image_id(image.run_id, image.n),

@@ -16,7 +16,7 @@ from easel.contract import naming
 from easel.contract.errors import ConfigError, ConflictError, InputError
 from easel.contract.messages import Removal, Restoration, StartRun
 from easel.ledger.ledger import Ledger
-from easel.ledger.references import References
+from easel.ledger.reference_users import ReferenceUsers
 from easel.request.request import BY_CLEANUP, RESTORES, Request, parse
 from easel.services import Services
 from functions.cleanup.sweep import Entry, Sweeper, SweepTotals, count_entries
@@ -40,13 +40,13 @@ def delete_or_restore(
         return _restore(request, to_restore(request, bucket), restorer)
     mark, unmark = ledger.mark_deleted, ledger.mark_restored
     if request.purge:
-        purge = Purge(ledger, services.references())
+        purge = Purge(ledger, services.reference_users)
         mark, unmark = purge.mark, purge.unmark
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
     entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
     used_in = None
     if request.image_key:
-        _, used_in = services.references().made_from(request.image_key, runs=0)
+        _, used_in = services.reference_users.made_from(request.image_key, runs=0)
     totals = _sweep(request, entries, remover)
     return Removal(
         action=request.action,
@@ -64,15 +64,15 @@ def delete_or_restore(
 class Purge:
     """Changes the records of purged images. Uploads that no image is made from then expire."""
 
-    def __init__(self, ledger: Ledger, references: References) -> None:
-        self._ledger, self._references = ledger, references
+    def __init__(self, ledger: Ledger, users: ReferenceUsers) -> None:
+        self._ledger, self._users = ledger, users
 
     def mark(self, run_id: str, n: int, *, key: str) -> bool:
         """Mark an image as purged. Return False if there is nothing to change."""
         is_marked = self._ledger.mark_purged(run_id, n, key=key)
         prompt = self._ledger.prompt(run_id) if is_marked else None
         if prompt:
-            self._references.release(prompt.inputs)
+            self._users.release(prompt.inputs)
         return is_marked
 
     def unmark(self, run_id: str, n: int, *, key: str) -> bool:
@@ -82,7 +82,7 @@ class Purge:
         if prompt and prompt.inputs:
             images, started = prompt.choices["count"], prompt.started
             with suppress(InputError):  # an upload that is gone needs no tag
-                self._references.keep(prompt.inputs, run_id=run_id, started=started, images=images)
+                self._users.keep(prompt.inputs, run_id=run_id, started=started, images=images)
         return is_unmarked
 
 

@@ -42,7 +42,7 @@ def finish(plan: RunPlan, services: Services) -> Report:
         services.bucket.delete([item.key for item in objects if item.key.startswith(finished)])
     report = make_report(plan, records, services.storage)
     check_images(records)
-    check_inputs(plan, records, services.references())
+    check_inputs(plan, records, services.reference_files)
     log_result(
         "run finished", stored=report.stored, refused=report.refused, cost_usd=report.cost_usd
     )

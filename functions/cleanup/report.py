@@ -8,7 +8,7 @@ from easel.contract.money import add, dollars
 from easel.contract.settings import StorageSettings
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, RunRecords
-from easel.ledger.references import References
+from easel.ledger.reference_files import ReferenceFiles
 
 
 def make_report(plan: RunPlan, records: RunRecords, storage: StorageSettings) -> Report:
@@ -51,13 +51,13 @@ def check_images(records: RunRecords) -> None:
     raise kind(f"{stored} of {len(records.images)} images are stored; {problems}")
 
 
-def check_inputs(plan: RunPlan, records: RunRecords, references: References) -> None:
+def check_inputs(plan: RunPlan, records: RunRecords, files: ReferenceFiles) -> None:
     """Raise ReferenceGoneError if an image was not bought because a reference of it is gone."""
     prompt, bought = records.prompt, {image.n for image in records.images}
     missing = [n for n in plan.variations if n not in bought]
     if prompt and prompt.inputs and missing:
         stored = sum(image.status == Status.STORED for image in records.images)
-        error = references.describe_gone(prompt.inputs)
+        error = files.describe_gone(prompt.inputs)
         numbers = ", ".join(map(str, missing))
         error.add(
             f"{stored} of {len(plan.variations)} images are stored; not bought: image {numbers}"

@@ -51,7 +51,7 @@ class OrderInputs:
         self._key = naming.order_inputs_key(order_mark(order, number))
         self._earlier_key = naming.order_inputs_key(order_mark(order, number - 1))
         self._bucket, self._batches = services.bucket, services.openai_batches
-        self._references, self._deadline = services.references(), deadline
+        self._references, self._deadline = services.reference_files, deadline
         self._by_sha256: dict[str, UploadedFile] | None = None
 
     def __len__(self) -> int:

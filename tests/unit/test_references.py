@@ -430,7 +430,7 @@ class TestSteps:
                 {"reference_images": [found.key], "prompt": "A", "count": 3, "request_id": name}
             )
 
-        runs, count = services.references().made_from(key_of(found), runs=1)
+        runs, count = services.reference_users.made_from(key_of(found), runs=1)
 
         assert count == 6
         assert len(runs) == 1
@@ -481,7 +481,7 @@ class TestDeletes:
         """Store an image of the run run-1 that is made from an upload, and return its key."""
         inputs = resolve(services, key_of(found))
         record = prompt_record(inputs=inputs)
-        services.references().keep(inputs, run_id="run-1", started=record.started, images=1)
+        services.reference_users.keep(inputs, run_id="run-1", started=record.started, images=1)
         services.ledger.keep_prompt(record, paid=None)
         return stored_image(services)
 
