@@ -45,6 +45,12 @@ def test_every_urgent_condition_has_an_alarm(template: Template, scheduled: Temp
     assert set(alarms(scheduled)) == EVERY | OF_SCHEDULE
 
 
+def test_cost_page_counts_the_alarms() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text()
+    more = len(EVERY | OF_SCHEDULE)
+    assert f"| {len(EVERY)} alarms ({more} with a schedule), $0.10 each |" in page
+
+
 def test_every_alarm_names_topic_and_explanation(scheduled: Template) -> None:
     (topic,) = scheduled.of("AWS::SNS::Topic")
     handbook = (ROOT / "docs" / "operations.md").read_text()
