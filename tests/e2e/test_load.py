@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.local_stack import LocalStack
 
-RUNS = 100
+RUNS = 50
 
 
-def test_hundred_concurrent_runs_store_a_hundred_images(aws: LocalStack) -> None:
+def test_fifty_concurrent_runs_store_fifty_images(aws: LocalStack) -> None:
     with ThreadPoolExecutor(16) as pool:
         request = {"folder_name": "crowd", "size": "1024x640", "quality": "low", "topic": "Sport"}
         arns = list(pool.map(lambda _: aws.start(request), range(RUNS)))
