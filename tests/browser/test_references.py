@@ -23,7 +23,6 @@ from tests.support.reference_form import (
 )
 from tests.support.seen_uploads import SeenUploads
 
-SCHEMES = ("light", "dark")
 # Drops or pastes files of these names, types and sizes.
 HAND_OVER = """(element, [kind, files]) => {
   const data = new DataTransfer();
@@ -241,9 +240,8 @@ def test_model_limits_references(visitor: Visit, uploads: SeenUploads, limit: in
     expect(button).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_no_violation_with_references(
-    browser: Browser, aws: LocalStack, caller: Caller, scheme: str
+    browser: Browser, aws: LocalStack, caller: Caller
 ) -> None:
     folder = f"axe-references/{uuid4().hex}"
     first = make(caller, prompt="Old", folder_name=folder)
@@ -252,7 +250,7 @@ def test_axe_finds_no_violation_with_references(
     make(caller, prompt="Newer", folder_name=folder, reference_images=[second["key"]])
     violations: dict[str, list[str]] = {}
 
-    with visit(browser, aws, color_scheme=scheme, reduced_motion="reduce") as visitor:
+    with visit(browser, aws, reduced_motion="reduce") as visitor:
         page = visitor.page
         visitor.sign_in()
         with held(page) as sent:

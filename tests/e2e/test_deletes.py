@@ -1,6 +1,5 @@
 """Deletes, which need a confirmation, their undo, and purges, which cannot be undone."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -140,26 +139,3 @@ def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
     assert aws.keys("thumbnails/dogs2/")
     assert aws.run({"action": "restore_folder", "folder_name": "dogs"})["report"]["restored"] == 0
     assert aws.run(request)["report"]["pictures"][0]["status"] == "purged"
-
-
-def test_purge_handles_more_than_one_page(aws: LocalStack) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(
-            pool.map(
-                lambda i: aws.s3.put_object(Bucket=aws.bucket, Key=f"many/{i}.txt", Body=b"x"),
-                range(1_300),
-            )
-        )
-    aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
-    assert (
-        aws.run({"action": "restore_folder", "folder_name": "many"})["report"]["restored"] == 1_300
-    )
-
-    aws.run({"action": "delete_folder", "folder_name": "many", "confirm": True})
-    assert (
-        aws.run({"action": "delete_folder", "folder_name": "many", "purge": True, "confirm": True})[
-            "report"
-        ]["deleted"]
-        == 1_300
-    )
-    assert aws.versioned_keys("many/") == []

@@ -45,7 +45,7 @@ def poor(aws: LocalStack) -> Iterator[LocalStack]:
 
 @schema.parametrize()
 @settings(
-    max_examples=25,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -8,7 +8,7 @@ import pytest
 
 from easel.contract import metric_names
 from infra import ROOT
-from tests.support.template import FUNCTIONS, Synth, Template
+from tests.support.template import EVERYTHING, FUNCTIONS, Synth, Template
 
 EVERY = {
     "Easel-RunFailed",
@@ -30,7 +30,7 @@ OF_SCHEDULE = {"Easel-ScheduleNotDelivered", "Easel-NoPictureFromSchedule"}
 
 @pytest.fixture(scope="module")
 def scheduled(synth: Synth) -> Template:
-    return synth("layers=false", "schedule=rate(1 day)")
+    return synth(*EVERYTHING)
 
 
 def alarms(template: Template) -> dict[str, dict[str, Any]]:
@@ -91,7 +91,7 @@ def test_topic_accepts_alarms_and_mails_them(template: Template, synth: Synth) -
     )
     assert not template.of("AWS::SNS::Subscription")
 
-    mailed = synth("layers=false", "alarm_email=ops@example.org").resource("AWS::SNS::Subscription")
+    mailed = synth(*EVERYTHING).resource("AWS::SNS::Subscription")
     assert (mailed["Protocol"], mailed["Endpoint"]) == ("email", "ops@example.org")
 
 

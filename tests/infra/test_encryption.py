@@ -10,6 +10,7 @@ from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
 from tests.support.template import (
     BATCHES,
     ELSEWHERE,
+    EVERYTHING,
     FUNCTIONS,
     KEYED,
     PICTURES,
@@ -105,10 +106,7 @@ def test_key_rotates_yearly_and_outlives_the_stack(key_template: Template, synth
     assert (
         key(key_template)["DeletionPolicy"] == pictures["DeletionPolicy"] == "RetainExceptOnCreate"
     )
-    assert (
-        key(synth("layers=false", "customer_key=true", "retain_images=false"))["DeletionPolicy"]
-        == "Delete"
-    )
+    assert key(synth(*EVERYTHING))["DeletionPolicy"] == "Delete"
 
 
 def test_all_stored_data_uses_the_key(key_template: Template) -> None:

@@ -10,7 +10,7 @@ from easel.contract import settings
 from functions.api import routes
 from infra import ROOT
 from infra.api.api import OWN_URL
-from tests.support.template import PICTURES, Synth, Template
+from tests.support.template import EVERYTHING, PICTURES, Synth, Template
 
 GATEWAY_SECONDS = 30
 
@@ -18,7 +18,7 @@ GATEWAY_SECONDS = 30
 @pytest.fixture(scope="session")
 def page_template(synth: Synth) -> Template:
     """Return the template with the page."""
-    return synth("layers=false", "public_page=true")
+    return synth(*EVERYTHING)
 
 
 def routes_of(template: Template) -> dict[str, dict[str, Any]]:

@@ -79,16 +79,15 @@ def test_data_outlives_the_stack_by_default(template: Template, synth: Synth, ki
     kept = {resource["DeletionPolicy"] for resource in template.of(kind).values()}
     # A protected resource cannot be deleted when a first deployment rolls back.
     assert kept == {"RetainExceptOnCreate" if kind == "AWS::S3::Bucket" else "Retain"}
-    assert {
-        resource["DeletionPolicy"]
-        for resource in synth("layers=false", "retain_images=false").of(kind).values()
-    } == {"Delete"}
+    assert {resource["DeletionPolicy"] for resource in synth(*EVERYTHING).of(kind).values()} == {
+        "Delete"
+    }
 
 
 def test_table_and_users_are_protected_by_default(template: Template, synth: Synth) -> None:
     for variant, table, users in (
         (template, True, "ACTIVE"),
-        (synth("layers=false", "retain_images=false"), False, "INACTIVE"),
+        (synth(*EVERYTHING), False, "INACTIVE"),
     ):
         records = variant.resource("AWS::DynamoDB::Table")
         pool = variant.resource("AWS::Cognito::UserPool")
@@ -264,14 +263,12 @@ def test_workflow_drawing_names_every_state(template: Template) -> None:
 
 def test_schedule_exists_only_if_set(template: Template, synth: Synth) -> None:
     assert not [name for name in template.of("AWS::Events::Rule") if name.startswith("Schedule")]
-    rule = synth("layers=false", "schedule=rate(1 day)").resource("AWS::Events::Rule", "Schedule")
+    rule = synth(*EVERYTHING).resource("AWS::Events::Rule", "Schedule")
     assert rule["ScheduleExpression"] == "rate(1 day)"
 
 
 def test_schedule_event_sets_the_run_id(synth: Synth) -> None:
-    (target,) = synth("layers=false", "schedule=rate(1 day)").resource(
-        "AWS::Events::Rule", "Schedule"
-    )["Targets"]
+    (target,) = synth(*EVERYTHING).resource("AWS::Events::Rule", "Schedule")["Targets"]
     assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
     assert json.loads(target["InputTransformer"]["InputTemplate"]) == {
         "request_id": "schedule-<id>"
@@ -296,7 +293,7 @@ def test_inbox_file_starts_batch_in_its_version(template: Template) -> None:
 
 @pytest.mark.parametrize("construct", ["Schedule", "BatchInbox"])
 def test_undeliverable_event_waits_in_a_queue(synth: Synth, construct: str) -> None:
-    template = synth("layers=false", "schedule=rate(1 day)")
+    template = synth(*EVERYTHING)
     (target,) = template.resource("AWS::Events::Rule", construct)["Targets"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
 

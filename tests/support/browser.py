@@ -28,6 +28,7 @@ from tests.support.local_stack import LocalStack
 
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+CONTRAST = {"runOnly": ["color-contrast"]}
 SECONDS = 20
 SMALL = {"size": "1024x640", "quality": "low"}
 expect.set_options(timeout=SECONDS * 1000)
@@ -78,9 +79,15 @@ class Visit:
         self.page.evaluate("hash => { location.hash = hash }", hash_)
 
     def violations(self) -> list[str]:
-        """Return axe's findings on the current page."""
+        """Return axe's findings on the current page: all in light, and the contrast in dark."""
+        self.page.emulate_media(color_scheme="dark")
+        in_dark = self._findings(CONTRAST)
+        self.page.emulate_media(color_scheme="light")
+        return [*in_dark, *self._findings(RULES)]
+
+    def _findings(self, rules: dict[str, Any]) -> list[str]:
         violations: list[dict[str, Any]] = (
-            Axe().run(self.page, options=RULES).response["violations"]
+            Axe().run(self.page, options=rules).response["violations"]
         )
         return [
             f"{violation['id']}: {node['target']} {node['html'][:160]}"

@@ -83,13 +83,17 @@ def test_delete_dry_run_counts_and_deletes_nothing(step: CleanupStep, s3: Any) -
     assert step.status() == Status.STORED
 
 
-def test_folder_of_more_than_two_pages_is_emptied(step: CleanupStep, s3: Any) -> None:
+def test_folder_of_more_than_one_page_is_handled(step: CleanupStep, s3: Any) -> None:
+    folder, count = {"folder_name": "big"}, 1_100
     with ThreadPoolExecutor(8) as pool:
-        list(
-            pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}", Body=b""), range(2_100))
-        )
-    assert step.delete(action="delete_folder", folder_name="big", confirm=True).deleted == 2_100
+        list(pool.map(lambda i: s3.put_object(Bucket=BUCKET, Key=f"big/{i}"), range(count)))
+    delete = {"action": "delete_folder", "confirm": True} | folder
+
+    assert step.delete(**delete).deleted == count
     assert keys_in(s3) == []
+    assert step.restore(action="restore_folder", **folder).restored == count
+    assert step.delete(**delete, purge=True).deleted == count
+    assert versions_in(s3) == []
 
 
 @pytest.mark.parametrize(
