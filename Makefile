@@ -130,7 +130,7 @@ destroy: layers ## Delete the stack; images and table stay unless retain_images 
   browser constraints clean
 test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/.made-dev ## Run the unit tests: about 45 s, no local AWS, no browser
 	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(ARGS)

@@ -93,7 +93,7 @@ def test_transparency_is_found(data: bytes, expected: bool) -> None:
 )
 def test_too_large_file_is_refused(size: tuple[int, int], limit: int, reason: Any) -> None:
     with pytest.raises(BadImageError, match=reason):
-        read_upload(png(*size), limit=limit)
+        read_upload(saved(Image.new("1", size), "PNG"), limit=limit)
 
 
 def saved(image: Image.Image, kind: str, **more: Any) -> bytes:
