@@ -83,7 +83,7 @@ class Visit:
         self.page.emulate_media(color_scheme="dark")
         in_dark = self._findings(CONTRAST)
         self.page.emulate_media(color_scheme="light")
-        return [*in_dark, *self._findings(RULES)]
+        return [f"dark {finding}" for finding in in_dark] + self._findings(RULES)
 
     def _findings(self, rules: dict[str, Any]) -> list[str]:
         violations: list[dict[str, Any]] = (
