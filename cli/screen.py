@@ -230,13 +230,13 @@ def _removal_line(output: dict[str, Any]) -> str:
     noun = "versions" if purges else "objects"
     count = f"{output['objects']:,} {noun} ({output['bytes'] / 1024:,.0f} KiB)"
     forever = " permanently" if purges else ""
+    used_in = output.get("used_in")
+    stays = f"; what was made from it stays ({used_in:,} images requested)" if used_in else ""
     if output["dry_run"]:
-        return f"dry run: would {'restore' if restores else 'delete'}{forever} {count}"
+        return f"dry run: would {'restore' if restores else 'delete'}{forever} {count}{stays}"
     days = output.get("recoverable_days")
     restore = output["action"].replace("delete", "restore")
     back = f"; {restore} can restore them for {days} days" if days else ""
-    used_in = output.get("used_in")
-    stays = f"; what was made from it stays ({used_in:,} images requested)" if used_in else ""
     return f"{'restored' if restores else 'deleted'}{forever}: {count}{back}{stays}"
 
 

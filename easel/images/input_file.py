@@ -4,7 +4,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from easel.contract.errors import BadImageError
 from easel.images.image_file import (
@@ -19,7 +19,9 @@ from easel.images.image_file import (
 )
 
 # These are read, too, but OpenAI reads only the formats in FORMATS.
-CONVERTED = ("GIF", "BMP", "TIFF", "AVIF", "MPO")
+CONVERTED = ("GIF", "BMP", "TIFF", "AVIF")
+NO_IMAGE = "it is no image that Easel reads; use PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+DAMAGED = "the image in it is damaged or incomplete"
 MODES = ("L", "LA", "RGB", "RGBA")
 UPRIGHT = 1
 
@@ -43,7 +45,12 @@ def read_upload(data: bytes, *, limit: int) -> InputImage:
     if len(converted) > limit:
         raise BadImageError(f"as PNG it has {len(converted):,} bytes, more than {limit:,}")
     sha256 = hashlib.sha256(converted).hexdigest()
-    file = verify(converted, sha256=sha256, where="the file")
+    try:
+        file = verify(converted, sha256=sha256, where="the file")
+    except BadImageError as error:
+        if error.__cause__ is None:  # it decodes, but is too large
+            raise
+        raise BadImageError(DAMAGED) from error
     with Image.open(io.BytesIO(converted)) as image:
         transparent = image.has_transparency_data and _is_transparent(image)
     return InputImage(data=converted, sha256=sha256, file=file, is_transparent=transparent)
@@ -71,13 +78,11 @@ def _convert(data: bytes) -> bytes:
         raise
     except Image.DecompressionBombError as error:  # Pillow's own limit is higher than ours
         raise BadImageError(f"the file has too many pixels; allowed: {MAX_PIXELS:,}") from error
+    except UnidentifiedImageError as error:
+        raise BadImageError(NO_IMAGE) from error
     # Pillow's decoders raise many errors for a damaged file.
     except Exception as error:
-        known = ", ".join((*FORMATS, *CONVERTED))
-        start = data[:16].hex(" ")
-        raise BadImageError(
-            f"it is not a complete image ({known}): {len(data):,} bytes, first {start}"
-        ) from error
+        raise BadImageError(DAMAGED) from error
 
 
 def _is_fit(image: Image.Image) -> bool:

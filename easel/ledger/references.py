@@ -90,33 +90,39 @@ class References:
                 pass
 
     def foresee(self, request: Request) -> Inputs:
-        """Return what `resolve` will find, from the table only. It checks less than `resolve`.
+        """Return what `resolve` will find, from the table only.
 
-        An image that the table does not know has the largest size. Raises InputError for an upload
-        that is not ready.
+        An image that the table does not know has the largest size. Raises InputError for all
+        others that cannot be used.
         """
-        images = tuple(self._foresee(IMAGES, name.key) for name in request.reference_images or ())
-        mask = self._foresee(MASK, request.mask.key) if request.mask else None
+        images = tuple(self._foresee(IMAGES, name) for name in request.reference_images or ())
+        mask = self._foresee(MASK, request.mask) if request.mask else None
+        if mask and mask.sha256 and images[0].sha256:
+            self._check_mask(mask, images[0])
         return Inputs(images=images, mask=mask)
 
     def _resolve(self, field: str, name: ReferenceName) -> Reference:
         reference = self._resolved.get(name.key)
         if reference is None:
             reference = self._resolved[name.key] = self._look_up(field, name.key)
-        if name.sha256 not in (None, reference.sha256):
-            reason = f"its bytes have the sha256 {reference.sha256}"
-            raise InputError(f"{field}.sha256", name.sha256, "the image's own", but=reason)
+        _check_bytes(field, name, reference)
         return reference
 
-    def _foresee(self, field: str, key: str) -> Reference:
-        upload_id = naming.upload_id(key)
+    def _foresee(self, field: str, name: ReferenceName) -> Reference:
+        key, upload_id = name.key, naming.upload_id(name.key)
         facts = self._upload(field, key, upload_id) if upload_id else None
         if facts:
-            return _of_upload(facts)
-        owner = self._table.get(*owner_key(key))
-        own_key = run_key(owner["run_id"], f"image#{owner['n']}") if owner else None
-        image = (self._table.get(*own_key) if own_key else None) or UNKNOWN_IMAGE
-        return _of_image(key, image, version_id="", content_type="")
+            reference = self._note(facts)
+        else:
+            owner = self._table.get(*owner_key(key))
+            own_key = run_key(owner["run_id"], f"image#{owner['n']}") if owner else None
+            image = (self._table.get(*own_key) if own_key else None) or UNKNOWN_IMAGE
+            if image.get("status", Status.STORED) in (Status.DELETED, Status.PURGED):
+                raise InputError(field, key, EXISTING, but="it was deleted")
+            reference = _of_image(key, image, version_id="", content_type="")
+        if reference.sha256:
+            _check_bytes(field, name, reference)
+        return reference
 
     def _look_up(self, field: str, key: str) -> Reference:
         upload_id = naming.upload_id(key)
@@ -125,7 +131,7 @@ class References:
         if stored is None:
             raise InputError(field, key, EXISTING, but="it was deleted, or there never was one")
         if stored.bytes > MAX_BYTES:
-            shown = Summary(f"{key!a}, which has {stored.bytes:,} bytes")
+            shown = Summary(f'"{key}", which has {stored.bytes:,} bytes')
             raise InputError(field, shown, f"at most {MAX_BYTES:,} bytes")
         if facts:
             if stored.version_id != facts.version_id:
@@ -166,12 +172,19 @@ class References:
             raise InputError(MASK, mask.key, "a PNG with transparency", but=reason)
         size = (mask.width, mask.height)
         if size != (first.width, first.height):
-            shown = Summary(f"{mask.key!a}, which has {mask.width}x{mask.height} pixels")
+            shown = Summary(f'"{mask.key}", which has {mask.width}x{mask.height} pixels')
             allowed = f"{first.width}x{first.height}, as large as the first reference image"
             raise InputError(MASK, shown, allowed)
         if mask.bytes >= MAX_MASK_BYTES:
-            shown = Summary(f"{mask.key!a}, which has {mask.bytes:,} bytes")
+            shown = Summary(f'"{mask.key}", which has {mask.bytes:,} bytes')
             raise InputError(MASK, shown, f"less than {MAX_MASK_BYTES:,} bytes")
+
+
+def _check_bytes(field: str, name: ReferenceName, reference: Reference) -> None:
+    """Raise InputError if the caller wants other bytes than the image has."""
+    if name.sha256 not in (None, reference.sha256):
+        allowed = f"{reference.sha256}, the sha256 of {name.key} as it is now"
+        raise InputError(f"{field}.sha256", name.sha256, allowed)
 
 
 def _of_upload(upload: Upload) -> Reference:

@@ -285,8 +285,9 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
                 shown = summarize(fields[name])
                 raise InputError(name, shown, allowed, but="prompt is used as it is")
     if "mask" in fields and "reference_images" not in fields:
-        reason = "it marks what may change in the first of them"
-        raise InputError("reference_images", MISSING, "1 to 16 keys with a mask", but=reason)
+        reason = "it marks what may change in the first reference image, and there is none"
+        shown = TABLE["mask"].kind.shown(fields["mask"])
+        raise InputError("mask", shown, "only with reference_images", but=reason)
     # A restore removes no image, so it needs no confirmation.
     is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
     if action in REMOVALS and not is_confirmed:

@@ -63,9 +63,31 @@ def test_file_from_another_program_is_uploaded(
     hand_over(visitor.page, kind, ("photo.png", "image/png", 8))
 
     expect(visitor.page.locator(".reference.failed")).to_have_text(
-        re.compile("photo.png It is not a complete image")
+        re.compile("photo.png It is no image that Easel reads")
     )
     assert list(uploads.types.values()) == ["image/png"]
+
+
+def test_early_click_asks_to_confirm_the_price(visitor: Visit, uploads: SeenUploads) -> None:
+    visitor.sign_in()
+    page, asked = visitor.page, list[Route]()
+    button = page.locator("button.big")
+    page.route(re.compile("/estimate$"), lambda route: asked.append(route))  # noqa: PLW0108
+    with page.expect_request(re.compile("/estimate$")):
+        add(page, file("teapot.png", png(1024, 1024)))
+        expect(ready(page)).to_have_count(1)
+
+    button.click()
+    expect(button).to_have_text("Checking the price…")
+    expect(page.locator("#price.old")).to_be_visible()
+    page.unroute(re.compile("/estimate$"))
+    asked[-1].fallback()
+
+    expect(page.locator("#price")).to_contain_text(re.compile(r"The price went up to \$.*confirm"))
+    assert uploads.started == []
+    button.click()
+    page.wait_for_url(re.compile("#run/"))
+    assert len(uploads.started) == 1
 
 
 def test_make_button_waits_for_uploads(visitor: Visit, uploads: SeenUploads) -> None:

@@ -14,7 +14,7 @@ from tests.e2e.test_batches import upload as put_manifest
 from tests.support.api_caller import Caller, fetch, machine
 from tests.support.api_uploads import begin, put, uploaded, wait
 from tests.support.command_line import easel
-from tests.support.images import encoded, png
+from tests.support.images import png
 from tests.support.local_stack import LocalStack
 from tests.support.references import mask_png
 
@@ -125,12 +125,15 @@ def test_second_upload_by_a_link_is_ignored(caller: Caller) -> None:
     assert caller("GET", f"/uploads/{new['id']}").json["sha256"] == before["sha256"]
 
 
-@pytest.mark.parametrize("data", [b"<svg/>", encoded("GIF")[:20]])
-def test_unusable_upload_says_why(caller: Caller, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [(b"<svg/>", "use PNG, JPEG, WebP"), (png()[:60], "damaged or incomplete")],
+)
+def test_unusable_upload_says_why(caller: Caller, data: bytes, problem: str) -> None:
     refused = uploaded(caller, data)
 
     assert (refused["status"], refused["key"]) == ("refused", None)
-    assert "not a complete image" in refused["problem"]
+    assert problem in refused["problem"]
 
 
 def test_missing_reference_costs_nothing(aws: LocalStack) -> None:
@@ -185,5 +188,5 @@ def test_upload_command_names_the_problem(aws: LocalStack, tmp_path: Path) -> No
     refused = easel(aws, tmp_path, "upload", str(file))
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"{file} was refused: it is not a complete image")
+    assert refused.stderr.startswith(f"{file} was refused: it is no image that Easel reads")
     assert refused.stderr.count("\n") == 1

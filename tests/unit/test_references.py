@@ -17,6 +17,7 @@ from easel.contract.errors import (
     TransientError,
 )
 from easel.contract.messages import ImageTask
+from easel.images.input_file import DAMAGED, NO_IMAGE
 from easel.ledger.references import References
 from easel.ledger.uploads import Upload, UploadStatus
 from easel.openai_client.batches import CALL_SECONDS, UPLOAD_SECONDS
@@ -87,7 +88,7 @@ class TestRequest:
                 "reference_images.sha256",
                 "64 hexadecimal",
             ),
-            ({"mask": UNKNOWN}, "reference_images", "1 to 16 keys with a mask"),
+            ({"mask": UNKNOWN}, "mask", "only with reference_images"),
             ({"reference_images": [UNKNOWN], "mask": UNKNOWN}, "mask", "another image than the"),
             ({"reference_images": ["a/b.png"], "mask": "a/b.png"}, "mask", "an uploaded PNG"),
             (
@@ -144,13 +145,20 @@ class TestUpload:
         assert tags_of(s3, tagged) == naming.UNUSED_TAG
 
     @pytest.mark.parametrize(
-        "data", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<html>", b"", png()[:60]]
+        ("data", "problem"),
+        [
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", NO_IMAGE),
+            (b"<html>", NO_IMAGE),
+            (b"", NO_IMAGE),
+            (png()[:60], DAMAGED),
+            (encoded("JPEG")[:-20], DAMAGED),
+        ],
+        ids=["SVG", "HTML", "empty", "half a PNG", "half a JPEG"],
     )
-    def test_other_file_is_refused(self, services: FakeServices, data: bytes) -> None:
+    def test_other_file_is_refused(self, services: FakeServices, data: bytes, problem: str) -> None:
         found = upload(services, data)
 
-        assert found.status == UploadStatus.REFUSED
-        assert "not a complete" in (found.problem or "")
+        assert (found.status, found.problem) == (UploadStatus.REFUSED, problem)
 
     def test_second_use_of_link_is_ignored(self, services: FakeServices) -> None:
         first = upload(services, png(colour="red"))
@@ -279,6 +287,37 @@ class TestResolve:
         assert inputs.mask is not None
         assert inputs.mask.sha256 == mask.sha256
         assert inputs.sizes == ((64, 48), (30, 30), (64, 48))
+
+
+class TestForesee:
+    """What a price says about images before they are looked up."""
+
+    def refusal(self, services: FakeServices, **fields: Any) -> InputError:
+        with pytest.raises(InputError) as caught:
+            services.references().foresee(read(**fields))
+        return caught.value
+
+    def test_deleted_image_is_refused(self, services: FakeServices) -> None:
+        key = stored_image(services)
+        services.ledger.mark_deleted("run-1", 1, key=key)
+
+        error = self.refusal(services, reference_images=[key])
+
+        assert (error.field, "was deleted" in str(error)) == ("reference_images", True)
+
+    def test_other_checksum_is_refused(self, services: FakeServices) -> None:
+        name = {"key": stored_image(services), "sha256": "0" * 64}
+        assert self.refusal(services, reference_images=[name]).field == "reference_images.sha256"
+
+    def test_useless_mask_is_refused(self, services: FakeServices) -> None:
+        key, mask = stored_image(services), key_of(upload(services, mask_png(32, 48)))
+        assert self.refusal(services, reference_images=[key], mask=mask).field == "mask"
+
+    def test_mask_fits_an_image_of_unknown_size(self, services: FakeServices) -> None:
+        request = read(
+            reference_images=["old/image.png"], mask=key_of(upload(services, mask_png()))
+        )
+        assert services.references().foresee(request).mask
 
 
 def reference(width: int, height: int) -> Reference:

@@ -30,6 +30,8 @@ const NOTHING_TO_CHANGE = "Write what should change.";
  */
 export class MakeForm {
   isBusy = false;
+  isChecking = false; // whether a click waits for the price
+  notice = null; // why the last click has to be repeated
   failure = null; // why the last click started no run, or got no response
 
   /** `limits` are the request's limits of config.json; `offer` is the estimate of `{}`. */
@@ -71,9 +73,9 @@ export class MakeForm {
     return this.values.purpose === "edit" && !this.values.idea.trim();
   }
 
-  /** Whether nothing is wrong, and the reason goes away without anyone's help. */
+  /** Whether nothing is wrong: an upload ends by itself, or an edit was not described yet. */
   get isWaiting() {
-    return this.references.isWaiting;
+    return this.references.reason ? this.references.isWaiting : this.isEditWithoutWords;
   }
 
   /** The click that has no response, unless it is being sent. */
@@ -86,6 +88,7 @@ export class MakeForm {
     this.values = withPossibleChoices(changed, this.limits, this.models);
     keepDraft(this.values);
     if (fieldOf(this.failure)) this.failure = null;
+    this.notice = null;
     this.price.update(this.request);
     this.onchange();
   }
@@ -102,19 +105,20 @@ export class MakeForm {
     this.change({ size: size ?? this.typedSize });
   }
 
-  /** Buys what the form holds, or returns why it does not. */
+  /** Buys what the form holds, or returns why it cannot. */
   async submit() {
     if (this.isBusy || openClick()) return null;
     const before = this.price.estimate;
-    this.#set({ isBusy: true }); // until the price of what was just typed is known
-    const estimate = await this.price.settle(() => this.request);
-    this.#set({ isBusy: false });
+    this.#set({ isBusy: true, isChecking: true, notice: null });
+    const estimate = await this.price.settle(() => this.request); // of what was just typed
+    this.#set({ isBusy: false, isChecking: false });
     if (this.signal.aborted) return null;
     if (this.reason) return this.reason;
     if (isDearer(estimate, before)) {
       const usd = estimate.estimate_usd;
       const change = usd == null ? "is not known any more" : `went up to ${upTo(usd)}`;
-      return `The price ${change}. Click again to confirm.`;
+      this.#set({ notice: `The price ${change}. Click again to confirm.` });
+      return null;
     }
     return this.send(newClick(this.request));
   }

@@ -58,7 +58,10 @@ export class ReferenceImages {
   /** Why the pictures cannot be made yet, or null. */
   get reason() {
     const [unready, failed] = [this.#unready, this.#failed];
-    if (failed.length) return `${subject(failed)} not uploaded. Try again, or remove what failed.`;
+    if (failed.length) {
+      const retry = failed.some(({ canRetry }) => canRetry) ? "Try again, or remove" : "Remove";
+      return `${subject(failed)} not uploaded. ${retry} what failed.`;
+    }
     if (unready.length) return `${subject(unready)} still being uploaded.`;
     return this.problem;
   }

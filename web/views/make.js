@@ -178,9 +178,10 @@ function Till({ form, onshow }) {
   `;
 }
 
-function ButtonWords({ form: { isBusy, values, price } }) {
+function ButtonWords({ form: { isBusy, isChecking, values, price } }) {
   const number = Number(values.count) || 1;
-  const hasIdea = values.idea.trim() || values.topic || values.purpose;
+  const { idea, topic, purpose, reference_images } = values;
+  const hasIdea = idea.trim() || topic || purpose || reference_images.length;
   const surprise = number > 1 ? `Surprise me with ${number}` : "Surprise me";
   const make =
     values.purpose === "vary"
@@ -188,7 +189,7 @@ function ButtonWords({ form: { isBusy, values, price } }) {
       : `Make ${number > 1 ? many(number, "picture") : "the picture"}`;
   return html`
     <${Icon} name=${hasIdea ? "brush" : "dice"} />
-    <span>${isBusy ? "Sending…" : hasIdea ? make : surprise}</span>
+    <span>${isChecking ? "Checking the price…" : isBusy ? "Sending…" : hasIdea ? make : surprise}</span>
   `;
 }
 
@@ -198,16 +199,16 @@ function amountOf({ estimate, error, isAsking }) {
   return usd == null ? "" : ` for up to ${upTo(usd)}`;
 }
 
-function Price({ form: { price, reason, isWaiting }, onshow }) {
+function Price({ form: { price, reason, notice, isWaiting }, onshow }) {
   const { estimate, error, isAsking } = price;
   const { budget } = estimate;
   const used = budget.cap_usd ? Math.min(1, 1 - budget.left_usd / budget.cap_usd) : 1;
-  const look = isAsking ? "old" : reason && !isWaiting ? "wrong" : null;
   const [amount, left] = priceOf(estimate);
   return html`
-    <p id="price" role="status" class=${look}>
+    <p id="price" role="status" class=${isAsking ? "old" : null}>
       ${!error && html`<strong>${amount}</strong> · ${left}`}
       ${reason && html`<span class=${isWaiting ? "reason waiting" : "reason"}>${reason}</span>`}
+      ${!reason && notice && html`<span class="reason">${notice}</span>`}
     </p>
     ${fieldOf(error) && html`<${Button} onclick=${onshow} class="quiet">Show the field<//>`}
     <span class="meter" aria-hidden="true" style=${{ "--used": used }}></span>

@@ -173,7 +173,7 @@ function RowAction({ run, api, list }) {
   const name = nameOf(run);
   const [words, icon, call] = run.can_redrive
     ? ["Resume", "play", resume]
-    : ["Change and retry", "brush", retry];
+    : ["Change and try again", "brush", retry];
   return html`
     <${Button}
       onclick=${call}
