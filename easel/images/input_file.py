@@ -20,7 +20,7 @@ from easel.images.image_file import (
 
 # These are read, too, but OpenAI reads only the formats in FORMATS.
 CONVERTED = ("GIF", "BMP", "TIFF", "AVIF")
-NO_IMAGE = "it is no image that Easel reads; use PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+NO_IMAGE = "it is not an image that Easel reads; use PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 DAMAGED = "the image in it is damaged or incomplete"
 MODES = ("L", "LA", "RGB", "RGBA")
 UPRIGHT = 1

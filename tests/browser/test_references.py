@@ -63,7 +63,7 @@ def test_file_from_another_program_is_uploaded(
     hand_over(visitor.page, kind, ("photo.png", "image/png", 8))
 
     expect(visitor.page.locator(".reference.failed")).to_have_text(
-        re.compile("photo.png It is no image that Easel reads")
+        re.compile("photo.png It is not an image that Easel reads")
     )
     assert list(uploads.types.values()) == ["image/png"]
 

@@ -188,5 +188,5 @@ def test_upload_command_names_the_problem(aws: LocalStack, tmp_path: Path) -> No
     refused = easel(aws, tmp_path, "upload", str(file))
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"{file} was refused: it is no image that Easel reads")
+    assert refused.stderr.startswith(f"{file} was refused: it is not an image that Easel reads")
     assert refused.stderr.count("\n") == 1

@@ -68,7 +68,7 @@ def test_refused_upload_shows_its_problem(api: Api) -> None:
     refused = api("GET", f"/uploads/{new['id']}").json
 
     assert (refused["status"], refused["key"]) == ("refused", None)
-    assert "no image that Easel reads" in refused["problem"]
+    assert "not an image that Easel reads" in refused["problem"]
 
 
 @pytest.mark.parametrize("upload_id", ["0" * 32, "x"])
