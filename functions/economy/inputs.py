@@ -97,6 +97,7 @@ class OrderInputs:
     def _file(self, reference: Reference) -> dict[str, str]:
         if self._by_sha256 is None:
             self._by_sha256 = self._read()
+            self._write(self._by_sha256)  # it may be the earlier order's
         file = self._by_sha256.get(reference.sha256)
         if file is None or file.usable_until < time.time():
             file = self._upload(reference)

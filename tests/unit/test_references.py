@@ -654,11 +654,14 @@ class TestEconomy:
         step = self.order(services, s3, upload(services, png()))
         order = step.order("a-1")
         step.openai.status, step.openai.problem = "failed", "token_limit_exceeded"
-        look(step.place(order), services)
+        for _ in range(3):
+            look(step.place(order), services)
 
-        step.place(order)
-
+        step.openai.status, step.openai.problem = "completed", None
+        placed = step.place(order)
         assert list(step.openai.files) == ["file-1"]
+        step.collect(placed)
+        assert list(step.openai.files) == []
 
     def test_order_after_an_ended_one_uploads_again(self, services: FakeServices, s3: Any) -> None:
         step = self.order(services, s3, upload(services, png()))
