@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from easel.aws.table import Key, Table
 from easel.contract.errors import ClaimHeldError
@@ -52,17 +53,25 @@ class LockedOrder:
     """An order locked by this function.
 
     `number` counts how often its images were ordered. `began` is when it was first locked.
-    `was_locked` is true if another function locked it before. `batch` is OpenAI's id, once known.
+    `was_locked` is true if another function locked it before. `batch` is OpenAI's id, once known;
+    such an order needs no lock. `until` is the end of the lock in epoch seconds.
     """
 
+    order: str
     number: int
     began: datetime
     was_locked: bool
     batch: str | None
+    until: int
+
+    @property
+    def mark(self) -> str:
+        """Return the name that OpenAI stores with the order's batch. A new order has a new one."""
+        return order_mark(self.order, self.number)
 
 
 def order_mark(order: str, number: int) -> str:
-    """Return the name that OpenAI stores with an order's batch. A new order has a new mark."""
+    """Return the name of the batch for an order's images when they are ordered this often."""
     return f"{order}-{number}"
 
 
@@ -87,34 +96,39 @@ class BatchOrders:
         new = {"pk": pk, "sk": sk, "began": now, "held_until": until}
         if all(self._table.write(self._table.put_if_absent(new))):
             began = datetime.fromisoformat(now)
-            return LockedOrder(number=1, began=began, was_locked=False, batch=None)
+            return LockedOrder(
+                order=order, number=1, began=began, was_locked=False, batch=None, until=until
+            )
         item = self._table.get(pk, sk) or {}
         known = LockedOrder(
+            order=order,
             number=item.get("ended", 0) + 1,
             began=datetime.fromisoformat(item["began"]),
             was_locked=True,
             batch=item.get("batch"),
+            until=until,
         )
         if known.batch:
             return known
+        # This write may arrive late. Whatever another function has done since the read changes
+        # `held_until`.
+        seen = item["held_until"]
         lock = self._table.update(
             (pk, sk),
             "SET #held_until = :until",
-            condition="#held_until <= :now",
-            values={":now": int(time.time()), ":until": until},
+            condition="#held_until = :seen AND attribute_not_exists(#batch)",
+            values={":seen": seen, ":until": until},
         )
-        if not all(self._table.write(lock)):
+        if seen > time.time() or not all(self._table.write(lock)):
             raise ClaimHeldError(
                 f"order {order} is locked: another execution is placing it, or its function died; "
                 "retrying until the lock expires"
             )
         return known
 
-    def mark_placed(self, order: str, *, batch: str) -> None:
-        """Record OpenAI's id of the order, and unlock it."""
-        expression = "SET #batch = :batch, #held_until = :over"
-        values = {":batch": batch, ":over": 0}
-        self._table.write(self._table.update(_key(order), expression, values=values))
+    def mark_placed(self, lock: LockedOrder, *, batch: str) -> None:
+        """Record OpenAI's id of the order, and unlock it. Do nothing if the lock is lost."""
+        self._change(lock, "SET #batch = :batch, #held_until = :end", {":batch": batch, ":end": 0})
 
     def mark_ended(self, order: str, *, batch: str) -> None:
         """Close an order that has ended, unless it is already closed."""
@@ -126,10 +140,17 @@ class BatchOrders:
         )
         self._table.write(change)
 
-    def unlock(self, order: str, *, after: float) -> None:
-        """Let the lock expire in this many seconds."""
-        values = {":end": int(time.time() + after)}
-        change = self._table.update(_key(order), "SET #held_until = :end", values=values)
+    def unlock(self, lock: LockedOrder, *, after: float) -> None:
+        """Let the lock expire in this many seconds. Do nothing if it is lost."""
+        self._change(lock, "SET #held_until = :end", {":end": int(time.time() + after)})
+
+    def _change(self, lock: LockedOrder, expression: str, values: dict[str, Any]) -> None:
+        change = self._table.update(
+            _key(lock.order),
+            expression,
+            condition="#held_until = :until",
+            values=values | {":until": lock.until},
+        )
         self._table.write(change)
 
 

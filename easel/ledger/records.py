@@ -141,10 +141,13 @@ class ImageRecord(Claim):
         """Return whether it is claimed in this order and the claim has not been given up."""
         return self.is_of(order) and not self.is_counted
 
-    def is_of(self, order: str, number: int | None = None) -> bool:
-        """Return whether it is claimed in this order, and in the batch with this number."""
-        is_same = number is None or self.order_number in (None, number)
-        return self.status == Status.CLAIMED and self.order == order and is_same
+    def is_of(self, order: str, *, upto: int | None = None) -> bool:
+        """Return whether it is claimed in this order, when that was ordered at most so often.
+
+        If it was ordered more often, another execution now waits for its image.
+        """
+        is_later = upto is not None and (self.order_number or 0) > upto
+        return self.status == Status.CLAIMED and self.order == order and not is_later
 
     def is_missing_from(self, mirror: str | None) -> bool:
         """Return whether it is stored, but not in this mirror."""

@@ -29,6 +29,7 @@ from functions.economy.plan import custom_id, failure_entry
 
 LAST_SECONDS = 60.0  # the rest is left to a retry, which skips staged images
 NOT_MADE = "NotMade"
+NOT_ORDERED = "not_ordered"  # our own code
 COMPLETED = "completed"
 # OpenAI ends each waiting batch within a day, so after a day the queue has had room. The state
 # machine waits for up to half an hour each time.
@@ -92,7 +93,9 @@ def collect(order: PlacedOrder, services: Services, deadline: Deadline) -> dict[
     # In a completed batch each request has an answer. In any other batch, a request without an
     # answer was not processed.
     code = None if batch.status == COMPLETED else (batch.problem or batch.status)
-    failed += [(claim, _failure(claim, code)) for claim, _ in open_claims.values()]
+    for claim, _ in open_claims.values():
+        is_older = claim.order_number is not None and claim.order_number < order.number
+        failed.append((claim, _failure(claim, NOT_ORDERED if is_older else code)))
     if failed:
         # The reasons are stored before the claims are settled, because a retry finds only open
         # claims.
@@ -117,8 +120,8 @@ def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, ClaimedImage]:
     for run_id, records in ledger.runs(counts).items():
         for image in records.images:
             # A claim that was given up meanwhile still counts, because its image may have arrived.
-            # If another execution has ordered the image again, that order's claim is not ours.
-            if records.prompt and image.is_of(order.order, order.number):
+            # A claim of an earlier number was left over when the order was placed again.
+            if records.prompt and image.is_of(order.order, upto=order.number):
                 claims[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
     return claims
 
@@ -132,7 +135,7 @@ def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> ClaimedImage |
     if not run_id or not n.isdecimal() or {"run_id": run_id, "n": int(n)} in order.pictures:
         return None
     image, prompt = ledger.image(run_id, int(n)), ledger.prompt(run_id)
-    is_open = image and image.is_of(order.order, order.number) and not image.is_counted
+    is_open = image and image.is_of(order.order, upto=order.number) and not image.is_counted
     return (image, prompt) if image and prompt and is_open else None
 
 
@@ -155,10 +158,10 @@ def _error(answer: dict[str, Any]) -> Any:
     return _get(_get(answer.get("response"), "body"), "error") or answer.get("error")
 
 
-def _code(answer: dict[str, Any]) -> str:
-    """Return OpenAI's code for why an image was not made."""
-    status = _get(answer.get("response"), "status_code")
-    return str(_get(_error(answer), "code") or status or "unknown")
+def _code(answer: dict[str, Any]) -> str | None:
+    """Return OpenAI's code for why an image was not made, or None if it gave none."""
+    code = _get(_error(answer), "code") or _get(answer.get("response"), "status_code")
+    return str(code) if code else None
 
 
 def _failure(claim: ImageRecord, code: str | None, error: object = None) -> EaselError:

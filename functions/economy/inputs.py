@@ -97,7 +97,6 @@ class OrderInputs:
     def _file(self, reference: Reference) -> dict[str, str]:
         if self._by_sha256 is None:
             self._by_sha256 = self._read()
-            self._write(self._by_sha256)  # it may be the earlier order's
         file = self._by_sha256.get(reference.sha256)
         if file is None or file.usable_until < time.time():
             file = self._upload(reference)
@@ -116,13 +115,23 @@ class OrderInputs:
             return UploadedFile(id=self._batches.upload(file), usable_until=until)
 
     def _read(self) -> dict[str, UploadedFile]:
-        listed = self._bucket.get(self._key, limit=MAX_LIST_BYTES)
-        if listed is None:
-            # If OpenAI's queue was full, the files of the earlier order are still there.
-            listed = self._bucket.get(self._earlier_key, limit=MAX_LIST_BYTES)
-        files = json.loads(listed) if listed else {}
+        files = self._listed(self._key)
+        if files is None:
+            # If OpenAI's queue was full, the files of the earlier order are still there. They
+            # change their list, so that whoever collects the earlier order does not delete them.
+            files = self._listed(self._earlier_key) or {}
+            if files:
+                self._write(files)
+                self._write({}, key=self._earlier_key)
+        return files
+
+    def _listed(self, key: str) -> dict[str, UploadedFile] | None:
+        listed = self._bucket.get(key, limit=MAX_LIST_BYTES)
+        files = json.loads(listed) if listed else None
+        if files is None:
+            return None
         return {sha256: UploadedFile(**file) for sha256, file in files.items()}
 
-    def _write(self, files: dict[str, UploadedFile]) -> None:
+    def _write(self, files: dict[str, UploadedFile], *, key: str = "") -> None:
         listed = {sha256: asdict(file) for sha256, file in files.items()}
-        self._bucket.put(self._key, json.dumps(listed).encode(), content_type=JSON)
+        self._bucket.put(key or self._key, json.dumps(listed).encode(), content_type=JSON)

@@ -19,7 +19,7 @@ from easel.contract.errors import (
     FinalError,
     ReferenceGoneError,
 )
-from easel.ledger.batches import order_mark
+from easel.ledger.batches import LockedOrder
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.services import Services
@@ -28,7 +28,7 @@ from functions.economy.plan import custom_id, failure_entry
 
 # OpenAI ends a batch within a day. The remaining time is for collecting the images.
 CLAIM_SECONDS = 26 * 60 * 60
-VISIBLE_SECONDS = 15  # after this time a new batch is surely in OpenAI's list
+VISIBLE_SECONDS = 60  # after this time a new batch is surely in OpenAI's list
 CLOCKS = timedelta(hours=1)  # the greatest difference between our clock and OpenAI's
 
 
@@ -40,27 +40,26 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
     orders, name, purchases = services.batch_orders, order.order, services.purchases(deadline)
     # A batch that a dying function has created is surely in OpenAI's list when its lock expires.
     lock = orders.lock(name, until=deadline.epoch() + VISIBLE_SECONDS)
-    batch, mark = lock.batch, order_mark(name, lock.number)
+    batch = lock.batch
     if batch is None and lock.was_locked:
         # The previous holder of the lock may have placed the order. If so, claim nothing more.
-        existing = services.openai_batches.find(mark, since=lock.began - CLOCKS)
+        existing = services.openai_batches.find(lock.mark, since=lock.began - CLOCKS)
         batch = existing.id if existing else None
     if batch is None:
         inputs = OrderInputs(name, lock.number, services, deadline)
         try:
-            batch = _order(order, lock.number, services, purchases, inputs)
+            batch = _order(order, lock, services, purchases, inputs)
         except EaselError as error:
             is_refused = isinstance(error, FinalError) and not error.possibly_paid
             if is_refused:
                 _release(order, purchases)
+                inputs.delete()
             # OpenAI may have accepted the order despite the error. The next attempt searches for
             # it once it is visible.
-            orders.unlock(name, after=VISIBLE_SECONDS)
-            if is_refused:
-                inputs.delete()
+            orders.unlock(lock, after=VISIBLE_SECONDS)
             raise
-    if batch:
-        orders.mark_placed(name, batch=batch)
+    if batch and not lock.batch:
+        orders.mark_placed(lock, batch=batch)
     return PlacedOrder(
         order=name,
         pictures=order.pictures,
@@ -74,12 +73,12 @@ def place(order: Order, services: Services, deadline: Deadline) -> PlacedOrder:
 
 
 def _order(
-    order: Order, number: int, services: Services, purchases: Purchases, inputs: OrderInputs
+    order: Order, lock: LockedOrder, services: Services, purchases: Purchases, inputs: OrderInputs
 ) -> str | None:
     """Return the id of a new batch, or None if nothing is left to be ordered."""
     name, bucket, content_type = order.order, services.bucket, json_lines.CONTENT_TYPE
     with TemporaryFile() as requests:
-        count, failures = _claim(order, number, requests, purchases, inputs)
+        count, failures = _claim(order, lock.number, requests, purchases, inputs)
         if failures:
             body = json_lines.to_bytes(failures)
             bucket.put(f"{order.work}unmade/{name}.short.jsonl", body, content_type=content_type)
@@ -90,8 +89,7 @@ def _order(
         if not count:
             inputs.delete()
             return None
-        mark, batches = order_mark(name, number), services.openai_batches
-        batch = batches.create(mark, requests, endpoint=inputs.endpoint).id
+        batch = services.openai_batches.create(lock.mark, requests, endpoint=inputs.endpoint).id
     log_result("order placed", order=name, pictures=count, inputs=len(inputs), batch=batch)
     return batch
 

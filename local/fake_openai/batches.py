@@ -185,7 +185,7 @@ class Batches:
             charged = rule.charged and status == 200  # no line of the error file costs anything
             return Outcome(line=line, request=request, status=status, body=body, charged=charged)
         if rule and rule.cut:
-            return Outcome(line=line, request=request, error=LOST)
+            return Outcome(line=line, request=request, error=LOST, charged=rule.charged)
         return Outcome(line=line, request=request, status=200, charged=True)
 
     async def _checked(self, body: Mapping[str, Any], endpoint: str) -> ImageRequest:

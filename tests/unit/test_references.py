@@ -633,7 +633,7 @@ class TestEconomy:
             step.place(order)
 
         step.openai.create = create  # type: ignore[method-assign]
-        services.batch_orders.unlock(order.order, after=-1)
+        step.let_lock_expire(order)
         step.place(order)
 
         assert list(step.openai.files) == ["file-1"]
@@ -662,6 +662,18 @@ class TestEconomy:
         assert list(step.openai.files) == ["file-1"]
         step.collect(placed)
         assert list(step.openai.files) == []
+
+    def test_late_collector_keeps_files_in_use(self, services: FakeServices, s3: Any) -> None:
+        step = self.order(services, s3, upload(services, png()))
+        order = step.order("a-1")
+        step.openai.status, step.openai.problem = "failed", "token_limit_exceeded"
+        first = step.place(order)
+        look(first, services)
+        step.place(order)
+
+        step.collect(first)
+
+        assert list(step.openai.files) == ["file-1"]
 
     def test_order_after_an_ended_one_uploads_again(self, services: FakeServices, s3: Any) -> None:
         step = self.order(services, s3, upload(services, png()))
