@@ -1,6 +1,6 @@
 """Resolves the images that a request names to the versions that its images are made from.
 
-reference_files.py reads them, and reference_users.py knows who is made from them.
+reference_files.py reads them, and reference_users.py knows which runs use them.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ class References:
         self._table = table
         self._bucket = bucket
         self._uploads = Uploads(table)
-        self._resolved: dict[str, Reference] = {}
+        self._resolved: dict[tuple[str, str], Reference | InputError] = {}
         self._transparent: set[str] = set()
 
     def resolve(self, request: Request) -> Inputs:
@@ -65,28 +65,25 @@ class References:
         mask = self._resolve(MASK, request.mask) if request.mask else None
         if mask:
             self._check_mask(mask, images[0])
-        total = sum(image.bytes for image in images)
-        if total > MAX_TOTAL_BYTES:
-            allowed = f"at most {MAX_TOTAL_BYTES:,} bytes together"
-            raise InputError(IMAGES, Summary(f"{total:,} bytes long"), allowed)
+        _check_total(images)
         return Inputs(images=images, mask=mask)
 
     def look_ahead(self, requests: Iterable[Request]) -> None:
         """Look up the images that requests name, several at once, before `resolve` needs them."""
-        keys = {
-            name.key: field
+        new = {
+            (field, name.key)
             for request in requests
-            for field, names in ((MASK, [request.mask]), (IMAGES, request.reference_images or ()))
+            for field, names in ((IMAGES, request.reference_images or ()), (MASK, [request.mask]))
             for name in names
-            if name and name.key not in self._resolved
+            if name and (field, name.key) not in self._resolved
         }
 
-        def look_up(key: str) -> None:
-            with suppress(EaselError):  # `resolve` raises it for each request
-                self._resolved[key] = self._look_up(keys[key], key)
+        def look_up(place: tuple[str, str]) -> None:
+            with suppress(EaselError):  # `resolve` tries again
+                self._remember(*place)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for _ in pool.map(look_up, keys):
+            for _ in pool.map(look_up, new):
                 pass
 
     def foresee(self, request: Request) -> Inputs:
@@ -97,16 +94,26 @@ class References:
         """
         images = tuple(self._foresee(IMAGES, name) for name in request.reference_images or ())
         mask = self._foresee(MASK, request.mask) if request.mask else None
-        if mask and mask.sha256 and images[0].sha256:
+        if mask:
             self._check_mask(mask, images[0])
+        _check_total(images)
         return Inputs(images=images, mask=mask)
 
     def _resolve(self, field: str, name: ReferenceName) -> Reference:
-        reference = self._resolved.get(name.key)
-        if reference is None:
-            reference = self._resolved[name.key] = self._look_up(field, name.key)
-        _check_bytes(field, name, reference)
-        return reference
+        found = self._resolved.get((field, name.key)) or self._remember(field, name.key)
+        if isinstance(found, InputError):
+            raise found
+        _check_bytes(field, name, found)
+        return found
+
+    def _remember(self, field: str, key: str) -> Reference | InputError:
+        """Look an image up, and remember what was found or why it cannot be used."""
+        try:
+            found: Reference | InputError = self._look_up(field, key)
+        except InputError as error:
+            found = error
+        self._resolved[field, key] = found
+        return found
 
     def _foresee(self, field: str, name: ReferenceName) -> Reference:
         key, upload_id = name.key, naming.upload_id(name.key)
@@ -117,8 +124,11 @@ class References:
             owner = self._table.get(*owner_key(key))
             own_key = run_key(owner["run_id"], f"image#{owner['n']}") if owner else None
             image = (self._table.get(*own_key) if own_key else None) or UNKNOWN_IMAGE
-            if image.get("status", Status.STORED) in (Status.DELETED, Status.PURGED):
-                raise InputError(field, key, EXISTING, but="it was deleted")
+            status = image.get("status", Status.STORED)
+            if status != Status.STORED:
+                was_deleted = status in (Status.DELETED, Status.PURGED)
+                reason = "it was deleted" if was_deleted else "it is not stored yet"
+                raise InputError(field, key, EXISTING, but=reason)
             reference = _of_image(key, image, version_id="", content_type="")
         if reference.sha256:
             _check_bytes(field, name, reference)
@@ -171,13 +181,21 @@ class References:
             reason = "no pixel of it is fully transparent, so nothing could change"
             raise InputError(MASK, mask.key, "a PNG with transparency", but=reason)
         size = (mask.width, mask.height)
-        if size != (first.width, first.height):
+        if first.sha256 and size != (first.width, first.height):
             shown = Summary(f'"{mask.key}", which has {mask.width}x{mask.height} pixels')
             allowed = f"{first.width}x{first.height}, as large as the first reference image"
             raise InputError(MASK, shown, allowed)
         if mask.bytes >= MAX_MASK_BYTES:
             shown = Summary(f'"{mask.key}", which has {mask.bytes:,} bytes')
             raise InputError(MASK, shown, f"less than {MAX_MASK_BYTES:,} bytes")
+
+
+def _check_total(images: Iterable[Reference]) -> None:
+    """Raise InputError if the images are too large together."""
+    total = sum(image.bytes for image in images)
+    if total > MAX_TOTAL_BYTES:
+        allowed = f"at most {MAX_TOTAL_BYTES:,} bytes together"
+        raise InputError(IMAGES, Summary(f"{total:,} bytes long"), allowed)
 
 
 def _check_bytes(field: str, name: ReferenceName, reference: Reference) -> None:

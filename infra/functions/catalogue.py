@@ -210,6 +210,7 @@ BATCH = FunctionSpec(
         _objects(BATCH_WORK, "GetObject", "PutObject", reason=OWN_FILES),
         # It reads its own files as well, so these are not denied.
         _objects("/*", "GetObject", reason="Lines name the images that others are made from"),
+        Grant(("s3:GetObject",), Resource.BUCKET, f"/{REFERENCE_INBOX}*", deny=True),
         FIND_OBJECTS,
         _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     ),

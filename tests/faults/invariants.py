@@ -63,7 +63,7 @@ def check_run(
     tally.given_up += len(given_up)
     tally.paid, tally.possibly_paid = tally.paid + paid, tally.possibly_paid + possibly
     for image in given_up:
-        # The next start of an economy batch may buy an ordered image once more.
+        # An image of an order may be bought once more by a normal run only.
         purchases = 1 if "order" in image else 2
         is_counted = image["status"] != "claimed" or (
             image["purchase"],

@@ -27,6 +27,13 @@ def on_table(*actions: str) -> Rights:
     return may("dynamodb", "table", *actions)
 
 
+def images(action: str) -> Rights:
+    """Return the rights to read images in any folder, but no other files."""
+    files = ("staging", "batches", "references/inbox")
+    deny = {right for name in files for right in denied("s3", f"bucket/{name}/*", action)}
+    return may("s3", "bucket/*", action) | deny
+
+
 STAGING = may("s3", "bucket/staging/*", "PutObject", "GetObject")
 FIND = may("s3", "bucket", "ListBucket")
 OPENAI_KEY = may("secretsmanager", "secret", "GetSecretValue")
@@ -42,13 +49,13 @@ SENDS = f"{BUS} if {json.dumps(FROM_EASEL)}"
 EXECUTION = ":::::execution"
 RIGHTS = {
     "prompt": may("s3", "bucket/*/", "PutObject")
-    | may("s3", "bucket/*", "GetObject")
+    | images("GetObject")
     | TAG_UPLOADS
     | FIND
     | OPENAI_KEY
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
     "image": STAGING
-    | may("s3", "bucket/*", "GetObjectVersion")
+    | images("GetObjectVersion")
     | FIND
     | OPENAI_KEY
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
@@ -63,10 +70,11 @@ RIGHTS = {
     "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
     | may("s3", "bucket/*", "GetObject")
+    | denied("s3", "bucket/references/inbox/*", "GetObject")
     | FIND
     | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
     "economy": STAGING
-    | may("s3", "bucket/*", "GetObjectVersion")
+    | images("GetObjectVersion")
     | FIND
     | OPENAI_KEY
     | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"),
@@ -102,10 +110,7 @@ RIGHTS = {
 # The reader signs links to finished images, and the uploader signs links for manifests and
 # uploads. Neither starts a batch.
 SIGNERS = {
-    "Reader": may("s3", "bucket/*", "GetObject")
-    | denied("s3", "bucket/staging/*", "GetObject")
-    | denied("s3", "bucket/batches/*", "GetObject")
-    | denied("s3", "bucket/references/inbox/*", "GetObject"),
+    "Reader": images("GetObject"),
     "Uploader": may("s3", "bucket/batches/*.jsonl", "PutObject")
     | may("s3", "bucket/batches/*.csv", "PutObject")
     | may("s3", "bucket/references/inbox/*", "PutObject")

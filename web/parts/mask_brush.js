@@ -69,7 +69,7 @@ function MaskBrush({ picture, original, strokes: start, onclose }) {
       <article>
         <h2 id="brush-title">What may change in Image 1?</h2>
         <p id="brush-help" class="hint">
-          Paint over it. The rest stays nearly as it is. With keys: the arrows move the brush
+          Paint over it. Only what you paint should change. With keys: the arrows move the brush
           (Shift: a little), Space paints, + and − change its size.
         </p>
         <${Stage}
