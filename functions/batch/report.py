@@ -16,7 +16,12 @@ from easel.aws.bucket import Bucket
 from easel.aws.observability import count, log_result
 from easel.contract import metric_names, naming
 from easel.contract.batch_messages import BatchPlan, BatchReport, LineProblem
-from easel.contract.errors import BatchFailedError, ConflictError, cause_message
+from easel.contract.errors import (
+    BatchFailedError,
+    ConflictError,
+    OutcomeUnknownError,
+    cause_message,
+)
 from easel.contract.money import dollars
 from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
@@ -75,11 +80,7 @@ class Outcome:
             self.not_started += 1
             self.reasons[STOPPED if stopped else NOT_STARTED] += 1
         else:
-            cut_off = (
-                "started but not finished: the batch was stopped, or another execution is still "
-                "making it"
-            )
-            self.fail(item["line"], reason or (UNKNOWN, cut_off))
+            self.fail(item["line"], reason or _reason_in(records))
         # The run id is kept, so that another start of these lines pays only for what is missing.
         request = item["request"] | {"request_id": item["run_id"]}
         json_lines.write(self.failed_file, request)
@@ -136,6 +137,25 @@ def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
     if plan.ended_by:
         raise BatchFailedError(_describe_failure(plan, report))
     return report
+
+
+def _reason_in(records: RunRecords) -> Reason:
+    """Return why a line is not finished, from its records alone.
+
+    An earlier start may have given an ordered image up, and only its own files have the reason.
+    """
+    unknown = [image for image in records.images if image.order and image.is_counted]
+    if unknown:
+        numbers = ", ".join(str(image.n) for image in unknown)
+        message = (
+            f"image {numbers} was ordered by an earlier start, and no usable answer came; a start "
+            "without economy buys it once more"
+        )
+        return OutcomeUnknownError.__name__, message
+    cut_off = (
+        "started but not finished: the batch was stopped, or another execution is still making it"
+    )
+    return UNKNOWN, cut_off
 
 
 def _make_report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchReport:

@@ -220,6 +220,18 @@ def test_report_counts_images_lines_money_and_reasons(step: BatchStep) -> None:
     assert json.loads(body) == json.loads(json.dumps(report.to_state()))
 
 
+def test_image_given_up_by_an_earlier_start_is_explained(step: BatchStep) -> None:
+    step.put(PAINTED, PAINTED | {"file_name": "b"})
+    batch = step.check()
+    for n, lease in ((1, 0), (2, 9_999_999_999)):
+        step.make(f"spring-{n}", status=Status.CLAIMED, order="o", lease_until=lease)
+
+    report = step.report(batch)
+
+    assert report.reasons == {"OutcomeUnknownError": 1, "Unknown": 1}
+    assert "image 1 was ordered by an earlier start" in report.failures[0].message
+
+
 def test_unknown_cost_makes_batch_cost_unknown(step: BatchStep) -> None:
     step.put(PAINTED)
     batch = step.check()
