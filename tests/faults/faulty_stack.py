@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from easel.aws.table import Table
 from easel.ledger.budget import Budget, month_of
+from functions.economy.place import VISIBLE_SECONDS
 from tests.faults.caller import is_alive
 from tests.faults.proxy import Call, Proxy
 from tests.support.api_caller import fetch
@@ -20,7 +21,7 @@ from tests.support.local_stack import LocalStack
 
 # A lock lasts as long as the function that places the order may run. A function unlocks an order
 # that it could not place, a little later. A function that places one makes calls all the time.
-UNLOCKED_SECONDS, SILENT_SECONDS = 20, 60
+UNLOCKED_SECONDS, SILENT_SECONDS = VISIBLE_SECONDS + 5, 60
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
 
