@@ -47,9 +47,7 @@ def read_upload(data: bytes, *, limit: int) -> InputImage:
     sha256 = hashlib.sha256(converted).hexdigest()
     try:
         file = verify(converted, sha256=sha256, where="the file")
-    except BadImageError as error:
-        if error.__cause__ is None:  # it decodes, but is too large
-            raise
+    except BadImageError as error:  # its size is within the limits, which _convert has checked
         raise BadImageError(DAMAGED) from error
     with Image.open(io.BytesIO(converted)) as image:
         transparent = image.has_transparency_data and _is_transparent(image)

@@ -137,14 +137,14 @@ class ImageRecord(Claim):
         claim = super().next_claim(until=until, month=month, bound=bound)
         return replace(claim, order=None, order_number=None) if self.purchase else claim
 
-    def is_ordered(self, order: str) -> bool:
+    def is_ordered(self, order: str, *, upto: int | None = None) -> bool:
         """Return whether it is claimed in this order and the claim has not been given up."""
-        return self.is_of(order) and not self.is_counted
+        return self.is_of(order, upto=upto) and not self.is_counted
 
     def is_of(self, order: str, *, upto: int | None = None) -> bool:
-        """Return whether it is claimed in this order, when that was ordered at most so often.
+        """Return whether it is claimed in this order.
 
-        If it was ordered more often, another execution now waits for its image.
+        A claim with a higher number than `upto` does not count. It belongs to a later batch.
         """
         is_later = upto is not None and (self.order_number or 0) > upto
         return self.status == Status.CLAIMED and self.order == order and not is_later

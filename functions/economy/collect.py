@@ -135,7 +135,7 @@ def _find_claim(name: str, order: PlacedOrder, ledger: Ledger) -> ClaimedImage |
     if not run_id or not n.isdecimal() or {"run_id": run_id, "n": int(n)} in order.pictures:
         return None
     image, prompt = ledger.image(run_id, int(n)), ledger.prompt(run_id)
-    is_open = image and image.is_of(order.order, upto=order.number) and not image.is_counted
+    is_open = image and image.is_ordered(order.order, upto=order.number)
     return (image, prompt) if image and prompt and is_open else None
 
 

@@ -84,7 +84,8 @@ class OrderInputs:
         if not files:
             return
         # An order of the same images must not use a deleted file.
-        self._write({sha256: replace(file, usable_until=0) for sha256, file in files.items()})
+        unusable = {sha256: replace(file, usable_until=0) for sha256, file in files.items()}
+        self._write(self._key, unusable)
         for file in files.values():
             if self._deadline.seconds() < CALL_SECONDS + MARGIN_SECONDS:
                 logger.warning("no time is left to delete the other input images")
@@ -101,7 +102,7 @@ class OrderInputs:
         if file is None or file.usable_until < time.time():
             file = self._upload(reference)
             self._by_sha256[reference.sha256] = file
-            self._write(self._by_sha256)
+            self._write(self._key, self._by_sha256)
         return {"file_id": file.id}
 
     def _upload(self, reference: Reference) -> UploadedFile:
@@ -117,21 +118,20 @@ class OrderInputs:
     def _read(self) -> dict[str, UploadedFile]:
         files = self._listed(self._key)
         if files is None:
-            # If OpenAI's queue was full, the files of the earlier order are still there. They
-            # change their list, so that whoever collects the earlier order does not delete them.
+            # If OpenAI's queue was full, the files of the earlier order are still there. They move
+            # to this list, so that whoever collects the earlier order does not delete them.
             files = self._listed(self._earlier_key) or {}
             if files:
-                self._write(files)
-                self._write({}, key=self._earlier_key)
+                self._write(self._key, files)
+                self._write(self._earlier_key, {})
         return files
 
     def _listed(self, key: str) -> dict[str, UploadedFile] | None:
         listed = self._bucket.get(key, limit=MAX_LIST_BYTES)
-        files = json.loads(listed) if listed else None
-        if files is None:
+        if listed is None:
             return None
-        return {sha256: UploadedFile(**file) for sha256, file in files.items()}
+        return {sha256: UploadedFile(**file) for sha256, file in json.loads(listed).items()}
 
-    def _write(self, files: dict[str, UploadedFile], *, key: str = "") -> None:
+    def _write(self, key: str, files: dict[str, UploadedFile]) -> None:
         listed = {sha256: asdict(file) for sha256, file in files.items()}
-        self._bucket.put(key or self._key, json.dumps(listed).encode(), content_type=JSON)
+        self._bucket.put(key, json.dumps(listed).encode(), content_type=JSON)
