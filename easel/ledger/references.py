@@ -102,7 +102,7 @@ class References:
     def _resolve(self, field: str, name: ReferenceName) -> Reference:
         found = self._resolved.get((field, name.key)) or self._remember(field, name.key)
         if isinstance(found, InputError):
-            raise found
+            raise found.with_traceback(None)  # or it would grow with each line of a batch
         _check_bytes(field, name, found)
         return found
 
