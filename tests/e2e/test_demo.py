@@ -65,7 +65,7 @@ def test_demo_makes_five_images_and_leaves_nothing_running(demo: Demo, tmp_path:
     assert not (tmp_path / "emulator").exists()
 
 
-@pytest.mark.parametrize("typed", ["\n", ""])
+@pytest.mark.parametrize("typed", ["n\n", "\n", ""])
 def test_real_key_is_used_only_after_confirmation(demo: Demo, tmp_path: Path, typed: str) -> None:
     running = demo(OPENAI_API_KEY="sk-real", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     shown, errors = running.communicate(typed, timeout=DEADLINE_SECONDS)
