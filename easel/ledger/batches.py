@@ -66,12 +66,12 @@ class LockedOrder:
 
     @property
     def mark(self) -> str:
-        """Return the name that OpenAI stores with the order's batch. A new order has a new one."""
+        """Return the name that OpenAI stores with this batch of the order."""
         return order_mark(self.order, self.number)
 
 
 def order_mark(order: str, number: int) -> str:
-    """Return the name of the batch for an order's images when they are ordered this often."""
+    """Return the name that OpenAI stores with an order's first, second or later batch."""
     return f"{order}-{number}"
 
 
@@ -110,8 +110,8 @@ class BatchOrders:
         )
         if known.batch:
             return known
-        # This write may arrive late. Whatever another function has done since the read changes
-        # `held_until`.
+        # This write may arrive late. If another function has locked or placed the order since the
+        # read, `held_until` has changed.
         seen = item["held_until"]
         lock = self._table.update(
             (pk, sk),

@@ -54,7 +54,7 @@ class Claims:
         raise StorageBusyError(f"the budget of {claim.month} keeps changing")
 
     def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
-        """Extend the lease of an ordered image's claim, now for this batch of its order.
+        """Extend the lease of an ordered image's claim, and give it the number of the new batch.
 
         Return False if another execution now has the claim.
         """

@@ -154,7 +154,7 @@ class Purchases:
         return claim
 
     def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
-        """Extend an ordered image's claim to `until` (epoch seconds), for this batch of its order.
+        """Extend an ordered image's claim to `until` (epoch seconds), with the new batch's number.
 
         Return False if the claim has changed.
         """

@@ -157,7 +157,7 @@ class References:
     def _upload(self, field: str, key: str, upload_id: str) -> Upload:
         upload = self._uploads.find(upload_id)
         if upload is None or upload.key != key:
-            raise InputError(field, key, USABLE_KEYS, but="there is no such upload")
+            raise InputError(field, key, USABLE_KEYS, but="no upload has this key")
         if upload.status != UploadStatus.READY:
             reason = upload.problem or "it is still being checked"
             raise InputError(field, key, "an upload that is ready", but=reason)

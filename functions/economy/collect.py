@@ -120,7 +120,7 @@ def _open_claims(order: PlacedOrder, ledger: Ledger) -> dict[str, ClaimedImage]:
     for run_id, records in ledger.runs(counts).items():
         for image in records.images:
             # A claim that was given up meanwhile still counts, because its image may have arrived.
-            # A claim of an earlier number was left over when the order was placed again.
+            # A claim with a lower number was not ordered again.
             if records.prompt and image.is_of(order.order, upto=order.number):
                 claims[custom_id({"run_id": run_id, "n": image.n})] = (image, records.prompt)
     return claims

@@ -2,8 +2,8 @@
 
 Each image is uploaded once for an order, however many of its images are made from it. The ids of
 the files are listed in staging after each upload. So another attempt, or another start of the
-batch, uses the same files, and whoever collects the order deletes them all. Each time the same
-images are ordered again there is a new list, because someone may still collect the earlier batch.
+batch, uses the same files, and whoever collects the order deletes them all. Each batch of
+an order has a list of its own, because another execution may still collect the earlier batch.
 """
 
 import json

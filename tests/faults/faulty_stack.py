@@ -19,8 +19,8 @@ from tests.faults.proxy import Call, Proxy
 from tests.support.api_caller import fetch
 from tests.support.local_stack import LocalStack
 
-# A lock lasts as long as the function that places the order may run. A function unlocks an order
-# that it could not place, a little later. A function that places one makes calls all the time.
+# A lock lasts longer than the function that places the order. A function that could not place it
+# shortens the lock. One that is still placing it makes calls all the time.
 UNLOCKED_SECONDS, SILENT_SECONDS = VISIBLE_SECONDS + 5, 60
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
@@ -112,9 +112,9 @@ class FaultyStack(LocalStack):
     def let_order_locks_run_out(self, *, killed: int | None = None) -> None:
         """Expire the locks of orders that no function is placing any more.
 
-        These are the locks that were left until a batch is surely in OpenAI's list, and those of
-        functions that were killed, such as the process `killed`, or have failed without unlocking
-        the order.
+        A function that could not place an order leaves the lock for a minute, in case the batch
+        appears in OpenAI's list after all. A function that was killed, such as the process
+        `killed`, leaves it as it was. So does one that failed before it could unlock the order.
         """
         now = time.time()
         pages = self.dynamodb.get_paginator("scan").paginate(

@@ -229,7 +229,7 @@ class TestResolve:
     def test_pending_upload_is_refused(self, services: FakeServices) -> None:
         services.uploads.add("0" * 32, name="x")
 
-        assert "no such upload" in str(refusal(services, UNKNOWN))
+        assert "no upload has this key" in str(refusal(services, UNKNOWN))
 
     def test_deleted_image_is_refused(self, services: FakeServices) -> None:
         key = stored_image(services)
