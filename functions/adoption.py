@@ -3,45 +3,30 @@
 They fail the deployment with a reason unless the bucket or table can keep Easel's promises.
 """
 
-import json
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from easel.aws.client import client, translate_errors
+from easel.aws.custom_resource import answer
 from easel.contract.errors import ConfigError
 from easel.contract.naming import GALLERY_INDEXES
 
-RESPONSE_SECONDS = 20
 NO_ENCRYPTION = "ServerSideEncryptionConfigurationNotFoundError"
 SERVICE_KEY = "alias/aws/s3"  # the key that S3 itself keeps in each account
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Answer CloudFormation at the URL in the event, even after an error.
-
-    Without an answer CloudFormation would wait until the resource times out.
-    """
+    """Check what the resource names, unless it is deleted."""
     properties = event["ResourceProperties"]
     before = event.get("OldResourceProperties", {})
     kind = "Bucket" if "Bucket" in properties else "Table"
-    answer: dict[str, Any] = {"Status": "SUCCESS"}
-    try:
-        if event["RequestType"] != "Delete":
-            answer["Data"] = CHECKS[kind](properties, before)
-    except Exception as error:  # CloudFormation needs an answer even after a bug
-        answer = {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"}
-    answer["PhysicalResourceId"] = f"check-{properties[kind]}"
-    answer |= {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own
-        event["ResponseURL"],
-        data=json.dumps(answer).encode(),
-        method="PUT",
-        headers={"Content-Type": ""},
-    )
-    urllib.request.urlopen(request, timeout=RESPONSE_SECONDS).close()  # noqa: S310 - as above
+
+    def act() -> dict[str, Any]:
+        return {} if event["RequestType"] == "Delete" else CHECKS[kind](properties, before)
+
+    answer(event, act, physical_id=f"check-{properties[kind]}")
 
 
 def check_bucket(properties: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import boto3
-from botocore.config import Config
-
+from easel.aws import presigned
 from easel.aws.client import translate_errors
 from easel.contract import naming
 from easel.contract.messages import api_field
@@ -98,9 +96,7 @@ class Signer:
     @cached_property
     def origin(self) -> str:
         """Return the scheme, host and port of all links, without a network call."""
-        anonymous = self._s3("none", "none", "none")
-        address = urlsplit(self._sign(anonymous, "get_object", {"Key": "any"}, 1))
-        return f"{address.scheme}://{address.netloc}"
+        return presigned.origin(self._signing.bucket, region=self._signing.region)
 
     def _sign(self, client: Any, call: str, parameters: dict[str, Any], seconds: int) -> str:
         parameters = {"Bucket": self._signing.bucket, **parameters}
@@ -117,23 +113,13 @@ class Signer:
                 DurationSeconds=SESSION_SECONDS,
             )
         credentials = answer["Credentials"]
-        self._client = self._s3(
-            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
+        self._client = presigned.regional_s3(
+            self._signing.region,
+            access_key=credentials["AccessKeyId"],
+            secret_key=credentials["SecretAccessKey"],
+            token=credentials["SessionToken"],
         )
         self._session_end = credentials["Expiration"].timestamp()
-
-    def _s3(self, access_key: str, secret_key: str, token: str) -> Any:
-        # The host must be the bucket's own region. S3 may redirect requests for any other host, and
-        # then the signature would not match.
-        options: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
-        return boto3.client(
-            "s3",
-            region_name=self._signing.region,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            aws_session_token=token,
-            config=Config(signature_version="s3v4", s3=options),
-        )
 
 
 class ImageLinks:

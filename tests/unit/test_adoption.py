@@ -1,7 +1,4 @@
-import json
-import threading
-from collections.abc import Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,39 +6,12 @@ import pytest
 from easel.contract.errors import ConfigError
 from easel.contract.naming import GALLERY_INDEXES, thumbnail_key
 from functions import adoption
+from tests.support.cloudformation import CloudFormation
 from tests.support.memory_aws import Clients
 from tests.support.services import BUCKET, OWNER, REGION
 
 KEY = f"arn:aws:kms:{REGION}:{OWNER}:key/11111111-2222-3333-4444-555555555555"
 EXISTING = {"Bucket": BUCKET, "Owner": OWNER, "Region": REGION, "ExistingTable": ""}
-
-
-@pytest.fixture
-def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the URL that CloudFormation waits for, and the list of what it has received."""
-    arrived: list[dict[str, Any]] = []
-
-    class Waiting(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            arrived.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Waiting)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/answer", arrived
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def event(url: str, properties: dict[str, Any], kind: str = "Create") -> dict[str, Any]:
-    ids = {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l"}
-    return {"RequestType": kind, "ResponseURL": url, "ResourceProperties": properties} | ids
 
 
 def check(before: dict[str, Any] | None = None, **properties: Any) -> None:
@@ -55,29 +25,25 @@ def encrypt(s3: Any, key: str | None) -> None:
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=rules)
 
 
-def test_versioned_bucket_is_accepted(
-    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, arrived = cloudformation
-    adoption.handler(event(url, EXISTING), None)
-    assert (arrived[0]["Status"], arrived[0]["StackId"]) == ("SUCCESS", "s")
+def test_versioned_bucket_is_accepted(s3: Any, cloudformation: CloudFormation) -> None:
+    adoption.handler(cloudformation.event(EXISTING), None)
+    assert (cloudformation.answers[0]["Status"], cloudformation.answers[0]["StackId"]) == (
+        "SUCCESS",
+        "s",
+    )
 
 
 def test_missing_bucket_fails_deployment_with_reason(
-    s3: Any, cloudformation: tuple[str, list[dict[str, Any]]]
+    s3: Any, cloudformation: CloudFormation
 ) -> None:
-    url, arrived = cloudformation
-    adoption.handler(event(url, EXISTING | {"Bucket": "none"}), None)
-    assert arrived[0]["Status"] == "FAILED"
-    assert "none" in arrived[0]["Reason"]
+    adoption.handler(cloudformation.event(EXISTING | {"Bucket": "none"}), None)
+    assert cloudformation.answers[0]["Status"] == "FAILED"
+    assert "none" in cloudformation.answers[0]["Reason"]
 
 
-def test_stack_removal_needs_no_bucket(
-    aws: Any, cloudformation: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, arrived = cloudformation
-    adoption.handler(event(url, EXISTING | {"Bucket": "none"}, kind="Delete"), None)
-    assert arrived[0]["Status"] == "SUCCESS"
+def test_stack_removal_needs_no_bucket(aws: Any, cloudformation: CloudFormation) -> None:
+    adoption.handler(cloudformation.event(EXISTING | {"Bucket": "none"}, kind="Delete"), None)
+    assert cloudformation.answers[0]["Status"] == "SUCCESS"
 
 
 def test_bucket_without_versions_is_refused(s3: Any) -> None:
