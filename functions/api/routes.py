@@ -1,7 +1,8 @@
 """Every route of the API. The stack creates the gateway's routes from this list."""
 
-READ, WRITE = "easel/read", "easel/write"
+from easel.page.config import READ, WRITE
 
+__all__ = ["DATA", "DESCRIPTION", "PAGE", "READ", "WRITE"]
 # Each entry is the method, the path, and the scope that the access token must have.
 DATA = (
     ("GET", "/runs", READ),
@@ -18,6 +19,8 @@ DATA = (
     ("GET", "/images/{id}", READ),
     ("DELETE", "/images/{id}", WRITE),
     ("POST", "/images/{id}/restore", WRITE),
+    ("POST", "/images/{id}/share", WRITE),
+    ("DELETE", "/images/{id}/share", WRITE),
     ("POST", "/uploads", WRITE),
     ("GET", "/uploads/{id}", READ),
     ("GET", "/folders", READ),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from easel.page.files import DOCS, WEB
 from easel.request.models import QUALITIES
 from easel.request.request import MAX_COUNT
-from functions.api.page import DOCS, WEB
 from infra import ROOT
 from tests.support.api import Answer, Api
 
