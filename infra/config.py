@@ -37,6 +37,12 @@ MIRROR = rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{PART})*"
 MIRRORS = "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix"
 OPENAI_HOST = r"https://([a-z0-9-]+\.)*openai\.com(/|$)"
 SEND_ALL = "none"
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DOMAIN = rf"({LABEL}\.)+[a-z][a-z0-9-]*[a-z0-9]"
+DOMAINS = "a domain such as images.example.com, or nothing"
+# CloudFront takes certificates of this region only, wherever the stack is.
+CERTIFICATE = r"arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]{36}"
+CERTIFICATES = "the ARN of a certificate in us-east-1, or nothing"
 
 
 def setting(note: str) -> Any:
@@ -90,6 +96,16 @@ class Config:
     mirror: str | None = setting(
         "a second store for a copy of each image: `gs://bucket/prefix`, `az://container/prefix` or "
         "`s3://bucket/prefix` ([guide](mirror.md))"
+    )
+    delivery: bool = setting(
+        "deploy a CloudFront distribution for shared images, the page and the API "
+        "([guide](sharing.md)); the local stack always has it"
+    )
+    delivery_domain: str | None = setting(
+        "the distribution's own domain, such as `images.example.com`"
+    )
+    delivery_certificate: str | None = setting(
+        "the ARN of that domain's certificate, in `us-east-1`"
     )
     schedule: str | None = setting("`rate(…)` or `cron(…)`, in UTC ([guide](schedule.md))")
     schedule_alarm_days: int = setting(
@@ -225,6 +241,9 @@ def read(get: Callable[[str], Any]) -> Config:
             get, "openai_workload_identity", r"[\w.-]+/[\w.-]+", identity
         ),
         mirror=optional(get, "mirror", MIRROR, f"{MIRRORS}, or nothing"),
+        delivery=flag(get, "delivery"),
+        delivery_domain=optional(get, "delivery_domain", DOMAIN, DOMAINS),
+        delivery_certificate=optional(get, "delivery_certificate", CERTIFICATE, CERTIFICATES),
         schedule=_schedule(get),
         schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
@@ -251,12 +270,25 @@ def read(get: Callable[[str], Any]) -> Config:
     if config.existing_key and config.customer_key:
         allowed = "false, because existing_key names the key that is used"
         raise SettingError("customer_key", config.customer_key, allowed)
+    _check_delivery(config)
     url = config.openai_base_url
     if config.openai_workload_identity and url and not re.match(OPENAI_HOST, url):
         # The token is valid for the OpenAI account, and the operator of this address would see it.
         allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
     return config
+
+
+def _check_delivery(config: Config) -> None:
+    """Raise SettingError for a domain that the distribution cannot have."""
+    domain, certificate = config.delivery_domain, config.delivery_certificate
+    if domain and not config.delivery:
+        allowed = "nothing, because delivery is false and there is no distribution"
+        raise SettingError("delivery_domain", domain, allowed)
+    if domain and not certificate:
+        raise SettingError("delivery_certificate", None, CERTIFICATES.removesuffix(", or nothing"))
+    if certificate and not domain:
+        raise SettingError("delivery_domain", None, "the domain of delivery_certificate")
 
 
 def _folder(value: object) -> str:

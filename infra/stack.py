@@ -8,9 +8,11 @@ from constructs import Construct
 from easel.contract import settings
 from infra import ROOT
 from infra.access.encryption import Encryption
-from infra.api.api import add_api
+from infra.api.api import Api, add_api, page_url
+from infra.api.http_api import HttpApi
 from infra.config import Config
 from infra.data.data import add_data
+from infra.delivery.distribution import add_distribution
 from infra.functions.function import Deployment, Functions
 from infra.functions.layers import Layers
 from infra.operations.alarms import Alarms, WatchedResources
@@ -48,6 +50,11 @@ class EaselStack(Stack):
         deployment.variables.update(config.variables())
         bucket = add_data(self, deployment, config)
 
+        http_api = HttpApi(self, "HttpApi", encryption=encryption)
+        distribution = add_distribution(self, deployment, config, api_host=http_api.host)
+        url = page_url(self, distribution.url if distribution else http_api.url)
+        if distribution:
+            deployment.variables[settings.DELIVERY_URL] = url
         functions = Functions(self, deployment)
         functions.add_steps()
 
@@ -69,22 +76,13 @@ class EaselStack(Stack):
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
         queues["Events"] = events.dead_letters
 
-        api = add_api(self, functions, config, bucket=bucket)
+        api = Api(http_api, url, distribution)
+        add_api(self, functions, config, api=api, bucket=bucket)
         if config.retain_images or config.adopts_table:
-            kept = {
-                "existing_bucket": "true",
-                "bucket_name": bucket.bucket_name,
-                "existing_table": deployment.variables[settings.TABLE],
-                "existing_users": deployment.variables[settings.USER_POOL],
-            }
-            if encryption.key:
-                kept["existing_key"] = encryption.key.key_arn
-            context = " ".join(f"-c {name}={value}" for name, value in kept.items())
-            about = "After a destroy, make deploy with this CONTEXT uses the kept data again"
-            CfnOutput(self, "ComeBack", value=context, description=about)
+            _add_come_back(self, deployment, bucket.bucket_name)
 
         resources = WatchedResources(
-            functions=functions, machines=machines, queues=queues, api_id=api
+            functions=functions, machines=machines, queues=queues, api_id=http_api.api_id
         )
         alarms = Alarms(self, "Alarms", resources=resources)
         if config.schedule and config.schedule_alarm_days:
@@ -95,6 +93,20 @@ class EaselStack(Stack):
 
         about = "The version of Easel; make doctor compares it with a checkout"
         CfnOutput(self, "Version", value=_version(), description=about)
+
+
+def _add_come_back(stack: Stack, deployment: Deployment, bucket_name: str) -> None:
+    kept = {
+        "existing_bucket": "true",
+        "bucket_name": bucket_name,
+        "existing_table": deployment.variables[settings.TABLE],
+        "existing_users": deployment.variables[settings.USER_POOL],
+    }
+    if key := deployment.encryption.key:
+        kept["existing_key"] = key.key_arn
+    context = " ".join(f"-c {name}={value}" for name, value in kept.items())
+    about = "After a destroy, make deploy with this CONTEXT uses the kept data again"
+    CfnOutput(stack, "ComeBack", value=context, description=about)
 
 
 def _version() -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local import assemblies
+from local.ministack.cloudfront import DISTRIBUTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "Easel"
@@ -26,7 +27,7 @@ PAGE_URL = "PageUrl"
 # as the layers. Second, the parameter PageUrl is set, because the emulator serves the page.
 LOCAL_SETTINGS = ("layers=false",)
 # These settings apply unless the caller gives others. Only this machine can open the page.
-LOCAL_DEFAULTS = ("public_page=true", "program_sign_in=true")
+LOCAL_DEFAULTS = ("public_page=true", "program_sign_in=true", "delivery=true")
 
 
 class DeployError(RuntimeError):
@@ -143,13 +144,13 @@ def _apply(template_url: str, page_url: str | None, *, cloudformation: Any) -> d
 
 
 def _page_url(cloudformation: Any, endpoint: str) -> str | None:
-    """Return the emulator's URL for the stack's API, or None if the stack has no API yet."""
+    """Return the local URL of the distribution, or else of the API, or None if there is neither."""
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    apis = (
-        resource for resource in resources if resource["ResourceType"] == "AWS::ApiGatewayV2::Api"
-    )
-    api = next(apis, None)
-    return api and f"{endpoint}/_aws/execute-api/{api['PhysicalResourceId']}/$default/"
+    ids = {resource["ResourceType"]: resource["PhysicalResourceId"] for resource in resources}
+    if distribution := ids.get("AWS::CloudFront::Distribution"):
+        return f"{endpoint}{DISTRIBUTIONS}{distribution}/"
+    api = ids.get("AWS::ApiGatewayV2::Api")
+    return api and f"{endpoint}/_aws/execute-api/{api}/$default/"
 
 
 def _outputs(cloudformation: Any) -> dict[str, str]:

@@ -43,6 +43,8 @@ UPLOAD_DAYS = "EASEL_UPLOAD_DAYS"
 USER_POOL = "EASEL_USER_POOL"
 PAGE_CLIENT = "EASEL_PAGE_CLIENT"
 SIGN_IN_URL = "EASEL_SIGN_IN_URL"
+DELIVERY_BUCKET = "EASEL_DELIVERY_BUCKET"
+DELIVERY_URL = "EASEL_DELIVERY_URL"
 MIRROR = "EASEL_MIRROR"
 MIRROR_SECRET = "EASEL_MIRROR_SECRET"  # noqa: S105 - the name of the variable
 REGION = "AWS_REGION"  # set by Lambda
@@ -134,6 +136,7 @@ class RequestSettings(Settings):
     """The defaults for fields that a request leaves out, and the chat model.
 
     `chat_sees_references` is whether the chat model sees thumbnails of the reference images.
+    `delivery_url` is None if nothing can be shared.
     """
 
     folder_name: str = _variable(FOLDER)
@@ -143,6 +146,7 @@ class RequestSettings(Settings):
     chat_sees_references: bool = _variable(CHAT_SEES_REFERENCES, lambda text: text == "true")
     unpriced_models_allowed: bool = _variable(UNPRICED_MODELS, lambda text: text == "allow")
     region: str = _variable(REGION)
+    delivery_url: str | None = _variable(DELIVERY_URL, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +210,20 @@ class MirroredSettings(Settings):
     """The second store, or None, for functions that report which images are not mirrored."""
 
     mirror: str | None = _variable(MIRROR, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverySettings(Settings):
+    """The public address of shared images, ending in a slash, or None if nothing can be shared."""
+
+    url: str | None = _variable(DELIVERY_URL, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingSettings(DeliverySettings):
+    """The bucket of what is public as well, for the function that shares images."""
+
+    bucket: str | None = _variable(DELIVERY_BUCKET, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ class Resource(StrEnum):
     DEAD_LETTERS = "events that were not sent"
     READER_ROLE = "role that signs links to images"
     UPLOADER_ROLE = "role that signs links for manifests"
+    DELIVERY = "bucket of what is public"
     EXISTING_BUCKET = "existing bucket, to be checked"
     EXISTING_TABLE = "existing table, to be checked"
 
@@ -41,11 +42,17 @@ OPTIONAL = {
     Resource.OPENAI_SECRET,
     Resource.OPENAI_IDENTITY,
     Resource.MIRROR_BUCKET,
+    Resource.DELIVERY,
     Resource.EXISTING_BUCKET,
     Resource.EXISTING_TABLE,
 }
 # Calls on these need no right on the customer's key.
-ELSEWHERE = {Resource.MIRROR_BUCKET, Resource.EXISTING_BUCKET, Resource.EXISTING_TABLE}
+ELSEWHERE = {
+    Resource.MIRROR_BUCKET,
+    Resource.DELIVERY,
+    Resource.EXISTING_BUCKET,
+    Resource.EXISTING_TABLE,
+}
 
 DECRYPT, DATA_KEY = "kms:Decrypt", "kms:GenerateDataKey"
 # These actions need the key. A table needs only kms:Decrypt, even for writes, so all actions of

@@ -1,5 +1,7 @@
 """The API: its gateway, its sign-in, its function, and its public address."""
 
+from dataclasses import dataclass
+
 from aws_cdk import CfnCondition, CfnOutput, CfnParameter, Fn, Stack
 from aws_cdk import aws_s3 as s3
 
@@ -9,6 +11,8 @@ from infra.api.link_roles import add_link_roles
 from infra.api.sign_in import SignIn
 from infra.config import Config
 from infra.data.images import allow_uploads
+from infra.delivery.distribution import Distribution
+from infra.delivery.site import Site
 from infra.functions.catalogue import API
 from infra.functions.function import Functions
 
@@ -16,10 +20,23 @@ OWN_URL = "own"
 NO_CLIENT = "none"
 
 
-def add_api(stack: Stack, functions: Functions, config: Config, *, bucket: s3.IBucket) -> str:
-    """Add the API, and the page if it is public. Return the API's id."""
-    http_api = HttpApi(stack, "HttpApi", encryption=functions.deployment.encryption)
-    url = _page_url(stack, http_api.url)
+@dataclass(frozen=True)
+class Api:
+    """The gateway, its public address with a slash, and the distribution in front if there is one.
+
+    The address is the distribution's, or else the gateway's own, or what the parameter says.
+    """
+
+    gateway: HttpApi
+    url: str
+    distribution: Distribution | None
+
+
+def add_api(
+    stack: Stack, functions: Functions, config: Config, *, api: Api, bucket: s3.IBucket
+) -> None:
+    """Add the routes and the sign-in of the API, and the page if it is public."""
+    url = api.url
     if config.public_page:
         allow_uploads(bucket, page_url=url)
     sign_in = SignIn(stack, "SignIn", users=config.existing_users)
@@ -40,8 +57,19 @@ def add_api(stack: Stack, functions: Functions, config: Config, *, bucket: s3.IB
     function.build()
     # Without clients nobody has a token, but the gateway requires at least one name.
     clients = [client for client in (page_client, program_client) if client] or [NO_CLIENT]
-    access = Access(sign_in.issuer, clients, public_page=config.public_page)
-    http_api.add_routes(function.function, access)
+    has_files = config.public_page and not api.distribution
+    access = Access(sign_in.issuer, clients, public_page=has_files)
+    api.gateway.add_routes(function.function, access)
+    if api.distribution and config.public_page:
+        addresses = {
+            "PageUrl": url,
+            "SignInUrl": sign_in.url,
+            "UserPool": sign_in.pool.user_pool_id,
+            "PageClient": str(page_client),
+            "ImagesBucket": bucket.bucket_name,
+        }
+        public = api.distribution.bucket.bucket_name
+        Site(stack, "Page", functions=functions, bucket=public, addresses=addresses)
 
     for name, value, about in (
         ("ApiUrl", url, "The API, and the page if it is public"),
@@ -52,13 +80,12 @@ def add_api(stack: Stack, functions: Functions, config: Config, *, bucket: s3.IB
     ):
         if value:
             CfnOutput(stack, name, value=value, description=about)
-    return http_api.api_id
 
 
-def _page_url(stack: Stack, own_url: str) -> str:
-    """Return the address from the stack's parameter, such as a domain, or else the API's own."""
+def page_url(stack: Stack, own_url: str) -> str:
+    """Return the address from the stack's parameter, such as a domain, or else the stack's own."""
     about = (
-        f"The address of the API and its page, ending in a slash; {OWN_URL} means the API's own "
+        f"The address of the API and its page, ending in a slash; {OWN_URL} means the stack's own "
         "address"
     )
     # The default is a word, because synth's own check treats an empty address as an error.

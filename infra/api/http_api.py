@@ -91,7 +91,8 @@ class HttpApi(Construct):
         )
         self._stage = resource
         self.api_id = self._api.api_id
-        self.url = f"https://{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/"
+        self.host = f"{self._api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"
+        self.url = f"https://{self.host}/"
 
     def add_routes(self, function: lambda_.IFunction, access: Access) -> None:
         """Add the function's routes. A data route requires a token with its scope."""

@@ -9,8 +9,9 @@ from enum import Enum
 from aws_cdk import Duration
 
 from easel.contract.metric_names import SOURCE
-from easel.contract.naming import GALLERY_INDEXES, REFERENCE_INBOX
+from easel.contract.naming import GALLERY_INDEXES, REFERENCE_INBOX, SHARED
 from easel.contract.settings import (
+    DELIVERY_BUCKET,
     MIRROR,
     ApiSettings,
     BatchSettings,
@@ -21,6 +22,7 @@ from easel.contract.settings import (
     RateSettings,
     RequestSettings,
     Settings,
+    SharingSettings,
     StorageSettings,
     TimeSettings,
 )
@@ -47,8 +49,8 @@ class FunctionSpec:
 
     `layers` are added to the base layer; None means no layers at all. `folders` of easel/ are
     shipped in addition to contract and aws. The environment has exactly the variables of
-    `settings`. `only_with` is the environment variable without which the function is not
-    deployed.
+    `settings`. `has_page` adds the files of the page. `only_with` is the environment variable
+    without which the function is not deployed.
     """
 
     name: str
@@ -58,6 +60,7 @@ class FunctionSpec:
     layers: tuple[str, ...] | None = ()
     folders: tuple[str, ...] = ("request", "ledger")
     settings: tuple[type[Settings], ...] = (StorageSettings,)
+    has_page: bool = False
     grants: tuple[Grant, ...]
     only_with: str | None = None
 
@@ -164,7 +167,7 @@ CLEANUP = FunctionSpec(
     name="cleanup",
     timeout=minutes(15),
     memory_mb=512,
-    settings=(StorageSettings, RequestSettings),
+    settings=(StorageSettings, RequestSettings, SharingSettings),
     grants=(
         _objects(
             "/*",
@@ -175,6 +178,13 @@ CLEANUP = FunctionSpec(
         *TAG_UPLOADS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
         _table("GetItem", "UpdateItem", "Query"),
+        Grant(
+            ("s3:PutObject", "s3:DeleteObject"),
+            Resource.DELIVERY,
+            f"/{SHARED}*",
+            "The address of a share cannot be guessed, and the page's files are elsewhere",
+        ),
+        Grant(("s3:ListBucket",), Resource.DELIVERY),
     ),
 )
 MIRRORING = FunctionSpec(
@@ -298,8 +308,9 @@ API = FunctionSpec(
     timeout=seconds(29),
     memory_mb=1024,
     layers=("pydantic",),
-    folders=("request", "ledger", "runs"),
+    folders=("request", "ledger", "runs", "page"),
     settings=(StorageSettings, RequestSettings, BatchSettings, ApiSettings),
+    has_page=True,
     grants=(
         Grant(("states:StartExecution", "states:ListExecutions"), Resource.RUNS),
         _executions(
@@ -351,6 +362,26 @@ ADOPTION = FunctionSpec(
         Grant(("dynamodb:DescribeTable",), Resource.EXISTING_TABLE),
     ),
 )
+SITE = FunctionSpec(
+    name="site",
+    caller=Caller.CLOUDFORMATION,
+    timeout=minutes(5),
+    memory_mb=512,
+    layers=None,
+    folders=("request", "page"),
+    settings=(),
+    has_page=True,
+    grants=(
+        Grant(
+            ("s3:PutObject", "s3:DeleteObject"),
+            Resource.DELIVERY,
+            "/*",
+            "The page has dozens of files, and a destroyed stack leaves none of them",
+        ),
+        Grant(("s3:ListBucket",), Resource.DELIVERY),
+    ),
+    only_with=DELIVERY_BUCKET,
+)
 # The dashboard shows the functions in this order.
 CATALOGUE = (
     PROMPT,
@@ -364,4 +395,5 @@ CATALOGUE = (
     EVENTS,
     API,
     ADOPTION,
+    SITE,
 )

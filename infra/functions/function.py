@@ -189,7 +189,7 @@ def contents(spec: FunctionSpec) -> tuple[str, ...]:
         *("easel/__init__.py", "easel/services.py", "easel/contract", "easel/aws"),
         *(f"easel/{folder}" for folder in spec.folders),
         *("functions/__init__.py", code),
-        *(("web",) if spec.caller is Caller.GATEWAY else ()),
+        *(("web",) if spec.has_page else ()),
     )
 
 

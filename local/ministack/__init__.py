@@ -11,6 +11,7 @@ sign_in_session who is signed in at the sign-in page
 iam             authorization of each call by the caller's role
 s3              conditional copies, versions in events, and memory
 cloudformation  protection of buckets and tables
+cloudfront      APIs as origins, and an address on this machine
 sns             unconfirmed subscriptions
 cloudwatch      metrics and fields in JSON log lines
 strict          what AWS refuses or shows late; EASEL_LOCAL_STRICT changes how much

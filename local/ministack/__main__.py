@@ -7,6 +7,7 @@ import sys
 from local.ministack import (
     awslambda,
     cloudformation,
+    cloudfront,
     cloudwatch,
     cognito,
     front,
@@ -27,6 +28,7 @@ def main() -> None:
     try:
         awslambda.apply(at_most=_workers())
         cloudformation.apply()
+        cloudfront.apply()
         cloudwatch.apply()
         cognito.apply()
         front.apply()

@@ -15,6 +15,7 @@ from typing import Any
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import sts
 
+from local.ministack.cloudfront import served
 from local.ministack.edits import edit, replace
 from local.same_origin import App, Receive, Scope, Send, same_origin_only
 
@@ -51,7 +52,7 @@ def guard(module: ModuleType) -> None:
     """
     # A path without a route needs no key to be answered with 404.
     edit(module, "_enforce_execute_api", [(_IAM_OR_NO_ROUTE, _IAM)])
-    replace(module, "app", lambda app: same_origin_only(_without_own_routes(app)))
+    replace(module, "app", lambda app: same_origin_only(_without_own_routes(served(app))))
 
 
 def _without_own_routes(app: App) -> App:

@@ -55,9 +55,9 @@ def test_unused_action_is_named(tmp_path: Path) -> None:
     used = everything()
     assert write(tmp_path, *used).unused() == []
 
-    used.remove(("Cleanup", "s3:DeleteObject", "Allow"))
+    used.remove(("Cleanup", "s3:DeleteObjectVersion", "Allow"))
 
-    expected = ["Cleanup has s3:DeleteObject and never uses it"]
+    expected = ["Cleanup has s3:DeleteObjectVersion and never uses it"]
     assert write(tmp_path, *used).unused() == expected
 
 

@@ -10,15 +10,15 @@ from easel.contract import settings
 from functions.api import routes
 from infra import ROOT
 from infra.api.api import OWN_URL
-from tests.support.template import EVERYTHING, PICTURES, Synth, Template
+from tests.support.template import KEYED, PICTURES, Synth, Template
 
 GATEWAY_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
 def page_template(synth: Synth) -> Template:
-    """Return the template with the page."""
-    return synth(*EVERYTHING)
+    """Return the template with the page, which the API itself serves."""
+    return synth(*KEYED)
 
 
 def routes_of(template: Template) -> dict[str, dict[str, Any]]:

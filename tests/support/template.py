@@ -20,13 +20,15 @@ FUNCTIONS = (
     *("references", "events", "api"),
 )
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
-PICTURES, ACCESS_LOG = "ImagesBucket", "ImagesAccessLog"  # the constructs of the two buckets
+# The constructs of the three buckets.
+PICTURES, ACCESS_LOG, PUBLIC = "ImagesBucket", "ImagesAccessLog", "DeliveryBucket"
 # These settings change which resources exist. First is everything that can be added,
 EVERYTHING = (
     "layers=false",
     "schedule=rate(1 day)",
     "alarm_email=ops@example.org",
     "public_page=true",
+    "delivery=true",
     "retain_images=false",
     "customer_key=true",
 )
@@ -193,7 +195,8 @@ class Template:
 
     def _kind(self, name: str, _attribute: str | None) -> str:
         known = KINDS.get(self.body["Resources"].get(name, {}).get("Type"), name)
-        kind = "access log" if name.startswith(ACCESS_LOG) else known
+        others = {ACCESS_LOG: "access log", PUBLIC: "public bucket"}
+        kind = next((kind for start, kind in others.items() if name.startswith(start)), known)
         return kind + name.partition("StateMachine")[0] if kind.endswith(":") else kind
 
 
