@@ -1,6 +1,7 @@
 """The command line: `easel [--target local|aws] COMMAND`.
 
-The commands are run, upload, batch, redrive, report, open, budget, secret, user, token and doctor.
+The commands are run, upload, batch, redrive, report, open, share, unshare, budget, secret, user,
+token and doctor.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import batch_screen, batches, runs, screen, sign_in, uploads
+from cli import batch_screen, batches, runs, screen, sharing, sign_in, uploads
 from cli.batches import BatchError
 from cli.doctor import catalogue
 from cli.doctor import screen as doctor_screen
@@ -93,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
     open_command = add("open", _open, "open a run's images in the viewer")
     open_command.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
+    share = add("share", _share, "give an image a public address, and print it")
+    share.add_argument("key", help="the image's key in the bucket")
+    share.add_argument("--as", dest="form", choices=sharing.FORMS, default="link")
+    unshare = add("unshare", _unshare, "make an image private again")
+    unshare.add_argument("key", help="the image's key in the bucket")
     budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
     budget.add_argument(
         "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
@@ -185,6 +191,17 @@ def _open(target: Target, options: argparse.Namespace) -> int:
     for path in paths.values():
         print(path)
         webbrowser.open(path.as_uri())
+    return 0
+
+
+def _share(target: Target, options: argparse.Namespace) -> int:
+    print(sharing.share(target, options.key, form=options.form))
+    return 0
+
+
+def _unshare(target: Target, options: argparse.Namespace) -> int:
+    seconds = sharing.unshare(target, options.key)
+    print(f"{options.key} is private again; its address stops within {seconds} seconds")
     return 0
 
 

@@ -16,10 +16,12 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.table import Table
 from easel.contract.settings import (
     BatchSettings,
+    DeliverySettings,
     MirroredSettings,
     OpenAISettings,
     RateSettings,
     RequestSettings,
+    SharingSettings,
     StorageSettings,
     TimeSettings,
 )
@@ -31,6 +33,7 @@ from easel.ledger.rate_limit import RateLimit
 from easel.ledger.reference_files import ReferenceFiles
 from easel.ledger.reference_users import ReferenceUsers
 from easel.ledger.references import References
+from easel.ledger.shares import Shares
 from easel.ledger.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -128,6 +131,20 @@ class Services:
     def uploads(self) -> Uploads:
         """Return the uploads."""
         return Uploads(self.table)
+
+    @cached_property
+    def delivery(self) -> DeliverySettings:
+        """Return the public address of shared images."""
+        return DeliverySettings.read(self.environment)
+
+    @cached_property
+    def shares(self) -> Shares | None:
+        """Return the shares, or None if the deployment shares no images."""
+        sharing = SharingSettings.read(self.environment)
+        if sharing.bucket is None:
+            return None
+        public = Bucket(client("s3"), name=sharing.bucket, owner=self.storage.bucket_owner)
+        return Shares(self.table, self.bucket, public)
 
     def references(self) -> References:
         """Return the reference images, as they are now."""

@@ -42,7 +42,7 @@ async function start() {
     return location.replace(config.page_url + location.hash);
   history.scrollRestoration = "manual"; // a view is drawn only after the browser would scroll
   session = new Session(config, showWelcome);
-  api = makeApi(session, signedOut);
+  api = makeApi(session, { onSignedOut: signedOut, shares: config.shares });
   const problem = await session.finish();
   const signOut = document.getElementById("sign-out");
   render(html`<${Icon} name="leave" /><span>Sign out</span>`, signOut);

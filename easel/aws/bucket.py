@@ -91,6 +91,17 @@ class Bucket:
                 **proof,
             )
 
+    def put_public(self, key: str, body: bytes, *, content_type: str, cache_control: str) -> None:
+        """Write an object for browsers, and replace what has its key."""
+        with translate_errors(f"writing {key!a}"):
+            self._client.put_object(
+                **self._where,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                CacheControl=cache_control,
+            )
+
     def put_if_absent(
         self,
         key: str,
@@ -150,6 +161,29 @@ class Bucket:
                 Metadata=dict(metadata),
             ),
         )
+
+    def publish(self, source: StoredObject, target: str, *, into: str, cache_control: str) -> None:
+        """Copy an object into another bucket of the same owner, and replace what is there.
+
+        The copy has none of the source's metadata. Raises LookupError if the source does not exist.
+        """
+        with translate_errors(f"copying {source.key!a} to {target!a}"):
+            try:
+                self._client.copy_object(
+                    Bucket=into,
+                    ExpectedBucketOwner=self._where["ExpectedBucketOwner"],
+                    Key=target,
+                    CopySource={"Bucket": self.name, "Key": source.key},
+                    ExpectedSourceBucketOwner=self._where["ExpectedBucketOwner"],
+                    MetadataDirective="REPLACE",
+                    TaggingDirective="REPLACE",
+                    ContentType=source.content_type,
+                    CacheControl=cache_control,
+                )
+            except ClientError as error:
+                if _is_absent(error):
+                    raise LookupError(f"{source.key!a} does not exist") from error
+                raise
 
     def get(self, key: str, *, limit: int) -> bytes | None:
         """Return an object's bytes, or None if there is no object.

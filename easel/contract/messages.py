@@ -2,7 +2,7 @@
 
 StartRun ─► prompt ─► RunPlan ─► [ ImageTask ─► image ─► StagedImage ─► upload ─► StoredImage ] × n
 RunPlan ─► cleanup ─► Report
-StartRun (a request to delete or restore) ─► cleanup ─► Removal or Restoration
+StartRun (a request on one image or folder) ─► cleanup ─► Removal, Restoration or Sharing
 
 With a mirror, StoredImage also passes through the mirror step. For the other messages see
 batch_messages.py.
@@ -67,7 +67,7 @@ def _read(kind: Any, value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class StartRun(Message):
-    """Written by the state machine; read by prompt, batch, and cleanup (to delete or restore).
+    """Written by the state machine; read by prompt and batch, and by cleanup to change an image.
 
     `request` is the execution's input, and `started` is its start (ISO 8601, UTC). For a line of a
     batch, `execution_name` is the line's run id. `execution` is then the ARN of the line's own
@@ -147,6 +147,7 @@ class ReportedImage(Message):
         "connection or a crash; each image is bought again at most once"
     )
     refusal: str | None = api_field("OpenAI's reason for a refusal")
+    shared_url: str | None = api_field("the image's public address, if it is shared")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,3 +205,18 @@ class Restoration(Message):
     objects: int = api_field("the number of deleted objects that can be restored")
     restored: int = api_field("how many of them were restored")
     bytes: int = api_field("the size of the objects")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing(Message):
+    """Written by cleanup: the output of a share or of its end. Both can be repeated."""
+
+    action: str = api_field("the request's `action`")
+    target: str = api_field("the image's key")
+    dry_run: bool = api_field("whether this only checked the request")
+    shared: bool = api_field("whether the image is public now")
+    url: str | None = api_field("the image's public address; null if it is private")
+    gone_after_seconds: int | None = api_field(
+        "after an unshare: how long the distribution may still answer with the image; browsers "
+        "that have seen it keep it"
+    )

@@ -20,6 +20,7 @@ RESERVED_RUN_ID = re.compile(f"[0-9a-f]{{{CALLER_LENGTH}}}-|{SCHEDULED}")
 INBOX = "batches/inbox/"
 # An upload arrives here. Once it is checked, it moves to a key outside of the inbox.
 REFERENCE_INBOX = "references/inbox/"
+SHARED = "shared/"
 UPLOAD_ID = re.compile("[0-9a-f]{32}")
 REFERENCE_KEY = re.compile(rf"references/({UPLOAD_ID.pattern})\.(png|jpg|webp)")
 # S3 deletes an unused upload after some days.
@@ -189,6 +190,14 @@ def upload_id(key: str) -> str | None:
 def image_keys(key: str) -> tuple[str, ...]:
     """Return the image's key, and the keys of its sidecar and thumbnail."""
     return (key, sidecar_key(key), thumbnail_key(key))
+
+
+def shared_key(path: str) -> str:
+    """Return the key of a public copy, in the bucket of the distribution.
+
+    It is also the path of its address. `path` begins with a token that cannot be guessed.
+    """
+    return f"{SHARED}{path}"
 
 
 def folder_prefixes(folder: str) -> tuple[str, ...]:

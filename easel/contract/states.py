@@ -19,7 +19,7 @@ class State(StrEnum):
     EACH_STORED = "For each stored image"
     MIRROR_IMAGE = "Mirror the image"
     REPORT = "Clean up and report"
-    UPKEEP = "Delete or restore"
+    UPKEEP = "Delete, restore or share"
 
     CHECK_MANIFEST = "Check the manifest"
     ANYTHING_TO_MAKE = "Anything to make?"
@@ -57,12 +57,13 @@ class Step(StrEnum):
     CLEANUP = "cleanup"
 
 
-STEP_OF = {
+STEP_OF: dict[str, Step] = {
     State.WRITE_PROMPT: Step.PROMPT,
     State.MAKE_IMAGE: Step.IMAGE,
     State.STORE_IMAGE: Step.UPLOAD,
     State.REPORT: Step.CLEANUP,
     State.UPKEEP: Step.CLEANUP,
+    "Delete or restore": Step.CLEANUP,  # its name in executions of version 1
 }
 
 

@@ -100,6 +100,8 @@ class GalleryImage:
     possibly_paid: int
     stored_at: str
     deleted_at: str | None
+    share: str | None
+    shared_at: str | None
 
     @property
     def id(self) -> str:

@@ -118,6 +118,8 @@ class ImageRecord(Claim):
     width: int | None = None
     height: int | None = None
     mirrored: str | None = None
+    share: str | None = None
+    shared_at: str | None = None
 
     @property
     def sk(self) -> str:

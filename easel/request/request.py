@@ -40,11 +40,13 @@ from easel.request.references import (
 CREATE = ("create",)
 REMOVALS = ("delete_image", "delete_folder")
 RESTORES = ("restore_image", "restore_folder")
-BY_CLEANUP = (*REMOVALS, *RESTORES)
+SHARE, UNSHARE = "share_image", "unshare_image"
+BY_CLEANUP = (*REMOVALS, *RESTORES, SHARE, UNSHARE)
 ACTIONS = (*CREATE, *BY_CLEANUP)
-ON_IMAGES = ("delete_image", "restore_image")
+ON_IMAGES = ("delete_image", "restore_image", SHARE, UNSHARE)
 IN_FOLDERS = (*CREATE, "delete_folder", "restore_folder")
 MAX_COUNT = 10
+NOT_SHARED = "this deployment shares no images; deploy it with -c delivery=true"
 OWN_IDEA = "own idea"  # the topic of a request with a description or a prompt, and no topic
 # Requests that differ only in these fields count as the same request.
 NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier")
@@ -61,6 +63,7 @@ CHOICES = (
     "background",
     "moderation",
     "safety_identifier",
+    "share",
 )
 TOPIC = Text(200, private=True)
 SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
@@ -168,11 +171,17 @@ class Request:
         default=names.DEFAULT_FILE_NAME,
         actions=CREATE,
     )
+    share: bool = column(
+        Flag(),
+        "give each image a [public address](sharing.md) as soon as it is stored",
+        default=False,
+        actions=CREATE,
+    )
     dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
     aws_region: str = column(Text(100), "only the stack's own region", setting="region")
     image_key: str | None = column(
         CheckedText(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
-        "the image's key, for `delete_image` and `restore_image`",
+        "the image's key, for an action on one image",
         actions=ON_IMAGES,
         in_batch=False,
     )
@@ -243,6 +252,10 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
         raise InputError("aws_region", request.aws_region, allowed)
     topics = (request.topic,) if request.topic else (*request.topics, OWN_IDEA)
     names.check_key_length(request.folder_name, request.file_name, topics=topics)
+    if request.share and not settings.delivery_url:
+        raise InputError("share", True, "false", but=NOT_SHARED)
+    if request.action == SHARE and not settings.delivery_url:
+        raise InputError("action", SHARE, " | ".join(ACTIONS), but=NOT_SHARED)
     if request.action == "create":
         check_model(request, settings, today=today)
     return request

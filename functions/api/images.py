@@ -16,12 +16,12 @@ from easel.ledger import gallery
 from easel.ledger.gallery import GalleryImage
 from easel.ledger.records import PromptRecord
 from easel.request.names import check_folder
-from easel.request.request import TOPIC
+from easel.request.request import NOT_SHARED, SHARE, TOPIC, UNSHARE
 from functions.api import schemas
 from functions.api.caller import check_parameters
 from functions.api.runs import start_upkeep
 from functions.api.services import ApiServices, services_of
-from functions.api.views import cut_prompt
+from functions.api.views import cut_prompt, show_share
 
 router = APIGatewayHttpRouter()
 ImageId = Annotated[str, Path(description="an image's id, such as 1f0c9a2e4b7d8035-1, not its key")]
@@ -126,6 +126,37 @@ def restore_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     return start_upkeep({"action": "restore_image"} | target, services)
 
 
+@router.post("/images/<id>/share")
+def share_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
+    """Give an image a public address. Returns the run that shares it.
+
+    When the run has succeeded, `GET /images/{id}` has the address in `share`. A shared image keeps
+    its address until it is unshared or deleted.
+    """
+    services = services_of(router)
+    image = services.gallery.find(id)
+    if services.delivery.url is None:
+        raise ConflictError(f"image {id} cannot be shared: {NOT_SHARED}")
+    if image.status == Status.DELETED:
+        raise ConflictError(f"image {id} is deleted; restore it before you share it")
+    target = {"image_key": image.key, "image_id": image.id}
+    return start_upkeep({"action": SHARE} | target, services)
+
+
+@router.delete("/images/<id>/share")
+def unshare_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
+    """Make an image private again. Returns the run that removes the public copy.
+
+    The old address answers 403 within a minute after the run, and never works again.
+    """
+    services = services_of(router)
+    image = services.gallery.find(id)
+    if image.share is None:
+        raise ConflictError(f"image {id} is not shared, so there is nothing to unshare")
+    target = {"image_key": image.key, "image_id": image.id}
+    return start_upkeep({"action": UNSHARE} | target, services)
+
+
 def _fields(
     image: GalleryImage, prompt: PromptRecord | None, services: ApiServices
 ) -> dict[str, Any]:
@@ -151,6 +182,7 @@ def _fields(
         "run_url": services.run_url(image.run_id),
         "console_url": url,
         "links": services.image_links.of(image.key) if is_stored else None,
+        "share": show_share(image, services),
         "reference_count": len(prompt.inputs.images) if prompt else 0,
     }
 

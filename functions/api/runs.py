@@ -33,7 +33,7 @@ MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len(naming.api_run("1" * naming.CALLER_LENGTH, ""))
 ELSEWHERE = {
-    "action": "DELETE or POST …/restore",
+    "action": "DELETE, or POST …/restore or …/share",
     "request_id": f"the header {KEY_HEADER}",
     "safety_identifier": "nothing, because it is set to the signed-in user",
     "image_key": "DELETE /images/{id}",
@@ -135,7 +135,7 @@ def stop_run(id: RunId) -> Response[schemas.Run]:  # noqa: A002
 
 
 def start_upkeep(run_input: dict[str, Any], services: ApiServices) -> Response[schemas.Run]:
-    """Start a run that deletes or restores. A repeated run finds nothing left to do."""
+    """Start a run that deletes, restores or shares. A repeated run finds nothing left to do."""
     # The list of runs shows the name, so the name contains the action.
     name = str(services.executions.start(run_input, name=f"{run_input['action']}-{uuid4()}"))
     return _answer(services.executions.wait_until_visible(name), services)

@@ -80,6 +80,14 @@ class RunStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """The public address of an image, and since when it has been public."""
+
+    url: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunPicture:
     """One image of a run."""
 
@@ -95,6 +103,7 @@ class RunPicture:
     refusal: str | None
     problem: str | None
     links: Links | None
+    share: Share | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +249,7 @@ class Image:
     run_url: str
     console_url: str | None
     links: Links | None
+    share: Share | None = api_field("where everyone can see it; null if it is private")
     reference_count: int = api_field("how many reference images it was made from")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from easel.contract import naming
@@ -13,7 +14,9 @@ from easel.contract.errors import (
 from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
+from easel.ledger.gallery import GalleryImage
 from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
+from easel.ledger.shares import share_of
 from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
@@ -114,6 +117,14 @@ def upload_to(link: UploadLink) -> schemas.UploadTo:
     return schemas.UploadTo(
         method="PUT", url=link.url, headers=link.headers, expires_at=link.expires_at
     )
+
+
+def show_share(image: ImageRecord | GalleryImage, services: ApiServices) -> schemas.Share | None:
+    """Return an image's public address, or None if it is private."""
+    share, base = share_of(image), services.delivery.url
+    if share is None or base is None:
+        return None
+    return schemas.Share(url=share.url(base), since=datetime.fromisoformat(str(share.since)))
 
 
 def cut_prompt(prompt: PromptRecord | None) -> tuple[str, bool]:
@@ -230,6 +241,7 @@ def _show_image(
         refusal=image.refusal,
         problem=image.problem,
         links=services.image_links.of(image.key) if image.key and is_stored else None,
+        share=show_share(image, services),
     )
 
 

@@ -1,4 +1,4 @@
-"""Deletes or restores what a request names, and nothing else.
+"""Deletes, restores or shares what a request names, and nothing else.
 
 An image includes its sidecar and thumbnail, and a folder includes its thumbnails. A delete puts
 delete markers on current objects, which keep their versions. A purge permanently removes versions
@@ -14,18 +14,20 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract import naming
 from easel.contract.errors import ConfigError, ConflictError, InputError
-from easel.contract.messages import Removal, Restoration, StartRun
+from easel.contract.messages import Removal, Restoration, Sharing, StartRun
 from easel.ledger.ledger import Ledger
 from easel.ledger.reference_users import ReferenceUsers
-from easel.request.request import BY_CLEANUP, RESTORES, Request, parse
+from easel.ledger.shares import Shares
+from easel.request.request import BY_CLEANUP, RESTORES, SHARE, UNSHARE, Request, parse
 from easel.services import Services
-from functions.cleanup.sweep import Entry, Sweeper, SweepTotals, count_entries
+from functions.cleanup.sharing import share_or_unshare
+from functions.cleanup.sweep import Entry, Mark, Sweeper, SweepTotals, count_entries
 
 
-def delete_or_restore(
+def carry_out(
     start: StartRun, services: Services, deadline: Deadline
-) -> Removal | Restoration:
-    """Delete or restore what the request names, as of the execution's start."""
+) -> Removal | Restoration | Sharing:
+    """Delete, restore or share what the request names, as of the execution's start."""
     request = parse(start.request, services.requests, today=services.now().date())
     if request.action not in BY_CLEANUP:
         raise ConfigError(
@@ -34,6 +36,8 @@ def delete_or_restore(
         )
     ledger, bucket = services.ledger, services.bucket
     _check_identity(request, bucket)
+    if request.action in (SHARE, UNSHARE):
+        return share_or_unshare(request, services)
     if request.action in RESTORES:
         mark, unmark = ledger.mark_restored, ledger.mark_deleted
         restorer = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
@@ -42,6 +46,8 @@ def delete_or_restore(
     if request.purge:
         purge = Purge(ledger, services.reference_users)
         mark, unmark = purge.mark, purge.unmark
+    if services.shares:
+        mark = Unsharing(services.shares, mark).mark
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
     entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
     used_in = None
@@ -84,6 +90,23 @@ class Purge:
             with suppress(InputError):  # an upload that is gone needs no tag
                 self._users.keep(prompt.inputs, run_id=run_id, started=started, images=images)
         return is_unmarked
+
+
+class Unsharing:
+    """Marks deleted images, and makes them private.
+
+    The record changes first, so that no share of the image can begin meanwhile. After a crash, the
+    retry finds the object again and ends the share.
+    """
+
+    def __init__(self, shares: Shares, mark: Mark) -> None:
+        self._shares, self._mark = shares, mark
+
+    def mark(self, run_id: str, n: int, *, key: str) -> bool:
+        """Mark an image and end its share. Return False if there is no image to mark."""
+        is_marked = self._mark(run_id, n, key=key)
+        self._shares.end(run_id, n)
+        return is_marked
 
 
 def _check_identity(request: Request, bucket: Bucket) -> None:

@@ -1,5 +1,6 @@
-"""Empties staging of finished images and reports the run; also deletes and restores on request."""
+"""Empties staging of finished images and reports the run; also changes what a request names."""
 
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,19 +11,21 @@ from easel.contract import naming
 from easel.contract.messages import Report, RunPlan, StartRun
 from easel.ledger.records import RunRecords
 from easel.services import SERVICES, Services
-from functions.cleanup.deletes import delete_or_restore
+from functions.cleanup import deletes
 from functions.cleanup.report import check_images, check_inputs, make_report
+from functions.cleanup.sharing import share_stored
 
 
 @step("cleanup")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Take a RunPlan and return a Report.
 
-    Or take a StartRun with a request to delete or restore, and return a Removal or Restoration.
+    Or take a StartRun with a request to delete, restore or share, and return a Removal, Restoration
+    or Sharing.
     """
     if isinstance(event, dict) and "request" in event:
         start = StartRun.from_state(event)
-        return delete_or_restore(start, SERVICES, Deadline(context)).to_state()
+        return deletes.carry_out(start, SERVICES, Deadline(context)).to_state()
     return finish(RunPlan.from_state(event), SERVICES).to_state()
 
 
@@ -40,7 +43,10 @@ def finish(plan: RunPlan, services: Services) -> Report:
     if finished:
         objects = services.bucket.objects(f"staging/{plan.run_id}/")
         services.bucket.delete([item.key for item in objects if item.key.startswith(finished)])
-    report = make_report(plan, records, services.storage)
+    if records.prompt:
+        shared = share_stored(records.prompt, records.images, services)
+        records = replace(records, images=shared)
+    report = make_report(plan, records, services)
     check_images(records)
     check_inputs(plan, records, services.reference_files)
     log_result(

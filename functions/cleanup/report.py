@@ -5,19 +5,20 @@ from easel.contract import naming
 from easel.contract.errors import BadImageError, OutcomeUnknownError
 from easel.contract.messages import Report, ReportedImage, RunPlan
 from easel.contract.money import add, dollars
-from easel.contract.settings import StorageSettings
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, RunRecords
 from easel.ledger.reference_files import ReferenceFiles
+from easel.ledger.shares import share_of
+from easel.services import Services
 
 
-def make_report(plan: RunPlan, records: RunRecords, storage: StorageSettings) -> Report:
+def make_report(plan: RunPlan, records: RunRecords, services: Services) -> Report:
     """Return the totals, and each image with key, console link, cost and status.
 
     An unknown cost makes the total unknown.
     """
     prompt = records.prompt
-    images = tuple(_report_image(image, storage) for image in records.images)
+    images = tuple(_report_image(image, services) for image in records.images)
     chat_cost = prompt.chat_cost_micro_usd if prompt else 0
     image_cost = add(records.image_costs)
     return Report(
@@ -74,9 +75,9 @@ def _describe_unknown(image: ImageRecord) -> str:
     )
 
 
-def _report_image(image: ImageRecord, storage: StorageSettings) -> ReportedImage:
+def _report_image(image: ImageRecord, services: Services) -> ReportedImage:
     is_stored, is_refused = image.status == Status.STORED, image.status == Status.REFUSED
-    url = None
+    url, storage, base, share = None, services.storage, services.delivery.url, share_of(image)
     if image.key and is_stored:
         url = console_url(storage.bucket, image.key, region=storage.region)
     return ReportedImage(
@@ -89,4 +90,5 @@ def _report_image(image: ImageRecord, storage: StorageSettings) -> ReportedImage
         cost_usd=0.0 if is_refused else dollars(image.cost_micro_usd),
         possibly_paid=image.possibly_paid,
         refusal=image.refusal,
+        shared_url=share.url(base) if share and base else None,
     )

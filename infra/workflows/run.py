@@ -3,10 +3,10 @@
  Which action? ─┬─► Write the prompt ─► For each variation ─────────────────► Clean up and report
                 │                        └ Make the image ─► Store the image
                 │                              └ No image
-                └─► Delete or restore
+                └─► Delete, restore or share
 
-Input: a request (easel/request/request.py), `{}` included. Output: a Report, a Removal or a
-Restoration (easel/contract/messages.py).
+Input: a request (easel/request/request.py), `{}` included. Output: a Report, a Removal, a
+Restoration or a Sharing (easel/contract/messages.py).
 
 Errors are the class names of easel/contract/errors.py. An error that ends one image and not its run
 is caught: a refusal is in the report, and any other makes the last step fail the run. All other
@@ -62,7 +62,7 @@ class RunWorkflow(Construct):
         by_cleanup = sfn.Condition.jsonata(
             f'{{% $type($states.input) = "object" and $states.input.action in [{actions}] %}}'
         )
-        comment = "Images are made unless the request is for a delete or a restore"
+        comment = "Images are made unless the request names an image or a folder to change"
         chain = (
             sfn.Choice.jsonata(self, State.CHOOSE_ACTION, comment=comment)
             .when(by_cleanup, task(self, State.UPKEEP, upkeep))

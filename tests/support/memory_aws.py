@@ -123,3 +123,25 @@ def versions_in(s3: Any) -> list[tuple[str, str]]:
     listing = s3.list_object_versions(Bucket=BUCKET)
     kinds = {"version": listing.get("Versions", []), "marker": listing.get("DeleteMarkers", [])}
     return sorted((entry["Key"], kind) for kind, entries in kinds.items() for entry in entries)
+
+
+class DyingClient:
+    """A client of a process that dies before its call number `at`. Its twins count together."""
+
+    def __init__(self, client: Any, at: int, calls: list[str] | None = None) -> None:
+        self._client, self._at = client, at
+        self._calls: list[str] = [] if calls is None else calls
+
+    def twin(self, client: Any) -> "DyingClient":
+        return DyingClient(client, self._at, self._calls)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._calls.append(name)
+            if len(self._calls) >= self._at:
+                raise RuntimeError(f"the process died before {name}")
+            return method(*args, **kwargs)
+
+        return call

@@ -13,6 +13,7 @@ from easel.aws.lambda_runtime import Deadline
 from easel.aws.table import Table
 from easel.contract.settings import (
     BatchSettings,
+    DeliverySettings,
     RequestSettings,
     StorageSettings,
     TimeSettings,
@@ -21,6 +22,7 @@ from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
 from easel.ledger.rate_limit import RateLimit
 from easel.ledger.records import ChatRecord
+from easel.ledger.shares import Shares
 from easel.openai_client.chat import ChatAnswer, ChatCall
 from easel.openai_client.images import ImageAnswer, InputImage, decode_image
 from functions.api.services import ApiServices
@@ -28,6 +30,7 @@ from tests.support.images import png
 
 REGION = "ap-southeast-1"
 NOW = datetime(2026, 11, 24, 3, 15, 2, tzinfo=UTC)
+PUBLIC_BUCKET, PUBLIC_URL = "public", "https://d1.cloudfront.example/"
 BUCKET, TABLE, OWNER = "pictures", "records", "123456789012"
 CAP = 1_000_000
 STORAGE: dict[str, Any] = {
@@ -46,6 +49,7 @@ REQUESTS: dict[str, Any] = {
     "chat_sees_references": True,
     "unpriced_models_allowed": False,
     "region": REGION,
+    "delivery_url": None,
 }
 BATCHING: dict[str, Any] = {
     "max_parallel_images": 5,
@@ -98,6 +102,13 @@ class FakeServices(ApiServices):
         self.table, self.bucket, self.staging = table, bucket, bucket
         self.ledger = Ledger(table, Budget(table, setting=self.storage.monthly_budget_micro_usd))
         self.rate_limit = RateLimit(table, per_minute=None, at_once=5)
+        return self
+
+    def share_in(self, public: Bucket) -> "FakeServices":
+        """Share images in this bucket of a distribution."""
+        self.configure(delivery_url=PUBLIC_URL)
+        self.delivery = DeliverySettings(url=PUBLIC_URL)
+        self.shares = Shares(self.table, self.bucket, public)
         return self
 
     def replace_services(self, **others: Any) -> "FakeServices":

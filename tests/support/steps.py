@@ -19,6 +19,7 @@ from easel.contract.messages import (
     Report,
     Restoration,
     RunPlan,
+    Sharing,
     StagedImage,
     StartRun,
     StoredImage,
@@ -34,7 +35,7 @@ from easel.request import request
 from functions import image, prompt
 from functions.batch.check import check
 from functions.batch.report import report_batch
-from functions.cleanup.deletes import delete_or_restore
+from functions.cleanup.deletes import carry_out
 from functions.cleanup.handler import finish
 from functions.economy.collect import collect
 from functions.economy.place import place
@@ -197,6 +198,12 @@ class CleanupStep(Step):
         assert isinstance(result, Restoration)
         return result
 
+    def share(self, **request: Any) -> Sharing:
+        start = StartRun(request=request, execution_name="e", started=LATER)
+        result = carry_out(start, self.services, self.deadline)
+        assert isinstance(result, Sharing)
+        return result
+
     def do(
         self,
         request: Any,
@@ -211,9 +218,11 @@ class CleanupStep(Step):
         self.services.bucket, self.services.ledger = bucket or own[0], ledger or own[1]
         start = StartRun(request=request, execution_name="e", started=started)
         try:
-            return delete_or_restore(start, self.services, deadline or self.deadline)
+            result = carry_out(start, self.services, deadline or self.deadline)
         finally:
             self.services.bucket, self.services.ledger = own
+        assert not isinstance(result, Sharing)
+        return result
 
     def status(self, n: int = 1) -> str:
         image = self.ledger.image("run-1", n)

@@ -12,8 +12,9 @@ from easel.aws.bucket import Bucket
 from easel.aws.table import Table
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
+from tests.support.cloudformation import CloudFormation, waiting_cloudformation
 from tests.support.memory_aws import Clients, ConditionalCopies, OneAtATime
-from tests.support.services import BUCKET, CAP, OWNER, REGION, TABLE, FakeServices
+from tests.support.services import BUCKET, CAP, OWNER, PUBLIC_BUCKET, REGION, TABLE, FakeServices
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +81,17 @@ def bucket(s3: Any) -> Bucket:
 def services(table: Table, bucket: Bucket) -> FakeServices:
     """Return the collaborators of a deployment, in memory."""
     return FakeServices().use(table, bucket)
+
+
+@pytest.fixture
+def public(s3: Any) -> Bucket:
+    """Return the bucket of the distribution."""
+    where = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket=PUBLIC_BUCKET, CreateBucketConfiguration=where)
+    return Bucket(s3, name=PUBLIC_BUCKET, owner=OWNER)
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    with waiting_cloudformation() as waiting:
+        yield waiting

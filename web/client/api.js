@@ -30,14 +30,19 @@ const OWN_WORDS = {
   503: ["The API is busy", "Wait a moment and try again."],
 };
 
-/** Returns the API's calls. `onSignedOut` is called when `session` has no token any more. */
-export function makeApi(session, onSignedOut) {
+/**
+ * Returns the API's calls. `onSignedOut` is called when `session` has no token any more.
+ *
+ * `shares` is whether the deployment can make images public.
+ */
+export function makeApi(session, { onSignedOut, shares }) {
   const connection = new Connection(session, onSignedOut);
   const call = (...request) => connection.call(...request);
   const image = (id) => `images/${encodeURIComponent(id)}`;
   const run = (id) => `runs/${encodeURIComponent(id)}`;
   const batch = (name) => `batches/${encodeURIComponent(name)}`;
   return {
+    shares,
     estimate: (body, signal) => call("POST", "estimate", { body, signal, isRead: true }),
     startRun: (body, key) => call("POST", "runs", { body, headers: { "Idempotency-Key": key } }),
     run: (id, signal) => call("GET", run(id), { signal }),
@@ -52,6 +57,8 @@ export function makeApi(session, onSignedOut) {
       catchUp(await call("GET", `images?${search(query)}`, { signal }), query),
     image: (id, signal) => call("GET", image(id), { signal }),
     deleteImage: (id) => call("DELETE", image(id)),
+    shareImage: (id) => call("POST", `${image(id)}/share`),
+    unshareImage: (id) => call("DELETE", `${image(id)}/share`),
     restoreImage: (id) => call("POST", `${image(id)}/restore`),
     startUpload: (body, signal) => call("POST", "uploads", { body, signal }),
     upload: (id, signal) => call("GET", `uploads/${encodeURIComponent(id)}`, { signal }),

@@ -10,11 +10,12 @@ import {
 } from "../client/drafts.js";
 import { bytes, money, topicOf, when } from "../client/format.js";
 import { CompareButton } from "./compare_slider.js";
-import { Button, Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
+import { CopyButton } from "./copy_button.js";
+import { Button, Icon, html, useEffect, useLayoutEffect, useState } from "./elements.js";
 import { LeaveLink, Lineage, usesOf } from "./lineage.js";
+import { Sharing } from "./sharing.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
-const COPIED_MS = 3000;
 
 /**
  * Shows an image in the element `panel`.
@@ -102,6 +103,7 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
         ${usesOf(image) && html`<p class="hint whole">${usesOf(image)}</p>`}
       </div>
       <p class="unseen" role="status">${outcome}</p>
+      ${api.shares && html`<${Sharing} images=${[image, listed]} api=${api} onoutcome=${setOutcome} />`}
       <${Lineage} image=${image} onleave=${onleave} />
       ${image.prompt && html`<${Prompt} image=${image} />`}
       <${Facts} image=${image} onleave=${onleave} />
@@ -115,27 +117,6 @@ function Prompt({ image }) {
       <h3>Prompt</h3>
       <p class="prompt">${image.prompt}${image.prompt_cut && "…"}</p>
     </section>
-  `;
-}
-
-/** Copies the text that `read()` resolves to, and has `onoutcome(text)` read out. */
-function CopyButton({ words, done, read, onoutcome }) {
-  const [outcome, setOutcome] = useState("");
-  const timer = useRef();
-  useEffect(() => () => clearTimeout(timer.current), []);
-  async function copy() {
-    const show = (text) => (setOutcome(text), onoutcome(text));
-    try {
-      await navigator.clipboard.writeText(await read());
-      show(done);
-    } catch {
-      show("Could not be copied");
-    }
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => show(""), COPIED_MS);
-  }
-  return html`
-    <${Button} onclick=${copy} icon="copy" class="secondary">${outcome || words}<//>
   `;
 }
 

@@ -7,9 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from easel.aws.bucket import Bucket
 from easel.contract.naming import image_id, image_ids
+from easel.ledger.records import run_key
 from tests.support.api import Api, keep_prompt, noted, store_image
-from tests.support.services import NOW
+from tests.support.services import NOW, OWNER, PUBLIC_URL
 
 
 def fill(api: Api, count: int) -> list[str]:
@@ -355,3 +357,54 @@ def test_extra_parameter_deletes_nothing(api: Api) -> None:
     )
     assert (answer.status, answer.json["field"]) == (400, "dry_run")
     assert api.executions() == []
+
+
+def shared(api: Api) -> str:
+    """Leave a shared image, and return its key."""
+    key = store_image(api, keep_prompt(api, "run-1"))
+    since = "2026-11-24T03:15:02.000000Z"
+    values = {":share": "token/Kite.png", ":since": since}
+    change = "SET #share = :share, #shared_at = :since"
+    api.table.write(api.table.update(run_key("run-1", "image#1"), change, values=values))
+    api.services.share_in(Bucket(None, name="public", owner=OWNER))
+    return key
+
+
+@pytest.mark.parametrize(
+    ("method", "action"), [("POST", "share_image"), ("DELETE", "unshare_image")]
+)
+def test_share_and_unshare_start_the_machine(api: Api, method: str, action: str) -> None:
+    key, id_ = shared(api), image_id("run-1", 1)
+
+    answer = api(method, f"/images/{id_}/share")
+
+    assert answer.status == 202
+    executions = api.services.api.state_machine.replace("stateMachine", "execution")
+    arn = f"{executions}:{answer.json['id']}"
+    started = json.loads(api.states.describe_execution(executionArn=arn)["input"])
+    assert started == {"action": action, "image_key": key, "image_id": id_}
+
+
+def test_shared_image_has_its_address(api: Api) -> None:
+    shared(api)
+    expected = {"url": f"{PUBLIC_URL}shared/token/Kite.png", "since": "2026-11-24T03:15:02Z"}
+    assert api("GET", f"/images/{image_id('run-1', 1)}").json["share"] == expected
+    assert api("GET", "/images").json["images"][0]["share"] == expected
+
+
+def test_deleted_image_cannot_be_shared(api: Api) -> None:
+    api.services.ledger.mark_deleted("run-1", 1, key=shared(api))
+    answer = api("POST", f"/images/{image_id('run-1', 1)}/share")
+    assert (answer.status, "restore it before" in answer.json["detail"]) == (409, True)
+
+
+def test_private_image_cannot_be_unshared(api: Api) -> None:
+    store_image(api, keep_prompt(api, "run-1"))
+    answer = api("DELETE", f"/images/{image_id('run-1', 1)}/share")
+    assert (answer.status, "is not shared" in answer.json["detail"]) == (409, True)
+
+
+def test_share_without_distribution_is_a_conflict(api: Api) -> None:
+    store_image(api, keep_prompt(api, "run-1"))
+    answer = api("POST", f"/images/{image_id('run-1', 1)}/share")
+    assert (answer.status, "-c delivery=true" in answer.json["detail"]) == (409, True)

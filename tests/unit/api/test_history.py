@@ -7,7 +7,7 @@ from typing import Any
 from easel.contract.states import STEP_OF, Step
 from easel.runs.history import read_history
 
-STATE = {step: state for state, step in STEP_OF.items() if state != "Delete or restore"}
+STATE = {step: state for state, step in STEP_OF.items() if not state.startswith("Delete")}
 
 
 class History:

@@ -25,6 +25,8 @@ def test_write_token_gets_no_prompt_or_link(api: Api) -> None:
         ("POST", f"/runs/{run_id}/redrive", {}),
         ("DELETE", f"/images/{image}", {}),
         ("POST", f"/images/{image}/restore", {}),
+        ("POST", f"/images/{image}/share", {}),
+        ("DELETE", f"/images/{image}/share", {}),
         ("DELETE", "/folders", {"query": {"name": "my_s3_folder", "confirm": "true"}}),
         ("POST", "/folders/restore", {"body": {"name": "my_s3_folder"}}),
         ("POST", "/batches/spring/start", {"body": {"version_id": "v1"}}),

@@ -1,0 +1,239 @@
+"""Shares: what is public is asked for, stays where it is, and is gone when it is unshared."""
+
+from typing import Any
+
+import pytest
+
+from easel.aws.bucket import Bucket
+from easel.contract.errors import ConflictError, InputError, NotFoundError
+from easel.contract.status import Status
+from easel.ledger.records import ImageRecord
+from easel.ledger.shares import Share, Shares, share_of
+from easel.request import request
+from easel.request.request import SHARE, UNSHARE
+from functions.cleanup.sharing import share_stored
+from tests.support.images import png
+from tests.support.memory_aws import DyingClient
+from tests.support.records import prompt_record
+from tests.support.services import NOW, PUBLIC_BUCKET, PUBLIC_URL, FakeServices, request_settings
+from tests.support.steps import CleanupStep
+
+RUN = ("run-1", 1)
+
+
+@pytest.fixture
+def step(services: FakeServices, public: Bucket) -> CleanupStep:
+    return CleanupStep(services.share_in(public))
+
+
+@pytest.fixture
+def shares(step: CleanupStep) -> Shares:
+    assert step.services.shares
+    return step.services.shares
+
+
+def public_keys(public: Bucket) -> list[str]:
+    return [item.key for item in public.objects("")]
+
+
+def record(step: CleanupStep) -> ImageRecord:
+    image = step.ledger.image(*RUN)
+    assert image
+    return image
+
+
+def share(step: CleanupStep, key: str) -> str:
+    return str(step.share(action=SHARE, image_key=key).url)
+
+
+def test_share_copies_the_image_for_everyone(step: CleanupStep, s3: Any) -> None:
+    key = step.stored()
+
+    url = share(step, key)
+
+    path = url.removeprefix(PUBLIC_URL)
+    token, name = path.removeprefix("shared/").split("/")
+    assert (len(token), name) == (22, "Kite.png")
+    copy = s3.get_object(Bucket=PUBLIC_BUCKET, Key=path)
+    assert copy["Body"].read() == step.bucket.get(key, limit=10**6)
+    assert copy["CacheControl"] == "public, max-age=31536000, immutable"
+    assert (copy["ContentType"], copy["Metadata"]) == ("image/png", {})
+
+
+def test_repeated_share_keeps_the_address(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    url = share(step, key)
+    assert share(step, key) == url
+
+    public.delete(public_keys(public))
+    assert share(step, key) == url
+    assert len(public_keys(public)) == 1
+
+
+def test_unshared_address_never_works_again(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    first = share(step, key)
+
+    ended = step.share(action=UNSHARE, image_key=key)
+
+    assert (ended.shared, ended.url, ended.gone_after_seconds) == (False, None, 60)
+    assert public_keys(public) == []
+    assert share_of(record(step)) is None
+    assert share(step, key) != first
+
+
+def test_unshare_of_private_image_changes_nothing(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    assert not step.share(action=UNSHARE, image_key=key).shared
+    assert not step.share(action=UNSHARE, image_key="f/none.png").shared
+
+
+def test_dry_run_shares_nothing(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    planned = step.share(action=SHARE, image_key=key, dry_run=True)
+    assert (planned.shared, planned.url, public_keys(public)) == (False, None, [])
+
+
+def test_missing_image_cannot_be_shared(step: CleanupStep) -> None:
+    with pytest.raises(NotFoundError, match="is not a stored image"):
+        share(step, "f/none.png")
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_deleted_image_is_private(step: CleanupStep, public: Bucket, purge: bool) -> None:
+    key = step.stored()
+    share(step, key)
+
+    step.delete(action="delete_image", image_key=key, confirm=True, purge=purge)
+
+    assert public_keys(public) == []
+    assert share_of(record(step)) is None
+
+
+def test_restored_image_stays_private(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    share(step, key)
+    step.delete(action="delete_folder", folder_name="my_s3_folder", confirm=True)
+    step.restore(action="restore_folder", folder_name="my_s3_folder")
+
+    assert record(step).status == Status.STORED
+    assert (public_keys(public), share_of(record(step))) == ([], None)
+
+
+def dying(services: FakeServices, public: Bucket, at: int) -> Shares:
+    """Return shares that die before their call number `at`."""
+    s3, table = DyingClient(services.bucket._client, at), services.table
+    s3_public, dynamodb = s3.twin(public._client), s3.twin(table._client)
+    return Shares(
+        type(table)(dynamodb, name=table._name, sleep=lambda _: None),
+        Bucket(s3, name=services.bucket.name, owner="123456789012"),
+        Bucket(s3_public, name=public.name, owner="123456789012"),
+    )
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_share_killed_before_each_call_is_repaired(
+    step: CleanupStep, shares: Shares, public: Bucket, at: int
+) -> None:
+    key = step.stored()
+    try:
+        dying(step.services, public, at).start(*RUN, key=key, now=NOW)
+    except RuntimeError:
+        assert share_of(record(step)) is None
+    else:
+        assert at == 5  # four calls are made
+
+    share = shares.start(*RUN, key=key, now=NOW)
+
+    assert public_keys(public) == [f"shared/{share.path}"]
+    assert share_of(record(step)) == share
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_unshare_killed_before_each_call_is_finished(
+    step: CleanupStep, shares: Shares, public: Bucket, at: int
+) -> None:
+    key = step.stored()
+    shares.start(*RUN, key=key, now=NOW)
+    try:
+        dying(step.services, public, at).end(*RUN)
+    except RuntimeError:
+        assert public_keys(public) == [] or at < 5
+    else:
+        assert at == 6  # five calls are made
+
+    shares.end(*RUN)
+
+    assert public_keys(public) == []
+    assert share_of(record(step)) is None
+
+
+def test_share_ends_an_unfinished_unshare(
+    step: CleanupStep, shares: Shares, public: Bucket
+) -> None:
+    key = step.stored()
+    first = shares.start(*RUN, key=key, now=NOW)
+    with pytest.raises(RuntimeError):
+        dying(step.services, public, 3).end(*RUN)
+
+    second = shares.start(*RUN, key=key, now=NOW)
+
+    assert second.path != first.path
+    assert public_keys(public) == [f"shared/{second.path}"]
+
+
+def test_unshare_during_a_share_wins(step: CleanupStep, shares: Shares, public: Bucket) -> None:
+    key = step.stored()
+
+    class Slow(Bucket):
+        def publish(self, *args: Any, **more: Any) -> None:
+            super().publish(*args, **more)
+            shares.end(*RUN)
+
+    images = Slow(step.services.bucket._client, name=step.bucket.name, owner="123456789012")
+    slow = Shares(step.services.table, images, public)
+    with pytest.raises(ConflictError, match="unshared or deleted meanwhile"):
+        slow.start(*RUN, key=key, now=NOW)
+
+    assert public_keys(public) == []
+    assert share_of(record(step)) is None
+
+
+def test_request_shares_what_it_stores(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    prompt = prompt_record(choices={"share": True})
+
+    images = share_stored(prompt, [record(step)], step.services)
+    again = share_stored(prompt, images, step.services)
+
+    shared = share_of(images[0])
+    assert isinstance(shared, Share)
+    assert again == images
+    assert public_keys(public) == [f"shared/{shared.path}"]
+    report = step.finish()
+    assert report.pictures[0].shared_url == shared.url(PUBLIC_URL)
+    assert report.pictures[0].key == key
+
+
+def test_request_without_share_shares_nothing(step: CleanupStep, public: Bucket) -> None:
+    step.stored()
+    assert step.finish().pictures[0].shared_url is None
+    assert public_keys(public) == []
+
+
+@pytest.mark.parametrize("fields", [{"share": True}, {"action": SHARE, "image_key": "f/a.png"}])
+def test_share_without_distribution_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="deploy it with -c delivery=true"):
+        request.parse(fields, request_settings(), today=NOW.date())
+
+
+def test_names_in_the_address_are_quoted(step: CleanupStep) -> None:
+    share = Share(path="token/Schöne #1.png", since="2026-11-29T00:00:00Z")
+    assert share.url(PUBLIC_URL) == f"{PUBLIC_URL}shared/token/Sch%C3%B6ne%20%231.png"
+
+
+def test_picture_without_title_has_a_name(step: CleanupStep, services: FakeServices) -> None:
+    prompt = prompt_record(run_id="run-2", title="!!!")
+    services.ledger.keep_prompt(prompt, paid=None)
+    stored = step.upload.run(step.upload.staged(png(), run_id="run-2"))
+    assert share(step, str(stored.key)).endswith("/image.png")
