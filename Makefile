@@ -104,6 +104,9 @@ user: $(VENV)/.made ## Add a user of the page: EMAIL=…
 token: $(VENV)/.made ## Print an API access token for a program; SCOPE=read or write
 	@$(EASEL) token $(if $(SCOPE),--scope "$(SCOPE)")
 
+credentials: $(VENV)/.made ## Print the client credentials of programs, with their secret
+	@$(EASEL) credentials
+
 secret: TARGET := aws
 secret: $(VENV)/.made ## Set the OpenAI key of the deployed stack, from a prompt or stdin
 	@$(EASEL) secret

@@ -1,13 +1,14 @@
 """The command line: `easel [--target local|aws] COMMAND`.
 
 The commands are run, upload, batch, redrive, report, open, share, unshare, budget, secret, user,
-token and doctor.
+token, credentials and doctor.
 """
 
 import argparse
 import getpass
 import json
 import re
+import shlex
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; both by default"
     )
+    add("credentials", _credentials, "print the client credentials of programs for a shell")
     doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
     # This command must also work without a stack.
     doctor.set_defaults(command=_doctor, find=find_access)
@@ -250,6 +252,12 @@ def _user(target: Target, options: argparse.Namespace) -> int:
 
 def _token(target: Target, options: argparse.Namespace) -> int:
     print(sign_in.fetch_token(target, options.scope))
+    return 0
+
+
+def _credentials(target: Target, _options: argparse.Namespace) -> int:
+    for name, value in vars(sign_in.program_credentials(target)).items():
+        print(f"{name.upper()}={shlex.quote(value)}")
     return 0
 
 

@@ -7,6 +7,7 @@ import string
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import dataclass, field
 from http import HTTPMethod
 from typing import Any
 
@@ -22,6 +23,16 @@ _RANDOM_LETTERS = 20
 
 class SignInError(RuntimeError):
     """The sign-in refused. The message has the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What a program needs to get tokens by the grant `client_credentials`, and to use them."""
+
+    api_url: str
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
 
 
 def add_user(target: Target, email: str) -> str | None:
@@ -50,23 +61,35 @@ def add_user(target: Target, email: str) -> str | None:
     return password
 
 
+def program_credentials(target: Target) -> Credentials:
+    """Return the credentials of programs, which the stack has with `program_sign_in`."""
+    pool, client = target.output("UserPoolId"), target.output("ProgramClientId")
+    description = target.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=pool, ClientId=client
+    )
+    # On this machine the emulator serves the sign-in.
+    sign_in = target.endpoint or target.output("SignInUrl")
+    return Credentials(
+        api_url=target.output("ApiUrl"),
+        token_url=f"{sign_in}/oauth2/token",
+        client_id=client,
+        client_secret=description["UserPoolClient"]["ClientSecret"],
+    )
+
+
 def fetch_token(target: Target, scope: str | None) -> str:
     """Return an access token for a program, valid for an hour.
 
     If `scope` is `read` or `write`, the token has only that scope, otherwise both. Raises
     SignInError.
     """
-    pool, client = target.output("UserPoolId"), target.output("ProgramClientId")
-    description = target.client("cognito-idp").describe_user_pool_client(
-        UserPoolId=pool, ClientId=client
-    )
-    secret = description["UserPoolClient"]["ClientSecret"]
-    basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+    credentials = program_credentials(target)
+    both = f"{credentials.client_id}:{credentials.client_secret}"
+    basic = base64.b64encode(both.encode()).decode()
     form = {"grant_type": "client_credentials"} | ({"scope": SCOPES[scope]} if scope else {})
-    # On this machine the emulator serves the sign-in.
-    sign_in = target.endpoint or target.output("SignInUrl")
+    sign_in = credentials.token_url
     request = urllib.request.Request(  # noqa: S310 - the stack's own address
-        f"{sign_in}/oauth2/token",
+        sign_in,
         method=HTTPMethod.POST,
         data=urllib.parse.urlencode(form).encode(),
         headers={

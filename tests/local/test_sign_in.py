@@ -2,6 +2,7 @@
 
 import json
 
+from local.ministack.cloudfront import DISTRIBUTIONS
 from tests.support.api_caller import Caller
 from tests.support.local_stack import LocalStack
 from tests.support.visitor import Visitor, http
@@ -37,8 +38,8 @@ def test_sign_in_redirects_nowhere_else(aws: LocalStack) -> None:
 
 def test_functions_know_page_and_sign_in_addresses(aws: LocalStack) -> None:
     url = aws.outputs["api_url"]
-    assert url.startswith(f"{aws.outputs['endpoint']}/_aws/execute-api/")
-    assert url.endswith("/$default/")
+    assert url.startswith(f"{aws.outputs['endpoint']}{DISTRIBUTIONS}")
+    assert url.endswith("/")
     functions = aws.client("lambda").list_functions()["Functions"]
     handler = "functions.api.handler.handler"
     (api,) = (function for function in functions if function["Handler"] == handler)

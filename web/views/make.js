@@ -13,6 +13,7 @@ import { fieldOf } from "../client/form_values.js";
 import { many, upTo } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
 import { noteStarted } from "../client/run_polling.js";
+import { ApiSnippets } from "../parts/api_snippets.js";
 import {
   Button,
   Icon,
@@ -109,6 +110,7 @@ function Composer({ folders, ...services }) {
     >
       <${EarlierDraft} />
       <${ImageFields} form=${form} folders=${folders} />
+      <${ApiSnippets} request=${form.request} />
       <${Till} form=${form} onshow=${focusProblem} />
     </form>
   `;
