@@ -6,6 +6,7 @@ reports that a release has closed the gap, delete the patch.
 awslambda/      failures, logs and processes of functions
 stepfunctions/  timing, metrics, history, Maps and redrives of executions
 cognito         the style of the sign-in page
+eventbridge     deployed webhooks, their retries and their dead-letter queues
 front           the check of keys, and of requests from other websites
 sign_in_session who is signed in at the sign-in page
 iam             authorization of each call by the caller's role

@@ -10,6 +10,7 @@ from local.ministack import (
     cloudfront,
     cloudwatch,
     cognito,
+    eventbridge,
     front,
     iam,
     s3,
@@ -31,6 +32,7 @@ def main() -> None:
         cloudfront.apply()
         cloudwatch.apply()
         cognito.apply()
+        eventbridge.apply()
         front.apply()
         iam.apply()
         s3.apply()
