@@ -190,7 +190,7 @@ browser: $(VENV)/.made-dev ## Download a browser for the tests, if this machine 
 constraints: $(VENV)/.made ## Pin again what the requirements need
 	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --universal --python-version 3.11 \
 	  --output-file constraints.txt requirements-dev.txt
-	@for name in base pillow pydantic obstore; do \
+	@for name in base jwt pillow pydantic obstore; do \
 	  $(PIN_LAYER) $(LAYER_PINS)/$$name.in -o $(LAYER_PINS)/$$name.txt || exit 1; done
 	@$(PIN_LAYER) $$(grep -oE '^[a-z0-9._-]+' $(LAYER_PINS)/pydantic.txt \
 	  | sed 's/^/--no-emit-package /') $(LAYER_PINS)/openai.in -o $(LAYER_PINS)/openai.txt

@@ -15,3 +15,5 @@ MODEL_DAYS_LEFT = "ModelDaysLeft"
 # These are the source and the detail types of the events for EventBridge.
 SOURCE = "easel"
 IMAGE_STORED, IMAGE_REFUSED, RUN_FAILED = "ImageStored", "ImageRefused", "RunFailed"
+RUN_FINISHED, BATCH_FINISHED = "RunFinished", "BatchFinished"
+NOTIFICATION = "Notification"  # one for each channel that is notified, ready to be delivered

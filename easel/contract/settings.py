@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from easel.contract.channels import Channel, read_channels
 from easel.contract.errors import ConfigError
 from easel.contract.money import micro_dollars
 
@@ -36,7 +37,10 @@ TOLERATED_FAILURES = "EASEL_TOLERATED_FAILURE_PERCENTAGE"
 MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
 STATE_MACHINE = "EASEL_STATE_MACHINE"
 BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
+CHANNELS = "EASEL_CHANNELS"
+SIGNING_SECRET = "EASEL_SIGNING_SECRET"  # noqa: S105 - the name of the variable
 PAGE_URL = "EASEL_PAGE_URL"
+PUBLIC_PAGE_URL = "EASEL_PUBLIC_PAGE_URL"
 READER_ROLE = "EASEL_READER_ROLE"
 UPLOADER_ROLE = "EASEL_UPLOADER_ROLE"
 UPLOAD_DAYS = "EASEL_UPLOAD_DAYS"
@@ -136,7 +140,7 @@ class RequestSettings(Settings):
     """The defaults for fields that a request leaves out, and the chat model.
 
     `chat_sees_references` is whether the chat model sees thumbnails of the reference images.
-    `delivery_url` is None if nothing can be shared.
+    `delivery_url` is None if nothing can be shared. A request may ask to notify the `channels`.
     """
 
     folder_name: str = _variable(FOLDER)
@@ -147,6 +151,7 @@ class RequestSettings(Settings):
     unpriced_models_allowed: bool = _variable(UNPRICED_MODELS, lambda text: text == "allow")
     region: str = _variable(REGION)
     delivery_url: str | None = _variable(DELIVERY_URL, optional=True)
+    channels: tuple[Channel, ...] = _variable(CHANNELS, read_channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +195,12 @@ class TimeSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings(Settings):
-    """The limits of a batch. Its start may ask for lower ones."""
+    """The limits of a batch, of which its start may ask for lower ones, and the channels."""
 
     max_parallel_images: int = _variable(MAX_PARALLEL_IMAGES, int)
     tolerated_failure_percentage: float = _variable(TOLERATED_FAILURES, float)
     max_batch_lines: int = _variable(MAX_BATCH_LINES, int)
+    channels: tuple[Channel, ...] = _variable(CHANNELS, read_channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +234,16 @@ class SharingSettings(DeliverySettings):
 
 @dataclass(frozen=True, kw_only=True)
 class EventSettings(Settings):
-    """The batch machine, to distinguish a failed batch from a failed run."""
+    """The batch machine, to distinguish batches from runs, and what notifications need.
+
+    `public_page_url` is the address of the page, or None if there is no page. `signing_secret` is
+    None if no webhook needs a signature.
+    """
 
     batch_state_machine: str = _variable(BATCH_STATE_MACHINE)
+    channels: tuple[Channel, ...] = _variable(CHANNELS, read_channels)
+    public_page_url: str | None = _variable(PUBLIC_PAGE_URL, optional=True)
+    signing_secret: str | None = _variable(SIGNING_SECRET, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)

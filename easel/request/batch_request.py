@@ -15,6 +15,7 @@ from easel.request.fields import (
     drop_nulls,
     table_of,
 )
+from easel.request.notify import NOTIFY, select_channels
 from easel.request.request import SAFETY_IDENTIFIER
 
 MOST_AT_ONCE = 1_000
@@ -59,6 +60,11 @@ class BatchRequest:
         "the percentage of lines that may be wrong or fail before the batch stops",
         setting="tolerated_failure_percentage",
     )
+    notify: tuple[str, ...] | None = column(
+        NOTIFY,
+        "whom to tell when the batch has ended: the names or URLs of this deployment's webhooks, "
+        "or `mail` ([guide](notify.md)); its lines send nothing of their own",
+    )
     safety_identifier: str | None = column(
         SAFETY_IDENTIFIER,
         "the safety identifier of every line; without it, each line may have its own; the API sets "
@@ -92,4 +98,5 @@ def parse(raw: object, settings: BatchSettings) -> BatchRequest:
     if values["max_parallel_images"] > most:
         allowed = f"a whole number from 1 to {most}"
         raise InputError("max_parallel_images", values["max_parallel_images"], allowed)
+    select_channels(values["notify"], settings.channels)
     return BatchRequest(**values)

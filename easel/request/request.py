@@ -27,6 +27,7 @@ from easel.request.fields import (
     table_of,
 )
 from easel.request.model_choices import check_model
+from easel.request.notify import NOTIFY, select_channels
 from easel.request.references import (
     NO_INPUTS,
     Inputs,
@@ -49,7 +50,7 @@ MAX_COUNT = 10
 NOT_SHARED = "this deployment shares no images; deploy it with -c delivery=true"
 OWN_IDEA = "own idea"  # the topic of a request with a description or a prompt, and no topic
 # Requests that differ only in these fields count as the same request.
-NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier")
+NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier", "notify")
 CHOICES = (
     "folder_name",
     "file_name",
@@ -178,6 +179,13 @@ class Request:
         actions=CREATE,
     )
     dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
+    notify: tuple[str, ...] | None = column(
+        NOTIFY,
+        "whom to tell when the run has ended: the names or URLs of this deployment's webhooks, or "
+        "`mail` ([guide](notify.md))",
+        actions=CREATE,
+        in_batch=False,
+    )
     aws_region: str = column(Text(100), "only the stack's own region", setting="region")
     image_key: str | None = column(
         CheckedText(names.check_image_key, {"minLength": 1, "maxLength": 1024}),
@@ -256,6 +264,7 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
         raise InputError("share", True, "false", but=NOT_SHARED)
     if request.action == SHARE and not settings.delivery_url:
         raise InputError("action", SHARE, " | ".join(ACTIONS), but=NOT_SHARED)
+    select_channels(request.notify, settings.channels)
     if request.action == "create":
         check_model(request, settings, today=today)
     return request
@@ -264,8 +273,8 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
 def digest(raw: dict[str, Any], inputs: Inputs = NO_INPUTS) -> str:
     """Return a digest. Two requests under one run id must have the same digest.
 
-    It covers all fields except the id itself, `dry_run`, and the user's safety_identifier. It also
-    covers the bytes of the input images.
+    It covers all fields except the id itself, `dry_run`, the user's safety_identifier, and whom to
+    notify. It also covers the bytes of the input images.
     """
     fields = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
     if inputs:

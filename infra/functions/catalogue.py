@@ -272,8 +272,15 @@ EVENTS = FunctionSpec(
     caller=Caller.EVENTS,
     timeout=seconds(30),
     memory_mb=256,
+    layers=("jwt",),
+    folders=("request", "ledger", "runs"),
     settings=(StorageSettings, EventSettings),
     grants=(
+        # The records of a run that has ended, and an execution whose event lacks its input.
+        _table("Query"),
+        _executions(Resource.RUN_EXECUTIONS, ":*", "DescribeExecution"),
+        _executions(Resource.BATCH_EXECUTIONS, ":*", "DescribeExecution"),
+        Grant(("secretsmanager:GetSecretValue",), Resource.SIGNING_SECRET),
         Grant(
             ("events:PutEvents",),
             Resource.EVENT_BUS,

@@ -114,6 +114,7 @@ def test_longest_line_fits_into_a_state() -> None:
         chat_sees_references=True,
         unpriced_models_allowed=False,
         delivery_url=None,
+        channels=(),
     )
     keys = [f"f/{'x' * (naming.MAX_KEY_BYTES - 9)}{n:02}.png" for n in range(MAX_REFERENCES)]
     requests = (

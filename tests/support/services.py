@@ -50,11 +50,13 @@ REQUESTS: dict[str, Any] = {
     "unpriced_models_allowed": False,
     "region": REGION,
     "delivery_url": None,
+    "channels": (),
 }
 BATCHING: dict[str, Any] = {
     "max_parallel_images": 5,
     "tolerated_failure_percentage": 10.0,
     "max_batch_lines": 1_000,
+    "channels": (),
 }
 
 TIMES: dict[str, Any] = {"chat_seconds": 60, "image_seconds": None}

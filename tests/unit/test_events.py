@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from easel.aws.observability import logger
 from easel.aws.table import _typed
 from easel.contract.errors import StorageBusyError, StorageDeniedError
-from functions.events import Bus, Event, run
-from tests.support.services import BUCKET
+from easel.contract.settings import EventSettings
+from functions.events.bus import Bus, Event
+from functions.events.handler import EventServices, run
+from tests.support.services import BUCKET, FakeServices
 
 MACHINES = "arn:aws:states:eu-west-1:123456789012:stateMachine"
+Sent = Callable[..., list[tuple[str, dict[str, Any]]]]
 STORED = {
     "pk": "run#run-1",
     "sk": "image#2",
@@ -47,15 +51,34 @@ class Client:
         return {"Entries": [{"EventId": "1"}, *([{"ErrorCode": code}] if code else [])]}
 
 
-def sent(event: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the events that are sent for an event, each with its name."""
-    client = Client()
-    run(event, bucket=BUCKET, batch_machine=f"{MACHINES}:batches", bus=Bus(client))
-    return [
-        (entry["DetailType"], json.loads(entry["Detail"]))
-        for entries in client.calls
-        for entry in entries
-    ]
+class OwnServices(EventServices):
+    """The function's collaborators, with a bus whose entries are kept."""
+
+    def __init__(self, services: FakeServices, **settings: Any) -> None:
+        deployed = {"channels": (), "public_page_url": None, "signing_secret": None}
+        own = EventSettings(
+            batch_state_machine=f"{MACHINES}:batches",
+            **deployed | settings,
+        )
+        super().__init__(services, own)
+        self.client = Client()
+        self.bus = Bus(self.client)
+
+
+@pytest.fixture
+def sent(services: FakeServices) -> Callable[..., list[tuple[str, dict[str, Any]]]]:
+    """Return a function that returns the events sent for an event, each with its name."""
+
+    def sending(event: dict[str, Any], **settings: Any) -> list[tuple[str, dict[str, Any]]]:
+        own = OwnServices(services, **settings)
+        run(event, own)
+        return [
+            (entry["DetailType"], json.loads(entry["Detail"]))
+            for entries in own.client.calls
+            for entry in entries
+        ]
+
+    return sending
 
 
 def change(**record: Any) -> dict[str, Any]:
@@ -70,10 +93,10 @@ def failure(**detail: Any) -> dict[str, Any]:
         "status": "FAILED",
         "input": "{}",
     }
-    return {"source": "aws.states", "detail": known | detail}
+    return {"id": "e-1", "source": "aws.states", "detail": known | detail}
 
 
-def test_stored_image_event_has_location_and_cost() -> None:
+def test_stored_image_event_has_location_and_cost(sent: Sent) -> None:
     ((name, detail),) = sent({"Records": [change(**STORED)]})
 
     assert name == "ImageStored"
@@ -87,7 +110,7 @@ def test_stored_image_event_has_location_and_cost() -> None:
     assert "usage" not in detail
 
 
-def test_unknown_cost_is_null() -> None:
+def test_unknown_cost_is_null(sent: Sent) -> None:
     ((_, detail),) = sent(
         {
             "Records": [
@@ -100,7 +123,7 @@ def test_unknown_cost_is_null() -> None:
     assert detail["cost_usd"] is None
 
 
-def test_refused_and_stored_images_each_send_events() -> None:
+def test_refused_and_stored_images_each_send_events(sent: Sent) -> None:
     refused = change(
         run_id="run-1", n=1, status="refused", refusal="moderation_blocked", possibly_paid=0
     )
@@ -122,9 +145,9 @@ def test_refused_and_stored_images_each_send_events() -> None:
         ('{"request_id": 7}', "e"),
     ],
 )
-def test_failed_run_event_names_resume_id(run_input: str | None, run_id: str) -> None:
+def test_failed_run_event_names_resume_id(sent: Sent, run_input: str | None, run_id: str) -> None:
     cause = json.dumps({"errorMessage": "no credit", "errorType": "QuotaExhaustedError"})
-    ((name, detail),) = sent(failure(input=run_input, error="QuotaExhaustedError", cause=cause))
+    (name, detail), _ = sent(failure(input=run_input, error="QuotaExhaustedError", cause=cause))
     assert name == "RunFailed"
     assert (detail["kind"], detail["run_id"], detail["error"], detail["message"]) == (
         "run",
@@ -134,7 +157,7 @@ def test_failed_run_event_names_resume_id(run_input: str | None, run_id: str) ->
     )
 
 
-def test_failed_run_is_always_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_is_always_logged(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
 
@@ -155,13 +178,13 @@ def test_failed_run_is_always_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line["message"] == "run failed: no such function"
 
 
-def test_silent_end_is_named_by_its_status() -> None:
-    ((_, detail),) = sent(failure(status="ABORTED", error=None, cause=None))
+def test_silent_end_is_named_by_its_status(sent: Sent) -> None:
+    (_, detail), _ = sent(failure(status="ABORTED", error=None, cause=None))
     assert (detail["status"], detail["error"], detail["message"]) == ("ABORTED", None, "")
 
 
-def test_failed_batch_is_sent_as_batch() -> None:
-    ((_, detail),) = sent(
+def test_failed_batch_is_sent_as_batch(sent: Sent) -> None:
+    (_, detail), _ = sent(
         failure(stateMachineArn=f"{MACHINES}:batches", input='{"manifest": "batches/spring.csv"}')
     )
     assert (detail["kind"], detail["run_id"]) == ("batch", None)

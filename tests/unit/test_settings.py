@@ -34,6 +34,7 @@ def test_typed_values_are_read() -> None:
             settings.MAX_PARALLEL_IMAGES: "60",
             settings.TOLERATED_FAILURES: "2.5",
             settings.MAX_BATCH_LINES: "100000",
+            settings.CHANNELS: "[]",
         }
     )
 
@@ -44,7 +45,7 @@ def test_typed_values_are_read() -> None:
 
 def test_topics_are_separated_by_line_ends() -> None:
     names = RequestSettings.variables(settings.REGION)
-    more = {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow"}
+    more = {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow", settings.CHANNELS: "[]"}
 
     requests = RequestSettings.read(dict.fromkeys(names, "x") | more)
 
@@ -108,7 +109,7 @@ def test_non_numeric_value_is_named(name: str) -> None:
 
 def test_every_variable_belongs_to_one_group() -> None:
     shared = {settings.REGION, settings.MAX_PARALLEL_IMAGES, settings.MIRROR}
-    shared |= {settings.BATCH_STATE_MACHINE}
+    shared |= {settings.BATCH_STATE_MACHINE, settings.CHANNELS}
     names = [
         field.metadata["variable"] for group in Settings.__subclasses__() for field in fields(group)
     ]
