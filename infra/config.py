@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from easel.contract import settings
+from easel.contract.channels import MAIL, Channel, Form, When, write_channels
 from easel.contract.errors import InputError
 from easel.request import models, time_limits
 from easel.request.names import check_folder
 from infra import schedule_expression
 from infra.setting_values import SettingError, flag, matching, number, optional, whole
+from infra.webhooks import Webhook, read_webhooks
 
 # All running calls share one record of the table (easel/ledger/rate_limit.py), which allows 1,000
 # write units a second. With more calls, the record's size would exceed that.
@@ -43,6 +45,7 @@ DOMAINS = "a domain such as images.example.com, or nothing"
 # CloudFront takes certificates of this region only, wherever the stack is.
 CERTIFICATE = r"arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]{36}"
 CERTIFICATES = "the ARN of a certificate in us-east-1, or nothing"
+MAIL_ADDRESS = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 
 
 def setting(note: str) -> Any:
@@ -113,6 +116,15 @@ class Config:
         "alarm"
     )
     alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
+    webhooks: tuple[Webhook, ...] = setting(
+        "addresses that are told when a run or a batch has ended ([guide](notify.md))"
+    )
+    notify_email: str | None = setting(
+        "the address for mails about finished runs and batches; AWS asks it to confirm"
+    )
+    notify_email_when: str = setting(
+        '`asked`: mail if a request has `notify: ["mail"]`; `always`: mail at each end'
+    )
     monthly_budget_usd: float = setting(
         "the monthly cap: a paid call starts only if its upper bound fits; 0 stops all spending"
     )
@@ -151,6 +163,14 @@ class Config:
         """Return whether the stack uses an existing table."""
         return self.existing_table not in (None, NEW)
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Return the channels that requests may notify."""
+        webhooks = tuple(webhook.channel for webhook in self.webhooks)
+        if not self.notify_email:
+            return webhooks
+        return (*webhooks, Channel(name=MAIL, form=Form.MAIL, when=When(self.notify_email_when)))
+
     def variables(self) -> dict[str, str]:
         """Return the settings that the functions read from their environment."""
         variables = {
@@ -168,6 +188,7 @@ class Config:
             settings.TOLERATED_FAILURES: f"{self.tolerated_failure_percentage:g}",
             settings.MAX_BATCH_LINES: str(self.max_batch_lines),
             settings.UPLOAD_DAYS: str(self.upload_days),
+            settings.CHANNELS: write_channels(self.channels),
         }
         if self.openai_base_url:
             variables[settings.OPENAI_BASE_URL] = self.openai_base_url
@@ -246,7 +267,11 @@ def read(get: Callable[[str], Any]) -> Config:
         delivery_certificate=optional(get, "delivery_certificate", CERTIFICATE, CERTIFICATES),
         schedule=_schedule(get),
         schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
-        alarm_email=optional(get, "alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", mail),
+        alarm_email=optional(get, "alarm_email", MAIL_ADDRESS, mail),
+        # Only the local stack has no layers, and only it may call this machine.
+        webhooks=read_webhooks(get, local=not flag(get, "layers")),
+        notify_email=optional(get, "notify_email", MAIL_ADDRESS, mail),
+        notify_email_when=matching(get, "notify_email_when", "asked|always", "asked | always"),
         monthly_budget_usd=number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=matching(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         images_per_minute=whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,

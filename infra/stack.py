@@ -17,6 +17,7 @@ from infra.functions.function import Deployment, Functions
 from infra.functions.layers import Layers
 from infra.operations.alarms import Alarms, WatchedResources
 from infra.operations.dashboard import Dashboard
+from infra.triggers.channels import Channels
 from infra.triggers.events import Announcements
 from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget, UploadInbox
 from infra.workflows.batch import BatchWorkflow
@@ -73,11 +74,13 @@ class EaselStack(Stack):
             target = StartTarget(machines.runs, encryption)
             rule = RunSchedule(self, "Schedule", expression=config.schedule, target=target)
             queues["Schedule"] = rule.dead_letters
-        events = Announcements(self, "Announcements", functions=functions, machines=machines)
-        queues["Events"] = events.dead_letters
-
         api = Api(http_api, url, distribution)
         add_api(self, functions, config, api=api, bucket=bucket)
+        events = Announcements(self, "Announcements", functions=functions, machines=machines)
+        queues["Events"] = events.dead_letters
+        if config.channels:
+            channels = Channels(self, "Channels", config=config, deployment=deployment)
+            queues["Notifications"] = channels.dead_letters
         if config.retain_images or config.adopts_table:
             _add_come_back(self, deployment, bucket.bucket_name)
 
@@ -91,8 +94,7 @@ class EaselStack(Stack):
             alarms.mail(config.alarm_email)
         Dashboard(self, "Dashboard", resources=resources, alarms=alarms.all)
 
-        about = "The version of Easel; make doctor compares it with a checkout"
-        CfnOutput(self, "Version", value=_version(), description=about)
+        _add_version(self)
 
 
 def _add_come_back(stack: Stack, deployment: Deployment, bucket_name: str) -> None:
@@ -109,6 +111,7 @@ def _add_come_back(stack: Stack, deployment: Deployment, bucket_name: str) -> No
     CfnOutput(stack, "ComeBack", value=context, description=about)
 
 
-def _version() -> str:
+def _add_version(stack: Stack) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
+    about = "The version of Easel; make doctor compares it with a checkout"
+    CfnOutput(stack, "Version", value=str(project["version"]), description=about)

@@ -22,6 +22,8 @@ class Resource(StrEnum):
     OPENAI_SECRET = "secret with the OpenAI key"  # noqa: S105 - a name
     OPENAI_IDENTITY = "identity for OpenAI"
     MIRROR_SECRET = "secret of the mirror"  # noqa: S105 - a name
+    SIGNING_SECRET = "secret that signs webhooks"  # noqa: S105 - a name
+    NOTIFICATION_TOPIC = "topic of notifications"
     MIRROR_BUCKET = "prefix of the mirror in S3"
     RUNS = "machine of runs"
     RUN_EXECUTIONS = "executions of runs"
@@ -41,6 +43,7 @@ class Resource(StrEnum):
 OPTIONAL = {
     Resource.OPENAI_SECRET,
     Resource.OPENAI_IDENTITY,
+    Resource.SIGNING_SECRET,
     Resource.MIRROR_BUCKET,
     Resource.DELIVERY,
     Resource.EXISTING_BUCKET,
@@ -61,12 +64,13 @@ READS = {
     "s3:GetObject",
     "s3:GetObjectVersion",
     "secretsmanager:GetSecretValue",
+    "sns:Publish",
     "sqs:SendMessage",
     "states:DescribeExecution",
     "states:GetExecutionHistory",
     "states:StopExecution",
 }
-WRITES = {"s3:PutObject", "sqs:SendMessage"}
+WRITES = {"s3:PutObject", "sns:Publish", "sqs:SendMessage"}
 
 
 @dataclass(frozen=True)

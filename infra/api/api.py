@@ -54,6 +54,8 @@ def add_api(
         settings.PAGE_CLIENT: page_client or settings.NO_PAGE,
         settings.SIGN_IN_URL: sign_in.url,
     }
+    if config.public_page:
+        functions.deployment.variables[settings.PUBLIC_PAGE_URL] = url
     function.build()
     # Without clients nobody has a token, but the gateway requires at least one name.
     clients = [client for client in (page_client, program_client) if client] or [NO_CLIENT]

@@ -5,12 +5,13 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 
 from easel.contract import settings
+from easel.contract.channels import Form
 from infra.access.grants import Resource
 from infra.config import Config
 from infra.data.adoption import Adoption
 from infra.data.images import DELETED_DAYS, ImageStore
 from infra.data.records import RecordsTable
-from infra.data.secrets import Credentials, Mirror, OpenAIKey, openai_identity
+from infra.data.secrets import Credentials, Mirror, OpenAIKey, SigningKey, openai_identity
 from infra.functions.function import Deployment
 
 
@@ -80,4 +81,6 @@ def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[C
     if mirror_url:
         mirror = Mirror(stack, "MirrorStore", url=mirror_url, encryption=encryption)
         credentials.append(mirror.credentials)
+    if any(webhook.form is Form.EASEL for webhook in config.webhooks):
+        credentials.append(SigningKey(stack, "SigningKey", encryption=encryption).credentials)
     return credentials

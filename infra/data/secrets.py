@@ -1,6 +1,6 @@
-"""The credentials of the functions for OpenAI and for a second store.
+"""The credentials of the functions for OpenAI and for a second store, and the signing key.
 
-Secrets are created without a value, and someone sets it later. With a workload identity, the
+Most secrets are created without a value, and someone sets it later. With a workload identity, the
 functions reach OpenAI without a key.
 """
 
@@ -19,6 +19,9 @@ from infra.nag import acknowledge
 NO_ROTATION = (
     "OpenAI's API cannot rotate a key: someone makes a new one there, and make secret stores it "
     "here"
+)
+NO_ROTATION_OF_SIGNATURES = (
+    "Each receiver has a copy of the key, so a rotation without them would break their checks"
 )
 THEIRS = "Credentials of another store, which only its owner changes"
 
@@ -78,6 +81,25 @@ class Mirror(Construct):
         if kind == "s3":
             arns[Resource.MIRROR_BUCKET] = f"arn:{Aws.PARTITION}:s3:::{place}"
         variables = {settings.MIRROR: url, settings.MIRROR_SECRET: arn}
+        self.credentials = Credentials(arns, variables)
+
+
+class SigningKey(Construct):
+    """A secret with a random value, which signs what webhooks receive."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
+        super().__init__(scope, construct_id)
+        text = "Easel: the key that signs what webhooks receive"
+        secret = _secret(self, encryption, text, NO_ROTATION_OF_SIGNATURES)
+        secret.generate_secret_string = secretsmanager.CfnSecret.GenerateSecretStringProperty(
+            password_length=64, exclude_punctuation=True
+        )
+        about = "The receivers of webhooks check the signature with its value"
+        CfnOutput(Stack.of(self), "SigningKeySecret", value=secret.ref, description=about)
+        arns, variables = (
+            {Resource.SIGNING_SECRET: secret.ref},
+            {settings.SIGNING_SECRET: secret.ref},
+        )
         self.credentials = Credentials(arns, variables)
 
 

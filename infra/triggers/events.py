@@ -1,4 +1,4 @@
-"""The events for subscribers: ImageStored, ImageRefused and RunFailed, on the default event bus.
+"""The events for subscribers on the default event bus: about images, runs and batches.
 
 Events about images come from the table's stream, and events about failures from Step Functions. No
 step of a run has to send them, so no event is lost if a function dies after its write to the table.
@@ -22,7 +22,8 @@ from infra.functions.function import DeployedFunction, Functions
 from infra.triggers.starts import MOST_RETRIES, RETRY_FOR, dead_letters
 from infra.workflows.machine import Machines
 
-UNSUCCESSFUL = (
+ENDED = (
+    ExecutionStatus.SUCCEEDED,
     ExecutionStatus.FAILED,
     ExecutionStatus.TIMED_OUT,
     ExecutionStatus.ABORTED,
@@ -56,13 +57,15 @@ class Announcements(Construct):
         self._read(function, functions.deployment.arns[Resource.STREAM])
         events.Rule(
             self,
-            "Failures",
-            description="Easel: runs and batches that did not succeed",
+            "Endings",
+            description="Easel: runs and batches that have ended",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "status": list(UNSUCCESSFUL),
+                    "status": list(ENDED),
+                    # The line of a batch has its machine's ARN with the name of the Map, so it does
+                    # not match: a batch is announced once.
                     "stateMachineArn": list(machines.variables().values()),
                 },
             ),

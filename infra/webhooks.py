@@ -1,0 +1,119 @@
+"""The setting `webhooks`: the addresses that are told when a run or a batch has ended."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from easel.contract.channels import CHANNEL_NAME, MAIL, Channel, Form, When, write_channels
+from easel.contract.errors import InputError
+from easel.request.notify import check_webhook_url
+from infra.setting_values import SettingError
+
+NAME = "webhooks"
+SECRET = "secret:"  # noqa: S105 - the prefix of a secret's name
+SECRET_NAME = r"[A-Za-z0-9/_+=.@-]{1,512}"  # noqa: S105 - a pattern
+FIELDS = ("name", "url", "form", "when")
+FORMS = (Form.EASEL, Form.SLACK)
+# Each rule is one of the 300 of the account's event bus.
+MOST = 10
+# Lambda gives a function 4 KB for its environment.
+MAX_BYTES = 800
+EXAMPLE = '{"name": "shop", "url": "https://shop.example.com/easel"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """A webhook. Its address is `url`, or else the value of the `secret` with this name."""
+
+    name: str
+    form: Form
+    when: When
+    url: str | None
+    secret: str | None
+
+    @property
+    def channel(self) -> Channel:
+        """Return what the functions need to know of it."""
+        return Channel(name=self.name, form=self.form, when=self.when, url=self.url)
+
+
+def read_webhooks(get: Callable[[str], Any], *, local: bool) -> tuple[Webhook, ...]:
+    """Return the webhooks of the setting, a list or its JSON text. Raises SettingError.
+
+    On the local stack, `http://127.0.0.1` is allowed as well.
+    """
+    value = get(NAME)
+    if value in (None, "", []):
+        return ()
+    try:
+        entries = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list) or len(entries) > MOST:
+        raise _wrong("no list" if not isinstance(entries, list) else f"{len(entries)} webhooks")
+    webhooks = tuple(_read(entry, local=local) for entry in entries)
+    names = [webhook.name for webhook in webhooks]
+    urls = [webhook.url for webhook in webhooks if webhook.url]
+    for values in (names, urls):
+        if len(set(values)) < len(values):
+            raise _wrong("two webhooks with the same name or url")
+    size = len(write_channels(webhook.channel for webhook in webhooks).encode())
+    if size > MAX_BYTES:
+        allowed = f"at most {MAX_BYTES} bytes of names and addresses; a long address as {SECRET}…"
+        raise SettingError(NAME, f"{size:,} bytes", allowed)
+    return webhooks
+
+
+def _read(entry: object, *, local: bool) -> Webhook:
+    if not isinstance(entry, dict) or not {"name", "url"} <= set(entry) <= set(FIELDS):
+        raise _wrong("an entry without name or url, or with an unknown field")
+    name, url = entry["name"], entry["url"]
+    if not isinstance(name, str) or not re.fullmatch(CHANNEL_NAME, name) or name == MAIL:
+        allowed = f"a name of 1 to 32 characters from a-z 0-9 -, first a letter, and not {MAIL}"
+        raise SettingError(f"{NAME}, name", name, allowed)
+    form = _choice(entry, "form", Form.EASEL, tuple(FORMS))
+    when = _choice(entry, "when", When.ASKED, tuple(When))
+    secret = _secret(url)
+    if secret is None:
+        try:
+            check_webhook_url(
+                url if isinstance(url, str) else "", f"setting {NAME}, url of {name}", local=local
+            )
+        except InputError as error:
+            raise SettingRefusedError(str(error)) from error
+    return Webhook(
+        name=name, form=Form(form), when=When(when), url=None if secret else url, secret=secret
+    )
+
+
+class SettingRefusedError(SettingError):
+    """An invalid part of a setting, with the message of its own check."""
+
+    def __init__(self, message: str) -> None:
+        ValueError.__init__(self, message)
+
+
+def _secret(url: object) -> str | None:
+    if not isinstance(url, str) or not url.startswith(SECRET):
+        return None
+    name = url.removeprefix(SECRET)
+    if not re.fullmatch(SECRET_NAME, name):
+        raise SettingError(f"{NAME}, url", url, f"{SECRET}NAME, the name of a secret of yours")
+    return name
+
+
+def _choice(entry: dict[str, Any], field: str, default: str, options: tuple[str, ...]) -> str:
+    value = entry.get(field, default)
+    if value not in options:
+        raise SettingError(f"{NAME}, {field}", value, " | ".join(options))
+    return str(value)
+
+
+def _wrong(got: str) -> SettingError:
+    allowed = (
+        f"a list of up to {MOST} objects like {EXAMPLE}, with form (easel | slack) and when "
+        "(asked | always) if you like"
+    )
+    return SettingError(NAME, got, allowed)
