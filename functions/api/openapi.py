@@ -172,7 +172,7 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
     if (method, path) in (("post", "/batches"), ("post", "/uploads")):
         success = {"201": good["200"] | {"description": "Where to PUT the file"}}
     if (method, path) == ("post", "/runs"):
-        ended = "The run with this key, which has already ended"
+        ended = "The run with this key, which has ended: earlier, or while it was waited for"
         success["200"] = good["200"] | {"description": ended}
     if starts:
         location = {"schema": {"type": "string"}, "description": f"the address of the {noun}"}

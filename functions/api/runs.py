@@ -1,5 +1,6 @@
 """Runs: start, list, show, redrive and stop."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -29,6 +30,10 @@ from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
 KEY_HEADER = "Idempotency-Key"
+MAX_WAIT = 30  # seconds; the gateway waits no longer
+# The function has 29 seconds. It needs the rest to start the run and to write the answer.
+LONGEST_WAIT = 24
+LONGEST_PAUSE = 3
 MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len(naming.api_run("1" * naming.CALLER_LENGTH, ""))
@@ -45,9 +50,22 @@ RunId = Annotated[str, Path(description="a run's id, or the name of one of its e
 
 
 @router.post("/runs")
-def start_run() -> Response[schemas.Run]:
-    """Start a run. The same key with the same body always returns the same run."""
+def start_run(
+    wait: Annotated[
+        int,
+        Query(
+            ge=0,
+            le=MAX_WAIT,
+            description="how many seconds to wait for the run's end; up to 24 are waited",
+        ),
+    ] = 0,
+) -> Response[schemas.Run]:
+    """Start a run. The same key with the same body always returns the same run.
+
+    With `wait`, the answer has status 200 if the run ends in time, and otherwise 202.
+    """
     services, event = services_of(router), router.current_event
+    check_parameters(event, "wait")
     body = drop_nulls(read_body(event))
     check(body, services)
     run_id = naming.api_run(caller_id(event), _key(event.headers.get(KEY_HEADER.lower())))
@@ -55,20 +73,20 @@ def start_run() -> Response[schemas.Run]:
     run_input = body | {"request_id": run_id, "safety_identifier": user}
     executions = services.executions
     if executions.start(run_input, name=run_id) is not None:
-        return _answer(executions.wait_until_visible(run_id), services)
+        started = _wait(executions.wait_until_visible(run_id), services, seconds=wait)
+        return _answer(started, services, status=_status(started) if wait else 202)
     # Another copy of this request may have started the run a moment ago.
     first = executions.wait_until_visible(run_id)
     earlier = services.runs.latest(run_id, known=first) or first
     # A run of an older version has no safety_identifier.
     same = isinstance(earlier.input, dict)
-    if not same or {"safety_identifier": user} | earlier.input != run_input:
+    if not same or _paid_part({"safety_identifier": user} | earlier.input) != _paid_part(run_input):
         raise ConflictError(
             f"{KEY_HEADER} was already used for another request, run {run_id}; use a new key, or "
             "send the first body unchanged"
         )
-    return _answer(
-        earlier, services, status=202 if earlier.status == ExecutionStatus.RUNNING else 200
-    )
+    earlier = _wait(earlier, services, seconds=wait)
+    return _answer(earlier, services, status=_status(earlier))
 
 
 @router.get("/runs")
@@ -165,6 +183,40 @@ def _key(key: str | None) -> str:
         )
         raise InputError(KEY_HEADER, MISSING if key is None else key, allowed)
     return key
+
+
+def _paid_part(run_input: dict[str, Any]) -> dict[str, Any]:
+    """Return a request without whom to notify, which changes nothing that is made or paid."""
+    return {name: value for name, value in run_input.items() if name != "notify"}
+
+
+def _wait(run: Execution, services: ApiServices, *, seconds: int) -> Execution:
+    """Return the run after its end, or as it is after this time.
+
+    Nothing depends on the waiting: if the caller or this function gives up, the run continues.
+    """
+    for pause in _pauses(min(seconds, LONGEST_WAIT)):
+        if run.status != ExecutionStatus.RUNNING:
+            break
+        services.sleep(pause)
+        run = services.executions.get(run.arn) or run
+    return run
+
+
+def _status(run: Execution) -> int:
+    return 202 if run.status == ExecutionStatus.RUNNING else 200
+
+
+def _pauses(seconds: int) -> Iterator[int]:
+    """Yield pauses of 1, 2, 3, 3, … seconds, of this sum.
+
+    Step Functions allows some ten reads a second in an account.
+    """
+    pause = 1
+    while seconds > 0:
+        yield min(pause, seconds)
+        seconds -= pause
+        pause = min(pause + 1, LONGEST_PAUSE)
 
 
 def _find(name: str, services: ApiServices) -> Execution:

@@ -1,6 +1,7 @@
 """The collaborators of the routes, built once per cold start. Tests pass their own."""
 
 import os
+import time
 from functools import cached_property
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -70,6 +71,10 @@ class ApiServices(Services):
     def upload_links(self) -> UploadLinks:
         """Return the signer of upload links."""
         return UploadLinks(self._signer(self.api.uploader_role, "uploads", UPLOAD_SECONDS))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
 
     @property
     def has_console(self) -> bool:

@@ -105,10 +105,9 @@ def _deliver(
         if error is None:
             _log.info("%s delivered after %d retries", name, attempt)
             return
-        is_last = attempt >= retries or time.monotonic() - started + wait * _scale() > age
-        if is_last or (
-            error not in ("TIMEOUT", *map(str, RETRYABLE)) and not error.startswith("5")
-        ):
+        may_pass = error in ("TIMEOUT", *map(str, RETRYABLE)) or error.startswith("5")
+        is_late = time.monotonic() - started + wait * _scale() > age
+        if attempt >= retries or is_late or not may_pass:
             _give_up(target, error=error, attempts=attempt)
             return
         time.sleep(wait * _scale())

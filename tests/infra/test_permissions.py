@@ -85,6 +85,9 @@ RIGHTS = {
     | may("sqs", "queue", "SendMessage")
     | may("dynamodb", "table where the key is upload#*", "GetItem", "PutItem", "UpdateItem"),
     "events": may("events", SENDS, "PutEvents")
+    | may("states", f"{EXECUTION}:Workflow:*", "DescribeExecution")
+    | may("states", f"{EXECUTION}:BatchWorkflow:*", "DescribeExecution")
+    | on_table("Query")
     | may("sqs", "queue", "SendMessage")
     | on_table("DescribeStream", "GetRecords", "GetShardIterator")
     | may("dynamodb", "*", "ListStreams"),

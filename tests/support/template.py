@@ -22,11 +22,19 @@ FUNCTIONS = (
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # The constructs of the three buckets.
 PICTURES, ACCESS_LOG, PUBLIC = "ImagesBucket", "ImagesAccessLog", "DeliveryBucket"
+WEBHOOKS = json.dumps(
+    [
+        {"name": "shop", "url": "https://shop.example.org/easel"},
+        {"name": "chat", "url": "secret:slack", "form": "slack", "when": "always"},
+    ]
+)
 # These settings change which resources exist. First is everything that can be added,
 EVERYTHING = (
     "layers=false",
     "schedule=rate(1 day)",
     "alarm_email=ops@example.org",
+    "notify_email=team@example.org",
+    f"webhooks={WEBHOOKS}",
     "public_page=true",
     "delivery=true",
     "retain_images=false",

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from easel.aws.observability import logger
 from easel.contract import naming
+from easel.contract.channels import Channel, Form, When
 from easel.contract.errors import ConfigError, InputError
 from easel.request.names import check_batch_name
 from easel.runs.executions import Executions
@@ -364,3 +365,63 @@ def test_economy_line_points_to_its_batch(api: Api) -> None:
     answer = api("GET", "/runs/spring-3")
     assert (answer.status, answer.json["error"]) == (404, "NotFoundError")
     assert "GET /batches/… shows the lines of a batch in economy" in answer.json["detail"]
+
+
+class Clock:
+    """A clock that ends the only run after some seconds of waiting."""
+
+    def __init__(self, api: Api, *, ends_after: float) -> None:
+        self.api, self.ends_after, self.pauses = api, ends_after, list[float]()
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        if sum(self.pauses) >= self.ends_after:
+            (execution,) = self.api.executions()
+            self.api.states.stop_execution(executionArn=execution["executionArn"])
+
+
+def start_and_wait(api: Api, clock: Clock, seconds: str) -> Any:
+    services = api.services.replace_services(sleep=clock.sleep)
+    headers = {"Idempotency-Key": "key-1"}
+    query = {"wait": seconds}
+    return api("POST", "/runs", {}, headers=headers, query=query, services=services)
+
+
+def test_answer_waits_for_end_of_run(api: Api) -> None:
+    clock = Clock(api, ends_after=4)
+    answer = start_and_wait(api, clock, "30")
+    assert (answer.status, answer.json["status"]) == (200, "aborted")
+    assert clock.pauses == [1, 2, 3]
+    assert answer.json == api("GET", f"/runs/{answer.json['id']}").json
+
+    again = start_and_wait(api, clock, "30")
+    assert (again.status, again.json["id"]) == (200, answer.json["id"])
+    assert clock.pauses == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [("0", 0), ("2", 2), ("30", 24)])
+def test_late_run_is_answered_as_running(api: Api, seconds: str, waited: int) -> None:
+    clock = Clock(api, ends_after=100)
+    answer = start_and_wait(api, clock, seconds)
+    assert (answer.status, answer.json["status"], sum(clock.pauses)) == (202, "running", waited)
+
+
+@pytest.mark.parametrize("seconds", ["31", "-1", "soon", "1.5"])
+def test_wrong_wait_starts_nothing(api: Api, seconds: str) -> None:
+    answer = start_and_wait(api, Clock(api, ends_after=0), seconds)
+    assert (answer.status, answer.json["field"]) == (400, "wait")
+    assert api.executions() == []
+
+
+def test_other_channels_are_the_same_run(api: Api) -> None:
+    mail = Channel(name="mail", form=Form.MAIL, when=When.ASKED)
+    api.services.requests = replace(api.services.requests, channels=(mail,))
+    first, second = api.run({}), api.run({"notify": ["mail"]})
+    assert (second.status, second.json["id"]) == (202, first.json["id"])
+
+
+def test_undeclared_channel_starts_nothing(api: Api) -> None:
+    answer = api.run({"notify": ["https://10.0.0.1/hook"]})
+    assert (answer.status, answer.json["field"]) == (400, "notify")
+    assert "10.0.0.1 is a private" in answer.json["detail"]
+    assert api.executions() == []
