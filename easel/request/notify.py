@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from easel.contract.channels import MOST_ASKED, Channel
-from easel.contract.errors import InputError, Summary
+from easel.contract.channels import CHANNEL_NAME, MOST_ASKED, Channel
+from easel.contract.errors import InputError, Summary, summarize
 from easel.request.fields import Text, Texts
 
 MAX_URL = 400
-NOTIFY = Texts(Text(MAX_URL, private=True), MOST_ASKED)
+NOTIFY = Texts(Text(MAX_URL), MOST_ASKED)
 PUBLIC = "an https URL with a public host, without user, password or fragment"
 LOOPBACK = "127.0.0.1"
 # Names of machines in a local network. A name without a dot is one, too.
@@ -71,11 +71,13 @@ def select_channels(
     return tuple(dict.fromkeys(known[name] for name in names or ()))
 
 
-def shown_url(url: str) -> object:
-    """Return a URL without its path, which may be a secret."""
-    parts = _split(url)
+def shown_url(text: str) -> object:
+    """Return a channel's name, or a URL without its path, which may be a secret."""
+    if re.fullmatch(CHANNEL_NAME, text):
+        return text
+    parts = _split(text)
     if parts is None or not parts.hostname:
-        return url
+        return summarize(text)
     return Summary(f'"{parts.scheme}://{parts.hostname}/…"')
 
 

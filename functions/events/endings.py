@@ -12,7 +12,7 @@ from typing import Any
 
 from easel.contract import naming
 from easel.contract.batch_messages import BatchReport
-from easel.contract.errors import ConflictError, InputError, StorageBusyError, cause_message
+from easel.contract.errors import ConflictError, InputError, cause_message
 from easel.contract.metric_names import BATCH_FINISHED, RUN_FAILED, RUN_FINISHED
 from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus
@@ -66,10 +66,7 @@ def read_ending(change: Mapping[str, Any], executions: Executions, *, batch_mach
     execution = _execution(change)
     details = [change.get(name) or {} for name in ("inputDetails", "outputDetails")]
     if any(detail.get("included") is False for detail in details):
-        found = executions.get(execution.arn)
-        if found is None:
-            raise StorageBusyError(f"execution {execution.arn} has ended, but is not visible yet")
-        execution = found
+        execution = executions.wait_until_visible(execution.arn)
     return Ending(execution=execution, is_batch=is_batch)
 
 

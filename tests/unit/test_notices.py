@@ -1,6 +1,7 @@
 """What is sent when a run or a batch has ended, and to whom."""
 
 import json
+import runpy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,6 @@ import jwt
 import pytest
 
 from easel.contract.channels import Channel, Form, When
-from easel.contract.errors import StorageBusyError
 from easel.contract.settings import EventSettings
 from easel.contract.status import Status
 from easel.ledger.ledger import Ledger
@@ -71,11 +71,7 @@ class States:
         self.exceptions = None
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
-        from botocore.exceptions import ClientError
-
-        if self.description is None:
-            answer: Any = {"Error": {"Code": "ExecutionDoesNotExist"}}
-            raise ClientError(answer, "DescribeExecution")
+        assert self.description
         return {"executionArn": executionArn} | self.description
 
 
@@ -229,11 +225,6 @@ def test_left_out_input_is_read_from_execution(
     assert notice["channel"] == "shop"
 
 
-def test_invisible_execution_is_read_again_later(send: Function) -> None:
-    with pytest.raises(StorageBusyError, match="not visible yet"):
-        send(ended(inputDetails={"included": False}))
-
-
 def test_only_asked_and_constant_channels_are_told(
     send: Function, records: Callable[..., None]
 ) -> None:
@@ -312,3 +303,20 @@ def test_line_names_result_and_cost(changes: dict[str, Any], words: str) -> None
     facts = {"count": 2, "stored": 1, "refused": 0, "cost_usd": 1200, "dry_run": False}
     ending = {"run_id": "r", "status": "SUCCEEDED", "message": "", "error": None}
     assert describe(Event(name="RunFinished", detail=facts | ending | changes)).startswith(words)
+
+
+def test_example_receiver_checks_the_signature(
+    send: Function, records: Callable[..., None]
+) -> None:
+    records(Status.STORED)
+    send.services.clock = datetime.now(UTC)
+    example = runpy.run_path("examples/webhook.py")
+    bodies = send.bodies(ended(input=asking("shop")), HOOK, ALWAYS)
+    ours, theirs = (json.dumps(bodies[name]).encode() for name in ("shop", "audit"))
+
+    first, second = (example["read"](ours, KEY) for _ in range(2))
+
+    assert first["detail"] == bodies["shop"]["detail"]
+    assert second is None
+    with pytest.raises(jwt.InvalidTokenError):
+        example["read"](theirs, KEY)
