@@ -17,6 +17,12 @@ from local.stack import Local
 from tests.support.api_caller import Caller, machine
 from tests.support.local_stack import LocalStack, free_port, own_environment
 
+# Nobody listens there. A test of notifications lets a webhook call its own receiver.
+CHANNELS = (
+    'webhooks=[{"name": "shop", "url": "http://127.0.0.1:9/shop"},'
+    ' {"name": "chat", "url": "http://127.0.0.1:9/chat", "form": "slack"}]',
+    "notify_email=team@easel.example",
+)
 _folder = pytest.StashKey[Path]()
 
 
@@ -72,7 +78,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSta
     local = Local(
         folder=tmp_path_factory.mktemp("stack"),
         port=free_port(),
-        settings=(),
+        settings=CHANNELS,
         environment=environment,
     )
     outputs = stack.up(local)

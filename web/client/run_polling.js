@@ -27,14 +27,14 @@ export async function readRun(api, id, signal) {
 /**
  * Yields a run that was just read, each time it is read again.
  *
- * The intervals grow, and the page does not read while it is hidden.
+ * The intervals grow. While the page is hidden, it reads only if `readsHidden()`.
  *
  * `ontrouble` is called with each transient error, and with null once a read succeeds.
  */
-export async function* follow(api, id, signal, ontrouble) {
+export async function* follow(api, id, signal, ontrouble, readsHidden = () => false) {
   for (let seconds = 1; ; ) {
     await sleep(seconds, signal);
-    await untilVisible(signal);
+    if (!readsHidden()) await untilVisible(signal);
     try {
       const run = await api.run(id, signal);
       ontrouble(null);

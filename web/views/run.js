@@ -3,6 +3,7 @@
 import { goTo } from "../client/address.js";
 import { explain } from "../client/api.js";
 import { keepRequestAsDraft } from "../client/drafts.js";
+import { isOn, tellEnd } from "../client/end_notices.js";
 import { many, money, soFar, span, upTo, when } from "../client/format.js";
 import { noteRun } from "../client/recent_changes.js";
 import { follow, noteStarted, readRun } from "../client/run_polling.js";
@@ -20,6 +21,7 @@ import { ImageGrid } from "../parts/image_grid.js";
 import { note, say } from "../parts/notices.js";
 import { Callout, Failed } from "../parts/placeholders.js";
 import { RunSteps, changesOf, nameOf, outcomeOf } from "../parts/run_steps.js";
+import { TellWhenDone } from "../parts/tell_when_done.js";
 
 const SECONDS_TO_CONFIRM = 6;
 const SLOTS = {
@@ -84,6 +86,7 @@ export function View({ api, signal, loaded }) {
         <p class="wrong" role="status">
           ${trouble && `${trouble.message} Easel keeps trying; the run continues.`}
         </p>
+        ${run.status === "running" && html`<${TellWhenDone} />`}
         <${Actions} run=${run} api=${api} act=${act} />
         ${run.console_url &&
         html`
@@ -113,6 +116,8 @@ function useRun(api, signal, loaded) {
   function receive(now) {
     const changes = changesOf(latest.current, now);
     if (changes) say(changes);
+    const hasEnded = latest.current.status === "running" && now.status !== "running";
+    if (hasEnded) tellEnd(now, `${outcomeOf(now)[1]}: ${nameOf(now)}`);
     latest.current = now;
     noteRun(now);
     setRun(now);
@@ -124,7 +129,7 @@ function useRun(api, signal, loaded) {
     const followed = new AbortController();
     const either = AbortSignal.any([signal, followed.signal]);
     const read = async () => {
-      for await (const now of follow(api, run.id, either, setTrouble)) receive(now);
+      for await (const now of follow(api, run.id, either, setTrouble, isOn)) receive(now);
     };
     read().catch((error) => either.aborted || setLost(error));
     return () => followed.abort();
