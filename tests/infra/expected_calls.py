@@ -18,6 +18,7 @@ from tests.support.template import ELSEWHERE, EVERYTHING, EXISTING
 
 RUNS_MACHINE, BATCHES_MACHINE = "WorkflowStateMachineRole", "BatchWorkflowStateMachineRole"
 SCHEDULE, INBOX = "ScheduleRole", "BatchInboxRole"
+SHOP, CHAT, MAIL = "ChannelsShopRole", "ChannelsChatRole", "ChannelsMailRole"
 READER, UPLOADER = "ReaderRole", "UploaderRole"
 # The role of CDK's own function, which empties a bucket before CloudFormation deletes it.
 EMPTIER = "CustomS3AutoDeleteObjectsCustomResourceProviderRole"
@@ -88,14 +89,23 @@ MACHINES = Expected(
         *calls(BATCHES_MACHINE, f"{WATCH} {REDRIVE}", "{run_execution}:run-1"),
     ],
 )
+DELIVER = "events:InvokeApiDestination"
 RULES = Expected(
     allowed=[
         *calls(SCHEDULE, "states:StartExecution", "{runs}"),
         *calls(INBOX, "states:StartExecution", "{batches}"),
+        *calls(SHOP, DELIVER, "{shop}"),
+        *calls(CHAT, DELIVER, "{chat}"),
+        *calls(MAIL, "sns:Publish", "{channel_topic}"),
         *calls(EVENTS, INVOKE, "{events}", context=source("{failures_rule}")),
         *calls(EVENTS, INVOKE, "{references}", context=source("{uploads_rule}")),
     ],
     refused=[
+        *calls(SHOP, DELIVER, "{chat}"),
+        *calls(CHAT, DELIVER, "{shop}"),
+        *calls(MAIL, DELIVER, "{shop}", "{chat}"),
+        *calls(MAIL, "sns:Publish", "{topic}"),
+        *calls(SHOP, "sns:Publish", "{topic}", "{channel_topic}"),
         *calls(EVENTS, INVOKE, "{references}", context=source("{failures_rule}")),
         *calls(EVENTS, INVOKE, "{events}", context=source("{uploads_rule}")),
         *calls(SCHEDULE, "states:StartExecution", "{batches}"),
@@ -132,6 +142,8 @@ QUEUES = Expected(
         *calls(EVENTS, SEND, "{uploads_queue}", context=source("{uploads_rule}")),
         *calls(EVENTS, SEND, "{schedule_queue}", context=source("{schedule_rule}")),
         *calls(EVENTS, SEND, "{failures_queue}", context=source("{failures_rule}")),
+        *calls(EVENTS, SEND, "{channels_queue}", context=source("{shop_rule}")),
+        *calls(EVENTS, SEND, "{channels_queue}", context=source("{mail_rule}")),
     ],
     refused=[
         *calls(EVENTS, SEND, "{inbox_queue}", "{schedule_queue}", "{failures_queue}"),
@@ -139,6 +151,8 @@ QUEUES = Expected(
         *calls(EVENTS, SEND, "{uploads_queue}", context=source("{inbox_rule}")),
         *calls(EVENTS, SEND, "{schedule_queue}", context=source("{failures_rule}")),
         *calls(EVENTS, SEND, "{failures_queue}", context=source("{inbox_rule}")),
+        *calls(EVENTS, SEND, "{failures_queue}", context=source("{shop_rule}")),
+        *calls(EVENTS, SEND, "{channels_queue}", context=source("{inbox_rule}")),
         *calls(EVENTS, SEND, "{inbox_queue}", context={**source("{inbox_rule}"), **NO_TLS}),
         *calls(
             EVENTS,

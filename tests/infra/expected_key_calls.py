@@ -5,12 +5,15 @@ test_iam_proof.py decides each of them by the policies of a template.
 
 from tests.infra.expected_calls import (
     BATCHES_MACHINE,
+    CHAT,
     CLOUDWATCH,
     EVENTS,
     INBOX,
+    MAIL,
     READER,
     RUNS_MACHINE,
     SCHEDULE,
+    SHOP,
     THEIR_PLACE,
     UPLOADER,
     Expected,
@@ -111,12 +114,15 @@ USES = {
     "batch": ("dynamodb s3", "s3"),
     "economy": ("dynamodb s3 secretsmanager", "s3"),
     "references": ("dynamodb s3 sqs", "s3 sqs"),
-    "events": ("dynamodb sqs", "sqs"),
+    "events": ("dynamodb secretsmanager sqs states", "sqs"),
     "api": ("dynamodb states", ""),
     READER: ("s3", ""),
     UPLOADER: ("", "s3"),
     SCHEDULE: ("", ""),
     INBOX: ("", ""),
+    SHOP: ("", ""),
+    CHAT: ("", ""),
+    MAIL: ("sns", "sns"),
 }
 STORES = ("dynamodb", "s3", "secretsmanager", "sqs", "states", "sns", "logs")
 

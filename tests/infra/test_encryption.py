@@ -33,7 +33,7 @@ RIGHTS = {
     "batch": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "economy": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "references": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3"), (READ, "sqs"), (WRITE, "sqs")},
-    "events": {(READ, "dynamodb"), (READ, "sqs"), (WRITE, "sqs")},
+    "events": {(READ, "dynamodb"), (READ, "states"), (READ, "sqs"), (WRITE, "sqs")},
     "api": {(READ, "dynamodb"), (READ, "states")},
 }
 SIGNERS = {"Reader": {(READ, "s3")}, "Uploader": {(WRITE, "s3")}}
@@ -48,6 +48,7 @@ NEEDS = {
     "s3:GetObjectVersion": {(READ, "s3")},
     "s3:PutObject": {(WRITE, "s3")},
     "secretsmanager:GetSecretValue": {(READ, "secretsmanager")},
+    "sns:Publish": {(READ, "sns"), (WRITE, "sns")},
     "sqs:SendMessage": {(READ, "sqs"), (WRITE, "sqs")},
     "states:DescribeExecution": {(READ, "states")},
     "states:GetExecutionHistory": {(READ, "states")},

@@ -10,14 +10,17 @@ import pytest
 
 from tests.infra.expected_calls import (
     BATCHES_MACHINE,
+    CHAT,
     EMPTIER,
     EVENTS,
     GATEWAY,
     INBOX,
     LAMBDA,
+    MAIL,
     READER,
     RUNS_MACHINE,
     SCHEDULE,
+    SHOP,
     STATES,
     SUBJECTS,
     THEIR_PLACE,
@@ -48,6 +51,9 @@ TRUSTED = dict.fromkeys((*ON_EMULATOR, EMPTIER), LAMBDA) | {
     BATCHES_MACHINE: STATES,
     SCHEDULE: EVENTS,
     INBOX: EVENTS,
+    SHOP: EVENTS,
+    CHAT: EVENTS,
+    MAIL: EVENTS,
     READER: "api",
     UPLOADER: "api",
 }
