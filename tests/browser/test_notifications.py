@@ -1,4 +1,4 @@
-"""The page tells when a run has ended, if the visitor allows it."""
+"""The page shows a notification when a run has ended, if the visitor allows it."""
 
 from collections.abc import Callable
 from uuid import uuid4

@@ -105,6 +105,7 @@ RULES = Expected(
         *calls(CHAT, DELIVER, "{shop}"),
         *calls(MAIL, DELIVER, "{shop}", "{chat}"),
         *calls(MAIL, "sns:Publish", "{topic}"),
+        *calls(EVENTS, "sns:Publish", "{channel_topic}", context=source("{mail_rule}")),
         *calls(SHOP, "sns:Publish", "{topic}", "{channel_topic}"),
         *calls(EVENTS, INVOKE, "{references}", context=source("{failures_rule}")),
         *calls(EVENTS, INVOKE, "{events}", context=source("{uploads_rule}")),

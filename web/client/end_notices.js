@@ -1,4 +1,4 @@
-/** Tells people about the end of a run while the page is hidden, if they ask for it here. */
+/** Notifies people of the end of a run while the page is hidden, if they ask for it here. */
 
 const STORED_AS = "easel.tell-when-done";
 

@@ -1,4 +1,4 @@
-/** The switch that tells people when the run has ended. */
+/** The switch for a notification at the end of the run. */
 
 import { isBlocked, isOn, isPossible, turnOff, turnOn } from "../client/end_notices.js";
 import { html, useState } from "./elements.js";
