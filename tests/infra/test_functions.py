@@ -32,6 +32,8 @@ ONLY_WITH = {
     settings.MIRROR: "mirror=s3",
     settings.DELIVERY_BUCKET: "delivery=true",
     settings.DELIVERY_URL: "delivery=true",
+    settings.PUBLIC_PAGE_URL: "public_page=true",
+    settings.SIGNING_SECRET: "webhooks=",
 }
 # The settings group that each service of easel/services.py reads.
 READ_BY = {
