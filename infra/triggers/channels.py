@@ -59,7 +59,9 @@ class Channels(Construct):
         acknowledge(subscription, "Serverless-SNSRedrivePolicy", reason)
         self._deployment.arns[Resource.NOTIFICATION_TOPIC] = topic.topic_arn
         target = targets.SnsTopic(
-            topic,
+            # The construct would give the role more of a customer's key than publishing needs. It
+            # does not know the key of a topic that it knows by its ARN only.
+            sns.Topic.from_topic_arn(self, "MailTopic", topic.topic_arn),
             role=self._role("MailRole", Grant(("sns:Publish",), Resource.NOTIFICATION_TOPIC)),
             message=events.RuleTargetInput.from_event_path(BODY),
             dead_letter_queue=self.dead_letters,
