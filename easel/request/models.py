@@ -158,7 +158,7 @@ def estimate_image(
         return None
     efforts = list(facts.effort.values()) if quality == "auto" else [facts.effort[quality]]
     sizes = STANDARD_SIZES if size == "auto" else (size,)
-    output = max(_output_tokens(effort, each) for effort in efforts for each in sizes)
+    output = max(output_tokens(effort, each) for effort in efforts for each in sizes)
     text = MAX_WRITTEN_BYTES if prompt is None else max_tokens(prompt)
     images = sum(input_tokens(facts, width, height) for width, height in inputs)
     full = text * facts.text + MARGIN * (images * facts.image + output * facts.output)
@@ -174,7 +174,7 @@ def input_tokens(facts: ImageFacts, width: int, height: int) -> int:
     return min(patches, facts.input_tokens)
 
 
-def _output_tokens(effort: int, size: str) -> int:
+def output_tokens(effort: int, size: str) -> int:
     """Apply the formula of OpenAI's price calculator.
 
     A larger image can cost less than a smaller one.

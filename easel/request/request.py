@@ -6,7 +6,7 @@ Any mistake raises an InputError before anything is paid.
 import hashlib
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -28,6 +28,7 @@ from easel.request.fields import (
 )
 from easel.request.model_choices import check_model
 from easel.request.notify import NOTIFY, select_channels
+from easel.request.output_sizes import CROPS, FORMATS, OutputSize, OutputSizes, generation_size
 from easel.request.references import (
     NO_INPUTS,
     Inputs,
@@ -65,6 +66,9 @@ CHOICES = (
     "moderation",
     "safety_identifier",
     "share",
+    "output_sizes",
+    "crop",
+    "sizes_format",
 )
 TOPIC = Text(200, private=True)
 SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
@@ -133,7 +137,8 @@ class Request:
     size: str = column(
         CheckedText(sizes.check_form, {"pattern": r"^(auto|\d{1,5}x\d{1,5})$"}),
         "`auto`, or width x height in pixels; OpenAI's models make 655,360 to 8,294,400 pixels, "
-        "with both sides divisible by 16 and at most 3840, and a ratio between 1:3 and 3:1",
+        "with both sides divisible by 16 and at most 3840, and a ratio between 1:3 and 3:1; with "
+        "`output_sizes`, by default the cheapest size that covers them",
         default="1024x1024",
         actions=CREATE,
     )
@@ -154,6 +159,24 @@ class Request:
     background: str = column(
         Choice(("auto", "opaque", "transparent")),
         "`transparent` only with png and webp",
+        default="auto",
+        actions=CREATE,
+    )
+    output_sizes: tuple[OutputSize, ...] | None = column(
+        OutputSizes(),
+        "1 to 8 exact sizes that are cut out of each image, such as `1080x1350`, or "
+        "[names](sizes.md) such as `open-graph`",
+        actions=CREATE,
+    )
+    crop: str = column(
+        Choice(CROPS),
+        "for `output_sizes`: keep the part with the most detail, or the center",
+        default="focus",
+        actions=CREATE,
+    )
+    sizes_format: str = column(
+        Choice(FORMATS),
+        "the file format of `output_sizes`; `auto` is JPEG, or WebP for a transparent image",
         default="auto",
         actions=CREATE,
     )
@@ -267,6 +290,10 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     select_channels(request.notify, settings.channels)
     if request.action == "create":
         check_model(request, settings, today=today)
+    if request.output_sizes and "size" not in fields:
+        wanted, model = request.output_sizes, request.model
+        size = generation_size(wanted, model, request.quality)
+        return replace(request, size=size)
     return request
 
 
@@ -284,7 +311,8 @@ def digest(raw: dict[str, Any], inputs: Inputs = NO_INPUTS) -> str:
 
 def choices(request: Request) -> dict[str, Any]:
     """Return the fields that later steps need. The run's first execution fixes them."""
-    return {name: getattr(request, name) for name in CHOICES}
+    values = asdict(request)
+    return {name: values[name] for name in CHOICES}
 
 
 def _check_action(fields: dict[str, Any], action: str) -> None:
@@ -306,6 +334,10 @@ def _check_action(fields: dict[str, Any], action: str) -> None:
                 allowed = f"prompt or {name}"
                 shown = summarize(fields[name])
                 raise InputError(name, shown, allowed, but="prompt is used as it is")
+    for name in ("crop", "sizes_format"):
+        if name in fields and "output_sizes" not in fields:
+            reason = "the request has no output_sizes"
+            raise InputError(name, fields[name], "only with output_sizes", but=reason)
     if "mask" in fields and "reference_images" not in fields:
         reason = "it marks what may change in the first reference image, and there is none"
         shown = TABLE["mask"].kind.shown(fields["mask"])
