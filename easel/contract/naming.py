@@ -31,10 +31,18 @@ CONTENT_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
     "webp": "image/webp",
+    "avif": "image/avif",
     "json": "application/json",
 }
 MAX_TOPIC = 40  # characters of a topic in a file name
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+# The pixels of the longer edge of an image's previews. Every image has the first one.
+PREVIEW_EDGES = (320, 640, 1280)
+# A file of an exact size next to an image. The id is in the name only if another file has the name.
+SIZE_NAME = re.compile(r"\.\d{2,4}x\d{2,4}(_[0-9a-f]{16}-\d{1,2})?\.(jpg|webp|avif|png)")
+SIZE_KEY = re.compile(rf".*({'|'.join(map(re.escape, PICTURES))}){SIZE_NAME.pattern}", re.DOTALL)
+# The metadata of a size that names its image. No other object has them.
+OWNER_RUN, OWNER_N = "size-of-run-id", "size-of-n"
 MAX_IMAGE_BYTES = 64 * 1024 * 1024  # the largest image that is stored
 # Each index of the gallery groups images by this attribute. Only images in the gallery have these
 # attributes.
@@ -166,9 +174,41 @@ def sidecar_key(key: str) -> str:
     return f"{key}.json"
 
 
-def thumbnail_key(key: str) -> str:
-    """Return the key of an image's thumbnail."""
-    return f"thumbnails/{key}.webp"
+def thumbnail_key(key: str, edge: int = PREVIEW_EDGES[0]) -> str:
+    """Return the key of an image's thumbnail, or of its preview with a longer edge."""
+    return f"thumbnails/{key}.webp" if edge == PREVIEW_EDGES[0] else f"thumbnails/{key}.{edge}.webp"
+
+
+def preview_size(width: int, height: int, edge: int) -> tuple[int, int]:
+    """Return the width and height of a preview. A small image is not enlarged."""
+    scale = min(1.0, edge / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def size_key(key: str, width: int, height: int, extension: str) -> str:
+    """Return the key of a file of an exact size. It is next to the image."""
+    return f"{key}.{width}x{height}.{extension}"
+
+
+def last_size_key(key: str, width: int, height: int, extension: str, *, owner: str) -> str:
+    """Return the key of a size if another file has its key. `owner` is the image's id."""
+    return f"{key}.{width}x{height}_{owner}.{extension}"
+
+
+def sizes_prefix(key: str) -> str:
+    """Return the prefix of the keys of all sizes of an image. It includes the sidecar."""
+    return f"{key}."
+
+
+def is_size_of(candidate: str, key: str) -> bool:
+    """Return whether a key may belong to a size of this image."""
+    rest = candidate.removeprefix(key)
+    return rest != candidate and SIZE_NAME.fullmatch(rest) is not None
+
+
+def is_size(key: str) -> bool:
+    """Return whether a key may belong to a size of any image. No new image gets such a key."""
+    return SIZE_KEY.fullmatch(key) is not None
 
 
 def upload_inbox_key(upload_id: str) -> str:
@@ -188,8 +228,8 @@ def upload_id(key: str) -> str | None:
 
 
 def image_keys(key: str) -> tuple[str, ...]:
-    """Return the image's key, and the keys of its sidecar and thumbnail."""
-    return (key, sidecar_key(key), thumbnail_key(key))
+    """Return the image's key, and those of its sidecar and previews. Its sizes have to be listed."""
+    return (key, sidecar_key(key), *(thumbnail_key(key, edge) for edge in PREVIEW_EDGES))
 
 
 def shared_key(path: str) -> str:

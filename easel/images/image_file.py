@@ -1,4 +1,4 @@
-"""Decodes a whole image file within limits, and makes its thumbnail as a viewer shows the image.
+"""Decodes a whole image file within limits, and makes its previews as a viewer shows the image.
 
 The file itself is stored as it came. Only what is derived from it is turned upright, converted to
 sRGB and to 8 bits.
@@ -6,6 +6,7 @@ sRGB and to 8 bits.
 
 import hashlib
 import io
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from easel.contract import naming
 from easel.contract.errors import BadImageError
+from easel.contract.naming import preview_size
 
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 FORMATS = {name: (ending, naming.CONTENT_TYPES[ending]) for name, ending in ENDINGS.items()}
@@ -24,7 +26,8 @@ MAX_EDGE = 16_384  # a strip of one pixel by fifty million would take five times
 # A progressive JPEG has about ten scans, and each one decodes the whole image.
 MAX_SCANNED_PIXELS = 1_500_000_000
 START_OF_SCAN = b"\xff\xda"
-THUMBNAIL_EDGE = 320
+THUMBNAIL_EDGE = naming.PREVIEW_EDGES[0]
+METHOD = 2  # WebP's effort from 0 to 6. The default of 4 takes 1.5 times as long, for 3 % fewer bytes.
 TURNED = (5, 6, 7, 8)  # the values of the EXIF orientation that swap width and height
 # Pillow's own limits protect against text that unpacks to gigabytes. A megabyte is usual.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = naming.MAX_IMAGE_BYTES
@@ -32,19 +35,35 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = naming.MAX_IMAG
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A fully decoded image. Sizes are in pixels as a viewer shows it. The thumbnail is a WebP."""
+    """A fully decoded image. Sizes are in pixels as a viewer shows it.
+
+    `previews` are WebP files by the pixels of their longer edge. `decoded` is as it is in the file.
+    """
 
     extension: str
     content_type: str
     width: int
     height: int
-    thumbnail: bytes
+    previews: Mapping[int, bytes]
+    decoded: Image.Image
+
+    @property
+    def thumbnail(self) -> bytes:
+        """Return the smallest preview, which every image has."""
+        return self.previews[THUMBNAIL_EDGE]
+
+    def upright(self) -> Image.Image:
+        """Return the whole image as a viewer shows it, in RGB or RGBA with 8 bits."""
+        return to_srgb(_turn(to_eight_bits(self.decoded)))
 
 
-def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
+def verify(
+    data: bytes, *, sha256: str, where: str, edges: Sequence[int] = (), xmp: bytes | None = None
+) -> ImageFile:
     """Decode the whole image. Its bytes decide the format, not the requested output_format.
 
-    Raises BadImageError with the key of the staged bytes.
+    `edges` are those of more previews, and `xmp` is written into all of them. Raises BadImageError
+    with the key of the staged bytes.
     """
     if hashlib.sha256(data).hexdigest() != sha256:
         raise BadImageError(f"{where} is not what was staged: its sha256 differs")
@@ -63,7 +82,8 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
                 content_type=content_type,
                 width=width,
                 height=height,
-                thumbnail=make_thumbnail(image),
+                previews=make_previews(image, edges, xmp),
+                decoded=image,
             )
     except BadImageError:
         raise
@@ -74,16 +94,34 @@ def verify(data: bytes, *, sha256: str, where: str) -> ImageFile:
         raise BadImageError(f"{where} is not a complete PNG, JPEG or WebP ({details})") from error
 
 
-def make_thumbnail(image: Image.Image) -> bytes:
-    """Return a small WebP of a decoded image. This may shrink the given image."""
-    small = to_eight_bits(image)
-    small.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
+def make_previews(
+    image: Image.Image, edges: Sequence[int] = (), xmp: bytes | None = None
+) -> dict[int, bytes]:
+    """Return the thumbnail, and a preview for each larger edge that the image is larger than."""
+    size = image.size
+    wanted = sorted({THUMBNAIL_EDGE, *(edge for edge in edges if edge < max(size))}, reverse=True)
+    # What is converted is already small, and each preview is made from the next larger one.
+    small = to_srgb(_turn(_fit(to_eight_bits(image), preview_size(*size, wanted[0]))))
+    width, height = size[::-1] if orientation(image) in TURNED else size
+    previews = {}
+    for edge in wanted:
+        small = _fit(small, preview_size(width, height, edge))
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=80, method=METHOD, **({"xmp": xmp} if xmp else {}))
+        previews[edge] = out.getvalue()
+    return previews
+
+
+def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _turn(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # broken EXIF data; the pixels are sound
-        small = ImageOps.exif_transpose(small)
-    small = to_srgb(small)
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=80)
-    return out.getvalue()
+        return ImageOps.exif_transpose(image)
+    return image
 
 
 def _open(data: bytes) -> Image.Image:

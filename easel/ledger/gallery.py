@@ -17,7 +17,7 @@ from easel.contract import naming
 from easel.contract.errors import ConflictError, InputError, NotFoundError
 from easel.contract.status import Status
 from easel.ledger.owners import owner_key
-from easel.ledger.records import PromptRecord, from_item, run_key
+from easel.ledger.records import PromptRecord, StoredSize, from_item, run_key
 from easel.request.names import IMAGE_ID
 
 POSITION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)#([A-Za-z0-9_.-]{1,80})#([1-9]\d?)")
@@ -102,6 +102,8 @@ class GalleryImage:
     deleted_at: str | None
     share: str | None
     shared_at: str | None
+    previews: list[int] | None = None
+    sizes: tuple[StoredSize, ...] | None = None
 
     @property
     def id(self) -> str:

@@ -1,7 +1,7 @@
 """Reads and writes the records of runs. Each change of an image's status is one transaction."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -18,9 +18,11 @@ from easel.ledger.records import (
     ImageRecord,
     PromptRecord,
     RunRecords,
+    StoredSize,
     from_item,
     run_key,
     to_item,
+    write_sizes,
 )
 
 LINES_AT_ONCE = 25
@@ -154,6 +156,8 @@ class Ledger:
         size: tuple[int, int],
         prompt: PromptRecord,
         stored_at: str,
+        previews: Sequence[int] = (),
+        sizes: Sequence[StoredSize] = (),
     ) -> bool:
         """Mark a staged image as stored and put it into the gallery.
 
@@ -177,6 +181,8 @@ class Ledger:
             "folder": place.folder,
             "topic": place.topic,
             "stored_at": stored_at,
+            "previews": list(previews),
+            "sizes": write_sizes(sizes),
         }
         change = self._table.update(
             image.item_key,

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from easel.aws.table import Item, Key
+from easel.contract import naming
 from easel.contract.status import ChatStatus, Status
 from easel.request import models, time_limits
 from easel.request.references import NO_INPUTS, Inputs
@@ -96,12 +97,26 @@ class ChatRecord(Claim):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredSize:
+    """A file of an exact size next to its image. `enlarged` is whether the image was smaller."""
+
+    key: str
+    name: str | None
+    width: int
+    height: int
+    content_type: str
+    bytes: int
+    sha256: str
+    enlarged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRecord(Claim):
     """One image.
 
     `order` is the order at OpenAI's Batch API in which it was claimed, or None if a separate call
     buys it. `order_number` counts how often that order's images were ordered. It is None in a claim
-    of an older version.
+    of an older version. `previews` are the edges of the previews that it has besides its thumbnail.
     """
 
     status: Status = Status.CLAIMED
@@ -120,6 +135,8 @@ class ImageRecord(Claim):
     mirrored: str | None = None
     share: str | None = None
     shared_at: str | None = None
+    previews: list[int] | None = None
+    sizes: tuple[StoredSize, ...] | None = None
 
     @property
     def sk(self) -> str:
@@ -138,6 +155,15 @@ class ImageRecord(Claim):
         """
         claim = super().next_claim(until=until, month=month, bound=bound)
         return replace(claim, order=None, order_number=None) if self.purchase else claim
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the keys of the files that were made from it, without its sidecar."""
+        if self.key is None:
+            return ()
+        edges = (naming.PREVIEW_EDGES[0], *(self.previews or ()))
+        previews = [naming.thumbnail_key(self.key, edge) for edge in edges]
+        return (*previews, *(size.key for size in self.sizes or ()))
 
     def is_ordered(self, order: str, *, upto: int | None = None) -> bool:
         """Return whether it is claimed in this order and the claim has not been given up."""
@@ -286,5 +312,18 @@ def _read(name: str, kind: Any, value: Any) -> Any:
         return Inputs.from_json(value)
     if name in ("usage", "choices") and value:
         return json.loads(value)
+    if name == "sizes":
+        return read_sizes(value)
     is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
     return kind(value) if is_enum else value
+
+
+def read_sizes(value: str | None) -> tuple[StoredSize, ...] | None:
+    """Return the sizes of an item, or None if the image has none."""
+    return tuple(StoredSize(**size) for size in json.loads(value)) if value else None
+
+
+def write_sizes(sizes: Iterable[StoredSize]) -> str | None:
+    """Return sizes as the table stores them, or None if there are none."""
+    listed = [asdict(size) for size in sizes]
+    return json.dumps(listed) if listed else None

@@ -21,9 +21,13 @@ MANIFEST = re.compile(
 )
 FILE_NAME_FIELDS = ("date", "time", "run8", "n", "topic")
 DEFAULT_FILE_NAME = "image_{date}_{time}_{run8}_{n}"
-# This is the longest text that Easel adds to a folder and a file name: the thumbnail's prefix and
-# endings, and a suffix.
-ROOM = len("thumbnails/" + "/" + "_0123456789abcdef-10" + ".jpeg" + ".webp")
+# This is the longest text that Easel adds to a folder and a file name: a suffix, a prefix, and the
+# endings of a preview or of an exact size.
+SUFFIX = "_0123456789abcdef-10"
+ROOM = max(
+    len("thumbnails/" + "/" + SUFFIX + ".jpeg" + ".1280.webp"),
+    len("/" + SUFFIX + ".jpeg" + ".8192x8192" + SUFFIX + ".webp"),
+)
 RESERVED = (
     "the run ids of the API's callers (eight characters from 0-9 a-f and a hyphen) or of the "
     "schedule"

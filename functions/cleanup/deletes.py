@@ -1,6 +1,6 @@
 """Deletes, restores or shares what a request names, and nothing else.
 
-An image includes its sidecar and thumbnail, and a folder includes its thumbnails. A delete puts
+An image includes its sidecar, previews and sizes, and a folder includes its previews. A delete puts
 delete markers on current objects, which keep their versions. A purge permanently removes versions
 and delete markers. A restore removes the delete markers on top of versions that still exist.
 """
@@ -201,7 +201,11 @@ def to_restore(request: Request, bucket: Bucket) -> Iterator[Entry]:
 def _current(request: Request, bucket: Bucket) -> Iterator[StoredObject]:
     """Yield the current objects of the image or folder."""
     if request.image_key:
-        yield from filter(None, map(bucket.head, naming.image_keys(request.image_key)))
+        key = request.image_key
+        yield from filter(None, map(bucket.head, naming.image_keys(key)))
+        for item in bucket.objects(naming.sizes_prefix(key)):
+            if naming.is_size_of(item.key, key) and _is_own_size(bucket.head(item.key)):
+                yield item
     else:
         for prefix in naming.folder_prefixes(request.folder_name):
             yield from bucket.objects(prefix)
@@ -210,7 +214,18 @@ def _current(request: Request, bucket: Bucket) -> Iterator[StoredObject]:
 def _histories(request: Request, bucket: Bucket) -> Iterator[list[Version]]:
     """Yield each key's versions followed by its delete markers. Deleted keys are included."""
     if request.image_key:
-        yield from map(bucket.history, naming.image_keys(request.image_key))
+        key = request.image_key
+        yield from map(bucket.history, naming.image_keys(key))
+        for history in bucket.histories(naming.sizes_prefix(key)):
+            newest = next((version for version in history if not version.marker), None)
+            if newest and naming.is_size_of(newest.key, key):
+                if _is_own_size(bucket.head(newest.key, newest.id)):
+                    yield history
     else:
         for prefix in naming.folder_prefixes(request.folder_name):
             yield from bucket.histories(prefix)
+
+
+def _is_own_size(stored: StoredObject | None) -> bool:
+    """Return whether Easel stored this object as a size. A caller's own file is left alone."""
+    return stored is not None and naming.OWNER_RUN in stored.metadata

@@ -1,5 +1,6 @@
 """The events about images, from the records in the table's stream."""
 
+import json
 from easel.aws.table import Item
 from easel.contract import naming
 from easel.contract.metric_names import IMAGE_REFUSED, IMAGE_STORED
@@ -36,4 +37,5 @@ def image_event(record: Item, *, bucket: str) -> Event | None:
         "possibly_paid": record["possibly_paid"],
     }
     kept = {name: record.get(name) for name in OF_STORED}
+    kept["sizes"] = json.loads(record.get("sizes") or "[]")
     return Event(name=IMAGE_STORED, detail=known | kept | more)

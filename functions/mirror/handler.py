@@ -1,4 +1,4 @@
-"""Copies a stored image, with its thumbnail and sidecar, to a second store."""
+"""Copies a stored image, with its previews, sizes and sidecar, to a second store."""
 
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -32,8 +32,11 @@ def run(stored: StoredImage, services: Services, mirror: MirrorStore) -> StoredI
         # The image was deleted after it was stored. The mirror does not follow deletes.
         log_result("nothing to mirror", key=ascii(stored.key))
         return stored
-    # The image is copied last, so an image in the mirror always has its thumbnail and sidecar.
-    for key in (naming.thumbnail_key(stored.key), naming.sidecar_key(stored.key), stored.key):
+    image = services.ledger.image(stored.run_id, stored.n)
+    is_known = image is not None and image.key == stored.key
+    files = image.files if image and is_known else (naming.thumbnail_key(stored.key),)
+    # The image is copied last, so an image in the mirror always has all of its files.
+    for key in (*files, naming.sidecar_key(stored.key), stored.key):
         body = services.bucket.get(key, limit=naming.MAX_IMAGE_BYTES)
         if body is not None:
             mirror.copy(key, body, content_type=naming.CONTENT_TYPES[PurePosixPath(key).suffix[1:]])

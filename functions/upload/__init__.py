@@ -1,4 +1,5 @@
 """Stores a staged image under its final key.
 
-handler     entry point: copies it, writes thumbnail and sidecar, and marks it as stored
+handler     entry point: copies it, writes previews and sidecar, and marks it as stored
+sizes       stores its exact sizes
 """

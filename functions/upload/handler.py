@@ -1,10 +1,11 @@
-"""Verifies a staged image and copies it to its final key, with a thumbnail and a sidecar.
+"""Verifies a staged image and copies it to its final key, with previews, sizes and a sidecar.
 
 Nothing is overwritten.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -16,14 +17,20 @@ from easel.contract.errors import BadImageError, ConfigError, ConflictError
 from easel.contract.messages import StagedImage, StoredImage
 from easel.contract.money import dollars
 from easel.contract.status import Status
+from easel.images.ai_mark import AI_MADE, PARTLY_AI_MADE, AiMark
 from easel.images.image_file import ImageFile, verify
 from easel.ledger.ledger import Ledger
-from easel.ledger.records import ImageRecord, PromptRecord
+from easel.ledger.records import ImageRecord, PromptRecord, StoredSize
 from easel.ledger.unfinished import mention_unfinished
 from easel.request.references import Reference
 from easel.services import SERVICES, Services
+from functions.upload.sizes import SizeShelf, cutter_of
 
 MAX_NAME_ATTEMPTS = 99
+PROVENANCE = {
+    "original": "unchanged, with the content credentials (C2PA) that OpenAI embedded, if any",
+    "sizes_and_thumbnails": "marked in XMP with digital_source_type; without content credentials",
+}
 
 
 @step("upload")
@@ -49,7 +56,10 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
         data = bucket.get(staged.key, limit=naming.MAX_IMAGE_BYTES)
         if data is None:
             return _find_stored(staged, ledger)
-        file = verify(data, sha256=staged.sha256, where=staged.key)
+        mark = _mark_of(prompt, image)
+        xmp = mark.to_xmp()
+        sha256, edges = staged.sha256, naming.PREVIEW_EDGES
+        file = verify(data, sha256=sha256, where=staged.key, edges=edges, xmp=xmp)
     except BadImageError as error:
         error.add("it was left in place")
         ledger.mark_bad(image, problem=str(error))
@@ -58,17 +68,56 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
         key = _copy(staged, file, _base(prompt, staged), services)
     except LookupError:
         return _find_stored(staged, ledger)
+    for edge, preview in sorted(file.previews.items()):
+        preview_key = naming.thumbnail_key(key, edge)
+        bucket.put_if_absent(preview_key, preview, content_type="image/webp")
+    sizes = _store_sizes(file, prompt, SizeShelf(bucket=bucket, key=key, image=image), xmp)
     stored_at = f"{services.now():%Y-%m-%dT%H:%M:%S.%fZ}"
-    sidecar = _sidecar(prompt, image, file, key=key, stored_at=stored_at)
-    bucket.put_if_absent(naming.thumbnail_key(key), file.thumbnail, content_type="image/webp")
+    facts = {"key": key, "stored_at": stored_at, "digital_source_type": mark.source_type}
+    sidecar = _sidecar(prompt, image, file, facts | {"sizes": [asdict(size) for size in sizes]})
     bucket.put_if_absent(naming.sidecar_key(key), sidecar, content_type="application/json")
-    size = (file.width, file.height)
-    if ledger.mark_stored(image, key=key, size=size, prompt=prompt, stored_at=stored_at):
+    if ledger.mark_stored(
+        image,
+        key=key,
+        size=(file.width, file.height),
+        prompt=prompt,
+        stored_at=stored_at,
+        previews=sorted(set(file.previews) - {naming.PREVIEW_EDGES[0]}),
+        sizes=sizes,
+    ):
         count(metric_names.STORED)
         if naming.is_scheduled(staged.run_id):
             count(metric_names.STORED_BY_SCHEDULE)
     log_result("picture stored", key=ascii(key), bytes=len(data))
     return StoredImage(run_id=staged.run_id, n=staged.n, status=Status.STORED, key=key)
+
+
+def _mark_of(prompt: PromptRecord, image: ImageRecord) -> AiMark:
+    """Return the mark of all files that are made from an image.
+
+    An edit with a mask keeps a part of somebody's own picture, if that was uploaded.
+    """
+    inputs = prompt.inputs
+    keeps_own = inputs.mask is not None and naming.upload_id(inputs.images[0].key) is not None
+    return AiMark(
+        source_type=PARTLY_AI_MADE if keeps_own else AI_MADE,
+        title=prompt.title,
+        alt_text=prompt.alt_text,
+        image_id=naming.image_id(image.run_id, image.n),
+        sha256=image.sha256 or "",
+    )
+
+
+def _store_sizes(
+    file: ImageFile, prompt: PromptRecord, shelf: SizeShelf, xmp: bytes
+) -> list[StoredSize]:
+    """Store the sizes one after the other, since each one in memory may be large."""
+    # A run of an older version has no sizes.
+    wanted = prompt.choices.get("output_sizes")
+    if not wanted:
+        return []
+    cutter = cutter_of(file, prompt.choices, xmp)
+    return [shelf.store(cutter.cut(size["width"], size["height"]), size) for size in wanted]
 
 
 def _base(prompt: PromptRecord, staged: StagedImage) -> str:
@@ -106,7 +155,9 @@ def _copy(staged: StagedImage, file: ImageFile, base: str, services: Services) -
 def _names(base: str, extension: str, *, run_id: str, n: int) -> Iterator[str]:
     """Yield the keys that an image may get, best first. The last one can belong to no other."""
     for attempt in range(1, MAX_NAME_ATTEMPTS + 1):
-        yield naming.image_key(base, extension, attempt=attempt)
+        key = naming.image_key(base, extension, attempt=attempt)
+        if not naming.is_size(key):  # such a key may belong to a size of another image
+            yield key
     yield naming.last_image_key(base, extension, run_id=run_id, n=n)
 
 
@@ -128,13 +179,13 @@ def _to_stored_image(image: ImageRecord) -> StoredImage:
 
 
 def _sidecar(
-    prompt: PromptRecord, image: ImageRecord, file: ImageFile, *, key: str, stored_at: str
+    prompt: PromptRecord, image: ImageRecord, file: ImageFile, facts: dict[str, Any]
 ) -> bytes:
     lineage = {
         "id": naming.image_id(image.run_id, image.n),
         "run_id": image.run_id,
         "n": image.n,
-        "key": key,
+        "key": facts["key"],
         "title": prompt.title,
         "alt_text": prompt.alt_text,
         "tags": prompt.tags,
@@ -160,7 +211,10 @@ def _sidecar(
         "chat_cost_usd": dollars(prompt.chat_cost_micro_usd),
         "possibly_paid": image.possibly_paid,
         "run_started": prompt.started,
-        "stored_at": stored_at,
+        "stored_at": facts["stored_at"],
+        "sizes": facts["sizes"],
+        "digital_source_type": facts["digital_source_type"],
+        "provenance": PROVENANCE,
     }
     return json.dumps(lineage, indent=2, ensure_ascii=False).encode()
 

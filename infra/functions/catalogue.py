@@ -203,7 +203,7 @@ MIRRORING = FunctionSpec(
             "/*",
             reason="It writes only under the mirror's prefix",
         ),
-        _table("UpdateItem"),
+        _table("GetItem", "UpdateItem"),
     ),
     only_with=MIRROR,
 )
