@@ -41,6 +41,8 @@ PREVIEW_EDGES = (320, 640, 1280)
 # A file of an exact size next to an image. The id is in the name only if another file has the name.
 SIZE_NAME = re.compile(r"\.\d{2,4}x\d{2,4}(_[0-9a-f]{16}-\d{1,2})?\.(jpg|webp|avif|png)")
 SIZE_KEY = re.compile(rf".*({'|'.join(map(re.escape, PICTURES))}){SIZE_NAME.pattern}", re.DOTALL)
+# WebP and AVIF take about 25 bytes of memory for each pixel, so larger sizes have other formats.
+MAX_COMPACT_PIXELS = 25_000_000
 # The metadata of a size that names its image. No other object has them.
 OWNER_RUN, OWNER_N = "size-of-run-id", "size-of-n"
 MAX_IMAGE_BYTES = 64 * 1024 * 1024  # the largest image that is stored
@@ -228,7 +230,7 @@ def upload_id(key: str) -> str | None:
 
 
 def image_keys(key: str) -> tuple[str, ...]:
-    """Return the image's key, and those of its sidecar and previews. Its sizes have to be listed."""
+    """Return the image's key, and those of its sidecar and previews, but not of its sizes."""
     return (key, sidecar_key(key), *(thumbnail_key(key, edge) for edge in PREVIEW_EDGES))
 
 

@@ -51,7 +51,8 @@ class AiMark:
         original = ET.SubElement(about, _name("xmpMM", "DerivedFrom"), parse_type)
         ET.SubElement(original, _name("stRef", "documentID")).text = f"easel:{self.image_id}"
         ET.SubElement(original, _name("stRef", "instanceID")).text = f"sha256:{self.sha256}"
-        return BEGIN + ET.tostring(root, encoding="utf-8") + END
+        packet: bytes = ET.tostring(root, encoding="utf-8")
+        return BEGIN + packet + END
 
 
 def _name(prefix: str, name: str) -> str:

@@ -39,18 +39,13 @@ class Cutter:
     def __init__(self, image: Image.Image, *, kind: str, crop: str, xmp: bytes) -> None:
         if image.mode == "RGBA" and _lowest(image.getchannel("A")) == OPAQUE:
             image = image.convert("RGB")
-        if kind == "auto":
-            kind = "webp" if image.mode == "RGBA" else "jpeg"
+        if kind == "auto" and image.mode == "RGB":
+            kind = "jpeg"
         if kind == "jpeg" and image.mode == "RGBA":
             ground = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(ground, image).convert("RGB")
         self._image, self._kind, self._xmp = image, kind, xmp
         self._is_focused = crop == "focus"
-
-    @property
-    def extension(self) -> str:
-        """Return the ending of all files."""
-        return ENDINGS[self._kind]
 
     @cached_property
     def _focus(self) -> Focus | None:
@@ -58,7 +53,9 @@ class Cutter:
 
     def cut(self, width: int, height: int) -> SizedFile:
         """Return the file of one size."""
-        image = self._image
+        image, kind = self._image, self._kind
+        if kind == "auto":  # the image is transparent
+            kind = "webp" if width * height <= naming.MAX_COMPACT_PIXELS else "png"
         left, top, right, bottom = crop_box(image.size, (width, height), self._focus)
         sized = image.resize(
             (width, height),
@@ -67,18 +64,17 @@ class Cutter:
             reducing_gap=3.0,
         )
         out = io.BytesIO()
-        sized.save(out, self._kind.upper(), **OPTIONS[self._kind], **self._xmp_options)
+        sized.save(out, kind.upper(), **OPTIONS[kind], **self._xmp_options(kind))
         return SizedFile(
             data=out.getvalue(),
-            extension=self.extension,
-            content_type=naming.CONTENT_TYPES[self.extension],
+            extension=ENDINGS[kind],
+            content_type=naming.CONTENT_TYPES[ENDINGS[kind]],
             enlarged=round(right - left, 3) < width or round(bottom - top, 3) < height,
         )
 
-    @property
-    def _xmp_options(self) -> dict[str, Any]:
+    def _xmp_options(self, kind: str) -> dict[str, Any]:
         """Return Pillow's options that write the XMP."""
-        if self._kind != "png":
+        if kind != "png":
             return {"xmp": self._xmp}
         info = PngImagePlugin.PngInfo()
         info.add_itxt(XMP_OF_PNG, self._xmp.decode())

@@ -1,7 +1,7 @@
 """Reads and writes the records of runs. Each change of an image's status is one transaction."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -18,7 +18,7 @@ from easel.ledger.records import (
     ImageRecord,
     PromptRecord,
     RunRecords,
-    StoredSize,
+    StoredFiles,
     from_item,
     run_key,
     to_item,
@@ -152,16 +152,13 @@ class Ledger:
         self,
         image: ImageRecord,
         *,
-        key: str,
-        size: tuple[int, int],
+        files: StoredFiles,
         prompt: PromptRecord,
         stored_at: str,
-        previews: Sequence[int] = (),
-        sizes: Sequence[StoredSize] = (),
     ) -> bool:
         """Mark a staged image as stored and put it into the gallery.
 
-        `size` is width and height in pixels. Return False if it was stored before.
+        Return False if it was stored before.
         """
         place = Place(
             status=Status.STORED,
@@ -172,17 +169,17 @@ class Ledger:
             n=image.n,
         )
         values = {
-            "key": key,
-            "width": size[0],
-            "height": size[1],
+            "key": files.key,
+            "width": files.width,
+            "height": files.height,
+            "previews": list(files.previews),
+            "sizes": write_sizes(files.sizes),
             "title": prompt.title,
             "alt_text": prompt.alt_text,
             "model": prompt.choices["model"],
             "folder": place.folder,
             "topic": place.topic,
             "stored_at": stored_at,
-            "previews": list(previews),
-            "sizes": write_sizes(sizes),
         }
         change = self._table.update(
             image.item_key,

@@ -111,6 +111,17 @@ class StoredSize:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredFiles:
+    """An image's key and size in pixels, the edges of its larger previews, and its exact sizes."""
+
+    key: str
+    width: int
+    height: int
+    previews: tuple[int, ...] = ()
+    sizes: tuple[StoredSize, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRecord(Claim):
     """One image.
 

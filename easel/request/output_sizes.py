@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from easel.contract import naming
 from easel.contract.errors import InputError, Summary
 from easel.request import models
 from easel.request.fields import Kind, Schema
@@ -80,6 +81,15 @@ def _read(field: str, value: Any) -> OutputSize:
     near = difflib.get_close_matches(value.lower(), SHAPES, 1, cutoff=0)
     reason = f"there is no such name (did you mean {near[0]}?)"
     raise InputError(field, value, ALLOWED, but=reason, nearest=near)
+
+
+def check_format(outputs: Iterable[OutputSize], chosen: str) -> None:
+    """Raise InputError for a size that is too large for its format."""
+    most = naming.MAX_COMPACT_PIXELS
+    large = next((size for size in outputs if size.width * size.height > most), None)
+    if large and chosen in ("webp", "avif"):
+        reason = f"{large.width}x{large.height} has more than {most:,} pixels"
+        raise InputError("sizes_format", chosen, "auto, jpeg or png", but=reason)
 
 
 def generation_size(outputs: Iterable[OutputSize], model: str, quality: str) -> str:

@@ -28,7 +28,14 @@ from easel.request.fields import (
 )
 from easel.request.model_choices import check_model
 from easel.request.notify import NOTIFY, select_channels
-from easel.request.output_sizes import CROPS, FORMATS, OutputSize, OutputSizes, generation_size
+from easel.request.output_sizes import (
+    CROPS,
+    FORMATS,
+    OutputSize,
+    OutputSizes,
+    check_format,
+    generation_size,
+)
 from easel.request.references import (
     NO_INPUTS,
     Inputs,
@@ -290,10 +297,11 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     select_channels(request.notify, settings.channels)
     if request.action == "create":
         check_model(request, settings, today=today)
-    if request.output_sizes and "size" not in fields:
-        wanted, model = request.output_sizes, request.model
-        size = generation_size(wanted, model, request.quality)
-        return replace(request, size=size)
+    if request.output_sizes:
+        check_format(request.output_sizes, request.sizes_format)
+        if "size" not in fields:
+            size = generation_size(request.output_sizes, request.model, request.quality)
+            return replace(request, size=size)
     return request
 
 

@@ -21,7 +21,7 @@ from functions.api import schemas
 from functions.api.caller import check_parameters
 from functions.api.runs import start_upkeep
 from functions.api.services import ApiServices, services_of
-from functions.api.views import cut_prompt, show_share
+from functions.api.views import cut_prompt, show_share, show_sizes
 
 router = APIGatewayHttpRouter()
 ImageId = Annotated[str, Path(description="an image's id, such as 1f0c9a2e4b7d8035-1, not its key")]
@@ -91,6 +91,7 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
         references=_references(prompt, services),
         used_in=used_in,
         used_in_count=used_in_count,
+        sizes=show_sizes(image.sizes if image.status == Status.STORED else (), services),
         tags=prompt.tags,
         usage=image.usage,
         sha256=image.sha256,
@@ -171,6 +172,8 @@ def _fields(
     url = None
     if is_stored and services.has_console:
         url = console_url(storage.bucket, image.key, region=storage.region)
+    size, edges = (image.width, image.height), image.previews or ()
+    links = services.image_links.of(image.key, size, edges) if is_stored else None
     return {name: getattr(image, name) for name in SHOWN} | {
         "id": image.id,
         "cost_usd": dollars(image.cost_micro_usd),
@@ -181,7 +184,7 @@ def _fields(
         "prompt_cut": was_cut,
         "run_url": services.run_url(image.run_id),
         "console_url": url,
-        "links": services.image_links.of(image.key) if is_stored else None,
+        "links": links,
         "share": show_share(image, services),
         "reference_count": len(prompt.inputs.images) if prompt else 0,
     }

@@ -5,7 +5,7 @@ expire at any time. A separate role signs the links, because the end of its sess
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,11 +25,23 @@ UPLOAD_SECONDS = 15 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A link to a smaller WebP of an image, with its size in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Links:
     """Links that need no sign-in. They expire at expires_at."""
 
     picture: str
     thumbnail: str
+    previews: list[Preview] = api_field(
+        "the thumbnail and the larger previews that exist, smallest first, as for `srcset`"
+    )
     download: str = api_field("the image as a download")
     expires_at: datetime
 
@@ -128,17 +140,46 @@ class ImageLinks:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def of(self, key: str) -> Links:
-        """Return the links of a stored image. Raises StorageBusyError or StorageDeniedError."""
+    def of(
+        self,
+        key: str,
+        size: tuple[int | None, int | None] = (None, None),
+        edges: Iterable[int] = (),
+    ) -> Links:
+        """Return the links of a stored image. Raises StorageBusyError or StorageDeniedError.
+
+        `size` is its width and height, and `edges` are those of its larger previews.
+        """
         seconds, expires_at = self._signer.lifetime()
-        sign, name = self._signer.sign, quote(key.rpartition("/")[2])
-        as_file = f"attachment; filename*=UTF-8''{name}"
+        sign = self._signer.sign
+        thumbnail = sign("get_object", naming.thumbnail_key(key), seconds)
+        previews = []
+        width, height = size
+        if width and height:
+            by_edge = {naming.PREVIEW_EDGES[0]: thumbnail} | {
+                edge: sign("get_object", naming.thumbnail_key(key, edge), seconds) for edge in edges
+            }
+            for edge, url in by_edge.items():
+                wide, high = naming.preview_size(width, height, edge)
+                previews.append(Preview(url=url, width=wide, height=high))
         return Links(
             picture=sign("get_object", key, seconds),
-            thumbnail=sign("get_object", naming.thumbnail_key(key), seconds),
-            download=sign("get_object", key, seconds, ResponseContentDisposition=as_file),
+            thumbnail=thumbnail,
+            previews=previews,
+            download=self.download(key, seconds),
             expires_at=expires_at,
         )
+
+    def file(self, key: str) -> tuple[str, str]:
+        """Return a link to a file next to an image, and one to download it. Raises like `of`."""
+        seconds, _ = self._signer.lifetime()
+        return self._signer.sign("get_object", key, seconds), self.download(key, seconds)
+
+    def download(self, key: str, seconds: int) -> str:
+        """Return a link that a browser saves as a file. It is valid for `seconds`."""
+        name = quote(key.rpartition("/")[2])
+        as_file = f"attachment; filename*=UTF-8''{name}"
+        return self._signer.sign("get_object", key, seconds, ResponseContentDisposition=as_file)
 
     @property
     def origin(self) -> str:

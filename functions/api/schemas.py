@@ -88,6 +88,22 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExactSize:
+    """A file of an exact size that was cut out of an image. Its links expire with the image's."""
+
+    name: str | None = api_field("the name in the request, such as open-graph")
+    width: int
+    height: int
+    key: str
+    content_type: str
+    bytes: int
+    sha256: str
+    enlarged: bool = api_field("whether the image has fewer pixels than this file")
+    picture: str
+    download: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunPicture:
     """One image of a run."""
 
@@ -104,6 +120,7 @@ class RunPicture:
     problem: str | None
     links: Links | None
     share: Share | None
+    sizes: list[ExactSize]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +279,7 @@ class Lineage(Image):
     used_in_count: int = api_field(
         "how many there are; if 20 or more runs used it, how many they requested"
     )
-
+    sizes: list[ExactSize] = api_field("its files of exact sizes; empty if it is deleted")
     tags: list[str]
     style: str | None
     size: str

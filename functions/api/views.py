@@ -1,7 +1,7 @@
 """Runs and batches as the API shows them, built from executions, their histories, and records."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +15,14 @@ from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
 from easel.ledger.gallery import GalleryImage
-from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
+from easel.ledger.records import ImageRecord, PromptRecord, RunRecords, StoredSize
 from easel.ledger.shares import share_of
 from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
 from functions.api import batch_schemas, schemas
 from functions.api.facts import Facts, failure_of
-from functions.api.links import UploadLink
+from functions.api.links import Links, UploadLink
 from functions.api.problems import advice_for
 from functions.api.services import ApiServices
 
@@ -240,9 +240,28 @@ def _show_image(
         possibly_paid=image.possibly_paid,
         refusal=image.refusal,
         problem=image.problem,
-        links=services.image_links.of(image.key) if image.key and is_stored else None,
+        links=_links(image, services) if is_stored else None,
         share=show_share(image, services),
+        sizes=show_sizes(image.sizes, services) if is_stored else [],
     )
+
+
+def _links(image: ImageRecord, services: ApiServices) -> Links | None:
+    if image.key is None:
+        return None
+    size = (image.width, image.height)
+    return services.image_links.of(image.key, size, image.previews or ())
+
+
+def show_sizes(
+    sizes: Sequence[StoredSize] | None, services: ApiServices
+) -> list[schemas.ExactSize]:
+    """Return the files of exact sizes of a stored image, with links."""
+    shown = []
+    for size in sizes or ():
+        picture, download = services.image_links.file(size.key)
+        shown.append(schemas.ExactSize(**asdict(size), picture=picture, download=download))
+    return shown
 
 
 def cost_of(records: RunRecords, *, is_running: bool) -> float | None:

@@ -218,9 +218,9 @@ def _histories(request: Request, bucket: Bucket) -> Iterator[list[Version]]:
         yield from map(bucket.history, naming.image_keys(key))
         for history in bucket.histories(naming.sizes_prefix(key)):
             newest = next((version for version in history if not version.marker), None)
-            if newest and naming.is_size_of(newest.key, key):
-                if _is_own_size(bucket.head(newest.key, newest.id)):
-                    yield history
+            is_size = newest is not None and naming.is_size_of(newest.key, key)
+            if newest and is_size and _is_own_size(bucket.head(newest.key, newest.id)):
+                yield history
     else:
         for prefix in naming.folder_prefixes(request.folder_name):
             yield from bucket.histories(prefix)

@@ -20,7 +20,7 @@ from easel.contract.status import Status
 from easel.images.ai_mark import AI_MADE, PARTLY_AI_MADE, AiMark
 from easel.images.image_file import ImageFile, verify
 from easel.ledger.ledger import Ledger
-from easel.ledger.records import ImageRecord, PromptRecord, StoredSize
+from easel.ledger.records import ImageRecord, PromptRecord, StoredFiles, StoredSize
 from easel.ledger.unfinished import mention_unfinished
 from easel.request.references import Reference
 from easel.services import SERVICES, Services
@@ -76,15 +76,14 @@ def run(staged: StagedImage, services: Services) -> StoredImage:
     facts = {"key": key, "stored_at": stored_at, "digital_source_type": mark.source_type}
     sidecar = _sidecar(prompt, image, file, facts | {"sizes": [asdict(size) for size in sizes]})
     bucket.put_if_absent(naming.sidecar_key(key), sidecar, content_type="application/json")
-    if ledger.mark_stored(
-        image,
+    files = StoredFiles(
         key=key,
-        size=(file.width, file.height),
-        prompt=prompt,
-        stored_at=stored_at,
-        previews=sorted(set(file.previews) - {naming.PREVIEW_EDGES[0]}),
-        sizes=sizes,
-    ):
+        width=file.width,
+        height=file.height,
+        previews=tuple(sorted(set(file.previews) - {naming.PREVIEW_EDGES[0]})),
+        sizes=tuple(sizes),
+    )
+    if ledger.mark_stored(image, files=files, prompt=prompt, stored_at=stored_at):
         count(metric_names.STORED)
         if naming.is_scheduled(staged.run_id):
             count(metric_names.STORED_BY_SCHEDULE)

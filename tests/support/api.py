@@ -1,7 +1,7 @@
 """The API in this process, on an AWS in memory: it takes the gateway's events and answers them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from easel.aws import observability
 from easel.aws.table import Table
 from easel.contract.settings import ApiSettings
 from easel.contract.status import Status
-from easel.ledger.records import PromptRecord
+from easel.ledger.records import PromptRecord, StoredFiles, StoredSize
 from functions.api import handler
 from tests.support.records import claimed, prompt_record
 from tests.support.services import NOW, OWNER, REGION, FakeServices
@@ -154,7 +154,13 @@ def keep_prompt(
 
 
 def store_image(
-    api: Api, prompt: PromptRecord, n: int = 1, *, at: datetime = NOW, size: int = 1000
+    api: Api,
+    prompt: PromptRecord,
+    n: int = 1,
+    *,
+    at: datetime = NOW,
+    size: int = 1000,
+    sizes: Iterable[StoredSize] = (),
 ) -> str:
     """Leave one stored image of a run, as the image and upload steps do, and return its key."""
     ledger, run_id = api.services.ledger, prompt.run_id
@@ -171,7 +177,8 @@ def store_image(
     assert ledger.mark_staged(claim, staged)
     key = f"{prompt.choices['folder_name']}/image_{run_id}_{n}.png"
     stamp = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-    assert ledger.mark_stored(staged, key=key, size=(1024, 768), prompt=prompt, stored_at=stamp)
+    files = StoredFiles(key=key, width=1024, height=768, previews=(640,), sizes=tuple(sizes))
+    assert ledger.mark_stored(staged, files=files, prompt=prompt, stored_at=stamp)
     return key
 
 

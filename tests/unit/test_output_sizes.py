@@ -92,6 +92,12 @@ def test_choices_without_sizes_are_refused(field: str) -> None:
         parse(**{field: "center" if field == "crop" else "webp"})
 
 
+@pytest.mark.parametrize("kind", ["webp", "avif"])
+def test_size_too_large_for_its_format_is_refused(kind: str) -> None:
+    with pytest.raises(InputError, match=r"8192x4096 has more than 25,000,000 pixels"):
+        parse(output_sizes=["8192x4096"], sizes_format=kind)
+
+
 def test_every_named_size_is_allowed() -> None:
     for name in NAMED_SIZES:
         assert parse(output_sizes=[name]).output_sizes
@@ -152,9 +158,7 @@ def test_sizes_are_part_of_the_digest_and_choices() -> None:
     request = parse(output_sizes=["story"])
 
     assert digest({"output_sizes": ["story"]}) != digest({})
-    assert choices(request)["output_sizes"] == (
-        {"width": 1080, "height": 1920, "name": "story"},
-    )
+    assert choices(request)["output_sizes"] == ({"width": 1080, "height": 1920, "name": "story"},)
     assert (choices(request)["crop"], choices(request)["sizes_format"]) == ("focus", "auto")
 
 
