@@ -52,6 +52,7 @@ CALLS = {
         "TransactWriteItems name",
         "CopyObject picture",
         "PutObject thumbnail",
+        "PutObject preview",
         "PutObject sidecar",
         "TransactWriteItems finish",
     ],
@@ -91,6 +92,10 @@ CALLS_WITH_INPUTS = {
         "HeadObject image",
         "UpdateItem ready",
     ],
+}
+# The calls of each function for an image with two exact sizes.
+CALLS_WITH_SIZES = CALLS | {
+    "Upload": [*CALLS["Upload"][:7], "PutObject first", "PutObject second", *CALLS["Upload"][7:]]
 }
 # Between the claim and the saved result, a death may have cost money. It is counted, and the call
 # is repeated once.
@@ -150,6 +155,10 @@ def request(run_id: str) -> dict[str, Any]:
         "size": "1024x640",
         "quality": "low",
     }
+
+
+def with_sizes(run_id: str) -> dict[str, Any]:
+    return request(run_id) | {"output_sizes": ["open-graph", "64x64"], "folder_name": "sized"}
 
 
 def operations(calls: list[Call]) -> list[str]:
@@ -221,6 +230,27 @@ def test_killed_function_recovers_with_inputs(
     assert {(*edit["images"], edit["mask"]) for edit in edits} == {
         tuple(inputs.sha256_of(warm_with_inputs, key) for key in (inputs.FIRST, inputs.MASK))
     }
+
+
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [
+        pytest.param(call, when, id=f"68 Upload with sizes is killed {when} {call}")
+        for call, when in (("PutObject first", "after"), ("PutObject second", "after"))
+    ],
+)
+def test_killed_upload_keeps_each_size_once(warm: FaultyStack, call: str, when: When) -> None:
+    run_id, calls = f"sizes-{call.split()[1]}-{when}", CALLS_WITH_SIZES["Upload"]
+    warm.forget()
+    warm.aws_faults.script(rule_at("Upload", calls, calls.index(call), when))
+
+    execution = warm.run(with_sizes(run_id))
+
+    assert (execution["status"], execution["report"]["stored"]) == ("SUCCEEDED", 1)
+    key = execution["report"]["pictures"][0]["key"]
+    sizes = [f"{key}.1200x630.jpg", f"{key}.64x64.jpg"]
+    assert [len(warm.versions(size)) for size in sizes] == [1, 1]
+    assert warm.aws_faults.waiting() == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ import { LeaveLink, Lineage, usesOf } from "./lineage.js";
 import { Sharing } from "./sharing.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
+const FORMATS = {
+  "image/jpeg": "JPEG", "image/webp": "WebP", "image/avif": "AVIF", "image/png": "PNG",
+};
 
 /**
  * Shows an image in the element `panel`.
@@ -104,6 +107,7 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
       </div>
       <p class="unseen" role="status">${outcome}</p>
       ${api.shares && html`<${Sharing} images=${[image, listed]} api=${api} onoutcome=${setOutcome} />`}
+      ${image.sizes?.length > 0 && html`<${ExactSizes} image=${image} api=${api} />`}
       <${Lineage} image=${image} onleave=${onleave} />
       ${image.prompt && html`<${Prompt} image=${image} />`}
       <${Facts} image=${image} onleave=${onleave} />
@@ -137,6 +141,35 @@ function DownloadLink({ image, api }) {
     >
       <${Icon} name="down" /><span>Download</span>
     </a>
+  `;
+}
+
+/** The files of exact sizes that were cut out of the image, each as a download. */
+function ExactSizes({ image, api }) {
+  const renew = (key) => async (event) => {
+    if (new Date(image.links.expires_at) - Date.now() > RENEW_BEFORE_MS) return;
+    event.preventDefault();
+    const { sizes } = await api.image(image.id);
+    location.assign(sizes.find((size) => size.key === key).download);
+  };
+  const row = ({ key, name, width, height, content_type: type, bytes: length, ...size }) => html`
+    <li key=${key}>
+      <a href=${size.download} download="" onclick=${renew(key)}>${name ?? `${width} × ${height}`}</a>
+      <small>
+        ${joined(
+          name && `${width} × ${height}`,
+          FORMATS[type],
+          bytes(length),
+          size.enlarged && "enlarged",
+        )}
+      </small>
+    </li>
+  `;
+  return html`
+    <section class="exact-sizes">
+      <h3>Sizes</h3>
+      <ul>${image.sizes.map(row)}</ul>
+    </section>
   `;
 }
 

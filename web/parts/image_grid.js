@@ -119,7 +119,7 @@ function useTiles({ images, signal, onremove, onputback }) {
 
 /** One image. It keeps its first link, since each API response signs another one. */
 function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
-  const [source, setSource] = useState(image.links?.[link]);
+  const [source, setSource] = useState(sourceOf(image, link));
   const [state, setState] = useState("");
   const hasNewLink = useRef(false);
 
@@ -128,7 +128,7 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
     hasNewLink.current = true; // the link has probably expired; one more try finds out
     try {
       image.links = await readLinks();
-      setSource(image.links[link]);
+      setSource(sourceOf(image, link));
     } catch {
       setState("missing");
     }
@@ -154,13 +154,25 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
           alt=${image.alt_text || image.title || "A picture"}
           onload=${() => setState("shown")}
           onerror=${renewLink}
-          src=${source}
+          sizes=${source.srcset && shownWidth(image)}
+          srcset=${source.srcset}
+          src=${source.src}
         />
         ${image.title && html`<span class="caption" aria-hidden="true">${image.title}</span>`}
       </button>
     </li>
   `;
 }
+
+/** Returns what a tile loads. The browser chooses a preview that is sharp on its screen. */
+function sourceOf({ links }, link) {
+  const previews = (link === "thumbnail" && links?.previews) || [];
+  const srcset = previews.map(({ url, width }) => `${url} ${width}w`).join(", ");
+  return { src: links?.[link], srcset: srcset || null };
+}
+
+/** Returns the tile's width for browsers that do not measure it. The height is the style sheet's. */
+const shownWidth = (image) => `auto, calc(${ratioOf(image)} * clamp(8.5rem, 13vw, 15rem))`;
 
 const ratioOf = ({ width, height }) =>
   width && height ? Math.min(3, Math.max(1 / 3, width / height)) : 1;

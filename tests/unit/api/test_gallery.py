@@ -9,7 +9,7 @@ import pytest
 
 from easel.aws.bucket import Bucket
 from easel.contract.naming import image_id, image_ids
-from easel.ledger.records import run_key
+from easel.ledger.records import StoredSize, run_key
 from tests.support.api import Api, keep_prompt, noted, store_image
 from tests.support.services import NOW, OWNER, PUBLIC_URL
 
@@ -408,3 +408,27 @@ def test_share_without_distribution_is_a_conflict(api: Api) -> None:
     store_image(api, keep_prompt(api, "run-1"))
     answer = api("POST", f"/images/{image_id('run-1', 1)}/share")
     assert (answer.status, "-c delivery=true" in answer.json["detail"]) == (409, True)
+
+
+def test_lineage_lists_the_exact_sizes(api: Api) -> None:
+    prompt = keep_prompt(api, "run-1")
+    size = StoredSize(
+        key="f/a.png.1200x630.jpg",
+        name="open-graph",
+        width=1200,
+        height=630,
+        content_type="image/jpeg",
+        bytes=90_000,
+        sha256="cd" * 32,
+        enlarged=True,
+    )
+    store_image(api, prompt, sizes=[size])
+
+    (listed,) = api("GET", "/images").json["images"]
+    (shown,) = api("GET", f"/images/{listed['id']}").json["sizes"]
+
+    assert {name: shown[name] for name in vars(size)} == vars(size)
+    assert urlsplit(shown["picture"]).path.endswith("/f/a.png.1200x630.jpg")
+    assert "attachment" in shown["download"]
+    previews = [(preview["width"], preview["height"]) for preview in listed["links"]["previews"]]
+    assert previews == [(320, 240), (640, 480)]

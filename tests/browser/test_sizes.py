@@ -1,0 +1,49 @@
+"""The page shows exact sizes, and previews that are sharp on dense screens."""
+
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.api_caller import Caller
+from tests.support.browser import Visit, make, visit
+from tests.support.local_stack import LocalStack
+
+
+@pytest.fixture(scope="module")
+def folder(caller: Caller) -> str:
+    name = f"sizes/{uuid4().hex}"
+    make(caller, prompt="A kite", folder_name=name, output_sizes=["open-graph", "300x400"])
+    return name
+
+
+def test_lightbox_lists_and_downloads_sizes(visitor: Visit, folder: str) -> None:
+    page = visitor.page
+    visitor.sign_in(f"#gallery?folder={folder}")
+    page.locator("ul.tiles li button").click()
+    rows = page.locator(".exact-sizes li")
+
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("open-graph")
+    expect(rows.nth(0)).to_contain_text("1200 × 630, JPEG")
+    expect(rows.nth(0)).to_contain_text("enlarged")
+    expect(rows.nth(1)).to_contain_text("300 × 400")
+    assert visitor.violations() == []
+    with page.expect_download() as download:
+        rows.nth(0).get_by_role("link").click()
+    assert download.value.suggested_filename.endswith(".png.1200x630.jpg")
+
+
+@pytest.mark.parametrize(("density", "ending"), [(1, ".png.webp"), (2, ".png.640.webp")])
+def test_tile_loads_a_sharp_preview(
+    browser: Browser, aws: LocalStack, folder: str, density: int, ending: str
+) -> None:
+    size = {"width": 800, "height": 700}
+    with visit(browser, aws, device_scale_factor=density, viewport=size) as visitor:
+        visitor.sign_in(f"#gallery?folder={folder}")
+        tile = visitor.page.locator("ul.tiles li.shown img")
+        tile.wait_for()
+        loaded = tile.evaluate("image => image.currentSrc")
+
+    assert urlsplit(loaded).path.endswith(ending)
