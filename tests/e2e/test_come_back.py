@@ -17,7 +17,11 @@ LINES = [SMALL | {"prompt": f"Kite {number}"} for number in range(3)]
 
 def destroy(aws: LocalStack) -> None:
     """Delete the stack, as `make destroy` does on AWS, after its events were sent."""
-    aws.until(lambda: sent_events(aws) >= len(aws.keys("thumbnails/")))
+    aws.until(
+        lambda: (
+            sent_events(aws) >= sum(key.endswith(".png.webp") for key in aws.keys("thumbnails/"))
+        )
+    )
     cloudformation = aws.client("cloudformation")
     cloudformation.delete_stack(StackName=STACK)
     aws.until(lambda: not stacks(cloudformation))

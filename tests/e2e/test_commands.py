@@ -265,7 +265,7 @@ def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: 
         "-",
         text=json.dumps({"action": "delete_image", "image_key": gone, "confirm": True}),
     )
-    assert "deleted: 3 objects" in deleted.stdout
+    assert "deleted: 4 objects" in deleted.stdout
     assert "restore_image can restore them for 30 days" in deleted.stdout
 
     shown = easel(aws, tmp_path, "report", execution["name"])
@@ -281,12 +281,12 @@ def test_finished_run_is_shown_despite_deleted_image(aws: LocalStack, tmp_path: 
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"action": "delete_folder", "dry_run": True}, "dry run: would delete 4 objects"),
-        ({"action": "delete_folder", "confirm": True}, "deleted: 4 objects"),
-        ({"action": "restore_folder"}, "restored: 4 objects"),
+        ({"action": "delete_folder", "dry_run": True}, "dry run: would delete 5 objects"),
+        ({"action": "delete_folder", "confirm": True}, "deleted: 5 objects"),
+        ({"action": "restore_folder"}, "restored: 5 objects"),
         (
             {"action": "delete_folder", "confirm": True, "purge": True},
-            "deleted permanently: 4 versions",
+            "deleted permanently: 5 versions",
         ),
     ],
     ids=["dry run", "delete", "restore", "purge"],

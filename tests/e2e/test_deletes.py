@@ -38,7 +38,7 @@ def test_image_and_companions_are_deleted_and_restored(aws: LocalStack) -> None:
     key, other = store_image(aws, "one"), store_image(aws, "one")
     picture = aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read()
     report = aws.run({"action": "delete_image", "image_key": key, "confirm": True})["report"]
-    assert (report["deleted"], report["recoverable_days"]) == (3, 30)
+    assert (report["deleted"], report["recoverable_days"]) == (4, 30)
     assert [name for name in aws.keys("one/") if name.endswith(".png")] == [other]
 
     report = aws.run({"action": "restore_image", "image_key": key})["report"]
@@ -46,23 +46,24 @@ def test_image_and_companions_are_deleted_and_restored(aws: LocalStack) -> None:
         "action": "restore_image",
         "target": key,
         "dry_run": False,
-        "objects": 3,
-        "restored": 3,
+        "objects": 4,
+        "restored": 4,
         "bytes": report["bytes"],
     }
     assert aws.s3.get_object(Bucket=aws.bucket, Key=key)["Body"].read() == picture
     assert {key, f"{key}.json"} < set(aws.keys("one/"))
-    assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
+    previews = [f"thumbnails/{key}.640.webp", f"thumbnails/{key}.webp"]
+    assert aws.keys(f"thumbnails/{key}") == previews
 
 
 def test_folder_delete_keeps_its_neighbour(aws: LocalStack) -> None:
     store_image(aws, "cats")
     neighbour = store_image(aws, "cats2")
     planned = aws.run({"action": "delete_folder", "folder_name": "cats", "dry_run": True})["report"]
-    assert (planned["objects"], planned["deleted"]) == (4, 0)
+    assert (planned["objects"], planned["deleted"]) == (5, 0)
 
     report = aws.run({"action": "delete_folder", "folder_name": "cats", "confirm": True})["report"]
-    assert (report["objects"], report["deleted"]) == (4, 4)
+    assert (report["objects"], report["deleted"]) == (5, 5)
     assert aws.keys("cats/") == aws.keys("thumbnails/cats/") == []
     assert neighbour in aws.keys("cats2/")
 
@@ -111,7 +112,7 @@ def test_deleted_image_keeps_its_name(aws: LocalStack) -> None:
     assert aws.run(request)["report"]["pictures"][0]["key"] == "taken/kite_2.png"
 
     restore = {"action": "restore_image", "image_key": key}
-    assert aws.run(restore)["report"]["restored"] == 3
+    assert aws.run(restore)["report"]["restored"] == 4
     purge = {"action": "delete_image", "image_key": key, "confirm": True, "purge": True}
     aws.run(purge)
     assert aws.run(request)["report"]["pictures"][0]["key"] == key
@@ -132,7 +133,7 @@ def test_purge_removes_folder_and_keeps_neighbour(aws: LocalStack) -> None:
     )["report"]
 
     assert (report["purge"], report["recoverable_days"]) == (True, 0)
-    assert report["deleted"] == planned["objects"] == report["objects"] == 8
+    assert report["deleted"] == planned["objects"] == report["objects"] == 10
     assert report["bytes"] == planned["bytes"] > 0
     assert aws.versioned_keys("dogs/") == aws.versioned_keys("thumbnails/dogs/") == []
     assert neighbour in aws.keys("dogs2/")

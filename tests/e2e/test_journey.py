@@ -57,12 +57,12 @@ def test_image_is_requested_watched_deleted_and_restored(aws: LocalStack, caller
     assert caller("GET", f"/images/{image['id']}").json["usage"]["output_tokens"] > 0
 
     removed = caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)
-    assert (removed["status"], removed["objects"]) == ("succeeded", 3)
+    assert (removed["status"], removed["objects"]) == ("succeeded", 4)
     wait_for_lists(stored=[other["id"]], deleted=[image["id"]])
     assert fetch(image["links"]["picture"]).status == 404
 
     restored = caller.wait_for_end(caller("POST", f"/images/{image['id']}/restore").json)
-    assert (restored["status"], restored["objects"]) == ("succeeded", 3)
+    assert (restored["status"], restored["objects"]) == ("succeeded", 4)
     wait_for_lists(stored=[image["id"], other["id"]], deleted=[])
     assert fetch(image["links"]["picture"]).status == 200
 

@@ -77,7 +77,7 @@ def test_redrive_after_missing_mirror_pays_nothing(mirror_stack: LocalStack) -> 
         for key in mirror_stack.keys("late/") + mirror_stack.keys("thumbnails/late/")
         if not key.endswith("/")
     ]
-    assert len(pictures) == 6
+    assert len(pictures) == 8
     assert copies(mirror_stack) == {
         f"a/{key}": bytes_of(mirror_stack, mirror_stack.bucket, key) for key in pictures
     }

@@ -29,7 +29,8 @@ def test_empty_request_makes_an_image_with_metadata(aws: LocalStack) -> None:
     assert sidecar["prompt"]
     assert sidecar["usage"]["output_tokens"] > 0
     assert 0 < report["cost_usd"] <= report["estimate_usd"]
-    assert aws.keys(f"thumbnails/{key}") == [f"thumbnails/{key}.webp"]
+    previews = [f"thumbnails/{key}.640.webp", f"thumbnails/{key}.webp"]
+    assert aws.keys(f"thumbnails/{key}") == previews
     assert "my_s3_folder/" in aws.keys("my_s3_folder/")
     assert aws.keys(f"staging/{execution['name']}/") == []
 

@@ -92,8 +92,8 @@ def test_95_neighbour_folder_stays(faulty_stack: FaultyStack, folder: str) -> No
         "report"
     ]
     gone = faulty_stack.run(DELETE | {"folder_name": folder, "purge": True})["report"]
-    # Two images have three objects each, and the folder has a marker.
-    assert planned["objects"] == gone["deleted"] == 7
+    # Two images have four objects each, and the folder has a marker.
+    assert planned["objects"] == gone["deleted"] == 9
     assert planned["bytes"] == gone["bytes"] > 0
 
 
