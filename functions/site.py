@@ -78,7 +78,7 @@ def site_files(page: PageSettings) -> dict[str, SiteFile]:
 
 
 def publish(site: Mapping[str, SiteFile], bucket: Bucket) -> None:
-    """Put the files into the bucket, and then remove those of an older version."""
+    """Put the files into the bucket, and then remove the files of an older version."""
     for key, file in site.items():
         bucket.put_public(
             key,

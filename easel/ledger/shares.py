@@ -1,7 +1,8 @@
 """The public addresses of images.
 
-A share is a copy in the bucket of the distribution, under a prefix that cannot be guessed. The
-image itself stays private. Its record keeps the share: a token, and a file name made of the title.
+A share is a copy in the bucket of the distribution, under a prefix that cannot be guessed. Copies
+of the image's exact sizes are next to it. The image itself stays private. Its record keeps the
+share: a token, and a file name made of the title.
 
 The record changes first when an image is shared, and the copy is known to exist once `shared_at` is
 set. When a share ends, its token moves to `share_ending`, the copies are removed, and then the
@@ -20,7 +21,7 @@ from easel.contract import naming
 from easel.contract.errors import ConflictError, NotFoundError
 from easel.contract.status import Status
 from easel.contract.text import slug
-from easel.ledger.records import run_key
+from easel.ledger.records import StoredSize, read_sizes, run_key
 
 TOKEN_BYTES = 16
 MAX_NAME = 60
@@ -36,9 +37,19 @@ class Share:
     path: str
     since: str | None
 
-    def url(self, base: str) -> str:
-        """Return the public address. `base` is the distribution's address with its slash."""
-        return f"{base}{quote(naming.shared_key(self.path))}"
+    def url(self, base: str, size: StoredSize | None = None) -> str:
+        """Return the public address of the image or of one of its sizes.
+
+        `base` is the distribution's address with its slash.
+        """
+        path = size_path(self.path, size) if size else self.path
+        return f"{base}{quote(naming.shared_key(path))}"
+
+
+def size_path(path: str, size: StoredSize) -> str:
+    """Return the path of a shared size, next to the shared image at `path`."""
+    stem, ending = path.rpartition(".")[0], size.key.rpartition(".")[2]
+    return f"{stem}-{size.width}x{size.height}.{ending}"
 
 
 def share_of(image: object) -> Share | None:
@@ -63,12 +74,10 @@ class Shares:
         """
         item = self._reserve(run_id, n, key=key)
         path = str(item["share"])
-        source = self._images.head(key)
-        if source is None:
-            raise NotFoundError(f"{key!a} is not in the bucket, so it cannot be shared")
-        self._images.publish(
-            source, naming.shared_key(path), into=self._public.name, cache_control=FOR_A_YEAR
-        )
+        sizes = read_sizes(item.get("sizes")) or ()
+        self._publish(key, path)
+        for size in sizes:
+            self._publish(size.key, size_path(path, size))
         since = item.get("shared_at") or f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
         confirmed = self._table.update(
             (item["pk"], item["sk"]),
@@ -119,6 +128,14 @@ class Shares:
         if not item.get("share"):
             raise ConflictError(f"{key!a} was unshared at the same time; share it again")
         return item
+
+    def _publish(self, key: str, path: str) -> None:
+        source = self._images.head(key)
+        if source is None:
+            raise NotFoundError(f"{key!a} is not in the bucket, so it cannot be shared")
+        self._images.publish(
+            source, naming.shared_key(path), into=self._public.name, cache_control=FOR_A_YEAR
+        )
 
     def _stored(self, run_id: str, n: int, *, key: str) -> Item:
         item = self._table.get(*run_key(run_id, f"image#{n}"))

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from easel.contract import naming
-from easel.contract.errors import InputError, Summary
+from easel.contract.errors import InputError, Summary, summarize
 from easel.request import models
 from easel.request.fields import Kind, Schema
 from easel.request.models import STANDARD_SIZES, ImageFacts, output_tokens
@@ -80,7 +80,10 @@ def _read(field: str, value: Any) -> OutputSize:
         raise InputError(field, value, ALLOWED)
     near = difflib.get_close_matches(value.lower(), SHAPES, 1, cutoff=0)
     reason = f"there is no such name (did you mean {near[0]}?)"
-    raise InputError(field, value, ALLOWED, but=reason, nearest=near)
+    # A text that resembles no name may be from another column, so the error does not repeat it.
+    resembles = difflib.get_close_matches(value.lower(), SHAPES, 1)
+    shown = value if resembles else summarize(value)
+    raise InputError(field, shown, ALLOWED, but=reason, nearest=near)
 
 
 def check_format(outputs: Iterable[OutputSize], chosen: str) -> None:

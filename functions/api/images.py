@@ -91,7 +91,7 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
         references=_references(prompt, services),
         used_in=used_in,
         used_in_count=used_in_count,
-        sizes=show_sizes(image.sizes if image.status == Status.STORED else (), services),
+        sizes=show_sizes(image, services),
         tags=prompt.tags,
         usage=image.usage,
         sha256=image.sha256,

@@ -101,6 +101,7 @@ class ExactSize:
     enlarged: bool = api_field("whether the image has fewer pixels than this file")
     picture: str
     download: str
+    public_url: str | None = api_field("its public address, if the image is shared")
 
 
 @dataclass(frozen=True, kw_only=True)

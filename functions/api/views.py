@@ -15,7 +15,7 @@ from easel.contract.money import add, dollars
 from easel.contract.states import ExecutionStatus, Step
 from easel.contract.status import Status
 from easel.ledger.gallery import GalleryImage
-from easel.ledger.records import ImageRecord, PromptRecord, RunRecords, StoredSize
+from easel.ledger.records import ImageRecord, PromptRecord, RunRecords
 from easel.ledger.shares import share_of
 from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
@@ -242,7 +242,7 @@ def _show_image(
         problem=image.problem,
         links=_links(image, services) if is_stored else None,
         share=show_share(image, services),
-        sizes=show_sizes(image.sizes, services) if is_stored else [],
+        sizes=show_sizes(image, services),
     )
 
 
@@ -253,14 +253,20 @@ def _links(image: ImageRecord, services: ApiServices) -> Links | None:
     return services.image_links.of(image.key, size, image.previews or ())
 
 
-def show_sizes(
-    sizes: Sequence[StoredSize] | None, services: ApiServices
-) -> list[schemas.ExactSize]:
-    """Return the files of exact sizes of a stored image, with links."""
+def show_sizes(image: ImageRecord | GalleryImage, services: ApiServices) -> list[schemas.ExactSize]:
+    """Return the files of exact sizes of an image, with links, if it is stored."""
+    share, base = share_of(image), services.delivery.url
     shown = []
-    for size in sizes or ():
+    for size in image.sizes or () if image.status == Status.STORED else ():
         picture, download = services.image_links.file(size.key)
-        shown.append(schemas.ExactSize(**asdict(size), picture=picture, download=download))
+        shown.append(
+            schemas.ExactSize(
+                **asdict(size),
+                picture=picture,
+                download=download,
+                public_url=share.url(base, size) if share and base else None,
+            )
+        )
     return shown
 
 

@@ -1,6 +1,7 @@
 """The events about images, from the records in the table's stream."""
 
 import json
+
 from easel.aws.table import Item
 from easel.contract import naming
 from easel.contract.metric_names import IMAGE_REFUSED, IMAGE_STORED

@@ -49,7 +49,7 @@ def test_snippets_run_as_shown(snippets: dict[str, str], caller: Caller, tmp_pat
 
         result = subprocess.run(
             [*program, str(file)],
-            env={**os.environ, "TOKEN": caller.token},
+            env={**os.environ, "TOKEN": str(caller.token)},
             capture_output=True,
             text=True,
             check=False,

@@ -32,6 +32,7 @@ def test_largest_report_fits_into_a_state() -> None:
         cost_usd=1.0,
         possibly_paid=2,
         refusal="r" * 100,
+        shared_url="u" * 300,
     )
     report = Report(
         run_id="r" * 80,

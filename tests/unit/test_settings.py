@@ -109,7 +109,7 @@ def test_non_numeric_value_is_named(name: str) -> None:
 
 def test_every_variable_belongs_to_one_group() -> None:
     shared = {settings.REGION, settings.MAX_PARALLEL_IMAGES, settings.MIRROR}
-    shared |= {settings.BATCH_STATE_MACHINE, settings.CHANNELS}
+    shared |= {settings.BATCH_STATE_MACHINE, settings.CHANNELS, settings.DELIVERY_URL}
     names = [
         field.metadata["variable"] for group in Settings.__subclasses__() for field in fields(group)
     ]

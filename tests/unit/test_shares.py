@@ -7,7 +7,7 @@ import pytest
 from easel.aws.bucket import Bucket
 from easel.contract.errors import ConflictError, InputError, NotFoundError
 from easel.contract.status import Status
-from easel.ledger.records import ImageRecord
+from easel.ledger.records import ImageRecord, StoredSize, run_key, write_sizes
 from easel.ledger.shares import Share, Shares, share_of
 from easel.request import request
 from easel.request.request import SHARE, UNSHARE
@@ -68,6 +68,35 @@ def test_repeated_share_keeps_the_address(step: CleanupStep, public: Bucket) -> 
     public.delete(public_keys(public))
     assert share(step, key) == url
     assert len(public_keys(public)) == 1
+
+
+def test_exact_sizes_are_shared_next_to_the_image(
+    step: CleanupStep, shares: Shares, public: Bucket
+) -> None:
+    key = step.stored()
+    size = StoredSize(
+        key=f"{key}.1200x630.jpg",
+        name="open-graph",
+        width=1200,
+        height=630,
+        content_type="image/jpeg",
+        bytes=4,
+        sha256="cd" * 32,
+        enlarged=True,
+    )
+    step.bucket.put(size.key, b"size", content_type="image/jpeg")
+    change = step.services.table.update(
+        run_key("run-1", "image#1"), "SET #sizes = :sizes", values={":sizes": write_sizes([size])}
+    )
+    step.services.table.write(change)
+
+    share = shares.start(*RUN, key=key, now=NOW)
+
+    url = share.url(PUBLIC_URL, size)
+    assert url == share.url(PUBLIC_URL).replace("Kite.png", "Kite-1200x630.jpg")
+    assert url.removeprefix(PUBLIC_URL) in public_keys(public)
+    shares.end(*RUN)
+    assert public_keys(public) == []
 
 
 def test_unshared_address_never_works_again(step: CleanupStep, public: Bucket) -> None:

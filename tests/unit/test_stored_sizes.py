@@ -15,7 +15,7 @@ from easel.contract.status import Status
 from easel.images.ai_mark import AI_MADE, PARTLY_AI_MADE
 from easel.ledger.records import StoredSize
 from easel.request.references import Inputs, Reference
-from functions.events import image_event
+from functions.events.images import image_event
 from functions.mirror import handler as mirror
 from functions.mirror.store import MirrorStore
 from tests.support.image_marks import xmp_of

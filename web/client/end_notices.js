@@ -8,15 +8,15 @@ export const isPossible = () => "Notification" in window;
 export const isBlocked = () => Notification.permission === "denied";
 /** Whether the end of a run is told. */
 export const isOn = () =>
-  isPossible() && Notification.permission === "granted" && localStorage.getItem(STORED_AS) === "on";
+  isPossible() && Notification.permission === "granted" && sessionStorage.getItem(STORED_AS) === "on";
 
 /** Turns it on and asks the browser for permission. Call it on a click only. */
 export async function turnOn() {
   if (Notification.permission === "default") await Notification.requestPermission();
-  localStorage.setItem(STORED_AS, "on");
+  sessionStorage.setItem(STORED_AS, "on");
 }
 
-export const turnOff = () => localStorage.removeItem(STORED_AS);
+export const turnOff = () => sessionStorage.removeItem(STORED_AS);
 
 /** Shows that a run has ended, unless the page is visible. */
 export function tellEnd(run, title) {

@@ -162,6 +162,7 @@ function ExactSizes({ image, api }) {
           bytes(length),
           size.enlarged && "enlarged",
         )}
+        ${size.public_url && html` · <a href=${size.public_url}>public link</a>`}
       </small>
     </li>
   `;

@@ -22,8 +22,8 @@ export function Sharing({ images, api, onoutcome }) {
     setTrouble(null);
     try {
       await ended(api, await start(image.id));
-      const { share: now } = await api.image(image.id);
-      for (const known of images) known.share = now;
+      const { share: now, sizes } = await api.image(image.id);
+      for (const known of images) Object.assign(known, { share: now, sizes });
       setShare(now);
       onoutcome(outcome);
     } catch (error) {
