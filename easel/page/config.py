@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from easel.request.named_sizes import NAMED_SIZES
+from easel.request.output_sizes import MAX_OUTPUTS
 from easel.request.request import TABLE
 
 READ, WRITE = "easel/read", "easel/write"  # the scopes of an access token
@@ -55,7 +57,10 @@ def page_config(settings: PageSettings) -> dict[str, Any]:
         "sign_in_origin": sign_in,
         "region": settings.region,
         "shares": settings.shares,
-        "request": {name: _limits(column.schema()) for name, column in TABLE.items()},
+        "request": {
+            **{name: _limits(column.schema()) for name, column in TABLE.items()},
+            "output_sizes": {"named": NAMED_SIZES, "most": MAX_OUTPUTS},
+        },
     }
 
 

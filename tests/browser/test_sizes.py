@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, expect
 from tests.support.api_caller import Caller
 from tests.support.browser import Visit, make, visit
 from tests.support.local_stack import LocalStack
+from tests.support.reference_form import make_picture
+from tests.support.seen_uploads import SeenUploads
 
 
 @pytest.fixture
@@ -49,3 +51,25 @@ def test_tile_loads_a_sharp_preview(
         loaded = tile.evaluate("image => image.currentSrc")
 
     assert urlsplit(loaded).path.endswith(ending)
+
+
+def test_form_asks_for_exact_sizes(visitor: Visit, uploads: SeenUploads) -> None:
+    visitor.sign_in()
+    page = visitor.page
+    page.get_by_label("Your idea").fill("A kite")
+    page.get_by_text("Exact sizes").click()
+    page.get_by_role("checkbox", name="Open graph").check(force=True)
+    expect(page.get_by_role("group", name="Size")).to_have_count(0)
+    page.get_by_label("Others, in pixels").fill("9x9")
+    expect(page.locator("#output_sizes-problem")).to_contain_text("Exact sizes can be")
+    page.get_by_label("Others, in pixels").fill("300x400 64x64")
+    page.get_by_label("Crop").select_option("center")
+    page.get_by_role("switch", name="Share with a public link").check()
+    assert visitor.violations() == []
+
+    make_picture(page)
+
+    sent = uploads.started[-1]
+    assert sent["output_sizes"] == ["open-graph", "300x400", "64x64"]
+    assert (sent["crop"], sent["share"], "size" in sent) == ("center", True, False)
+    visitor.wrong.clear()  # the API refused 9x9, and axe loads style sheets that are not there

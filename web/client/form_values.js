@@ -21,6 +21,8 @@ const LABELS = {
   output_format: "Format",
   background: "Background",
   reference_images: "Reference images",
+  output_sizes: "Exact sizes",
+  share: "Sharing",
 };
 /** The page's words for the API's names in what a field allows. */
 const PLAIN = [
@@ -38,6 +40,8 @@ const SHOWN_AT = {
   prompt: "idea",
   topics: "topic",
   mask: "reference_images",
+  crop: "output_sizes",
+  sizes_format: "output_sizes",
 };
 
 /** Returns the form's field that an API error is about, or undefined. */
@@ -55,7 +59,7 @@ export function problemOf(error, values) {
   const label = labelOf(fieldOf(error));
   if (error.field === "prompt" && !values.idea.trim())
     return `${label} is empty. Write your text, or turn off “Use my text exactly”.`;
-  if (error.nearest?.length)
+  if (error.nearest?.length && label === LABELS.size)
     return `${label}: ${values.model} cannot make ${values.size}. Choose one of the nearest sizes.`;
   if (!error.allowed || label === LABELS.reference_images) return `${label}: ${error.message}.`;
   const allowed = PLAIN.reduce((text, [name, words]) => text.replace(name, words), error.allowed);
@@ -69,6 +73,8 @@ export const isNamedSize = (size) => NAMED_SIZES.some(([value]) => value === siz
 export function startValues({ draft, limits, stack, models }) {
   const chosen = (name) => draft[name] ?? limits[name].default;
   const model = draft.model ?? stack.model;
+  const wanted = draft.output_sizes ?? [];
+  const isNamed = (name) => Object.hasOwn(limits.output_sizes.named, name);
   const values = {
     topic: draft.topic ?? "",
     idea: draft.idea ?? "",
@@ -81,6 +87,10 @@ export function startValues({ draft, limits, stack, models }) {
     model: models.some(({ name }) => name === model) ? model : (models[0]?.name ?? ""),
     output_format: chosen("output_format"),
     background: chosen("background"),
+    output_sizes: wanted.filter(isNamed), // the names
+    own_sizes: [draft.own_sizes, ...wanted.filter((size) => !isNamed(size))].filter(Boolean).join(", "),
+    crop: chosen("crop"),
+    share: draft.share ?? false,
     purpose: draft.purpose ?? "", // or "edit" or "vary"
     reference_images: draft.reference_images ?? [], // { key, image, name }, or { upload, name }
     mask: draft.mask ?? null, // the same, with the reference that it is `of` and its `strokes`
@@ -159,7 +169,9 @@ export function withPossibleChoices(values, limits, models) {
  * to give are sent even if they are empty: the API refuses them.
  */
 export function requestOf(values) {
-  const { idea, verbatim, count, purpose, reference_images: references, mask, ...rest } = values;
+  const { idea, verbatim, count, purpose, reference_images: references, mask, ...others } = values;
+  const { output_sizes: _names, own_sizes: _own, crop, share, ...rest } = others;
+  const sizes = outputSizesOf(values);
   const words = idea.trim();
   const style = verbatim ? "" : rest.style;
   // An edit starts without words, and the API refuses an empty prompt.
@@ -170,11 +182,23 @@ export function requestOf(values) {
   if (names.length && mask?.key) body.mask = nameOf(mask);
   // Anything but a whole number is sent as it was typed: the API says what is wrong with it.
   if (count) body.count = /^\d+$/.test(count) ? Number(count) : count;
+  if (share) body.share = true;
+  if (sizes.length) {
+    // The API chooses the cheapest size from which all of them can be cut.
+    delete body.size;
+    Object.assign(body, { output_sizes: sizes, crop });
+  }
   const isSent = ([name, value]) =>
     typeof value !== "string" || value.trim() || name === "size" || name === "prompt";
   const trimmed = ([name, value]) => [name, typeof value === "string" ? value.trim() : value];
   return Object.fromEntries(Object.entries(body).filter(isSent).map(trimmed));
 }
+
+/** Returns all exact sizes of the form, by name or in pixels. */
+export const outputSizesOf = ({ output_sizes: names, own_sizes: own }) => [
+  ...names,
+  ...own.split(/[\s,;]+/).filter(Boolean),
+];
 
 /** Returns how a request names a reference. */
 const nameOf = ({ key, sha256 }) => (sha256 ? { key, sha256 } : key);

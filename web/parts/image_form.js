@@ -4,10 +4,12 @@ import {
   choicesOf,
   fieldOf,
   namedSizesOf,
+  outputSizesOf,
   problemOf as sentenceOf,
   sizeRuleOf,
 } from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
+import { ExactSizes } from "./exact_sizes_form.js";
 import { Choices, Field, Select } from "./form_fields.js";
 import { References } from "./reference_images.js";
 
@@ -53,7 +55,7 @@ export function ImageFields({ form, folders }) {
     />
     <${References} form=${form} problem=${problemOf("reference_images")} />
     <${Words} ...${shared} />
-    <${Size} ...${shared} />
+    ${!outputSizesOf(values).length && html`<${Size} ...${shared} />`}
     <div class="pair">
       <div>
         <${Choices}
@@ -69,7 +71,27 @@ export function ImageFields({ form, folders }) {
       <${Count} ...${shared} />
     </div>
     <${Folder} ...${shared} folders=${folders} />
+    <${ExactSizes} ...${shared} />
+    ${form.api.shares && html`<${Share} ...${shared} />`}
     <${RareFields} ...${shared} />
+  `;
+}
+
+/** A share is public as soon as the picture is stored, so it is off unless somebody turns it on. */
+function Share({ form, change, problemOf }) {
+  return html`
+    <label class="switch">
+      <input
+        type="checkbox"
+        role="switch"
+        name="share"
+        checked=${form.values.share}
+        aria-describedby="share-problem"
+        onchange=${(event) => change("share")(event.target.checked)}
+      />
+      <span>Share with a public link <small>everyone who has the link sees it</small></span>
+    </label>
+    <small id="share-problem" class="problem">${problemOf("share")}</small>
   `;
 }
 
