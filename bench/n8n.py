@@ -97,7 +97,7 @@ def measure(at_once: Sequence[int], *, repetitions: int = 3, runs: int = 40) -> 
         )
         try:
             aws = LocalStack(stack.up(local))
-            environment = _environment(folder / "n8n")
+            environment = n8n_environment(folder / "n8n")
             _import(environment, aws.outputs)
             return [_measure_lanes(environment, aws, lanes, repetitions, runs) for lanes in at_once]
         finally:
@@ -206,12 +206,12 @@ def _import(environment: Mapping[str, str], outputs: Mapping[str, Any]) -> None:
     ]
     credentials_file = Path(environment["HOME"]) / "credentials.json"
     credentials_file.write_text(json.dumps(credentials))
-    _run_to_end([str(N8N), "import:credentials", f"--input={credentials_file}"], environment)
-    _run_to_end([str(N8N), "import:workflow", f"--input={WORKFLOW}"], environment)
-    _run_to_end([str(N8N), "publish:workflow", f"--id={WORKFLOW_ID}"], environment)
+    run_to_end([str(N8N), "import:credentials", f"--input={credentials_file}"], environment)
+    run_to_end([str(N8N), "import:workflow", f"--input={WORKFLOW}"], environment)
+    run_to_end([str(N8N), "publish:workflow", f"--id={WORKFLOW_ID}"], environment)
 
 
-def _environment(home: Path) -> dict[str, str]:
+def n8n_environment(home: Path) -> dict[str, str]:
     """Return the complete environment of n8n.
 
     With it, n8n writes only into `home`, listens on loopback, and calls no other server on its own.
@@ -255,12 +255,13 @@ def install() -> None:
         "npm_config_build_from_source": "true",
     }
     quiet = ["--prefix", str(INSTALLED), "--no-audit", "--no-fund"]
-    _run_to_end([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
-    _run_to_end([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
+    run_to_end([str(NPM), "install", *quiet, "--ignore-scripts", f"n8n@{VERSION}"], environment)
+    run_to_end([str(NPM), "rebuild", *quiet, "sqlite3"], environment)
     version_file.write_text(VERSION)
 
 
-def _run_to_end(script: Sequence[str], environment: Mapping[str, str]) -> None:
+def run_to_end(script: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a script with Node. Raise SystemExit if it fails."""
     with _running(script, environment) as process:
         if process.wait():
             raise SystemExit(

@@ -142,7 +142,7 @@ def test_command_blocks_in_docs_run(workplace: Workplace) -> None:
         named = re.sub(r"^API=\S+", f"API='{workplace.api_url()}'", named)
         result = workplace.types(named)
         assert result.returncode == 0, f"{named}\n{result.stdout}\n{result.stderr}"
-        if "curl" in command:
+        if "curl" in command and "runs" in command:
             assert json.loads(result.stdout)["run_id"].endswith("-order-4711"), result.stdout
         if "redrive" in command:
             del workplace.failed_run  # it has succeeded now
