@@ -10,6 +10,7 @@ PENDING, DELETED = "PendingConfirmation", "Deleted"
 QUEUES = {
     "Announcements": "EventsNotDelivered",
     "BatchInbox": "InboxNotDelivered",
+    "Channels": "NotificationsNotDelivered",
     "Schedule": "ScheduleNotDelivered",
     "UploadInbox": "UploadsNotDelivered",
 }

@@ -30,7 +30,14 @@ ACCEPTED = {
 SETS = ("ForAllValues:", "ForAnyValue:")
 ANY, PLACEHOLDER = "*", "$"
 # A name in the reference's ARNs contains no slash, except for these.
-WITH_SLASHES = ("LogGroupName", "ObjectName", "RoleNameWithPath", "SecretId", "StateMachineName")
+WITH_SLASHES = (
+    "ApiDestinationName",
+    "LogGroupName",
+    "ObjectName",
+    "RoleNameWithPath",
+    "SecretId",
+    "StateMachineName",
+)
 BUS = "arn:aws:events:ap-southeast-1:123456789012:event-bus/default"
 TABLE = "arn:aws:dynamodb:ap-southeast-1:123456789012:table/records"
 EXECUTION = "arn:aws:states:ap-southeast-1:123456789012:execution:runs"

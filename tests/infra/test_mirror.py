@@ -27,6 +27,7 @@ READS = {
     ("s3:GetObject", "bucket/*"),
     ("s3:ListBucket", "bucket"),
     ("dynamodb:UpdateItem", "table"),
+    ("dynamodb:GetItem", "table"),
 }
 TASKS = {RUNS: {"Mirror the image"}, BATCHES: {"Mirror the image", "Mirror the staged image"}}
 
