@@ -1,7 +1,8 @@
 """A custom resource of CloudFormation: puts the page's files into the distribution's bucket.
 
-It runs when the stack is deployed and the files or their settings have changed. When the stack is
-destroyed, it empties the bucket, which must be empty to be deleted.
+It runs when the stack is deployed and the files or their settings have changed. A stack without a
+page has no files. When the stack is destroyed, it empties the bucket, which must be empty to be
+deleted.
 """
 
 import json
@@ -39,7 +40,9 @@ def handler(event: dict[str, Any], _context: object) -> None:
         if event["RequestType"] == "Delete":
             _delete(bucket, [item.key for item in bucket.objects("")])
         else:
-            publish(site_files(page_settings(properties, os.environ)), bucket)
+            has_page = "PageUrl" in properties
+            page = site_files(page_settings(properties, os.environ)) if has_page else {}
+            publish(page, bucket)
         return {}
 
     answer(event, act, physical_id=f"site-{bucket.name}")

@@ -62,7 +62,7 @@ def add_api(
     has_files = config.public_page and not api.distribution
     access = Access(sign_in.issuer, clients, public_page=has_files)
     api.gateway.add_routes(function.function, access)
-    if api.distribution and config.public_page:
+    if api.distribution:
         addresses = {
             "PageUrl": url,
             "SignInUrl": sign_in.url,
@@ -70,6 +70,7 @@ def add_api(
             "PageClient": str(page_client),
             "ImagesBucket": bucket.bucket_name,
         }
+        addresses = addresses if config.public_page else {}
         public = api.distribution.bucket.bucket_name
         Site(stack, "Page", functions=functions, bucket=public, addresses=addresses)
 

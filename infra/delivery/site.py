@@ -13,7 +13,10 @@ from infra.functions.function import Functions
 
 
 class Site(Construct):
-    """A custom resource that puts the page into the bucket. `addresses` become its settings."""
+    """A custom resource that puts the page into the bucket, and empties it at the end.
+
+    `addresses` become the page's settings. They are empty if the stack has no page.
+    """
 
     def __init__(
         self,

@@ -117,6 +117,12 @@ def test_page_comes_from_the_distribution(delivered: Template) -> None:
     assert site["PageUrl"] == delivered.environment("api")[settings.PAGE_URL]
 
 
+def test_public_bucket_is_emptied_without_a_page_as_well(synth: Synth) -> None:
+    site = synth(*OWN_DOMAIN).resource("Custom::Site")
+    assert "PageUrl" not in site
+    assert site["Bucket"]["Ref"].startswith(PUBLIC)
+
+
 def test_site_function_writes_only_what_is_public(delivered: Template) -> None:
     rights = delivered.rights(delivered.role("site"))
     assert rights - EVERY_FUNCTION == {

@@ -96,6 +96,19 @@ def test_destroyed_stack_leaves_no_files(deployed: CloudFormation, public: Bucke
     assert deployed.answers[-1]["Status"] == "SUCCESS"
 
 
+def test_stack_without_page_publishes_nothing(
+    public: Bucket, cloudformation: CloudFormation
+) -> None:
+    public.put("shared/token/a.png", b"x", content_type="x/y")
+    properties = {name: PROPERTIES[name] for name in ("Bucket", "Owner")}
+
+    site.handler(cloudformation.event(properties), None)
+
+    assert [item.key for item in public.objects("")] == ["shared/token/a.png"]
+    site.handler(cloudformation.event(properties, kind="Delete"), None)
+    assert list(public.objects("")) == []
+
+
 def test_missing_bucket_fails_the_deployment(
     aws: Any, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
