@@ -42,4 +42,5 @@ while (run.status === "running") {
   run = await call(`runs/${run.id}`);
 }
 if (run.error) throw new Error(`${run.error.title}: ${run.error.message}`);
-for (const { cost_usd: cost, links } of run.pictures) console.log(`$${cost.toFixed(4)}`, links.picture);
+for (const { status, cost_usd: cost, links } of run.pictures)
+  console.log(cost === null ? "cost unknown" : `$${cost.toFixed(4)}`, links?.picture ?? status);

@@ -43,7 +43,8 @@ def main() -> None:
     if run["error"]:
         sys.exit(f"{run['error']['title']}: {run['error']['message']}")
     for image in run["pictures"]:
-        print(f"${image['cost_usd']:.4f}", image["links"]["picture"])
+        cost = "cost unknown" if image["cost_usd"] is None else f"${image['cost_usd']:.4f}"
+        print(cost, image["links"]["picture"] if image["links"] else image["status"])
 
 
 if __name__ == "__main__":

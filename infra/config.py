@@ -123,7 +123,7 @@ class Config:
         "the address for mails about finished runs and batches; AWS asks it to confirm"
     )
     notify_email_when: str = setting(
-        '`asked`: mail if a request has `notify: ["mail"]`; `always`: mail at each end'
+        '`requested`: mail if a request has `notify: ["mail"]`; `always`: mail at each end'
     )
     monthly_budget_usd: float = setting(
         "the monthly cap: a paid call starts only if its upper bound fits; 0 stops all spending"
@@ -271,7 +271,9 @@ def read(get: Callable[[str], Any]) -> Config:
         # Only the local stack has no layers, and only it may call this machine.
         webhooks=read_webhooks(get, local=not flag(get, "layers")),
         notify_email=optional(get, "notify_email", MAIL_ADDRESS, mail),
-        notify_email_when=matching(get, "notify_email_when", "asked|always", "asked | always"),
+        notify_email_when=matching(
+            get, "notify_email_when", "requested|always", "requested | always"
+        ),
         monthly_budget_usd=number(get, "monthly_budget_usd", 0, 1_000_000),
         unpriced_models=matching(get, "unpriced_models", r"refuse|allow", "refuse | allow"),
         images_per_minute=whole(get, "images_per_minute", 1, 1_000_000) if has_rate else None,

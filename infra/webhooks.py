@@ -74,7 +74,7 @@ def _read(entry: object, *, local: bool) -> Webhook:
         allowed = f"a name of 1 to 32 characters from a-z 0-9 -, first a letter, and not {MAIL}"
         raise SettingError(f"{NAME}, name", name, allowed)
     form = _choice(entry, "form", Form.EASEL, tuple(FORMS))
-    when = _choice(entry, "when", When.ASKED, tuple(When))
+    when = _choice(entry, "when", When.REQUESTED, tuple(When))
     secret = _secret(url)
     if secret is None:
         try:
@@ -114,6 +114,6 @@ def _choice(entry: dict[str, Any], field: str, default: str, options: tuple[str,
 def _wrong(got: str) -> SettingError:
     allowed = (
         f"a list of up to {MOST} objects like {EXAMPLE}, with form (easel | slack) and when "
-        "(asked | always) if you like"
+        "(requested | always) if you like"
     )
     return SettingError(NAME, got, allowed)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 MAIL = "mail"  # the name of the channel of the setting notify_email
-MOST_ASKED = 5
+MOST_REQUESTED = 5
 MAX_NAME = 32
 CHANNEL_NAME = "[a-z][a-z0-9-]{0,31}"
 
@@ -27,7 +27,7 @@ class When(StrEnum):
     """Whether a channel reports each end, or only what a request asks for in `notify`."""
 
     ALWAYS = "always"
-    ASKED = "asked"
+    REQUESTED = "requested"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,8 @@ PREVIEW_EDGES = (320, 640, 1280)
 # A file of an exact size next to an image. The id is in the name only if another file has the name.
 SIZE_NAME = re.compile(r"\.\d{2,4}x\d{2,4}(_[0-9a-f]{16}-\d{1,2})?\.(jpg|webp|avif|png)")
 SIZE_KEY = re.compile(rf".*({'|'.join(map(re.escape, PICTURES))}){SIZE_NAME.pattern}", re.DOTALL)
-# WebP and AVIF take about 25 bytes of memory for each pixel, so larger sizes have other formats.
+# WebP and AVIF take about 25 bytes of memory for each pixel, and a PNG may store 3 bytes for each.
+# So larger sizes are JPEG files.
 MAX_COMPACT_PIXELS = 25_000_000
 # The metadata of a size that names its image. No other object has them.
 OWNER_RUN, OWNER_N = "size-of-run-id", "size-of-n"

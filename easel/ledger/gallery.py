@@ -102,6 +102,7 @@ class GalleryImage:
     deleted_at: str | None
     share: str | None
     shared_at: str | None
+    share_ending: str | None = None
     previews: list[int] | None = None
     sizes: tuple[StoredSize, ...] | None = None
 

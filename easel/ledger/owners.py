@@ -33,6 +33,11 @@ class KeyOwners:
             return True
         return self._is_purged(owner) and self._replace(key, owner, run_id, n)
 
+    def find(self, key: str) -> tuple[str, int] | None:
+        """Return the run id and the number of the image that owns a key, or None."""
+        owner = self._table.get(*owner_key(key))
+        return (owner["run_id"], int(owner["n"])) if owner else None
+
     def release(self, key: str, run_id: str, n: int) -> None:
         """Give up a key that S3 has for something else."""
         values = {":was_run_id": run_id, ":was_n": n}

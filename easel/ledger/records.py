@@ -146,6 +146,8 @@ class ImageRecord(Claim):
     mirrored: str | None = None
     share: str | None = None
     shared_at: str | None = None
+    share_ending: str | None = None
+    unshared_at: str | None = None
     previews: list[int] | None = None
     sizes: tuple[StoredSize, ...] | None = None
 

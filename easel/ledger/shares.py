@@ -6,13 +6,13 @@ share: a token, and a file name made of the title.
 
 The record changes first when an image is shared, and the copy is known to exist once `shared_at` is
 set. When a share ends, its token moves to `share_ending`, the copies are removed, and then the
-record forgets the token. Each step can run again after a crash. The next share has a new token, so
-an old address never works again.
+record forgets the token. Until then, the image still counts as shared. Each step can run again
+after a crash. The next share has a new token, so an old address never works again.
 """
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from easel.aws.bucket import Bucket
@@ -27,7 +27,8 @@ TOKEN_BYTES = 16
 MAX_NAME = 60
 EDGE_SECONDS = 60  # how long an edge of the distribution answers without asking the bucket
 # A browser that has an image keeps it.
-FOR_A_YEAR = "public, max-age=31536000, immutable"
+# An edge that cannot reach the bucket must not answer with what it had.
+FOR_A_YEAR = "public, max-age=31536000, immutable, stale-if-error=0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,8 @@ def size_path(path: str, size: StoredSize) -> str:
 
 def share_of(image: object) -> Share | None:
     """Return the share of an image's record, or None if the image is not shared."""
-    path, since = getattr(image, "share", None), getattr(image, "shared_at", None)
+    path = getattr(image, "share", None) or getattr(image, "share_ending", None)
+    since = getattr(image, "shared_at", None)
     return Share(path=path, since=since) if path and since else None
 
 
@@ -75,13 +77,14 @@ class Shares:
         item = self._reserve(run_id, n, key=key)
         path = str(item["share"])
         sizes = read_sizes(item.get("sizes")) or ()
-        self._publish(key, path)
+        self._publish(key, path, owner={"run-id": run_id, "n": str(n)})
         for size in sizes:
-            self._publish(size.key, size_path(path, size))
+            owner = {naming.OWNER_RUN: run_id, naming.OWNER_N: str(n)}
+            self._publish(size.key, size_path(path, size), owner=owner)
         since = item.get("shared_at") or f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
         confirmed = self._table.update(
             (item["pk"], item["sk"]),
-            "SET #shared_at = :since",
+            "SET #shared_at = :since REMOVE #unshared_at",
             condition="#share = :share AND #status = :stored",
             values={":since": since, ":share": path, ":stored": Status.STORED},
         )
@@ -118,7 +121,8 @@ class Shares:
         reserved = self._table.update(
             (item["pk"], item["sk"]),
             "SET #share = :share",
-            condition="attribute_not_exists(#share) AND #status = :stored",
+            condition="attribute_not_exists(#share) AND attribute_not_exists(#share_ending) AND "
+            "#status = :stored",
             values={":share": path, ":stored": Status.STORED},
         )
         if all(self._table.write(reserved)):
@@ -129,9 +133,10 @@ class Shares:
             raise ConflictError(f"{key!a} was unshared at the same time; share it again")
         return item
 
-    def _publish(self, key: str, path: str) -> None:
+    def _publish(self, key: str, path: str, *, owner: dict[str, str]) -> None:
+        """Copy one of an image's files. `owner` is its metadata that names the image."""
         source = self._images.head(key)
-        if source is None:
+        if source is None or not owner.items() <= source.metadata.items():
             raise NotFoundError(f"{key!a} is not in the bucket, so it cannot be shared")
         self._images.publish(
             source, naming.shared_key(path), into=self._public.name, cache_control=FOR_A_YEAR
@@ -147,16 +152,16 @@ class Shares:
         """Note that a share ends. Return False if it has ended already."""
         change = self._table.update(
             (item["pk"], item["sk"]),
-            "SET #share_ending = :path REMOVE #share, #shared_at",
+            "SET #share_ending = :path, #unshared_at = :now REMOVE #share",
             condition="#share = :path",
-            values={":path": path},
+            values={":path": path, ":now": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"},
         )
         return item.get("share_ending") == path or all(self._table.write(change))
 
     def _forget(self, item: Item, path: str) -> None:
         change = self._table.update(
             (item["pk"], item["sk"]),
-            "REMOVE #share_ending",
+            "REMOVE #share_ending, #shared_at",
             condition="#share_ending = :path",
             values={":path": path},
         )

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from easel.contract.channels import CHANNEL_NAME, MOST_ASKED, Channel
+from easel.contract.channels import CHANNEL_NAME, MOST_REQUESTED, Channel
 from easel.contract.errors import InputError, Summary, summarize
 from easel.request.fields import Text, Texts
 
 MAX_URL = 400
-NOTIFY = Texts(Text(MAX_URL), MOST_ASKED)
+NOTIFY = Texts(Text(MAX_URL), MOST_REQUESTED)
 PUBLIC = "an https URL with a public host, without user, password or fragment"
 LOOPBACK = "127.0.0.1"
 # Names of machines in a local network. A name without a dot is one, too.
@@ -27,6 +27,7 @@ PRIVATE_ENDINGS = (
     "lan",
     "home",
     "arpa",
+    "corp",
 )
 # Libraries read a host like 127.1 or 0x7f000001 as an address.
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -101,6 +102,9 @@ def _problem(parts: SplitResult | None, host: str) -> str | None:
         return "it does not use https"
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "it has a user, a password or a fragment"
+    # EventBridge reads an asterisk as a placeholder.
+    if "*" in parts.path or "*" in parts.query:
+        return "it contains an asterisk"
     return None
 
 

@@ -90,9 +90,9 @@ def check_format(outputs: Iterable[OutputSize], chosen: str) -> None:
     """Raise InputError for a size that is too large for its format."""
     most = naming.MAX_COMPACT_PIXELS
     large = next((size for size in outputs if size.width * size.height > most), None)
-    if large and chosen in ("webp", "avif"):
+    if large and chosen in ("webp", "avif", "png"):
         reason = f"{large.width}x{large.height} has more than {most:,} pixels"
-        raise InputError("sizes_format", chosen, "auto, jpeg or png", but=reason)
+        raise InputError("sizes_format", chosen, "auto or jpeg", but=reason)
 
 
 def generation_size(outputs: Iterable[OutputSize], model: str, quality: str) -> str:

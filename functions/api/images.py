@@ -148,12 +148,11 @@ def share_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
 def unshare_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     """Make an image private again. Returns the run that removes the public copy.
 
-    The old address answers 403 within a minute after the run, and never works again.
+    The old address answers 403 within a minute after the run, and never works again. It can be
+    repeated, also for an image that is private.
     """
     services = services_of(router)
     image = services.gallery.find(id)
-    if image.share is None:
-        raise ConflictError(f"image {id} is not shared, so there is nothing to unshare")
     target = {"image_key": image.key, "image_id": image.id}
     return start_upkeep({"action": UNSHARE} | target, services)
 

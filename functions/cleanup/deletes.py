@@ -13,7 +13,7 @@ from easel.aws.bucket import Bucket, StoredObject, Version
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract import naming
-from easel.contract.errors import ConfigError, ConflictError, InputError
+from easel.contract.errors import ConfigError, ConflictError, FinalError, InputError
 from easel.contract.messages import Removal, Restoration, Sharing, StartRun
 from easel.ledger.ledger import Ledger
 from easel.ledger.reference_users import ReferenceUsers
@@ -47,7 +47,7 @@ def carry_out(
         purge = Purge(ledger, services.reference_users)
         mark, unmark = purge.mark, purge.unmark
     if services.shares:
-        mark = Unsharing(services.shares, mark).mark
+        mark = Unsharing(services.shares, mark, unmark).mark
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
     entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
     used_in = None
@@ -99,13 +99,18 @@ class Unsharing:
     retry finds the object again and ends the share.
     """
 
-    def __init__(self, shares: Shares, mark: Mark) -> None:
-        self._shares, self._mark = shares, mark
+    def __init__(self, shares: Shares, mark: Mark, unmark: Mark) -> None:
+        self._shares, self._mark, self._unmark = shares, mark, unmark
 
     def mark(self, run_id: str, n: int, *, key: str) -> bool:
         """Mark an image and end its share. Return False if there is no image to mark."""
         is_marked = self._mark(run_id, n, key=key)
-        self._shares.end(run_id, n)
+        try:
+            self._shares.end(run_id, n)
+        except FinalError:
+            if is_marked:
+                self._unmark(run_id, n, key=key)
+            raise
         return is_marked
 
 

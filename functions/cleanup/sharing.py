@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from easel.aws.observability import log_result
-from easel.contract.errors import ConfigError, NotFoundError
+from easel.aws.observability import log_result, logger
+from easel.contract.errors import ConfigError, ConflictError, NotFoundError
 from easel.contract.messages import Sharing
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, PromptRecord
@@ -17,13 +17,13 @@ from easel.services import Services
 def share_or_unshare(request: Request, services: Services) -> Sharing:
     """Share an image or end its share. Either can be repeated.
 
-    Raises NotFoundError if there is no stored image to share.
+    Raises NotFoundError if there is no such image.
     """
     key, url, is_shared = str(request.image_key), None, request.action == SHARE
     owner = _owner(key, services)
-    if is_shared and owner is None:
-        raise NotFoundError(f"{key!a} is not a stored image, so it cannot be shared")
-    if owner and not request.dry_run:
+    if owner is None:
+        raise NotFoundError(f"{key!a} is not an image of Easel, so nobody can share or unshare it")
+    if not request.dry_run:
         shares = services.shares
         if shares is None:
             raise ConfigError("the function's environment has no bucket for shares; deploy again")
@@ -48,7 +48,7 @@ def share_stored(
 ) -> tuple[ImageRecord, ...]:
     """Share a run's stored images if its request asks for it. Return the images as they are now.
 
-    An image that was shared before keeps its address, so a redrive changes nothing.
+    An image that was shared or unshared before stays as it is, so a redrive changes nothing.
     """
     shares = services.shares if prompt.choices.get("share") else None
     if shares is None:
@@ -57,14 +57,27 @@ def share_stored(
 
 
 def _share(image: ImageRecord, shares: Shares, now: datetime) -> ImageRecord:
-    if image.status != Status.STORED or image.key is None or image.shared_at:
+    # Someone may have unshared it since the run's first execution. That stays.
+    is_done = image.shared_at or image.unshared_at
+    if image.status != Status.STORED or image.key is None or is_done:
         return image
-    share = shares.start(image.run_id, image.n, key=image.key, now=now)
+    try:
+        share = shares.start(image.run_id, image.n, key=image.key, now=now)
+    except (NotFoundError, ConflictError) as error:
+        # It was deleted meanwhile. The run's report does not depend on it.
+        logger.warning("not shared", key=ascii(image.key), reason=str(error))
+        return image
     return replace(image, share=share.path, shared_at=share.since)
 
 
 def _owner(key: str, services: Services) -> tuple[str, int] | None:
-    """Return the run id and the number of the image with this key, or None if it is not there."""
+    """Return the run id and the number of the image that has this key, or None.
+
+    The table knows it even if the object is gone. Images of older versions are only in the bucket.
+    """
+    owner = services.ledger.owners.find(key)
+    if owner:
+        return owner
     stored = services.bucket.head(key)
     run_id = stored.metadata.get("run-id") if stored else None
     n = stored.metadata.get("n", "") if stored else ""

@@ -93,26 +93,36 @@ def run(event: dict[str, Any], services: EventServices) -> dict[str, Any]:
         services.bus.send(events)
         log_result("events sent", events=[item.name for item in events])
     else:
-        events = _of_ending(event, services)
+        ending, events = _of_ending(event, services)
         services.bus.send(events)
+        # A notification that cannot be written, such as without its key, does not hold these back.
+        notices = _notices(event, ending, events, services)
+        services.bus.send(notices)
+        events += notices
         note(events=[item.name for item in events])
     return {"sent": len(events)}
 
 
-def _of_ending(event: dict[str, Any], services: EventServices) -> list[Event]:
+def _of_ending(event: dict[str, Any], services: EventServices) -> tuple[Ending, list[Event]]:
     change = event["detail"]
     machine = services.settings.batch_state_machine
     ending = read_ending(change, services.executions, batch_machine=machine)
     if change["status"] != ExecutionStatus.SUCCEEDED:
         _log(ending, change["status"])
-    events = ending_events(ending, change["status"], services.ledger)
-    asked = ending.request.get("notify")
+    return ending, ending_events(ending, change["status"], services.ledger)
+
+
+def _notices(
+    event: dict[str, Any], ending: Ending, events: list[Event], services: EventServices
+) -> list[Event]:
     # The id stays the same when this event is handled again, so a receiver sees a repetition.
-    facts = {"event_id": event["id"], "now": services.now(), "asked": asked}
+    facts = {
+        "event_id": event["id"],
+        "now": services.now(),
+        "requested": ending.request.get("notify"),
+    }
     finished = [item for item in events if item.name in FINISHED]
-    return events + [
-        notice for item in finished for notice in services.notifier.notices(item, **facts)
-    ]
+    return [notice for item in finished for notice in services.notifier.notices(item, **facts)]
 
 
 def _log(ending: Ending, status: str) -> None:

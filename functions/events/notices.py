@@ -51,13 +51,13 @@ class Notifier:
     page_url: str | None
 
     def notices(
-        self, event: Event, *, event_id: str, now: datetime, asked: object
+        self, event: Event, *, event_id: str, now: datetime, requested: object
     ) -> Iterator[Event]:
-        """Yield the notification for each channel. `asked` is the field `notify` of the request.
+        """Yield the notification for each channel. `requested` is the request's field `notify`.
 
         A channel that the deployment no longer declares is skipped: a run may end after that.
         """
-        names = asked if isinstance(asked, list) else []
+        names = requested if isinstance(requested, list) else []
         for channel in self.channels:
             if channel.when is When.ALWAYS or channel.name in names or channel.url in names:
                 body = self._body(channel, event, event_id=event_id, now=now)

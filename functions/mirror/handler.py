@@ -14,6 +14,8 @@ from easel.contract.status import Status
 from easel.services import SERVICES, Services
 from functions.mirror.store import MirrorStore, mirror_store
 
+MAX_FILE_BYTES = 2 * naming.MAX_IMAGE_BYTES  # an exact size may be larger than its image
+
 
 @step("mirror")
 def handler(event: Any, _context: LambdaContext) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def run(stored: StoredImage, services: Services, mirror: MirrorStore) -> StoredI
     files = image.files if image and is_known else (naming.thumbnail_key(stored.key),)
     # The image is copied last, so an image in the mirror always has all of its files.
     for key in (*files, naming.sidecar_key(stored.key), stored.key):
-        body = services.bucket.get(key, limit=naming.MAX_IMAGE_BYTES)
+        body = services.bucket.get(key, limit=MAX_FILE_BYTES)
         if body is not None:
             mirror.copy(key, body, content_type=naming.CONTENT_TYPES[PurePosixPath(key).suffix[1:]])
     log_result("picture mirrored", key=ascii(stored.key))

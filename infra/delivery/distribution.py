@@ -137,22 +137,35 @@ class Distribution(Construct):
         )
         # Every website may show a shared image.
         headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
-        headers |= {"Access-Control-Allow-Origin": "*"}
+        every_site = cloudfront.ResponseHeadersCorsBehavior(
+            access_control_allow_origins=["*"],
+            access_control_allow_methods=["GET", "HEAD"],
+            access_control_allow_headers=["*"],
+            access_control_allow_credentials=False,
+            origin_override=True,
+        )
         return cloudfront.BehaviorOptions(
             origin=origin,
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
             cache_policy=policy,
             compress=False,
-            response_headers_policy=self._headers("ShareHeaders", "default-src 'none'", headers),
+            response_headers_policy=self._headers(
+                "ShareHeaders", "default-src 'none'", headers, every_site
+            ),
         )
 
     def _headers(
-        self, construct_id: str, policy: str, more: dict[str, str]
+        self,
+        construct_id: str,
+        policy: str,
+        more: dict[str, str],
+        cors: cloudfront.ResponseHeadersCorsBehavior | None = None,
     ) -> cloudfront.ResponseHeadersPolicy:
         return cloudfront.ResponseHeadersPolicy(
             self,
             construct_id,
             comment=f"Easel: {construct_id}",
+            cors_behavior=cors,
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
                     content_security_policy=policy, override=True

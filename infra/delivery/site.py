@@ -47,9 +47,10 @@ class Site(Construct):
 
 
 def _fingerprint() -> str:
-    folders = (WEB, ROOT / "easel" / "page", ROOT / "easel" / "request")
+    folders = (WEB, ROOT / "easel" / "page", ROOT / "easel" / "request", ROOT / "functions")
     digest = hashlib.sha256()
     for file in sorted(file for folder in folders for file in folder.rglob("*") if file.is_file()):
-        if file.suffix != ".pyc":
+        is_other = file.is_relative_to(ROOT / "functions") and file.name != "site.py"
+        if file.suffix != ".pyc" and not is_other:
             digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -77,7 +77,7 @@ class Channels(Construct):
         CfnOutput(Stack.of(self), "NotificationTopic", value=topic.topic_arn, description=about)
 
     def _call(self, webhook: Webhook) -> None:
-        part = webhook.name.title().replace("-", "")
+        part = webhook.name.title()
         # EventBridge requires some authorization. The receiver checks the signature in the body;
         # this header only names the webhook, so it is not a secret.
         name = SecretValue.unsafe_plain_text(webhook.name)
@@ -120,7 +120,7 @@ class Channels(Construct):
     def _rule(self, channel: str, target: events.IRuleTarget) -> events.Rule:
         return events.Rule(
             self,
-            f"{channel.title().replace('-', '')}Rule",
+            f"{channel.title()}Rule",
             description=f"Easel: notifications of the channel {channel}",
             event_pattern=events.EventPattern(
                 source=[SOURCE], detail_type=[NOTIFICATION], detail={"channel": [channel]}

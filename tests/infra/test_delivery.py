@@ -102,6 +102,19 @@ def test_edges_forget_a_share_within_a_minute(delivered: Template) -> None:
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 60, 60)
 
 
+def test_cors_is_no_custom_header(delivered: Template) -> None:
+    # CloudFront refuses these headers among the custom ones.
+    policies = delivered.of("AWS::CloudFront::ResponseHeadersPolicy").values()
+    for policy in policies:
+        config = policy["Properties"]["ResponseHeadersPolicyConfig"]
+        names = [item["Header"] for item in config["CustomHeadersConfig"]["Items"]]
+        assert not [name for name in names if name.startswith("Access-Control-")]
+    share = behaviors(delivered)["/shared/*"]["ResponseHeadersPolicyId"]["Ref"]
+    config = delivered.of("AWS::CloudFront::ResponseHeadersPolicy")[share]["Properties"]
+    cors = config["ResponseHeadersPolicyConfig"]["CorsConfig"]
+    assert cors["AccessControlAllowOrigins"] == {"Items": ["*"]}
+
+
 def test_no_error_is_cached(delivered: Template) -> None:
     errors = config_of(delivered)["CustomErrorResponses"]
     assert {error["ErrorCachingMinTTL"] for error in errors} == {0}

@@ -65,9 +65,9 @@ def test_functions_know_the_channels(everything: Template) -> None:
     for function in ("prompt", "batch", "api", "events"):
         channels = read_channels(everything.environment(function)[settings.CHANNELS])
         assert [(channel.name, channel.when.value) for channel in channels] == [
-            ("shop", "asked"),
+            ("shop", "requested"),
             ("chat", "always"),
-            ("mail", "asked"),
+            ("mail", "requested"),
         ]
         assert channels[1].url is None
 

@@ -23,10 +23,10 @@ from tests.support.services import FakeServices
 from tests.unit.test_events import MACHINES, Client, failure
 
 KEY = "a key of thirty-two characters, or more"
-HOOK = Channel(name="shop", form=Form.EASEL, when=When.ASKED, url="https://shop.example/easel")
+HOOK = Channel(name="shop", form=Form.EASEL, when=When.REQUESTED, url="https://shop.example/easel")
 ALWAYS = Channel(name="audit", form=Form.EASEL, when=When.ALWAYS, url="https://audit.example/")
-SLACK = Channel(name="chat", form=Form.SLACK, when=When.ASKED)
-MAIL = Channel(name="mail", form=Form.MAIL, when=When.ASKED)
+SLACK = Channel(name="chat", form=Form.SLACK, when=When.REQUESTED)
+MAIL = Channel(name="mail", form=Form.MAIL, when=When.REQUESTED)
 PAGE = "https://pictures.example/"
 REPORT = {
     "batch": "spring",

@@ -13,9 +13,9 @@ from tests.support.services import batch_settings, request_settings
 
 URL = "https://shop.example/easel?key=1"
 CHANNELS = (
-    Channel(name="shop", form=Form.EASEL, when=When.ASKED, url=URL),
+    Channel(name="shop", form=Form.EASEL, when=When.REQUESTED, url=URL),
     Channel(name="chat", form=Form.SLACK, when=When.ALWAYS),
-    Channel(name="mail", form=Form.MAIL, when=When.ASKED),
+    Channel(name="mail", form=Form.MAIL, when=When.REQUESTED),
 )
 
 

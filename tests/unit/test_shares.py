@@ -6,6 +6,7 @@ import pytest
 
 from easel.aws.bucket import Bucket
 from easel.contract.errors import ConflictError, InputError, NotFoundError
+from easel.contract.naming import OWNER_N, OWNER_RUN
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, StoredSize, run_key, write_sizes
 from easel.ledger.shares import Share, Shares, share_of
@@ -56,7 +57,7 @@ def test_share_copies_the_image_for_everyone(step: CleanupStep, s3: Any) -> None
     assert (len(token), name) == (22, "Kite.png")
     copy = s3.get_object(Bucket=PUBLIC_BUCKET, Key=path)
     assert copy["Body"].read() == step.bucket.get(key, limit=10**6)
-    assert copy["CacheControl"] == "public, max-age=31536000, immutable"
+    assert copy["CacheControl"] == "public, max-age=31536000, immutable, stale-if-error=0"
     assert (copy["ContentType"], copy["Metadata"]) == ("image/png", {})
 
 
@@ -84,7 +85,8 @@ def test_exact_sizes_are_shared_next_to_the_image(
         sha256="cd" * 32,
         enlarged=True,
     )
-    step.bucket.put(size.key, b"size", content_type="image/jpeg")
+    own = {OWNER_RUN: "run-1", OWNER_N: "1"}
+    step.bucket.put(size.key, b"size", content_type="image/jpeg", metadata=own)
     change = step.services.table.update(
         run_key("run-1", "image#1"), "SET #sizes = :sizes", values={":sizes": write_sizes([size])}
     )
@@ -114,7 +116,8 @@ def test_unshared_address_never_works_again(step: CleanupStep, public: Bucket) -
 def test_unshare_of_private_image_changes_nothing(step: CleanupStep, public: Bucket) -> None:
     key = step.stored()
     assert not step.share(action=UNSHARE, image_key=key).shared
-    assert not step.share(action=UNSHARE, image_key="f/none.png").shared
+    with pytest.raises(NotFoundError, match="is not an image of Easel"):
+        step.share(action=UNSHARE, image_key="f/none.png")
 
 
 def test_dry_run_shares_nothing(step: CleanupStep, public: Bucket) -> None:
@@ -124,7 +127,7 @@ def test_dry_run_shares_nothing(step: CleanupStep, public: Bucket) -> None:
 
 
 def test_missing_image_cannot_be_shared(step: CleanupStep) -> None:
-    with pytest.raises(NotFoundError, match="is not a stored image"):
+    with pytest.raises(NotFoundError, match="is not an image of Easel"):
         share(step, "f/none.png")
 
 
@@ -242,6 +245,47 @@ def test_request_shares_what_it_stores(step: CleanupStep, public: Bucket) -> Non
     report = step.finish()
     assert report.pictures[0].shared_url == shared.url(PUBLIC_URL)
     assert report.pictures[0].key == key
+
+
+def test_resumed_run_leaves_unshared_images_private(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    prompt = prompt_record(choices={"share": True})
+    share_stored(prompt, [record(step)], step.services)
+    step.share(action=UNSHARE, image_key=key)
+
+    share_stored(prompt, [record(step)], step.services)
+
+    assert public_keys(public) == []
+    assert share(step, key)  # people can still share it themselves
+
+
+def test_image_deleted_meanwhile_fails_no_run(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    image = record(step)
+    step.delete(action="delete_image", image_key=key, confirm=True)
+
+    images = share_stored(prompt_record(choices={"share": True}), [image], step.services)
+
+    assert images == (image,)
+    assert public_keys(public) == []
+
+
+def test_unshare_needs_no_object(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    share(step, key)
+    step.bucket.delete([key])
+
+    step.share(action=UNSHARE, image_key=key)
+
+    assert public_keys(public) == []
+
+
+def test_foreign_file_under_an_images_key_stays_private(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    step.bucket.put(key, b"a file of someone else", content_type="image/png")
+    with pytest.raises(NotFoundError, match="is not in the bucket"):
+        share(step, key)
+    assert public_keys(public) == []
 
 
 def test_request_without_share_shares_nothing(step: CleanupStep, public: Bucket) -> None:

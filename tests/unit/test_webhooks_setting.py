@@ -24,7 +24,7 @@ def test_nothing_is_no_webhook(value: Any) -> None:
 @pytest.mark.parametrize("value", [[SHOP], json.dumps([SHOP])])
 def test_list_or_its_text_is_read(value: Any) -> None:
     (webhook,) = read(value)
-    assert (webhook.form, webhook.when, webhook.url) == (Form.EASEL, When.ASKED, SHOP["url"])
+    assert (webhook.form, webhook.when, webhook.url) == (Form.EASEL, When.REQUESTED, SHOP["url"])
 
 
 def test_secret_address_stays_a_name() -> None:
@@ -43,7 +43,7 @@ def test_secret_address_stays_a_name() -> None:
         ([SHOP | {"name": "Shop"}], "name is 'Shop'"),
         ([SHOP | {"name": "mail"}], "name is 'mail'"),
         ([SHOP | {"form": "mail"}], r"form is 'mail'; allowed: easel \| slack"),
-        ([SHOP | {"when": "never"}], r"when is 'never'; allowed: always \| asked"),
+        ([SHOP | {"when": "never"}], r"when is 'never'; allowed: always \| requested"),
         ([SHOP | {"form": ["slack"]}], "form is"),
         ([SHOP | {"url": 7}], "not a URL"),
         ([SHOP | {"url": "secret:"}], "the name of a secret"),

@@ -21,10 +21,14 @@ export const turnOff = () => sessionStorage.removeItem(STORED_AS);
 /** Shows that a run has ended, unless the page is visible. */
 export function tellEnd(run, title) {
   if (!isOn() || !document.hidden) return;
-  // A notification with the same tag replaces the earlier one of this run.
-  const notification = new Notification(title, { tag: run.id, icon: "./web/favicon.svg" });
-  notification.onclick = () => {
-    window.focus();
-    notification.close();
-  };
+  try {
+    // A notification with the same tag replaces the earlier one of this run.
+    const notification = new Notification(title, { tag: run.id, icon: "./web/favicon.svg" });
+    notification.onclick = () => {
+      window.focus();
+      notification.close();
+    };
+  } catch {
+    // Browsers on phones offer the class, and then refuse to construct one.
+  }
 }

@@ -78,7 +78,15 @@ export function Sharing({ images, api, onoutcome }) {
           class="secondary danger"
           disabled=${isBusy}
         >
-          ${isBusy ? "Ending…" : "Stop sharing"}
+          ${isBusy ? "One moment…" : "Stop sharing"}
+        <//>
+        <${Button}
+          onclick=${() => change(api.shareImage, "The link is repaired")}
+          icon="again"
+          class="secondary"
+          disabled=${isBusy}
+        >
+          Repair link
         <//>
       </div>
     </section>

@@ -117,10 +117,10 @@ function useRun(api, signal, loaded) {
     const changes = changesOf(latest.current, now);
     if (changes) say(changes);
     const hasEnded = latest.current.status === "running" && now.status !== "running";
-    if (hasEnded) tellEnd(now, `${outcomeOf(now)[1]}: ${nameOf(now)}`);
     latest.current = now;
     noteRun(now);
     setRun(now);
+    if (hasEnded) tellEnd(now, `${outcomeOf(now)[1]}: ${nameOf(now)}`);
   }
 
   useEffect(() => noteRun(loaded), []);

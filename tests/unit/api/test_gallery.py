@@ -398,10 +398,15 @@ def test_deleted_image_cannot_be_shared(api: Api) -> None:
     assert (answer.status, "restore it before" in answer.json["detail"]) == (409, True)
 
 
-def test_private_image_cannot_be_unshared(api: Api) -> None:
-    store_image(api, keep_prompt(api, "run-1"))
-    answer = api("DELETE", f"/images/{image_id('run-1', 1)}/share")
-    assert (answer.status, "is not shared" in answer.json["detail"]) == (409, True)
+def test_share_that_is_still_ending_is_shown(api: Api) -> None:
+    shared(api)
+    values = {":path": "token/Kite.png"}
+    change = "SET #share_ending = :path REMOVE #share"
+    api.table.write(api.table.update(run_key("run-1", "image#1"), change, values=values))
+    path = f"/images/{image_id('run-1', 1)}"
+
+    assert api("GET", path).json["share"]["url"].endswith("/shared/token/Kite.png")
+    assert api("DELETE", f"{path}/share").status == 202
 
 
 def test_share_without_distribution_is_a_conflict(api: Api) -> None:

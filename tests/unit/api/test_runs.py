@@ -414,7 +414,7 @@ def test_wrong_wait_starts_nothing(api: Api, seconds: str) -> None:
 
 
 def test_other_channels_are_the_same_run(api: Api) -> None:
-    mail = Channel(name="mail", form=Form.MAIL, when=When.ASKED)
+    mail = Channel(name="mail", form=Form.MAIL, when=When.REQUESTED)
     api.services.requests = replace(api.services.requests, channels=(mail,))
     first, second = api.run({}), api.run({"notify": ["mail"]})
     assert (second.status, second.json["id"]) == (202, first.json["id"])
