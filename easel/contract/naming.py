@@ -13,9 +13,9 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 RESERVED = ("staging", "thumbnails", "batches", "references")
 RUN_ID_LETTER = "[A-Za-z0-9_.-]"
 RUN_ID = re.compile(RUN_ID_LETTER + "{1,80}")
-SCHEDULED = "schedule-"  # the prefix of the run ids of the schedule
+SCHEDULED = "schedule-"  # the prefix of the run ids of schedules
 CALLER_LENGTH = 8  # hexadecimal characters that identify a caller of the API
-# Run ids that the API and the schedule make up. A batch could take them and let those runs fail.
+# Run ids that the API and schedules make up. A batch could take them and let those runs fail.
 RESERVED_RUN_ID = re.compile(f"[0-9a-f]{{{CALLER_LENGTH}}}-|{SCHEDULED}")
 INBOX = "batches/inbox/"
 # An upload arrives here. Once it is checked, it moves to a key outside of the inbox.
@@ -59,8 +59,17 @@ GALLERY_POSITION = "at_id"  # the attribute that every index sorts by
 
 
 def is_scheduled(run_id: str) -> bool:
-    """Return whether the schedule started this run."""
+    """Return whether a schedule started this run."""
     return run_id.startswith(SCHEDULED)
+
+
+def scheduled_run(request_id: str) -> str:
+    """Return the run id for a request_id. The id of a scheduled run has its time without colons.
+
+    EventBridge and Scheduler fill in the time, such as 2026-11-29T08:00:00Z, and no run id contains
+    a colon.
+    """
+    return request_id.replace(":", "") if is_scheduled(request_id) else request_id
 
 
 def api_run(caller: str, key: str) -> str:

@@ -38,6 +38,8 @@ UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 def check_run_id(run_id: object, field: str) -> str:
     """Return a run id that is safe in a key. A URL library would resolve `.` and `..`."""
+    if isinstance(run_id, str):
+        run_id = naming.scheduled_run(run_id)
     if not isinstance(run_id, str) or not naming.RUN_ID.fullmatch(run_id) or not run_id.strip("."):
         raise InputError(
             field, run_id, "1 to 80 characters from A-Z a-z 0-9 _ . -, and not only dots"

@@ -17,7 +17,7 @@ from easel.contract.errors import (
     InputError,
     StorageBusyError,
 )
-from easel.contract.naming import RUN_ID
+from easel.contract.naming import RUN_ID, scheduled_run
 from easel.contract.states import ExecutionStatus, State
 from easel.runs.history import Progress, read_history
 
@@ -62,8 +62,8 @@ class Execution:
     def run_id(self) -> str:
         """Return the id of the run's records."""
         request_id = self.input.get("request_id") if isinstance(self.input, dict) else None
-        if isinstance(request_id, str) and RUN_ID.fullmatch(request_id):
-            return request_id
+        if isinstance(request_id, str) and RUN_ID.fullmatch(run_id := scheduled_run(request_id)):
+            return run_id
         return self.arn.rpartition(":")[2]
 
     @property

@@ -49,7 +49,7 @@ class Ending:
         """Return the id that resumes the run, even if it is not a valid one."""
         request_id = self.request.get("request_id")
         is_text = isinstance(request_id, str) and request_id
-        return str(request_id) if is_text else self.execution.name
+        return naming.scheduled_run(str(request_id)) if is_text else self.execution.name
 
     @property
     def message(self) -> str:

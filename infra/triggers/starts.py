@@ -37,7 +37,8 @@ class StartTarget:
 class RunSchedule(Construct):
     """A rule that starts a run with the settings' defaults.
 
-    The event's id is the run id, so a duplicate event buys nothing twice.
+    The time for which the rule fires is in the run id, so a rule that fires twice for one time
+    buys nothing twice.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class RunSchedule(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letters(self, target.encryption)
-        run = {"request_id": f"{SCHEDULED}{events.EventField.event_id}"}
+        run = {"request_id": f"{SCHEDULED}{events.EventField.time}"}
         events.Rule(
             self,
             "Rule",

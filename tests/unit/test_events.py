@@ -138,6 +138,7 @@ def test_refused_and_stored_images_each_send_events(sent: Sent) -> None:
     ("run_input", "run_id"),
     [
         ('{"request_id": "mine"}', "mine"),
+        ('{"request_id": "schedule-2026-11-29T08:00:00Z"}', "schedule-2026-11-29T080000Z"),
         ("{}", "e"),
         (None, "e"),
         ('["no", "object"]', "e"),
