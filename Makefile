@@ -192,6 +192,8 @@ constraints: $(VENV)/.made ## Pin again what the requirements need
 	  --output-file constraints.txt requirements-dev.txt
 	@for name in base jwt pillow pydantic obstore; do \
 	  $(PIN_LAYER) $(LAYER_PINS)/$$name.in -o $(LAYER_PINS)/$$name.txt || exit 1; done
+	@$(PIN_LAYER) --no-emit-package python-dateutil --no-emit-package six \
+	  $(LAYER_PINS)/cron.in -o $(LAYER_PINS)/cron.txt
 	@$(PIN_LAYER) $$(grep -oE '^[a-z0-9._-]+' $(LAYER_PINS)/pydantic.txt \
 	  | sed 's/^/--no-emit-package /') $(LAYER_PINS)/openai.in -o $(LAYER_PINS)/openai.txt
 

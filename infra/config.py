@@ -5,7 +5,7 @@ They are the context of cdk.json. `-c name=value` overrides a setting.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from easel.contract import settings
@@ -13,7 +13,8 @@ from easel.contract.channels import MAIL, Channel, Form, When, write_channels
 from easel.contract.errors import InputError
 from easel.request import models, time_limits
 from easel.request.names import check_folder
-from infra import schedule_expression
+from easel.schedules.schedule import Schedule
+from infra.schedule_settings import read_schedule, read_schedules
 from infra.setting_values import SettingError, flag, matching, number, optional, whole
 from infra.webhooks import Webhook, read_webhooks
 
@@ -111,6 +112,9 @@ class Config:
         "the ARN of that domain's certificate, in `us-east-1`"
     )
     schedule: str | None = setting("`rate(…)` or `cron(…)`, in UTC ([guide](schedule.md))")
+    schedules: tuple[Schedule, ...] = setting(
+        "schedules with time zones and requests of their own ([guide](schedule.md))"
+    )
     schedule_alarm_days: int = setting(
         "ring an alarm after this many days without an image from the schedule, 1 to 6; 0 for no "
         "alarm"
@@ -196,6 +200,21 @@ class Config:
             variables[settings.OPENAI_OMIT] = settings.LIST_SEPARATOR.join(self.openai_omit)
         return variables
 
+    def request_settings(self) -> settings.RequestSettings:
+        """Return the defaults of a request, as the functions read them."""
+        return settings.RequestSettings(
+            folder_name=self.folder_name,
+            topics=self.topics,
+            chat_model=self.chat_model,
+            image_model=self.image_model,
+            chat_sees_references=self.chat_sees_references,
+            unpriced_models_allowed=self.unpriced_models == "allow",
+            region=self.aws_region,
+            # The distribution gets its address when it is deployed.
+            delivery_url="https://" if self.delivery else None,
+            channels=self.channels,
+        )
+
     def timeouts(self) -> dict[str, int]:
         """Return the timeouts in seconds of the functions that make paid calls, by name."""
         return {
@@ -265,7 +284,8 @@ def read(get: Callable[[str], Any]) -> Config:
         delivery=flag(get, "delivery"),
         delivery_domain=optional(get, "delivery_domain", DOMAIN, DOMAINS),
         delivery_certificate=optional(get, "delivery_certificate", CERTIFICATE, CERTIFICATES),
-        schedule=_schedule(get),
+        schedule=read_schedule(get),
+        schedules=(),
         schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=optional(get, "alarm_email", MAIL_ADDRESS, mail),
         # Only the local stack has no layers, and only it may call this machine.
@@ -303,7 +323,7 @@ def read(get: Callable[[str], Any]) -> Config:
         # The token is valid for the OpenAI account, and the operator of this address would see it.
         allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
-    return config
+    return replace(config, schedules=read_schedules(get, config.request_settings()))
 
 
 def _check_delivery(config: Config) -> None:
@@ -356,10 +376,3 @@ def _omitted(get: Callable[[str], Any]) -> tuple[str, ...]:
             "openai_omit", text, f"{SEND_ALL}, or any of {', '.join(settings.OMITTABLE)}"
         )
     return names
-
-
-def _schedule(get: Callable[[str], Any]) -> str | None:
-    expression = optional(get, "schedule", r".+", schedule_expression.ALLOWED)
-    if expression and not schedule_expression.is_valid(expression):
-        raise SettingError("schedule", expression, schedule_expression.ALLOWED)
-    return expression

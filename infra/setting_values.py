@@ -14,6 +14,13 @@ class SettingError(ValueError):
         super().__init__(f"setting {name} is {value!r}; allowed: {allowed}")
 
 
+class SettingRefusedError(SettingError):
+    """An invalid part of a setting, with the message of its own check."""
+
+    def __init__(self, message: str) -> None:
+        ValueError.__init__(self, message)
+
+
 def matching(get: Get, name: str, pattern: str, allowed: str) -> str:
     """Return text that matches a pattern. Raises SettingError."""
     value = get(name)

@@ -9,7 +9,7 @@ from typing import Any
 from easel.contract.channels import CHANNEL_NAME, MAIL, Channel, Form, When, write_channels
 from easel.contract.errors import InputError
 from easel.request.notify import check_webhook_url
-from infra.setting_values import SettingError
+from infra.setting_values import SettingError, SettingRefusedError
 
 NAME = "webhooks"
 SECRET = "secret:"  # noqa: S105 - the prefix of a secret's name
@@ -86,13 +86,6 @@ def _read(entry: object, *, local: bool) -> Webhook:
     return Webhook(
         name=name, form=Form(form), when=When(when), url=None if secret else url, secret=secret
     )
-
-
-class SettingRefusedError(SettingError):
-    """An invalid part of a setting, with the message of its own check."""
-
-    def __init__(self, message: str) -> None:
-        ValueError.__init__(self, message)
 
 
 def _secret(url: object) -> str | None:

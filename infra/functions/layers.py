@@ -30,7 +30,7 @@ BUILD_FOLDER = ROOT / ".layers"
 # Every function with layers has `base`: boto3 and powertools. Packages that openai and pydantic
 # share are only in pydantic's layer, and a function with the openai layer has both. Lambda allows
 # five layers, and three leave room for a company's own.
-NAMES = ("base", "jwt", "openai", "pillow", "pydantic")
+NAMES = ("base", "cron", "jwt", "openai", "pillow", "pydantic")
 MIRROR_NAMES = (*NAMES, "obstore")  # for a deployment with a mirror
 # The functions call only these services. botocore ships the descriptions of 400 others.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")

@@ -180,7 +180,7 @@ def test_app_error_is_short_without_traceback(tmp_path: Path, setting: str) -> N
 
 def test_invalid_template_is_reported_without_traceback(tmp_path: Path) -> None:
     # Without our own check, CloudFormation's schema is what refuses the expression.
-    code = "import app, infra.schedule_expression as e; e.is_valid = bool; app.main()"
+    code = "import app, easel.schedules.expression as e; e.is_valid = bool; app.main()"
     settings = ["-c", "layers=false", "-c", "schedule=cron(a b c d e f)"]
 
     result = subprocess.run(

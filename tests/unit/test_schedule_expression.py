@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.schedule_expression import is_valid
+from easel.schedules.expression import is_valid
 
 
 @pytest.mark.parametrize(

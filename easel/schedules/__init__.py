@@ -1,0 +1,7 @@
+"""Schedules, which start runs at certain times.
+
+scheduler    creates, changes and lists schedules with EventBridge Scheduler
+occurrences  the next and the previous time of a schedule
+schedule     the fields of a schedule
+expression   rate(…), cron(…) and at(…)
+"""
