@@ -11,6 +11,7 @@ front           the check of keys, and of requests from other websites
 sign_in_session who is signed in at the sign-in page
 iam             authorization of each call by the caller's role
 s3              conditional copies, versions in events, and memory
+scheduler       time zones and scheduled times of EventBridge Scheduler
 cloudformation  protection of buckets and tables
 cloudfront      APIs as origins, and an address on this machine
 sns             unconfirmed subscriptions

@@ -14,6 +14,7 @@ from local.ministack import (
     front,
     iam,
     s3,
+    scheduler,
     sign_in_session,
     sns,
     stepfunctions,
@@ -36,6 +37,7 @@ def main() -> None:
         front.apply()
         iam.apply()
         s3.apply()
+        scheduler.apply()
         sign_in_session.apply()
         sns.apply()
         stepfunctions.apply()

@@ -1,12 +1,13 @@
 """Gaps in IAM, closed so that each call of a function is authorized as on AWS.
 
 With `AUTH=true`, MiniStack gives each function a session of its role and checks each request
-against the role's policies. Five gaps would deny or allow the wrong requests:
+against the role's policies. Six gaps would deny or allow the wrong requests:
 
 - A request on loopback does not count as TLS, so a policy that requires TLS denies everything.
 - The closing slash of a key is missing from the object's ARN.
 - A secret's `Ref`, which policies name, is its name and not its ARN.
 - The resource of DescribeMapRun is `*`.
+- The group of a schedule is always `default`.
 - `events:source`, `dynamodb:LeadingKeys`, `sts:DurationSeconds` and `sts:IdentityTokenAudience` are
   missing from the request's context, so conditions on them never apply.
 
@@ -60,6 +61,10 @@ def _with_exact_arn(extract: Any) -> Any:
         arn = str(extract(service, method, path, headers, body, *rest))
         if service == "states" and arn == "*" and b'"mapRunArn"' in (body or b""):
             return str(json.loads(body)["mapRunArn"])
+        if service == "scheduler" and ":schedule/" in arn:
+            in_query = (rest[0].get("groupName") or ["default"])[0]
+            group = json.loads(body).get("GroupName", "default") if body else in_query
+            return arn.replace(":schedule/default/", f":schedule/{group}/")
         if service == "secretsmanager" and ":secret:" in arn:
             return arn.rpartition(":secret:")[2][:-_SECRET_SUFFIX]
         is_object = service == "s3" and len([part for part in path.split("/") if part]) > 1

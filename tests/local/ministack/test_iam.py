@@ -106,6 +106,25 @@ def test_map_run_is_a_resource(plain_emulator: Emulator, patched_emulator: Emula
     assert denied(patched_emulator, "yours")
 
 
+def test_schedule_is_matched_by_its_group(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
+    def denied(emulator: Emulator, group: str) -> set[bool]:
+        right = allow("scheduler:*", f"arn:aws:scheduler:{ARN}:schedule/mine/*")
+        scheduler = client(emulator, "scheduler", right)
+        target = {"Arn": f"arn:aws:sqs:{ARN}:q", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r"}
+        schedule = {"Name": "daily", "GroupName": group, "Target": target}
+        schedule |= {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+        return {
+            is_denied(scheduler.create_schedule, **schedule),
+            is_denied(scheduler.get_schedule, Name="daily", GroupName=group),
+        }
+
+    assert denied(plain_emulator, "mine") == {True}, CLOSED
+    assert denied(patched_emulator, "mine") == {False}
+    assert denied(patched_emulator, "yours") == {True}
+
+
 def put_event(emulator: Emulator, source: str) -> bool:
     """Return whether a role that may send only Easel's events is denied to send this one."""
     condition = {
