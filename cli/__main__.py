@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument("email", type=_email, help="the temporary password is sent there")
     token = add("token", _token, "print an API access token for a program, valid for an hour")
     token.add_argument(
-        "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; both by default"
+        "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; all by default"
     )
     add("credentials", _credentials, "print the client credentials of programs for a shell")
     doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)

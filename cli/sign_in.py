@@ -14,7 +14,7 @@ from typing import Any
 from cli.target import Target
 from functions.api import routes
 
-SCOPES = {"read": routes.READ, "write": routes.WRITE}
+SCOPES = {"read": routes.READ, "write": routes.WRITE, "schedule": routes.SCHEDULE}
 TOKEN_SECONDS = 20
 # The user pool requires one character of each kind. Random letters follow.
 _ALWAYS = "Aa1-"
@@ -80,7 +80,7 @@ def program_credentials(target: Target) -> Credentials:
 def fetch_token(target: Target, scope: str | None) -> str:
     """Return an access token for a program, valid for an hour.
 
-    If `scope` is `read` or `write`, the token has only that scope, otherwise both. Raises
+    If `scope` is one of SCOPES, the token has only that scope, otherwise all. Raises
     SignInError.
     """
     credentials = program_credentials(target)

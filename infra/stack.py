@@ -3,6 +3,7 @@
 import tomllib
 
 from aws_cdk import CfnOutput, Environment, Stack, Tags
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from easel.contract import settings
@@ -19,6 +20,7 @@ from infra.operations.alarms import Alarms, WatchedResources
 from infra.operations.dashboard import Dashboard
 from infra.triggers.channels import Channels
 from infra.triggers.events import Announcements
+from infra.triggers.schedules import Schedules
 from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget, UploadInbox
 from infra.workflows.batch import BatchWorkflow
 from infra.workflows.machine import Machines
@@ -69,11 +71,11 @@ class EaselStack(Stack):
         target = StartTarget(machines.batches, encryption)
         inbox = BatchInbox(self, "BatchInbox", bucket=bucket, target=target)
         uploads = UploadInbox(self, "UploadInbox", bucket=bucket, functions=functions)
-        queues = {"Inbox": inbox.dead_letters, "Uploads": uploads.dead_letters}
-        if config.schedule:
-            target = StartTarget(machines.runs, encryption)
-            rule = RunSchedule(self, "Schedule", expression=config.schedule, target=target)
-            queues["Schedule"] = rule.dead_letters
+        queues: dict[str, sqs.IQueue] = {
+            "Inbox": inbox.dead_letters,
+            "Uploads": uploads.dead_letters,
+        }
+        queues |= _add_schedules(self, deployment, config, machines=machines)
         api = Api(http_api, url, distribution)
         add_api(self, functions, config, api=api, bucket=bucket)
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
@@ -95,6 +97,21 @@ class EaselStack(Stack):
         Dashboard(self, "Dashboard", resources=resources, alarms=alarms.all)
 
         _add_version(self)
+
+
+def _add_schedules(
+    stack: Stack, deployment: Deployment, config: Config, *, machines: Machines
+) -> dict[str, sqs.IQueue]:
+    """Add all that starts runs at certain times. Return the queues of failed starts."""
+    schedules = Schedules(stack, "Schedules", deployment=deployment)
+    for schedule in config.schedules:
+        schedules.declare(schedule)
+    queues: dict[str, sqs.IQueue] = {"Schedules": schedules.dead_letters}
+    if config.schedule:
+        target = StartTarget(machines.runs, deployment.encryption)
+        rule = RunSchedule(stack, "Schedule", expression=config.schedule, target=target)
+        queues["Schedule"] = rule.dead_letters
+    return queues
 
 
 def _add_come_back(stack: Stack, deployment: Deployment, bucket_name: str) -> None:

@@ -38,6 +38,9 @@ MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
 STATE_MACHINE = "EASEL_STATE_MACHINE"
 BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
 CHANNELS = "EASEL_CHANNELS"
+SCHEDULE_GROUP = "EASEL_SCHEDULE_GROUP"
+SCHEDULE_ROLE = "EASEL_SCHEDULE_ROLE"
+SCHEDULE_QUEUE = "EASEL_SCHEDULE_QUEUE"
 SIGNING_SECRET = "EASEL_SIGNING_SECRET"  # noqa: S105 - the name of the variable
 PAGE_URL = "EASEL_PAGE_URL"
 PUBLIC_PAGE_URL = "EASEL_PUBLIC_PAGE_URL"
@@ -244,6 +247,15 @@ class EventSettings(Settings):
     channels: tuple[Channel, ...] = _variable(CHANNELS, read_channels)
     public_page_url: str | None = _variable(PUBLIC_PAGE_URL, optional=True)
     signing_secret: str | None = _variable(SIGNING_SECRET, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSettings(Settings):
+    """The group of schedules, the role that starts their runs, and the queue of failed starts."""
+
+    group: str = _variable(SCHEDULE_GROUP)
+    role: str = _variable(SCHEDULE_ROLE)
+    queue: str = _variable(SCHEDULE_QUEUE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from easel.request.named_sizes import NAMED_SIZES
 from easel.request.output_sizes import MAX_OUTPUTS
 from easel.request.request import TABLE
 
-READ, WRITE = "easel/read", "easel/write"  # the scopes of an access token
+# The scopes of an access token. A schedule spends again and again, so it has a scope of its own.
+READ, WRITE, SCHEDULE = "easel/read", "easel/write", "easel/schedule"
 # The keywords of JSON Schema for a field's limits, with the page's name for each.
 LIMITS = {
     "maxLength": "max_length",
@@ -42,7 +43,7 @@ def page_config(settings: PageSettings) -> dict[str, Any]:
         "sign_in": {
             "authority": issuer,
             "client_id": settings.page_client,
-            "scope": f"openid {READ} {WRITE}",
+            "scope": f"openid {READ} {WRITE} {SCHEDULE}",
             "metadata": {
                 "issuer": issuer,
                 "authorization_endpoint": f"{sign_in}/oauth2/authorize",

@@ -93,6 +93,11 @@ def show_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def read_time(time: str | None) -> datetime | None:
+    """Return a stored time, or None if there is none."""
+    return datetime.fromisoformat(time) if time else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """A checked schedule."""
@@ -118,6 +123,10 @@ class Schedule:
     paused: bool = column(Flag(), "start no run for now", default=False)
     note: str | None = column(Text(200), "a note for people")
     request: dict[str, Any] = column(RequestKind(), "the request of each run; `{}` by default")
+
+    def is_started(self) -> bool:
+        """Return whether its start is in the past."""
+        return self.start is not None and datetime.fromisoformat(self.start) <= datetime.now(UTC)
 
     @property
     def run_input(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from functions.api import (
     page,
     problems,
     runs,
+    schedules,
     uploads,
 )
 from functions.api.problems import Refusal
@@ -29,7 +30,7 @@ from functions.api.services import API_SERVICES, ApiServices
 def app() -> APIGatewayHttpResolver:
     """Return the resolver with all routes and error handlers."""
     resolver = APIGatewayHttpResolver(enable_validation=True)
-    for module in (runs, batches, batch_list, images, uploads, folders, estimates, page):
+    for module in (runs, batches, batch_list, images, uploads, folders, schedules, estimates, page):
         resolver.include_router(module.router)
     resolver.exception_handler(EaselError)(_answer_easel_error)
     resolver.exception_handler(Refusal)(problems.answer)

@@ -13,11 +13,13 @@ from pydantic import TypeAdapter
 from easel.contract.naming import RUN_ID_LETTER, UPLOAD_ID
 from easel.request.names import BATCH_NAME, IMAGE_ID
 from easel.request.request import TABLE
+from easel.schedules import schedule
 from functions.api import schemas
 from functions.api.batches import BYTES, FORMAT, START_REQUIRED, START_TABLE
 from functions.api.problems import CONTENT_TYPE
 from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
+from functions.api.schedules import PUT_FIELDS
 from functions.api.uploads import UPLOAD_KINDS
 
 ABOUT = (
@@ -44,6 +46,7 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
     for shape in (schemas.Problem, schemas.GatewayMessage):
         shapes[shape.__name__] = TypeAdapter(shape).json_schema()
     shapes |= {"Request": request_schema(), "BatchStart": start_schema()}
+    shapes |= {"SchedulePut": schedule_schema()}
     about = "an access token, as printed by `make token`"
     scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
     document["components"]["securitySchemes"] = {"token": scheme}
@@ -75,6 +78,16 @@ def start_schema() -> Schema:
     fields |= {name: START_TABLE[name].schema() for name in START_REQUIRED}
     known = {"format": _format_schema()} | fields
     return _object(known, required=list(START_REQUIRED)) | {"title": "BatchStart"}
+
+
+def schedule_schema() -> Schema:
+    """Return the schema of a schedule without its name, from its field table."""
+    fields = {name: _nullable(schedule.TABLE[name].schema()) for name in PUT_FIELDS}
+    fields |= {
+        "when": schedule.TABLE["when"].schema(),
+        "request": {"anyOf": [_ref("Request"), {"type": "null"}]},
+    }
+    return _object(fields, required=["when"]) | {"title": "SchedulePut"}
 
 
 def _words(function: Any) -> Schema:
@@ -115,14 +128,19 @@ def _complete(operation: Schema, path: str, method: str) -> None:
         schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
         parameter["schema"] |= schema
         in_path = parameter["in"] == "path"
-        patterns = {"/images/": IMAGE_ID, "/batches/": BATCH_NAME, "/uploads/": UPLOAD_ID}
+        patterns = {
+            "/images/": IMAGE_ID,
+            "/batches/": BATCH_NAME,
+            "/uploads/": UPLOAD_ID,
+            "/schedules/": schedule.NAME,
+        }
         for prefix, pattern in patterns.items():
             if in_path and path.startswith(prefix):
                 parameter["schema"] |= {"pattern": f"^{pattern.pattern}$"}
 
 
 def _request_body(path: str, method: str) -> Schema | None:
-    if method != "post":
+    if method not in ("post", "put"):
         return None
     name = {"type": "string"}
     match path:
@@ -139,6 +157,9 @@ def _request_body(path: str, method: str) -> Schema | None:
             example = {"name": "teapot.png", "type": "image/png", "bytes": 1234}
         case "/batches/{name}/start":
             schema, example = _ref("BatchStart"), {"version_id": "VERSION", "dry_run": True}
+        case "/schedules/{name}":
+            schema = _ref("SchedulePut")
+            example = {"when": "cron(0 8 ? * MON-FRI *)", "time_zone": "Europe/Berlin"}
         case "/folders/restore":
             schema = _object({"name": name}, required=["name"])
             example = {"name": "campaign/spring"}
@@ -165,7 +186,10 @@ def _parameters(path: str, method: str) -> list[Schema]:
 
 
 def _responses(good: Schema, path: str, method: str) -> Schema:
-    starts = method == "delete" or (method == "post" and path not in STARTS_NOTHING)
+    is_schedule = path.startswith("/schedules")
+    starts = not is_schedule and (
+        method == "delete" or (method == "post" and path not in STARTS_NOTHING)
+    )
     noun = "batch" if path.startswith("/batches") else "run"
     about = f"The {noun}, which is now running" if starts else "The answer"
     success = {"202" if starts else "200": good["200"] | {"description": about}}
@@ -180,9 +204,9 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
     problems = {"400": "The request is not valid; nothing was paid"}
     if "{" in path or (method, path) == ("delete", "/folders"):
         problems["404"] = "Not found"
-    if (starts and noun == "run") or path.startswith("/images/"):
+    if (starts and noun == "run") or path.startswith(("/images/", "/schedules/")):
         problems["409"] = "Conflicts with what already exists"
-    if method == "post" and "{id}" not in path:
+    if method == "put" or (method == "post" and "{id}" not in path):
         problems["413"] = "The body is too large"
         problems["415"] = "The body is not application/json"
     problems["500"] = "The deployment has a problem"
@@ -193,7 +217,8 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
         "429": "Too many requests at once",
     }
     unnamed = {}
-    if path in ("/runs", "/batches/{name}/start") and method == "post":
+    starts_runs = path in ("/runs", "/batches/{name}/start") and method == "post"
+    if starts_runs or method == "put":
         unnamed = {CONTENT_TYPE: {"schema": _ref("Problem")}}  # for a token without a subject
     described = (
         success

@@ -1,8 +1,8 @@
 """Every route of the API. The stack creates the gateway's routes from this list."""
 
-from easel.page.config import READ, WRITE
+from easel.page.config import READ, SCHEDULE, WRITE
 
-__all__ = ["DATA", "DESCRIPTION", "PAGE", "READ", "WRITE"]
+__all__ = ["DATA", "DESCRIPTION", "PAGE", "READ", "SCHEDULE", "WRITE"]
 # Each entry is the method, the path, and the scope that the access token must have.
 DATA = (
     ("GET", "/runs", READ),
@@ -26,6 +26,9 @@ DATA = (
     ("GET", "/folders", READ),
     ("DELETE", "/folders", WRITE),
     ("POST", "/folders/restore", WRITE),
+    ("GET", "/schedules", READ),
+    ("PUT", "/schedules/{name}", SCHEDULE),
+    ("DELETE", "/schedules/{name}", SCHEDULE),
     ("GET", "/estimate", READ),
     ("POST", "/estimate", READ),
 )

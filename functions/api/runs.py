@@ -37,6 +37,7 @@ LONGEST_PAUSE = 3
 MAX_TOKEN = 3096  # the length of a Step Functions token
 # An execution's name has at most 80 characters. It starts with the caller's eight and a hyphen.
 MAX_KEY = 80 - len(naming.api_run("1" * naming.CALLER_LENGTH, ""))
+# The route of each field that the request itself must not have.
 ELSEWHERE = {
     "action": "DELETE, or POST …/restore or …/share",
     "request_id": f"the header {KEY_HEADER}",

@@ -7,10 +7,11 @@ from functools import cached_property
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.aws.client import client
-from easel.contract.settings import ApiSettings
+from easel.contract.settings import ApiSettings, ScheduleSettings
 from easel.ledger.gallery import Gallery
 from easel.runs.executions import Executions
 from easel.runs.runs import Runs
+from easel.schedules.scheduler import Schedules
 from easel.services import Services
 from functions.api.batch_schemas import ListedBatch
 from functions.api.facts import Facts, Kept
@@ -56,6 +57,12 @@ class ApiServices(Services):
     def listed_batches(self) -> Kept[ListedBatch]:
         """Return the entries of batches that have ended."""
         return Kept(keeps_running=False)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Return the schedules."""
+        settings = ScheduleSettings.read(self.environment)
+        return Schedules(client("scheduler"), settings, machine=self.api.state_machine)
 
     @cached_property
     def gallery(self) -> Gallery:

@@ -34,6 +34,8 @@ class Resource(StrEnum):
     DEAD_LETTERS = "events that were not sent"
     READER_ROLE = "role that signs links to images"
     UPLOADER_ROLE = "role that signs links for manifests"
+    SCHEDULES = "schedules of the group"
+    SCHEDULER_ROLE = "role that starts scheduled runs"
     DELIVERY = "bucket of what is public"
     EXISTING_BUCKET = "existing bucket, to be checked"
     EXISTING_TABLE = "existing table, to be checked"

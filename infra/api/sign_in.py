@@ -18,9 +18,15 @@ NO_PLUS = (
     "passwords have twelve characters of four kinds"
 )
 
+SCOPES = {
+    routes.READ: "see images and runs",
+    routes.WRITE: "make, delete and restore images",
+    routes.SCHEDULE: "create, change and delete schedules",
+}
+
 
 class SignIn(Construct):
-    """A user pool with the API's two scopes. Only an administrator adds users.
+    """A user pool with the API's scopes. Only an administrator adds users.
 
     `users` is the id of an earlier deployment's pool, or None for a new pool.
     """
@@ -71,17 +77,14 @@ class SignIn(Construct):
         self.url = f"https://{domain.domain_name}.auth.{Aws.REGION}.amazoncognito.com"
         # This equals the pool's ProviderURL, which the local AWS does not have.
         self.issuer = f"https://cognito-idp.{Aws.REGION}.amazonaws.com/{self.pool.user_pool_id}"
-        (identifier,) = {name.partition("/")[0] for name in (routes.READ, routes.WRITE)}
-        read, write = (
+        (identifier,) = {name.partition("/")[0] for name in SCOPES}
+        scopes = [
             cognito.ResourceServerScope(scope_name=name.partition("/")[2], scope_description=about)
-            for name, about in (
-                (routes.READ, "see images and runs"),
-                (routes.WRITE, "make, delete and restore images"),
-            )
-        )
-        server = self.pool.add_resource_server("Api", identifier=identifier, scopes=[read, write])
+            for name, about in SCOPES.items()
+        ]
+        server = self.pool.add_resource_server("Api", identifier=identifier, scopes=scopes)
         self._scopes = [
-            cognito.OAuthScope.resource_server(server, api_scope) for api_scope in (read, write)
+            cognito.OAuthScope.resource_server(server, api_scope) for api_scope in scopes
         ]
 
     def add_page_client(self, url: str) -> str:

@@ -21,6 +21,7 @@ from easel.contract.settings import (
     OpenAISettings,
     RateSettings,
     RequestSettings,
+    ScheduleSettings,
     Settings,
     SharingSettings,
     StorageSettings,
@@ -314,9 +315,9 @@ API = FunctionSpec(
     caller=Caller.GATEWAY,
     timeout=seconds(29),
     memory_mb=1024,
-    layers=("pydantic",),
-    folders=("request", "ledger", "runs", "page"),
-    settings=(StorageSettings, RequestSettings, BatchSettings, ApiSettings),
+    layers=("cron", "pydantic"),
+    folders=("request", "ledger", "runs", "schedules", "page"),
+    settings=(StorageSettings, RequestSettings, BatchSettings, ScheduleSettings, ApiSettings),
     has_page=True,
     grants=(
         Grant(("states:StartExecution", "states:ListExecutions"), Resource.RUNS),
@@ -345,6 +346,22 @@ API = FunctionSpec(
             conditions={
                 "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*", "upload#*"]}
             },
+        ),
+        Grant(
+            tuple(f"scheduler:{verb}Schedule" for verb in ("Get", "Create", "Update", "Delete")),
+            Resource.SCHEDULES,
+            "/*",
+            "Callers name the schedules of this deployment's own group",
+        ),
+        Grant(
+            ("scheduler:ListSchedules",),
+            Resource.EVERYTHING,
+            reason="The action has no resource to name; the list shows names and targets only",
+        ),
+        Grant(
+            ("iam:PassRole",),
+            Resource.SCHEDULER_ROLE,
+            conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
         ),
         Grant(("sts:AssumeRole",), Resource.READER_ROLE),
         Grant(("sts:AssumeRole",), Resource.UPLOADER_ROLE),

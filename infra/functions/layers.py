@@ -33,7 +33,7 @@ BUILD_FOLDER = ROOT / ".layers"
 NAMES = ("base", "cron", "jwt", "openai", "pillow", "pydantic")
 MIRROR_NAMES = (*NAMES, "obstore")  # for a deployment with a mirror
 # The functions call only these services. botocore ships the descriptions of 400 others.
-SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts")
+SERVICES = ("dynamodb", "events", "s3", "scheduler", "secretsmanager", "stepfunctions", "sts")
 # These files are never used on Lambda: stubs, tests, commands, file lists, and support for formats
 # and fonts that no image of ours has.
 UNUSED = ("**/*.pyi", "**/py.typed", "**/tests", "bin", "*.dist-info/RECORD", ".lock")

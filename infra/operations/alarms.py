@@ -35,6 +35,7 @@ NOT_DELIVERED = {
     "Uploads": "An image arrived in references/inbox/, but it was not checked",
     "Inbox": "A manifest arrived in batches/inbox/, but its batch was not started",
     "Schedule": "The scheduled run was not started",
+    "Schedules": "A run of a schedule was not started",
     "Notifications": "A webhook or a mail was not delivered",
     "Events": "The event about an image or a run was not sent",
 }

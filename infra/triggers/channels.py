@@ -14,11 +14,12 @@ from constructs import Construct
 
 from easel.contract.channels import MAIL
 from easel.contract.metric_names import NOTIFICATION, SOURCE
+from easel.schedules.scheduler import MOST_RETRIES
 from infra.access.grants import Grant, Resource
 from infra.config import Config
 from infra.functions.function import Deployment
 from infra.nag import acknowledge
-from infra.triggers.starts import MOST_RETRIES, dead_letters
+from infra.triggers.starts import dead_letters
 from infra.webhooks import Webhook
 
 DELIVER_FOR = Duration.hours(24)  # EventBridge's maximum

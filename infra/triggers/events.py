@@ -16,10 +16,11 @@ from constructs import Construct
 
 from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
+from easel.schedules.scheduler import MOST_RETRIES
 from infra.access.grants import Resource
 from infra.functions.catalogue import EVENTS
 from infra.functions.function import DeployedFunction, Functions
-from infra.triggers.starts import MOST_RETRIES, RETRY_FOR, dead_letters
+from infra.triggers.starts import RETRY_FOR, dead_letters
 from infra.workflows.machine import Machines
 
 ENDED = (

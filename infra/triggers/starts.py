@@ -16,14 +16,14 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from easel.contract.naming import INBOX, MANIFEST_ENDINGS, REFERENCE_INBOX, SCHEDULED
+from easel.schedules.scheduler import MOST_RETRIES, RETRY_SECONDS
 from infra.access.encryption import Encryption
 from infra.access.grants import Resource
 from infra.functions.catalogue import REFERENCES
 from infra.functions.function import Functions
 from infra.nag import acknowledge
 
-MOST_RETRIES = 185  # EventBridge's maximum; in practice the event's age ends the retries
-RETRY_FOR = Duration.hours(2)
+RETRY_FOR = Duration.seconds(RETRY_SECONDS)
 
 
 @dataclass(frozen=True)

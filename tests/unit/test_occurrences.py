@@ -109,8 +109,15 @@ def test_time_beyond_the_calendar_is_unknown() -> None:
 @given(
     time=st.datetimes(datetime(2026, 2, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),
     when=st.sampled_from(
-        ["rate(7 minutes)", "rate(1 day)", "cron(*/20 * * * ? *)", "cron(30 1-3 * * ? *)"]
-        + ["cron(15 2 ? * SUN *)", "cron(0 8 ? * MON-FRI *)", "cron(0 0 L * ? *)"]
+        [
+            "rate(7 minutes)",
+            "rate(1 day)",
+            "cron(*/20 * * * ? *)",
+            "cron(30 1-3 * * ? *)",
+            "cron(15 2 ? * SUN *)",
+            "cron(0 8 ? * MON-FRI *)",
+            "cron(0 0 L * ? *)",
+        ]
     ),
     zone=st.sampled_from(
         ["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
