@@ -14,6 +14,7 @@ const VIEWS = {
   gallery: ["Gallery", () => import("./views/gallery.js"), "gallery"],
   deleted: ["Recently deleted", () => import("./views/deleted.js"), "gallery"],
   runs: ["Runs", () => import("./views/runs.js"), "runs"],
+  schedules: ["Schedules", () => import("./views/schedules.js"), "schedules"],
   run: ["Run", () => import("./views/run.js"), "runs"],
   batch: ["Batch", () => import("./views/batch.js"), "runs"],
 };

@@ -406,6 +406,7 @@ STATES = (
     "lightbox",
     "deleted",
     "runs",
+    "schedules",
     "run",
     "run failed",
     "run refused",
@@ -432,6 +433,8 @@ def test_axe_finds_no_violation_in_any_state(
     aws.script({"path": IMAGES, "status": 400, "body": refusal})
     refused = caller.wait_for_end(caller.run({**SMALL, "prompt": "A kite"}, key=uuid4().hex).json)
     batch = make_batch(aws, [{**SMALL, "prompt": f"A kite {folder}"}])
+    when = {"when": "cron(0 8 ? * MON-FRI *)", "time_zone": "Europe/Berlin"}
+    assert caller("PUT", "/schedules/axe", when).status == 200
     violations: dict[str, list[str]] = {}
 
     with visit(browser, aws, reduced_motion="reduce") as visitor:
@@ -450,6 +453,7 @@ def test_axe_finds_no_violation_in_any_state(
             ("gallery empty", "#gallery?topic=nothing", ".state h2"),
             ("deleted", "#deleted", "main .end *, ul.rows li"),
             ("runs", "#runs", "main ul li, main table tr"),
+            ("schedules", "#schedules", "ul.rows li"),
             ("run", f"#run/{picture['id']}", "h1"),
             ("run failed", f"#run/{failed['id']}", ".callout"),
             ("run refused", f"#run/{refused['id']}", ".callout"),

@@ -40,6 +40,7 @@ export function makeApi(session, { onSignedOut, shares }) {
   const call = (...request) => connection.call(...request);
   const image = (id) => `images/${encodeURIComponent(id)}`;
   const run = (id) => `runs/${encodeURIComponent(id)}`;
+  const schedule = (name) => `schedules/${encodeURIComponent(name)}`;
   const batch = (name) => `batches/${encodeURIComponent(name)}`;
   return {
     shares,
@@ -64,6 +65,9 @@ export function makeApi(session, { onSignedOut, shares }) {
     upload: (id, signal) => call("GET", `uploads/${encodeURIComponent(id)}`, { signal }),
     folders: (signal) => call("GET", "folders", { signal }),
     deleteFolder: (name) => call("DELETE", `folders?${search({ name, confirm: true })}`),
+    schedules: (query, signal) => call("GET", `schedules?${search(query)}`, { signal }),
+    putSchedule: (name, body) => call("PUT", schedule(name), { body }),
+    deleteSchedule: (name) => call("DELETE", schedule(name)),
     restoreFolder: (name) => call("POST", "folders/restore", { body: { name } }),
   };
 }

@@ -30,6 +30,7 @@ import { usePagedList } from "../parts/list_end.js";
 import { note, say } from "../parts/notices.js";
 import { Empty, Failed, Loading } from "../parts/placeholders.js";
 import { loadReferenceList } from "../parts/reference_images.js";
+import { Repeat } from "../parts/repeat.js";
 
 const NEWEST = 12;
 
@@ -110,6 +111,7 @@ function Composer({ folders, ...services }) {
     >
       <${EarlierDraft} />
       <${ImageFields} form=${form} folders=${folders} />
+      <${Repeat} request=${form.request} api=${services.api} />
       <${ApiSnippets} request=${form.request} />
       <${Till} form=${form} onshow=${focusProblem} />
     </form>
