@@ -101,7 +101,7 @@ budget: $(VENV)/.made ## Show the month's budget; USD=… changes the cap, 0 sto
 user: $(VENV)/.made ## Add a user of the page: EMAIL=…
 	@$(EASEL) user "$(or $(EMAIL),$(error say who: make user EMAIL=…))"
 
-token: $(VENV)/.made ## Print an API access token for a program; SCOPE=read or write
+token: $(VENV)/.made ## Print an API access token for a program; SCOPE=read, write, …
 	@$(EASEL) token $(if $(SCOPE),--scope "$(SCOPE)")
 
 credentials: $(VENV)/.made ## Print the client credentials of programs, with their secret

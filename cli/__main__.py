@@ -1,7 +1,7 @@
 """The command line: `easel [--target local|aws] COMMAND`.
 
-The commands are run, upload, batch, redrive, report, open, share, unshare, budget, secret, user,
-token, credentials and doctor.
+The commands are run, upload, batch, redrive, report, open, share, unshare, schedules, schedule,
+unschedule, budget, secret, user, token, credentials and doctor.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import batch_screen, batches, runs, screen, sharing, sign_in, uploads
+from cli import batch_screen, batches, runs, schedules, screen, sharing, sign_in, uploads
 from cli.batches import BatchError
 from cli.doctor import catalogue
 from cli.doctor import screen as doctor_screen
@@ -100,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     share.add_argument("--as", dest="form", choices=sharing.FORMS, default="link")
     unshare = add("unshare", _unshare, "make an image private again")
     unshare.add_argument("key", help="the image's key in the bucket")
+    add("schedules", _schedules, "list the schedules with their next and last runs")
+    schedule = add("schedule", _schedule, "create a schedule, or replace the one of its name")
+    schedule.add_argument("file", type=Path, help="a file with the schedule as JSON")
+    unschedule = add("unschedule", _unschedule, "delete a schedule; its images stay")
+    unschedule.add_argument("name", help="the schedule's name")
     budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
     budget.add_argument(
         "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
@@ -204,6 +209,24 @@ def _share(target: Target, options: argparse.Namespace) -> int:
 def _unshare(target: Target, options: argparse.Namespace) -> int:
     seconds = sharing.unshare(target, options.key)
     print(f"{options.key} is private again; its address stops within {seconds} seconds")
+    return 0
+
+
+def _schedules(target: Target, _options: argparse.Namespace) -> int:
+    schedules.DeployedSchedules(target).show(Console())
+    return 0
+
+
+def _schedule(target: Target, options: argparse.Namespace) -> int:
+    raw = schedules.read_file(options.file.read_text(), str(options.file))
+    stored = schedules.DeployedSchedules(target).put(raw)
+    print(f"schedule {stored.schedule.name}, {schedules.next_run_text(stored)}")
+    return 0
+
+
+def _unschedule(target: Target, options: argparse.Namespace) -> int:
+    schedules.DeployedSchedules(target).delete(options.name)
+    print(f"{options.name} starts no more runs; its images stay")
     return 0
 
 

@@ -78,6 +78,7 @@ def add_api(
         ("ApiUrl", url, "The API, and the page if it is public"),
         ("UserPoolId", sign_in.pool.user_pool_id, "The users; make user adds one"),
         ("SignInUrl", sign_in.url, "The address of the sign-in"),
+        ("ApiFunction", function.function.function_name, "The API's function, with its settings"),
         ("PageClientId", page_client, "The sign-in for the page"),
         ("ProgramClientId", program_client, "The sign-in for programs; make token uses it"),
     ):

@@ -43,7 +43,7 @@ def test_invalid_address_is_refused(aws: LocalStack, tmp_path: Path, email: str)
 @pytest.mark.parametrize(
     ("words", "scopes"),
     [
-        ((), {"easel/read", "easel/write"}),
+        ((), {"easel/read", "easel/write", "easel/schedule"}),
         (("--scope", "read"), {"easel/read"}),
         (("--scope", "write"), {"easel/write"}),
     ],
