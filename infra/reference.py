@@ -11,6 +11,7 @@ from easel.contract.batch_messages import BatchReport
 from easel.contract.messages import Removal, Report, ReportedImage, Restoration
 from easel.request import batch_request, request
 from easel.request.fields import Field
+from easel.schedules import schedule
 from functions.api.problems import ADVICE
 from infra.config import Config
 
@@ -89,6 +90,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "Removal": lambda: message_rows(Removal),
     "Restoration": lambda: message_rows(Restoration),
     "Batch": lambda: request_rows(batch_request.TABLE),
+    "Schedule": lambda: request_rows(schedule.TABLE),
     "BatchReport": lambda: message_rows(BatchReport),
     "Settings": setting_rows,
     "Errors": error_rows,
@@ -108,6 +110,10 @@ def _value(schema: Mapping[str, Any]) -> str:
             return f"a list of 1 to {most:,}"
         case {"maxLength": most}:
             return f"text of 1 to {most:,} characters"
+        case {"type": "object"}:
+            return "an object"
+        case {"format": "date-time"}:
+            return "a time"
     return "text"
 
 
