@@ -17,13 +17,14 @@ from tests.support.policies import (
 from tests.support.template import ELSEWHERE, EVERYTHING, EXISTING
 
 RUNS_MACHINE, BATCHES_MACHINE = "WorkflowStateMachineRole", "BatchWorkflowStateMachineRole"
-SCHEDULE, INBOX = "ScheduleRole", "BatchInboxRole"
+SCHEDULE, SCHEDULES, INBOX = "ScheduleRole", "SchedulesRole", "BatchInboxRole"
 SHOP, CHAT, MAIL = "ChannelsShopRole", "ChannelsChatRole", "ChannelsMailRole"
 READER, UPLOADER = "ReaderRole", "UploaderRole"
 # The role of CDK's own function, which empties a bucket before CloudFormation deletes it.
 EMPTIER = "CustomS3AutoDeleteObjectsCustomResourceProviderRole"
 EVENTS, STATES, LAMBDA = "events.amazonaws.com", "states.amazonaws.com", "lambda.amazonaws.com"
 CLOUDWATCH, GATEWAY = "cloudwatch.amazonaws.com", "apigateway.amazonaws.com"
+SCHEDULER = "scheduler.amazonaws.com"
 LOGGING = "logging.s3.amazonaws.com"
 INVOKE = "lambda:InvokeFunction"
 THEIR_PLACE = f"{REGION}:{OTHER_ACCOUNT}"
@@ -93,6 +94,8 @@ DELIVER = "events:InvokeApiDestination"
 RULES = Expected(
     allowed=[
         *calls(SCHEDULE, "states:StartExecution", "{runs}"),
+        *calls(SCHEDULES, "states:StartExecution", "{runs}"),
+        *calls(SCHEDULES, "sqs:SendMessage", "{schedules_queue}"),
         *calls(INBOX, "states:StartExecution", "{batches}"),
         *calls(SHOP, DELIVER, "{shop}"),
         *calls(CHAT, DELIVER, "{chat}"),
@@ -110,6 +113,10 @@ RULES = Expected(
         *calls(EVENTS, INVOKE, "{references}", context=source("{failures_rule}")),
         *calls(EVENTS, INVOKE, "{events}", context=source("{uploads_rule}")),
         *calls(SCHEDULE, "states:StartExecution", "{batches}"),
+        *calls(SCHEDULES, "states:StartExecution", "{batches}"),
+        *calls(SCHEDULES, "sqs:SendMessage", "{schedule_queue}", "{inbox_queue}"),
+        *calls(SCHEDULES, f"{WATCH} {REDRIVE}", "{run_execution}:run-1"),
+        *calls(SCHEDULER, "states:StartExecution", "{runs}"),
         *calls(INBOX, "states:StartExecution", "{runs}"),
         *calls(SCHEDULE, f"{WATCH} {REDRIVE}", "{run_execution}:run-1"),
         *calls(INBOX, f"{WATCH} {REDRIVE}", "{batch_execution}:spring"),

@@ -22,6 +22,7 @@ EVERY = {
     "Easel-ModelRetiring",
     "Easel-InboxNotDelivered",
     "Easel-UploadsNotDelivered",
+    "Easel-SchedulesNotDelivered",
     "Easel-EventsNotDelivered",
     "Easel-ApiFailing",
 }

@@ -46,6 +46,8 @@ FROM_EASEL = {
     "Null": {"events:source": "false"},
 }
 SENDS = f"{BUS} if {json.dumps(FROM_EASEL)}"
+SCHEDULES = "arn:aws:scheduler:ap-southeast-1:AWS::AccountId:schedule/Easel"
+TO_SCHEDULER = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 EXECUTION = ":::::execution"
 RIGHTS = {
     "prompt": may("s3", "bucket/*/", "PutObject")
@@ -107,6 +109,10 @@ RIGHTS = {
     | may("dynamodb", "table/index/by_topic", "Query")
     | may("dynamodb", "table/index/by_folder_topic", "Query")
     | may("dynamodb", "table where the key is budget* upload#*", "PutItem", "UpdateItem")
+    | may("scheduler", f"{SCHEDULES}/*", "GetSchedule", "CreateSchedule")
+    | may("scheduler", f"{SCHEDULES}/*", "UpdateSchedule", "DeleteSchedule")
+    | may("scheduler", "*", "ListSchedules")
+    | may("iam", f"Schedules if {json.dumps(TO_SCHEDULER)}", "PassRole")
     | may("sts", "Reader", "AssumeRole")
     | may("sts", "Uploader", "AssumeRole"),
 }
@@ -122,10 +128,13 @@ SIGNERS = {
 
 
 def granted_rights(template: Template, function: str) -> Rights:
-    """Return a function's rights. The roles that sign links are listed by their construct."""
-    signers = {template.role_in(name): name for name in SIGNERS}
+    """Return a function's rights. Other roles are listed by their construct."""
+    others = {template.role_in(name): name for name in (*SIGNERS, "Schedules")}
     rights = template.rights(template.role(function))
-    return {(action, signers.get(on, on)) for action, on in rights}
+    return {
+        (action, on.replace((role := on.partition(" ")[0]), others.get(role, role)))
+        for action, on in rights
+    }
 
 
 @pytest.mark.parametrize("step", FUNCTIONS)

@@ -35,6 +35,7 @@ UNUSED = {
     ("Events", "dynamodb:ListStreams"): BY_LAMBDA,
     ("Events", "sqs:SendMessage"): BY_LAMBDA,
     ("References", "sqs:SendMessage"): BY_LAMBDA,
+    ("Api", "iam:PassRole"): "Scheduler asks for it when a schedule is stored",
     ("References", "s3:PutObjectTagging"): "S3 asks for it when a PutObject has tags",
     **{
         (construct, "s3:ListBucket"): FOR_404

@@ -92,7 +92,8 @@ NAMES = {
     "uploads_rule": ("AWS::Events::Rule", "UploadInbox"),
     "uploads_queue": ("AWS::SQS::Queue", "UploadInbox"),
     "schedule_rule": ("AWS::Events::Rule", "Schedule"),
-    "schedule_queue": ("AWS::SQS::Queue", "Schedule"),
+    "schedule_queue": ("AWS::SQS::Queue", "ScheduleDeadLetters"),
+    "schedules_queue": ("AWS::SQS::Queue", "SchedulesDeadLetters"),
     "failures_rule": ("AWS::Events::Rule", "Announcements"),
     "failures_queue": ("AWS::SQS::Queue", "Announcements"),
 }

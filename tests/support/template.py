@@ -28,10 +28,22 @@ WEBHOOKS = json.dumps(
         {"name": "chat", "url": "secret:slack", "form": "slack", "when": "always"},
     ]
 )
+SCHEDULES = json.dumps(
+    [
+        {
+            "name": "weekdays",
+            "when": "cron(0 8 ? * MON-FRI *)",
+            "time_zone": "Europe/Berlin",
+            "end": "2099-12-31T00:00:00Z",
+            "request": {"topic": "Sport"},
+        }
+    ]
+)
 # These settings change which resources exist. First is everything that can be added,
 EVERYTHING = (
     "layers=false",
     "schedule=rate(1 day)",
+    f"schedules={SCHEDULES}",
     "alarm_email=ops@example.org",
     "notify_email=team@example.org",
     f"webhooks={WEBHOOKS}",

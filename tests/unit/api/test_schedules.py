@@ -67,10 +67,12 @@ def test_schedule_is_stored_and_listed(api: Api, schedules: Schedules, stored: A
     assert '"safety_identifier": "' in target["Input"]
 
 
-def test_same_put_twice_changes_nothing(api: Api, schedules: Schedules, stored: Any) -> None:
+def test_same_put_twice_changes_nothing(
+    api: Api, schedules: Schedules, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rate = {"when": "rate(1 day)"}
     first, start = api("PUT", PATH, rate), stored()["StartDate"]
-    api.services.now = lambda: NOW + timedelta(hours=2)
+    monkeypatch.setattr(api.services, "now", lambda: NOW + timedelta(hours=2))
     api("PUT", PATH, rate | {"note": "again"})
 
     # A rate that began again would start a run, which is paid for.
