@@ -110,11 +110,7 @@ def _value(schema: Mapping[str, Any]) -> str:
             return f"a list of 1 to {most:,}"
         case {"maxLength": most}:
             return f"text of 1 to {most:,} characters"
-        case {"type": "object"}:
-            return "an object"
-        case {"format": "date-time"}:
-            return "a time"
-    return "text"
+    return "an object" if schema.get("type") == "object" else "text"
 
 
 def _default(field: Field) -> str:

@@ -88,7 +88,7 @@ def _search_cron(cron: str, zone: ZoneInfo, time: datetime, *, forward: bool) ->
         # If the clock was just set back, it showed a later time before.
         earlier = (time - LONGEST_CHANGE).astimezone(zone)
         ahead = (earlier.utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
-        # The library looks for a minute before that of the time.
+        # The library begins one minute before the minute that it gets.
         local += max(ahead, timedelta()) + timedelta(minutes=1)
     local = local.replace(tzinfo=UTC)
     for _ in range(SKIPPED):

@@ -115,7 +115,8 @@ class Schedule:
         default="UTC",
     )
     start: str | None = column(
-        CheckedText(check_time, {"format": "date-time"}), "start no run before this time"
+        CheckedText(check_time, {"format": "date-time"}),
+        "start no run before this time, such as `2026-12-24T08:00:00Z`",
     )
     end: str | None = column(
         CheckedText(check_time, {"format": "date-time"}), "start no run after this time"

@@ -183,8 +183,8 @@ def _refuse_declared(stored: Stored | None) -> None:
 def _start(schedule: Schedule, earlier: Stored | None, now: datetime) -> datetime | None:
     """Return the start to store. AWS refuses a start in the past.
 
-    A rate counts from its start. If it has none, it counts from now, and a changed schedule goes on
-    in its rhythm, because a new one would start a run at once.
+    A rate counts from its start. If it has none, it counts from now, and a changed schedule keeps
+    its rhythm, because a new one would start a run at once.
     """
     start = datetime.fromisoformat(schedule.start) if schedule.start else None
     if start and start > now:

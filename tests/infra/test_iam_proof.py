@@ -60,6 +60,7 @@ TRUSTED = dict.fromkeys((*ON_EMULATOR, EMPTIER), LAMBDA) | {
     READER: "api",
     UPLOADER: "api",
 }
+SCHEDULE_GROUP = "arn:aws:scheduler:{here}:schedule-group/Easel"
 OTHER_MACHINES: tuple[Context, ...] = (
     {},
     source("{runs}", OTHER_ACCOUNT),
@@ -114,9 +115,14 @@ def test_only_expected_caller_assumes_each_role(
 ) -> None:
     account = account_of(shape)
     callers = [LAMBDA, STATES, EVENTS, GATEWAY, ADMINISTRATOR, STRANGER, *account.roles]
+    contexts = dict.fromkeys(callers, source("{runs}")) | {SCHEDULER: source(SCHEDULE_GROUP)}
 
     trusted = {
-        role: [caller for caller in callers if assumes(account, caller, role, source("{runs}"))]
+        role: [
+            caller
+            for caller, context in contexts.items()
+            if assumes(account, caller, role, context)
+        ]
         for role in account.roles
     }
 
@@ -134,6 +140,13 @@ def test_step_functions_assumes_roles_only_for_us(account_of: AccountOf) -> None
     ]
 
     assert trusted == []
+
+
+def test_scheduler_assumes_its_role_only_for_us(account_of: AccountOf) -> None:
+    account = account_of(())
+    others = (*OTHER_MACHINES, source("{runs}"), source(SCHEDULE_GROUP, OTHER_ACCOUNT))
+
+    assert not any(assumes(account, SCHEDULER, SCHEDULES, context) for context in others)
 
 
 def assumes(account: Account, caller: str, role: str, context: Context) -> bool:

@@ -260,5 +260,11 @@ def test_event_reaches_only_its_target(synth: Synth) -> None:
             assert trusted["Condition"] == own_account
             roles.remove(role)
         left = {re.sub(r"(Provider)?Role\w+$", "", name) for name in roles}
-        others = {"Reader", "Uploader", "Site", "CustomS3AutoDeleteObjectsCustomResource"}
+        others = {
+            "Reader",
+            "Uploader",
+            "Schedules",
+            "Site",
+            "CustomS3AutoDeleteObjectsCustomResource",
+        }
         assert left <= others

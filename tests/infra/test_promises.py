@@ -28,6 +28,7 @@ ON_EVERYTHING = {
     },
     IDENTITY: {"sts:GetWebIdentityToken"},
     "the trigger of the table's stream": {"dynamodb:ListStreams"},
+    "the list of schedules": {"scheduler:ListSchedules"},
     "a state machine's logs": {
         "logs:CreateLogDelivery",
         "logs:GetLogDelivery",

@@ -119,7 +119,7 @@ def test_cloudformation_keeps_zone_and_dates(
     "when", ["cron(*/10 * * * ? *)", "cron(30 1-3 * * ? *)", "cron(15 2 ? * SUN *)"]
 )
 def test_clock_changes_agree_with_easel(zone: str, when: str) -> None:
-    """Compare all times around both changes of a year with those of another implementation."""
+    """Compare all times around both changes of a year as two implementations compute them."""
     created = datetime(2026, 1, 1, tzinfo=UTC)
     mine = Schedule(
         name="x",
