@@ -54,12 +54,14 @@ def test_every_data_route_requires_a_scoped_token(
     assert route["AuthorizationScopes"] == [scope]
 
 
-def test_changes_and_costs_require_write_scope() -> None:
-    writes = {(method, path) for method, path, scope in routes.DATA if scope == routes.WRITE}
+def test_changes_and_costs_require_more_than_read() -> None:
+    writes = {(method, path) for method, path, scope in routes.DATA if scope != routes.READ}
     # An estimate uses POST only because its request is too long for a query string.
     assert writes == {(method, path) for method, path, _ in routes.DATA if method != "GET"} - {
         ("POST", "/estimate")
     }
+    scheduling = {path for _, path, scope in routes.DATA if scope == routes.SCHEDULE}
+    assert scheduling == {"/schedules/{name}"}
 
 
 def test_public_routes_are_description_and_optional_page(
@@ -206,7 +208,7 @@ def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
 
     assert page["GenerateSecret"] is False
     assert page["AllowedOAuthFlows"] == ["code"]
-    assert scopes(page_template, page) == {"openid", routes.READ, routes.WRITE}
+    assert scopes(page_template, page) == {"openid", routes.READ, routes.WRITE, routes.SCHEDULE}
     assert not [
         flow for flow in page["ExplicitAuthFlows"] if "USER_PASSWORD" in flow or "CUSTOM" in flow
     ]
@@ -229,7 +231,7 @@ def test_programs_have_a_secret_and_no_user(synth: Synth) -> None:
 
     assert program["GenerateSecret"] is True
     assert program["AllowedOAuthFlows"] == ["client_credentials"]
-    assert scopes(template, program) == {routes.READ, routes.WRITE}
+    assert scopes(template, program) == {routes.READ, routes.WRITE, routes.SCHEDULE}
     assert program["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 
