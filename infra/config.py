@@ -33,8 +33,8 @@ USERS = rf"{REGION}_[A-Za-z0-9]+"
 KEY_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
 KEY = rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:key/({KEY_ID})"
 KEYS = "ARNs of KMS keys, separated by commas, or nothing"
-# Lambda gives a function 4 KB for its environment. The other variables need less than half of it.
-MAX_TOPICS_BYTES = 2000
+# Lambda gives a function 4 KB for its environment. The other variables need the rest.
+MAX_TOPICS_BYTES = 1200
 PART = r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*"
 MIRROR = rf"(gs|az|s3)://[a-z0-9][a-z0-9._-]{{1,61}}[a-z0-9](/{PART})*"
 MIRRORS = "gs://bucket/prefix | az://container/prefix | s3://bucket/prefix"

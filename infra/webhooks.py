@@ -19,7 +19,7 @@ FORMS = (Form.EASEL, Form.SLACK)
 # Each rule is one of the 300 of the account's event bus.
 MOST = 10
 # Lambda gives a function 4 KB for its environment.
-MAX_BYTES = 800
+MAX_BYTES = 500
 EXAMPLE = '{"name": "shop", "url": "https://shop.example.com/easel"}'
 
 

@@ -11,7 +11,8 @@ QUEUES = {
     "Announcements": "EventsNotDelivered",
     "BatchInbox": "InboxNotDelivered",
     "Channels": "NotificationsNotDelivered",
-    "Schedule": "ScheduleNotDelivered",
+    "ScheduleDead": "ScheduleNotDelivered",
+    "SchedulesDead": "SchedulesNotDelivered",
     "UploadInbox": "UploadsNotDelivered",
 }
 COUNTS = (

@@ -122,7 +122,8 @@ def test_secret_is_set_and_never_shown(aws: LocalStack, tmp_path: Path) -> None:
     assert "sk-from-a-pipe" not in result.stdout + result.stderr
 
     secrets = aws.client("secretsmanager")
-    (secret,) = secrets.list_secrets()["SecretList"]
+    listed = secrets.list_secrets()["SecretList"]
+    (secret,) = (entry for entry in listed if "OpenAIKey" in entry["Name"])
     assert secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"] == "sk-from-a-pipe"
 
 

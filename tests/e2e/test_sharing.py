@@ -59,4 +59,4 @@ def test_command_line_shares_and_unshares(aws: LocalStack, tmp_path: Path) -> No
 def test_command_line_explains_why_it_cannot_share(aws: LocalStack, tmp_path: Path) -> None:
     refused = easel(aws, tmp_path, "share", "my_s3_folder/none.png")
     assert refused.returncode == 1
-    assert "is not a stored image, so it cannot be shared" in refused.stderr
+    assert "is not an image of Easel" in refused.stderr

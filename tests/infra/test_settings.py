@@ -235,7 +235,7 @@ def test_deployer_is_warned_of_silent_alarms() -> None:
 
 
 def test_environment_with_longest_topics_fits(synth: Synth) -> None:
-    template = synth(*ELSEWHERE, f"topics={'x' * 2000}", f"folder_name={'f' * 200}")
+    template = synth(*ELSEWHERE, f"topics={'x' * 1200}", f"folder_name={'f' * 200}")
     # References become names and ARNs of up to about a hundred characters.
     for step in FUNCTIONS:
         variables = {

@@ -269,9 +269,9 @@ def test_schedule_exists_only_if_set(template: Template, synth: Synth) -> None:
 
 def test_schedule_event_sets_the_run_id(synth: Synth) -> None:
     (target,) = synth(*EVERYTHING).resource("AWS::Events::Rule", "Schedule")["Targets"]
-    assert target["InputTransformer"]["InputPathsMap"] == {"id": "$.id"}
+    assert target["InputTransformer"]["InputPathsMap"] == {"time": "$.time"}
     assert json.loads(target["InputTransformer"]["InputTemplate"]) == {
-        "request_id": "schedule-<id>"
+        "request_id": "schedule-<time>"
     }
 
 
@@ -297,7 +297,8 @@ def test_undeliverable_event_waits_in_a_queue(synth: Synth, construct: str) -> N
     (target,) = template.resource("AWS::Events::Rule", construct)["Targets"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
 
-    (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith(construct))
+    start = f"{construct}DeadLetters"
+    (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith(start))
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 

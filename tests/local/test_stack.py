@@ -175,8 +175,8 @@ def test_without_page_there_is_no_user(local: Local) -> None:
     outputs = stack.up(replace(local, settings=("public_page=false",)))
 
     assert (outputs["user"], outputs["password"]) == (None, None)
-    assert http(outputs["api_url"])[0] == 404
-    assert http(f"{outputs['api_url']}config.json")[0] == 404
+    assert http(outputs["api_url"])[0] == 403
+    assert http(f"{outputs['api_url']}config.json")[0] == 403
     assert http(f"{outputs['api_url']}runs")[0] == 401
 
 

@@ -51,7 +51,7 @@ def test_secret_address_stays_a_name() -> None:
         ([SHOP, SHOP], "the same name or url"),
         ([SHOP, SHOP | {"name": "b"}], "the same name or url"),
         ([SHOP | {"name": f"a{n}", "url": f"https://{n}.example"} for n in range(MOST + 1)], "11"),
-        ([SHOP | {"url": "https://a.example/" + "x" * 900}], "at most 800 bytes"),
+        ([SHOP | {"url": "https://a.example/" + "x" * 900}], "at most 500 bytes"),
     ],
 )
 def test_wrong_setting_is_named(value: Any, words: str) -> None:
