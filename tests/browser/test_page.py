@@ -549,4 +549,4 @@ def test_page_headers_block_other_origins(aws: LocalStack) -> None:
         == 304
     )
     assert fetch(aws.outputs["api_url"] + "web/../handler.py").status in (401, 403, 404)
-    assert fetch(aws.outputs["api_url"] + "web/%2e%2e/handler.py").status == 404
+    assert fetch(aws.outputs["api_url"] + "web/%2e%2e/handler.py").status == 403
