@@ -32,9 +32,11 @@ class DeployedSchedules:
         return self._schedules.put(schedule, now=datetime.now(UTC))
 
     def delete(self, name: str) -> None:
-        """Delete a schedule. Raises LookupError if there is none of this name."""
+        """Delete a schedule. Raises LookupError if it does not exist."""
         if not self._schedules.delete(check_name(name, "name")):
-            raise LookupError(f"there is no schedule {name!r}; `easel schedules` lists the names")
+            raise LookupError(
+                f"schedule {name!r} does not exist; list the names with `easel schedules`"
+            )
 
     def show(self, console: Console) -> None:
         """Print a table of all schedules."""
@@ -54,7 +56,7 @@ class DeployedSchedules:
         if table.row_count:
             console.print(table)
         else:
-            console.print("there are no schedules; `easel schedule FILE` creates one")
+            console.print("no schedules yet; create one with `easel schedule FILE`")
 
     def _all(self) -> Iterator[Stored]:
         cursor = None

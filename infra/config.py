@@ -121,7 +121,7 @@ class Config:
     )
     alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
     webhooks: tuple[Webhook, ...] = setting(
-        "addresses that are told when a run or a batch has ended ([guide](notify.md))"
+        "addresses to notify when a run or a batch has ended ([guide](notify.md))"
     )
     notify_email: str | None = setting(
         "the address for mails about finished runs and batches; AWS asks it to confirm"

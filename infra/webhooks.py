@@ -1,4 +1,4 @@
-"""The setting `webhooks`: the addresses that are told when a run or a batch has ended."""
+"""The setting `webhooks`: the addresses to notify when a run or a batch has ended."""
 
 import json
 import re

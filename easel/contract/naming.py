@@ -240,7 +240,7 @@ def upload_id(key: str) -> str | None:
 
 
 def image_keys(key: str) -> tuple[str, ...]:
-    """Return the image's key, and those of its sidecar and previews, but not of its sizes."""
+    """Return the keys of the image, its sidecar and its previews. Its sizes are not included."""
     return (key, sidecar_key(key), *(thumbnail_key(key, edge) for edge in PREVIEW_EDGES))
 
 

@@ -239,7 +239,7 @@ class SharingSettings(DeliverySettings):
 class EventSettings(Settings):
     """The batch machine, to distinguish batches from runs, and what notifications need.
 
-    `public_page_url` is the address of the page, or None if there is no page. `signing_secret` is
+    `public_page_url` is the address of the page, or None without a page. `signing_secret` is
     None if no webhook needs a signature.
     """
 

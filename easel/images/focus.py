@@ -23,7 +23,7 @@ class Focus:
             ground = Image.new("RGBA", small.size, "white")
             small = Image.alpha_composite(ground, small)
         edges = small.convert("L").filter(ImageFilter.FIND_EDGES)
-        # The filter leaves the pixels at the border unchanged, so they are no edges.
+        # The filter leaves the pixels at the border unchanged, so they do not count as edges.
         inner = Image.new("L", edges.size, 0)
         inside = (1, 1, max(1, edges.width - 1), max(1, edges.height - 1))
         inner.paste(edges.crop(inside), inside)

@@ -1,6 +1,6 @@
 """The fields of a schedule, in one table. A schedule starts a run again and again.
 
-Its expressions are those of EventBridge Scheduler:
+It uses the expressions of EventBridge Scheduler:
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 

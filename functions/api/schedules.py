@@ -59,7 +59,7 @@ def delete_schedule(name: Name) -> schemas.DeletedSchedule:
     services = services_of(router)
     check_parameters(router.current_event)
     if not services.schedules.delete(schedule.check_name(name, "name")):
-        raise NotFoundError(f"there is no schedule {name!a}; GET /schedules lists the names")
+        raise NotFoundError(f"schedule {name!a} does not exist; list the names with GET /schedules")
     return schemas.DeletedSchedule(name=name)
 
 

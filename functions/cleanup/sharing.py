@@ -22,7 +22,7 @@ def share_or_unshare(request: Request, services: Services) -> Sharing:
     key, url, is_shared = str(request.image_key), None, request.action == SHARE
     owner = _owner(key, services)
     if owner is None:
-        raise NotFoundError(f"{key!a} is not an image of Easel, so nobody can share or unshare it")
+        raise NotFoundError(f"{key!a} is not an image of Easel, so it cannot be shared or unshared")
     if not request.dry_run:
         shares = services.shares
         if shares is None:

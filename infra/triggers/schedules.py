@@ -1,4 +1,4 @@
-"""The schedules of EventBridge Scheduler: those of cdk.json, and what others need to be made.
+"""The schedules of EventBridge Scheduler that cdk.json declares, and what all schedules need.
 
 The group, the role and the queue are always there, because the API creates schedules as well. They
 cost nothing.

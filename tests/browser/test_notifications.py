@@ -14,7 +14,7 @@ from tests.support.local_stack import LocalStack
 # The tests' browser has no window and refuses all notifications. This is the browser's part, as the
 # page sees it: the permission, the visitor's answer, and the notifications that are shown.
 BROWSER = """
-    window.told = [];
+    window.shown = [];
     window.Notification = class {
         static permission = "default";
         static async requestPermission() {
@@ -22,7 +22,7 @@ BROWSER = """
             return ANSWER;
         }
         constructor(title, options) {
-            window.told.push({ title, ...options });
+            window.shown.push({ title, ...options });
         }
     };
 """
@@ -31,7 +31,7 @@ HIDE = """() => {
     Object.defineProperty(document, "hidden", { get: () => true, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
-SWITCH = "Tell me when it is done"
+SWITCH = "Notify me when it is done"
 
 
 Watch = Callable[[str], dict[str, str]]
@@ -59,9 +59,9 @@ def wait_for_end(aws: LocalStack, run: dict[str, str]) -> None:
     aws.wait_for_end(f"{aws.machine.replace('stateMachine', 'execution')}:{run['id']}")
 
 
-def told(page: Page) -> list[dict[str, str]]:
-    told: list[dict[str, str]] = page.evaluate("window.told")
-    return told
+def shown(page: Page) -> list[dict[str, str]]:
+    titles: list[dict[str, str]] = page.evaluate("window.shown")
+    return titles
 
 
 def test_hidden_page_tells_the_end(visitor: Visit, watch: Watch) -> None:
@@ -70,9 +70,9 @@ def test_hidden_page_tells_the_end(visitor: Visit, watch: Watch) -> None:
 
     page.get_by_role("switch", name=SWITCH).check()
     page.evaluate(HIDE)
-    visitor.aws.until(lambda: bool(told(page)))
+    visitor.aws.until(lambda: bool(shown(page)))
 
-    assert [(entry["tag"], entry["title"][:5]) for entry in told(page)] == [(run["id"], "Done:")]
+    assert [(entry["tag"], entry["title"][:5]) for entry in shown(page)] == [(run["id"], "Done:")]
 
 
 def test_visible_page_tells_nothing(visitor: Visit, watch: Watch) -> None:
@@ -82,7 +82,7 @@ def test_visible_page_tells_nothing(visitor: Visit, watch: Watch) -> None:
     wait_for_end(visitor.aws, run)
 
     expect(page.get_by_role("switch", name=SWITCH)).to_have_count(0)
-    assert told(page) == []
+    assert shown(page) == []
 
 
 def test_blocked_notifications_are_explained(visitor: Visit, watch: Watch) -> None:
@@ -93,6 +93,6 @@ def test_blocked_notifications_are_explained(visitor: Visit, watch: Watch) -> No
 
     expect(switch).to_be_disabled()
     expect(switch).not_to_be_checked()
-    expect(page.locator("#tell-hint")).to_contain_text("blocks notifications")
+    expect(page.locator("#notify-hint")).to_contain_text("blocks notifications")
     wait_for_end(visitor.aws, run)
-    assert told(page) == []
+    assert shown(page) == []

@@ -1,4 +1,4 @@
-"""Who is told when a run or a batch has ended, on the local stack.
+"""Which channels receive the end of a run or a batch, on the local stack.
 
 The template declares webhooks to a port where nobody listens. A test lets one call its receiver.
 """

@@ -99,4 +99,4 @@ def test_commands_create_list_and_delete(aws: LocalStack, tmp_path: Path) -> Non
     assert created.stdout.startswith("schedule weekdays, next run: 20"), created.stderr
     assert "cron(0 8 ? * MON-FRI *)" in listed.stdout
     assert deleted.returncode == 0, deleted.stderr
-    assert "there is no schedule 'weekdays'" in again.stderr
+    assert "schedule 'weekdays' does not exist" in again.stderr

@@ -1,12 +1,12 @@
 /** Notifies people of the end of a run while the page is hidden, if they ask for it here. */
 
-const STORED_AS = "easel.tell-when-done";
+const STORED_AS = "easel.notify-when-done";
 
 /** Whether this browser can show notifications. */
 export const isPossible = () => "Notification" in window;
 /** Whether the browser refuses notifications of this page. Only its settings change that. */
 export const isBlocked = () => Notification.permission === "denied";
-/** Whether the end of a run is told. */
+/** Whether this page notifies people of the end of a run. */
 export const isOn = () =>
   isPossible() && Notification.permission === "granted" && sessionStorage.getItem(STORED_AS) === "on";
 
@@ -19,7 +19,7 @@ export async function turnOn() {
 export const turnOff = () => sessionStorage.removeItem(STORED_AS);
 
 /** Shows that a run has ended, unless the page is visible. */
-export function tellEnd(run, title) {
+export function notifyOfEnd(run, title) {
   if (!isOn() || !document.hidden) return;
   try {
     // A notification with the same tag replaces the earlier one of this run.

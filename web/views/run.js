@@ -3,7 +3,7 @@
 import { goTo } from "../client/address.js";
 import { explain } from "../client/api.js";
 import { keepRequestAsDraft } from "../client/drafts.js";
-import { isOn, tellEnd } from "../client/end_notices.js";
+import { isOn, notifyOfEnd } from "../client/end_notices.js";
 import { many, money, soFar, span, upTo, when } from "../client/format.js";
 import { noteRun } from "../client/recent_changes.js";
 import { follow, noteStarted, readRun } from "../client/run_polling.js";
@@ -21,7 +21,7 @@ import { ImageGrid } from "../parts/image_grid.js";
 import { note, say } from "../parts/notices.js";
 import { Callout, Failed } from "../parts/placeholders.js";
 import { RunSteps, changesOf, nameOf, outcomeOf } from "../parts/run_steps.js";
-import { TellWhenDone } from "../parts/tell_when_done.js";
+import { NotifyWhenDone } from "../parts/notify_when_done.js";
 
 const SECONDS_TO_CONFIRM = 6;
 const SLOTS = {
@@ -86,7 +86,7 @@ export function View({ api, signal, loaded }) {
         <p class="wrong" role="status">
           ${trouble && `${trouble.message} Easel keeps trying; the run continues.`}
         </p>
-        ${run.status === "running" && html`<${TellWhenDone} />`}
+        ${run.status === "running" && html`<${NotifyWhenDone} />`}
         <${Actions} run=${run} api=${api} act=${act} />
         ${run.console_url &&
         html`
@@ -120,7 +120,7 @@ function useRun(api, signal, loaded) {
     latest.current = now;
     noteRun(now);
     setRun(now);
-    if (hasEnded) tellEnd(now, `${outcomeOf(now)[1]}: ${nameOf(now)}`);
+    if (hasEnded) notifyOfEnd(now, `${outcomeOf(now)[1]}: ${nameOf(now)}`);
   }
 
   useEffect(() => noteRun(loaded), []);

@@ -3,7 +3,7 @@
 import { isBlocked, isOn, isPossible, turnOff, turnOn } from "../client/end_notices.js";
 import { html, useState } from "./elements.js";
 
-export function TellWhenDone() {
+export function NotifyWhenDone() {
   const [on, setOn] = useState(isOn);
   const [blocked, setBlocked] = useState(() => isPossible() && isBlocked());
   if (!isPossible()) return null;
@@ -25,11 +25,11 @@ export function TellWhenDone() {
           checked=${on}
           disabled=${blocked}
           onchange=${change}
-          aria-describedby="tell-hint"
+          aria-describedby="notify-hint"
         />
-        <span>Tell me when it is done</span>
+        <span>Notify me when it is done</span>
       </label>
-      <small id="tell-hint" class="hint" role="status">
+      <small id="notify-hint" class="hint" role="status">
         ${blocked
           ? "This browser blocks notifications of this page. Its settings can allow them."
           : "As a notification, if you look at another tab or window."}
