@@ -62,7 +62,8 @@ class BatchRequest:
     )
     notify: tuple[str, ...] | None = column(
         NOTIFY,
-        "the channels to notify when the batch has ended: the names or URLs of this deployment's webhooks, "
+        "the channels to notify when the batch has ended: the names or URLs of this deployment's "
+        "webhooks, "
         "or `mail` ([guide](notify.md)); its lines send nothing of their own",
     )
     safety_identifier: str | None = column(

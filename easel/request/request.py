@@ -211,7 +211,8 @@ class Request:
     dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
     notify: tuple[str, ...] | None = column(
         NOTIFY,
-        "the channels to notify when the run has ended: the names or URLs of this deployment's webhooks, or "
+        "the channels to notify when the run has ended: the names or URLs of this deployment's "
+        "webhooks, or "
         "`mail` ([guide](notify.md))",
         actions=CREATE,
         in_batch=False,
