@@ -11,7 +11,7 @@ from easel.contract.errors import InputError
 
 ALLOWED = (
     "rate(1 day), rate(6 hours), or cron(minutes hours day-of-month month day-of-week year) with ? "
-    "for one of the two days, such as cron(0 8 ? * MON-FRI *), or nothing"
+    "for one of the two days, such as cron(0 8 ? * MON-FRI *)"
 )
 ONCE = "at(2026-12-24T08:00:00)"
 AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
@@ -48,8 +48,7 @@ def check_expression(value: object, field: str) -> str:
     """Return the expression of a schedule of EventBridge Scheduler, which may also start once."""
     if isinstance(value, str) and (is_valid(value) or _is_once(value)):
         return value
-    allowed = f"{ALLOWED.removesuffix(', or nothing')}, or {ONCE} for one run"
-    raise InputError(field, value, allowed)
+    raise InputError(field, value, f"{ALLOWED}, or {ONCE} for one run")
 
 
 def _is_once(expression: str) -> bool:

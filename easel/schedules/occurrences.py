@@ -5,18 +5,16 @@ that exists twice:
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pyawscron.awscron import AWSCron
 
-from easel.schedules.expression import AT, CRON
+from easel.schedules.expression import AT, CRON, RATE
 from easel.schedules.schedule import Schedule
 
-UNITS = {"minute": 60, "hour": 3600, "day": 24 * 3600}
-RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+PERIODS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 SKIPPED = 400  # the most times in a row that the clock's changes can leave out
 LONGEST_CHANGE = timedelta(hours=3)  # no clock is set back by more
 SECOND = timedelta(seconds=1)
@@ -59,8 +57,9 @@ class Occurrences:
         if once := AT.fullmatch(when):
             at = _in_utc(datetime.fromisoformat(once[1]), zone)
             return at if at and _is_beyond(at, time, forward=forward) else None
-        if rate := RATE.fullmatch(when):
-            period = timedelta(seconds=int(rate[1]) * UNITS[rate[2]])
+        if RATE.fullmatch(when):
+            number, unit = when[5:-1].split(" ")
+            period = int(number) * PERIODS[unit.removesuffix("s")]
             return _search_rate(period, self._first(), time, forward=forward)
         cron = CRON.fullmatch(when)
         return _search_cron(cron[1], zone, time, forward=forward) if cron else None
@@ -95,7 +94,7 @@ def _search_cron(cron: str, zone: ZoneInfo, time: datetime, *, forward: bool) ->
         try:
             occurrence = AWSCron(cron).occurrence(local)
             found = occurrence.next() if forward else occurrence.prev()
-        except Exception:
+        except Exception:  # the library raises this class itself, for a time it does not find
             return None
         if found is None:
             return None
