@@ -1,6 +1,5 @@
 """The settings `schedule` and `schedules`: runs that start by themselves."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,7 @@ from easel.contract.errors import EaselError
 from easel.contract.settings import RequestSettings
 from easel.schedules import expression
 from easel.schedules.schedule import Schedule, parse
-from infra.setting_values import SettingError, SettingRefusedError, optional
+from infra.setting_values import SettingError, SettingRefusedError, entries, optional
 
 NAME = "schedules"
 # A stack has at most 500 resources, and Easel's own are fewer than 200.
@@ -19,9 +18,10 @@ EXAMPLE = '{"name": "daily", "when": "cron(0 8 * * ? *)", "time_zone": "Europe/B
 
 def read_schedule(get: Callable[[str], Any]) -> str | None:
     """Return the expression of the setting `schedule`, or None. Raises SettingError."""
-    text = optional(get, "schedule", r".+", expression.ALLOWED)
+    allowed = f"{expression.ALLOWED}, or nothing"
+    text = optional(get, "schedule", r".+", allowed)
     if text and not expression.is_valid(text):
-        raise SettingError("schedule", text, expression.ALLOWED)
+        raise SettingError("schedule", text, allowed)
     return text
 
 
@@ -30,17 +30,8 @@ def read_schedules(get: Callable[[str], Any], settings: RequestSettings) -> tupl
 
     Their requests are checked as well, with the deployment's settings.
     """
-    value = get(NAME)
-    if value in (None, "", []):
-        return ()
-    try:
-        entries = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        entries = None
-    if not isinstance(entries, list) or len(entries) > MOST:
-        got = f"{len(entries)} schedules" if isinstance(entries, list) else "no list"
-        raise SettingError(NAME, got, f"a list of up to {MOST} objects like {EXAMPLE}")
-    schedules = tuple(_read(entry, settings) for entry in entries)
+    listed = entries(get, NAME, most=MOST, example=EXAMPLE)
+    schedules = tuple(_read(entry, settings) for entry in listed)
     names = [schedule.name for schedule in schedules]
     for name in names:
         if names.count(name) > 1:

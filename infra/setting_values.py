@@ -1,5 +1,6 @@
 """Reads one setting from the CDK context, where `-c` sets text and cdk.json any JSON value."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,21 @@ def flag(get: Get, name: str) -> bool:
     if not isinstance(value, bool | str) or value not in flags:
         raise SettingError(name, value, "true | false")
     return flags[value]
+
+
+def entries(get: Get, name: str, *, most: int, example: str) -> list[Any]:
+    """Return the entries of a setting that is a list, or its JSON text. Raises SettingError."""
+    value = get(name)
+    if value in (None, "", []):
+        return []
+    try:
+        listed = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or len(listed) > most:
+        got = f"{len(listed)} entries" if isinstance(listed, list) else "not a list"
+        raise SettingError(name, got, f"a list of up to {most} objects like {example}")
+    return listed
 
 
 def number(get: Get, name: str, least: float, most: float, *, allowed: str | None = None) -> float:

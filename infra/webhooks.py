@@ -1,6 +1,5 @@
 """The setting `webhooks`: the addresses to notify when a run or a batch has ended."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 from easel.contract.channels import CHANNEL_NAME, MAIL, Channel, Form, When, write_channels
 from easel.contract.errors import InputError
 from easel.request.notify import check_webhook_url
-from infra.setting_values import SettingError, SettingRefusedError
+from infra.setting_values import SettingError, SettingRefusedError, entries
 
 NAME = "webhooks"
 SECRET = "secret:"  # noqa: S105 - the prefix of a secret's name
@@ -20,23 +19,21 @@ FORMS = (Form.EASEL, Form.SLACK)
 MOST = 10
 # Lambda gives a function 4 KB for its environment.
 MAX_BYTES = 500
-EXAMPLE = '{"name": "shop", "url": "https://shop.example.com/easel"}'
+EXAMPLE = (
+    '{"name": "shop", "url": "https://shop.example.com/easel"}, with form (easel | slack) and when '
+    "(requested | always) if you like"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """A webhook. Its address is `url`, or else the value of the `secret` with this name."""
+    """A webhook: what the functions know of it, and the name of the secret with its address.
 
-    name: str
-    form: Form
-    when: When
-    url: str | None
+    Either the channel has a URL, or there is a secret.
+    """
+
+    channel: Channel
     secret: str | None
-
-    @property
-    def channel(self) -> Channel:
-        """Return what the functions need to know of it."""
-        return Channel(name=self.name, form=self.form, when=self.when, url=self.url)
 
 
 def read_webhooks(get: Callable[[str], Any], *, local: bool) -> tuple[Webhook, ...]:
@@ -44,22 +41,15 @@ def read_webhooks(get: Callable[[str], Any], *, local: bool) -> tuple[Webhook, .
 
     On the local stack, `http://127.0.0.1` is allowed as well.
     """
-    value = get(NAME)
-    if value in (None, "", []):
-        return ()
-    try:
-        entries = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        entries = None
-    if not isinstance(entries, list) or len(entries) > MOST:
-        raise _wrong("no list" if not isinstance(entries, list) else f"{len(entries)} webhooks")
-    webhooks = tuple(_read(entry, local=local) for entry in entries)
-    names = [webhook.name for webhook in webhooks]
-    urls = [webhook.url for webhook in webhooks if webhook.url]
+    listed = entries(get, NAME, most=MOST, example=EXAMPLE)
+    webhooks = tuple(_read(entry, local=local) for entry in listed)
+    channels = [webhook.channel for webhook in webhooks]
+    names = [channel.name for channel in channels]
+    urls = [channel.url for channel in channels if channel.url]
     for values in (names, urls):
         if len(set(values)) < len(values):
             raise _wrong("two webhooks with the same name or url")
-    size = len(write_channels(webhook.channel for webhook in webhooks).encode())
+    size = len(write_channels(channels).encode())
     if size > MAX_BYTES:
         allowed = f"at most {MAX_BYTES} bytes of names and addresses; a long address as {SECRET}…"
         raise SettingError(NAME, f"{size:,} bytes", allowed)
@@ -83,9 +73,9 @@ def _read(entry: object, *, local: bool) -> Webhook:
             )
         except InputError as error:
             raise SettingRefusedError(str(error)) from error
-    return Webhook(
-        name=name, form=Form(form), when=When(when), url=None if secret else url, secret=secret
-    )
+    address = None if secret else url
+    channel = Channel(name=name, form=Form(form), when=When(when), url=address)
+    return Webhook(channel=channel, secret=secret)
 
 
 def _secret(url: object) -> str | None:
@@ -105,8 +95,4 @@ def _choice(entry: dict[str, Any], field: str, default: str, options: tuple[str,
 
 
 def _wrong(got: str) -> SettingError:
-    allowed = (
-        f"a list of up to {MOST} objects like {EXAMPLE}, with form (easel | slack) and when "
-        "(requested | always) if you like"
-    )
-    return SettingError(NAME, got, allowed)
+    return SettingError(NAME, got, f"a list of up to {MOST} objects like {EXAMPLE}")

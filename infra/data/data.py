@@ -81,6 +81,6 @@ def _credentials(stack: Stack, deployment: Deployment, config: Config) -> list[C
     if mirror_url:
         mirror = Mirror(stack, "MirrorStore", url=mirror_url, encryption=encryption)
         credentials.append(mirror.credentials)
-    if any(webhook.form is Form.EASEL for webhook in config.webhooks):
+    if any(webhook.channel.form is Form.EASEL for webhook in config.webhooks):
         credentials.append(SigningKey(stack, "SigningKey", encryption=encryption).credentials)
     return credentials

@@ -12,6 +12,7 @@ from constructs import Construct
 from easel.contract.naming import REFERENCE_INBOX, UNUSED_TAG
 from infra.access.encryption import Encryption, removal
 from infra.config import Config
+from infra.data.private_bucket import private_bucket
 
 # This must exceed Step Functions' redrive window of 14 days, which starts when a run ends.
 STAGING_DAYS = 30
@@ -33,20 +34,15 @@ class ImageStore(Construct):
     def make(self, name: str | None, config: Config, *, encryption: Encryption) -> s3.IBucket:
         """Create a bucket."""
         retain = config.retain_images
-        bucket = s3.Bucket(
+        bucket = private_bucket(
             self,
-            "Bucket",
             bucket_name=name,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             encryption=s3.BucketEncryption.KMS
             if encryption.key
             else s3.BucketEncryption.S3_MANAGED,
             encryption_key=encryption.key,
             # With a bucket key, S3 calls KMS once for many objects instead of once for each.
             bucket_key_enabled=True if encryption.key else None,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
             versioned=True,
             server_access_logs_bucket=AccessLog(self, "AccessLog", retain=retain).bucket,
             removal_policy=removal(retain=retain),
@@ -110,17 +106,12 @@ class AccessLog(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = s3.Bucket(
+        self.bucket = private_bucket(
             self,
-            "Bucket",
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             # The customer's key is not used here, because S3 delivers access logs only to a bucket
             # with its own encryption:
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
             encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
             removal_policy=removal(retain=retain),
             auto_delete_objects=not retain,
             lifecycle_rules=[

@@ -21,6 +21,7 @@ from easel.page.files import OPENER_POLICY, PERMISSIONS_POLICY, SAFE
 from functions.api import routes
 from infra.access.grants import Resource
 from infra.config import Config
+from infra.data.private_bucket import private_bucket
 from infra.functions.function import Deployment
 from infra.nag import acknowledge
 
@@ -100,14 +101,9 @@ class Distribution(Construct):
 
     def _make_bucket(self) -> s3.Bucket:
         # It holds only copies, so it is deleted with the stack. functions/site.py empties it.
-        bucket = s3.Bucket(
+        bucket = private_bucket(
             self,
-            "Bucket",
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
             removal_policy=RemovalPolicy.DESTROY,
         )
         acknowledge(bucket, "AwsSolutions-S1", NO_LOG)

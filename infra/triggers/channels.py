@@ -78,24 +78,25 @@ class Channels(Construct):
         CfnOutput(Stack.of(self), "NotificationTopic", value=topic.topic_arn, description=about)
 
     def _call(self, webhook: Webhook) -> None:
-        part = webhook.name.title()
+        channel = webhook.channel
+        part = channel.name.title()
         # EventBridge requires some authorization. The receiver checks the signature in the body;
         # this header only names the webhook, so it is not a secret.
-        name = SecretValue.unsafe_plain_text(webhook.name)
+        name = SecretValue.unsafe_plain_text(channel.name)
         connection = events.Connection(
             self,
             f"{part}Connection",
             authorization=events.Authorization.api_key(NAME_HEADER, name),
-            description=f"Easel: the header that names the webhook {webhook.name}",
+            description=f"Easel: the header that names the webhook {channel.name}",
         )
         # CloudFormation reads the secret when it creates the destination.
-        url = webhook.url or SecretValue.secrets_manager(str(webhook.secret)).unsafe_unwrap()
+        url = channel.url or SecretValue.secrets_manager(str(webhook.secret)).unsafe_unwrap()
         destination = events.ApiDestination(
             self,
             f"{part}Destination",
             connection=connection,
             endpoint=url,
-            description=f"Easel: the webhook {webhook.name}",
+            description=f"Easel: the webhook {channel.name}",
         )
         target = targets.ApiDestination(
             destination,
@@ -105,7 +106,7 @@ class Channels(Construct):
             max_event_age=DELIVER_FOR,
             retry_attempts=MOST_RETRIES,
         )
-        self._rule(webhook.name, target)
+        self._rule(channel.name, target)
 
     def _role(self, construct_id: str, *grants: Grant) -> iam.Role:
         """Return the role with which EventBridge delivers.

@@ -31,8 +31,8 @@ def test_list_or_its_text_is_read(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("daily", "setting schedules is 'no list'"),
-        ([DAILY] * (MOST + 1), "setting schedules is '101 schedules'"),
+        ("daily", "setting schedules is 'not a list'"),
+        ([DAILY] * (MOST + 1), "setting schedules is '101 entries'"),
         ([DAILY, DAILY], "setting schedules, name is 'daily'"),
         ([DAILY | {"time_zone": "Berlin"}], 'schedules of daily: time_zone is "Berlin"'),
         ([DAILY | {"when": "rate(5)"}], r'schedules of daily: when is "rate\(5\)"'),

@@ -24,19 +24,23 @@ def test_nothing_is_no_webhook(value: Any) -> None:
 @pytest.mark.parametrize("value", [[SHOP], json.dumps([SHOP])])
 def test_list_or_its_text_is_read(value: Any) -> None:
     (webhook,) = read(value)
-    assert (webhook.form, webhook.when, webhook.url) == (Form.EASEL, When.REQUESTED, SHOP["url"])
+    assert (webhook.channel.form, webhook.channel.when, webhook.channel.url) == (
+        Form.EASEL,
+        When.REQUESTED,
+        SHOP["url"],
+    )
 
 
 def test_secret_address_stays_a_name() -> None:
     (webhook,) = read([{"name": "chat", "url": "secret:team/slack", "form": "slack"}])
-    assert (webhook.secret, webhook.url, webhook.channel.url) == ("team/slack", None, None)
+    assert (webhook.secret, webhook.channel.url) == ("team/slack", None)
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("{", "no list"),
-        ("{}", "no list"),
+        ("{", "not a list"),
+        ("{}", "not a list"),
         ([1], "an entry without name or url"),
         ([{"name": "a"}], "an entry without name or url"),
         ([SHOP | {"key": "x"}], "an unknown field"),
