@@ -8,7 +8,14 @@ const CROPS = [
   { value: "focus", label: "Keep the part with the most detail" },
   { value: "center", label: "Keep the centre" },
 ];
-const wordsOf = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("-", " ");
+/** How brands write the words of the names. */
+const WORDS = { linkedin: "LinkedIn", youtube: "YouTube", hd: "HD" };
+
+/** Returns a name in words, such as "Open graph". */
+function wordsOf(name) {
+  const words = name.split("-").map((word) => WORDS[word] ?? word).join(" ");
+  return words[0].toUpperCase() + words.slice(1);
+}
 
 /** Shows the sizes as closed details, open if some are chosen or wrong. */
 export function ExactSizes({ form, change, problemOf }) {
@@ -34,7 +41,7 @@ export function ExactSizes({ form, change, problemOf }) {
         checked=${values.output_sizes.includes(name)}
         onchange=${toggle(name)}
       />
-      <span>${wordsOf(name)}<small>${width} × ${height}</small></span>
+      <span>${wordsOf(name)} <small>${width} × ${height}</small></span>
     </label>
   `;
   const own = (attributes) => html`

@@ -45,7 +45,7 @@ export function Sharing({ images, api, onoutcome }) {
         <p class="hint">Only people who sign in see this picture.</p>
         <${Button}
           onclick=${() => change(api.shareImage, "The picture is public")}
-          icon="leave"
+          icon="out"
           class="secondary"
           disabled=${isBusy}
         >

@@ -16,7 +16,9 @@ export function View({ api, signal }) {
   const [rows, readMore] = useFocusOnMore(list);
   return html`
     <h1 tabindex="-1">Schedules</h1>
-    <p class="lead">Each starts a run again and again. “Repeat on a schedule” in Make adds one.</p>
+    <p class="lead">
+      A schedule starts runs by itself. To add one, open “Repeat on a schedule” in Make.
+    </p>
     <ul class="rows" ref=${rows}>
       ${list.items.map(
         (schedule) => html`
