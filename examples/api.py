@@ -1,5 +1,9 @@
-"""Make two images with the API and print their addresses: TOKEN=… python3 api.py API_URL."""
+"""Make two images with the API and print their addresses.
 
+API_URL=… TOKEN_URL=… CLIENT_ID=… CLIENT_SECRET=… python3 api.py
+"""
+
+import base64
 import json
 import os
 import sys
@@ -7,6 +11,19 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+
+
+NAMES = ("API_URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET")
+
+
+def fetch_token(url: str, client: str, secret: str) -> str:
+    """Return an access token, which is valid for an hour."""
+    basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    form = b"grant_type=client_credentials"
+    request = urllib.request.Request(url, form, headers)  # noqa: S310 - the caller's address
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - as above
+        return json.load(response)["access_token"]
 
 
 class Easel:
@@ -31,9 +48,10 @@ class Easel:
 
 def main() -> None:
     """Start a run, wait until it has ended, and print its images."""
-    if len(sys.argv) != 2 or "TOKEN" not in os.environ:
-        sys.exit(__doc__)
-    easel = Easel(sys.argv[1], os.environ["TOKEN"])
+    if missing := [name for name in NAMES if not os.environ.get(name)]:
+        sys.exit(f"set {', '.join(missing)}; make credentials prints them")
+    url, *credentials = (os.environ[name] for name in NAMES)
+    easel = Easel(url, fetch_token(*credentials))
     # Use a key of your own, such as an order's number. Sending it again never pays again.
     key = {"Idempotency-Key": str(uuid.uuid4())}
     run = easel.call("runs", {"topic": "Sport", "count": 2}, **key)
