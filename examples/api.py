@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 import uuid
 
-
 NAMES = ("API_URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET")
 
 
