@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from easel.aws.bucket import Bucket
-from easel.contract.errors import ConflictError, InputError, NotFoundError
+from easel.aws.table import Table
+from easel.contract.errors import ConflictError, InputError, NotFoundError, StorageDeniedError
 from easel.contract.naming import OWNER_N, OWNER_RUN
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, StoredSize, run_key, write_sizes
@@ -16,10 +17,17 @@ from functions.cleanup.sharing import share_stored
 from tests.support.images import png
 from tests.support.memory_aws import DyingClient
 from tests.support.records import prompt_record
-from tests.support.services import NOW, PUBLIC_BUCKET, PUBLIC_URL, FakeServices, request_settings
+from tests.support.services import (
+    NOW,
+    OWNER,
+    PUBLIC_BUCKET,
+    PUBLIC_URL,
+    FakeServices,
+    request_settings,
+)
 from tests.support.steps import CleanupStep
 
-RUN = ("run-1", 1)
+RUN, IMAGE = ("run-1", 1), ("run-1", "image#1")
 
 
 @pytest.fixture
@@ -88,7 +96,7 @@ def test_exact_sizes_are_shared_next_to_the_image(
     own = {OWNER_RUN: "run-1", OWNER_N: "1"}
     step.bucket.put(size.key, b"size", content_type="image/jpeg", metadata=own)
     change = step.services.table.update(
-        run_key("run-1", "image#1"), "SET #sizes = :sizes", values={":sizes": write_sizes([size])}
+        run_key(*IMAGE), "SET #sizes = :sizes", values={":sizes": write_sizes([size])}
     )
     step.services.table.write(change)
 
@@ -109,7 +117,8 @@ def test_unshared_address_never_works_again(step: CleanupStep, public: Bucket) -
 
     assert (ended.shared, ended.url, ended.gone_after_seconds) == (False, None, 60)
     assert public_keys(public) == []
-    assert share_of(record(step)) is None
+    image = record(step)
+    assert (image.share, image.share_ending, image.shared_at) == (None, None, None)
     assert share(step, key) != first
 
 
@@ -158,8 +167,8 @@ def dying(services: FakeServices, public: Bucket, at: int) -> Shares:
     s3_public, dynamodb = s3.twin(public._client), s3.twin(table._client)
     return Shares(
         type(table)(dynamodb, name=table._name, sleep=lambda _: None),
-        Bucket(s3, name=services.bucket.name, owner="123456789012"),
-        Bucket(s3_public, name=public.name, owner="123456789012"),
+        Bucket(s3, name=services.bucket.name, owner=OWNER),
+        Bucket(s3_public, name=public.name, owner=OWNER),
     )
 
 
@@ -214,21 +223,66 @@ def test_share_ends_an_unfinished_unshare(
     assert public_keys(public) == [f"shared/{second.path}"]
 
 
-def test_unshare_during_a_share_wins(step: CleanupStep, shares: Shares, public: Bucket) -> None:
+@pytest.mark.parametrize("copied_first", [True, False])
+def test_unshare_during_a_share_wins(
+    step: CleanupStep, shares: Shares, public: Bucket, copied_first: bool
+) -> None:
     key = step.stored()
 
     class Slow(Bucket):
         def publish(self, *args: Any, **more: Any) -> None:
-            super().publish(*args, **more)
+            if copied_first:
+                super().publish(*args, **more)
             shares.end(*RUN)
+            if not copied_first:
+                super().publish(*args, **more)
 
-    images = Slow(step.services.bucket._client, name=step.bucket.name, owner="123456789012")
+    images = Slow(step.services.bucket._client, name=step.bucket.name, owner=OWNER)
     slow = Shares(step.services.table, images, public)
     with pytest.raises(ConflictError, match="unshared or deleted meanwhile"):
         slow.start(*RUN, key=key, now=NOW)
 
     assert public_keys(public) == []
     assert share_of(record(step)) is None
+
+
+def test_share_waits_for_an_unshare_that_has_not_ended(
+    step: CleanupStep, shares: Shares, public: Bucket
+) -> None:
+    key = step.stored()
+    own = step.services.table
+
+    class Racing(Table):
+        def write(self, *actions: Any) -> Any:
+            # Another function shares the image and begins to unshare it just before this write.
+            values = {":path": "other/Kite.png"}
+            change = own.update(run_key(*IMAGE), "SET #share_ending = :path", values=values)
+            own.write(change)
+            return super().write(*actions)
+
+    racing = Racing(own._client, name=own._name, sleep=lambda _: None)
+    with pytest.raises(ConflictError, match="share it again"):
+        Shares(racing, step.bucket, public).start(*RUN, key=key, now=NOW)
+
+    assert record(step).share is None
+    assert public_keys(public) == []
+
+
+def test_delete_that_cannot_unshare_changes_nothing(step: CleanupStep, public: Bucket) -> None:
+    key = step.stored()
+    share(step, key)
+
+    class Denied(Bucket):
+        def delete(self, _keys: Any) -> None:
+            raise StorageDeniedError("no permission")
+
+    denied = Denied(public._client, name=public.name, owner=OWNER)
+    step.services.shares = Shares(step.services.table, step.services.bucket, denied)
+    with pytest.raises(StorageDeniedError):
+        step.delete(action="delete_image", image_key=key, confirm=True)
+
+    assert record(step).status == Status.STORED
+    assert step.bucket.head(key) is not None
 
 
 def test_request_shares_what_it_stores(step: CleanupStep, public: Bucket) -> None:
