@@ -27,7 +27,10 @@ from easel.contract.settings import (
 )
 from easel.ledger.batches import BatchOrders, BatchStarts
 from easel.ledger.budget import Budget
+from easel.ledger.charges import Charges
 from easel.ledger.ledger import Ledger
+from easel.ledger.limits import Limits
+from easel.ledger.presets import Presets
 from easel.ledger.purchase import PUT_CONNECT_SECONDS, PUT_READ_SECONDS, Purchases
 from easel.ledger.rate_limit import RateLimit
 from easel.ledger.reference_files import ReferenceFiles
@@ -104,6 +107,21 @@ class Services:
         """Return the ledger."""
         budget = Budget(self.table, setting=self.storage.monthly_budget_micro_usd)
         return Ledger(self.table, budget)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Return the budgets of people and folders."""
+        return Limits(self.table)
+
+    @property
+    def presets(self) -> Presets:
+        """Return the presets."""
+        return Presets(self.table, self.requests.presets)
+
+    @cached_property
+    def charges(self) -> Charges:
+        """Return what was spent, by attribution."""
+        return Charges(self.table)
 
     @cached_property
     def rate_limit(self) -> RateLimit:

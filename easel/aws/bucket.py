@@ -203,6 +203,24 @@ class Bucket:
             body: bytes = answer["Body"].read()
             return body
 
+    def get_range(self, key: str, start: int, *, most: int) -> tuple[bytes, int] | None:
+        """Return at most `most` bytes from `start`, and the object's whole size.
+
+        Return None if there is no object. `start` may be after the end.
+        """
+        wanted = {"Range": f"bytes={start}-{start + most - 1}"}
+        with translate_errors(f"reading {key!a}"):
+            try:
+                answer = self._client.get_object(**self._where, Key=key, **wanted)
+            except ClientError as error:
+                if error_code(error) in ("InvalidRange", "416"):
+                    return b"", start
+                if _is_absent(error):
+                    return None
+                raise
+            size = int(answer["ContentRange"].rpartition("/")[2])
+            return answer["Body"].read(), size
+
     def fetch(
         self, key: str, into: IO[bytes], *, version_id: str | None = None, limit: int | None = None
     ) -> str | None:

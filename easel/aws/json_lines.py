@@ -10,6 +10,7 @@ from easel.aws.bucket import Bucket
 from easel.contract.errors import ConfigError
 
 CONTENT_TYPE = "application/jsonl"
+PIECE = 4_000_000  # bytes read at once, more than the longest line
 
 
 def write(file: IO[bytes], item: Any) -> None:
@@ -36,3 +37,22 @@ def read(key: str, bucket: Bucket) -> Iterator[Any]:
             )
         file.seek(0)
         yield from map(json.loads, file)
+
+
+def read_some(
+    key: str, bucket: Bucket, *, start: int, most: int
+) -> tuple[list[Any], int | None] | None:
+    """Return at most `most` values of a file from a byte on, and the byte of the next one or None.
+
+    Return None if the file is missing. The cost does not depend on the size of the file.
+    """
+    piece = bucket.get_range(key, start, most=PIECE)
+    if piece is None:
+        return None
+    body, size = piece
+    values: list[Any] = []
+    end = 0
+    while len(values) < most and (newline := body.find(b"\n", end)) >= 0:
+        values.append(json.loads(body[end:newline]))
+        end = newline + 1
+    return values, start + end if start + end < size and values else None

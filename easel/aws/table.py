@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from easel.aws.client import error_code, translate_errors
@@ -18,7 +18,8 @@ from easel.contract.errors import StorageBusyError
 
 Item = dict[str, Any]
 Key = tuple[str, str]  # pk and sk
-MAX_TRIES = 8
+MAX_TRIES = 20
+LONGEST_PAUSE = 0.1  # seconds between two tries
 MAX_BATCH = 100  # the limit of items in one batched read
 TRANSIENT = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 CONDITION_FAILED = "ConditionalCheckFailed"
@@ -65,9 +66,15 @@ class Table:
             return [plain(item) for page in pages for item in page["Items"]]
 
     def page(
-        self, index: Index, *, since: str | None, start: Item | None, limit: int
+        self,
+        index: Index,
+        *,
+        since: str | None,
+        start: Item | None,
+        limit: int,
+        newest_first: bool = True,
     ) -> tuple[list[Item], bool]:
-        """Return at most `limit` items of an index, newest first, and whether there are more.
+        """Return at most `limit` items of an index, and whether there are more.
 
         `since` is the lowest `at_id`. `start` has the keys of the item before the page. The index
         lags slightly behind the table.
@@ -83,20 +90,57 @@ class Table:
                 KeyConditionExpression=condition,
                 ExpressionAttributeNames={"#key": index.key},
                 ExpressionAttributeValues=_typed(values),
-                ScanIndexForward=False,
+                ScanIndexForward=not newest_first,
                 Limit=limit,
                 **begin,
             )
         return [plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
-    def get_many(self, keys: Sequence[Key]) -> list[Item]:
-        """Return up to 100 items in no particular order, without the missing ones.
+    def newest(self, pk: str, *, below: str, limit: int, consistent: bool = True) -> list[Item]:
+        """Return at most `limit` items of a partition whose `sk` is lower, in descending order.
 
-        The read is strongly consistent. Raises StorageBusyError.
+        There may be fewer although there are more, because DynamoDB reads 1 MB at once.
         """
+        with translate_errors(f"reading the records of {pk}"):
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk AND sk < :below",
+                ExpressionAttributeValues=_typed({":pk": pk, ":below": below}),
+                ScanIndexForward=False,
+                ConsistentRead=consistent,
+                Limit=limit,
+            )
+        return [plain(item) for item in answer["Items"]]
+
+    def between(self, pk: str, first: str, last: str, *, limit: int) -> tuple[list[Item], bool]:
+        """Return at most `limit` items of a partition by sort key, and whether there are more.
+
+        Both ends belong to the range. The read is strongly consistent. There may be fewer items
+        although there are more, because DynamoDB reads 1 MB at once.
+        """
+        with translate_errors(f"reading the records of {pk}"):
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                ExpressionAttributeValues=_typed({":pk": pk, ":first": first, ":last": last}),
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+
+    def get_many(self, keys: Sequence[Key]) -> list[Item]:
+        """Return items in no particular order, without the missing ones.
+
+        The reads are strongly consistent, in groups as large as DynamoDB allows. Raises
+        StorageBusyError.
+        """
+        groups = (keys[start : start + MAX_BATCH] for start in range(0, len(keys), MAX_BATCH))
+        return [item for group in groups for item in self._get_group(group)]
+
+    def _get_group(self, keys: Sequence[Key]) -> list[Item]:
         remaining: list[Any] = [_key(key) for key in keys]
         items: list[Item] = []
-        for attempt in range(MAX_TRIES if remaining else 0):
+        for attempt in range(MAX_TRIES):
             with translate_errors(f"reading {len(remaining)} records"):
                 request = {self._name: {"Keys": remaining, "ConsistentRead": True}}
                 answer = self._client.batch_get_item(RequestItems=request)
@@ -104,12 +148,10 @@ class Table:
             # These keys did not fit into the response, or were throttled.
             remaining = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
             if not remaining:
-                break
+                return items
             self._sleep(_jitter(attempt))
-        if remaining:
-            unread = f"{len(remaining)} of {len(keys)} were not read after {MAX_TRIES} attempts"
-            raise StorageBusyError(f"reading records: {unread}")
-        return items
+        unread = f"{len(remaining)} of {len(keys)} were not read after {MAX_TRIES} attempts"
+        raise StorageBusyError(f"reading records: {unread}")
 
     def write(self, *actions: Item) -> list[bool]:
         """Do all actions or none. Return for each action whether its condition held.
@@ -117,7 +159,15 @@ class Table:
         If all values are true, the actions are done. Raises StorageBusyError if the write keeps
         conflicting with other transactions, which botocore does not retry.
         """
+        return self.write_anew(lambda: actions)
+
+    def write_anew(self, make: Callable[[], Sequence[Item]]) -> list[bool]:
+        """Write as `write` does. After a conflict, `make` is called for the actions again.
+
+        So the next attempt can avoid the item that others are writing.
+        """
         for attempt in range(MAX_TRIES):
+            actions = make()
             with translate_errors("writing a record"):
                 try:
                     # botocore adds a client request token, so its retries are idempotent.
@@ -139,7 +189,7 @@ class Table:
         key: Key,
         expression: str,
         *,
-        condition: str,
+        condition: str | None = None,
         values: Mapping[str, Any],
         names: Mapping[str, str] | None = None,
     ) -> Item | None:
@@ -182,6 +232,12 @@ class Table:
         call = self._expressions(expression, condition, values)
         return {"Update": {"TableName": self._name, "Key": _key(key), **call}}
 
+    def absent(self, key: Key) -> Item:
+        """Return the action that checks that an item does not exist. It changes nothing."""
+        condition = "attribute_not_exists(pk)"
+        check = {"TableName": self._name, "Key": _key(key), "ConditionExpression": condition}
+        return {"ConditionCheck": check}
+
     def delete(self, key: Key, *, condition: str, values: Mapping[str, Any]) -> Item:
         """Return the action that removes an item."""
         call = self._expressions(None, condition, values)
@@ -207,12 +263,12 @@ class Table:
 
 def plain(item: Mapping[str, Any]) -> Item:
     """Return an item from DynamoDB's format in plain values."""
-    return {name: _number(_deserialize(value)) for name, value in item.items()}
+    return {name: _plain_value(_deserialize(value)) for name, value in item.items()}
 
 
 def _jitter(attempt: int) -> float:
-    longest = min(0.5, 0.02 * 2**attempt)
-    return random.uniform(0.02, longest + 0.001)  # noqa: S311 - not a secret
+    longest = min(LONGEST_PAUSE, 0.01 * 2**attempt)
+    return random.uniform(0.005, longest + 0.005)  # noqa: S311 - not a secret
 
 
 def _cancellation_reasons(error: ClientError, actions: int) -> list[str] | None:
@@ -238,8 +294,10 @@ def _typed(item: Mapping[str, Any]) -> Item:
     return {name: _serialize(value) for name, value in item.items()}
 
 
-def _number(value: Any) -> Any:
-    # Money is whole micro-dollars and time whole microseconds, so no number has a fraction.
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Binary):
+        return value.value  # type: ignore[attr-defined]
     if isinstance(value, dict):
-        return {name: _number(inner) for name, inner in value.items()}
+        return {name: _plain_value(inner) for name, inner in value.items()}
+    # Money is whole micro-dollars and time whole microseconds, so no number has a fraction.
     return int(value) if isinstance(value, Decimal) else value

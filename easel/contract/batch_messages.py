@@ -7,7 +7,7 @@ BatchPlan ─► economy ─► [ Order ─► economy ─► PlacedOrder ] × o
 The API returns CheckedManifest and BatchReport as well, and shows the descriptions of their fields.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from easel.contract.messages import Message, api_field
@@ -129,4 +129,10 @@ class BatchReport(Message):
     report_key: str = api_field("the file in the bucket with this report")
     failed_key: str | None = api_field(
         "the file in the bucket with the unfinished lines, itself a manifest"
+    )
+    failures_key: str | None = field(
+        default=None,
+        metadata={
+            "description": "the file in the bucket with the reason of every failed or refused line"
+        },
     )

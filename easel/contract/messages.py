@@ -220,3 +220,24 @@ class Sharing(Message):
         "after an unshare: how long the distribution may still answer with the image; browsers "
         "that have seen it keep it"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relocation(Message):
+    """Written by cleanup: the output of a move. It can be repeated, and moved back."""
+
+    action: str = api_field("the request's `action`")
+    target: str = api_field("the image's key before the move")
+    dry_run: bool = api_field("whether this only checked the request")
+    key: str = api_field("the image's key in the folder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several(Message):
+    """Written by cleanup: the output of an action on several images."""
+
+    action: str = api_field("the request's `action`")
+    target: str = api_field("how many images the request names")
+    dry_run: bool = api_field("whether this only checked the request")
+    images: int = api_field("how many images were changed, or were so already")
+    objects: int = api_field("for a delete or restore: the number of objects found")

@@ -17,6 +17,14 @@ SCHEDULED = "schedule-"  # the prefix of the run ids of schedules
 CALLER_LENGTH = 8  # hexadecimal characters that identify a caller of the API
 # Run ids that the API and schedules make up. A batch could take them and let those runs fail.
 RESERVED_RUN_ID = re.compile(f"[0-9a-f]{{{CALLER_LENGTH}}}-|{SCHEDULED}")
+API_RUN = re.compile(f"(?P<caller>[0-9a-f]{{{CALLER_LENGTH}}})-")
+# Step Functions names an execution like this if its starter does not.
+UNNAMED = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# The action, the caller, and 32 random characters. Older versions had no caller.
+UPKEEP_RUN = re.compile(
+    f"(?P<action>[a-z]+_[a-z]+)-((?P<caller>[0-9a-f]{{{CALLER_LENGTH}}})-[0-9a-f]{{32}}"
+    f"|{UNNAMED.pattern})"
+)
 INBOX = "batches/inbox/"
 # An upload arrives here. Once it is checked, it moves to a key outside of the inbox.
 REFERENCE_INBOX = "references/inbox/"
@@ -72,9 +80,37 @@ def scheduled_run(request_id: str) -> str:
     return request_id.replace(":", "") if is_scheduled(request_id) else request_id
 
 
+def hash_subject(subject: str) -> str:
+    """Return the id of the owner of tokens with this subject."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:CALLER_LENGTH]
+
+
 def api_run(caller: str, key: str) -> str:
     """Return the id of a run that a caller of the API starts with an idempotency key."""
     return f"{caller}-{key}"
+
+
+def upkeep_run(action: str, caller: str, suffix: str) -> str:
+    """Return the name of an execution that deletes, restores or shares.
+
+    `suffix` are 32 random hexadecimal characters.
+    """
+    return f"{action}-{caller}-{suffix}"
+
+
+def action_of(execution: str) -> str:
+    """Return the action that an execution's name shows. A name without one creates images."""
+    match = UPKEEP_RUN.fullmatch(execution)
+    return match["action"] if match else "create"
+
+
+def caller_of(execution: str) -> str | None:
+    """Return the caller of the API who started an execution, by its name, or None."""
+    match = UPKEEP_RUN.fullmatch(execution)
+    if match:
+        return match["caller"]
+    match = API_RUN.match(execution)
+    return match["caller"] if match and not UNNAMED.match(execution) else None
 
 
 def is_reserved(run_id: str) -> bool:

@@ -4,6 +4,7 @@ The stack sets exactly the variables of the groups in a function's row of the ca
 (infra/functions/catalogue.py). services.py reads a group when something needs it.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -38,6 +39,7 @@ MAX_BATCH_LINES = "EASEL_MAX_BATCH_LINES"
 STATE_MACHINE = "EASEL_STATE_MACHINE"
 BATCH_STATE_MACHINE = "EASEL_BATCH_STATE_MACHINE"
 CHANNELS = "EASEL_CHANNELS"
+PRESETS = "EASEL_PRESETS"
 SCHEDULE_GROUP = "EASEL_SCHEDULE_GROUP"
 SCHEDULE_ROLE = "EASEL_SCHEDULE_ROLE"
 SCHEDULE_QUEUE = "EASEL_SCHEDULE_QUEUE"
@@ -80,6 +82,11 @@ NO_LIMIT = "none"
 def _variable(name: str, read: Callable[[str], Any] = str, *, optional: bool = False) -> Any:
     """Return the field of one variable. An optional one is None if it is missing or empty."""
     return field(metadata={"variable": name, "read": read, "optional": optional})
+
+
+def write_presets(presets: Mapping[str, Any]) -> str:
+    """Return presets as a function's environment has them."""
+    return json.dumps(presets, ensure_ascii=False, separators=(",", ":"))
 
 
 def _unless(word: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -144,6 +151,7 @@ class RequestSettings(Settings):
 
     `chat_sees_references` is whether the chat model sees thumbnails of the reference images.
     `delivery_url` is None if nothing can be shared. A request may ask to notify the `channels`.
+    `presets` are the fields of each declared preset, by its name.
     """
 
     folder_name: str = _variable(FOLDER)
@@ -155,6 +163,7 @@ class RequestSettings(Settings):
     region: str = _variable(REGION)
     delivery_url: str | None = _variable(DELIVERY_URL, optional=True)
     channels: tuple[Channel, ...] = _variable(CHANNELS, read_channels)
+    presets: Mapping[str, Any] = _variable(PRESETS, json.loads)
 
 
 @dataclass(frozen=True, kw_only=True)

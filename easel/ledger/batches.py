@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from easel.aws.table import Key, Table
-from easel.contract.errors import ClaimHeldError
+from easel.contract.errors import ClaimHeldError, ContentRefusedError
+from easel.contract.status import Status
+from easel.ledger.records import RunRecords
+
+FAILURES = "failures.jsonl"  # each failed or refused line of a batch, with its reason
+PROBLEMS = "problems.jsonl"  # each line of a manifest that cannot be made
+LINES = "lines.jsonl"  # each line that can be made
+Reason = tuple[str, str]  # the name of an error, and its message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,16 @@ class BatchStarts:
         """Record a start as the batch's latest."""
         item = {"pk": f"batch#{start.name}", "sk": "batch"} | asdict(start)
         self._table.write(self._table.put(item))
+
+
+def refusal_of(records: RunRecords, images: int) -> Reason | None:
+    """Return why OpenAI refused images of a finished line, or None if it refused none."""
+    refused = [image for image in records.images if image.status == Status.REFUSED]
+    if not refused:
+        return None
+    categories = ", ".join(sorted({image.refusal or "unknown" for image in refused}))
+    message = f"OpenAI refused {len(refused)} of {images} images ({categories})"
+    return ContentRefusedError.__name__, message
 
 
 @dataclass(frozen=True, kw_only=True)

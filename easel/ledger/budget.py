@@ -1,15 +1,17 @@
-"""The monthly cap: one item per month with `committed` (reserved and spent), `spent` and `cap`.
+"""The monthly cap, in micro-dollars. Committed money (reserved and spent) never exceeds it.
 
-All are micro-dollars. A cap set while the stack runs is also stored in a separate item, for the
-coming months. The last change wins: a deployment with another setting sets the cap again.
+The money is spread over shards (easel/ledger/shards.py). A cap that is set while the stack runs is
+also stored in a separate item for the coming months. The last change wins, so a deployment with
+another setting replaces the cap.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from easel.aws.table import Item, Key, Table
+from easel.aws.table import Table
 from easel.contract.errors import BudgetExceededError, StorageBusyError
 from easel.contract.money import show
+from easel.ledger.shards import MONTH, Funds, Shards, head_key
 
 SET_BY_HAND = ("budget", "cap")
 MAX_TRIES = 20
@@ -70,17 +72,28 @@ class Budget:
     def __init__(self, table: Table, *, setting: int) -> None:
         self._table = table
         self._setting = setting
+        self._shards = Shards(table)
 
     def read(self, month: str) -> MonthBudget:
         """Return a month's state.
 
         The first read of a month writes its cap. So does the first read after the setting changed.
         """
+        return self.state(self.funds(month))
+
+    def begin(self, month: str) -> None:
+        """Write a month's cap if it is missing or out of date, as `read` does."""
+        head = self._table.get(*head_key(month, MONTH))
+        if not head or "version" not in head or head["setting"] != self._setting:
+            self.funds(month)
+
+    def funds(self, month: str) -> Funds:
+        """Return the money of a month, as `read` does, with its shards prepared."""
         for _ in range(MAX_TRIES):
-            item = self._table.get(*_key(month))
-            if item and item["setting"] == self._setting:
-                return _to_budget(month, item, cap=item["cap"])
-            self._table.write(self._new_month(month) if item is None else self._reset(month, item))
+            (funds,) = self._shards.read(month, [MONTH])
+            if funds.version is not None and funds.setting == self._setting:
+                return self._shards.prepare(funds)
+            self._shards.set_cap(funds, self._cap(funds), setting=self._setting)
         raise StorageBusyError(
             f"the budget of {month} keeps changing; check whether two deployments with different "
             "settings share this table"
@@ -88,11 +101,8 @@ class Budget:
 
     def peek(self, month: str) -> MonthBudget:
         """Return a month's state as `read` would, but write nothing."""
-        item = self._table.get(*_key(month))
-        if item is None:
-            return MonthBudget(month=month, committed=0, spent=0, cap=self._first_cap())
-        cap = item["cap"] if item["setting"] == self._setting else self._setting
-        return _to_budget(month, item, cap=cap)
+        (funds,) = self._shards.read(month, [MONTH])
+        return self.state(replace(funds, cap=self._cap(funds)))
 
     def set_cap(self, month: str, cap: int) -> MonthBudget:
         """Change the cap from now on, without a deployment. A cap of 0 stops all spending.
@@ -100,70 +110,34 @@ class Budget:
         Return the month's new state.
         """
         pk, sk = SET_BY_HAND
-        # The cap for the coming months is stored first, so that a month that starts meanwhile has
-        # it.
+        # The cap for the coming months is stored first, because a month may start in between.
         self._table.write(
             self._table.put({"pk": pk, "sk": sk, "cap": cap, "setting": self._setting})
         )
-        self.read(month)
-        self._table.write(self._table.update(_key(month), "SET #cap = :cap", values={":cap": cap}))
-        return self.read(month)
+        for _ in range(MAX_TRIES):
+            if self._shards.set_cap(self.funds(month), cap):
+                return self.read(month)
+        raise StorageBusyError(f"the budget of {month} keeps changing; try again")
 
-    def reservation(self, state: MonthBudget, bound: int | None) -> Item:
-        """Return the action that reserves an upper bound.
+    def state(self, funds: Funds) -> MonthBudget:
+        """Return the state of a month's money."""
+        return MonthBudget(
+            month=funds.month,
+            committed=funds.committed,
+            spent=funds.spent,
+            cap=funds.cap or 0,
+            exceeded=funds.exceeded,
+        )
 
-        Its condition is that the cap has not changed since it was read, and the bound still fits.
-        """
-        values = {":bound": bound or 0, ":cap": state.cap}
-        condition = "#cap = :cap"
-        if bound is not None:
-            # A condition cannot add, so it compares committed <= cap - bound.
-            values[":room"] = state.cap - state.exceeded - bound
-            condition += " AND #committed <= :room"
-        key = _key(state.month)
-        return self._table.update(key, "ADD #committed :bound", condition=condition, values=values)
-
-    def change(self, month: str, *, committed: int, spent: int) -> Item:
-        """Return the action that settles or releases a reservation in this month.
-
-        `committed` is positive only if a cost exceeds the reservation that was made for it.
-        """
-        expression = "ADD #committed :committed, #spent :spent"
-        values = {":committed": committed, ":spent": spent}
-        if committed > 0:
-            expression, values[":exceeded"] = f"{expression}, #exceeded :exceeded", committed
-        return self._table.update(_key(month), expression, values=values)
+    def _cap(self, funds: Funds) -> int:
+        """Return the cap that a month has, or will get when it is next read."""
+        if funds.setting is None:
+            return self._first_cap()
+        return funds.cap or 0 if funds.setting == self._setting else self._setting
 
     def _first_cap(self) -> int:
         """Return the cap of a month that has not begun yet."""
-        by_hand = self._table.get(*SET_BY_HAND)
-        holds = by_hand is not None and by_hand["setting"] == self._setting
-        return int(by_hand["cap"]) if by_hand and holds else self._setting
-
-    def _new_month(self, month: str) -> Item:
-        pk, sk = _key(month)
-        cap = self._first_cap()
-        money = {"committed": 0, "spent": 0, "cap": cap, "setting": self._setting}
-        return self._table.put_if_absent({"pk": pk, "sk": sk} | money)
-
-    def _reset(self, month: str, item: Item) -> Item:
-        return self._table.update(
-            _key(month),
-            "SET #cap = :new, #setting = :new",
-            condition="#setting = :old",
-            values={":new": self._setting, ":old": item["setting"]},
-        )
-
-
-def _to_budget(month: str, item: Item, *, cap: int) -> MonthBudget:
-    return MonthBudget(
-        month=month,
-        committed=item["committed"],
-        spent=item["spent"],
-        cap=cap,
-        exceeded=item.get("exceeded", 0),
-    )
-
-
-def _key(month: str) -> Key:
-    return f"budget#{month}", "budget"
+        for by_hand in self._table.get_many([SET_BY_HAND]):
+            if by_hand["setting"] == self._setting:
+                return int(by_hand["cap"])
+        return self._setting

@@ -1,25 +1,36 @@
 """A claim stands for one paid call.
 
-It is taken before the call, in one transaction with the money, and ended with the call's result. A
-claim without an end means that its function died. Once its lease has expired, OpenAI may have
-charged for the call. The purchase is then counted as possibly paid, and repeated at most once.
+One transaction takes the claim and reserves the money before the call. The call's result ends the
+claim. If a claim was not ended and its lease has expired, its function has died, and OpenAI may
+have charged for the call. The purchase is then counted as possibly paid, and repeated at most once.
 """
 
 import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from easel.aws.observability import count, gauge, logger
+from easel.aws.observability import count, logger
 from easel.aws.table import Item, Table
 from easel.contract import metric_names
-from easel.contract.errors import ClaimHeldError, OutcomeUnknownError, StorageBusyError
+from easel.contract.errors import (
+    BudgetExceededError,
+    ClaimHeldError,
+    EaselError,
+    OutcomeUnknownError,
+)
 from easel.contract.money import dollars
+from easel.ledger.attribution import Attribution
 from easel.ledger.budget import Budget
+from easel.ledger.charges import charge
 from easel.ledger.records import ChatRecord, Claim, ImageRecord, to_item
+from easel.ledger.reservations import Reservations
+from easel.ledger.shards import MONTH
 
 MAX_PURCHASES = 2
-MAX_TRIES = 20
+MAX_ACTIONS = 100  # the limit of one transaction
 C = TypeVar("C", bound=Claim)
 
 # A lease of 0 means that the claim's money is already counted as spent. A change therefore requires
@@ -32,26 +43,44 @@ class Claims:
 
     def __init__(self, table: Table, budget: Budget) -> None:
         self._table = table
-        self._budget = budget
+        self._reservations = Reservations(table, budget)
+
+    def check(self, month: str, attribution: Attribution, bound: int | None, purpose: str) -> None:
+        """Raise BudgetExceededError unless an upper bound fits into all budgets it counts in."""
+        self._reservations.check(month, attribution.scopes, bound, purpose)
 
     def take(self, claim: Claim, *, after: Claim | None) -> None:
-        """Claim a call and reserve its upper bound, or do neither.
+        """Claim a call and reserve its upper bound in all its budgets, or do nothing.
 
         `after` is the earlier purchase with an unknown outcome, or None. Raises ClaimHeldError if
         another execution was first, and BudgetExceededError.
         """
         action = self._renewal(claim, after) if after else self._table.put_if_absent(to_item(claim))
-        bound = claim.reserved_micro_usd
-        for _ in range(MAX_TRIES):
-            state = self._budget.read(claim.month)
-            state.check(bound, purpose=claim.label)
-            ours, fits = self._table.write(action, self._budget.reservation(state, bound))
-            if not ours:
-                raise ClaimHeldError(f"another execution has just claimed {claim.label}")
-            if fits:
-                gauge(metric_names.BUDGET_USED_PERCENT, state.used_percent(bound))
-                return
-        raise StorageBusyError(f"the budget of {claim.month} keeps changing")
+        self._take([claim], [action])
+
+    def take_many(self, claims: Sequence[Claim]) -> list[EaselError | None]:
+        """Claim calls of one month that were never claimed, many in one transaction.
+
+        The result has one entry for each claim: None, ClaimHeldError if another execution was
+        first, or BudgetExceededError.
+        """
+        return [error for group in _groups(claims) for error in self._take_group(group)]
+
+    def _take_group(self, claims: Sequence[Claim]) -> list[EaselError | None]:
+        try:
+            self._take(claims, [self._table.put_if_absent(to_item(claim)) for claim in claims])
+        except (ClaimHeldError, BudgetExceededError) as error:
+            if len(claims) == 1:
+                return [error]
+            half = len(claims) // 2
+            return self._take_group(claims[:half]) + self._take_group(claims[half:])
+        return [None] * len(claims)
+
+    def _take(self, claims: Sequence[Claim], actions: Sequence[Item]) -> None:
+        """Do the actions and reserve all bounds, or do nothing."""
+        purpose = claims[0].label
+        if not self._reservations.reserve(claims[0].month, _bounds(claims), actions, purpose):
+            raise ClaimHeldError(f"another execution has just claimed {purpose}")
 
     def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
         """Extend the lease of an ordered image's claim, and give it the number of the new batch.
@@ -74,8 +103,7 @@ class Claims:
         else:
             values = {":before": claim.purchase - 1, ":over": 0}
             undo = self._update(claim, "SET #purchase = :before, #lease_until = :over", values)
-        money = -(claim.reserved_micro_usd or 0)
-        self._table.write(undo, self._budget.change(claim.month, committed=money, spent=0))
+        self._write(claim, undo, committed=-(claim.reserved_micro_usd or 0), spent=0)
 
     def mark_unknown(self, claim: Claim) -> bool:
         """End a claim's lease and count the call as possibly paid: its bound is now spent.
@@ -84,23 +112,21 @@ class Claims:
         """
         values = {":over": 0, ":one": 1}
         change = self._update(claim, "SET #lease_until = :over ADD #possibly_paid :one", values)
-        spent = claim.reserved_micro_usd or 0
-        money = self._budget.change(claim.month, committed=0, spent=spent)
-        is_marked = all(self._table.write(change, money))
+        is_marked = self._write(claim, change, committed=0, spent=claim.reserved_micro_usd or 0)
         if is_marked:
             count(metric_names.POSSIBLY_PAID)
             logger.warning("possibly paid", what=claim.label, purchase=claim.purchase)
         return is_marked
 
     def waste(self, claim: ChatRecord, *, cost: int) -> ChatRecord:
-        """End the claim of a call whose answer is of no use, with its cost in micro-dollars.
+        """End the claim of a call with a useless response, at its cost in micro-dollars.
 
         Raises ClaimHeldError if another execution has taken it over.
         """
         wasted = (claim.wasted_micro_usd or 0) + cost
         values = {":over": 0, ":wasted": wasted}
         change = "SET #lease_until = :over, #wasted_micro_usd = :wasted"
-        if not all(self._table.write(*self.settlement(claim, change, values, cost=cost))):
+        if not self.settle(claim, change, values, cost=cost):
             raise ClaimHeldError(f"another execution has taken over {claim.label}")
         return replace(claim, lease_until=0, wasted_micro_usd=wasted)
 
@@ -121,12 +147,13 @@ class Claims:
             claim = replace(claim, lease_until=0, possibly_paid=claim.possibly_paid + 1)
         return claim
 
-    def settlement(
-        self, claim: Claim, expression: str, values: dict[str, Any], *, cost: int | None
-    ) -> tuple[Item, Item]:
-        """Return the actions that end a claim and replace its reservation with the cost.
+    def settle(
+        self, claim: Claim, expression: str, values: dict[str, Any], *more: Item, cost: int | None
+    ) -> bool:
+        """End a claim, replace its reservation with the cost, and do `more` actions.
 
-        An unknown cost counts as the reserved amount.
+        An unknown cost counts as the reserved amount. If the claim has changed, or a condition of
+        the other actions does not hold, change nothing and return False.
         """
         reserved = claim.reserved_micro_usd or 0
         spent = reserved if cost is None else cost
@@ -138,16 +165,27 @@ class Claims:
                 cost_usd=dollars(spent),
             )
         already = reserved if claim.is_counted else 0
-        money = self._budget.change(claim.month, committed=spent - reserved, spent=spent - already)
-        return self._update(claim, expression, values), money
+        change = self._update(claim, expression, values)
+        return self._write(claim, change, *more, committed=spent - reserved, spent=spent - already)
+
+    def _write(self, claim: Claim, *actions: Item, committed: int, spent: int) -> bool:
+        """Do the actions, change a claim's budgets, and write its charge, or do nothing."""
+        if spent and claim.attribution:
+            actions += (charge(self._table, claim.month, claim.attribution, spent),)
+        scopes = (MONTH, *_scopes(claim))
+        return self._reservations.settle(
+            claim.month, scopes, actions, committed=committed, spent=spent
+        )
 
     def _renewal(self, claim: Claim, after: Claim) -> Item:
         # From now on the image is bought by a separate call, even if it was in an order.
         expression = (
             "SET #purchase = :purchase, #lease_until = :until, #month = :month, "
-            "#reserved_micro_usd = :reserved REMOVE #order, #order_number"
+            "#reserved_micro_usd = :reserved, #attribution = :attribution "
+            "REMOVE #order, #order_number"
         )
         values = {
+            ":attribution": to_item(claim)["attribution"],
             ":purchase": claim.purchase,
             ":until": claim.lease_until,
             ":month": claim.month,
@@ -162,6 +200,31 @@ class Claims:
             condition=_UNCHANGED,
             values=values | _condition_values(claim),
         )
+
+
+def _groups(claims: Sequence[C]) -> Iterator[Sequence[C]]:
+    """Yield claims in groups, each of which fits into one transaction with its budgets."""
+    group: list[C] = []
+    for claim in claims:
+        if group and len(group) + 1 + len(_bounds([*group, claim])) > MAX_ACTIONS:
+            yield group
+            group = []
+        group.append(claim)
+    if group:
+        yield group
+
+
+def _bounds(claims: Iterable[Claim]) -> dict[str, int]:
+    """Return the sum of the upper bounds in each budget. An unknown price reserves nothing."""
+    bounds: Counter[str] = Counter()
+    for claim in claims:
+        for scope in (MONTH, *_scopes(claim)):
+            bounds[scope] += claim.reserved_micro_usd or 0
+    return bounds
+
+
+def _scopes(claim: Claim) -> tuple[str, ...]:
+    return claim.attribution.scopes if claim.attribution else ()
 
 
 def _condition_values(claim: Claim) -> dict[str, Any]:

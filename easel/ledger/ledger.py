@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from easel.aws.table import MAX_BATCH, Item, Table
 from easel.contract import naming
+from easel.contract.errors import ConflictError
 from easel.contract.status import ChatStatus, Status
 from easel.ledger.budget import Budget
 from easel.ledger.claims import Claims
@@ -91,8 +93,41 @@ class Ledger:
         change = "SET #status = :written, #cost_micro_usd = :cost"
         # What an earlier answer cost is already settled.
         rest = None if cost is None else cost - (paid.wasted_micro_usd or 0)
-        settlement = self.claims.settlement(paid, change, values, cost=rest)
-        return all(self._table.write(put, *settlement))
+        return self.claims.settle(paid, change, values, put, cost=rest)
+
+    def edit_prompt(self, prompt: PromptRecord, text: str) -> PromptRecord:
+        """Replace the text of a prompt from which nothing is painted yet. Return the new record.
+
+        Raises ConflictError if an image of the run is claimed, or somebody else edited it.
+        """
+        edited = replace(prompt, text=text, written_text=prompt.written_text or prompt.text)
+        count = prompt.choices["count"]
+        before, after = prompt.image_bound(), edited.image_bound()
+        known = None not in (before, after, prompt.estimate_micro_usd)
+        estimate = prompt.estimate_micro_usd
+        if known:
+            estimate = (estimate or 0) + count * ((after or 0) - (before or 0))
+        edited = replace(edited, estimate_micro_usd=estimate)
+        change = self._table.update(
+            run_key(prompt.run_id, "prompt"),
+            "SET #text = :text, #written_text = :written, #estimate_micro_usd = :estimate",
+            condition="#text = :before",
+            values={
+                ":text": text,
+                ":written": edited.written_text,
+                ":estimate": estimate,
+                ":before": prompt.text,
+            },
+        )
+        unclaimed = [
+            self._table.absent(run_key(prompt.run_id, f"image#{n}")) for n in range(1, count + 1)
+        ]
+        if not all(self._table.write(change, *unclaimed)):
+            raise ConflictError(
+                f"images of run {prompt.run_id} are painted from another prompt already; start a "
+                "new run with the edited one"
+            )
+        return edited
 
     def note_execution(self, prompt: PromptRecord, execution: str) -> None:
         """Record the run's latest execution, so that it can be found by the run's id."""
@@ -119,19 +154,19 @@ class Ledger:
             "#usage = :usage, #cost_micro_usd = :cost"
         )
         cost = staged.cost_micro_usd
-        return all(self._table.write(*self.claims.settlement(claim, change, values, cost=cost)))
+        return self.claims.settle(claim, change, values, cost=cost)
 
     def mark_refused(self, claim: ImageRecord, *, category: str) -> bool:
         """End a claim that OpenAI refused, at no cost. Return False if the claim has changed."""
         values = {":to": Status.REFUSED, ":category": category}
         change = "SET #status = :to, #refusal = :category"
-        return all(self._table.write(*self.claims.settlement(claim, change, values, cost=0)))
+        return self.claims.settle(claim, change, values, cost=0)
 
     def mark_lost(self, claim: ImageRecord) -> bool:
         """End a claim that was paid and lost. Its bound counts as spent, shown by a lease of 0."""
         values = {":to": Status.LOST, ":over": 0}
         change = "SET #status = :to, #lease_until = :over"
-        return all(self._table.write(*self.claims.settlement(claim, change, values, cost=None)))
+        return self.claims.settle(claim, change, values, cost=None)
 
     def mark_bad(self, image: ImageRecord, *, problem: str) -> bool:
         """Mark a staged image as one that cannot be stored. Return False if it is not staged."""
@@ -181,6 +216,8 @@ class Ledger:
             "topic": place.topic,
             "stored_at": stored_at,
         }
+        tags = prompt.choices.get("tags")
+        values |= {"tags": set(tags)} if tags else {}
         change = self._table.update(
             image.item_key,
             f"SET #status = :stored, {', '.join(f'#{name} = :{name}' for name in values)}, "
@@ -249,6 +286,12 @@ class Ledger:
         )
         counts = self._count(place, 1, item) if before == Status.STORED else ()
         return all(self._table.write(change, *counts))
+
+    def is_elsewhere(self, key: str) -> bool:
+        """Return whether the image that owns this key was moved to another one."""
+        owner = self.owners.find(key)
+        image = self.image(*owner) if owner else None
+        return image is not None and image.key not in (None, key)
 
     def _with_key(
         self, run_id: str, n: int, *, key: str, statuses: tuple[Status, ...]

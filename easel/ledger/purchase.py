@@ -13,7 +13,7 @@ buys once more.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -33,6 +33,7 @@ from easel.contract.errors import (
     TransientError,
 )
 from easel.contract.status import Status
+from easel.ledger.attribution import Attribution
 from easel.ledger.budget import month_of
 from easel.ledger.claims import MAX_PURCHASES, check_purchases
 from easel.ledger.ledger import Ledger
@@ -40,7 +41,7 @@ from easel.ledger.paid_image import PaidImage, StagedBytes, to_metadata, usage_i
 from easel.ledger.rate_limit import RateLimit
 from easel.ledger.records import ChatRecord, Claim, ImageRecord, PromptRecord
 from easel.request.models import check_not_retired
-from easel.request.time_limits import LEAST_CALL_SECONDS, SLOT_SECONDS, STAGING_SECONDS
+from easel.request.time_limits import LEAST_CALL_SECONDS, STAGING_SECONDS, TURN_SECONDS
 
 PUT_CONNECT_SECONDS, PUT_READ_SECONDS = 2, 5
 # No put starts later than this. It may hang until its timeouts expire, and then the record must
@@ -121,7 +122,7 @@ class Purchases:
         self.require_seconds(LEAST_CALL_SECONDS + STAGING_SECONDS, image.label)
         self._put_note(image, prompt)
         left, whole = self.deadline.seconds(), seconds + STAGING_SECONDS
-        patience = min(SLOT_SECONDS, max(0, left - whole))
+        patience = min(TURN_SECONDS, max(0, left - whole))
         # The name is unique per invocation: two invocations for this image must not end each
         # other's slot.
         name = f"{naming.image_id(image.run_id, image.n)}-{token_hex(4)}"
@@ -130,7 +131,12 @@ class Purchases:
             # The lease ends long before the function does if the call is short, so a dead
             # function's image is soon available again. The bytes must be staged by then.
             lease = self.deadline.within(whole)
-            claim = self.claim(image, bound=prompt.image_bound(), until=lease.epoch())
+            claim = self.claim(
+                image,
+                bound=prompt.image_bound(),
+                attribution=prompt.attribution,
+                until=lease.epoch(),
+            )
             try:
                 paid = call(lease.seconds() - STAGING_SECONDS)
             except EaselError as error:
@@ -142,16 +148,38 @@ class Purchases:
         log_result("picture bought", model=prompt.choices["model"], bytes=image.bytes)
         return image
 
-    def claim(self, call: C, *, bound: int | None, until: int | None = None) -> C:
+    def claim(
+        self, call: C, *, bound: int | None, attribution: Attribution, until: int | None = None
+    ) -> C:
         """Claim a paid call and reserve its upper bound (micro-dollars), or do neither.
 
         `call` is its record, which is new or has an expired claim. The lease ends with this
         function, or at `until` (epoch seconds). Raises ClaimHeldError and BudgetExceededError.
         """
         lease, month = until or self.deadline.epoch(), month_of(self._now())
-        claim = call.next_claim(until=lease, month=month, bound=bound)
+        claim = call.next_claim(until=lease, month=month, bound=bound, attribution=attribution)
         self.ledger.claims.take(claim, after=call if call.purchase else None)
         return claim
+
+    def claim_new(
+        self, images: Sequence[tuple[ImageRecord, PromptRecord]], *, until: int
+    ) -> list[EaselError | None]:
+        """Claim images of an order that were never claimed, many in one transaction.
+
+        The leases end at `until` (epoch seconds). Return for each image None, or a ClaimHeldError
+        or BudgetExceededError.
+        """
+        month = month_of(self._now())
+        claims = [
+            image.next_claim(
+                until=until,
+                month=month,
+                bound=prompt.image_bound(economy=True),
+                attribution=prompt.attribution,
+            )
+            for image, prompt in images
+        ]
+        return self.ledger.claims.take_many(claims)
 
     def renew(self, claim: ImageRecord, *, until: int, order_number: int) -> bool:
         """Extend an ordered image's claim to `until` (epoch seconds), with the new batch's number.

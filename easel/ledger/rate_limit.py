@@ -4,7 +4,8 @@
 call to its function's end, so the slot of a dead function expires at that function's timeout. A
 slot is taken by adding to `next_at`, so concurrent callers need no retry. A 429 from OpenAI moves
 `next_at` for all of them. `refused_since` and `refused_at` are the first and the latest 429 since
-the last call that succeeded.
+the last call that succeeded. `waits_until` is set while a function waits although all slots are in
+use: only one may.
 """
 
 import random
@@ -20,9 +21,9 @@ SECOND = 1_000_000
 # The rate is a little below the limit, because calls do not arrive as evenly as they are sent.
 SHARE = 0.97
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
-# A retry waits at most five minutes, so refusals that are further apart do not belong together.
+# A retry waits at most a minute, so refusals that are further apart do not belong together.
 PATIENCE_MINUTES, RECENT_MINUTES = 30, 10
-LOOK_SECONDS = 1.0  # between two reads while waiting for a slot
+LOOK_SECONDS = 0.3  # between two reads while waiting for a slot
 
 
 class RateLimit:
@@ -48,7 +49,8 @@ class RateLimit:
     def slot(self, call: str, *, until: float, patience: float) -> Iterator[None]:
         """Wait for a slot and hold it for one call. `until` is its function's end (epoch seconds).
 
-        Raises RateLimitedError, and holds no slot, if none is free within `patience` seconds.
+        Raises RateLimitedError, and holds no slot, if none is free within `patience` seconds, or if
+        all are in use and another function waits already.
         """
         expression = "REMOVE #calls.#call"
         try:
@@ -130,6 +132,9 @@ class RateLimit:
         )
         if idle is not None:
             return earliest
+        # A waiting function looks once more when its patience has ended, so `latest` may be past.
+        # DynamoDB refuses a BETWEEN whose lower bound is above the upper one.
+        latest = max(latest, earliest)
         bounds = {":interval": self._interval, ":earliest": earliest, ":latest": latest}
         queued = self._table.change(
             KEY,
@@ -143,30 +148,52 @@ class RateLimit:
     def _wait_for_room(self, end: int) -> None:
         """Return when a slot may be free. A read is cheaper than a failed write.
 
-        Raises RateLimitedError.
+        If all slots are in use, one function waits for the next, which would be unused otherwise.
+        If more waited, they would take the places of functions that have something to do. Raises
+        RateLimitedError.
         """
-        while True:
-            item = self._table.get(*KEY)
-            if item is None:
-                new = {"pk": KEY[0], "sk": KEY[1], "next_at": 0, "calls": {}}
-                self._table.write(self._table.put_if_absent(new))
-                return
-            calls = item["calls"].items()
-            dead = [(call, until) for call, until in calls if until * SECOND < self._now()]
-            for call, until in dead:
-                self._leave(call, until)
-            free = self._at_once - len(calls) + len(dead)
-            if free > 0 and item["next_at"] <= end:
-                return
-            left = (end - self._now()) / SECOND
-            if left <= 0 or free > 0:
-                wait = max(0, item["next_at"] - self._now()) / SECOND
-                raise RateLimitedError(
-                    f"no free slot for an image call: {len(calls)} of {self._at_once} slots are in "
-                    f"use, the next is free in {wait:.0f} s; retrying"
-                )
-            pause = random.uniform(0.5, 1.5) * LOOK_SECONDS  # noqa: S311 - not a secret
-            self._sleep(min(pause, left))
+        waits = False
+        try:
+            while True:
+                item = self._table.get(*KEY)
+                if item is None:
+                    new = {"pk": KEY[0], "sk": KEY[1], "next_at": 0, "calls": {}}
+                    self._table.write(self._table.put_if_absent(new))
+                    return
+                calls = item["calls"].items()
+                dead = [(call, until) for call, until in calls if until * SECOND < self._now()]
+                for call, until in dead:
+                    self._leave(call, until)
+                used, left = len(calls) - len(dead), (end - self._now()) / SECOND
+                is_soon = item["next_at"] <= end
+                if used < self._at_once and is_soon:
+                    return
+                waits = waits or (is_soon and left > 0 and self._begin_to_wait(end))
+                if not waits or not is_soon or left <= 0:
+                    wait = max(0, item["next_at"] - self._now()) / SECOND
+                    raise RateLimitedError(
+                        f"no free slot for an image call: {used} of {self._at_once} slots are in "
+                        f"use, the next is free in {wait:.0f} s; retrying"
+                    )
+                pause = random.uniform(0.5, 1.5) * LOOK_SECONDS  # noqa: S311 - not a secret
+                self._sleep(min(pause, left))
+        finally:
+            if waits:
+                with suppress(EaselError):  # it expires at `end` anyway
+                    self._end_wait(end)
+
+    def _begin_to_wait(self, end: int) -> bool:
+        """Become the one function that waits for a slot, until `end`, or return False."""
+        is_free = "attribute_not_exists(#waits_until) OR #waits_until < :now"
+        values = {":end": end, ":now": self._now()}
+        begins = self._table.change(
+            KEY, "SET #waits_until = :end", condition=is_free, values=values
+        )
+        return begins is not None
+
+    def _end_wait(self, end: int) -> None:
+        mine = "#waits_until = :end"
+        self._table.change(KEY, "REMOVE #waits_until", condition=mine, values={":end": end})
 
     def _leave(
         self, call: str, until: int | None = None, *, expression: str = "REMOVE #calls.#call"

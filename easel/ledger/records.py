@@ -15,6 +15,7 @@ from urllib.parse import quote
 from easel.aws.table import Item, Key
 from easel.contract import naming
 from easel.contract.status import ChatStatus, Status
+from easel.ledger.attribution import Attribution
 from easel.request import models, time_limits
 from easel.request.references import NO_INPUTS, Inputs
 
@@ -32,7 +33,8 @@ class Claim(ABC):
 
     `lease_until` (epoch seconds) is the end of the function that makes the call, and 0 once the
     estimate counts as spent. `reserved_micro_usd` is that estimate, or None if the price is
-    unknown. `month` is the budget month in which it was reserved.
+    unknown. `month` is the budget month in which it was reserved. A claim of an older version has
+    no `attribution`.
     """
 
     run_id: str
@@ -43,6 +45,7 @@ class Claim(ABC):
     month: str = ""
     reserved_micro_usd: int | None = None
     cost_micro_usd: int | None = None
+    attribution: Attribution | None = None
 
     @property
     def is_counted(self) -> bool:
@@ -64,7 +67,9 @@ class Claim(ABC):
         """Return the record's key in the table."""
         return run_key(self.run_id, self.sk)
 
-    def next_claim(self, *, until: int, month: str, bound: int | None) -> Self:
+    def next_claim(
+        self, *, until: int, month: str, bound: int | None, attribution: Attribution
+    ) -> Self:
         """Return the claim of the next purchase, with its lease."""
         return replace(
             self,
@@ -72,6 +77,7 @@ class Claim(ABC):
             lease_until=until,
             month=month,
             reserved_micro_usd=bound,
+            attribution=attribution,
         )
 
 
@@ -128,6 +134,8 @@ class ImageRecord(Claim):
     `order` is the order at OpenAI's Batch API in which it was claimed, or None if a separate call
     buys it. `order_number` counts how often that order's images were ordered. It is None in a claim
     of an older version. `previews` are the edges of the previews that it has besides its thumbnail.
+    `tags` are people's tags; the prompt's record has the model's. `earlier_keys` are the keys
+    before each move, the latest one last.
     """
 
     status: Status = Status.CLAIMED
@@ -150,6 +158,10 @@ class ImageRecord(Claim):
     unshared_at: str | None = None
     previews: list[int] | None = None
     sizes: tuple[StoredSize, ...] | None = None
+    tags: set[str] | None = None
+    favourite: bool | None = None
+    hidden: bool | None = None
+    earlier_keys: list[str] | None = None
 
     @property
     def sk(self) -> str:
@@ -161,12 +173,14 @@ class ImageRecord(Claim):
         """Return a description of the purchase, for people."""
         return f"image {self.n} of run {self.run_id}"
 
-    def next_claim(self, *, until: int, month: str, bound: int | None) -> Self:
+    def next_claim(
+        self, *, until: int, month: str, bound: int | None, attribution: Attribution
+    ) -> Self:
         """Return the claim of the next purchase.
 
         A second purchase is a separate call, even if the first one was in an order.
         """
-        claim = super().next_claim(until=until, month=month, bound=bound)
+        claim = super().next_claim(until=until, month=month, bound=bound, attribution=attribution)
         return replace(claim, order=None, order_number=None) if self.purchase else claim
 
     @property
@@ -194,7 +208,8 @@ class ImageRecord(Claim):
         """Return whether it is stored, but not in this mirror."""
         if not mirror or self.status != Status.STORED:
             return False
-        return self.mirrored != f"{mirror}/{quote(self.key or '')}"
+        keys = (self.key or "", *(self.earlier_keys or ()))  # a mirror does not follow moves
+        return self.mirrored not in {f"{mirror}/{quote(key)}" for key in keys}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +218,10 @@ class PromptRecord:
 
     `choices` are the request's checked fields, and `inputs` the images that it names.
     `estimate_micro_usd` is the upper bound of chat call and images, or None if a price is unknown.
-    `execution` is the latest execution's name or ARN.
+    `execution` is the latest execution's name or ARN. `request` is the caller's request. Runs of
+    older versions have neither it nor a `trigger`, and only the API knows a `person`. `preset` are
+    the fields of the request's preset. `written_text` is what the chat model wrote, if somebody has
+    edited the prompt.
     """
 
     run_id: str
@@ -220,6 +238,22 @@ class PromptRecord:
     chat_cost_micro_usd: int | None
     execution: str
     inputs: Inputs = NO_INPUTS
+    request: dict[str, Any] | None = None
+    person: str | None = None
+    trigger: str | None = None
+    preset: dict[str, Any] | None = None
+    written_text: str | None = None
+
+    @property
+    def attribution(self) -> Attribution:
+        """Return the attribution of the run's images."""
+        return Attribution(
+            folder=self.choices["folder_name"],
+            person=self.person,
+            trigger=self.trigger,
+            model=self.choices["model"],
+            tags=tuple(self.choices.get("tags") or ()),
+        )
 
     def image_bound(self, *, economy: bool = False) -> int | None:
         """Return the upper bound of one image in micro-dollars, or None if it is unknown."""
@@ -302,7 +336,12 @@ def to_item(record: Claim | PromptRecord) -> Item:
     """Return a record as the table stores it, without the fields that are None."""
     values = {name: value for name, value in asdict(record).items() if value is not None}
     if isinstance(record, PromptRecord):
-        key, values["choices"] = run_key(record.run_id, "prompt"), json.dumps(record.choices)
+        key = run_key(record.run_id, "prompt")
+        values |= {
+            name: json.dumps(values[name])
+            for name in ("choices", "request", "preset")
+            if name in values
+        }
         values.pop("inputs")
         values |= {"inputs": record.inputs.to_json()} if record.inputs else {}
     else:
@@ -323,8 +362,10 @@ def from_item(kind: type[R], item: Item) -> R:
 def _read(name: str, kind: Any, value: Any) -> Any:
     if name == "inputs":
         return Inputs.from_json(value)
-    if name in ("usage", "choices") and value:
+    if name in ("usage", "choices", "request", "preset") and value:
         return json.loads(value)
+    if name == "attribution":
+        return Attribution.from_item(value) if value else None
     if name == "sizes":
         return read_sizes(value)
     is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)

@@ -137,7 +137,7 @@ class References:
     def _look_up(self, field: str, key: str) -> Reference:
         upload_id = naming.upload_id(key)
         facts = self._upload(field, key, upload_id) if upload_id else None
-        stored = self._bucket.head(key)
+        stored = self._bucket.head(key) or self._moved(key)
         if stored is None:
             raise InputError(field, key, EXISTING, but="it was deleted, or there never was one")
         if stored.bytes > MAX_BYTES:
@@ -152,7 +152,14 @@ class References:
             reason = "Easel did not store it, or it has changed since; upload it instead"
             raise InputError(field, key, USABLE_KEYS, but=reason)
         version_id, content_type = stored.version_id, stored.content_type
-        return _of_image(key, image, version_id=version_id, content_type=content_type)
+        return _of_image(stored.key, image, version_id=version_id, content_type=content_type)
+
+    def _moved(self, key: str) -> StoredObject | None:
+        """Return the object of an image that had this key before it was moved."""
+        owner = self._table.get(*owner_key(key))
+        image = self._table.get(*run_key(owner["run_id"], f"image#{owner['n']}")) if owner else None
+        current = image.get("key") if image else None
+        return self._bucket.head(current) if current else None
 
     def _upload(self, field: str, key: str, upload_id: str) -> Upload:
         upload = self._uploads.find(upload_id)

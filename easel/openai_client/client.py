@@ -1,4 +1,4 @@
-"""One OpenAI account. The SDK never retries, but short waits that OpenAI asks for are honoured."""
+"""One OpenAI account. The SDK never retries, and only short waits are spent in the function."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -13,6 +13,7 @@ from easel.openai_client.credentials import Credential
 from easel.openai_client.errors import translate
 from easel.openai_client.parameters import AcceptedParameters
 from easel.openai_client.waits import retry_after
+from easel.request.time_limits import TURN_SECONDS
 
 MAX_WAITS = 3
 T = TypeVar("T")
@@ -47,13 +48,14 @@ class Account:
         parameters: Mapping[str, Any],
         slow_down: Callable[[float | None], None] | None = None,
     ) -> T:
-        """Call, and repeat an unpaid call after the wait that OpenAI asks for.
+        """Call, and repeat an unpaid call after the waits that OpenAI asks for, if they are short.
 
+        Their sum is at most TURN_SECONDS; for a longer wait the step fails and is retried.
         `parameters` are the call's, to name a refused value. Half of the time until `end`
         (monotonic clock) is reserved for the call itself. `slow_down` is called for each rate limit
         error, with the seconds to wait or None. Raises EaselError.
         """
-        half, waits = (end - time.monotonic()) / 2, 0
+        half, waits, patience = (end - time.monotonic()) / 2, 0, float(TURN_SECONDS)
         while True:
             try:
                 return self.call(call)
@@ -62,10 +64,10 @@ class Account:
                 if slow_down and isinstance(failure, RateLimitedError):
                     slow_down(wait)
                 unpaid = isinstance(failure, RetryableError) and not failure.possibly_paid
-                fits = wait is not None and wait <= end - time.monotonic() - half
+                fits = wait is not None and wait <= min(patience, end - time.monotonic() - half)
                 if waits == MAX_WAITS or not unpaid or wait is None or not fits:
                     raise failure from error
-                waits += 1
+                waits, patience = waits + 1, patience - wait
                 time.sleep(wait)
 
 

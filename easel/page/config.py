@@ -7,13 +7,14 @@ from easel.request.named_sizes import NAMED_SIZES
 from easel.request.output_sizes import MAX_OUTPUTS
 from easel.request.request import TABLE
 
-# The scopes of an access token. A schedule spends again and again, so it has a scope of its own.
-READ, WRITE, SCHEDULE = "easel/read", "easel/write", "easel/schedule"
+# The scopes of an access token. A schedule spends again and again, so schedules have their own one.
+READ, WRITE, SCHEDULE, ADMIN = "easel/read", "easel/write", "easel/schedule", "easel/admin"
 # The keywords of JSON Schema for a field's limits, with the page's name for each.
 LIMITS = {
     "maxLength": "max_length",
     "minimum": "minimum",
     "maximum": "maximum",
+    "maxItems": "most",
     "enum": "choices",
     "default": "default",
 }
@@ -43,7 +44,7 @@ def page_config(settings: PageSettings) -> dict[str, Any]:
         "sign_in": {
             "authority": issuer,
             "client_id": settings.page_client,
-            "scope": f"openid {READ} {WRITE} {SCHEDULE}",
+            "scope": f"openid {READ} {WRITE} {SCHEDULE} {ADMIN}",
             "metadata": {
                 "issuer": issuer,
                 "authorization_endpoint": f"{sign_in}/oauth2/authorize",
@@ -66,4 +67,7 @@ def page_config(settings: PageSettings) -> dict[str, Any]:
 
 
 def _limits(schema: dict[str, Any]) -> dict[str, Any]:
-    return {name: schema[key] for key, name in LIMITS.items() if key in schema}
+    """Return the limits of a field, and of `each` of its items if it is a list."""
+    limits = {name: schema[key] for key, name in LIMITS.items() if key in schema}
+    each = _limits(schema["items"]) if schema.get("type") == "array" else {}
+    return limits | ({"each": each} if each else {})

@@ -71,6 +71,10 @@ class BatchRequest:
         "the safety identifier of every line; without it, each line may have its own; the API sets "
         "it to the caller",
     )
+    person: str | None = column(
+        CheckedText(names.check_person, {"pattern": f"^{names.PERSON.pattern}$"}),
+        "the caller's id, for spending and the caller's budget; set by the API",
+    )
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ MAX_FAILED_NAME = 65
 IMAGE_ID = re.compile(r"([0-9a-f]{8})([0-9a-f]{8})?-([1-9]|10)")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 VERSION_ID = re.compile("[!-~]{1,1024}")
+PERSON = re.compile(f"[0-9a-f]{{{naming.CALLER_LENGTH}}}")
 MANIFEST = re.compile(
     rf"batches/(?:inbox/)?({naming.RUN_ID_LETTER}+?)(?:\.(?:jsonl|csv))?"
     rf"|batches/({naming.RUN_ID_LETTER}+)/failed\.jsonl"
@@ -45,6 +46,14 @@ def check_run_id(run_id: object, field: str) -> str:
             field, run_id, "1 to 80 characters from A-Z a-z 0-9 _ . -, and not only dots"
         )
     return run_id
+
+
+def check_person(person: object, field: str = "person") -> str:
+    """Return a person's id. Raises InputError."""
+    if not isinstance(person, str) or not PERSON.fullmatch(person):
+        allowed = f"{naming.CALLER_LENGTH} characters from 0-9 a-f, as in GET /people"
+        raise InputError(field, person, allowed)
+    return person
 
 
 def check_folder(folder: object, field: str = "folder_name") -> str:

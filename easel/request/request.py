@@ -11,9 +11,22 @@ from datetime import date
 from typing import Any
 
 from easel.contract import naming
-from easel.contract.errors import MISSING, InputError, summarize
+from easel.contract.errors import InputError, summarize
 from easel.contract.settings import RequestSettings
 from easel.request import models, names, sizes
+from easel.request.actions import (
+    ACTIONS,
+    BY_CLEANUP,
+    CREATE,
+    IN_FOLDERS,
+    MAX_IMAGES,
+    MOVE,
+    ON_IMAGES,
+    REMOVALS,
+    SHARE,
+    ImageIds,
+    check_action,
+)
 from easel.request.fields import (
     CheckedText,
     Choice,
@@ -36,6 +49,8 @@ from easel.request.output_sizes import (
     check_format,
     generation_size,
 )
+from easel.request.presets import NAME as PRESET_NAME
+from easel.request.presets import check_preset_name
 from easel.request.references import (
     NO_INPUTS,
     Inputs,
@@ -45,20 +60,19 @@ from easel.request.references import (
     check_mask,
     check_reference,
 )
+from easel.request.tags import Tags
 
-CREATE = ("create",)
-REMOVALS = ("delete_image", "delete_folder")
-RESTORES = ("restore_image", "restore_folder")
-SHARE, UNSHARE = "share_image", "unshare_image"
-BY_CLEANUP = (*REMOVALS, *RESTORES, SHARE, UNSHARE)
-ACTIONS = (*CREATE, *BY_CLEANUP)
-ON_IMAGES = ("delete_image", "restore_image", SHARE, UNSHARE)
-IN_FOLDERS = (*CREATE, "delete_folder", "restore_folder")
 MAX_COUNT = 10
 NOT_SHARED = "this deployment shares no images; deploy it with -c delivery=true"
 OWN_IDEA = "own idea"  # the topic of a request with a description or a prompt, and no topic
 # Requests that differ only in these fields count as the same request.
-NOT_IN_DIGEST = ("request_id", "dry_run", "safety_identifier", "notify")
+NOT_IN_DIGEST = (
+    *("request_id", "dry_run", "safety_identifier", "notify", "person", "trigger"),
+    *("only_prompt", "edited_prompt"),
+)
+# The record of a run keeps the request without these.
+NOT_KEPT = (*NOT_IN_DIGEST, "action", "aws_region")
+TRIGGERS = ("page", "api", "batch", "schedule", "console")
 CHOICES = (
     "folder_name",
     "file_name",
@@ -76,6 +90,7 @@ CHOICES = (
     "output_sizes",
     "crop",
     "sizes_format",
+    "tags",
 )
 TOPIC = Text(200, private=True)
 SAFETY_IDENTIFIER = Text(64, private=True)  # OpenAI's own limit
@@ -121,6 +136,16 @@ class Request:
     )
     style: str | None = column(
         Text(200, private=True), "a style, passed to the chat model", actions=CREATE
+    )
+    avoid: tuple[str, ...] | None = column(
+        Texts(Text(100, private=True), 20),
+        "1 to 20 things that must not be in the image, passed to the chat model",
+        actions=CREATE,
+    )
+    preset: str | None = column(
+        CheckedText(check_preset_name, {"pattern": f"^{PRESET_NAME.pattern}$"}),
+        "a [preset](presets.md): fields that this request has unless it has its own",
+        actions=CREATE,
     )
     reference_images: tuple[ReferenceName, ...] | None = column(
         References(OneReference(check_reference)),
@@ -208,6 +233,38 @@ class Request:
         default=False,
         actions=CREATE,
     )
+    tags: tuple[str, ...] | None = column(
+        Tags(),
+        "1 to 20 tags of each image, such as a campaign's name; the spending is also listed by tag",
+        actions=CREATE,
+    )
+    person: str | None = column(
+        CheckedText(names.check_person, {"pattern": f"^{names.PERSON.pattern}$"}),
+        "the caller's id, for spending and the caller's budget; the API and the page set it to the "
+        "signed-in user",
+        actions=CREATE,
+        in_batch=False,
+    )
+    trigger: str | None = column(
+        Choice(TRIGGERS),
+        "where the run was started, for the list of spending; set by the API, the page, batches "
+        "and schedules",
+        actions=CREATE,
+        in_batch=False,
+    )
+    only_prompt: bool = column(
+        Flag(),
+        "write the prompt and stop, to read and edit it first; the same request_id paints it",
+        default=False,
+        actions=CREATE,
+        in_batch=False,
+    )
+    edited_prompt: str | None = column(
+        Text(32_000, private=True),
+        "what to paint instead of the prompt that `only_prompt` wrote",
+        actions=CREATE,
+        in_batch=False,
+    )
     dry_run: bool = column(Flag(), "check and estimate; buy nothing", default=False, in_batch=False)
     notify: tuple[str, ...] | None = column(
         NOTIFY,
@@ -230,6 +287,18 @@ class Request:
         actions=ON_IMAGES,
         in_batch=False,
     )
+    image_ids: tuple[str, ...] | None = column(
+        ImageIds(MAX_IMAGES),
+        "instead of `image_key`: the ids of 1 to 1,000 images",
+        actions=ON_IMAGES,
+        in_batch=False,
+    )
+    to_folder: str | None = column(
+        CheckedText(names.check_folder, {"minLength": 1, "maxLength": 1024}),
+        "the folder to move an image to; it keeps its name there",
+        actions=(MOVE,),
+        in_batch=False,
+    )
     confirm: bool = column(
         Flag(), "must be true for a delete", default=False, actions=BY_CLEANUP, in_batch=False
     )
@@ -243,7 +312,9 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Return the target of a delete or a restore: an image's key or a folder."""
+        """Return what a request acts on: an image's key, a number of images, or a folder."""
+        if self.image_ids:
+            return f"{len(self.image_ids)} images"
         return self.image_key or self.folder_name
 
     @property
@@ -252,6 +323,10 @@ class Request:
         if self.topic:
             return (self.topic,)
         return (OWN_IDEA,) if self.description or self.prompt else self.topics
+
+    def started_by(self, run_id: str) -> str:
+        """Return where a run was started: one of TRIGGERS."""
+        return self.trigger or ("schedule" if naming.is_scheduled(run_id) else "console")
 
     def pick_topic(self, run_id: str) -> str:
         """Choose a topic. The run id is the seed, so that a retry chooses the same one."""
@@ -264,6 +339,7 @@ class Request:
             "topic": None if topic == OWN_IDEA else topic,
             "description": self.description,
             "style": self.style,
+            "avoid": list(self.avoid or ()),
             "reference_images": [image.alt_text for image in inputs.images],
         }
         present = {name: text for name, text in fields.items() if text}
@@ -284,7 +360,7 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
         raise InputError("the request", summarize(raw), example)
     check_fields(raw, FIELDS)
     fields = drop_nulls(raw)
-    _check_action(fields, TABLE["action"].read(fields, settings))
+    check_action(fields, TABLE["action"].read(fields, settings), TABLE)
     request = Request(**{name: field.read(fields, settings) for name, field in TABLE.items()})
     if request.aws_region != settings.region:
         allowed = f"{settings.region} (the bucket is in the stack's region)"
@@ -306,55 +382,28 @@ def parse(raw: object, settings: RequestSettings, *, today: date) -> Request:
     return request
 
 
-def digest(raw: dict[str, Any], inputs: Inputs = NO_INPUTS) -> str:
+def digest(
+    raw: dict[str, Any], inputs: Inputs = NO_INPUTS, *, preset: dict[str, Any] | None = None
+) -> str:
     """Return a digest. Two requests under one run id must have the same digest.
 
-    It covers all fields except the id itself, `dry_run`, the user's safety_identifier, and whom to
-    notify. It also covers the bytes of the input images.
+    It covers all fields except the id itself, `dry_run`, the caller, and the channels to notify.
+    It also covers the bytes of the input images, and the fields of the preset as they were.
     """
     fields = {name: value for name, value in drop_nulls(raw).items() if name not in NOT_IN_DIGEST}
     if inputs:
         fields["inputs"] = inputs.contents
+    if preset is not None:
+        fields["preset"] = preset
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def kept_request(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the caller's request as it is stored with the images."""
+    return {name: value for name, value in drop_nulls(raw).items() if name not in NOT_KEPT}
 
 
 def choices(request: Request) -> dict[str, Any]:
     """Return the fields that later steps need. The run's first execution fixes them."""
     values = asdict(request)
     return {name: values[name] for name in CHOICES}
-
-
-def _check_action(fields: dict[str, Any], action: str) -> None:
-    """Raise InputError for a field that the action does not accept, or for a missing one."""
-    if action != "create":
-        required = "image_key" if action in ON_IMAGES else "folder_name"
-        if required not in fields:
-            raise InputError(required, MISSING, TABLE[required].note, but=f"{action} requires it")
-    for name, value in fields.items():
-        actions = TABLE[name].actions
-        if actions and action not in actions:
-            allowed = f"with action {' or '.join(actions)}"
-            reason = f"action {action} does not accept it"
-            shown = TABLE[name].kind.shown(value)
-            raise InputError(name, shown, allowed, but=reason)
-    if "prompt" in fields:
-        for name in ("description", "style"):
-            if name in fields:
-                allowed = f"prompt or {name}"
-                shown = summarize(fields[name])
-                raise InputError(name, shown, allowed, but="prompt is used as it is")
-    for name in ("crop", "sizes_format"):
-        if name in fields and "output_sizes" not in fields:
-            reason = "the request has no output_sizes"
-            raise InputError(name, fields[name], "only with output_sizes", but=reason)
-    if "mask" in fields and "reference_images" not in fields:
-        reason = "it marks what may change in the first reference image, and there is none"
-        shown = TABLE["mask"].kind.shown(fields["mask"])
-        raise InputError("mask", shown, "only with reference_images", but=reason)
-    # A restore removes no image, so it needs no confirmation.
-    is_confirmed = fields.get("confirm") is True or fields.get("dry_run") is True
-    if action in REMOVALS and not is_confirmed:
-        allowed = (
-            f"true, since {action} deletes images; or dry_run: true to see what would be deleted"
-        )
-        raise InputError("confirm", fields.get("confirm", MISSING), allowed)

@@ -10,12 +10,12 @@ from easel.request.sizes import parse
 LONGEST_FUNCTION = 900  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 # The paid call leaves this much of the invocation for putting its bytes into staging.
 STAGING_SECONDS = 30
-# Waiting in the function for a slot is cheaper than a retry of the step, but every second is
-# billed.
-SLOT_SECONDS = 60
+# A function that waits is billed, and takes a place from the functions that have something to do: a
+# new account runs ten at once. For longer waits the step fails, and Step Functions retries it.
+TURN_SECONDS = 5
 LEAST_CALL_SECONDS = 30  # with less, the call would time out before the image arrives
 START_SECONDS = 30  # reading records, and writing the note about the purchase
-AROUND_A_CALL = STAGING_SECONDS + SLOT_SECONDS + START_SECONDS
+AROUND_A_CALL = STAGING_SECONDS + TURN_SECONDS + START_SECONDS
 LONGEST_IMAGE_CALL = LONGEST_FUNCTION - AROUND_A_CALL
 # A prompt is asked for at most twice in one invocation.
 PROMPT_MARGIN = 30
