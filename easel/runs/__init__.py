@@ -3,4 +3,5 @@
 runs        finds and resumes runs
 executions  a thin client for Step Functions
 history     an execution's progress, step by step
+search      finds executions by name, time and status
 """

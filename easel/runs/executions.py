@@ -24,6 +24,7 @@ from easel.runs.history import Progress, read_history
 VISIBLE_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 PAGE = 100
 WHOLE_PAGES = {"includeExecutionData": False, "PaginationConfig": {"PageSize": 1000}}
+STOPPED = "Stopped"  # the error of an execution that somebody stopped
 NO_SUCH = ("ExecutionDoesNotExist", "InvalidArn")
 
 
@@ -77,6 +78,11 @@ class Execution:
     def makes_images(self) -> bool:
         """Return whether this run creates images."""
         return self.action == "create"
+
+    @property
+    def only_writes_prompt(self) -> bool:
+        """Return whether this run writes its prompt and stops, so that it can be read first."""
+        return isinstance(self.input, dict) and self.input.get("only_prompt") is True
 
     @property
     def is_open(self) -> bool:
@@ -148,10 +154,18 @@ class Executions:
                 raise
         return str(answer["executionArn"]).rpartition(":")[2]
 
+    def arn_of(self, name: str) -> str:
+        """Return the ARN of an execution, by its name or ARN."""
+        machine = self._machine.replace(":stateMachine:", ":execution:")
+        return name if name.startswith("arn:") else f"{machine}:{name}"
+
     def get(self, name: str) -> Execution | None:
         """Return an execution by its name or ARN, or None if there is none."""
-        machine = self._machine.replace(":stateMachine:", ":execution:")
-        arn = name if name.startswith("arn:") else f"{machine}:{name}"
+        return self.describe(name)
+
+    def describe(self, name: str) -> Execution | None:
+        """Return an execution as Step Functions describes it now, or None if there is none."""
+        arn = self.arn_of(name)
         with translate_errors(f"reading run {name!a}"):
             try:
                 answer = self._client.describe_execution(executionArn=arn)
@@ -184,7 +198,7 @@ class Executions:
         execution = None
         for wait in (0, *VISIBLE_WAITS):
             time.sleep(wait)
-            execution = self.get(name) or execution
+            execution = self.describe(name) or execution
             if execution and until(execution):
                 break
         if execution is None:
@@ -219,12 +233,11 @@ class Executions:
 
         Lines that timed out count as failed.
         """
+        runs = self.map_runs(execution)
+        if not runs:
+            return None
         with translate_errors(f"counting the lines of {execution.name}"):
-            runs = self._client.list_map_runs(executionArn=execution.arn)["mapRuns"]
-            if not runs:
-                return None
-            arn = max(runs, key=lambda run: run["startDate"])["mapRunArn"]
-            items = self._client.describe_map_run(mapRunArn=arn)["itemCounts"]
+            items = self._client.describe_map_run(mapRunArn=runs[-1])["itemCounts"]
         return LineCounts(
             total=items["total"],
             pending=items["pending"],
@@ -234,21 +247,31 @@ class Executions:
             aborted=items["aborted"],
         )
 
+    def map_runs(self, execution: Execution) -> list[str]:
+        """Return the ARNs of the runs of a batch's Distributed Maps, oldest first."""
+        with translate_errors(f"listing the Map Runs of {execution.name}"):
+            runs = self._client.list_map_runs(executionArn=execution.arn)["mapRuns"]
+        return [run["mapRunArn"] for run in sorted(runs, key=lambda run: run["startDate"])]
+
     def page(
-        self, *, limit: int, after: str | None, status: ExecutionStatus | None = None
+        self,
+        *,
+        limit: int,
+        after: str | None,
+        status: ExecutionStatus | None = None,
+        map_run: str | None = None,
     ) -> tuple[list[ExecutionSummary], str | None]:
         """Return executions, newest first, and the cursor of the next page.
 
-        `status` leaves only the executions with this status. Raises InputError for an unknown
-        cursor.
+        `status` leaves only the executions with this status. `map_run` lists the children of this
+        Map Run instead. Raises InputError for an unknown cursor.
         """
+        of = {"mapRunArn": map_run} if map_run else {"stateMachineArn": self._machine}
         start = {"nextToken": after} if after else {}
         start |= {"statusFilter": status.value} if status else {}
         with translate_errors("listing the runs"):
             try:
-                answer = self._client.list_executions(
-                    stateMachineArn=self._machine, maxResults=limit, **start
-                )
+                answer = self._client.list_executions(maxResults=limit, **of, **start)
             except ClientError as error:
                 if after and error_code(error) in ("InvalidToken", "ValidationException"):
                     allowed = "the cursor of an earlier answer, unchanged"
@@ -290,12 +313,9 @@ class Executions:
 
     def stop(self, run: Execution) -> None:
         """Stop a running execution. The images it has bought stay in staging."""
+        cause = "stopped by hand; a resume continues it and pays only for what is missing"
         with translate_errors(f"stopping run {run.name}"):
-            self._client.stop_execution(
-                executionArn=run.arn,
-                error="Stopped",
-                cause="stopped by hand; a redrive continues it",
-            )
+            self._client.stop_execution(executionArn=run.arn, error=STOPPED, cause=cause)
 
 
 def _request(run_input: Any) -> Any:

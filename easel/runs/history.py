@@ -14,6 +14,7 @@ FAILURES = (
     "taskStartFailedEventDetails",
     "taskSubmitFailedEventDetails",
 )
+ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 
 
 @dataclass(kw_only=True)
@@ -37,7 +38,8 @@ class Progress:
     """The progress of all steps of an execution.
 
     `variations` is how many variations its Map has. `variations_done` is true once all of them
-    have ended.
+    have ended. `has_ended` is whether the execution has ended and was not redriven since. `events`
+    is the length of its history.
     """
 
     steps: dict[Step, StepProgress] = field(
@@ -45,6 +47,8 @@ class Progress:
     )
     variations: int | None = None
     variations_done: bool = False
+    has_ended: bool = False
+    events: int = 0
 
 
 def read_history(events: Iterable[dict[str, Any]]) -> Progress:
@@ -55,6 +59,8 @@ def read_history(events: Iterable[dict[str, Any]]) -> Progress:
     progress = Progress()
     step_at: dict[int, Step | None] = {}
     for event in events:
+        progress.events += 1
+        progress.has_ended = event["type"] in ENDS
         step = step_at.get(event.get("previousEventId", 0))
         state = event.get("stateEnteredEventDetails") or event.get("stateExitedEventDetails")
         if state:

@@ -1,5 +1,8 @@
 """Finds and resumes runs, with Step Functions and the records."""
 
+from uuid import uuid4
+
+from easel.contract import naming
 from easel.contract.errors import ConflictError
 from easel.ledger.ledger import Ledger
 from easel.runs.executions import Execution, Executions
@@ -34,8 +37,7 @@ class Runs:
     def latest(self, run_id: str, *, known: Execution | None) -> Execution | None:
         """Return the run's latest recorded execution, or `known` if that is more recent."""
         prompt = self._ledger.prompt(run_id)
-        # Step Functions allows some ten reads a second in an account, and each viewer reads a run
-        # about every second.
+        # Step Functions allows some ten reads a second in an account, which all viewers share.
         if prompt is None or (known and prompt.execution in (known.name, known.arn)):
             return known
         recorded = self.executions.get(prompt.execution)
@@ -58,7 +60,10 @@ class Runs:
                 f"run {run.name} is too old to be resumed, and it creates no images, so it is not "
                 "started again automatically; start a new run if it is still needed"
             )
-        return str(self.executions.start(run.input | {"request_id": run.run_id}))
+        # The new execution's name shows the same caller, by whom the list of runs is filtered.
+        caller = naming.caller_of(run.run_id)
+        name = naming.api_run(caller, str(uuid4())) if caller else None
+        return str(self.executions.start(run.input | {"request_id": run.run_id}, name=name))
 
     def _by_request_id(self, request_id: str) -> Execution | None:
         executions = (self.executions.get(name) for name in self.executions.names(most=SEARCHED))
