@@ -17,6 +17,7 @@ from easel.contract.errors import (
 )
 from easel.contract.messages import RunPlan, StartRun
 from easel.contract.money import add
+from easel.ledger.attribution import Attribution
 from easel.ledger.budget import month_of
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ChatRecord, PromptRecord
@@ -24,8 +25,9 @@ from easel.openai_client.chat import ChatAnswer, ChatCall, ChatModel
 from easel.request import models, prompt_answer, prompt_text
 from easel.request.estimate import ATTEMPTS, Question, Quote, quote
 from easel.request.names import check_run_id
+from easel.request.presets import apply_preset
 from easel.request.prompt_text import PromptTexts
-from easel.request.request import choices, digest, parse
+from easel.request.request import choices, digest, kept_request, parse
 from easel.services import SERVICES, Services
 
 MARGIN_SECONDS = 10.0
@@ -38,10 +40,23 @@ class Draft:
     """A run without a prompt yet. `call_seconds` is the time limit of one chat call."""
 
     start: StartRun
+    preset: dict[str, Any] | None
     run_id: str
     topic: str
     quote: Quote
     call_seconds: int
+
+    @property
+    def attribution(self) -> Attribution:
+        """Return the attribution of the chat call."""
+        request, question = self.quote.request, self.quote.question
+        return Attribution(
+            folder=request.folder_name,
+            person=request.person,
+            trigger=request.started_by(self.run_id),
+            model=question.model if question else request.model,
+            tags=request.tags or (),
+        )
 
 
 @step("prompt")
@@ -53,7 +68,8 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
 def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
     """Make sure that the run has a prompt record, with at most one paid chat call."""
     today, ledger = services.now().date(), services.ledger
-    request = parse(start.request, services.requests, today=today)
+    expanded, preset = _expand(start, services)
+    request = parse(expanded, services.requests, today=today)
     if request.action != "create":
         raise ConfigError(
             f"the prompt step received a {request.action} request; the state machine may be older "
@@ -76,21 +92,39 @@ def run(start: StartRun, services: Services, deadline: Deadline) -> RunPlan:
             return _plan(run_id, 0, run_quote.total(), dry_run=True)
         draft = Draft(
             start=start,
+            preset=preset,
             run_id=run_id,
             topic=topic,
             quote=run_quote,
             call_seconds=services.time_limits.chat_seconds,
         )
         known = _write(draft, earlier, services, deadline)
-    if known.digest != digest(start.request, known.inputs):
+    if known.digest != digest(start.request, known.inputs, preset=known.preset):
         raise ConflictError(
             f"run id {run_id!a} belongs to another request; use another request_id, or send the "
             "first request unchanged"
         )
     if known.execution != start.execution_id and not request.dry_run:
         ledger.note_execution(known, start.execution_id)
-    count = 0 if request.dry_run else request.count
+    count = 0 if request.dry_run or request.only_prompt else request.count
+    if count and request.edited_prompt not in (None, known.text):
+        known = ledger.edit_prompt(known, str(request.edited_prompt))
     return _plan(run_id, count, known.estimate_micro_usd, dry_run=request.dry_run)
+
+
+def _expand(start: StartRun, services: Services) -> tuple[Any, dict[str, Any] | None]:
+    """Return the request with the fields of its preset, and these fields or None.
+
+    A run that has begun keeps the fields that the preset had.
+    """
+    raw = start.request
+    if not isinstance(raw, dict) or raw.get("preset") is None:
+        return raw, None
+    run_id = check_run_id(raw.get("request_id") or start.execution_name, "request_id")
+    known = services.ledger.prompt(run_id)
+    if known and known.preset is not None:
+        return apply_preset(raw, known.preset), known.preset
+    return services.presets.expand(raw)
 
 
 def _plan(run_id: str, count: int, estimate: int | None, *, dry_run: bool) -> RunPlan:
@@ -117,8 +151,9 @@ def _write(
     # The marker proves the bucket and the permissions before anything is paid.
     marker = naming.folder_marker(request.folder_name)
     services.bucket.put_if_absent(marker, b"", content_type="application/x-directory")
-    month = ledger.budget.read(month_of(services.now()))
-    month.check(draft.quote.total(), purpose=f"run {draft.run_id}")
+    month, images = month_of(services.now()), 0 if request.only_prompt else request.count
+    total = draft.quote.total(images=images)
+    ledger.claims.check(month, draft.attribution, total, f"run {draft.run_id}")
     services.reference_users.keep(
         draft.quote.inputs,
         run_id=draft.run_id,
@@ -159,7 +194,7 @@ def _ask(
     while True:
         purchases.require_seconds(LEAST_CALL_SECONDS + MARGIN_SECONDS, chat.label)
         attempt = chat.purchase + 1
-        claim = purchases.claim(chat, bound=question.bound(attempt))
+        claim = purchases.claim(chat, bound=question.bound(attempt), attribution=draft.attribution)
         call = _call(question, draft.quote.request.safety_identifier, attempt, thumbnails)
         try:
             left = purchases.deadline.seconds() - MARGIN_SECONDS
@@ -223,7 +258,7 @@ def _record(draft: Draft, texts: PromptTexts, *, chat_cost: int | None) -> Promp
     request, question = draft.quote.request, draft.quote.question
     return PromptRecord(
         run_id=draft.run_id,
-        digest=digest(draft.start.request, draft.quote.inputs),
+        digest=digest(draft.start.request, draft.quote.inputs, preset=draft.preset),
         started=draft.start.started,
         text=texts.prompt,
         title=texts.title,
@@ -236,6 +271,10 @@ def _record(draft: Draft, texts: PromptTexts, *, chat_cost: int | None) -> Promp
         chat_cost_micro_usd=chat_cost,
         execution=draft.start.execution_id,
         inputs=draft.quote.inputs,
+        request=kept_request(draft.start.request),
+        person=request.person,
+        trigger=request.started_by(draft.run_id),
+        preset=draft.preset,
     )
 
 

@@ -3,6 +3,8 @@
 The lists are files in the bucket: all good lines, the lines to be made, and the problems.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -14,8 +16,10 @@ from easel.contract.batch_messages import BatchPlan
 from easel.contract.errors import BudgetExceededError, EaselError, InputError, Summary
 from easel.contract.messages import StartRun
 from easel.contract.money import dollars
-from easel.ledger.batches import BatchStart
+from easel.ledger.attribution import person_scope
+from easel.ledger.batches import LINES, PROBLEMS, BatchStart
 from easel.ledger.budget import MonthBudget, month_of
+from easel.ledger.limits import ScopeBudget
 from easel.request import batch_request
 from easel.request.batch_request import MAX_MANIFEST_BYTES, BatchRequest
 from easel.services import Services
@@ -35,17 +39,19 @@ def check(start: StartRun, services: Services) -> BatchPlan:
         request, version_id = _fetch(request, manifest, services.bucket)
         manifest_check = ManifestCheck(start, request, version_id, services)
         month = services.ledger.budget.read(month_of(services.now()))
-        tally = Tally(bad_file=bad, room=month.fits if request.allow_partial else None)
+        scopes = (person_scope(request.person),) if request.person else ()
+        room = Room(month, services.limits.read(month.month, scopes))
+        tally = Tally(bad_file=bad, room=room.fits if request.allow_partial else None)
         is_new = manifest_check.note_start()
         with TemporaryFile() as all_lines, TemporaryFile() as todo:
             pricing = Pricing(request, services)
             jobs = pricing.jobs(read_lines(manifest, key=request.manifest), tally)
             pricing.price(jobs, tally, (all_lines, todo), is_new=is_new)
             manifest_check.put_problems(tally)
-            refusal = manifest_check.refusal(tally, month)
+            refusal = manifest_check.refusal(tally, room)
             if refusal and not request.dry_run:
                 raise refusal
-            manifest_check.put("lines.jsonl", all_lines)
+            manifest_check.put(LINES, all_lines)
             manifest_check.put("todo.jsonl", todo)
     log_result(
         "manifest checked",
@@ -55,7 +61,34 @@ def check(start: StartRun, services: Services) -> BatchPlan:
         todo=tally.todo,
         estimate_micro_usd=tally.estimate,
     )
-    return manifest_check.plan(tally, month, refusal)
+    return manifest_check.plan(tally, room, refusal)
+
+
+@dataclass(frozen=True)
+class Room:
+    """The rest of the budgets that a batch counts in: of the month, and of its starter.
+
+    Budgets of folders are checked when each line is made.
+    """
+
+    month: MonthBudget
+    scopes: Sequence[ScopeBudget]
+
+    @property
+    def left(self) -> int:
+        """Return what can still be reserved, in micro-dollars."""
+        limits = [scope.left for scope in self.scopes if scope.left is not None]
+        return min([self.month.left, *limits])
+
+    def fits(self, bound: int | None) -> bool:
+        """Return whether an upper bound fits into all budgets."""
+        return self.month.fits(bound) and all(scope.fits(bound) for scope in self.scopes)
+
+    def check(self, bound: int | None, *, purpose: str) -> None:
+        """Raise BudgetExceededError unless an upper bound fits into all budgets."""
+        self.month.check(bound, purpose=purpose)
+        for scope in self.scopes:
+            scope.check(bound, purpose=purpose)
 
 
 class ManifestCheck:
@@ -67,7 +100,7 @@ class ManifestCheck:
         self._start, self._request, self._services = start, request, services
         self._version_id = version_id
         self._work = naming.batch_work(request.name, start.execution_name)
-        self._problems_key = naming.batch_file(request.name, "problems.jsonl")
+        self._problems_key = naming.batch_file(request.name, PROBLEMS)
 
     def note_start(self) -> bool:
         """Record this start as the batch's latest, and return whether it is the first."""
@@ -96,9 +129,9 @@ class ManifestCheck:
         content_type = json_lines.CONTENT_TYPE
         bucket = self._services.bucket
         bucket.put_file(self._problems_key, tally.bad_file, content_type=content_type)
-        self.put("problems.jsonl", tally.bad_file)
+        self.put(PROBLEMS, tally.bad_file)
 
-    def refusal(self, tally: Tally, month: MonthBudget) -> EaselError | None:
+    def refusal(self, tally: Tally, room: Room) -> EaselError | None:
         """Return the reason why the batch must not start, or None."""
         request, total = self._request, tally.lines + tally.bad
         if total == 0:
@@ -121,14 +154,14 @@ class ManifestCheck:
         if request.allow_partial and (tally.todo or not tally.postponed):
             return None
         try:
-            month.check(tally.estimate, purpose=f"batch {request.name}")
+            room.check(tally.estimate, purpose=f"batch {request.name}")
         except BudgetExceededError as error:
             if not request.allow_partial:
                 error.add("with allow_partial: true the batch makes as many lines as fit")
             return error
         return None
 
-    def plan(self, tally: Tally, month: MonthBudget, refusal: EaselError | None) -> BatchPlan:
+    def plan(self, tally: Tally, room: Room, refusal: EaselError | None) -> BatchPlan:
         """Return the message for the batch's next states."""
         request, work = self._request, self._work
         return BatchPlan(
@@ -147,11 +180,11 @@ class ManifestCheck:
             problems=tuple(tally.problems),
             problems_key=self._problems_key if tally.bad else None,
             estimate_usd=dollars(tally.estimate),
-            budget_left_usd=dollars(month.left),
-            fits=month.fits(tally.estimate),
+            budget_left_usd=dollars(room.left),
+            fits=room.fits(tally.estimate),
             refusal=str(refusal) if refusal else None,
             work=work,
-            lines_key=f"{work}lines.jsonl",
+            lines_key=f"{work}{LINES}",
             todo_key=f"{work}todo.jsonl",
             results_prefix=f"{work}results",
             max_parallel_images=request.max_parallel_images,

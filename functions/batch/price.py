@@ -15,6 +15,7 @@ from easel.ledger.ledger import LINES_AT_ONCE
 from easel.ledger.records import RunRecords
 from easel.request.batch_request import BatchRequest
 from easel.request.estimate import Quote, quote
+from easel.request.fields import drop_nulls
 from easel.request.names import RESERVED
 from easel.request.references import NO_INPUTS
 from easel.request.request import digest, parse
@@ -22,6 +23,10 @@ from easel.services import Services
 from functions.batch.manifest import Line
 
 SHOWN = 20
+NOT_IN_LINES = (
+    (("person", "trigger"), "the start of the batch decides it for all lines"),
+    (("only_prompt", "edited_prompt"), "a line is made at once"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +37,19 @@ class Job:
     run_id: str
     raw: str
     fields: dict[str, Any]
+    preset: dict[str, Any] | None
     quote: Quote
 
-    def to_item(self, *, user: str | None = None) -> dict[str, Any]:
+    def to_item(self, *, batch: BatchRequest | None = None) -> dict[str, Any]:
         """Return the line for the lists of lines.
 
-        Pass `user` for a line to be made: it is used if the line has no safety_identifier.
+        Pass the `batch` for a line to be made: the line then names who started it.
         """
         fields = self.fields
-        if user and not self.quote.request.safety_identifier:
-            fields = fields | {"safety_identifier": user}
+        if batch:
+            user = self.quote.request.safety_identifier or batch.safety_identifier
+            caller = {"safety_identifier": user, "person": batch.person, "trigger": "batch"}
+            fields = fields | drop_nulls(caller)
         count = self.quote.request.count
         return {"line": self.line, "run_id": self.run_id, "pictures": count, "request": fields}
 
@@ -101,7 +109,7 @@ class Pricing:
 
     def __init__(self, batch: BatchRequest, services: Services) -> None:
         self._batch, self._services = batch, services
-        self._references = services.references()
+        self._references, self._presets = services.references(), services.presets
 
     def jobs(self, lines: Iterable[Line], tally: Tally) -> Iterator[Job]:
         """Yield the good lines. Count the bad ones and write them to the problems."""
@@ -118,7 +126,7 @@ class Pricing:
                 continue
             request = job.quote.request
             # Two users may send the same request, so the user is part of the comparison.
-            identity = digest(job.fields) + (request.safety_identifier or "")
+            identity = digest(job.fields, preset=job.preset) + (request.safety_identifier or "")
             earlier = first.setdefault(request.request_id or identity, line.number)
             if earlier == line.number:
                 yield job
@@ -168,23 +176,36 @@ class Pricing:
                 cost, finished = self._price_missing(job, records)
                 count = job.quote.request.count
                 if tally.take(cost, finished=finished, pictures=count):
-                    json_lines.write(todo, job.to_item(user=batch.safety_identifier))
+                    json_lines.write(todo, job.to_item(batch=batch))
 
     def _parse_line(self, line: Line) -> Job:
         fields = line.fields
         if line.error or fields is None:
             raise line.error or InputError("the line", summarize(line.raw), "a request")
         self._check_owner(fields)
+        for names, reason in NOT_IN_LINES:
+            for name in names:
+                if fields.get(name) is not None:
+                    shown = summarize(fields[name])
+                    raise InputError(name, shown, "no value in a line", but=reason)
         for name, only in (("action", "create"), ("dry_run", False)):
             if fields.get(name) not in (None, only):
                 reason = "a line creates images, and dry_run is a field of the whole batch"
                 raise InputError(name, fields[name], str(only).lower(), but=reason)
         settings, today = self._services.requests, self._services.now().date()
-        request = parse(fields, settings, today=today)
+        expanded, preset = self._presets.expand(fields)
+        request = parse(expanded, settings, today=today)
         run_id = request.request_id or naming.batch_line(self._batch.name, line.number)
         topic = request.pick_topic(run_id)
         line_quote = quote(request, topic, settings, today=today, inputs=NO_INPUTS)
-        return Job(line=line.number, run_id=run_id, raw=line.raw, fields=fields, quote=line_quote)
+        return Job(
+            line=line.number,
+            run_id=run_id,
+            raw=line.raw,
+            fields=fields,
+            preset=preset,
+            quote=line_quote,
+        )
 
     def _with_inputs(self, job: Job, records: RunRecords) -> Job:
         """Return a line with the images that it names, as its run has fixed them, or as they are.
@@ -231,7 +252,7 @@ class Pricing:
 def _check_same(job: Job, records: RunRecords) -> None:
     """Raise ConflictError if the line's run id already belongs to another request."""
     prompt = records.prompt
-    if prompt and prompt.digest != digest(job.fields, prompt.inputs):
+    if prompt and prompt.digest != digest(job.fields, prompt.inputs, preset=prompt.preset):
         raise ConflictError(
             f"run {job.run_id} was made from another request; restore the original line and add the"
             " changed one at the end, or give the line a new request_id, or the batch another name"

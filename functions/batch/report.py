@@ -25,16 +25,17 @@ from easel.contract.errors import (
 from easel.contract.money import dollars
 from easel.contract.states import ExecutionStatus
 from easel.contract.status import Status
+from easel.ledger.batches import FAILURES, PROBLEMS, Reason, refusal_of
 from easel.ledger.records import RunRecords
 from easel.services import Services
 
 SHOWN = 20
+FAILED = "failed.jsonl"  # the unfinished lines, itself a manifest
 MAX_MANIFEST = 1_000_000  # bytes of the manifest that lists the result files
 MAX_REASON = 500  # characters of a failure's message
 NOT_STARTED = "NotStarted"  # the batch ended first, or the budget had no room for the line
 STOPPED = "Stopped"  # the line was running when the batch was stopped
 UNKNOWN = "Unknown"
-Reason = tuple[str, str]  # the name of an error, and its message
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,7 @@ class Outcome:
     """The totals of all lines so far, in micro-dollars."""
 
     failed_file: IO[bytes]
+    reasons_file: IO[bytes]
     mirror: str | None
     images: Counter[str] = field(default_factory=Counter)
     failed: int = 0
@@ -52,13 +54,22 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[LineProblem] = field(default_factory=list)
 
-    def fail(self, line: int, reason: Reason) -> None:
-        """Count a failed line."""
+    def fail(
+        self, line: int, reason: Reason, *, run_id: str | None, wrong_field: str | None = None
+    ) -> None:
+        """Count a failed line, and write its reason."""
         self.failed += 1
         self.reasons[reason[0]] += 1
         if len(self.failures) < SHOWN:
             problem = LineProblem(line=line, field=None, error=reason[0], message=reason[1])
             self.failures.append(problem)
+        self._explain(line, reason, run_id=run_id, wrong_field=wrong_field)
+
+    def _explain(
+        self, line: int, reason: Reason, *, run_id: str | None, wrong_field: str | None = None
+    ) -> None:
+        problem = LineProblem(line=line, field=wrong_field, error=reason[0], message=reason[1])
+        json_lines.write(self.reasons_file, problem.to_state() | {"run_id": run_id})
 
     def add(self, item: dict[str, Any], records: RunRecords, reason: Reason | None) -> None:
         """Add a line. Write it to the failed lines if it is not finished."""
@@ -74,13 +85,16 @@ class Outcome:
             if image.status.is_finished and not image.is_missing_from(self.mirror)
         ]
         if len(finished) == item["pictures"]:
+            refusal = refusal_of(records, item["pictures"])
+            if refusal:
+                self._explain(item["line"], refusal, run_id=item["run_id"])
             return
         stopped = reason is not None and reason[0] == STOPPED
         if stopped or (reason is None and prompt is None and records.chat is None):
             self.not_started += 1
             self.reasons[STOPPED if stopped else NOT_STARTED] += 1
         else:
-            self.fail(item["line"], reason or _reason_in(records))
+            self.fail(item["line"], reason or _reason_in(records), run_id=item["run_id"])
         # The run id is kept, so that another start of these lines pays only for what is missing.
         request = item["request"] | {"request_id": item["run_id"]}
         json_lines.write(self.failed_file, request)
@@ -91,7 +105,8 @@ class Outcome:
         If it is a JSON object, add its run id, so that it keeps the id when its line number
         changes.
         """
-        self.fail(problem["line"], (problem["error"], problem["message"]))
+        reason = (problem["error"], problem["message"])
+        self.fail(problem["line"], reason, run_id=None, wrong_field=problem["field"])
         if problem["raw"] is None:
             return
         try:
@@ -109,25 +124,23 @@ class Outcome:
 
 
 def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
-    """Write report.json and failed.jsonl, and return the report.
+    """Write report.json, failed.jsonl and failures.jsonl, and return the report.
 
     Raises BatchFailedError if the batch was ended early.
     """
     bucket, ledger = services.bucket, services.ledger
     order_failures = _read_order_failures(f"{plan.work}unmade/", bucket)
     reasons = order_failures | _read_reasons(plan.results_prefix, bucket)
-    with TemporaryFile() as failed:
-        outcome = Outcome(failed_file=failed, mirror=services.mirror_url)
+    with TemporaryFile() as failed, TemporaryFile() as explained:
+        outcome = Outcome(failed_file=failed, reasons_file=explained, mirror=services.mirror_url)
         if plan.bad:
-            for problem in json_lines.read(f"{plan.work}problems.jsonl", bucket):
+            for problem in json_lines.read(f"{plan.work}{PROBLEMS}", bucket):
                 outcome.keep_bad_line(problem, plan.batch)
         for item, records in ledger.join_records(json_lines.read(plan.lines_key, bucket)):
             outcome.add(item, records, reasons.get(item["run_id"]))
         report = _make_report(plan, outcome, now=services.now())
-        # An empty file overwrites the file of an earlier start, which is out of date.
-        failed_key = naming.batch_file(plan.batch, "failed.jsonl")
-        if report.failed_key or bucket.head(failed_key):
-            bucket.put_file(failed_key, failed, content_type=json_lines.CONTENT_TYPE)
+        _replace(plan.batch, FAILED, failed, bucket)
+        _replace(plan.batch, FAILURES, explained, bucket)
     text = json.dumps(report.to_state(), indent=2, ensure_ascii=False)
     body = text.encode(errors="backslashreplace")
     bucket.put(report.report_key, body, content_type="application/json")
@@ -137,6 +150,13 @@ def report_batch(plan: BatchPlan, services: Services) -> BatchReport:
     if plan.ended_by:
         raise BatchFailedError(_describe_failure(plan, report))
     return report
+
+
+def _replace(batch: str, name: str, file: IO[bytes], bucket: Bucket) -> None:
+    """Write one of the batch's files, if it has lines or there is one of an earlier start."""
+    key = naming.batch_file(batch, name)
+    if file.tell() or bucket.head(key):
+        bucket.put_file(key, file, content_type=json_lines.CONTENT_TYPE)
 
 
 def _reason_in(records: RunRecords) -> Reason:
@@ -162,6 +182,7 @@ def _make_report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchRe
     known_cost = dollars(outcome.cost)
     started = datetime.fromisoformat(plan.started)
     has_failed = outcome.failed_file.tell() > 0
+    has_reasons = outcome.reasons_file.tell() > 0
     return BatchReport(
         batch=plan.batch,
         manifest=plan.manifest,
@@ -181,7 +202,8 @@ def _make_report(plan: BatchPlan, outcome: Outcome, *, now: datetime) -> BatchRe
         estimate_usd=plan.estimate_usd,
         seconds=round((now - started).total_seconds(), 1),
         report_key=naming.batch_file(plan.batch, "report.json"),
-        failed_key=naming.batch_file(plan.batch, "failed.jsonl") if has_failed else None,
+        failed_key=naming.batch_file(plan.batch, FAILED) if has_failed else None,
+        failures_key=naming.batch_file(plan.batch, FAILURES) if has_reasons else None,
     )
 
 

@@ -1,11 +1,11 @@
-"""Deletes, restores or shares what a request names, and nothing else.
+"""Deletes or restores what a request names, and nothing else.
 
 An image includes its sidecar, previews and sizes, and a folder includes its previews. A delete puts
 delete markers on current objects, which keep their versions. A purge permanently removes versions
 and delete markers. A restore removes the delete markers on top of versions that still exist.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,43 +13,28 @@ from easel.aws.bucket import Bucket, StoredObject, Version
 from easel.aws.lambda_runtime import Deadline
 from easel.aws.observability import log_result
 from easel.contract import naming
-from easel.contract.errors import ConfigError, ConflictError, FinalError, InputError
-from easel.contract.messages import Removal, Restoration, Sharing, StartRun
+from easel.contract.errors import ConflictError, FinalError, InputError
+from easel.contract.messages import Removal, Restoration
 from easel.ledger.ledger import Ledger
 from easel.ledger.reference_users import ReferenceUsers
 from easel.ledger.shares import Shares
-from easel.request.request import BY_CLEANUP, RESTORES, SHARE, UNSHARE, Request, parse
+from easel.request.request import Request
 from easel.services import Services
-from functions.cleanup.sharing import share_or_unshare
 from functions.cleanup.sweep import Entry, Mark, Sweeper, SweepTotals, count_entries
 
 
-def carry_out(
-    start: StartRun, services: Services, deadline: Deadline
-) -> Removal | Restoration | Sharing:
-    """Delete, restore or share what the request names, as of the execution's start."""
-    request = parse(start.request, services.requests, today=services.now().date())
-    if request.action not in BY_CLEANUP:
-        raise ConfigError(
-            f"the cleanup step received a {request.action} request; the state machine may be older "
-            "than the functions: deploy the stack again"
-        )
+def remove(request: Request, until: datetime, services: Services, deadline: Deadline) -> Removal:
+    """Delete or purge what the request names, but nothing newer than `until`."""
     ledger, bucket = services.ledger, services.bucket
-    _check_identity(request, bucket)
-    if request.action in (SHARE, UNSHARE):
-        return share_or_unshare(request, services)
-    if request.action in RESTORES:
-        mark, unmark = ledger.mark_restored, ledger.mark_deleted
-        restorer = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
-        return _restore(request, to_restore(request, bucket), restorer)
+    check_identity(request, bucket)
     mark, unmark = ledger.mark_deleted, ledger.mark_restored
     if request.purge:
         purge = Purge(ledger, services.reference_users)
         mark, unmark = purge.mark, purge.unmark
     if services.shares:
-        mark = Unsharing(services.shares, mark, unmark).mark
+        mark = Unsharing(services.shares, mark, unmark, ledger.is_elsewhere).mark
     remover = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
-    entries = to_remove(request, until=datetime.fromisoformat(start.started), bucket=bucket)
+    entries = to_remove(request, until=until, bucket=bucket)
     used_in = None
     if request.image_key:
         _, used_in = services.reference_users.made_from(request.image_key, runs=0)
@@ -64,6 +49,24 @@ def carry_out(
         bytes=totals.bytes,
         recoverable_days=0 if request.purge else services.storage.recoverable_days,
         used_in=used_in,
+    )
+
+
+def restore(request: Request, services: Services, deadline: Deadline) -> Restoration:
+    """Restore what the request names."""
+    ledger, bucket = services.ledger, services.bucket
+    check_identity(request, bucket)
+    mark, unmark = ledger.mark_restored, ledger.mark_deleted
+    sweeper = Sweeper(bucket=bucket, deadline=deadline, mark=mark, unmark=unmark)
+    entries = to_restore(request, bucket, is_elsewhere=ledger.is_elsewhere)
+    totals = _sweep(request, entries, sweeper)
+    return Restoration(
+        action=request.action,
+        target=request.target,
+        dry_run=request.dry_run,
+        objects=totals.objects,
+        restored=0 if request.dry_run else totals.objects,
+        bytes=totals.bytes,
     )
 
 
@@ -99,11 +102,16 @@ class Unsharing:
     retry finds the object again and ends the share.
     """
 
-    def __init__(self, shares: Shares, mark: Mark, unmark: Mark) -> None:
+    def __init__(
+        self, shares: Shares, mark: Mark, unmark: Mark, is_elsewhere: Callable[[str], bool]
+    ) -> None:
         self._shares, self._mark, self._unmark = shares, mark, unmark
+        self._is_elsewhere = is_elsewhere
 
     def mark(self, run_id: str, n: int, *, key: str) -> bool:
         """Mark an image and end its share. Return False if there is no image to mark."""
+        if self._is_elsewhere(key):  # what is left of an image that was moved
+            return False
         is_marked = self._mark(run_id, n, key=key)
         try:
             self._shares.end(run_id, n)
@@ -114,7 +122,7 @@ class Unsharing:
         return is_marked
 
 
-def _check_identity(request: Request, bucket: Bucket) -> None:
+def check_identity(request: Request, bucket: Bucket) -> None:
     """Raise ConflictError if the request names one image by its id and another by its key."""
     if request.image_id is None or request.image_key is None:
         return
@@ -130,18 +138,6 @@ def _check_identity(request: Request, bucket: Bucket) -> None:
             f"{request.image_key!a} is no longer the key of image {request.image_id}; nothing was "
             "changed"
         )
-
-
-def _restore(request: Request, entries: Iterator[Entry], sweeper: Sweeper) -> Restoration:
-    totals = _sweep(request, entries, sweeper)
-    return Restoration(
-        action=request.action,
-        target=request.target,
-        dry_run=request.dry_run,
-        objects=totals.objects,
-        restored=0 if request.dry_run else totals.objects,
-        bytes=totals.bytes,
-    )
 
 
 def _sweep(request: Request, entries: Iterator[Entry], sweeper: Sweeper) -> SweepTotals:
@@ -186,12 +182,18 @@ def _versions(request: Request, until: datetime, bucket: Bucket) -> Iterator[Ent
                 )
 
 
-def to_restore(request: Request, bucket: Bucket) -> Iterator[Entry]:
-    """Yield all delete markers of deleted keys. Skip keys that are in use."""
+def to_restore(
+    request: Request, bucket: Bucket, *, is_elsewhere: Callable[[str], bool]
+) -> Iterator[Entry]:
+    """Yield all delete markers of deleted keys. Skip keys that are in use.
+
+    `is_elsewhere` returns whether an image has left its key for another folder. Its old version
+    stays deleted.
+    """
     for history in _histories(request, bucket):
         newest = next((entry for entry in history if not entry.marker), None)
         top = next((entry for entry in history if entry.latest and entry.marker), None)
-        if newest and top:
+        if newest and top and not (naming.is_image(newest.key) and is_elsewhere(newest.key)):
             lineage = (newest.key, newest.id) if naming.is_image(newest.key) else None
             yield Entry(
                 key=top.key, version_id=top.id, objects=1, bytes=newest.bytes, lineage=lineage

@@ -11,7 +11,7 @@ from easel.contract import naming
 from easel.contract.messages import Report, RunPlan, StartRun
 from easel.ledger.records import RunRecords
 from easel.services import SERVICES, Services
-from functions.cleanup import deletes
+from functions.cleanup.actions import carry_out
 from functions.cleanup.report import check_images, check_inputs, make_report
 from functions.cleanup.sharing import share_stored
 
@@ -20,12 +20,12 @@ from functions.cleanup.sharing import share_stored
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Take a RunPlan and return a Report.
 
-    Or take a StartRun with a request to delete, restore or share, and return a Removal, Restoration
-    or Sharing.
+    Or take a StartRun with a request for existing images, and return a Removal, Restoration,
+    Sharing or Relocation, or for several images Several.
     """
     if isinstance(event, dict) and "request" in event:
         start = StartRun.from_state(event)
-        return deletes.carry_out(start, SERVICES, Deadline(context)).to_state()
+        return carry_out(start, SERVICES, Deadline(context)).to_state()
     return finish(RunPlan.from_state(event), SERVICES).to_state()
 
 

@@ -10,7 +10,8 @@ from easel.contract.messages import Sharing
 from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.ledger.shares import EDGE_SECONDS, Shares
-from easel.request.request import SHARE, Request
+from easel.request.actions import SHARE
+from easel.request.request import Request
 from easel.services import Services
 
 
@@ -20,7 +21,7 @@ def share_or_unshare(request: Request, services: Services) -> Sharing:
     Raises NotFoundError if there is no such image.
     """
     key, url, is_shared = str(request.image_key), None, request.action == SHARE
-    owner = _owner(key, services)
+    owner = find_owner(key, services)
     if owner is None:
         raise NotFoundError(f"{key!a} is not an image of Easel, so it cannot be shared or unshared")
     if not request.dry_run:
@@ -70,7 +71,7 @@ def _share(image: ImageRecord, shares: Shares, now: datetime) -> ImageRecord:
     return replace(image, share=share.path, shared_at=share.since)
 
 
-def _owner(key: str, services: Services) -> tuple[str, int] | None:
+def find_owner(key: str, services: Services) -> tuple[str, int] | None:
     """Return the run id and the number of the image that has this key, or None.
 
     The table knows it even if the object is gone. Images of older versions are only in the bucket.

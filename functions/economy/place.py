@@ -4,6 +4,8 @@ It may die at any line and may run twice.
 """
 
 import time
+from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -14,12 +16,12 @@ from easel.aws.observability import log_result
 from easel.contract.batch_messages import ImageRef, Order, PlacedOrder
 from easel.contract.errors import (
     BudgetExceededError,
-    ClaimHeldError,
     EaselError,
     FinalError,
     ReferenceGoneError,
 )
 from easel.ledger.batches import LockedOrder
+from easel.ledger.ledger import Ledger
 from easel.ledger.purchase import Purchases
 from easel.ledger.records import ImageRecord, PromptRecord
 from easel.services import Services
@@ -115,50 +117,63 @@ def _claim(
     budget, or an input that is gone. Raises BudgetExceededError if the budget has no room for any
     image.
     """
-    count, refusal = 0, None
+    until, refusal = int(time.time()) + CLAIM_SECONDS, None
     failures: list[dict[str, Any]] = []
-    records_by_run = purchases.ledger.runs({ref["run_id"]: 0 for ref in order.pictures})
-    for ref in order.pictures:
-        prompt = records_by_run[ref["run_id"]].prompt
-        if prompt is None:
-            continue
+    bodies: dict[str, dict[str, Any]] = {}  # of the images that are claimed
+    new: list[tuple[ImageRecord, PromptRecord]] = []
+    for ref, prompt, image in _records(order, purchases.ledger):
         try:
             body = inputs.body(prompt)
-            if not _claim_one(order.order, number, ref, prompt, purchases):
-                continue
-        except (BudgetExceededError, ReferenceGoneError) as error:
-            if isinstance(error, BudgetExceededError):
-                refusal = error
-            else:
-                _release_one(order.order, ref, purchases)  # an earlier attempt may have claimed it
-            name = type(error).__name__
-            failures.append(failure_entry(ref["run_id"], ref["n"], name, str(error)))
+        except ReferenceGoneError as error:
+            _release_one(order.order, ref, purchases)  # an earlier attempt may have claimed it
+            failures.append(_failure(ref["run_id"], ref["n"], error))
             continue
-        json_lines.write(requests, _request(ref, body, url=inputs.endpoint))
-        count += 1
-    if refusal and not count:
-        raise refusal
-    return count, failures
-
-
-def _claim_one(
-    order: str, number: int, ref: ImageRef, prompt: PromptRecord, purchases: Purchases
-) -> bool:
-    """Claim an image for an order. Return False if it is not to be ordered, or no longer."""
-    image = purchases.ledger.image(ref["run_id"], ref["n"])
-    until = int(time.time()) + CLAIM_SECONDS
-    if image:
+        if image is None:
+            purchases.check_model(prompt)
+            record = ImageRecord(
+                run_id=ref["run_id"], n=ref["n"], order=order.order, order_number=number
+            )
+            new.append((record, prompt))
         # An earlier attempt claimed the image and got no further, or OpenAI's queue was full. The
         # claim is renewed, because OpenAI's day starts now.
-        return image.is_ordered(order) and purchases.renew(image, until=until, order_number=number)
-    purchases.check_model(prompt)
-    image = ImageRecord(run_id=ref["run_id"], n=ref["n"], order=order, order_number=number)
-    try:
-        purchases.claim(image, bound=prompt.image_bound(economy=True), until=until)
-    except ClaimHeldError:
-        return False  # another execution bought it after the plan was made
-    return True
+        elif not image.is_ordered(order.order) or not purchases.renew(
+            image, until=until, order_number=number
+        ):
+            continue
+        bodies[custom_id(ref)] = body
+    refusals = purchases.claim_new(new, until=until)
+    for (image, _), refused in zip(new, refusals, strict=True):
+        if refused:
+            del bodies[custom_id({"run_id": image.run_id, "n": image.n})]
+        # With another error, another execution bought it after the plan was made.
+        if isinstance(refused, BudgetExceededError):
+            refusal = refused
+            failures.append(_failure(image.run_id, image.n, refused))
+    if refusal and not bodies:
+        raise refusal
+    for name, body in bodies.items():
+        json_lines.write(requests, _request(name, body, url=inputs.endpoint))
+    return len(bodies), failures
 
 
-def _request(ref: ImageRef, body: dict[str, Any], *, url: str) -> dict[str, Any]:
-    return {"custom_id": custom_id(ref), "method": "POST", "url": url, "body": body}
+def _records(
+    order: Order, ledger: Ledger
+) -> Iterator[tuple[ImageRef, PromptRecord, ImageRecord | None]]:
+    """Yield an order's images that have a prompt, each with its prompt and its record."""
+    counts: Counter[str] = Counter()
+    for ref in order.pictures:
+        counts[ref["run_id"]] = max(counts[ref["run_id"]], ref["n"])
+    records_by_run = ledger.runs(counts)
+    for ref in order.pictures:
+        records = records_by_run[ref["run_id"]]
+        if records.prompt:
+            images = {image.n: image for image in records.images}
+            yield ref, records.prompt, images.get(ref["n"])
+
+
+def _failure(run_id: str, n: int, error: EaselError) -> dict[str, Any]:
+    return failure_entry(run_id, n, type(error).__name__, str(error))
+
+
+def _request(name: str, body: dict[str, Any], *, url: str) -> dict[str, Any]:
+    return {"custom_id": name, "method": "POST", "url": url, "body": body}

@@ -37,7 +37,13 @@ SERVICE_ERRORS = [
 ]
 # The account limits how many functions run at the same time. The limit of a new account may be ten.
 THROTTLED = "Lambda.TooManyRequestsException"
+THROTTLED_RETRIES = 60  # about half an hour
 CLAIM_POLL = Duration.seconds(15)
+# A retry costs a transition, and a long wait leaves slots unused: `python -m bench.pace` simulates
+# both. The first waits are short, so that an image finds the next free slot. Full jitter makes the
+# mean wait half of these.
+RATE_LIMIT_INTERVAL, RATE_LIMIT_BACKOFF = Duration.seconds(5), 1.5
+RATE_LIMIT_LONGEST = Duration.minutes(1)
 LEASES = 2  # a call is made at most twice, and each attempt's function may die
 TASK_MARGIN = Duration.seconds(10)
 INPUT = "{% $states.input %}"
@@ -67,7 +73,7 @@ class Call:
     payload: dict[str, Any] | None = None
     outputs: str = RESULT
     claims: bool = False
-    rate_limit_retries: int = 6
+    rate_limit_retries: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,13 +200,12 @@ def task(scope: Construct, name: State, call: Call) -> tasks.LambdaInvoke:
 
 
 def _add_retries(state: tasks.LambdaInvoke, *, rate_limit_retries: int) -> None:
-    # OpenAI's limits are per minute, and it may ask to wait for a minute.
     state.add_retry(
         errors=[RateLimitedError.__name__],
-        interval=Duration.seconds(20),
-        backoff_rate=2,
+        interval=RATE_LIMIT_INTERVAL,
+        backoff_rate=RATE_LIMIT_BACKOFF,
         max_attempts=rate_limit_retries,
-        max_delay=Duration.minutes(5),
+        max_delay=RATE_LIMIT_LONGEST,
         jitter_strategy=sfn.JitterType.FULL,
     )
     other_errors = (ClaimHeldError, RateLimitedError)
@@ -209,7 +214,7 @@ def _add_retries(state: tasks.LambdaInvoke, *, rate_limit_retries: int) -> None:
         errors=[error.__name__ for error in transient],
         interval=Duration.seconds(2),
         backoff_rate=2,
-        max_attempts=6,
+        max_attempts=8,  # about two minutes: OpenAI may ask for one
         max_delay=Duration.seconds(60),
         jitter_strategy=sfn.JitterType.FULL,
     )
@@ -217,7 +222,7 @@ def _add_retries(state: tasks.LambdaInvoke, *, rate_limit_retries: int) -> None:
         errors=[THROTTLED],
         interval=Duration.seconds(3),
         backoff_rate=1.5,
-        max_attempts=20,
+        max_attempts=THROTTLED_RETRIES,
         max_delay=Duration.minutes(1),
         jitter_strategy=sfn.JitterType.FULL,
     )

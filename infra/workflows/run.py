@@ -6,7 +6,7 @@
                 └─► Delete, restore or share
 
 Input: a request (easel/request/request.py), `{}` included. Output: a Report, a Removal, a
-Restoration or a Sharing (easel/contract/messages.py).
+Restoration, Sharing, Relocation or Several (easel/contract/messages.py).
 
 Errors are the class names of easel/contract/errors.py. An error that ends one image and not its run
 is caught: a refusal is in the report, and any other makes the last step fail the run. All other
@@ -28,15 +28,18 @@ from constructs import Construct
 
 from easel.contract.errors import ENDS_ONE_IMAGE
 from easel.contract.states import State
-from easel.request.request import BY_CLEANUP, MAX_COUNT
+from easel.request.actions import BY_CLEANUP
+from easel.request.request import MAX_COUNT
 from infra.functions.catalogue import CLEANUP, IMAGE, MIRRORING, PROMPT, UPLOAD, FunctionSpec
 from infra.functions.function import DeployedFunction, Functions
 from infra.workflows.machine import INPUT, Call, Definition, make_machine, task
 
 RUN_TIMEOUT = Duration.hours(6)
 STEPS: tuple[FunctionSpec, ...] = (PROMPT, IMAGE, UPLOAD, MIRRORING, CLEANUP)
-# An image of a large batch may wait for a slot for hours, which takes up to 100 attempts.
-RATE_LIMIT_RETRIES = 100
+# An image may wait for a slot behind large batches. The mean wait before a retry is half a minute,
+# so these are two and a half hours. An execution's history has room for 25,000 events, and each of
+# ten images adds three with each retry.
+RATE_LIMIT_RETRIES = 300
 WITH_STORED = "{% $merge([$states.input, {'stored': [$states.result[status = 'stored']]}]) %}"
 START = {
     "request": INPUT,
