@@ -1,8 +1,11 @@
 """The HTTP API and the page. It reads and starts the state machines; it never buys or deletes.
 
 routes    every route with its scope
-runs, batches, batch_list, images, folders, estimates   the route functions
+runs, redrives, batches, batch_list, batch_failures   the route functions
+images, folders, estimates, uploads, schedules        more of them
 run_list  the entries of a page of runs
+run_filters   the filters of both lists
+batch_lines   the files with the lines of a batch, and what they have cost so far
 facts     what an execution's description adds to its records
 views     runs and batches, built from executions and records
 schemas, batch_schemas   the shapes of the responses

@@ -26,13 +26,24 @@ class Batch:
     name: str
     status: ExecutionStatus
     execution: str
+    dry_run: bool
+    economy: bool
     manifest: str | None
+    version_id: str | None = api_field(
+        "the version of the manifest, for a start with what was checked; null until it is known"
+    )
     started: datetime
     ended: datetime | None
     seconds: float = api_field("so far, if the batch is still running")
     url: str
     console_url: str | None = api_field("null on the local stack, which has no console")
     lines: LineCounts | None = api_field("null until the manifest is checked")
+    cost_usd: float | None = api_field(
+        "of all starts so far; null for a dry run, if it is not known, and for more than 1,000 "
+        "lines until the batch has ended"
+    )
+    can_stop: bool
+    can_resume: bool = api_field("whether another start may make more lines")
     checked: CheckedManifest | None = api_field("null until the manifest is checked")
     report: BatchReport | None = api_field("once the batch has succeeded; a dry run has none")
     error: RunFailure | None
@@ -68,10 +79,10 @@ class BatchLine:
     """One line of a batch, from the records of its run."""
 
     line: int
-    run_id: str = api_field("of a line without a request_id of its own")
+    run_id: str
     is_started: bool = api_field("whether this run has records")
-    title: str | None
-    count: int | None
+    title: str | None = api_field("the images' title, or else what the line requests")
+    count: int | None = api_field("how many images it requests")
     stored: int
     refused: int
     cost_usd: float | None
@@ -81,8 +92,32 @@ class BatchLine:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLines:
-    """A page of a batch's lines, by their number."""
+    """A page of a batch's lines, in the order of its file."""
 
     lines: list[BatchLine]
-    total: int
+    total: int = api_field("the lines that can be made")
     cursor: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFailure:
+    """One line that cannot be made, that failed, or of which OpenAI refused images."""
+
+    line: int | None = api_field(
+        "its number in the file; null while the batch runs, if the line has its own request_id"
+    )
+    run_id: str | None = api_field("null for a line that cannot be made")
+    field: str | None = api_field("the field of the request that is wrong")
+    error: str
+    title: str
+    message: str
+    what_to_do: str
+    url: str | None = api_field("the run of the line, or null if it has none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFailures:
+    """A page of lines that failed. It may be short or empty while there is a cursor."""
+
+    failures: list[BatchFailure]
+    cursor: str | None

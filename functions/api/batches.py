@@ -4,34 +4,50 @@ from secrets import token_hex
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract import naming
-from easel.contract.errors import MISSING, InputError, NotFoundError, StorageBusyError
+from easel.contract.errors import (
+    MISSING,
+    ConflictError,
+    EaselError,
+    InputError,
+    NotFoundError,
+    StorageBusyError,
+)
+from easel.contract.naming import RUN_ID
 from easel.contract.states import ExecutionStatus
 from easel.request import batch_request
 from easel.request.fields import Choice, WholeNumber, check_fields, drop_nulls
-from easel.request.names import BATCH_NAME, check_batch_name
+from easel.request.names import BATCH_NAME, batch_name, check_batch_name
 from easel.runs.executions import Execution
 from functions.api import batch_schemas, views
-from functions.api.caller import read_body, safety_identifier
+from functions.api.caller import check_parameters, read_body, started_by
 from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
 FORMAT = Choice(naming.MANIFEST_ENDINGS)
 BYTES = WholeNumber(1, batch_request.MAX_MANIFEST_BYTES)
 NEW_FIELDS = ("name", "format", "bytes")
-# These two are not in the body: the route names the batch, and the token names the user.
+# These are not in the body: the route names the batch, and the token names the user.
+SET_BY_API = ("safety_identifier", "person")
 START_TABLE = {
     name: field
     for name, field in batch_request.TABLE.items()
-    if name not in ("manifest", "safety_identifier")
+    if name not in ("manifest", *SET_BY_API)
 }
 START_FIELDS = ("format", *START_TABLE)
-START_REQUIRED = ("version_id",)
 SEARCHED = 100  # executions to search for one that the check has not noted yet
 BatchName = Annotated[str, Path(description="a batch's name")]
+StartQuery = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=80,
+        description="the `execution` of one start, instead of the latest",
+    ),
+]
 
 
 @router.post("/batches")
@@ -54,10 +70,11 @@ def make_batch() -> Response[batch_schemas.NewBatch]:
 
 
 @router.get("/batches/<name>")
-def show_batch(name: BatchName) -> batch_schemas.Batch:
+def show_batch(name: BatchName, execution: StartQuery = None) -> batch_schemas.Batch:
     """Return a batch's current state: its lines so far, the check's result, its report or error."""
     services = services_of(router)
-    return views.show_batch(name, find(name, services), services)
+    check_parameters(router.current_event, "execution")
+    return views.show_batch(name, find(name, services, execution=execution), services)
 
 
 @router.post("/batches/<name>/start")
@@ -69,26 +86,65 @@ def start_batch(name: BatchName) -> Response[batch_schemas.Batch]:
     """
     services, body = services_of(router), _read(START_FIELDS)
     name = check_batch_name(name, "name")
-    for required in START_REQUIRED:
-        if required not in body:
-            allowed = "the header x-amz-version-id in the answer to the upload of the manifest"
-            raise InputError(required, MISSING, allowed)
+    if "version_id" not in body and body.get("dry_run") is not True:
+        allowed = (
+            "the version_id of the dry run, or the header x-amz-version-id in the answer to the "
+            "upload of the manifest"
+        )
+        raise InputError("version_id", MISSING, allowed)
     # Without a format, the check uses whichever manifest exists.
     ending = _format(body) if "format" in body else None
     run_input = {"manifest": naming.batch_manifest(name, ending)} | {
         field: value for field, value in body.items() if field != "format"
     }
     batch_request.parse(run_input, services.batching)
-    user_pool = services.api.user_pool
-    user = safety_identifier(router.current_event, user_pool=user_pool)
-    run_input["safety_identifier"] = user
+    return _start(name, run_input, services)
+
+
+@router.post("/batches/<name>/resume")
+def resume_batch(name: BatchName) -> Response[batch_schemas.Batch]:
+    """Start a batch again, with the manifest and the settings of its latest start.
+
+    It pays only for what is missing, in the name of whoever resumes it.
+    """
+    services = services_of(router)
+    run = find(name, services)
+    view = views.show_batch(name, run, services)
+    if not view.can_resume:
+        state = "was only checked" if view.dry_run else f"is {view.status}"
+        raise ConflictError(f"batch {name} {state}; there is nothing to resume")
+    return _start(name, run.input | {"version_id": view.version_id}, services)
+
+
+@router.post("/batches/<name>/stop")
+def stop_batch(name: BatchName) -> Response[batch_schemas.Batch]:
+    """Stop a running batch with all its lines.
+
+    What it has bought is kept, and a resume pays only for what is missing.
+    """
+    services = services_of(router)
+    run = find(name, services)
+    if run.status != ExecutionStatus.RUNNING:
+        raise ConflictError(f"batch {name} is {run.status}; there is nothing to stop")
+    services.batch_executions.stop(run)
+    return _answer(name, find(name, services, execution=run.name), services)
+
+
+def _start(
+    name: str, run_input: dict[str, Any], services: ApiServices
+) -> Response[batch_schemas.Batch]:
+    caller = started_by(router.current_event, services.api)
+    run_input |= {field: caller[field] for field in SET_BY_API}
     execution_name = naming.batch_execution(name, at=services.now(), suffix=token_hex(2))
     execution = services.batch_executions.start(run_input, name=execution_name)
     if execution is None:
         raise StorageBusyError(
             f"batch {name} was started within the same second; look at that start, or start again"
         )
-    run = services.batch_executions.wait_until_visible(execution)
+    return _answer(name, services.batch_executions.wait_until_visible(execution), services)
+
+
+def _answer(name: str, run: Execution, services: ApiServices) -> Response[batch_schemas.Batch]:
     view = views.show_batch(name, run, services)
     return Response(
         status_code=202,
@@ -108,16 +164,23 @@ def _format(body: dict[str, Any]) -> str:
     return FORMAT.check("format", body.get("format", naming.MANIFEST_ENDINGS[0]))
 
 
-def find(name: str, services: ApiServices) -> Execution:
-    """Return the batch's latest execution.
+def find(name: str, services: ApiServices, *, execution: str | None = None) -> Execution:
+    """Return the batch's latest execution, or the one with this name.
 
     The check of the manifest notes the execution. If that has not happened yet or has failed, the
     execution is found by its name.
     """
     executions = services.batch_executions
+    if execution is not None:
+        start = executions.get(execution) if RUN_ID.fullmatch(execution) else None
+        if start is None or started_batch(start) != name:
+            raise NotFoundError(
+                f"batch {name!a} has no start {execution!a}; GET /batches lists all"
+            )
+        return start
     is_name = BATCH_NAME.fullmatch(name) is not None
-    start = services.batch_starts.latest(name) if is_name else None
-    run = executions.get(start.execution) if start else None
+    noted = services.batch_starts.latest(name) if is_name else None
+    run = executions.get(noted.execution) if noted else None
     if is_name and (run is None or run.status != ExecutionStatus.RUNNING):
         names = executions.names(most=SEARCHED)
         latest = next((item for item in names if naming.is_batch_execution(item, name)), None)
@@ -127,3 +190,11 @@ def find(name: str, services: ApiServices) -> Execution:
         hint = "start one with POST /batches/{name}/start"
         raise NotFoundError(f"no batch {name!a} was started; {hint}")
     return run
+
+
+def started_batch(execution: Execution) -> str | None:
+    """Return the name of the batch that an execution starts, or None if it names no manifest."""
+    try:
+        return batch_name(execution.input.get("manifest"))
+    except (EaselError, AttributeError):
+        return None

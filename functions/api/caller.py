@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from easel.contract import naming
 from easel.contract.errors import MISSING, InputError, Summary, label, summarize
+from easel.contract.settings import ApiSettings
 from functions.api.problems import UNKNOWN_CALLER, Refusal
 from functions.api.routes import READ
 
@@ -21,7 +22,7 @@ def caller_id(event: APIGatewayProxyEventV2) -> str:
 
     Raises a Refusal with status 401 if the token names nobody.
     """
-    return hashlib.sha256(_subject(event).encode()).hexdigest()[: naming.CALLER_LENGTH]
+    return naming.hash_subject(_subject(event))
 
 
 def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
@@ -33,9 +34,19 @@ def safety_identifier(event: APIGatewayProxyEventV2, *, user_pool: str) -> str:
     return hashlib.sha256(f"{user_pool}\n{_subject(event)}".encode()).hexdigest()
 
 
+def started_by(event: APIGatewayProxyEventV2, settings: ApiSettings) -> dict[str, str]:
+    """Return the fields of a request that name its caller."""
+    is_page = read_claims(event).get("client_id") == settings.page_client
+    return {
+        "safety_identifier": safety_identifier(event, user_pool=settings.user_pool),
+        "person": caller_id(event),
+        "trigger": "page" if is_page else "api",
+    }
+
+
 def may_read(event: APIGatewayProxyEventV2) -> bool:
     """Return whether the token may read. A token that may only write starts runs it cannot see."""
-    return READ in str(_claims(event).get("scope", "")).split()
+    return READ in str(read_claims(event).get("scope", "")).split()
 
 
 def read_body(event: APIGatewayProxyEventV2) -> dict[str, Any]:
@@ -76,13 +87,14 @@ def check_parameters(event: APIGatewayProxyEventV2, *known: str) -> dict[str, st
     return dict(parameters)
 
 
-def _claims(event: APIGatewayProxyEventV2) -> dict[str, Any]:
+def read_claims(event: APIGatewayProxyEventV2) -> dict[str, Any]:
+    """Return the claims of the caller's token, which the gateway has checked."""
     authorizer = event.request_context.authorizer
     return dict(authorizer.jwt_claim or {}) if authorizer else {}
 
 
 def _subject(event: APIGatewayProxyEventV2) -> str:
-    subject = _claims(event).get("sub")
+    subject = read_claims(event).get("sub")
     if not subject or not isinstance(subject, str):
         detail = "the token has no subject (sub); use an access token of this deployment's sign-in"
         raise Refusal(401, UNKNOWN_CALLER, detail)

@@ -7,13 +7,15 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract.errors import EaselError
 from easel.contract.money import dollars
-from easel.ledger.budget import MonthBudget, month_of
+from easel.ledger.attribution import folder_scopes, person_scope
+from easel.ledger.budget import month_of
 from easel.request import models
 from easel.request.estimate import dearest_topic, quote
 from easel.request.fields import from_texts
 from easel.request.request import TABLE
 from functions.api import schemas
-from functions.api.caller import check_parameters, read_body
+from functions.api.caller import caller_id, check_parameters, read_body
+from functions.api.money_views import show_month
 from functions.api.problems import refusal
 from functions.api.runs import BODY_FIELDS, ELSEWHERE, check
 from functions.api.services import ApiServices, services_of
@@ -40,27 +42,22 @@ def _estimate(body: dict[str, Any], services: ApiServices) -> schemas.Estimate:
     try:
         topic = dearest_topic(request)
         inputs = services.references().foresee(request)
-        total = quote(request, topic, services.requests, today=now.date(), inputs=inputs).total()
+        quoted = quote(request, topic, services.requests, today=now.date(), inputs=inputs)
     except EaselError as error:
         raise refusal(error, status=400) from error
+    only_prompt = quoted.total(images=0)
+    total = only_prompt if request.only_prompt else quoted.total()
     month = services.ledger.budget.read(month_of(now))
+    person = person_scope(caller_id(router.current_event))
+    scopes = services.limits.peek(month.month, [person, *folder_scopes(request.folder_name)])
     known = models.image_models(today=now.date())
     return schemas.Estimate(
         estimate_usd=dollars(total),
-        fits=month.fits(total),
-        budget=_show_budget(month),
+        prompt_usd=dollars(only_prompt),
+        fits=month.fits(total) and all(scope.fits(total) for scope in scopes),
+        budget=show_month(month),
         request={name: value for name, value in asdict(request).items() if name not in ELSEWHERE},
         models=[_show_model(name, facts) for name, facts in known.items()],
-    )
-
-
-def _show_budget(month: MonthBudget) -> schemas.Budget:
-    return schemas.Budget(
-        month=month.month,
-        cap_usd=dollars(month.cap),
-        spent_usd=dollars(month.spent),
-        reserved_usd=dollars(month.reserved),
-        left_usd=dollars(month.left),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from easel.contract.errors import ConflictError, cause_message
-from easel.request.request import BY_CLEANUP
+from easel.request.actions import BY_CLEANUP
 from easel.runs.executions import Execution, ExecutionSummary
 from functions.api import schemas
 from functions.api.problems import advice_for
@@ -39,7 +39,7 @@ class Facts:
             run_id=run.run_id,
             action=run.action,
             dry_run=request.get("dry_run") is True,
-            words=_words(request),
+            words=words_of(request),
             error=failure_of(run),
             can_redrive=run.can_be_resumed,
         )
@@ -85,7 +85,7 @@ def failure_of(run: Execution) -> schemas.RunFailure | None:
     )
 
 
-def _words(request: dict[str, Any]) -> str | None:
+def words_of(request: dict[str, Any]) -> str | None:
     """Return the beginning of what was requested, or None if everything was left to Easel."""
     for name in ("description", "prompt", "topic", "image_key", "folder_name"):
         is_target = name in ("image_key", "folder_name")

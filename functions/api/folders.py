@@ -3,6 +3,8 @@
 Folder names are in the query or the body, because a slash in a path would match another route.
 """
 
+import unicodedata
+from collections.abc import Iterable
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
@@ -10,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.contract.errors import MISSING, InputError, NotFoundError, label, summarize
+from easel.ledger.folders import Folder
 from easel.request.names import check_folder
 from functions.api import schemas
 from functions.api.caller import check_parameters, read_body
@@ -17,18 +20,47 @@ from functions.api.runs import start_upkeep
 from functions.api.services import services_of
 
 router = APIGatewayHttpRouter()
+MAX_PREFIX_BYTES = 1_000  # DynamoDB refuses a condition on a sort key of more than 1,024
 
 
 @router.get("/folders")
-def list_folders() -> schemas.Folders:
-    """Return all folders that hold images, with their image count and bytes."""
+def list_folders(
+    prefix: Annotated[
+        str | None,
+        Query(
+            min_length=1, max_length=1024, description="the beginning of the names; case matters"
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        Query(min_length=1, max_length=1024, description="this folder, without its subfolders"),
+    ] = None,
+    cursor: Annotated[str | None, Query(min_length=1, max_length=1400)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 100,
+) -> schemas.Folders:
+    """Return folders that hold images, sorted by name, with their image count and bytes."""
     services = services_of(router)
-    check_parameters(router.current_event)
-    folders = [
+    given = check_parameters(router.current_event, "prefix", "name", "cursor", "limit")
+    if name is None:
+        prefix = unicodedata.normalize("NFC", prefix or "")
+        if len(prefix.encode()) > MAX_PREFIX_BYTES:
+            raise InputError("prefix", prefix, f"at most {MAX_PREFIX_BYTES:,} bytes in UTF-8")
+        folders, following = services.folders.page(prefix=prefix, after=cursor, limit=limit)
+        return _page(folders, following)
+    for other in ("prefix", "cursor"):
+        if other in given:
+            raise InputError(other, given[other], "no value together with name")
+    folder = services.folders.find(check_folder(name, "name"))
+    return _page([folder] if folder else [], None)
+
+
+def _page(folders: Iterable[Folder], cursor: str | None) -> schemas.Folders:
+    """Return a page of folders as the API shows it."""
+    shown = [
         schemas.Folder(name=folder.name, count=folder.images, bytes=folder.bytes)
-        for folder in services.gallery.folders()
+        for folder in folders
     ]
-    return schemas.Folders(folders=folders)
+    return schemas.Folders(folders=shown, cursor=cursor)
 
 
 @router.delete("/folders")
@@ -48,8 +80,7 @@ def delete_folder(
     if confirm != "true":
         value = MISSING if confirm is None else confirm
         raise InputError("confirm", value, "true, because every image in the folder is deleted")
-    names = [other.name for other in services.gallery.folders()]
-    if not any(other == folder or other.startswith(f"{folder}/") for other in names):
+    if not services.folders.has_images(folder):
         raise NotFoundError(
             f"there are no images in a folder {folder!a}; GET /folders lists the names"
         )

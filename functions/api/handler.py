@@ -4,6 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,26 +13,42 @@ from easel.aws.observability import log_failure, log_result, note, step
 from easel.contract.errors import MISSING, EaselError, InputError
 from easel.request.request import TABLE
 from functions.api import (
+    batch_failures,
     batch_list,
     batches,
+    budgets,
+    choosing,
     estimates,
     folders,
     images,
     page,
+    people,
+    presets,
     problems,
+    redrives,
     runs,
     schedules,
+    spending,
     uploads,
 )
+from functions.api.caller import read_claims
 from functions.api.problems import Refusal
+from functions.api.roles import check_role
 from functions.api.services import API_SERVICES, ApiServices
+
+MODULES = (
+    *(runs, redrives, batches, batch_list, batch_failures),
+    *(choosing, images, uploads, folders, schedules),
+    *(people, spending, budgets, presets, estimates, page),
+)
 
 
 def app() -> APIGatewayHttpResolver:
     """Return the resolver with all routes and error handlers."""
     resolver = APIGatewayHttpResolver(enable_validation=True)
-    for module in (runs, batches, batch_list, images, uploads, folders, schedules, estimates, page):
+    for module in MODULES:
         resolver.include_router(module.router)
+    resolver.use([_check_role])
     resolver.exception_handler(EaselError)(_answer_easel_error)
     resolver.exception_handler(Refusal)(problems.answer)
     resolver.exception_handler(RequestValidationError)(_answer_invalid)
@@ -66,6 +83,12 @@ def answer(
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """Take an event of the gateway and return a response."""
     return answer(event, context, resolver=RESOLVER, services=API_SERVICES)
+
+
+def _check_role(resolver: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    event = resolver.current_event
+    check_role(read_claims(event), event.route_key)
+    return next_middleware(resolver)
 
 
 def _answer_easel_error(error: EaselError) -> Response[str]:
@@ -108,6 +131,7 @@ prepare(
     lambda: API_SERVICES.runs,
     lambda: API_SERVICES.batch_executions,
     lambda: API_SERVICES.gallery,
+    lambda: API_SERVICES.search,
     lambda: API_SERVICES.image_links,
     lambda: API_SERVICES.upload_links,
 )

@@ -1,5 +1,6 @@
 """The gallery: list images, show one with its lineage, delete and restore."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -9,14 +10,18 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.aws.bucket import console_url
 from easel.contract import naming
-from easel.contract.errors import ConflictError
+from easel.contract.errors import ConflictError, InputError
 from easel.contract.money import dollars
 from easel.contract.status import Status
 from easel.ledger import gallery
 from easel.ledger.gallery import GalleryImage
 from easel.ledger.records import PromptRecord
+from easel.request.actions import SHARE, UNSHARE
+from easel.request.fields import from_texts
 from easel.request.names import check_folder
-from easel.request.request import NOT_SHARED, SHARE, TOPIC, UNSHARE
+from easel.request.request import NOT_SHARED, TOPIC
+from easel.search.query import ALL, needs_index, read_query
+from easel.search.query import TABLE as SEARCH
 from functions.api import schemas
 from functions.api.caller import check_parameters
 from functions.api.runs import start_upkeep
@@ -55,26 +60,39 @@ def list_images(
     cursor: Filter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 24,
 ) -> schemas.Images:
-    """Return images, newest first. Deleted images are sorted by the time of their delete."""
+    """Return images, newest first. Deleted images are sorted by the time of their delete.
+
+    With `q`, or another parameter of the search, only stored images are found, and changes are seen
+    after about a second. A page with a cursor may have fewer images than `limit`.
+    """
     services = services_of(router)
-    known = ("folder", "topic", "status", "cursor", "limit")
-    check_parameters(router.current_event, *known)
+    known = ("folder", "topic", "status", "cursor", "limit", *SEARCH)
+    parameters = check_parameters(router.current_event, *known)
+    folder = check_folder(folder, "folder") if folder is not None else None
+    search = from_texts(
+        SEARCH, ((name, text) for name, text in parameters.items() if name in SEARCH)
+    )
+    if search and status == "deleted":
+        reason = f"{next(iter(search))} searches stored images only"
+        raise InputError("status", status, "stored", but=reason)
+    query = read_query(search, folder=folder, topic=topic)
+    if needs_index(search):
+        results = services.search.page(query, after=cursor, limit=limit)
+        return _page(results.images, results.prompts, results.cursor, services)
     days = services.storage.recoverable_days
     since = None
     if status == "deleted" and days is not None:
         since = f"{services.now() - timedelta(days=days):%Y-%m-%dT%H:%M:%S.%fZ}"
     criteria = gallery.Filter(
         status=Status(status),
-        folder=check_folder(folder, "folder") if folder is not None else None,
+        folder=folder,
         topic=topic,
         since=since,
+        with_hidden=status == "deleted" or search.get("hidden") == ALL,
     )
-    records, next_cursor = services.gallery.page(criteria, after=cursor, limit=limit)
-    prompts = services.gallery.prompts(image.run_id for image in records)
-    images = [
-        schemas.Image(**_fields(image, prompts.get(image.run_id), services)) for image in records
-    ]
-    return schemas.Images(images=images, cursor=next_cursor)
+    images, following = services.gallery.page(criteria, after=cursor, limit=limit)
+    prompts = services.gallery.prompts(image.run_id for image in images)
+    return _page(images, prompts, following, services)
 
 
 @router.get("/images/<id>")
@@ -83,7 +101,7 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
     services = services_of(router)
     image = services.gallery.find(id)
     prompt = services.gallery.prompts([image.run_id])[image.run_id]
-    used_in, used_in_count = _used_in(image.key, services)
+    used_in, used_in_count = _used_in(image, services)
     whole = {"prompt": prompt.text, "prompt_cut": False}
     return schemas.Lineage(
         **_fields(image, prompt, services) | whole,
@@ -92,7 +110,9 @@ def show_image(id: ImageId) -> schemas.Lineage:  # noqa: A002 - the route's own 
         used_in=used_in,
         used_in_count=used_in_count,
         sizes=show_sizes(image, services),
-        tags=prompt.tags,
+        request=prompt.request,
+        person=prompt.person,
+        trigger=prompt.trigger,
         usage=image.usage,
         sha256=image.sha256,
         chat_model=prompt.chat_model,
@@ -157,6 +177,18 @@ def unshare_image(id: ImageId) -> Response[schemas.Run]:  # noqa: A002
     return start_upkeep({"action": UNSHARE} | target, services)
 
 
+def _page(
+    images: Iterable[GalleryImage],
+    prompts: Mapping[str, PromptRecord],
+    cursor: str | None,
+    services: ApiServices,
+) -> schemas.Images:
+    shown = [
+        schemas.Image(**_fields(image, prompts.get(image.run_id), services)) for image in images
+    ]
+    return schemas.Images(images=shown, cursor=cursor)
+
+
 def _fields(
     image: GalleryImage, prompt: PromptRecord | None, services: ApiServices
 ) -> dict[str, Any]:
@@ -171,6 +203,7 @@ def _fields(
     url = None
     if is_stored and services.has_console:
         url = console_url(storage.bucket, image.key, region=storage.region)
+    own_tags = sorted(image.tags or ())
     size, edges = (image.width, image.height), image.previews or ()
     links = services.image_links.of(image.key, size, edges) if is_stored else None
     return {name: getattr(image, name) for name in SHOWN} | {
@@ -186,30 +219,41 @@ def _fields(
         "links": links,
         "share": show_share(image, services),
         "reference_count": len(prompt.inputs.images) if prompt else 0,
+        "favourite": image.favourite is True,
+        "hidden": image.hidden is True,
+        "tags": list(dict.fromkeys([*own_tags, *(prompt.tags if prompt else ())])),
+        "own_tags": own_tags,
     }
 
 
 def _references(prompt: PromptRecord, services: ApiServices) -> list[schemas.ReferenceImage]:
     """Return what an image was made from, with a thumbnail of what is still there."""
     inputs = prompt.inputs
-    stored = {image.key: image for image in services.gallery.owners(inputs.keys)}
-    return [
-        schemas.ReferenceImage(
-            key=reference.key,
-            id=stored[reference.key].id if reference.key in stored else None,
-            is_mask=reference == inputs.mask,
-            sha256=reference.sha256,
-            thumbnail=services.image_links.of(reference.key).thumbnail
-            if reference.key in stored or naming.upload_id(reference.key)
-            else None,
+    owners = services.gallery.owners(inputs.keys)
+    stored = {key: image for image in owners for key in image.keys}
+    shown = []
+    for reference in inputs.all:
+        image = stored.get(reference.key)
+        key = image.key if image else reference.key
+        has_thumbnail = image is not None or naming.upload_id(key) is not None
+        shown.append(
+            schemas.ReferenceImage(
+                key=key,
+                id=image.id if image else None,
+                is_mask=reference == inputs.mask,
+                sha256=reference.sha256,
+                thumbnail=services.image_links.of(key).thumbnail if has_thumbnail else None,
+            )
         )
-        for reference in inputs.all
-    ]
+    return shown
 
 
-def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], int]:
+def _used_in(image: GalleryImage, services: ApiServices) -> tuple[list[schemas.MadeImage], int]:
     """Return the newest stored images that were made from this one, and how many there are."""
-    runs, count = services.reference_users.made_from(key, runs=MAX_USED_IN)
+    uses = [services.reference_users.made_from(key, runs=MAX_USED_IN) for key in image.keys]
+    runs = [run for found, _ in uses for run in found]
+    runs.sort(key=lambda run: run.prompt.started if run.prompt else "", reverse=True)
+    count = sum(number for _, number in uses)
     made = [
         schemas.MadeImage(
             id=naming.image_id(image.run_id, image.n),
@@ -217,9 +261,9 @@ def _used_in(key: str, services: ApiServices) -> tuple[list[schemas.MadeImage], 
             title=run.prompt.title if run.prompt else "",
             thumbnail=services.image_links.of(image.key).thumbnail,
         )
-        for run in runs
+        for run in runs[:MAX_USED_IN]
         for image in run.images
         if image.status == Status.STORED and image.key
     ]
     # With more runs than are read, the number of requested images has to do.
-    return made[:MAX_USED_IN], count if len(runs) == MAX_USED_IN else len(made)
+    return made[:MAX_USED_IN], count if len(runs) >= MAX_USED_IN else len(made)

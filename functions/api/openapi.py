@@ -12,15 +12,22 @@ from pydantic import TypeAdapter
 
 from easel.contract.naming import RUN_ID_LETTER, UPLOAD_ID
 from easel.request.names import BATCH_NAME, IMAGE_ID
+from easel.request.presets import NAME as PRESET_NAME
 from easel.request.request import TABLE
 from easel.schedules import schedule
+from easel.search.query import TABLE as SEARCH
 from functions.api import schemas
-from functions.api.batches import BYTES, FORMAT, START_REQUIRED, START_TABLE
 from functions.api.problems import CONTENT_TYPE
+from functions.api.request_bodies import (
+    BODIES,
+    Schema,
+    ref,
+    request_schema,
+    schedule_schema,
+    start_schema,
+)
 from functions.api.routes import DATA
 from functions.api.runs import BODY_FIELDS, KEY_HEADER, MAX_KEY
-from functions.api.schedules import PUT_FIELDS
-from functions.api.uploads import UPLOAD_KINDS
 
 ABOUT = (
     "Serverless AI image generation on AWS. Each run has an idempotency key, chosen by the caller: "
@@ -30,8 +37,7 @@ ABOUT = (
     "401, 403 and 429."
 )
 VERSION = "1"
-STARTS_NOTHING = ("/estimate", "/batches", "/uploads")
-Schema = dict[str, Any]
+STARTS_NOTHING = ("/estimate", "/batches", "/uploads", "/images/changes", "/runs/redrive")
 
 
 def describe(resolver: ApiGatewayResolver) -> Schema:
@@ -66,51 +72,11 @@ def describe(resolver: ApiGatewayResolver) -> Schema:
     return document
 
 
-def request_schema() -> Schema:
-    """Return the schema of a request, from its field table. A null counts as no value."""
-    fields = {name: _nullable(TABLE[name].schema()) for name in BODY_FIELDS}
-    return _object(fields) | {"title": "Request"}
-
-
-def start_schema() -> Schema:
-    """Return the schema of a batch's start, from its field table. A null counts as no value."""
-    fields = {name: _nullable(field.schema()) for name, field in START_TABLE.items()}
-    fields |= {name: START_TABLE[name].schema() for name in START_REQUIRED}
-    known = {"format": _format_schema()} | fields
-    return _object(known, required=list(START_REQUIRED)) | {"title": "BatchStart"}
-
-
-def schedule_schema() -> Schema:
-    """Return the schema of a schedule without its name, from its field table."""
-    fields = {name: _nullable(schedule.TABLE[name].schema()) for name in PUT_FIELDS}
-    fields |= {
-        "when": schedule.TABLE["when"].schema(),
-        "request": {"anyOf": [_ref("Request"), {"type": "null"}]},
-    }
-    return _object(fields, required=["when"]) | {"title": "SchedulePut"}
-
-
 def _words(function: Any) -> Schema:
     """Return a route's operationId, summary and description, from its function."""
     summary, _, rest = (inspect.getdoc(function) or "").partition("\n\n")
     words = {"operationId": function.__name__, "summary": " ".join(summary.split())}
     return words | ({"description": " ".join(rest.split())} if rest else {})
-
-
-def _object(fields: Schema, **more: Any) -> Schema:
-    return {"type": "object", "properties": fields, "additionalProperties": False, **more}
-
-
-def _nullable(schema: Schema) -> Schema:
-    if "anyOf" in schema:
-        return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
-    nullable = schema | {"type": [schema["type"], "null"]}
-    return nullable | {"enum": [*schema["enum"], None]} if "enum" in schema else nullable
-
-
-def _format_schema() -> Schema:
-    first, *others = FORMAT.options
-    return {"type": ["string", "null"], "enum": [first, *others, None], "default": first}
 
 
 def _complete(operation: Schema, path: str, method: str) -> None:
@@ -133,6 +99,7 @@ def _complete(operation: Schema, path: str, method: str) -> None:
             "/batches/": BATCH_NAME,
             "/uploads/": UPLOAD_ID,
             "/schedules/": schedule.NAME,
+            "/presets/": PRESET_NAME,
         }
         for prefix, pattern in patterns.items():
             if in_path and path.startswith(prefix):
@@ -140,31 +107,9 @@ def _complete(operation: Schema, path: str, method: str) -> None:
 
 
 def _request_body(path: str, method: str) -> Schema | None:
-    if method not in ("post", "put"):
+    if method not in ("post", "put", "patch") or path not in BODIES:
         return None
-    name = {"type": "string"}
-    match path:
-        case "/runs" | "/estimate":
-            schema, example = _ref("Request"), {"topic": "Sport", "count": 2}
-        case "/batches":
-            fields = {"name": name | {"pattern": f"^{BATCH_NAME.pattern}$"}}
-            fields |= {"format": _format_schema(), "bytes": BYTES.schema()}
-            schema = _object(fields, required=["name", "bytes"])
-            example = {"name": "spring", "bytes": 1234}
-        case "/uploads":
-            fields = {field: kind.schema() for field, kind in UPLOAD_KINDS.items()}
-            schema = _object(fields, required=list(fields))
-            example = {"name": "teapot.png", "type": "image/png", "bytes": 1234}
-        case "/batches/{name}/start":
-            schema, example = _ref("BatchStart"), {"version_id": "VERSION", "dry_run": True}
-        case "/schedules/{name}":
-            schema = _ref("SchedulePut")
-            example = {"when": "cron(0 8 ? * MON-FRI *)", "time_zone": "Europe/Berlin"}
-        case "/folders/restore":
-            schema = _object({"name": name}, required=["name"])
-            example = {"name": "campaign/spring"}
-        case _:
-            return None
+    schema, example = BODIES[path]
     content = {"application/json": {"schema": schema, "example": example}}
     return {"required": True, "content": content}
 
@@ -182,12 +127,18 @@ def _parameters(path: str, method: str) -> list[Schema]:
         query = {"in": "query", "required": False, "explode": False}
         schemas = {name: TABLE[name].schema() for name in BODY_FIELDS}
         return [{"name": name, "schema": schema, **query} for name, schema in schemas.items()]
+    if (method, path) == ("get", "/images"):
+        query = {"in": "query", "required": False}
+        return [
+            {"name": name, "schema": field.schema(), "description": field.note, **query}
+            for name, field in SEARCH.items()
+        ]
     return []
 
 
 def _responses(good: Schema, path: str, method: str) -> Schema:
-    is_schedule = path.startswith("/schedules")
-    starts = not is_schedule and (
+    is_stored = path.startswith(("/schedules", "/presets"))
+    starts = not is_stored and (
         method == "delete" or (method == "post" and path not in STARTS_NOTHING)
     )
     noun = "batch" if path.startswith("/batches") else "run"
@@ -198,28 +149,38 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
     if (method, path) == ("post", "/runs"):
         ended = "The run with this key, which has ended: earlier, or while it was waited for"
         success["200"] = good["200"] | {"description": ended}
+    if path == "/spending":
+        content = {"application/json": {"schema": ref("Spending")}}
+        content |= {"text/csv": {"schema": {"type": "string"}}}
+        success["200"] = success["200"] | {"content": content}
     if starts:
         location = {"schema": {"type": "string"}, "description": f"the address of the {noun}"}
         success["202"] = success["202"] | {"headers": {"Location": location}}
     problems = {"400": "The request is not valid; nothing was paid"}
-    if "{" in path or (method, path) == ("delete", "/folders"):
+    if "{" in path or (method, path) in (("delete", "/folders"), ("put", "/budgets")):
         problems["404"] = "Not found"
-    if (starts and noun == "run") or path.startswith(("/images/", "/schedules/")):
+    is_batch_change = path.startswith("/batches/{name}/re") or path == "/batches/{name}/stop"
+    if (
+        (starts and noun == "run")
+        or is_batch_change
+        or path.startswith(("/images/", "/schedules/"))
+    ):
         problems["409"] = "Conflicts with what already exists"
-    if method == "put" or (method == "post" and "{id}" not in path):
+    has_body = _request_body(path, method) is not None
+    if has_body:
         problems["413"] = "The body is too large"
         problems["415"] = "The body is not application/json"
     problems["500"] = "The deployment has a problem"
     problems["503"] = "Temporarily busy; retry after Retry-After seconds"
     gateway = {
         "401": "No valid token",
-        "403": "A token without the scope",
+        "403": "A token without the scope, or a person without the role",
         "429": "Too many requests at once",
     }
     unnamed = {}
-    starts_runs = path in ("/runs", "/batches/{name}/start") and method == "post"
-    if starts_runs or method == "put":
-        unnamed = {CONTENT_TYPE: {"schema": _ref("Problem")}}  # for a token without a subject
+    names_caller = starts and not path.endswith(("/redrive", "/resume", "/stop"))
+    if names_caller or method == "put":
+        unnamed = {CONTENT_TYPE: {"schema": ref("Problem")}}  # for a token without a subject
     described = (
         success
         | {status: _response(about, "Problem", CONTENT_TYPE) for status, about in problems.items()}
@@ -229,15 +190,13 @@ def _responses(good: Schema, path: str, method: str) -> Schema:
         }
     )
     described["401"]["content"] |= unnamed
+    # The gateway checks the scope, and the function the role.
+    described["403"]["content"] |= {CONTENT_TYPE: {"schema": ref("Problem")}}
     return described
 
 
 def _response(about: str, shape: str, content_type: str) -> Schema:
-    return {"description": about, "content": {content_type: {"schema": _ref(shape)}}}
-
-
-def _ref(shape: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{shape}"}
+    return {"description": about, "content": {content_type: {"schema": ref(shape)}}}
 
 
 def main() -> None:

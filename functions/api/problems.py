@@ -33,6 +33,7 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 UNEXPECTED = "UnexpectedError"
 UNKNOWN_CALLER = "UnknownCallerError"
+NOT_ALLOWED = "NotAllowedError"
 
 
 class Advice(NamedTuple):
@@ -65,9 +66,9 @@ ADVICE: dict[type[EaselError], Advice] = {
         "Ask the person who runs this Easel to add credit at OpenAI, then resume.",
     ),
     BudgetExceededError: Advice(
-        "Monthly budget reached",
-        "Ask the person who runs this Easel to raise the budget, or wait for next month; then "
-        "resume.",
+        "Budget reached",
+        "Ask the person who runs this Easel to raise the budget in the details, or wait for next "
+        "month; then resume.",
     ),
     BadPromptError: Advice(
         "No usable prompt",
@@ -115,10 +116,27 @@ UNEXPECTED_ADVICE = Advice(
     "Try again. If it keeps failing, tell the person who runs this Easel: the log has the details.",
 )
 UNKNOWN_CALLER_ADVICE = Advice("Not signed in", "Sign in again, or get a token with `make token`.")
-BY_NAME = {error.__name__: advice for error, advice in ADVICE.items()} | {
-    UNEXPECTED: UNEXPECTED_ADVICE,
-    UNKNOWN_CALLER: UNKNOWN_CALLER_ADVICE,
+NOT_ALLOWED_ADVICE = Advice(
+    "Not allowed", "Ask an administrator of this Easel for a role that allows it."
+)
+# These errors are no classes: they are in the report of a batch, or in a stopped execution.
+OTHERS = {
+    "Stopped": Advice("Stopped", "Resume it. You pay only for what is missing."),
+    "NotMade": Advice(
+        "OpenAI did not make it in time",
+        "It cost nothing. Resume the batch to order it again, or start it without economy.",
+    ),
+    "Unknown": Advice("Not finished", "Resume the batch. It pays only for what is missing."),
 }
+BY_NAME = (
+    {error.__name__: advice for error, advice in ADVICE.items()}
+    | OTHERS
+    | {
+        UNEXPECTED: UNEXPECTED_ADVICE,
+        UNKNOWN_CALLER: UNKNOWN_CALLER_ADVICE,
+        NOT_ALLOWED: NOT_ALLOWED_ADVICE,
+    }
+)
 # This is for errors of Step Functions itself, such as States.Timeout.
 OTHER_ADVICE = Advice("The run failed", "Resume it. You pay only for what is missing.")
 STATUS: dict[type[EaselError], int] = {

@@ -12,15 +12,17 @@ from easel.schedules import schedule
 from easel.schedules.last_run import find_last_run
 from easel.schedules.scheduler import Stored
 from functions.api import schedule_schemas as schemas
-from functions.api.caller import check_parameters, read_body, safety_identifier
+from functions.api.caller import check_parameters, read_body, started_by
 from functions.api.problems import refusal
-from functions.api.runs import MAX_TOKEN, check
+from functions.api.run_filters import MAX_TOKEN
+from functions.api.runs import check
 from functions.api.services import ApiServices, services_of
 
 router = APIGatewayHttpRouter()
 MOST_LISTED = 50  # Scheduler lists names only, so each schedule is read
 PUT_FIELDS = tuple(field for field in schedule.TABLE if field != "name")
-SET_BY_API = "safety_identifier"
+# The trigger of its runs is the schedule.
+SET_BY_API = ("safety_identifier", "person")
 Name = Annotated[str, Path(description="the schedule's name")]
 
 
@@ -48,8 +50,8 @@ def put_schedule(name: Name) -> schemas.Schedule:
     body = drop_nulls(read_body(event))
     check_fields(body, PUT_FIELDS)
     wanted = _parse(body | {"name": name}, services)
-    user = safety_identifier(event, user_pool=services.api.user_pool)
-    wanted = replace(wanted, request=wanted.request | {SET_BY_API: user})
+    caller = {name: started_by(event, services.api)[name] for name in SET_BY_API}
+    wanted = replace(wanted, request=wanted.request | caller)
     return _show(services.schedules.put(wanted, now=services.now()), services)
 
 
@@ -90,7 +92,7 @@ def _show(stored: Stored, services: ApiServices) -> schemas.Schedule:
         end=schedule.read_time(found.end),
         paused=found.paused,
         note=found.note,
-        request={field: value for field, value in found.request.items() if field != SET_BY_API},
+        request={field: value for field, value in found.request.items() if field not in SET_BY_API},
         declared=stored.is_declared,
         next_run=stored.next_run(now),
         last_run=run,

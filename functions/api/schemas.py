@@ -12,7 +12,7 @@ from easel.contract.messages import api_field
 from easel.contract.states import Step
 from easel.contract.status import Status
 from easel.ledger.uploads import UploadStatus
-from easel.request.request import ACTIONS
+from easel.request.actions import ACTIONS
 from functions.api.links import Links
 
 ExecutionStatus = Literal["running", "succeeded", "failed", "timed_out", "aborted"]
@@ -131,6 +131,10 @@ class ListedRun:
     id: str
     run_id: str = api_field("the id in its images' records; usually the same as id")
     action: str = api_field(" | ".join(ACTIONS))
+    person: str | None = api_field(
+        "who started it, as in the filter `person`; null for a schedule, the console and the "
+        "command line"
+    )
     dry_run: bool
     title: str | None = api_field(
         "the images' title, or else the beginning of what was requested; for a delete or restore, "
@@ -158,6 +162,10 @@ class Run(ListedRun):
     request: dict[str, Any] | None = api_field("once the run has ended: the request as it was sent")
     steps: list[RunStep]
     pictures: list[RunPicture]
+    written_prompt: str | None = api_field(
+        "the whole prompt, if the run has only written it: POST /runs/{id}/paint paints it"
+    )
+    paint_usd: float | None = api_field("the maximum cost of painting it")
     estimate_usd: float | None
     possibly_paid: int
     objects: int | None = api_field(
@@ -172,6 +180,24 @@ class Runs:
 
     runs: list[ListedRun]
     cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redrive:
+    """What a call to resume many runs did with one of them."""
+
+    id: str
+    resumed: bool
+    execution: str | None = api_field("the id of the run that continues it; null if not resumed")
+    error: RunFailure | None = api_field("why it was not resumed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redrives:
+    """The outcome of a call to resume many runs, in the order of the call."""
+
+    runs: list[Redrive]
+    resumed: int = api_field("how many were resumed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +295,10 @@ class Image:
     links: Links | None
     share: Share | None = api_field("where everyone can see it; null if it is private")
     reference_count: int = api_field("how many reference images it was made from")
+    favourite: bool
+    hidden: bool = api_field("whether somebody rejected it")
+    tags: list[str] = api_field("the tags of the model and of people")
+    own_tags: list[str] = api_field("people's tags, which can be removed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +311,11 @@ class Lineage(Image):
         "how many there are; if 20 or more runs used it, how many they requested"
     )
     sizes: list[ExactSize] = api_field("its files of exact sizes; empty if it is deleted")
-    tags: list[str]
+    request: dict[str, Any] | None = api_field(
+        "the request as its caller sent it; null for an image of an older version"
+    )
+    person: str | None = api_field("who asked for it, an id of GET /people")
+    trigger: str | None = api_field("page | api | batch | schedule | console")
     style: str | None
     size: str
     quality: str
@@ -293,6 +327,33 @@ class Lineage(Image):
     chat_cost_usd: float | None
     possibly_paid: int
     run_started: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """The marks of an image."""
+
+    id: str
+    favourite: bool
+    hidden: bool
+    own_tags: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedChange:
+    """An image that was not changed, and why."""
+
+    id: str
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedImages:
+    """The result of a change of many images. All others were changed."""
+
+    changed: int
+    failed: list[FailedChange]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,9 +375,10 @@ class Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """All folders that hold images, sorted by name."""
+    """A page of the folders that hold images, sorted by name."""
 
     folders: list[Folder]
+    cursor: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,6 +419,7 @@ class Estimate:
     """The maximum cost of a request."""
 
     estimate_usd: float | None
+    prompt_usd: float | None = api_field("the part of it for `only_prompt`: writing the prompt")
     fits: bool = api_field("whether it fits into the rest of the month's budget")
     budget: Budget
     request: dict[str, Any] = api_field("the request with all its defaults")

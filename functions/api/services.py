@@ -2,18 +2,25 @@
 
 import os
 import time
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from easel.aws.client import client
 from easel.contract.settings import ApiSettings, ScheduleSettings
+from easel.ledger.folders import Folders
 from easel.ledger.gallery import Gallery
+from easel.ledger.marks import Marks
+from easel.ledger.people import People
 from easel.runs.executions import Executions
 from easel.runs.runs import Runs
+from easel.runs.watched import WatchedExecutions
 from easel.schedules.scheduler import Schedules
+from easel.search.search import Search
 from easel.services import Services
-from functions.api.batch_schemas import ListedBatch
+from functions.api.batch_schemas import BatchFailure, ListedBatch
+from functions.api.directory import Directory
 from functions.api.facts import Facts, Kept
 from functions.api.links import (
     READ_SECONDS,
@@ -23,6 +30,17 @@ from functions.api.links import (
     SigningConfig,
     UploadLinks,
 )
+
+
+@dataclass(kw_only=True)
+class KnownCosts:
+    """The lines of a batch with their number of pictures, and what the finished ones have cost.
+
+    Costs are in micro-dollars, or None if part of a cost is unknown.
+    """
+
+    pictures: dict[str, int]
+    finished: dict[str, int | None] = field(default_factory=dict)
 
 
 class ApiServices(Services):
@@ -36,12 +54,12 @@ class ApiServices(Services):
     @cached_property
     def executions(self) -> Executions:
         """Return the executions of the run machine."""
-        return Executions(client("stepfunctions"), machine=self.api.state_machine)
+        return WatchedExecutions(client("stepfunctions"), machine=self.api.state_machine)
 
     @cached_property
     def batch_executions(self) -> Executions:
         """Return the executions of the batch machine."""
-        return Executions(client("stepfunctions"), machine=self.api.batch_state_machine)
+        return WatchedExecutions(client("stepfunctions"), machine=self.api.batch_state_machine)
 
     @cached_property
     def runs(self) -> Runs:
@@ -59,15 +77,50 @@ class ApiServices(Services):
         return Kept(keeps_running=False)
 
     @cached_property
+    def batch_costs(self) -> dict[str, KnownCosts]:
+        """Return what is known of the costs of batches, by execution."""
+        return {}
+
+    @cached_property
+    def line_failures(self) -> Kept[list[BatchFailure]]:
+        """Return the failures of executions of lines that have ended."""
+        return Kept(keeps_running=False)
+
+    @cached_property
     def schedules(self) -> Schedules:
         """Return the schedules."""
         settings = ScheduleSettings.read(self.environment)
         return Schedules(client("scheduler"), settings, machine=self.api.state_machine)
 
     @cached_property
+    def marks(self) -> Marks:
+        """Return what people note about images."""
+        return Marks(self.table)
+
+    @cached_property
+    def people(self) -> People:
+        """Return the names of people."""
+        return People(self.table)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Return the users of the sign-in."""
+        return Directory(client("cognito-idp"), pool=self.api.user_pool)
+
+    @cached_property
+    def folders(self) -> Folders:
+        """Return the folders that hold images."""
+        return Folders(self.table)
+
+    @cached_property
     def gallery(self) -> Gallery:
         """Return the gallery."""
         return Gallery(self.table)
+
+    @cached_property
+    def search(self) -> Search:
+        """Return the search of stored images."""
+        return Search(self.table)
 
     @cached_property
     def image_links(self) -> ImageLinks:

@@ -8,6 +8,7 @@ from typing import Any
 from easel.contract import naming
 from easel.contract.batch_messages import BatchReport, CheckedManifest
 from easel.contract.errors import (
+    NEVER_RESUMED,
     BadImageError,
     OutcomeUnknownError,
 )
@@ -21,6 +22,7 @@ from easel.request.request import FIELDS
 from easel.runs.executions import Execution, ExecutionSummary
 from easel.runs.history import Progress, StepProgress
 from functions.api import batch_schemas, schemas
+from functions.api.batch_lines import cost_so_far
 from functions.api.facts import Facts, failure_of
 from functions.api.links import Links, UploadLink
 from functions.api.problems import advice_for
@@ -28,7 +30,7 @@ from functions.api.services import ApiServices
 
 PROMPT_SHOWN = 1_000
 # The API sets these itself when it starts a run.
-SET_BY_API = ("action", "request_id", "safety_identifier", "dry_run")
+SET_BY_API = ("action", "request_id", "safety_identifier", "person", "trigger", "dry_run")
 REUSABLE = frozenset(FIELDS) - frozenset(SET_BY_API)
 
 
@@ -41,6 +43,7 @@ def list_run(
         id=run.name,
         run_id=facts.run_id,
         action=facts.action,
+        person=naming.caller_of(run.name),
         dry_run=facts.dry_run,
         title=prompt.title if prompt else facts.words,
         status=_status(run),
@@ -63,7 +66,9 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
     facts = Facts.of(run)
     records = services.ledger.run(run.run_id) if facts.has_records else RunRecords()
     prompt, output = records.prompt, run.output or {}
+    is_written = run.only_writes_prompt and prompt is not None and not records.images
     count = prompt.choices["count"] if prompt else progress.variations
+    painted = 0 if run.only_writes_prompt else count
     steps = tuple(Step) if run.makes_images else (Step.CLEANUP,)
     estimate = dollars(prompt.estimate_micro_usd) if prompt else output.get("estimate_usd")
     return schemas.Run(
@@ -71,8 +76,10 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
         topic=prompt.topic if prompt else None,
         prompt=cut_prompt(prompt)[0] if prompt else None,
         request=None if run.status == ExecutionStatus.RUNNING else _request(run),
-        steps=[_show_step(step, run, progress, records, count=count) for step in steps],
+        steps=[_show_step(step, run, progress, records, count=painted) for step in steps],
         pictures=[_show_image(image, prompt, services) for image in records.images],
+        written_prompt=prompt.text if prompt and is_written else None,
+        paint_usd=_price_to_paint(prompt) if prompt and is_written else None,
         estimate_usd=estimate,
         possibly_paid=records.possibly_paid,
         objects=output.get("objects"),
@@ -80,36 +87,71 @@ def show_run(run: Execution, services: ApiServices) -> schemas.Run:
     )
 
 
+def _price_to_paint(prompt: PromptRecord) -> float | None:
+    bound = prompt.image_bound()
+    return None if bound is None else dollars(bound * prompt.choices["count"])
+
+
 def without_content(run: schemas.Run) -> schemas.Run:
     """Return a run for a token that may only write: without its prompt, its images and links."""
     return replace(
-        run, title=None, topic=None, prompt=None, request=None, thumbnail=None, pictures=[]
+        run,
+        title=None,
+        topic=None,
+        prompt=None,
+        written_prompt=None,
+        request=None,
+        thumbnail=None,
+        pictures=[],
     )
 
 
 def show_batch(name: str, run: Execution, services: ApiServices) -> batch_schemas.Batch:
     """Return a batch with its lines so far, its check, its report and its error."""
     executions = services.batch_executions
-    manifest = run.input.get("manifest") if isinstance(run.input, dict) else None
     checked = executions.checked_manifest(run)
     counts = executions.line_counts(run) if checked else None
+    request = run.input if isinstance(run.input, dict) else {}
+    dry_run = request.get("dry_run") is True
+    is_running = run.status == ExecutionStatus.RUNNING
     report = run.output if run.output and "report_key" in run.output else None
+    cost = cost_so_far(name, run, services) if checked and not report and not dry_run else None
     seconds = ((run.ended or services.now()) - run.started).total_seconds()
     return batch_schemas.Batch(
         name=name,
         status=_status(run),
         execution=run.name,
-        manifest=manifest if isinstance(manifest, str) else None,
+        dry_run=dry_run,
+        economy=request.get("economy") is True,
+        manifest=_text((checked or request).get("manifest")),
+        version_id=_text((checked or request).get("version_id")),
         started=run.started,
         ended=run.ended,
         seconds=round(max(0.0, seconds), 1),
         url=services.batch_url(name),
         console_url=services.console_url(run.arn),
         lines=counts,
+        cost_usd=report["cost_usd"] if report else cost,
+        can_stop=is_running,
+        can_resume=not is_running and not dry_run and _is_unfinished(run, checked or {}),
         checked=CheckedManifest.from_state(checked) if checked else None,
         report=BatchReport.from_state(report) if report else None,
         error=failure_of(run),
     )
+
+
+def _is_unfinished(run: Execution, checked: dict[str, Any]) -> bool:
+    """Return whether another start of an ended batch may make more of its lines."""
+    if run.status != ExecutionStatus.SUCCEEDED:
+        return run.error not in NEVER_RESUMED
+    report = run.output or {}
+    # Lines that cannot be made count as failed, and fail again.
+    unfinished = int(report.get("failed", 0)) + int(report.get("not_started", 0))
+    return unfinished > int(checked.get("bad", 0))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def upload_to(link: UploadLink) -> schemas.UploadTo:
@@ -189,6 +231,8 @@ def _images_outcome(
     name: Step, records: RunRecords, total: int
 ) -> tuple[schemas.StepStatus, int, int, schemas.Failure | None]:
     """Return the status of a step on images, how many it completed of how many, and its error."""
+    if total == 0:
+        return "skipped", 0, 0, None
     images = records.images
     stored = sum(image.status.was_stored for image in images)
     made = stored + sum(image.status == Status.STAGED for image in images)
