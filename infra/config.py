@@ -4,7 +4,7 @@ They are the context of cdk.json. `-c name=value` overrides a setting.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from easel.contract.errors import InputError
 from easel.request import models, time_limits
 from easel.request.names import check_folder
 from easel.schedules.schedule import Schedule
+from infra.presets import read_presets
 from infra.schedule_settings import read_schedule, read_schedules
 from infra.setting_values import SettingError, flag, matching, number, optional, whole
 from infra.webhooks import Webhook, read_webhooks
@@ -90,7 +91,7 @@ class Config:
     )
     chat_seconds: int = setting("the time limit of a chat call in seconds, 10 to 435")
     image_seconds: int | None = setting(
-        "the time limit of an image call in seconds, 60 to 780; by default 180 to 780, by the "
+        "the time limit of an image call in seconds, 60 to 835; by default 180 to 835, by the "
         "image's quality and size"
     )
     openai_workload_identity: str | None = setting(
@@ -120,6 +121,9 @@ class Config:
         "alarm"
     )
     alarm_email: str | None = setting("the address for alarms; AWS asks it to confirm")
+    presets: Mapping[str, Any] = setting(
+        "named styles of the house, which requests use by `preset`; see [presets](presets.md)"
+    )
     webhooks: tuple[Webhook, ...] = setting(
         "addresses to notify when a run or a batch has ended ([guide](notify.md))"
     )
@@ -193,6 +197,7 @@ class Config:
             settings.MAX_BATCH_LINES: str(self.max_batch_lines),
             settings.UPLOAD_DAYS: str(self.upload_days),
             settings.CHANNELS: write_channels(self.channels),
+            settings.PRESETS: settings.write_presets(self.presets),
         }
         if self.openai_base_url:
             variables[settings.OPENAI_BASE_URL] = self.openai_base_url
@@ -213,6 +218,7 @@ class Config:
             # The distribution gets its address when it is deployed.
             delivery_url="https://" if self.delivery else None,
             channels=self.channels,
+            presets=self.presets,
         )
 
     def timeouts(self) -> dict[str, int]:
@@ -286,6 +292,7 @@ def read(get: Callable[[str], Any]) -> Config:
         delivery_certificate=optional(get, "delivery_certificate", CERTIFICATE, CERTIFICATES),
         schedule=read_schedule(get),
         schedules=(),
+        presets={},
         schedule_alarm_days=whole(get, "schedule_alarm_days", 0, 6),
         alarm_email=optional(get, "alarm_email", MAIL_ADDRESS, mail),
         # Only the local stack has no layers, and only it may call this machine.
@@ -323,6 +330,7 @@ def read(get: Callable[[str], Any]) -> Config:
         # The token is valid for the OpenAI account, and the operator of this address would see it.
         allowed = "an address of OpenAI's own, because openai_workload_identity is set"
         raise SettingError("openai_base_url", url, allowed)
+    config = replace(config, presets=read_presets(get, config.request_settings()))
     return replace(config, schedules=read_schedules(get, config.request_settings()))
 
 

@@ -12,6 +12,7 @@ from easel.contract.messages import Removal, Report, ReportedImage, Restoration
 from easel.request import batch_request, request
 from easel.request.fields import Field
 from easel.schedules import schedule
+from easel.search import query
 from functions.api.problems import ADVICE
 from infra.config import Config
 
@@ -91,6 +92,7 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "Restoration": lambda: message_rows(Restoration),
     "Batch": lambda: request_rows(batch_request.TABLE),
     "Schedule": lambda: request_rows(schedule.TABLE),
+    "Search": lambda: request_rows(query.TABLE),
     "BatchReport": lambda: message_rows(BatchReport),
     "Settings": setting_rows,
     "Errors": error_rows,

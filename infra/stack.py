@@ -20,6 +20,7 @@ from infra.operations.alarms import Alarms, WatchedResources
 from infra.operations.dashboard import Dashboard
 from infra.triggers.channels import Channels
 from infra.triggers.events import Announcements
+from infra.triggers.index import SearchIndex
 from infra.triggers.schedules import Schedules
 from infra.triggers.starts import BatchInbox, RunSchedule, StartTarget, UploadInbox
 from infra.workflows.batch import BatchWorkflow
@@ -80,6 +81,7 @@ class EaselStack(Stack):
         add_api(self, functions, config, api=api, bucket=bucket)
         events = Announcements(self, "Announcements", functions=functions, machines=machines)
         queues["Events"] = events.dead_letters
+        queues["Index"] = SearchIndex(self, "SearchIndex", functions=functions).dead_letters
         if config.channels:
             channels = Channels(self, "Channels", config=config, deployment=deployment)
             queues["Notifications"] = channels.dead_letters

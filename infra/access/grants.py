@@ -37,6 +37,7 @@ class Resource(StrEnum):
     SCHEDULES = "schedules of the group"
     SCHEDULER_ROLE = "role that starts scheduled runs"
     DELIVERY = "bucket of what is public"
+    USERS = "pool of users"
     EXISTING_BUCKET = "existing bucket, to be checked"
     EXISTING_TABLE = "existing table, to be checked"
 
@@ -53,6 +54,7 @@ OPTIONAL = {
 }
 # Calls on these need no right on the customer's key.
 ELSEWHERE = {
+    Resource.USERS,
     Resource.MIRROR_BUCKET,
     Resource.DELIVERY,
     Resource.EXISTING_BUCKET,

@@ -6,11 +6,12 @@ from aws_cdk import CfnCondition, CfnOutput, CfnParameter, Fn, Stack
 from aws_cdk import aws_s3 as s3
 
 from easel.contract import settings
+from infra.access.grants import Resource
 from infra.api.http_api import Access, HttpApi
 from infra.api.link_roles import add_link_roles
 from infra.api.sign_in import SignIn
 from infra.config import Config
-from infra.data.images import allow_uploads
+from infra.data.images import allow_page
 from infra.delivery.distribution import Distribution
 from infra.delivery.site import Site
 from infra.functions.catalogue import API
@@ -38,7 +39,7 @@ def add_api(
     """Add the routes and the sign-in of the API, and the page if it is public."""
     url = api.url
     if config.public_page:
-        allow_uploads(bucket, page_url=url)
+        allow_page(bucket, page_url=url)
     sign_in = SignIn(stack, "SignIn", users=config.existing_users)
     if not config.existing_users:
         sign_in.make_pool(retain=config.retain_images, page_url=url if config.public_page else None)
@@ -48,6 +49,7 @@ def add_api(
 
     function = functions.begin(API)
     add_link_roles(stack, function, functions.deployment)
+    functions.deployment.add({Resource.USERS: sign_in.pool.user_pool_arn}, {})
     functions.deployment.variables |= {
         settings.PAGE_URL: url,
         settings.USER_POOL: sign_in.pool.user_pool_id,

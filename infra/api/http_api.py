@@ -23,7 +23,7 @@ from infra.nag import acknowledge
 # as well. Step Functions has a lower limit for reading executions, which the API reports as busy.
 RATE, BURST = 50, 100
 # A first visit to the page requests some forty files at the same time.
-FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 500
+FILES_ROUTE, FILES_RATE, FILES_BURST = "GET /web/{file+}", 200, 800
 
 PUBLIC = (
     "The API's description and the page's files: the same for everyone, and loaded by the browser "

@@ -5,6 +5,7 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from functions.api import routes
+from functions.api.roles import GROUPS, Role
 from infra.access.encryption import removal
 from infra.nag import acknowledge
 
@@ -22,6 +23,13 @@ SCOPES = {
     routes.READ: "see images and runs",
     routes.WRITE: "make, delete and restore images",
     routes.SCHEDULE: "create, change and delete schedules",
+    routes.ADMIN: "change budgets",
+}
+# What the members of each group may do.
+MAY: dict[Role, str] = {
+    "look": "see images, runs and spending",
+    "make": "make and change images",
+    "administer": "change budgets",
 }
 
 
@@ -59,6 +67,14 @@ class SignIn(Construct):
             deletion_protection=retain,
             removal_policy=removal(retain=retain, is_protected=True),
         )
+        for role, group in GROUPS.items():
+            cognito.CfnUserPoolGroup(
+                self,
+                f"Group{role.capitalize()}",
+                user_pool_id=pool.user_pool_id,
+                group_name=group,
+                description=f"Easel: people who may {MAY[role]}",
+            ).apply_removal_policy(removal(retain=retain, is_protected=True))
         acknowledge(pool, "AwsSolutions-COG2", ONE_FACTOR)
         acknowledge(pool, "AwsSolutions-COG8", NO_PLUS)
         self.pool = pool

@@ -18,7 +18,7 @@ from infra.data.private_bucket import private_bucket
 STAGING_DAYS = 30
 DELETED_DAYS = 30
 LOGGED_DAYS = 90
-PREFLIGHT_SECONDS = 3600  # how long a browser may remember that an upload is allowed
+PREFLIGHT_SECONDS = 3600  # how long a browser may remember what is allowed
 
 
 class ImageStore(Construct):
@@ -88,13 +88,16 @@ class ImageStore(Construct):
         return bucket
 
 
-def allow_uploads(bucket: s3.IBucket, *, page_url: str) -> None:
-    """Let the page at this URL upload with presigned links. An existing bucket is not changed."""
+def allow_page(bucket: s3.IBucket, *, page_url: str) -> None:
+    """Let the page at this URL upload and read with presigned links.
+
+    It reads images to put them into a ZIP file. An existing bucket is not changed.
+    """
     if not isinstance(bucket, s3.Bucket):
         return
     scheme, host = (Fn.select(part, Fn.split("/", page_url)) for part in (0, 2))
     bucket.add_cors_rule(
-        allowed_methods=[s3.HttpMethods.PUT],
+        allowed_methods=[s3.HttpMethods.PUT, s3.HttpMethods.GET],
         allowed_origins=[f"{scheme}//{host}"],
         allowed_headers=["content-type"],
         max_age=PREFLIGHT_SECONDS,

@@ -27,6 +27,7 @@ from easel.contract.settings import (
     StorageSettings,
     TimeSettings,
 )
+from easel.ledger.batches import FAILURES, LINES, PROBLEMS
 from infra.access.grants import Grant, Resource, read_images
 
 minutes, seconds = Duration.minutes, Duration.seconds
@@ -110,6 +111,21 @@ CALL_OPENAI = (
         },
     ),
 )
+READ_STREAM = (
+    Grant(
+        ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+        Resource.STREAM,
+    ),
+    # Lambda lists this among the actions that it requires to create the stream's trigger. AWS
+    # grants it on everything, too, because the action has no resource:
+    # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaDynamoDBExecutionRole.html
+    # https://github.com/awsdocs/aws-lambda-developer-guide/issues/237
+    Grant(
+        ("dynamodb:ListStreams",),
+        Resource.EVERYTHING,
+        reason="Lambda requires it for a stream, and the action has no resource to name",
+    ),
+)
 
 
 # Memory sizes are measured. Timeouts follow from how long a call may take:
@@ -117,7 +133,7 @@ CALL_OPENAI = (
 PROMPT = FunctionSpec(
     name="prompt",
     timeout=BY_SETTING,
-    memory_mb=256,
+    memory_mb=768,
     layers=("openai", "pydantic"),
     folders=("request", "ledger", "openai_client"),
     settings=(StorageSettings, RequestSettings, OpenAISettings, TimeSettings),
@@ -134,7 +150,10 @@ PROMPT = FunctionSpec(
         *USE_REFERENCES,
         FIND_OBJECTS,
         *TAG_UPLOADS,
-        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
+        _table(
+            *("GetItem", "BatchGetItem", "Query", "ConditionCheckItem"),
+            *("PutItem", "UpdateItem", "DeleteItem"),
+        ),
     ),
 )
 IMAGE = FunctionSpec(
@@ -149,7 +168,7 @@ IMAGE = FunctionSpec(
         STAGING,
         FIND_OBJECTS,
         *READ_REFERENCES,
-        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+        _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     ),
 )
 UPLOAD = FunctionSpec(
@@ -167,18 +186,18 @@ UPLOAD = FunctionSpec(
 CLEANUP = FunctionSpec(
     name="cleanup",
     timeout=minutes(15),
-    memory_mb=512,
+    memory_mb=1024,
     settings=(StorageSettings, RequestSettings, SharingSettings),
     grants=(
         _objects(
             "/*",
-            *("GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion"),
-            reason="Requests name the image or folder to delete; no other role deletes",
+            *("GetObject", "GetObjectVersion", "DeleteObject", "DeleteObjectVersion", "PutObject"),
+            reason="Requests name the image or folder to delete or to move; no other role deletes",
         ),
         FIND_OBJECTS,
         *TAG_UPLOADS,
         Grant(("s3:ListBucketVersions",), Resource.BUCKET),
-        _table("GetItem", "UpdateItem", "Query"),
+        _table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
         Grant(
             ("s3:PutObject", "s3:DeleteObject"),
             Resource.DELIVERY,
@@ -223,7 +242,7 @@ BATCH = FunctionSpec(
         _objects("/*", "GetObject", reason="Lines name the images that others are made from"),
         Grant(("s3:GetObject",), Resource.BUCKET, f"/{REFERENCE_INBOX}*", deny=True),
         FIND_OBJECTS,
-        _table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+        _table("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
     ),
 )
 ECONOMY = FunctionSpec(
@@ -292,22 +311,43 @@ EVENTS = FunctionSpec(
                 "Null": {"events:source": "false"},
             },
         ),
-        Grant(
-            ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
-            Resource.STREAM,
-        ),
-        # Lambda lists this among the actions that it requires to create the stream's trigger. AWS
-        # grants it on everything, too, because the action has no resource:
-        # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaDynamoDBExecutionRole.html
-        # https://github.com/awsdocs/aws-lambda-developer-guide/issues/237
-        Grant(
-            ("dynamodb:ListStreams",),
-            Resource.EVERYTHING,
-            reason="Lambda requires it for a stream, and the action has no resource to name",
-        ),
+        *READ_STREAM,
         Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
     ),
 )
+INDEX = FunctionSpec(
+    name="index",
+    caller=Caller.EVENTS,
+    timeout=minutes(2),
+    memory_mb=512,
+    folders=("request", "ledger", "search"),
+    grants=(
+        # It reads what is searched about images.
+        Grant(
+            ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+            Resource.TABLE,
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["run#*", "search#*"]}},
+        ),
+        Grant(
+            ("dynamodb:PutItem", "dynamodb:UpdateItem"),
+            Resource.TABLE,
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["search#*"]}},
+        ),
+        # A charge moves from the list into the sums of its month.
+        Grant(
+            ("dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+            Resource.TABLE,
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["charges#*", "spending#*"]}
+            },
+        ),
+        # The rebuild reads the stored images, oldest first.
+        Grant(("dynamodb:Query",), Resource.TABLE, "/index/by_time"),
+        *READ_STREAM,
+        Grant(("sqs:SendMessage",), Resource.DEAD_LETTERS),
+    ),
+)
+NOTED = ["pk", "sk", "status", "favourite", "hidden", "tags"]
 # It reads the table and handles executions. Buying, storing and deleting are left to the steps of
 # the runs that it starts.
 API = FunctionSpec(
@@ -316,7 +356,7 @@ API = FunctionSpec(
     timeout=seconds(29),
     memory_mb=1024,
     layers=("cron", "pydantic"),
-    folders=("request", "ledger", "runs", "schedules", "page"),
+    folders=("request", "ledger", "runs", "schedules", "search", "page"),
     settings=(StorageSettings, RequestSettings, BatchSettings, ScheduleSettings, ApiSettings),
     has_page=True,
     grants=(
@@ -330,23 +370,45 @@ API = FunctionSpec(
         _executions(
             Resource.BATCH_EXECUTIONS,
             ":*",
-            *("DescribeExecution", "GetExecutionHistory", "ListMapRuns"),
+            *("DescribeExecution", "GetExecutionHistory", "ListMapRuns", "StopExecution"),
         ),
         # The ARN of a line's execution contains the label of its Map. The ARN of a Map Run ends
         # with it.
         _executions(Resource.BATCH_EXECUTIONS, "/*", "DescribeExecution", "GetExecutionHistory"),
-        _executions(Resource.MAP_RUNS, "/*", "DescribeMapRun"),
+        _executions(Resource.MAP_RUNS, "/*", "DescribeMapRun", "ListExecutions"),
+        # Of the bucket it reads only the lists of a batch's lines and of their failures.
+        *(
+            _objects(path, "GetObject", reason=OWN_FILES)
+            for path in (
+                f"{BATCH_WORK}/{LINES}",
+                f"{BATCH_WORK}/{PROBLEMS}",
+                f"/batches/*/{FAILURES}",
+            )
+        ),
+        FIND_OBJECTS,
         _table("GetItem", "BatchGetItem", "Query"),
         *(Grant(("dynamodb:Query",), Resource.TABLE, f"/index/{name}") for name in GALLERY_INDEXES),
-        # The first read of a month writes that month's budget, and a link for an upload writes the
-        # upload's record. Nothing else is written.
+        # It writes budgets and their limits, the names of people, presets, and uploads' records.
+        # Nothing else is written.
         Grant(
-            ("dynamodb:PutItem", "dynamodb:UpdateItem"),
+            ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
             Resource.TABLE,
             conditions={
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget*", "upload#*"]}
+                "ForAllValues:StringLike": {
+                    "dynamodb:LeadingKeys": ["budget*", "limits", "people", "presets", "upload#*"]
+                }
             },
         ),
+        # Of an image's record it changes nothing but what people note about it.
+        Grant(
+            ("dynamodb:UpdateItem",),
+            Resource.TABLE,
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["run#*"]},
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": NOTED},
+            },
+        ),
+        Grant(("cognito-idp:ListUsers",), Resource.USERS),
         Grant(
             tuple(f"scheduler:{verb}Schedule" for verb in ("Get", "Create", "Update", "Delete")),
             Resource.SCHEDULES,
@@ -417,6 +479,7 @@ CATALOGUE = (
     ECONOMY,
     REFERENCES,
     EVENTS,
+    INDEX,
     API,
     ADOPTION,
     SITE,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import cast
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
@@ -14,7 +15,8 @@ from infra import ROOT
 from infra.access.encryption import Encryption
 from infra.access.grants import OPTIONAL, Grant, Resource
 from infra.functions.catalogue import CATALOGUE, Caller, FunctionSpec
-from infra.functions.layers import ARCHITECTURE, RUNTIME, Layers
+from infra.functions.code import source
+from infra.functions.layers import ARCHITECTURE, HERE, LAMBDA, RUNTIME, Layers
 from infra.nag import acknowledge, acknowledge_wildcard
 
 # It pins boto3 as well. The runtime's own version changes without notice, and may be too old for
@@ -86,6 +88,7 @@ class DeployedFunction(Construct):
     def build(self) -> "DeployedFunction":
         """Build the function with the deployment's current resources and variables."""
         spec, deployment, layers = self.spec, self._deployment, self._deployment.layers
+        folder = source(LAMBDA if layers else HERE)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -93,7 +96,7 @@ class DeployedFunction(Construct):
             architecture=ARCHITECTURE,
             handler=handler(spec),
             code=lambda_.Code.from_asset(
-                str(ROOT), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(spec)
+                str(folder), ignore_mode=IgnoreMode.GIT, exclude=asset_filter(spec)
             ),
             role=self.role,
             log_group=self.log_group,
@@ -195,9 +198,17 @@ def contents(spec: FunctionSpec) -> tuple[str, ...]:
 
 def asset_filter(spec: FunctionSpec) -> list[str]:
     """Return .gitignore patterns that ignore everything except a function's contents."""
-    kept = [f"!/{path}" for path in contents(spec)]
-    packages = ("!/easel", "/easel/*", "!/functions", "/functions/*")
-    return ["/*", *packages, *kept, "__pycache__", "*.pyc", ".*"]
+    paths = contents(spec)
+    modules = [Path(path) for path in paths if path.endswith(".py")]
+    # Modules that are not shipped have their bytecode in the same folder.
+    caches = sorted({f"/{module.parent}/__pycache__" for module in modules})
+    return [
+        *("/*", "!/easel", "/easel/*", "!/functions", "/functions/*"),
+        *(f"!/{path}" for path in paths),
+        *(pattern for cache in caches for pattern in (f"!{cache}", f"{cache}/*")),
+        *(f"!/{module.parent}/__pycache__/{module.stem}.*.pyc" for module in modules),
+        ".*",
+    ]
 
 
 def _is_module(spec: FunctionSpec) -> bool:

@@ -132,19 +132,36 @@ def build(name: str, target: Target = LAMBDA) -> Path:
             )
         for unused in list(_unused(name, draft / "python")):
             shutil.rmtree(unused) if unused.is_dir() else unused.unlink(missing_ok=True)
-        if target.compiler:
-            # All files in an asset's zip get the same date, so bytecode with a date would be stale.
-            # Bytecode of this kind is never checked against its source.
-            command = [target.compiler, "-m", "compileall", "-q", str(draft)]
-            command += ["--invalidation-mode", "unchecked-hash"]
-            subprocess.run(command, check=True)  # noqa: S603  uv's Python or our own
-        # On Lambda another user reads the files. A builder's umask could deny that.
-        for path in (draft, *draft.rglob("*")):
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
-        # Another process may have built it in the meantime.
-        if not layer.is_dir():
-            draft.rename(layer)
+        add_bytecode(draft, target, runs_in="/opt")
+        let_everybody_read(draft)
+        put_into_place(draft, layer)
     return layer
+
+
+def add_bytecode(folder: Path, target: Target, *, runs_in: str) -> None:
+    """Compile a folder for a target, if that is possible here. `runs_in` is its path on Lambda."""
+    if not target.compiler:
+        return
+    command = [target.compiler, "-m", "compileall", "-q", "-s", str(folder), "-p", runs_in]
+    # All files in an asset's zip get the same date, so bytecode with a date would be stale.
+    # Bytecode of this kind is never checked against its source.
+    command += ["--invalidation-mode", "unchecked-hash", str(folder)]
+    subprocess.run(command, check=True)  # noqa: S603  uv's Python or our own
+
+
+def let_everybody_read(folder: Path) -> None:
+    """Make a folder readable for the user of Lambda. A builder's umask could deny that."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+
+
+def put_into_place(draft: Path, folder: Path) -> None:
+    """Rename a complete draft, unless another process has built the folder in the meantime."""
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 def _folder(name: str, target: Target) -> Path:

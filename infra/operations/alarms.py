@@ -38,6 +38,7 @@ NOT_DELIVERED = {
     "Schedules": "A run of a schedule was not started",
     "Notifications": "A webhook or a mail was not delivered",
     "Events": "The event about an image or a run was not sent",
+    "Index": "The search may not find an image, or find it by old words",
 }
 
 
