@@ -51,7 +51,10 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Delete all rules."""
+        """Delete all rules, and end the delays that they cause now."""
+        for rule in self.rules:
+            if rule.delay is not None:
+                rule.delay = 0
         self.rules.clear()
 
     def left(self) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from local.fake_openai.faults import Rule
 from local.fake_openai.requests import INVALID, RefusedError
 
+LOOK_SECONDS = 0.05
 _PLACEHOLDER = uuid4().hex  # marks an image's place; no text contains it
 
 
@@ -32,7 +33,7 @@ async def answer(body: Any, rule: Rule | None) -> Response:
     """Return a response with this body. Delay, cut or replace it if the rule says so."""
     headers = {"x-request-id": f"req_{random.getrandbits(48):012x}"}
     if rule and rule.delay is not None:
-        await asyncio.sleep(rule.delay)
+        await _wait(rule)
     if rule is None or rule.delay is not None:
         return Response(to_bytes(body), headers=headers, media_type="application/json")
     if rule.cut:
@@ -44,6 +45,14 @@ async def answer(body: Any, rule: Rule | None) -> Response:
             replacement, status_code=status, headers=headers, media_type="application/json"
         )
     return JSONResponse(replacement, status_code=status, headers=headers)
+
+
+async def _wait(rule: Rule) -> None:
+    """Wait for the rule's delay. Deleting the rules ends it."""
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    while (left := start + (rule.delay or 0) - clock()) > 0:
+        await asyncio.sleep(min(left, LOOK_SECONDS))
 
 
 def to_bytes(body: Any) -> bytes:

@@ -1,7 +1,8 @@
-"""Gaps: CloudWatch treats JSON log lines as plain text.
+"""Gaps: CloudWatch treats JSON log lines as plain text, and alarms ignore dimensions.
 
 - Metrics that a function writes into its log (the embedded metric format) are not stored.
 - A log query does not know the fields of a JSON line.
+- An alarm about one state machine rings when another one fails.
 """
 
 import functools
@@ -13,13 +14,22 @@ from typing import Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
-from local.ministack.edits import replace
+from local.ministack.edits import edit, replace
+
+_BY_NAME = """    for (k_ns, k_mn, _), pts in _metrics.items():
+        if k_ns == ns and k_mn == mn:
+"""
+_BY_DIMENSIONS = """    wanted = _dims_key(_dims_from_list(alarm.get("Dimensions") or []))
+    for (k_ns, k_mn, k_dims), pts in _metrics.items():
+        if k_ns == ns and k_mn == mn and k_dims == wanted:
+"""
 
 
 def apply() -> None:
     """Store the metrics in a function's log, and let queries use the fields of JSON lines."""
     replace(lambda_svc, "_emit_lambda_logs", _storing_metrics)
     replace(cloudwatch_logs, "_build_log_record", _with_fields)
+    edit(cloudwatch, "_evaluate_alarm", [(_BY_NAME, _BY_DIMENSIONS)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ against the role's policies. Six gaps would deny or allow the wrong requests:
 - A secret's `Ref`, which policies name, is its name and not its ARN.
 - The resource of DescribeMapRun is `*`.
 - The group of a schedule is always `default`.
-- `events:source`, `dynamodb:LeadingKeys`, `sts:DurationSeconds` and `sts:IdentityTokenAudience` are
-  missing from the request's context, so conditions on them never apply.
+- `events:source`, `dynamodb:LeadingKeys`, `dynamodb:Attributes`, `sts:DurationSeconds` and
+  `sts:IdentityTokenAudience` are missing from the request's context, so conditions on them never
+  apply.
 
 Each denial is logged with role, action and resource. If `EASEL_LOCAL_DECISIONS` names a folder,
 every decision about a role is also written there, as a JSON line in a file of this process.
@@ -92,16 +93,26 @@ def _context(service: str, action: str, body: bytes) -> dict[str, Any]:
         entries = json.loads(body)["Entries"]
         return {"events:source": sorted({entry.get("Source", "") for entry in entries})}
     if service == "dynamodb":
-        keys = _partition_keys(json.loads(body))
-        return {"dynamodb:LeadingKeys": keys} if keys else {}
+        actions = _item_actions(json.loads(body))
+        keys = sorted({item["pk"]["S"] for item in map(_item, actions) if "pk" in item})
+        names = {name for each in actions for name in _attributes(each)}
+        found = {"dynamodb:LeadingKeys": keys, "dynamodb:Attributes": sorted(names)}
+        return {name: values for name, values in found.items() if values}
     return {}
 
 
-def _partition_keys(request: dict[str, Any]) -> list[str]:
-    """Return the partition keys of the items in a request or in its transaction."""
-    actions = [next(iter(action.values())) for action in request.get("TransactItems", ())]
-    items = [action.get("Key") or action.get("Item") or {} for action in (*actions, request)]
-    return sorted({item["pk"]["S"] for item in items if "pk" in item})
+def _item_actions(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the actions of a transaction, or the request itself."""
+    return [next(iter(action.values())) for action in request.get("TransactItems", ())] or [request]
+
+
+def _item(action: dict[str, Any]) -> dict[str, Any]:
+    return dict(action.get("Key") or action.get("Item") or {})
+
+
+def _attributes(action: dict[str, Any]) -> set[str]:
+    """Return the attributes that a write names. Easel's expressions name them as #attribute."""
+    return {*_item(action), *action.get("ExpressionAttributeNames", {}).values()}
 
 
 def _record(principal: str, action: str, resource: str, decision: str) -> None:

@@ -8,12 +8,13 @@ index_lag        a query of a secondary index misses the latest changes
 late_executions  a new execution is unknown at first
 tmp              the temporary files of a function have a limit
 clock_skew       the clocks of functions differ
+throttling       Step Functions throttles reads
 
 `strictness` has the values. `functions` has the patches of `tmp` and `clock_skew`, whose parts
 inside a function's process are in `worker_side`.
 """
 
-from local.ministack.strict import conflicts, functions, index_lag, late_executions
+from local.ministack.strict import conflicts, functions, index_lag, late_executions, throttling
 from local.ministack.strict.strictness import Strictness
 
 
@@ -26,3 +27,5 @@ def apply(strictness: Strictness) -> None:
     if strictness.late_executions:
         late_executions.apply(strictness.late_executions)
     functions.apply(tmp=strictness.tmp, clock_skew=strictness.clock_skew)
+    if strictness.throttling:
+        throttling.apply(strictness.throttling)

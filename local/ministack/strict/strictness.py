@@ -30,6 +30,9 @@ class Strictness:
     # seconds by which the clock of a function is ahead or behind. AWS keeps its clocks within
     # milliseconds, so only the tests of faults set it.
     clock_skew: float = 0.0
+    # how many times as fast as on AWS the reads of Step Functions are refilled. Tests read runs
+    # more often than viewers do, so only the test of viewers sets it.
+    throttling: float = 0.0
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
