@@ -1,7 +1,8 @@
 """The command line: `easel [--target local|aws] COMMAND`.
 
-The commands are run, upload, batch, redrive, report, open, share, unshare, schedules, schedule,
-unschedule, budget, secret, user, token, credentials and doctor.
+The commands are run, upload, batch, batches, batch-stop, redrive, report, open, find, reindex,
+share, unshare, schedules, schedule, unschedule, budget, spending, secret, user, token, credentials
+and doctor.
 """
 
 import argparse
@@ -12,35 +13,34 @@ import shlex
 import sys
 import webbrowser
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import batch_screen, batches, runs, schedules, screen, sharing, sign_in, uploads
+from cli import batch_screen, batches, find, runs, schedules, screen, sharing, sign_in, uploads
 from cli.batches import BatchError
 from cli.doctor import catalogue
 from cli.doctor import screen as doctor_screen
 from cli.doctor.deployment import Deployment
 from cli.doctor.finding import Verdict
+from cli.money import add_budget_options, add_spending_options, budget, spending
 from cli.runs import NoExecutionError, Run
 from cli.sign_in import SignInError
 from cli.target import ROOT, Access, Target, TargetError, find_access, find_target
 from cli.uploads import UploadError
 from easel.contract.errors import EaselError
-from easel.contract.money import micro_dollars
 from easel.contract.naming import MANIFEST_ENDINGS
 from easel.contract.states import ExecutionStatus
 from easel.contract.text import printable
-from easel.ledger.budget import month_of
 from easel.request import batch_request
 from easel.request.fields import Flag, Number, WholeNumber
+from functions.api.roles import DEFAULT, ROLES
 
-MAX_USD = 1_000_000_000
 IMAGES = ROOT / ".local" / "pictures"
 # The manifest and its version come from the uploaded file.
+BATCHES_SHOWN = 20
 BATCH_OPTIONS = [name for name in batch_request.FIELDS if name not in ("manifest", "version_id")]
 WHICH_RUN = "the execution's name, or the run's id"
 DOCTOR = "check the stack with read-only calls and one dry run, which pays nothing"
@@ -89,12 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     upload = add("upload", _upload, "upload images to make others from; prints their keys")
     upload.add_argument("files", type=Path, nargs="+", help="PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF")
     _add_batch_options(add("batch", _batch, "make the images of a file of requests"))
+    add("batches", _batches, "list the latest batches with their progress and cost")
+    stop = add("batch-stop", _stop_batch, "stop a running batch; starting it again continues it")
+    stop.add_argument("name", help="the batch's name")
     redrive = add("redrive", _redrive, "resume a failed run; pays only for what is missing")
     redrive.add_argument("run", help=WHICH_RUN)
     report = add("report", _report, "show what a run made, also if it failed")
     report.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
     open_command = add("open", _open, "open a run's images in the viewer")
     open_command.add_argument("run", nargs="?", help=f"{WHICH_RUN}; the latest run by default")
+    find.add_options(add("find", find.find, "find stored images by their words, newest first"))
+    add("reindex", find.reindex, "make the search index again, such as after its alarm")
     share = add("share", _share, "give an image a public address, and print it")
     share.add_argument("key", help="the image's key in the bucket")
     share.add_argument("--as", dest="form", choices=sharing.FORMS, default="link")
@@ -105,13 +110,14 @@ def _parser() -> argparse.ArgumentParser:
     schedule.add_argument("file", type=Path, help="a file with the schedule as JSON")
     unschedule = add("unschedule", _unschedule, "delete a schedule; its images stay")
     unschedule.add_argument("name", help="the schedule's name")
-    budget = add("budget", _budget, "show this month's budget, or change the cap immediately")
-    budget.add_argument(
-        "usd", nargs="?", type=_usd, help="the new cap in dollars; 0 stops all spending"
-    )
+    add_budget_options(add("budget", budget, "show or change a budget of this month"))
+    add_spending_options(add("spending", spending, "show what a month cost, by folder or tag"))
     add("secret", _secret, "set the OpenAI key, typed or from stdin")
     user = add("user", _user, "add a user for the page")
     user.add_argument("email", type=_email, help="the temporary password is sent there")
+    user.add_argument(
+        "--role", choices=ROLES, default=DEFAULT, help="what they may do; changes an existing user"
+    )
     token = add("token", _token, "print an API access token for a program, valid for an hour")
     token.add_argument(
         "--scope", choices=tuple(sign_in.SCOPES), help="a single scope; all by default"
@@ -181,6 +187,17 @@ def _batch(target: Target, options: argparse.Namespace) -> int:
     return 0 if batch.status == ExecutionStatus.SUCCEEDED and not refusal else 1
 
 
+def _batches(target: Target, _options: argparse.Namespace) -> int:
+    batch_screen.show_list(batches.latest(target, most=BATCHES_SHOWN), Console())
+    return 0
+
+
+def _stop_batch(target: Target, options: argparse.Namespace) -> int:
+    for execution in batches.stop(target, options.name):
+        print(f"{execution} is stopped; start the batch again to make what is missing")
+    return 0
+
+
 def _report(target: Target, options: argparse.Namespace) -> int:
     name = options.run or runs.latest(target)
     try:
@@ -230,16 +247,6 @@ def _unschedule(target: Target, options: argparse.Namespace) -> int:
     return 0
 
 
-def _budget(target: Target, options: argparse.Namespace) -> int:
-    budget, month = target.ledger.budget, month_of(datetime.now(UTC))
-    if options.usd is None:
-        state = budget.read(month)
-    else:
-        state = budget.set_cap(month, micro_dollars(options.usd))
-    screen.show_budget(state, Console())
-    return 0
-
-
 def _batch_hint(file: Path) -> str:
     is_manifest = file.suffix.lstrip(".") in MANIFEST_ENDINGS
     return f"; for a file of requests use `make batch FILE={file}`" if is_manifest else ""
@@ -265,7 +272,10 @@ def _secret(target: Target, _options: argparse.Namespace) -> int:
 
 
 def _user(target: Target, options: argparse.Namespace) -> int:
-    password = sign_in.add_user(target, options.email)
+    is_new, password = sign_in.add_user(target, options.email, options.role)
+    if not is_new:
+        print(f"{options.email} now has the role {options.role!r}, from their next sign-in on")
+        return 0
     hint = "the temporary password is sent by mail and is valid for seven days"
     if password:
         hint = f"sign in with the temporary password {password}"
@@ -290,18 +300,6 @@ def _doctor(access: Access, _options: argparse.Namespace) -> int:
         findings = list(catalogue.examine_all(Deployment(access)))
     doctor_screen.show(findings, console)
     return 1 if any(finding.verdict is Verdict.PROBLEM for _, finding in findings) else 0
-
-
-def _usd(text: str) -> float:
-    try:
-        usd = float(text)
-    except ValueError:
-        usd = -1
-    # An amount that rounds to 0 would stop all spending by mistake.
-    if not 0 <= usd < MAX_USD or (usd > 0) != (micro_dollars(usd) > 0):
-        allowed = f"a number of dollars from 0 to {MAX_USD:,}, such as 25"
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
-    return usd
 
 
 def _email(text: str) -> str:

@@ -70,6 +70,25 @@ def show_report(target: Target, batch: StartedBatch, console: Console) -> None:
         say(console, f"{failed} {escape(failure_message(batch.execution))}")
 
 
+def show_list(started: Sequence[StartedBatch], console: Console) -> None:
+    """Show starts of batches in a table."""
+    if not started:
+        say(console, "no batches yet; start one with `easel batch FILE`")
+        return
+    table = Table("batch", "started", "state", "lines", "cost", box=None)
+    for batch in started:
+        execution, report = batch.execution, batch.execution.output or {}
+        is_check = isinstance(execution.input, dict) and execution.input.get("dry_run") is True
+        table.add_row(
+            escape(batch.name),
+            f"{execution.started:%Y-%m-%d %H:%M}",
+            "checked" if is_check and report else execution.status.lower(),
+            f"{batch.counts.succeeded:,} of {batch.counts.total:,}" if batch.counts else "-",
+            dollars(report["known_cost_usd"]) if "known_cost_usd" in report else "-",
+        )
+    console.print(table)
+
+
 def _format_counts(counts: LineCounts) -> str:
     states = (
         (counts.succeeded, "green", "succeeded"),

@@ -14,7 +14,7 @@ from easel.contract import naming
 from easel.contract.errors import BatchFailedError, InputError
 from easel.contract.states import ExecutionStatus
 from easel.request import names
-from easel.runs.executions import Execution, LineCounts
+from easel.runs.executions import PAGE, Execution, LineCounts
 
 POLL_SECONDS = 1.0
 ENDINGS = (".jsonl", ".csv")
@@ -104,6 +104,43 @@ def read_report(target: Target, batch: StartedBatch) -> dict[str, Any] | None:
         return report
     output = batch.execution.output
     return output if output and "report_key" in output else None
+
+
+def latest(target: Target, *, most: int) -> list[StartedBatch]:
+    """Return the latest starts of batches, newest first, with the counts of their lines."""
+    page, _ = target.batch_executions.page(limit=most, after=None)
+    described = (target.batch_executions.get(summary.arn) for summary in page)
+    return [_started(target, execution) for execution in described if execution]
+
+
+def stop(target: Target, name: str) -> list[str]:
+    """Stop the running starts of a batch, and return their names.
+
+    Raises LookupError if none is running.
+    """
+    executions = target.batch_executions
+    running, _ = executions.page(limit=PAGE, after=None, status=ExecutionStatus.RUNNING)
+    found = [executions.get(summary.arn) for summary in running]
+    mine = [execution for execution in found if execution and name_of(execution) == name]
+    for execution in mine:
+        executions.stop(execution)
+    if not mine:
+        raise LookupError(f"no batch {name!a} is running; `easel batches` lists the latest ones")
+    return [execution.name for execution in mine]
+
+
+def name_of(execution: Execution) -> str | None:
+    """Return the name of the batch that an execution starts, or None if it names no manifest."""
+    try:
+        return names.batch_name(execution.input.get("manifest"))
+    except (InputError, AttributeError):
+        return None
+
+
+def _started(target: Target, execution: Execution) -> StartedBatch:
+    counts = target.batch_executions.line_counts(execution)
+    name = name_of(execution) or execution.name
+    return StartedBatch(name=name, execution=execution, counts=counts)
 
 
 def _is_in_bucket(file: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from cli import runs
 from cli.target import Target
 from easel.contract.states import ExecutionStatus
-from easel.request.request import SHARE, UNSHARE
+from easel.request.actions import SHARE, UNSHARE
 
 FORMS = ("link", "markdown", "html")
 

@@ -7,14 +7,22 @@ import string
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPMethod
 from typing import Any
 
 from cli.target import Target
 from functions.api import routes
+from functions.api.directory import Directory
+from functions.api.roles import GROUPS, Role
 
-SCOPES = {"read": routes.READ, "write": routes.WRITE, "schedule": routes.SCHEDULE}
+SCOPES = {
+    "read": routes.READ,
+    "write": routes.WRITE,
+    "schedule": routes.SCHEDULE,
+    "admin": routes.ADMIN,
+}
 TOKEN_SECONDS = 20
 # The user pool requires one character of each kind. Random letters follow.
 _ALWAYS = "Aa1-"
@@ -35,10 +43,11 @@ class Credentials:
     client_secret: str = field(repr=False)
 
 
-def add_user(target: Target, email: str) -> str | None:
-    """Add a user, who chooses a password at the first sign-in.
+def add_user(target: Target, email: str, role: Role) -> tuple[bool, str | None]:
+    """Add a user with a role, or change the role of an existing one.
 
-    Return the temporary password on this machine, which sends no mail, or None on AWS.
+    A new user chooses a password at the first sign-in. Return whether the user is new, and the
+    temporary password on this machine, which sends no mail, or None on AWS.
     """
     pool, cognito = target.output("UserPoolId"), target.client("cognito-idp")
     password = random_password() if target.endpoint else None
@@ -54,11 +63,20 @@ def add_user(target: Target, email: str) -> str | None:
             UserPoolId=pool, Username=email, UserAttributes=attributes, **delivery
         )
     except cognito.exceptions.UsernameExistsException:
-        raise SignInError(f"{email} is already a user") from None
+        _set_role(cognito, pool, email, role)
+        return False, None
     except cognito.exceptions.InvalidParameterException as error:
         why = error.response["Error"]["Message"]
         raise SignInError(f"{email} cannot be a user: {why}") from error
-    return password
+    _set_role(cognito, pool, email, role)
+    return True, password
+
+
+def find_subject(target: Target, email: str) -> str | None:
+    """Return a user's subject, or None if the pool has no such user."""
+    return Directory(target.client("cognito-idp"), pool=target.output("UserPoolId")).subject_of(
+        email
+    )
 
 
 def program_credentials(target: Target) -> Credentials:
@@ -105,6 +123,16 @@ def fetch_token(target: Target, scope: str | None) -> str:
     except OSError as error:
         raise SignInError(f"the sign-in at {sign_in} cannot be reached: {error}") from error
     return str(token["access_token"])
+
+
+def _set_role(cognito: Any, pool: str, email: str, role: Role) -> None:
+    """Put a user into the group of a role, and into no other group of Easel."""
+    with suppress(cognito.exceptions.GroupExistsException):  # a pool of its owner's has no groups
+        cognito.create_group(UserPoolId=pool, GroupName=GROUPS[role])
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName=GROUPS[role])
+    groups = cognito.admin_list_groups_for_user(UserPoolId=pool, Username=email)["Groups"]
+    for group in {each["GroupName"] for each in groups} & set(GROUPS.values()) - {GROUPS[role]}:
+        cognito.admin_remove_user_from_group(UserPoolId=pool, Username=email, GroupName=group)
 
 
 def random_password() -> str:

@@ -50,7 +50,7 @@ CHECKS = (
     Check("Bucket lifecycle", data.bucket_lifecycle, ("s3:GetLifecycleConfiguration",)),
     Check("Table", data.table, ("dynamodb:DescribeTable",)),
     Check("Table recovery", data.table_recovery, ("dynamodb:DescribeContinuousBackups",)),
-    Check("Budget", money.month_budget, ("dynamodb:GetItem",)),
+    Check("Budget", money.month_budget, ("dynamodb:BatchGetItem",)),
     Check("Dry run", money.dry_run, ("states:StartExecution", "states:DescribeExecution")),
 )
 

@@ -13,6 +13,7 @@ QUEUES = {
     "Channels": "NotificationsNotDelivered",
     "ScheduleDead": "ScheduleNotDelivered",
     "SchedulesDead": "SchedulesNotDelivered",
+    "SearchIndex": "IndexNotDelivered",
     "UploadInbox": "UploadsNotDelivered",
 }
 COUNTS = (
