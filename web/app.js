@@ -3,6 +3,7 @@
 import { arrive, isSamePlace, keep, parse, recall } from "./client/address.js";
 import { makeApi, noAnswer } from "./client/api.js";
 import { Session } from "./client/sign_in.js";
+import { Who, onBudgetChanged, readMe, rightsOf } from "./parts/access.js";
 import { Icon, html, render } from "./parts/elements.js";
 import { say } from "./parts/notices.js";
 import { Failed, Loading } from "./parts/placeholders.js";
@@ -14,7 +15,10 @@ const VIEWS = {
   gallery: ["Gallery", () => import("./views/gallery.js"), "gallery"],
   deleted: ["Recently deleted", () => import("./views/deleted.js"), "gallery"],
   runs: ["Runs", () => import("./views/runs.js"), "runs"],
+  batches: ["Batches", () => import("./views/batches.js"), "runs"],
+  "new-batch": ["New batch", () => import("./views/new_batch.js"), "runs"],
   schedules: ["Schedules", () => import("./views/schedules.js"), "schedules"],
+  spending: ["Spending", () => import("./views/spending.js"), "spending"],
   run: ["Run", () => import("./views/run.js"), "runs"],
   batch: ["Batch", () => import("./views/batch.js"), "runs"],
 };
@@ -23,6 +27,7 @@ const main = document.getElementById("main");
 const controls = document.getElementById("signed-in");
 let leave = new AbortController(); // aborted when the view is left: ends its calls and timers
 let session, api, config;
+let me; // a promise of who is signed in
 
 start();
 
@@ -48,6 +53,7 @@ async function start() {
   const signOut = document.getElementById("sign-out");
   render(html`<${Icon} name="leave" /><span>Sign out</span>`, signOut);
   signOut.addEventListener("click", endSession);
+  onBudgetChanged(readMeAgain);
   addEventListener("hashchange", () =>
     isSamePlace() ? dispatchEvent(new Event("easel:image")) : route(true),
   );
@@ -141,8 +147,28 @@ async function route(isMove, problem) {
 /** Shows a view once it has loaded what it starts with. */
 async function showView({ View, load }, place) {
   const context = { api, limits: config.request, ...place };
-  const loaded = await load?.(context);
-  if (!place.signal.aborted) show(html`<${View} ...${context} loaded=${loaded} />`);
+  const [loaded, who] = await Promise.all([load?.(context), readMeOnce()]);
+  if (place.signal.aborted) return;
+  show(html`<${View} ...${context} me=${who} loaded=${loaded} />`);
+}
+
+/** Returns who is signed in. Somebody with a budget sees in each view what is left of it. */
+async function readMeOnce() {
+  me ??= readMe(api).then(showMe);
+  const who = await me;
+  if (who.budget) readMeAgain();
+  return who;
+}
+
+async function readMeAgain() {
+  const known = await me;
+  me = readMe(api, known).then(showMe);
+}
+
+function showMe(who) {
+  Object.assign(api, rightsOf(who));
+  render(html`<${Who} me=${who} />`, document.getElementById("who"));
+  return who;
 }
 
 function showNavigation(title, entry) {

@@ -61,10 +61,15 @@ export const keep = (name, value) => kept.set(entry, { ...kept.get(entry), [name
 /** Returns what was kept of the place that is shown, or undefined. */
 export const recall = (name) => kept.get(entry)?.[name];
 
-/** Adds an entry for the same view with other filters, which the view has already drawn. */
-export function showFilters(path, filters) {
+/**
+ * Adds an entry for the same view with other filters, which the view has already drawn.
+ *
+ * With `replaces`, it takes the place of the current entry: Back does not undo each pause of typing.
+ */
+export function showFilters(path, filters, { replaces = false } = {}) {
   const query = new URLSearchParams(filters);
   shown = placeOf(path, query);
+  if (replaces) return mark(history.state, shown);
   entry = crypto.randomUUID();
   history.pushState({ entry }, "", shown);
 }

@@ -1,15 +1,20 @@
 /** Calls Easel's API with the token, in JSON. Its errors say what to do. */
 
-import { catchUp } from "./recent_changes.js";
+import { catchUp, withChanges } from "./recent_changes.js";
 
 const WAITS = [1, 2, 4]; // seconds before each retry of a read
 const LONGEST_WAIT = 30; // seconds, whatever Retry-After says
 
-/** Why a call failed. `status` is 0 without a response; `code` is the error's name in the API. */
+/**
+ * Why a call failed. `status` is 0 without a response; `code` is the error's name in the API.
+ *
+ * `retryAfter` is the seconds that the API asks to wait, or 0.
+ */
 export class ApiError extends Error {
-  constructor({ status, title, detail, error, field, allowed, nearest, what_to_do: whatToDo }) {
+  constructor({ detail, error: code, what_to_do: whatToDo, retryAfter = 0, ...rest }) {
     super(detail);
-    Object.assign(this, { status, title, code: error, field, allowed, nearest, whatToDo });
+    const { status, title, field, allowed, nearest } = rest;
+    Object.assign(this, { status, title, code, field, allowed, nearest, whatToDo, retryAfter });
   }
 
   /** Whether the same call may succeed a little later. */
@@ -41,6 +46,7 @@ export function makeApi(session, { onSignedOut, shares }) {
   const image = (id) => `images/${encodeURIComponent(id)}`;
   const run = (id) => `runs/${encodeURIComponent(id)}`;
   const schedule = (name) => `schedules/${encodeURIComponent(name)}`;
+  const preset = (name) => `presets/${encodeURIComponent(name)}`;
   const batch = (name) => `batches/${encodeURIComponent(name)}`;
   return {
     shares,
@@ -49,21 +55,43 @@ export function makeApi(session, { onSignedOut, shares }) {
     run: (id, signal) => call("GET", run(id), { signal }),
     runs: (query, signal) => call("GET", `runs?${search(query)}`, { signal }),
     batches: (query, signal) => call("GET", `batches?${search(query)}`, { signal }),
-    batch: (name, signal) => call("GET", batch(name), { signal }),
+    batch: (name, query, signal) => call("GET", `${batch(name)}?${search(query)}`, { signal }),
     batchLines: (name, query, signal) =>
       call("GET", `${batch(name)}/lines?${search(query)}`, { signal }),
+    batchFailures: (name, query, signal) =>
+      call("GET", `${batch(name)}/failures?${search(query)}`, { signal }),
+    newBatch: (body, signal) => call("POST", "batches", { body, signal }),
+    startBatch: (name, body, signal) => call("POST", `${batch(name)}/start`, { body, signal }),
+    stopBatch: (name) => call("POST", `${batch(name)}/stop`),
+    resumeBatch: (name) => call("POST", `${batch(name)}/resume`),
     redrive: (id) => call("POST", `${run(id)}/redrive`),
+    redriveMany: (ids) => call("POST", "runs/redrive", { body: { ids } }),
+    me: (signal) => call("GET", "me", { signal }),
+    people: (signal) => call("GET", "people", { signal }),
+    spending: (query, signal) => call("GET", `spending?${search(query)}`, { signal }),
+    spendingFile: (query) =>
+      call("GET", `spending?${search({ ...query, format: "csv" })}`, { isFile: true }),
+    budgets: (signal) => call("GET", "budgets", { signal }),
+    putBudget: (body) => call("PUT", "budgets", { body }),
+    paint: (id, body) => call("POST", `${run(id)}/paint`, { body }),
+    presets: (signal) => call("GET", "presets", { signal }),
+    putPreset: (name, body) => call("PUT", preset(name), { body }),
+    deletePreset: (name) => call("DELETE", preset(name)),
     stop: (id) => call("POST", `${run(id)}/stop`),
     images: async (query, signal) =>
       catchUp(await call("GET", `images?${search(query)}`, { signal }), query),
-    image: (id, signal) => call("GET", image(id), { signal }),
+    image: async (id, signal) => withChanges(await call("GET", image(id), { signal })),
+    changeImage: (id, body) => call("PATCH", image(id), { body }),
+    changeImages: (body) => call("POST", "images/changes", { body }),
+    actOnImages: (body) => call("POST", "images/actions", { body }),
+    moveImage: (id, folder) => call("POST", `${image(id)}/move`, { body: { folder } }),
     deleteImage: (id) => call("DELETE", image(id)),
     shareImage: (id) => call("POST", `${image(id)}/share`),
     unshareImage: (id) => call("DELETE", `${image(id)}/share`),
     restoreImage: (id) => call("POST", `${image(id)}/restore`),
     startUpload: (body, signal) => call("POST", "uploads", { body, signal }),
     upload: (id, signal) => call("GET", `uploads/${encodeURIComponent(id)}`, { signal }),
-    folders: (signal) => call("GET", "folders", { signal }),
+    folders: (query, signal) => call("GET", `folders?${search(query)}`, { signal }),
     deleteFolder: (name) => call("DELETE", `folders?${search({ name, confirm: true })}`),
     schedules: (query, signal) => call("GET", `schedules?${search(query)}`, { signal }),
     putSchedule: (name, body) => call("PUT", schedule(name), { body }),
@@ -78,16 +106,18 @@ class Connection {
     Object.assign(this, { session, onSignedOut });
   }
 
-  async call(method, path, { isRead = method === "GET", signal, ...rest } = {}) {
+  /** Returns the JSON of the response, or with `isFile` its body as a Blob. */
+  async call(method, path, { isRead = method === "GET", isFile, signal, ...rest } = {}) {
     for (let retries = 0, isRenewed = false; ; ) {
       const response = await this.#send(method, path, { signal, ...rest });
       const { ok, status } = response;
+      if (ok && isFile) return response.blob();
       if (ok) return status === 204 ? null : response.json();
       if (status === 401 && !isRenewed && (await this.session.renew())) isRenewed = true;
       else if (isRead && (status === 429 || status === 503) && retries < WAITS.length) {
-        const seconds = Number(response.headers.get("Retry-After")) || WAITS[retries];
+        const seconds = retryAfterOf(response) || WAITS[retries];
         retries += 1;
-        await sleep(Math.min(seconds, LONGEST_WAIT), signal);
+        await sleep(seconds, signal);
       } else {
         if (status === 401) this.onSignedOut();
         throw new ApiError(await problemOf(response));
@@ -165,5 +195,10 @@ async function problemOf(response) {
   const { status } = response;
   const [title, detail] = OWN_WORDS[status] ?? ["The API failed", "Try again in a moment."];
   const problem = await response.json().catch(() => ({}));
-  return { title, detail, ...(problem.detail ? problem : {}), status };
+  const retryAfter = retryAfterOf(response);
+  return { title, detail, ...(problem.detail ? problem : {}), status, retryAfter };
 }
+
+/** Returns the seconds that a response asks to wait, or 0. */
+const retryAfterOf = ({ headers }) =>
+  Math.min(Number(headers.get("Retry-After")) || 0, LONGEST_WAIT);

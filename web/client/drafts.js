@@ -1,10 +1,11 @@
 /** What the form that makes images holds, kept in this tab over views and reloads. */
 
-import { identityOf } from "./form_values.js";
+import { asItem, carriedFrom, identityOf } from "./form_values.js";
 import { many } from "./format.js";
 
 const DRAFT = "easel.draft";
 const EARLIER_DRAFT = "easel.earlier-draft";
+const EDITED_PROMPTS = "easel.edited-prompts";
 const VARIATIONS = 3; // how many pictures "Vary" offers
 
 const read = (place) => JSON.parse(sessionStorage.getItem(place) ?? "{}");
@@ -47,8 +48,16 @@ export function restoreEarlierDraft() {
 /** Forgets everything that was written, because someone else may sign in. */
 export function forgetDrafts() {
   sessionStorage.removeItem(DRAFT);
+  sessionStorage.removeItem(EDITED_PROMPTS);
   forgetEarlierDraft();
 }
+
+/** Returns the edited prompt of a run that has only written it, or undefined. */
+export const editedPrompt = (runId) => read(EDITED_PROMPTS)[runId];
+
+/** Keeps the edited prompt of a run, or forgets it without a text. */
+export const keepEditedPrompt = (runId, text) =>
+  write(EDITED_PROMPTS, { ...read(EDITED_PROMPTS), [runId]: text });
 
 function replaceDraft(values) {
   const draft = readDraft();
@@ -63,18 +72,23 @@ const keysIn = (references = []) => references.map(({ key }) => key).join();
 
 /** Keeps a run's request as the draft, so its words can be changed. */
 export function keepRequestAsDraft(request) {
-  const { prompt, description, topics, count, reference_images: references, mask, ...rest } = request;
+  const { reference_images: references, mask } = request;
   replaceDraft({
-    ...rest,
-    idea: prompt ?? description ?? "",
-    verbatim: Boolean(prompt),
-    ...(count && { count: String(count) }),
-    ...withMask(Array.isArray(references) ? references.map(asItem) : [], mask && asItem(mask)),
+    ...draftOf(request),
+    ...(Array.isArray(references) && withMask(references.map(asItem), mask && asItem(mask))),
   });
 }
 
-/** A request names a reference by its key, or by an object that also has its checksum. */
-const asItem = (reference) => (typeof reference === "string" ? { key: reference } : reference);
+/** Returns the draft of a request, without its references. */
+function draftOf({ prompt, description, topics, count, reference_images, mask, ...rest }) {
+  return {
+    ...rest,
+    carried: carriedFrom(rest),
+    idea: prompt ?? description ?? "",
+    verbatim: Boolean(prompt),
+    ...(count && { count: String(count) }),
+  };
+}
 
 /** Returns the values for references and a mask of the first one. */
 const withMask = (references, mask) => ({
@@ -82,15 +96,32 @@ const withMask = (references, mask) => ({
   mask: mask && references.length ? { ...mask, of: identityOf(references[0]) } : null,
 });
 
-/** Keeps what an image was made of as the draft. `image` is the API's whole one. */
+/**
+ * Keeps the request that an image was made from as the draft. `image` is the API's whole one.
+ *
+ * Images of older versions have no request: their prompt is kept instead.
+ */
+export function keepIdeaAsDraft(image) {
+  const { request } = image;
+  if (!request) return keepImageAsDraft(image);
+  replaceDraft({ ...madeLike(image), ...draftOf(request), ...inputsOf(image) });
+}
+
+/** Keeps an image's prompt as the draft, with the other fields of its request. */
 export function keepImageAsDraft(image) {
-  const inputs = (image.references ?? []).map(({ key, id, is_mask: isMask }) => ({
-    item: { key, image: id },
-    isMask,
-  }));
-  const references = inputs.filter(({ isMask }) => !isMask).map(({ item }) => item);
-  const mask = inputs.find(({ isMask }) => isMask)?.item;
-  replaceDraft({ ...madeLike(image), idea: image.prompt, ...withMask(references, mask) });
+  // The prompt has been written with the style and with what to avoid.
+  const { style, avoid, ...request } = image.request ?? {};
+  const draft = draftOf({ ...request, prompt: image.prompt });
+  replaceDraft({ ...madeLike(image), ...draft, ...inputsOf(image) });
+}
+
+/** Returns the references of an image and its mask under their present keys. */
+function inputsOf({ request, references = [] }) {
+  // Without references of its own, the request has those of its preset.
+  if (request && !request.reference_images) return {};
+  const inputs = references.map(({ key, id, is_mask: isMask }) => ({ item: { key, image: id }, isMask }));
+  const pictures = inputs.filter(({ isMask }) => !isMask).map(({ item }) => item);
+  return withMask(pictures, inputs.find(({ isMask }) => isMask)?.item);
 }
 
 /** Keeps a draft that changes an image. What should change is still to be written. */

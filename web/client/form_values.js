@@ -13,6 +13,9 @@ const LABELS = {
   topic: "Topic",
   idea: "Your idea",
   style: "Style",
+  preset: "Preset",
+  avoid: "Avoid",
+  tags: "Tags",
   size: "Size",
   quality: "Quality",
   count: "Pictures",
@@ -33,6 +36,14 @@ const PLAIN = [
 ];
 /** The names of the fields that have the choices of the chosen model's facts. */
 const FACTS = { quality: "qualities", background: "backgrounds" };
+/** The fields of a request that the form has no input for, and sends as they were. */
+const CARRIED = {
+  file_name: "File name",
+  output_compression: "Compression",
+  sizes_format: "Format of the exact sizes",
+  moderation: "Moderation",
+  notify: "Notify",
+};
 const number = new Intl.NumberFormat("en-US");
 /** The field that shows the problem of a request's field, if their names differ. */
 const SHOWN_AT = {
@@ -69,34 +80,91 @@ export function problemOf(error, values) {
 /** Returns whether the form offers the size by its name. */
 export const isNamedSize = (size) => NAMED_SIZES.some(([value]) => value === size);
 
-/** Returns the values that the form starts with, from the draft, the limits and the stack. */
-export function startValues({ draft, limits, stack, models }) {
-  const chosen = (name) => draft[name] ?? limits[name].default;
-  const model = draft.model ?? stack.model;
-  const wanted = draft.output_sizes ?? [];
-  const isNamed = (name) => Object.hasOwn(limits.output_sizes.named, name);
+/** Returns the fields of a request that the form has no input for. */
+export const carriedFrom = (request) =>
+  Object.fromEntries(Object.entries(request).filter(([name]) => Object.hasOwn(CARRIED, name)));
+
+/** Returns those fields that the values send, each with its label and its value in words. */
+export const describeCarried = (values) =>
+  Object.entries(sentCarried(values)).map(([name, value]) => ({
+    label: CARRIED[name],
+    words: Array.isArray(value) ? value.join(", ") : String(value),
+  }));
+
+/** Without exact sizes, the API refuses the field that is about them. */
+function sentCarried({ carried: { sizes_format: format, ...rest }, ...values }) {
+  return {
+    ...rest,
+    ...(format && outputSizesOf(values).length && { sizes_format: format }),
+  };
+}
+
+/** Returns the form's values for a request without any field, or for one of this preset. */
+export function baseValues({ limits, stack, models, preset }) {
+  const chosen = (name) => limits[name].default;
+  const isOffered = models.some(({ name }) => name === stack.model);
   const values = {
-    topic: draft.topic ?? "",
-    idea: draft.idea ?? "",
-    verbatim: draft.verbatim ?? false,
-    style: draft.style ?? "",
+    preset: preset?.name ?? "",
+    topic: "",
+    idea: "",
+    verbatim: false,
+    style: "",
+    avoid: [],
     size: chosen("size"),
     quality: chosen("quality"),
     count: String(chosen("count")),
-    folder_name: draft.folder_name ?? "",
-    model: models.some(({ name }) => name === model) ? model : (models[0]?.name ?? ""),
+    folder_name: "",
+    tags: [],
+    model: isOffered ? stack.model : (models[0]?.name ?? ""),
     output_format: chosen("output_format"),
     background: chosen("background"),
-    output_sizes: wanted.filter(isNamed), // the names
-    own_sizes: [draft.own_sizes, ...wanted.filter((size) => !isNamed(size))].filter(Boolean).join(", "),
+    output_sizes: [], // the names
+    own_sizes: "",
     crop: chosen("crop"),
-    share: draft.share ?? false,
-    purpose: draft.purpose ?? "", // or "edit" or "vary"
-    reference_images: draft.reference_images ?? [], // { key, image, name }, or { upload, name }
-    mask: draft.mask ?? null, // the same, with the reference that it is `of` and its `strokes`
+    share: false,
+    carried: {}, // the fields of an earlier request that have no input
+    purpose: "", // or "edit" or "vary"
+    reference_images: [], // { key, image, name }, or { upload, name }
+    mask: null, // the same, with the reference that it is `of` and its `strokes`
   };
+  return { ...values, ...asValues(preset?.fields ?? {}, values, limits, models) };
+}
+
+/** Returns the values that the form starts with: `base`, and over it a draft or a request. */
+export function startValues({ draft, base, limits, models }) {
+  const values = { ...base, ...asValues(draft, base, limits, models) };
   return withPossibleChoices(values, limits, models);
 }
+
+/** Returns the fields of a draft, a preset or a request as values of the form, which `known` has. */
+function asValues(fields, known, limits, models) {
+  const isGiven = ([name, value]) => Object.hasOwn(known, name) && value != null;
+  const values = Object.fromEntries(Object.entries(fields).filter(isGiven));
+  if (values.count) values.count = String(values.count);
+  if (!models.some(({ name }) => name === values.model)) delete values.model;
+  if (values.output_sizes || values.own_sizes) {
+    const sizes = values.output_sizes ?? [];
+    const isNamed = (name) => Object.hasOwn(limits.output_sizes.named, name);
+    const others = sizes.filter((size) => !isNamed(size));
+    values.output_sizes = sizes.filter(isNamed);
+    values.own_sizes = [values.own_sizes, ...others].filter(Boolean).join(", ");
+  }
+  if (values.reference_images) values.reference_images = values.reference_images.map(asItem);
+  return values;
+}
+
+/** A request names a reference by its key, or by an object that also has its checksum. */
+export const asItem = (reference) =>
+  typeof reference === "string" ? { key: reference } : reference;
+
+/** Returns the values after a change of what they are based on. Somebody's own changes stay. */
+export function rebase(values, before, now) {
+  const isOwn = ([name, value]) =>
+    value !== null && value !== "" && value.length !== 0 && !isSame(value, before[name]);
+  return { ...now, ...Object.fromEntries(Object.entries(values).filter(isOwn)), preset: now.preset };
+}
+
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** Returns the chosen model's facts, or undefined if it is not known. */
 export const factsOf = ({ model }, models) => models.find(({ name }) => name === model);
@@ -166,17 +234,32 @@ export function withPossibleChoices(values, limits, models) {
  * Returns the API's request for the values.
  *
  * Empty values are left out, so the API takes its defaults. A size and a prompt that someone chose
- * to give are sent even if they are empty: the API refuses them.
+ * to give are sent even if they are empty: the API refuses them. A request with a preset has only
+ * the fields that differ from `base`, so the preset's may change later.
  */
-export function requestOf(values) {
+export function requestOf(values, base) {
+  const request = wholeRequest(values);
+  if (!values.preset) return request;
+  const same = wholeRequest({ ...base, preset: "" });
+  const isOwn = ([name, value]) => !isSame(value, same[name]);
+  return Object.fromEntries(Object.entries(request).filter(isOwn));
+}
+
+function wholeRequest(values) {
   const { idea, verbatim, count, purpose, reference_images: references, mask, ...others } = values;
-  const { output_sizes: _names, own_sizes: _own, crop, share, ...rest } = others;
+  const { output_sizes: _names, own_sizes: _own, carried: _carried, crop, share, ...rest } = others;
   const sizes = outputSizesOf(values);
   const words = idea.trim();
-  const style = verbatim ? "" : rest.style;
+  // A finished prompt has no style and nothing to avoid.
+  const painted = verbatim ? { style: "", avoid: [] } : {};
   // An edit starts without words, and the API refuses an empty prompt.
   const isPrompt = verbatim && (words || purpose !== "edit");
-  const body = { ...rest, [isPrompt ? "prompt" : "description"]: words, style };
+  const body = {
+    ...sentCarried(values),
+    ...rest,
+    [isPrompt ? "prompt" : "description"]: words,
+    ...painted,
+  };
   const names = references.filter(({ key }) => key).map(nameOf);
   if (names.length) body.reference_images = names;
   if (names.length && mask?.key) body.mask = nameOf(mask);
@@ -189,7 +272,7 @@ export function requestOf(values) {
     Object.assign(body, { output_sizes: sizes, crop });
   }
   const isSent = ([name, value]) =>
-    typeof value !== "string" || value.trim() || name === "size" || name === "prompt";
+    typeof value === "string" ? value.trim() || name === "size" || name === "prompt" : value.length !== 0;
   const trimmed = ([name, value]) => [name, typeof value === "string" ? value.trim() : value];
   return Object.fromEntries(Object.entries(body).filter(isSent).map(trimmed));
 }

@@ -13,6 +13,9 @@ export function money(usd) {
   return (usd < 1 ? partsOfCents : cents).format(usd);
 }
 
+/** Formats micro-dollars without rounding. */
+export const exact = (micro) => `$${(micro / 1e6).toFixed(6)}`;
+
 /** Formats an upper bound. It is rounded up, so the price is never higher. */
 export const upTo = (usd) => cents.format(Math.ceil(usd * 100 - 1e-9) / 100);
 

@@ -3,9 +3,11 @@
 import { explain } from "./api.js";
 import { keepDraft, markDraftSent, readDraft } from "./drafts.js";
 import {
+  baseValues,
   fieldOf,
   isNamedSize,
   problemOf,
+  rebase,
   requestOf,
   startValues,
   withPossibleChoices,
@@ -19,6 +21,9 @@ import { forgetClick, mayResend, newClick, noteShownFailure, openClick, send } f
 const OVER_BUDGET =
   "This is more than what is left of this month's budget. " +
   "Make fewer or smaller pictures, or choose a lower quality.";
+const OVER_ANOTHER_BUDGET =
+  "This is more than what is left of your budget or of the folder's. " +
+  "Spending shows both. An administrator can raise them.";
 const SPENDING_STOPPED =
   "Spending is stopped. Ask the person who runs this Easel.";
 const NOTHING_TO_CHANGE = "Write what should change.";
@@ -34,15 +39,19 @@ export class MakeForm {
   notice = null; // why the last click has to be repeated
   failure = null; // why the last click started no run, or got no response
 
-  /** `limits` are the request's limits of config.json; `offer` is the estimate of `{}`. */
-  constructor({ api, signal, limits, offer, onchange, onstart, say, note }) {
-    Object.assign(this, { api, signal, limits, onchange, onstart });
+  /**
+   * `limits` are the request's limits of config.json; `offer` is the estimate of `{}`.
+   *
+   * `presets` are the API's, or null if it has none.
+   */
+  constructor({ api, signal, limits, offer, presets, onchange, onstart, say, note }) {
+    Object.assign(this, { api, signal, limits, presets, onchange, onstart });
     this.stack = offer.request;
     this.models = offer.models;
     const draft = readDraft();
-    this.values = startValues({ draft, limits, stack: this.stack, models: this.models });
-    this.isSizeTyped = !isNamedSize(this.values.size);
-    this.typedSize = this.isSizeTyped ? this.values.size : "";
+    this.base = this.#baseOf(draft.preset);
+    this.values = startValues({ draft, base: this.base, limits, models: this.models });
+    this.#noteSize();
     const hasDraft = Object.keys(draft).length > 0;
     const request = hasDraft ? undefined : this.request;
     this.price = new LivePrice({ api, signal, estimate: offer, request, onchange });
@@ -51,7 +60,22 @@ export class MakeForm {
   }
 
   get request() {
-    return requestOf(this.values);
+    return requestOf(this.values, this.base);
+  }
+
+  /** The whole request, which needs no preset. */
+  get ownRequest() {
+    return requestOf({ ...this.values, preset: "" });
+  }
+
+  /** What a request without any field would have, as `ownRequest`. */
+  get defaultRequest() {
+    return requestOf(this.#baseOf(""));
+  }
+
+  /** The chosen preset, or undefined. */
+  get preset() {
+    return this.presets?.find(({ name }) => name === this.values.preset);
   }
 
   /** The API error to show at its field. */
@@ -66,7 +90,9 @@ export class MakeForm {
     if (this.isEditWithoutWords) return NOTHING_TO_CHANGE;
     if (error) return fieldOf(error) ? problemOf(error, this.values) : explain(error);
     if (estimate.fits) return null;
-    return estimate.budget.cap_usd > 0 ? OVER_BUDGET : SPENDING_STOPPED;
+    const { cap_usd: cap, left_usd: rest } = estimate.budget;
+    if (cap > 0 && estimate.estimate_usd <= rest) return OVER_ANOTHER_BUDGET;
+    return cap > 0 ? OVER_BUDGET : SPENDING_STOPPED;
   }
 
   get isEditWithoutWords() {
@@ -93,6 +119,31 @@ export class MakeForm {
     this.onchange();
   }
 
+  /** Takes the fields of a preset, or with "" of none. What somebody changed stays. */
+  choosePreset(name) {
+    const before = this.base;
+    this.base = this.#baseOf(name);
+    this.change(rebase(this.values, before, { ...this.base, preset: name }));
+    this.#noteSize();
+    this.onchange();
+  }
+
+  /** Replaces the list of presets, and chooses one of them or none. */
+  setPresets(presets, name) {
+    this.presets = presets;
+    this.choosePreset(name);
+  }
+
+  #baseOf(name) {
+    const preset = this.presets?.find((each) => each.name === name);
+    return baseValues({ limits: this.limits, stack: this.stack, models: this.models, preset });
+  }
+
+  #noteSize() {
+    this.isSizeTyped = !isNamedSize(this.values.size);
+    this.typedSize = this.isSizeTyped ? this.values.size : "";
+  }
+
   typeSize(size) {
     this.isSizeTyped = true;
     this.typedSize = size;
@@ -105,8 +156,12 @@ export class MakeForm {
     this.change({ size: size ?? this.typedSize });
   }
 
-  /** Buys what the form holds, or returns why it cannot. */
-  async submit() {
+  /**
+   * Buys what the form holds, or returns why it cannot.
+   *
+   * `more` are fields of this click only, such as `only_prompt`.
+   */
+  async submit(more) {
     if (this.isBusy || openClick()) return null;
     const before = this.price.estimate;
     this.#set({ isBusy: true, isChecking: true, notice: null });
@@ -120,7 +175,7 @@ export class MakeForm {
       this.#set({ notice: `The price ${change}. Click again to confirm.` });
       return null;
     }
-    return this.send(newClick(this.request));
+    return this.send(newClick({ ...this.request, ...more }));
   }
 
   /** Sends a click. One that already reached the API is not paid again. */

@@ -69,6 +69,13 @@ export class PagedList {
     this.#set({ items: this.items.filter(({ id }) => id !== item.id) });
   }
 
+  /** Applies the changed fields of some items, by id, and drops those that `stays` refuses. */
+  change(changes, stays) {
+    const changed = this.items.filter(({ id }) => changes.has(id));
+    for (const item of changed) Object.assign(item, changes.get(item.id));
+    this.#set({ items: this.items.filter((item) => !changes.has(item.id) || stays(item)) });
+  }
+
   /** Puts an image back to its place: the newest is first. */
   putBack(image) {
     if (this.items.some(({ id }) => id === image.id)) return;

@@ -6,7 +6,7 @@ import { many } from "./format.js";
 import { dropUpload, startUpload, uploadOf } from "./uploads.js";
 
 const UPLOADED = /^references\/([0-9a-f]{32})\./;
-const LOST = Object.assign(new Error("The page was loaded again before the upload ended."), {
+const LOST = Object.assign(new Error("The page was reloaded before the upload finished."), {
   isFinal: true,
 });
 const MASK = "The mask";
@@ -60,7 +60,7 @@ export class ReferenceImages {
     const [unready, failed] = [this.#unready, this.#failed];
     if (failed.length) {
       const retry = failed.some(({ canRetry }) => canRetry) ? "Try again, or remove" : "Remove";
-      return `${subject(failed)} not uploaded. ${retry} what failed.`;
+      return `${subject(failed)} not uploaded. ${retry} the failed files.`;
     }
     if (unready.length) return `${subject(unready)} still being uploaded.`;
     return this.problem;
@@ -146,7 +146,7 @@ export class ReferenceImages {
     this.form.change({ reference_images });
     if (!had || this.mask) return;
     dropUpload(had.upload);
-    this.note("The mask is removed, because Image 1 is another one now.");
+    this.note("The mask is removed, because Image 1 has changed.");
   }
 
   #follow(upload) {

@@ -115,7 +115,7 @@ function checkedType({ name, type, size }) {
 const endingOf = (name) => name.split(".").pop().toLowerCase();
 
 /** Sends the file. Unlike fetch, XMLHttpRequest reports how much was sent. */
-function send(file, { method, url, headers }, signal, onshare) {
+export function send(file, { method, url, headers }, signal, onshare) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const request = new XMLHttpRequest();

@@ -35,7 +35,7 @@ function CompareDialog({ image, before, onclose }) {
       <article>
         <h2 id="compare-title">Before and after</h2>
         <div class="both" style=${{ "--ratio": image.width / image.height, "--at": `${at}%` }}>
-          <img src=${before} alt="Before: the picture that it was made from" />
+          <img src=${before} alt="Before: the original picture" />
           <img class="after" src=${image.links.picture} alt="After: ${nameOf(image)}" />
           <input
             type="range"

@@ -4,19 +4,18 @@ import { bytes, many } from "../client/format.js";
 import { deleteFolder } from "./deletes.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 
-/** Asks to delete the folder `name` of `folders`, with the folders below it. */
-export function DeleteFolderDialog({ name, folders, api, onclose }) {
+/** Asks to delete a folder with the folders below it, which it counts up to a page of the API. */
+export function DeleteFolderDialog({ folder, api, onclose }) {
+  const { name } = folder;
   const dialog = useRef();
+  const [below, setBelow] = useState(null);
   const close = () => dialog.current.close();
   useLayoutEffect(() => {
     dialog.current.showModal();
     dialog.current.querySelector("input").focus();
+    api.folders({ prefix: `${name}/` }).then(setBelow, () => {}); // the words stay general
   }, []);
 
-  const deleted = folders.filter((folder) => `${folder.name}/`.startsWith(`${name}/`));
-  const pictures = many(sum(deleted, "count"), "picture");
-  const below = many(deleted.length - 1, "folder");
-  const where = deleted.length > 1 ? ` in it and in ${below} below it` : "";
   function confirm() {
     close();
     deleteFolder(api, name);
@@ -26,14 +25,30 @@ export function DeleteFolderDialog({ name, folders, api, onclose }) {
       <article>
         <h2 id="ask">Delete the folder ${name}?</h2>
         <p>
-          ${pictures}${where}, ${bytes(sum(deleted, "bytes"))}. You can restore them under
-          Recently deleted for some time. Restoring the folder also restores pictures that were
-          deleted from it earlier.
+          ${amountOf(folder, below)} You can restore them under Recently deleted for some time.
+          Restoring the folder also restores pictures that were deleted from it earlier.
         </p>
-        <${NameForm} name=${name} onconfirm=${confirm} onkeep=${close}>Delete ${pictures}<//>
+        <${NameForm} name=${name} onconfirm=${confirm} onkeep=${close}>
+          Delete ${totalOf(folder, below) ?? "all pictures"}
+        <//>
       </article>
     </dialog>
   `;
+}
+
+/** Returns how many pictures are in the folder and below it, or null if that is not known. */
+function totalOf(folder, below) {
+  if (!below || below.cursor) return null;
+  return many(sum([folder, ...below.folders], "count"), "picture");
+}
+
+/** Returns a sentence on what is deleted. */
+function amountOf(folder, below) {
+  const total = totalOf(folder, below);
+  if (!total) return `${many(folder.count, "picture")} in it, and all in the folders below it.`;
+  const { folders } = below;
+  const where = folders.length ? ` in it and in ${many(folders.length, "folder")} below it` : "";
+  return `${total}${where}, ${bytes(sum([folder, ...folders], "bytes"))}.`;
 }
 
 const sum = (folders, name) => folders.reduce((total, folder) => total + folder[name], 0);

@@ -5,6 +5,7 @@ import { explain } from "../client/api.js";
 import {
   addReferenceToDraft,
   keepEditAsDraft,
+  keepIdeaAsDraft,
   keepImageAsDraft,
   keepVariationsAsDraft,
 } from "../client/drafts.js";
@@ -13,7 +14,11 @@ import { CompareButton } from "./compare_slider.js";
 import { CopyButton } from "./copy_button.js";
 import { Button, Icon, html, useEffect, useLayoutEffect, useState } from "./elements.js";
 import { LeaveLink, Lineage, usesOf } from "./lineage.js";
+import { MarkButtons, mark } from "./mark_buttons.js";
+import { MoveButton } from "./move_dialog.js";
 import { Sharing } from "./sharing.js";
+import { useMarks } from "./shown_marks.js";
+import { TagEditor } from "./tag_editor.js";
 
 const RENEW_BEFORE_MS = 10_000; // a download link that expires sooner than this is renewed
 const FORMATS = {
@@ -24,7 +29,8 @@ const FORMATS = {
  * Shows an image in the element `panel`.
  *
  * `readWhole(image)` reads it with its whole prompt, `onleave(go)` closes the lightbox and calls
- * `go`, and `ondelete(image, uses)` closes it and deletes the image.
+ * `go`, and `ondelete(image, uses)`, `onreject(image)` and `onmove(image, folder)` close it and do
+ * what they are called.
  */
 export function ImageDetails({ image, panel, readWhole, ...actions }) {
   const [isOpen, setOpen] = useState(false);
@@ -37,6 +43,7 @@ export function ImageDetails({ image, panel, readWhole, ...actions }) {
     return () => (isShown = false);
   }, [image.id]);
   const shown = whole?.id === image.id ? whole : image;
+  useMarks([image, shown]);
   return html`
     <header>
       <h2>${image.title || "Untitled"}</h2>
@@ -53,9 +60,10 @@ export function ImageDetails({ image, panel, readWhole, ...actions }) {
   `;
 }
 
-function Body({ image, listed, api, readWhole, onleave, ondelete }) {
+function Body({ image, listed, api, readWhole, onleave, ondelete, onreject, onmove }) {
   const [trouble, setTrouble] = useState(null);
   const [outcome, setOutcome] = useState(""); // of the last copy
+  const { mayMake } = api; // the role look has only what reads
   /** Fills the form with what `keepDraft` makes of the image. */
   const fillForm = (keepDraft) => async () => {
     try {
@@ -72,16 +80,26 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
     <div class="body" tabindex="0" role="region" aria-label="About the picture">
       ${trouble && html`<p class="wrong" role="alert">${explain(trouble)}</p>`}
       <div class="actions">
-        <${Button} onclick=${fillForm(keepEditAsDraft)} icon="edit">Edit<//>
-        <${Button} onclick=${fillForm(keepVariationsAsDraft)} icon="vary">Vary<//>
-        <${Button}
-          onclick=${fillForm(addReferenceToDraft)}
-          icon="add"
-          class="secondary whole"
-        >
-          Add to my reference images
-        <//>
+        ${mayMake &&
+        html`
+          <${Button} onclick=${fillForm(keepEditAsDraft)} icon="edit">Edit<//>
+          <${Button} onclick=${fillForm(keepVariationsAsDraft)} icon="vary">Vary<//>
+          <${Button}
+            onclick=${fillForm(addReferenceToDraft)}
+            icon="add"
+            class="secondary whole"
+          >
+            Add to my reference images
+          <//>
+        `}
         <${CompareButton} image=${image} api=${api} ontrouble=${setTrouble} />
+        ${mayMake &&
+        html`
+          <${MarkButtons}
+            image=${image}
+            onmark=${(change) => (change.hidden ? onreject(image) : mark(api, image, change))}
+          />
+        `}
         <${CopyButton}
           words="Copy prompt"
           done="Prompt copied"
@@ -95,19 +113,34 @@ function Body({ image, listed, api, readWhole, onleave, ondelete }) {
           onoutcome=${setOutcome}
         />
         ${image.links && html`<${DownloadLink} image=${image} api=${api} />`}
-        <${Button} onclick=${fillForm(keepImageAsDraft)} icon="again" class="secondary">Reuse prompt<//>
-        <${Button}
-          onclick=${() => ondelete(listed, usesOf(image))}
-          icon="bin"
-          class="secondary danger whole"
-        >
-          Delete
-        <//>
-        ${usesOf(image) && html`<p class="hint whole">${usesOf(image)}</p>`}
+        ${mayMake &&
+        html`
+          <${MoveButton} image=${image} api=${api} onmove=${(folder) => onmove(image, folder)} />
+          ${image.request !== null &&
+          html`
+            <${Button} onclick=${fillForm(keepIdeaAsDraft)} icon="again" class="secondary">
+              Reuse idea
+            <//>
+          `}
+          <${Button} onclick=${fillForm(keepImageAsDraft)} icon="again" class="secondary">
+            Reuse prompt
+          <//>
+          <${Button}
+            onclick=${() => ondelete(listed, usesOf(image))}
+            icon="bin"
+            class="secondary danger whole"
+          >
+            Delete
+          <//>
+          ${usesOf(image) && html`<p class="hint whole">${usesOf(image)}</p>`}
+        `}
       </div>
       <p class="unseen" role="status">${outcome}</p>
-      ${api.shares && html`<${Sharing} images=${[image, listed]} api=${api} onoutcome=${setOutcome} />`}
+      ${api.shares && mayMake && html`<${Sharing} images=${[image, listed]} api=${api} onoutcome=${setOutcome} />`}
       ${image.sizes?.length > 0 && html`<${ExactSizes} image=${image} api=${api} />`}
+      <${TagEditor}
+        image=${image} mayChange=${mayMake} onmark=${(change) => mark(api, image, change)} onleave=${onleave}
+      />
       <${Lineage} image=${image} onleave=${onleave} />
       ${image.prompt && html`<${Prompt} image=${image} />`}
       <${Facts} image=${image} onleave=${onleave} />

@@ -10,7 +10,9 @@ import {
 } from "../client/form_values.js";
 import { Button, html, useLayoutEffect, useRef, useState } from "./elements.js";
 import { ExactSizes } from "./exact_sizes_form.js";
-import { Choices, Field, Select } from "./form_fields.js";
+import { FolderNames } from "./folder_names.js";
+import { Chips, Choices, Count, Field, Select } from "./form_fields.js";
+import { ChoosePreset } from "./presets.js";
 import { References } from "./reference_images.js";
 
 const OTHER_SIZE = { value: "other", label: "Other", small: "type it" };
@@ -35,15 +37,18 @@ const LABELS = {
   output_format: { png: "PNG", jpeg: "JPEG", webp: "WebP" },
   background: { auto: "Automatic" },
 };
+const TAGS_HINT = "Such as a campaign, to search and to count spending. Separate them with commas.";
+const AVOID_HINT = "Such as text or people. Separate them with commas.";
 const RARE_FIELDS = ["model", "output_format", "background"];
 
 /** Shows the fields of a MakeForm. Its error is shown at the field that it is about. */
-export function ImageFields({ form, folders }) {
+export function ImageFields({ form }) {
   const { values, limits, stack, error } = form;
   const problemOf = (name) => (fieldOf(error) === name ? sentenceOf(error, values) : null);
   const change = (name) => (value) => form.change({ [name]: value });
   const shared = { form, change, problemOf };
   return html`
+    <${ChoosePreset} form=${form} problem=${problemOf("preset")} />
     <${Choices}
       name="topic"
       label="Topic"
@@ -68,13 +73,26 @@ export function ImageFields({ form, folders }) {
           onchoose=${change("quality")}
         />
       </div>
-      <${Count} ...${shared} />
+      <${Count}
+        id="count" label="Pictures" value=${values.count} limit=${limits.count}
+        problem=${problemOf("count")} onchange=${change("count")}
+      />
     </div>
-    <${Folder} ...${shared} folders=${folders} />
+    <${Folder} ...${shared} />
+    <${Chips}
+      id="tags" label="Tags" hint=${listHint(form, "tags", TAGS_HINT)} items=${values.tags}
+      limit=${limits.tags} problem=${problemOf("tags")} onchange=${change("tags")}
+    />
     <${ExactSizes} ...${shared} />
     ${form.api.shares && html`<${Share} ...${shared} />`}
     <${RareFields} ...${shared} />
   `;
+}
+
+/** Returns the hint of a list: what the preset has instead if it is empty. */
+function listHint({ base, values }, name, hint) {
+  if (values[name].length || !base[name].length) return hint;
+  return `Empty, so the preset’s values apply: ${base[name].join(", ")}`;
 }
 
 /** A share is public as soon as the picture is stored, so it is off unless somebody turns it on. */
@@ -109,7 +127,8 @@ const optionsOf = (field, names) =>
 
 const typedInto = (change) => (event) => change(event.target.value);
 
-function Words({ form: { values, limits }, change, problemOf }) {
+function Words({ form, change, problemOf }) {
+  const { values, limits, base } = form;
   const isEdit = values.purpose === "edit";
   const idea = (attributes) => html`
     <textarea
@@ -129,7 +148,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
       dir="auto"
       list="styles"
       maxlength=${limits.style.max_length}
-      placeholder="Any"
+      placeholder=${base.style || "Any"}
       autocomplete="off"
       disabled=${values.verbatim}
       value=${values.style}
@@ -142,7 +161,7 @@ function Words({ form: { values, limits }, change, problemOf }) {
       id="idea"
       label=${isEdit ? "What should change?" : "Your idea"}
       optional=${!isEdit}
-      hint=${isEdit ? "The rest of Image 1 stays much as it is." : "Leave it empty to be surprised."}
+      hint=${isEdit ? "The rest of Image 1 stays mostly as it is." : "Leave it empty to be surprised."}
       problem=${problemOf("idea")}
       control=${idea}
     />
@@ -158,6 +177,13 @@ function Words({ form: { values, limits }, change, problemOf }) {
     </label>
     <${Field} id="style" label="Style" optional problem=${problemOf("style")} control=${style} />
     <datalist id="styles">${STYLES.map((name) => html`<option value=${name} />`)}</datalist>
+    ${!values.verbatim &&
+    html`
+      <${Chips}
+        id="avoid" label="Avoid" hint=${listHint(form, "avoid", AVOID_HINT)} items=${values.avoid}
+        limit=${limits.avoid} problem=${problemOf("avoid")} onchange=${change("avoid")}
+      />
+    `}
   `;
 }
 
@@ -214,40 +240,13 @@ function NearestSizes({ sizes = [], onchoose }) {
   `;
 }
 
-function Count({ form: { values, limits }, change, problemOf }) {
-  const { minimum, maximum } = limits.count;
-  const step = (by) => () => {
-    const count = (Number(values.count) || minimum) + by;
-    change("count")(String(Math.min(maximum, Math.max(minimum, count))));
-  };
-  const stepper = (attributes) => html`
-    <div class="stepper">
-      <${Button} onclick=${step(-1)}>One fewer<//>
-      <input
-        type="number"
-        name="count"
-        min=${minimum}
-        max=${maximum}
-        inputmode="numeric"
-        value=${values.count}
-        oninput=${typedInto(change("count"))}
-        ...${attributes}
-      />
-      <${Button} onclick=${step(1)}>One more<//>
-    </div>
-  `;
-  return html`
-    <${Field} id="count" label="Pictures" problem=${problemOf("count")} control=${stepper} />
-  `;
-}
-
-function Folder({ form: { values, stack }, change, problemOf, folders }) {
+function Folder({ form: { api, values, base, stack }, change, problemOf }) {
   const input = (attributes) => html`
     <input
       name="folder_name"
       dir="auto"
       list="folders"
-      placeholder=${stack.folder_name}
+      placeholder=${base.folder_name || stack.folder_name}
       autocomplete="off"
       value=${values.folder_name}
       oninput=${typedInto(change("folder_name"))}
@@ -257,9 +256,7 @@ function Folder({ form: { values, stack }, change, problemOf, folders }) {
   const id = "folder_name";
   return html`
     <${Field} id=${id} label="Folder" problem=${problemOf(id)} control=${input} />
-    <datalist id="folders">
-      ${folders.map(({ name }) => html`<option key=${name} value=${name} />`)}
-    </datalist>
+    <${FolderNames} id="folders" api=${api} typed=${values.folder_name} />
   `;
 }
 

@@ -3,8 +3,9 @@
 import { hideImage, openImage } from "../client/address.js";
 import { explain } from "../client/api.js";
 import { referenceTo } from "../client/drafts.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
+import { Icon, html, useEffect, useLayoutEffect, useRef, useState } from "./elements.js";
 import { note } from "./notices.js";
+import { useMarks } from "./shown_marks.js";
 
 /** The type of the data of a dragged tile: an image as a reference in the form's draft. */
 export const DRAGGED = "application/x-easel-image";
@@ -15,10 +16,13 @@ export const DRAGGED = "application/x-easel-image";
  * `link` names the link that a tile loads: its thumbnail or its picture.
  * `onnearend` loads more while someone leafs through the lightbox, and resolves to all images.
  * `onremove(image)` and `onputback(image)` are called on a delete and its undo.
+ * While `selection` is on, a tile selects its image and does not open it.
  */
 export function ImageGrid({
-  images, api, signal, link = "thumbnail", tilesRef, onnearend, onremove, onputback, children,
+  images, api, signal, link = "thumbnail", tilesRef, onnearend, onremove, onputback, selection,
+  children,
 }) {
+  useMarks(images);
   const { tiles, onDeleted, onRestored } = useTiles({ images, signal, onremove, onputback });
   const [opening, setOpening] = useState(null); // the id of the image that is being opened
   const latest = useRef({});
@@ -74,13 +78,21 @@ export function ImageGrid({
     followAddress();
   }, []);
 
+  async function star(image) {
+    const { mark } = await import("./mark_buttons.js");
+    mark(api, image, { favourite: !image.favourite });
+  }
+
   function tileFor(image) {
     const keep = (button) => (button ? tiles.set(image.id, button) : tiles.delete(image.id));
     const read = async () => (await api.image(image.id, signal)).links;
+    const pick = ({ shiftKey }) => selection.toggle(image, images, { toThere: shiftKey });
     return html`
       <${Tile}
         key=${image.id} image=${image} link=${link} buttonRef=${keep} readLinks=${read}
-        isOpening=${opening === image.id} onopen=${() => open(image)}
+        isOpening=${opening === image.id} onopen=${selection?.isOn ? pick : () => open(image)}
+        isSelected=${selection?.isOn ? selection.has(image) : null}
+        onstar=${() => star(image)}
       />
     `;
   }
@@ -117,8 +129,12 @@ function useTiles({ images, signal, onremove, onputback }) {
   return { tiles, onDeleted, onRestored };
 }
 
-/** One image. It keeps its first link, since each API response signs another one. */
-function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
+/**
+ * One image. It keeps its first link, since each API response signs another one.
+ *
+ * `isSelected` is null while nothing is selected.
+ */
+function Tile({ image, link, buttonRef, readLinks, isOpening, onopen, isSelected, onstar }) {
   const [source, setSource] = useState(sourceOf(image, link));
   const [state, setState] = useState("");
   const hasNewLink = useRef(false);
@@ -134,14 +150,22 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
     }
   }
 
+  useEffect(() => {
+    if (!image.links) renewLink(); // it has moved
+  }, []);
   const drag = ({ dataTransfer }) =>
     dataTransfer.setData(DRAGGED, JSON.stringify(referenceTo(image)));
   return html`
-    <li class=${state || null} style=${{ "--ratio": ratioOf(image) }}>
+    <li
+      class=${[state, image.hidden && "rejected"].filter(Boolean).join(" ") || null}
+      style=${{ "--ratio": ratioOf(image) }}
+    >
       <button
         type="button"
         class=${isOpening ? "opening" : null}
         aria-busy=${isOpening ? "true" : null}
+        role=${isSelected === null ? null : "checkbox"}
+        aria-checked=${isSelected === null ? null : String(isSelected)}
         ref=${buttonRef}
         onclick=${onopen}
         ondragstart=${drag}
@@ -159,7 +183,25 @@ function Tile({ image, link, buttonRef, readLinks, isOpening, onopen }) {
           src=${source.src}
         />
         ${image.title && html`<span class="caption" aria-hidden="true">${image.title}</span>`}
+        ${image.hidden && html`<span class="label">Rejected</span>`}
+        ${isSelected !== null && html`<span class="box"><${Icon} name="check" /></span>`}
       </button>
+      ${image.favourite !== undefined &&
+      isSelected === null &&
+      html`
+        <span class="corner">
+          <button
+            type="button"
+            class="star"
+            aria-label="Favourite"
+            aria-pressed=${String(image.favourite)}
+            title="Favourite"
+            onclick=${onstar}
+          >
+            <${Icon} name="star" />
+          </button>
+        </span>
+      `}
     </li>
   `;
 }

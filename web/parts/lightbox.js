@@ -5,6 +5,8 @@ import { hideImage, showImage } from "../client/address.js";
 import { deleteImage } from "./deletes.js";
 import { html, render } from "./elements.js";
 import { ImageDetails } from "./image_details.js";
+import { reject } from "./mark_buttons.js";
+import { moveImages } from "./moves.js";
 
 const STYLE = "web/vendor/photoswipe-5.4.4/photoswipe.css";
 const RENEW_BEFORE_MS = 2 * 60_000; // links that expire sooner than this are renewed
@@ -91,6 +93,8 @@ class Lightbox {
         readWhole=${(image) => this.#readWhole(image)}
         onleave=${(go) => this.#leave(go)}
         ondelete=${(image, uses) => this.#delete(image, uses)}
+        onreject=${(image) => this.#closeFor(() => reject(this.api, image))}
+        onmove=${(image, folder) => this.#closeFor(() => moveImages(this.api, [image], folder))}
       />
     `;
     render(details, this.panel);
@@ -142,10 +146,15 @@ class Lightbox {
   }
 
   #delete(image, uses) {
+    const { onDeleted, onRestored } = this;
+    this.#closeFor(() => deleteImage(this.api, image, { uses, onDeleted, onRestored }));
+  }
+
+  /** Closes it, and then calls `then`, after which the image may be gone. */
+  #closeFor(then) {
     // It would fly back to a tile that is about to go, so it fades instead.
     this.pswp.options.showHideAnimationType = this.isStill ? "none" : "fade";
-    const { onDeleted, onRestored } = this;
-    this.#then = () => deleteImage(this.api, image, { uses, onDeleted, onRestored });
+    this.#then = then;
     this.#close();
   }
 
@@ -185,13 +194,14 @@ function optionsFor(isStill) {
 
 /**
  * Lets the up and down keys scroll the focused panel. Left and right still change the picture. An
- * open dialog has all keys.
+ * open dialog has all keys, and a text field all but Esc.
  */
 function keepKeysForPanel(event) {
   const { key, target } = event.originalEvent;
   if ((key === "ArrowUp" || key === "ArrowDown") && target.closest?.("aside"))
     event.preventDefault();
-  if (target.closest?.("dialog")) event.preventDefault();
+  if (target.closest?.("dialog") || (target.matches?.("input") && key !== "Escape"))
+    event.preventDefault();
 }
 
 /** Renews an image's links if they expire soon, and returns whether it did. */

@@ -15,6 +15,9 @@ const CLEANUP_NAMES = {
   delete_folder: "Delete the folder's pictures",
   restore_image: "Restore the picture",
   restore_folder: "Restore the folder's pictures",
+  share_image: "Share the picture",
+  unshare_image: "Stop sharing the picture",
+  move_image: "Move the picture",
 };
 /** What a run that creates no images does with its title, which names an image or a folder. */
 const DEEDS = {
@@ -22,6 +25,9 @@ const DEEDS = {
   delete_folder: "Delete the folder",
   restore_image: "Restore the picture",
   restore_folder: "Restore the folder",
+  share_image: "Share the picture",
+  unshare_image: "Stop sharing the picture",
+  move_image: "Move the picture",
 };
 /** The words for a run's status. */
 export const STATUS = {
@@ -51,9 +57,10 @@ export function nameOf({ title, action }) {
 }
 
 /** Returns a run's outcome, as the class and the words of its badge. */
-export function outcomeOf({ status, dry_run: isEstimate, refused, count }) {
+export function outcomeOf({ status, dry_run: isEstimate, refused, count, written_prompt: text }) {
   if (status !== "succeeded") return [status, STATUS[status] ?? status];
   if (isEstimate) return ["estimate", "Estimate"];
+  if (text != null) return [status, "Prompt written"];
   if (!refused) return [status, STATUS[status]];
   return count > refused ? ["partly", `${count - refused} of ${count}`] : ["refused", "Refused"];
 }

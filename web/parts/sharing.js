@@ -17,14 +17,18 @@ export function Sharing({ images, api, onoutcome }) {
   const [trouble, setTrouble] = useState(null);
   const section = useRef();
   const started = useRef(share);
+  useLayoutEffect(() => {
+    // It may have been shared together with others.
+    if (image.share?.url !== share?.url) setShare((started.current = image.share ?? null));
+  }, [image.share?.url]);
   async function change(start, outcome) {
     setBusy(true);
     setTrouble(null);
     try {
       await ended(api, await start(image.id));
       const { share: now, sizes } = await api.image(image.id);
-      for (const known of images) Object.assign(known, { share: now, sizes });
       setShare(now);
+      for (const known of images) Object.assign(known, { share: now, sizes });
       onoutcome(outcome);
     } catch (error) {
       setTrouble(error);

@@ -24,14 +24,14 @@ export function View({ api, signal }) {
   const [rows, readMore] = useFocusOnMore(list);
   const restore = useRestore(api, signal, list, rows);
   const row = (image) => html`
-    <${Row} key=${image.id} image=${image} onrestore=${() => restore(image)} />
+    <${Row} key=${image.id} image=${image} onrestore=${api.mayMake && (() => restore(image))} />
   `;
   return html`
     <div class="heading">
       <h1 tabindex="-1">Recently deleted</h1>
       <a href="#gallery"><${Icon} name="back" />Gallery</a>
     </div>
-    <div><${Folders} images=${list.items} api=${api} /></div>
+    <div>${api.mayMake && html`<${Folders} images=${list.items} api=${api} />`}</div>
     <ul class="rows" ref=${rows}>${list.items.map(row)}</ul>
     <div class="end">
       <${ListEnd}
@@ -105,7 +105,8 @@ function Row({ image, onrestore }) {
       </span>
       ${isGone
         ? html`<span class="wrong">Removed permanently</span>`
-        : html`
+        : onrestore &&
+          html`
             <${Button}
               onclick=${restore}
               icon="back"

@@ -1,9 +1,13 @@
-/** The view of all images, newest first, endless, filtered by folder and topic. */
+/** The view of all images, newest first, endless, with a search, filters and a selection. */
 
-import { keep, recall, showFilters } from "../client/address.js";
+import { keep, recall } from "../client/address.js";
 import { sleep } from "../client/api.js";
-import { many } from "../client/format.js";
+import { many, when } from "../client/format.js";
+import { fits } from "../client/image_search.js";
+import { watchMarks } from "../client/marks.js";
 import { catchUp } from "../client/recent_changes.js";
+import { Selection } from "../client/selection.js";
+import { loadListStyle, loadStyle } from "../client/styles.js";
 import { DeleteFolderDialog } from "../parts/delete_folder_dialog.js";
 import {
   Button,
@@ -11,165 +15,169 @@ import {
   html,
   useEffect,
   useLayoutEffect,
+  useReducer,
   useRef,
   useState,
 } from "../parts/elements.js";
+import { GalleryFilters, KNOWN } from "../parts/gallery_filters.js";
 import { ImageGrid } from "../parts/image_grid.js";
+import { timesOf, useFilters } from "../parts/list_filters.js";
 import { ListEnd, useFocusOnMore, usePagedList } from "../parts/list_end.js";
+import { NothingFound } from "../parts/nothing_found.js";
 import { say } from "../parts/notices.js";
-import { Empty, Loading } from "../parts/placeholders.js";
+import { Loading } from "../parts/placeholders.js";
+import { SelectionBar } from "../parts/selection_bar.js";
 
 const PAGE = 24;
-const FOLDERS = "folders";
+const FOLDER = "folder";
 const TRIES = 4; // readings of a list until it agrees with its folder's count
 const AHEAD = "800px"; // how far below the screen the next page is read already
 
+export const load = () => Promise.all([loadListStyle(), loadStyle("web/styles/selection.css")]);
+
 export function View({ api, signal, query }) {
-  const [filters, setFilters] = useState({
-    folder: query.get("folder") ?? "",
-    topic: query.get("topic") ?? "",
-  });
+  const [filters, change] = useFilters("gallery", query, KNOWN);
+  const queryOf = (values) => ({ ...values, ...timesOf(values) });
   const list = usePagedList(async (cursor, until) => {
-    const page = await api.images({ ...filters, cursor, limit: PAGE }, until);
+    const page = await api.images({ ...queryOf(filters), cursor, limit: PAGE }, until);
     return { items: page.images, cursor: page.cursor };
   }, signal, ({ items, cursor }) => {
     const page = catchUp({ images: items, cursor }, filters);
     return { items: page.images, cursor };
   });
-  const folders = useFolders(api, signal, filters, list);
+  const folder = useFolder(api, signal, filters, list);
+  const choices = useChoices(api, signal);
   useRestart(list, filters);
+  useMarks(list, filters, signal);
+  const selection = useSelection(filters);
 
+  async function find(others) {
+    const page = await api.images({ ...queryOf(others), limit: 1 }, list.signal);
+    return page.images.length > 0;
+  }
   return html`
     <div class="heading"><h1 tabindex="-1">Gallery</h1></div>
     <div class="bar">
-      <${Filters}
-        filters=${filters} onchange=${setFilters} folders=${folders} api=${api} signal=${signal}
-      />
-      <${Tools} folders=${folders} folder=${filters.folder} api=${api} />
+      <${GalleryFilters} filters=${filters} onchange=${change} api=${api} ...${choices} />
+      <${Tools} folder=${folder} api=${api} selection=${selection} />
     </div>
-    <${Wall} list=${list} api=${api}>
-      <${NothingFound} filters=${filters} onclear=${() => setFilters({ folder: "", topic: "" })} />
+    <${Wall} list=${list} api=${api} selection=${selection}>
+      <${NothingFound}
+        key=${JSON.stringify(filters)} filters=${filters} people=${choices.people}
+        find=${find} onchange=${change}
+      />
     <//>
+    ${selection.isOn && html`<${SelectionBar} selection=${selection} list=${list} api=${api} />`}
   `;
 }
 
-/** Reads the list from its beginning when the filters change, and puts them into the address. */
+/** Returns the selection. Other filters end it, because nobody would see what is selected. */
+function useSelection(filters) {
+  const [, redraw] = useReducer((number) => number + 1, 0);
+  const [selection] = useState(() => new Selection(redraw));
+  useLayoutEffect(() => selection.select([]), [filters]);
+  return selection;
+}
+
+/** Reads the list from its beginning when the filters change. */
 function useRestart(list, filters) {
   const isFirst = useRef(true);
   useLayoutEffect(() => {
     if (isFirst.current) return void (isFirst.current = false);
-    showFilters("gallery", Object.entries(filters).filter(([, value]) => value));
     list.restart();
   }, [filters]);
 }
 
-/** Returns the folders, read again whenever images are deleted or restored. */
-function useFolders(api, signal, filters, list) {
-  // Without the earlier folders, the bar would grow and move the images that Back has shown again.
-  const [folders, setFolders] = useState(() => recall(FOLDERS) ?? []);
-  const latest = useRef();
-  latest.current = { ...filters, folders };
+/** Returns what some filters offer: people, and the stack's topics and models. */
+function useChoices(api, signal) {
+  const [people, setPeople] = useState([]);
+  const [offer, setOffer] = useState(null);
+  useEffect(() => {
+    // They only help to choose a filter.
+    api.people(signal).then((all) => setPeople(all.people), () => {});
+    api.estimate({}, signal).then(setOffer, () => {});
+  }, []);
+  return { people, offer };
+}
 
+/** Follows changed marks and folders: an image that no longer fits leaves, and Undo puts it back. */
+function useMarks(list, filters, signal) {
+  const { current } = useRef({});
+  Object.assign(current, { filters });
+  useLayoutEffect(() => void (current.left = new Map()), [filters]);
+  useEffect(() => {
+    watchMarks((changes) => {
+      const stays = (image) => fits(image, current.filters);
+      for (const image of list.items) if (changes.has(image.id)) current.left.set(image.id, image);
+      list.change(changes, stays);
+      for (const [id, fields] of changes) {
+        const image = current.left.get(id);
+        if (image && stays(Object.assign(image, fields))) list.putBack(image);
+      }
+    }, signal);
+  }, []);
+}
+
+/** Returns the chosen folder or null. It is read again whenever images are deleted or restored. */
+function useFolder(api, signal, filters, list) {
+  // Without the earlier folder, the bar would grow and move the images that Back has shown again.
+  const [folder, setFolder] = useState(() => recall(FOLDER) ?? null);
+  const latest = useRef();
+  latest.current = { filters, folder };
+
+  /** Returns the folder's count if it has changed, or else null. */
   async function read() {
-    const { folder: shown, folders: before } = latest.current;
-    const { folders: now } = await api.folders(signal);
-    setFolders(now);
-    if (!signal.aborted) keep(FOLDERS, now);
-    return shown && countOf(now, shown) !== countOf(before, shown) ? countOf(now, shown) : null;
+    const { filters: { folder: name }, folder: before } = latest.current;
+    if (!name) return null;
+    const [now = { name, count: 0, bytes: 0 }] = (await api.folders({ name }, signal)).folders;
+    if (name !== latest.current.filters.folder) return null;
+    setFolder(now);
+    if (!signal.aborted) keep(FOLDER, now);
+    return now.count === (before?.name === name ? before.count : 0) ? null : now.count;
   }
   /** The grid follows a single image by itself, but not a whole folder, which it may get late. */
   async function refresh() {
     const count = await read();
     const differs = () => count !== null && count !== list.items.length && !list.cursor;
-    const most = latest.current.topic ? 1 : TRIES; // the images of one topic may be fewer
+    const { folder: _folder, ...others } = latest.current.filters;
+    const most = Object.values(others).some(Boolean) ? 1 : TRIES; // the images found may be fewer
     for (let tries = 0; differs() && tries < most; tries += 1) {
       if (tries) await sleep(tries / 2, list.signal);
       await list.restart();
     }
   }
   useEffect(() => {
-    // The filters are a help: without them the images still show.
-    read().catch(() => {});
+    read().catch(() => {}); // without the count, the images still show
+  }, [filters.folder]);
+  useEffect(() => {
     addEventListener("easel:pictures", () => refresh().catch(() => {}), { signal });
   }, []);
-  return folders;
+  return folder && folder.name === filters.folder ? folder : null;
 }
 
-const countOf = (folders, name) => folders.find((folder) => folder.name === name)?.count ?? 0;
-
-function Filters({ filters, onchange, folders, api, signal }) {
-  const [topics, setTopics] = useState([]);
-  useEffect(() => {
-    const read = async () => setTopics((await api.estimate({}, signal)).request.topics);
-    read().catch(() => {}); // the topics only help to type one
-  }, []);
-  const names = folders.filter(({ count }) => count > 0);
-  if (filters.folder && !names.some(({ name }) => name === filters.folder))
-    names.push({ name: filters.folder, count: 0 });
-  const option = ({ name, count }) => html`
-    <option key=${name} value=${name} selected=${name === filters.folder}>
-      ${name} (${count})
-    </option>
-  `;
-  return html`
-    <search class="filters">
-      <div class="field">
-        <label for="by-folder">Folder</label>
-        <select
-          id="by-folder"
-          onchange=${(event) => onchange({ ...filters, folder: event.target.value })}
-        >
-          <option value="" selected=${!filters.folder}>All folders</option>
-          ${names.map(option)}
-        </select>
-      </div>
-      <div class="field">
-        <label for="by-topic">Topic</label>
-        <${TopicFilter}
-          topic=${filters.topic} onchange=${(topic) => onchange({ ...filters, topic })}
-        />
-        <datalist id="topics">${topics.map((name) => html`<option value=${name} />`)}</datalist>
-      </div>
-    </search>
-  `;
-}
-
-/** Keeps what is typed until the browser reports it as a change. */
-function TopicFilter({ topic, onchange }) {
-  const [typed, setTyped] = useState(topic);
-  useLayoutEffect(() => setTyped(topic), [topic]);
-  return html`
-    <input
-      type="search"
-      id="by-topic"
-      dir="auto"
-      list="topics"
-      placeholder="All topics"
-      autocomplete="off"
-      value=${typed}
-      oninput=${(event) => setTyped(event.target.value)}
-      onchange=${(event) => onchange(event.target.value.trim())}
-    />
-  `;
-}
-
-function Tools({ folders, folder, api }) {
+function Tools({ folder, api, selection }) {
   const [isAsking, setAsking] = useState(false);
-  const dialog = html`
-    <${DeleteFolderDialog}
-      name=${folder} folders=${folders} api=${api} onclose=${() => setAsking(false)}
-    />
+  const dialog = () => html`
+    <${DeleteFolderDialog} folder=${folder} api=${api} onclose=${() => setAsking(false)} />
   `;
   return html`
     <div class="tools">
+      <${Button}
+        onclick=${() => selection.turn(!selection.isOn)}
+        class="quiet"
+        icon="select"
+        aria-pressed=${String(selection.isOn)}
+      >
+        Select
+      <//>
       <${ButtonLink} href="#deleted" class="quiet" icon="bin">Recently deleted<//>
-      ${countOf(folders, folder) > 0 &&
+      ${api.mayMake && folder?.count > 0 &&
       html`
         <${Button} onclick=${() => setAsking(true)} class="quiet danger" icon="cross">
           Delete this folder
         <//>
       `}
-      ${isAsking && dialog}
+      ${isAsking && folder && dialog()}
     </div>
   `;
 }
@@ -188,7 +196,7 @@ function useReadAhead(list, readOn) {
 }
 
 /** The images of the list, and its end. */
-function Wall({ list, api, children }) {
+function Wall({ list, api, selection, children }) {
   const [tiles, readMore] = useFocusOnMore(list, readOn);
   const end = useReadAhead(list, readOn);
   const isFirstPage = !list.hasRead;
@@ -211,6 +219,7 @@ function Wall({ list, api, children }) {
           api=${api}
           signal=${list.signal}
           tilesRef=${tiles}
+          selection=${selection}
           onnearend=${readOn}
           onremove=${(image) => list.remove(image)}
           onputback=${(image) => list.putBack(image)}
@@ -222,7 +231,7 @@ function Wall({ list, api, children }) {
       html`
         <${ListEnd}
           list=${list}
-          loading="Loading pictures…"
+          loading=${progressOf(list)}
           more="More pictures"
           readMore=${readMore}
           onretry=${readOn}
@@ -234,22 +243,9 @@ function Wall({ list, api, children }) {
   `;
 }
 
-function NothingFound({ filters: { folder, topic }, onclear }) {
-  const make = html`<${ButtonLink} href="#make">Make a picture<//>`;
-  if (!folder && !topic)
-    return html`
-      <${Empty} title="No pictures yet" text="Pictures that you make appear here.">${make}<//>
-    `;
-  const filters = [topic && `for “${topic}”`, folder && `in the folder “${folder}”`];
-  const title = ["No pictures found", ...filters.filter(Boolean)].join(" ");
-  function clear() {
-    onclear();
-    document.getElementById("by-folder").focus();
-  }
-  return html`
-    <${Empty} title=${title} text="Try another topic or folder.">
-      <${Button} onclick=${clear}>Show all pictures<//>
-      ${make}
-    <//>
-  `;
+/** How far the list is read. A page may be short, or empty, although more follow. */
+function progressOf({ items }) {
+  const last = items.at(-1);
+  if (!last) return "Nothing found among the newest pictures. Searching older ones…";
+  return `${many(items.length, "picture")} back to ${when(last.stored_at)}. Loading older ones…`;
 }

@@ -13,7 +13,9 @@ import { fieldOf } from "../client/form_values.js";
 import { many, upTo } from "../client/format.js";
 import { MakeForm, priceOf } from "../client/make_form.js";
 import { noteStarted } from "../client/run_polling.js";
+import { LookOnly } from "../parts/access.js";
 import { ApiSnippets } from "../parts/api_snippets.js";
+import { CarriedFields } from "../parts/carried_fields.js";
 import {
   Button,
   Icon,
@@ -29,6 +31,8 @@ import { ImageGrid } from "../parts/image_grid.js";
 import { usePagedList } from "../parts/list_end.js";
 import { note, say } from "../parts/notices.js";
 import { Empty, Failed, Loading } from "../parts/placeholders.js";
+import { SavePreset } from "../parts/presets.js";
+import { WriteFirst } from "../parts/prompt_first.js";
 import { loadReferenceList } from "../parts/reference_images.js";
 import { Repeat } from "../parts/repeat.js";
 
@@ -36,26 +40,32 @@ const NEWEST = 12;
 
 /** Reads what the view starts with. */
 export async function load({ api, signal }) {
-  const noFolders = () => ({ folders: [] }); // they only help to type a name
-  const [offer, { folders }] = await Promise.all([
+  const noPresets = () => ({ presets: null }); // an older API has none
+  const [offer, { presets }] = await Promise.all([
     api.estimate({}, signal),
-    api.folders(signal).catch(noFolders),
+    api.presets(signal).catch(noPresets),
     readDraft().reference_images?.length && loadReferenceList(),
   ]);
-  return { offer, folders };
+  return { offer, presets };
 }
 
-export function View({ api, signal, limits, loaded: { offer, folders } }) {
+export function View({ api, signal, limits, loaded }) {
+  if (!api.mayMake)
+    return html`
+      <h1 tabindex="-1">Newest pictures</h1>
+      <${LookOnly}>It lets you see pictures, runs and spending, but not make pictures.<//>
+      <${Newest} api=${api} signal=${signal} />
+    `;
   return html`
     <h1 tabindex="-1">Make a picture</h1>
     <div class="studio">
-      <${Composer} api=${api} signal=${signal} limits=${limits} offer=${offer} folders=${folders} />
+      <${Composer} api=${api} signal=${signal} limits=${limits} ...${loaded} />
       <${Newest} api=${api} signal=${signal} />
     </div>
   `;
 }
 
-function Composer({ folders, ...services }) {
+function Composer(services) {
   const [, redraw] = useReducer((number) => number + 1, 0);
   function onstart(run) {
     noteStarted(run);
@@ -92,9 +102,10 @@ function Composer({ folders, ...services }) {
     else if (target.matches("input")) event.preventDefault();
   }
 
-  async function submit(event) {
-    event.preventDefault();
-    const reason = await form.submit();
+  const submit = (event) => (event.preventDefault(), start());
+
+  async function start(more) {
+    const reason = await form.submit(more);
     if (!reason) return;
     if (reason === form.reason) focusProblem();
     say(reason);
@@ -110,10 +121,12 @@ function Composer({ folders, ...services }) {
       onkeydown=${watchKeys}
     >
       <${EarlierDraft} />
-      <${ImageFields} form=${form} folders=${folders} />
+      <${ImageFields} form=${form} />
+      <${CarriedFields} form=${form} />
+      ${form.presets && html`<${SavePreset} form=${form} />`}
       <${Repeat} request=${form.request} api=${services.api} />
       <${ApiSnippets} request=${form.request} />
-      <${Till} form=${form} onshow=${focusProblem} />
+      <${Till} form=${form} onshow=${focusProblem} onwrite=${() => start({ only_prompt: true })} />
     </form>
   `;
 }
@@ -136,7 +149,7 @@ function EarlierDraft() {
       <strong>You were writing something else</strong>
       <p>${summaryOf(draft)}</p>
       <div class="row">
-        <${Button} onclick=${restore} icon="back">Bring it back<//>
+        <${Button} onclick=${restore} icon="back">Restore it<//>
         <${Button} onclick=${discard} class="quiet">Discard<//>
       </div>
     </div>
@@ -144,7 +157,7 @@ function EarlierDraft() {
 }
 
 /** The price, the button that buys, and what went wrong with the last click. */
-function Till({ form, onshow }) {
+function Till({ form, onshow, onwrite }) {
   const button = useRef();
   function forget() {
     form.forgetClick();
@@ -178,6 +191,7 @@ function Till({ form, onshow }) {
       >
         <${ButtonWords} form=${form} />
       </button>
+      <${WriteFirst} form=${form} isDisabled=${isDisabled} onwrite=${onwrite} />
     </div>
   `;
 }
@@ -224,7 +238,7 @@ function UnansweredClick({ click: { body }, error, onretry, onforget }) {
   const words = body.prompt ?? body.description ?? body.topic;
   return html`
     <div class="callout" role="alert">
-      <strong>${error ? error.title : "Your last click was not answered"}</strong>
+      <strong>${error ? error.title : "No answer to your last click"}</strong>
       ${words && html`<p>It was for “${shortened(words)}”.</p>`}
       <p>
         ${error && error.message} “Try again” sends the same click: you are never charged twice for

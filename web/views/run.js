@@ -21,9 +21,9 @@ import { ImageGrid } from "../parts/image_grid.js";
 import { note, say } from "../parts/notices.js";
 import { Callout, Failed } from "../parts/placeholders.js";
 import { RunSteps, changesOf, nameOf, outcomeOf } from "../parts/run_steps.js";
-import { NotifyWhenDone } from "../parts/notify_when_done.js";
+import { NotifyWhenDone, StopButton } from "../parts/run_controls.js";
+import { WrittenPrompt } from "../parts/prompt_first.js";
 
-const SECONDS_TO_CONFIRM = 6;
 const SLOTS = {
   claimed: "Being made",
   staged: "Made, being saved to the gallery",
@@ -42,10 +42,11 @@ const GENERAL_REFUSALS = ["moderation_blocked", "content_policy_violation"];
 /** Reads what the view starts with. */
 export const load = ({ api, signal, id }) => readRun(api, id, signal);
 
-export function View({ api, signal, loaded }) {
+export function View({ api, signal, limits, loaded }) {
   const { run, receive, trouble, lost, followAgain } = useRun(api, signal, loaded);
   const name = nameOf(run);
   const [look, outcome] = outcomeOf(run);
+  const isWritten = run.written_prompt != null && run.status !== "running";
   const prompt = run.prompt?.trim();
   useEffect(() => {
     document.title = `${outcome}: ${name} · Easel`;
@@ -92,10 +93,11 @@ export function View({ api, signal, loaded }) {
         html`
           <p><${OutsideLink} href=${run.console_url}>Open in the Step Functions console<//></p>
         `}
-        ${prompt && html`<blockquote>${prompt}</blockquote>`}
+        ${prompt && !isWritten && html`<blockquote>${prompt}</blockquote>`}
       </section>
       <section class="pictures" aria-label="Pictures">
-        ${run.action === "create" &&
+        ${isWritten && html`<${WrittenPrompt} run=${run} api=${api} limits=${limits} />`}
+        ${run.action === "create" && !isWritten &&
         (run.dry_run
           ? html`<${Estimate} run=${run} />`
           : html`<${Images} run=${run} api=${api} signal=${signal} />`)}
@@ -156,12 +158,17 @@ function Facts({ run }) {
 }
 
 /** Returns the price of a run: the bound and the cost so far while it runs, then what it cost. */
-function costOf({ action, status, dry_run: isEstimate, estimate_usd: bound, cost_usd: cost }) {
+function costOf(run) {
+  const { action, status, dry_run: isEstimate, cost_usd: cost } = run;
   if (action !== "create" || isEstimate) return null;
+  const bound = paintsNothing(run) ? null : run.estimate_usd;
   if (status !== "running") return cost != null ? `Cost ${money(cost)}` : "Cost not known";
   const paid = cost != null && `${soFar(cost)} so far`;
   return [bound != null && `Up to ${upTo(bound)}`, paid].filter(Boolean).join(", ");
 }
+
+/** Whether a run only writes its prompt. */
+const paintsNothing = ({ steps }) => steps.some(({ step, of }) => step === "image" && of === 0);
 
 /** What a dry run found out. */
 function Estimate({ run: { status, estimate_usd: bound } }) {
@@ -195,6 +202,7 @@ function RunError({ error: { error, title, message, what_to_do: whatToDo } }) {
 }
 
 function Actions({ run, api, act }) {
+  if (!api.mayMake) return null;
   const stop = () => act(() => api.stop(run.id), "Stopping.");
   const announcement = "Resuming. You pay only for what is missing.";
   const resume = () => act(() => api.redrive(run.id), announcement);
@@ -225,21 +233,6 @@ function TryAgain({ run: { request, refused, dry_run: isEstimate, can_redrive: i
   `;
 }
 
-/** Stops at the second click, if it follows soon. */
-function StopButton({ onstop }) {
-  const [isArmed, setArmed] = useState(false);
-  useEffect(() => {
-    if (!isArmed) return;
-    const timer = setTimeout(() => setArmed(false), SECONDS_TO_CONFIRM * 1000);
-    return () => clearTimeout(timer);
-  }, [isArmed]);
-  return html`
-    <${Button} onclick=${isArmed ? onstop : () => setArmed(true)} class="secondary" icon="stop">
-      ${isArmed ? "Really stop? You still pay for pictures already made" : "Stop"}
-    <//>
-  `;
-}
-
 function Images({ run, api, signal }) {
   const [removed, setRemoved] = useState([]); // ids that were deleted here
   const isRunning = run.status === "running";
@@ -249,7 +242,7 @@ function Images({ run, api, signal }) {
   const slots = run.pictures.filter(({ links }) => !links);
   const shape = { "--ratio": stored[0] ? stored[0].width / stored[0].height : 1 };
   // A run that ended before its prompt was written has no count and waits for no image.
-  const expected = run.status === "succeeded" ? 0 : run.count ?? (isRunning ? 1 : 0);
+  const expected = run.status === "succeeded" || paintsNothing(run) ? 0 : run.count ?? (isRunning ? 1 : 0);
   const waiting = Math.max(0, expected - run.pictures.length);
   return html`
     <${ImageGrid}

@@ -1,214 +1,141 @@
-/** The view of the runs and batches, newest first. It refreshes itself. */
+/** The view of the runs, newest first. It refreshes itself, and resumes one or many. */
 
-import { goTo, showFilters } from "../client/address.js";
-import { explain } from "../client/api.js";
-import { keepRequestAsDraft } from "../client/drafts.js";
-import { many, money, span, when } from "../client/format.js";
-import { keepFresh } from "../client/run_polling.js";
+import { loadListStyle } from "../client/styles.js";
 import { Button, ButtonLink, html, useEffect, useState } from "../parts/elements.js";
+import { readFiltered, useFreshness } from "../parts/fresh_list.js";
+import { DayFilters, SelectFilter, Tabs, isDay, timesOf, useFilters } from "../parts/list_filters.js";
 import { ListEnd, useFocusOnMore, usePagedList } from "../parts/list_end.js";
-import { note, say } from "../parts/notices.js";
 import { Empty } from "../parts/placeholders.js";
-import { LinesBar, Thumbnail } from "../parts/rows.js";
-import { STATUS, nameOf, outcomeOf } from "../parts/run_steps.js";
+import { ResumeMany } from "../parts/resume_many.js";
+import { RunRow } from "../parts/run_row.js";
+import { STATUS } from "../parts/run_steps.js";
 
 const PAGE = 20;
-const KINDS = { runs: "Runs", batches: "Batches" };
+const KINDS = {
+  create: "Created",
+  delete: "Deleted",
+  restore: "Restored",
+  share: "Shared",
+  move: "Moved",
+};
+const isPerson = (value) => /^[0-9a-f]{8}$/.test(value);
 
-export function View({ api, signal, query }) {
-  const [filters, setFilters] = useState({
-    kind: Object.hasOwn(KINDS, query.get("kind")) ? query.get("kind") : "runs",
-    status: Object.hasOwn(STATUS, query.get("status")) ? query.get("status") : "",
+/** Reads whom the list can be filtered by. Without an answer, the filter offers fewer people. */
+export async function load({ api, signal }) {
+  const nobody = (error) => {
+    if (signal.aborted) throw error;
+    return { people: [] };
+  };
+  const [{ people }] = await Promise.all([api.people(signal).catch(nobody), loadListStyle()]);
+  return people;
+}
+
+export function View({ api, signal, query, me: { person: me }, loaded: people }) {
+  const [filters, change] = useFilters("runs", query, {
+    status: (value) => Object.hasOwn(STATUS, value),
+    kind: (value) => Object.hasOwn(KINDS, value),
+    person: isPerson,
+    from: isDay,
+    to: isDay,
   });
-  const { kind, status } = filters;
-  function change(values) {
-    const changed = { ...filters, ...values };
-    const given = Object.entries(changed).filter(([, value]) => value && value !== "runs");
-    showFilters("runs", given);
-    setFilters(changed);
-  }
+  const names = new Map(people.map(({ id, name }) => [id, name]));
   return html`
     <h1 tabindex="-1">Runs</h1>
     <p class="lead">History of everything created, deleted and restored.</p>
-    <${Filters} filters=${filters} onchange=${change} />
-    <${List} key=${`${kind} ${status}`} filters=${filters} api=${api} signal=${signal} />
+    <${Tabs} current="runs" />
+    <${Filters} filters=${filters} who=${{ me, people }} names=${names} onchange=${change} />
+    <${List}
+      key=${JSON.stringify(filters)} filters=${filters} names=${names} me=${me} api=${api}
+      signal=${signal} onclear=${() => change({ status: "", kind: "", person: "", from: "", to: "" })}
+    />
   `;
 }
 
-function Filters({ filters: { kind, status }, onchange }) {
-  const choice = (value, words, chosen) => html`
-    <option key=${value} value=${value} selected=${value === chosen}>${words}</option>
-  `;
-  const select = (name, label, chosen, options) => html`
-    <div class="field">
-      <label for="by-${name}">${label}</label>
-      <select id="by-${name}" onchange=${(event) => onchange({ [name]: event.target.value })}>
-        ${options.map(([value, words]) => choice(value, words, chosen))}
-      </select>
-    </div>
+function Filters({ filters, who: { me, people }, names, onchange }) {
+  const { person } = filters;
+  const others = people.filter(({ id }) => id !== me).map(({ id, name }) => [id, name]);
+  const isOther = person && person !== me && !names.has(person);
+  const persons = [
+    ["", "Anyone"],
+    ...(me ? [[me, "Me"]] : []),
+    ...others,
+    ...(isOther ? [[person, "One person"]] : []),
+  ];
+  const select = (name, label, options) => html`
+    <${SelectFilter}
+      name=${name} label=${label} value=${filters[name]} options=${options} onchange=${onchange}
+    />
   `;
   return html`
-    <search class="bar filters">
-      ${select("kind", "Kind", kind, Object.entries(KINDS))}
-      ${select("status", "State", status, [["", "Any state"], ...Object.entries(STATUS)])}
+    <search class="bar filters many">
+      ${select("status", "State", [["", "Any state"], ...Object.entries(STATUS)])}
+      ${select("kind", "Kind", [["", "Any kind"], ...Object.entries(KINDS)])}
+      ${persons.length > 1 && select("person", "Who", persons)}
+      <${DayFilters} filters=${filters} onchange=${onchange} />
     </search>
   `;
 }
 
-/** Reads a page of runs or batches. */
-async function readPage(api, { kind, status }, cursor, signal) {
-  const query = { limit: PAGE, status, cursor };
-  if (kind === "runs") {
-    const page = await api.runs(query, signal);
-    return { items: page.runs, cursor: page.cursor };
-  }
-  const page = await api.batches(query, signal);
-  const items = page.batches.map((batch) => ({ ...batch, id: batch.execution }));
-  return { items, cursor: page.cursor };
-}
-
-function List({ filters, api, signal }) {
-  const list = usePagedList(
-    (cursor, until) => readPage(api, filters, cursor, until),
-    signal,
-  );
+function List({ filters, names, me, api, signal, onclear }) {
+  const [selected, setSelected] = useState(() => new Set());
+  const list = usePagedList((cursor, until) => {
+    const read = async (from) => {
+      const values = { ...filters, ...timesOf(filters) };
+      const page = await api.runs({ limit: PAGE, ...values, cursor: from }, until);
+      return { items: page.runs, cursor: page.cursor };
+    };
+    return readFiltered(read, cursor);
+  }, signal);
   const trouble = useFreshness(list, signal);
   const [rows, readMore] = useFocusOnMore(list);
-  const row = (item) =>
-    filters.kind === "runs"
-      ? html`<${RunRow} key=${item.id} run=${item} api=${api} list=${list} />`
-      : html`<${BatchRow} key=${item.id} batch=${item} />`;
+  const ids = list.items.filter((run) => run.can_redrive).map(({ id }) => id);
+  useEffect(() => {
+    const left = [...selected].filter((id) => ids.includes(id));
+    if (left.length < selected.size) setSelected(new Set(left));
+  }, [list.items]);
+  function select(id, isOn) {
+    const changed = new Set(selected);
+    if (isOn) changed.add(id);
+    else changed.delete(id);
+    setSelected(changed);
+  }
+  const nameOf = ({ person }) => (person === me ? null : names.get(person));
   return html`
-    <p class="wrong" role="status">${trouble && `${explain(trouble)} Easel keeps trying.`}</p>
-    <ul class="rows wide" ref=${rows}>${list.items.map(row)}</ul>
+    ${trouble}
+    ${api.mayMake &&
+    html`
+      <${ResumeMany}
+        ids=${ids} selected=${selected} onselect=${setSelected} list=${list} api=${api}
+      />
+    `}
+    <ul class="rows wide" ref=${rows}>
+      ${list.items.map(
+        (run) => html`
+          <${RunRow}
+            key=${run.id} run=${run} who=${nameOf(run)} api=${api} list=${list}
+            isSelected=${selected.has(run.id)} onselect=${select}
+          />
+        `,
+      )}
+    </ul>
     <div class="end">
       <${ListEnd} list=${list} loading="Loading runs…" more="More" readMore=${readMore}>
-        <${Nothing} filters=${filters} />
+        <${Nothing} isFiltered=${Object.values(filters).some(Boolean)} onclear=${onclear} />
       <//>
     </div>
   `;
 }
 
-/** Keeps the list fresh while it is shown. Returns why that fails at the moment, or null. */
-function useFreshness(list, signal) {
-  const [trouble, setTrouble] = useState(null);
-  useEffect(() => {
-    const left = new AbortController();
-    const isBusy = () => list.items.some(({ status }) => status === "running");
-    keepFresh(list, {
-      isBusy,
-      signal: AbortSignal.any([signal, left.signal]),
-      ontrouble: setTrouble,
-    }).catch((error) => signal.aborted || left.signal.aborted || setTrouble(error));
-    return () => left.abort();
-  }, []);
-  return trouble;
-}
-
-function Nothing({ filters: { kind, status } }) {
-  if (kind === "batches")
+function Nothing({ isFiltered, onclear }) {
+  if (isFiltered)
     return html`
-      <${Empty} title="No batches" text="A batch makes many pictures from a file of requests." />
+      <${Empty} title="No such runs" text="No run of the last 90 days matches these filters.">
+        <${Button} onclick=${onclear} class="secondary">Show all runs<//>
+      <//>
     `;
-  if (status)
-    return html`<${Empty} title="No runs in this state" text="Choose another state." />`;
   return html`
     <${Empty} title="No runs yet" text="Each click on Make starts a run. You can follow it here.">
       <${ButtonLink} href="#make">Make a picture<//>
     <//>
-  `;
-}
-
-function RunRow({ run, api, list }) {
-  const [look, outcome] = outcomeOf(run);
-  const facts = [
-    when(run.started),
-    run.status === "running" ? `running for ${span(run.started)}` : span(run.started, run.ended),
-    run.action === "create" && run.count > 1 && many(run.count, "picture"),
-  ];
-  const price = run.action === "create" && !run.dry_run && run.status !== "running";
-  return html`
-    <li>
-      <${Thumbnail} source=${run.thumbnail} />
-      <div class="main">
-        <a href="#run/${encodeURIComponent(run.id)}">${nameOf(run)}</a>
-        <small>${facts.filter(Boolean).join(" · ")}</small>
-        ${run.error && html`<small class="wrong">${run.error.title}</small>`}
-      </div>
-      <span class="badge ${look}">${outcome}</span>
-      <span class="price">${price && money(run.cost_usd)}</span>
-      <span class="deed"><${RowAction} run=${run} api=${api} list=${list} /></span>
-    </li>
-  `;
-}
-
-/** Resumes a run, or fills the form with its request if only another request helps. */
-function RowAction({ run, api, list }) {
-  const [isBusy, setBusy] = useState(false);
-  const isShort = run.refused > 0 || !["running", "succeeded"].includes(run.status);
-  if (!run.can_redrive && !(isShort && run.action === "create")) return null;
-  async function act(call) {
-    if (isBusy) return;
-    setBusy(true);
-    try {
-      await call();
-    } catch (error) {
-      note(explain(error), { failed: true });
-    }
-    setBusy(false);
-  }
-  const resume = () =>
-    act(async () => {
-      await api.redrive(run.id);
-      say("Resuming. You pay only for what is missing.");
-      await list.refresh();
-    });
-  const retry = () =>
-    act(async () => {
-      const { request } = await api.run(run.id);
-      if (!request) throw new Error("Its request cannot be used again.");
-      keepRequestAsDraft(request);
-      goTo("#make");
-    });
-  const name = nameOf(run);
-  const [words, icon, call] = run.can_redrive
-    ? ["Resume", "play", resume]
-    : ["Change and try again", "brush", retry];
-  return html`
-    <${Button}
-      onclick=${call}
-      icon=${icon}
-      class="secondary"
-      aria-label="${words}: ${name}"
-      aria-disabled=${isBusy ? "true" : null}
-    >
-      ${words}
-    <//>
-  `;
-}
-
-function BatchRow({ batch }) {
-  const { name, lines, status } = batch;
-  const facts = [
-    when(batch.started),
-    batch.ended ? span(batch.started, batch.ended) : `running for ${span(batch.started)}`,
-    lines && `${lines.succeeded} of ${many(lines.total, "line")}`,
-    lines?.failed > 0 && `${lines.failed} failed`,
-  ];
-  const words = html`<span>${name ?? batch.execution}</span>`;
-  const isEstimate = batch.dry_run && status === "succeeded";
-  return html`
-    <li>
-      <div class="main">
-        ${name ? html`<a href="#batch/${encodeURIComponent(name)}">${words}</a>` : words}
-        <small>${facts.filter(Boolean).join(" · ")}</small>
-        ${batch.error && html`<small class="wrong">${batch.error.title}</small>`}
-        ${status === "running" && lines && html`<${LinesBar} lines=${lines} />`}
-      </div>
-      <span class="badge ${isEstimate ? "estimate" : status}">
-        ${isEstimate ? "Estimate" : STATUS[status]}
-      </span>
-      <span class="price">${batch.cost_usd != null && money(batch.cost_usd)}</span>
-    </li>
   `;
 }

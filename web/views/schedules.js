@@ -3,6 +3,7 @@
 import { explain } from "../client/api.js";
 import { when } from "../client/format.js";
 import { inWords } from "../client/schedule_times.js";
+import { LookOnly } from "../parts/access.js";
 import { Button, ButtonLink, html, useState } from "../parts/elements.js";
 import { ListEnd, useFocusOnMore, usePagedList } from "../parts/list_end.js";
 import { note, say } from "../parts/notices.js";
@@ -17,8 +18,10 @@ export function View({ api, signal }) {
   return html`
     <h1 tabindex="-1">Schedules</h1>
     <p class="lead">
-      A schedule starts runs by itself. To add one, open “Repeat on a schedule” in Make.
+      A schedule starts runs by itself.${" "}
+      ${api.mayMake && "To add one, open “Repeat on a schedule” in Make."}
     </p>
+    ${!api.mayMake && html`<${LookOnly}>It lets you see schedules, but not change them.<//>`}
     <ul class="rows" ref=${rows}>
       ${list.items.map(
         (schedule) => html`
@@ -28,8 +31,8 @@ export function View({ api, signal }) {
     </ul>
     <div class="end">
       <${ListEnd} list=${list} loading="Loading schedules…" more="More" readMore=${readMore}>
-        <${Empty} title="No schedules" text="Pictures are only made when somebody asks for them.">
-          <${ButtonLink} href="#make">Make a picture<//>
+        <${Empty} title="No schedules" text="Pictures are made only when somebody starts a run.">
+          ${api.mayMake && html`<${ButtonLink} href="#make">Make a picture<//>`}
         <//>
       <//>
     </div>
@@ -53,7 +56,7 @@ function Row({ schedule, api, list }) {
         ${declared && html`<small>Declared in cdk.json; a deployment changes it</small>`}
       </div>
       <span class="badge ${paused ? "estimate" : "succeeded"}">${paused ? "Paused" : "On"}</span>
-      ${!declared &&
+      ${!declared && api.mayMake &&
       html`<span class="deed"><${Actions} schedule=${schedule} api=${api} list=${list} /></span>`}
     </li>
   `;
