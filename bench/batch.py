@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.support.local_stack import LocalStack
 
+SETTINGS = ("monthly_budget_usd=100000", "max_parallel_images=8")
 MANIFEST, FOLDER = "batches/bench.jsonl", "bench"
 SMALL = {"size": "1024x640", "quality": "low", "folder_name": FOLDER}
 IMAGES = "/v1/images/generations"

@@ -9,23 +9,17 @@ running, as OpenAI would, so its bill covers all starts.
 """
 
 import argparse
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import crashes
-from bench.batch import BenchBatch, print_rows
+from bench import crashes, stacks
+from bench.batch import SETTINGS, BenchBatch, print_rows
 from bench.memory import Memory, Sample
+from bench.section import MB
 from local import processes, stack
-from local.fake_openai import process as fake_openai
-from local.stack import Local
-from tests.support.local_stack import LocalStack, bench_environment, free_port
 
-SETTINGS = ("monthly_budget_usd=100000", "max_parallel_images=8")
 TENTHS = 10
 
 
@@ -44,31 +38,17 @@ def main() -> None:
         help="crash it; see bench/crashes.py",
     )
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _fake_openai(Path(folder)) as (stand_in, base_url),
-    ):
-        # Retries wait hardly at all.
-        environment = bench_environment() | {"SFN_WAIT_SCALE": "0.02", "OPENAI_BASE_URL": base_url}
-        local = Local(
-            folder=Path(folder) / "local",
-            port=free_port(),
-            settings=SETTINGS,
-            environment=environment,
-        )
-        batch = BenchBatch(aws=LocalStack(stack.up(local)), items=options.items, chat=options.chat)
-        try:
-            if options.kill:
-                crashes.crash(options.kill, local, batch)
-            else:
-                _measure(
-                    batch,
-                    emulator=stack.started_processes(local)["emulator"],
-                    stand_in=stand_in,
-                    faults=options.faults,
-                )
-        finally:
-            stack.down(local, keep=False)
+    with processes.end_on_signals(), stacks.with_lasting_openai(*SETTINGS) as (local, stand_in):
+        batch = BenchBatch(aws=stacks.client_of(local), items=options.items, chat=options.chat)
+        if options.kill:
+            crashes.crash(options.kill, local, batch)
+        else:
+            _measure(
+                batch,
+                emulator=stack.started_processes(local)["emulator"],
+                stand_in=stand_in,
+                faults=options.faults,
+            )
 
 
 def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -> None:
@@ -83,24 +63,24 @@ def _measure(batch: BenchBatch, *, emulator: int, stand_in: int, faults: bool) -
     stored_at = batch.stored_at()
     if len(stored_at) >= 2 * TENTHS:
         _print_tenths(stored_at, memory.samples)
-    peak = max(memory.samples, key=lambda sample: sample.total)
+    peak = memory.peak
     rows = {
-        "pictures a second": f"{len(stored_at) / result.seconds:.2f}",
+        "images per second": f"{len(stored_at) / result.seconds:.2f}",
         "memory at its peak": _megabytes(peak.total),
         **{f"  of that {name}": _megabytes(size) for name, size in peak.parts().items()},
     }
     print_rows(
-        f"A batch of {batch.items:,} pictures of "
+        f"A batch of {batch.items:,} images of "
         f"1024x640{', each with a chat call' if batch.chat else ''}",
         rows,
     )
-    print_rows("What became of it", result.rows())
-    print_rows("What was paid", scripted | result.account(batch.aws.charges(), batch.items))
+    print_rows("Outcome", result.rows())
+    print_rows("Payments", scripted | result.account(batch.aws.charges(), batch.items))
 
 
 def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None:
-    table = Table(title="Tenth by tenth, as the pictures were stored", title_justify="left")
-    for column in ("tenth", "s a picture", *samples[0].parts(), "in all"):
+    table = Table(title="Tenths, in the order in which images were stored", title_justify="left")
+    for column in ("tenth", "s per image", *samples[0].parts(), "in all"):
         table.add_column(column, justify="right")
     size, paces = len(stored_at) // TENTHS, []
     for tenth in range(TENTHS):
@@ -123,18 +103,7 @@ def _print_tenths(stored_at: Sequence[float], samples: Sequence[Sample]) -> None
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.0f} MB"
-
-
-@contextmanager
-def _fake_openai(folder: Path) -> Iterator[tuple[int, str]]:
-    """Yield the process id and base URL of a fake OpenAI that outlives the stack."""
-    running = fake_openai.start(folder, ["--paint-once"])
-    try:
-        yield running.pid, fake_openai.wait_until_ready(running, folder)
-    finally:
-        processes.stop(running.pid)
-        running.wait()
+    return f"{size / MB:.0f} MB"
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """The CPU time of a cold start until the first call can be served.
 
-It covers imports and clients. Each measurement has its own process.
+It covers imports and clients. Each measurement has its own process, and each variant has its own
+folder of bytecode. So no variant finds what another one has compiled.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
+from bench.process_memory import PAGE
 from easel.contract import settings
 from infra import ROOT
 from infra.functions import layers
@@ -48,7 +48,6 @@ PEERS = {
         "'secretsmanager')]"
     ),
 }
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def module_of(step: str) -> str:
@@ -57,33 +56,44 @@ def module_of(step: str) -> str:
     return f"functions.{step}.handler" if folder else f"functions.{step}"
 
 
-def once(peer: str) -> tuple[float, int]:
+def once(peer: str, *, bytecode: Path, root: Path = ROOT) -> tuple[float, int]:
     """Return CPU seconds since the process started, and resident bytes, of a step or a peer.
 
-    The process runs in this environment, with its bytecode.
+    The process runs the code of the checkout `root` in this environment. It reads and writes all
+    bytecode in the folder `bytecode`, so the first call for a folder compiles what it imports.
     """
     environment = ENVIRONMENT | (ON_LAMBDA if peer in STEPS else {})
-    return _measure(
-        [sys.executable, "-c", PEERS.get(peer, f"import {module_of(peer)}") + PRINT_USAGE],
-        environment,
-    )
+    code = PEERS.get(peer, f"import {module_of(peer)}")
+    return _measure(code, environment, options=[*_bytecode_in(bytecode)], root=root)
 
 
-def _measure(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, int]:
+def _bytecode_in(folder: Path) -> tuple[str, str]:
+    """Return the options of a Python that neither reads nor writes bytecode elsewhere."""
+    return "-X", f"pycache_prefix={folder}"
+
+
+def _measure(
+    code: str, environment: Mapping[str, str], *, options: Sequence[str], root: Path = ROOT
+) -> tuple[float, int]:
+    command = [sys.executable, *options, "-c", code + PRINT_USAGE]
     result = subprocess.run(
-        command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
+        command, cwd=root, env=dict(environment), capture_output=True, text=True, check=True
     )
     seconds, memory = json.loads(result.stdout)
     return float(seconds), int(memory.split()[1]) * PAGE
 
 
 class UnpackedLayers:
-    """The image function's layers, built for this Python and extracted from their zips.
+    """The image function's code and layers, built for this Python and extracted from their zips.
 
-    There are two copies: one with the bytecode that the layers ship, and one without.
+    There are two copies: one with the bytecode that they ship, and one without. The caller removes
+    the folder.
     """
 
     def __init__(self, folder: Path) -> None:
+        # An earlier version, for which bench/run_cost.py imports this module, has no such module.
+        from infra.functions.code import source
+
         self._folder = folder
         for name in ("base", "openai", "pydantic"):
             built = layers.build(name, layers.HERE)
@@ -91,23 +101,23 @@ class UnpackedLayers:
             archive.write_bytes(zip_folder(built))
             with zipfile.ZipFile(archive) as opened:
                 opened.extractall(folder / "shipped")
+        copytree(source(layers.HERE), folder / "shipped" / "code")
         copytree(folder / "shipped", folder / "bare", ignore=ignore_patterns("*.pyc"))
 
     def once(self, where: str) -> float:
         """Return the CPU seconds of importing the image step.
 
-        `where` is `shipped`, `bare`, or `installed`, which means this environment's packages.
+        `where` is `shipped`, `bare`, or `installed`, which means this checkout and this
+        environment's packages. The first call for `installed` compiles its imports into a separate
+        folder. The other two write no bytecode.
         """
-        libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
-        if where != "installed":
-            libraries = self._folder / where / "python"
-        path = f"import sys; sys.path[:0] = {[str(ROOT), str(libraries)]}; import functions.image"
-        # -S leaves out this environment's packages, and -B discards what is compiled.
-        return _measure(
-            [sys.executable, "-I", "-S", "-B", "-c", path + PRINT_USAGE], ENVIRONMENT | ON_LAMBDA
-        )[0]
-
-
-def unpack_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder for `Unpacked`. The caller removes it."""
-    return tempfile.TemporaryDirectory()
+        if where == "installed":
+            libraries = Path(sys.prefix, "lib", f"python{layers.HERE.python}", "site-packages")
+            paths, options = [ROOT, libraries], [*_bytecode_in(self._folder / "installed")]
+        else:
+            place = self._folder / where
+            paths, options = [place / "code", place / "python"], ["-B"]
+        code = f"import sys; sys.path[:0] = {[*map(str, paths)]}; import functions.image"
+        # -S leaves out this environment's packages.
+        options = ["-I", "-S", *options]
+        return _measure(code, ENVIRONMENT | ON_LAMBDA, options=options)[0]

@@ -1,4 +1,4 @@
-"""The effects of a crash on a batch, and what the same batch then pays until it is finished.
+"""The effects of a crash on a batch, and the payments of that batch until it is finished.
 
 `functions` kills all functions three times while AWS stays, and the batch continues without help.
 `down` is `make down KEEP=1`, and `power` kills the emulator with its functions. After both, the

@@ -8,16 +8,16 @@ into staging, by the highest resident memory of its processes that Linux reports
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from local import stack
-from local.stack import Local
-from tests.support.local_stack import LocalStack, bench_environment, free_port
+from bench import process_memory, stacks
+from bench.section import MB
+from local import processes
+from tests.support.local_stack import LocalStack
 
 FUNCTION = "EconomyFunction"
 
@@ -29,21 +29,14 @@ def main() -> None:
     parser.add_argument("--size", default="1024x1024")
     options = parser.parse_args()
     # Unscaled, an order first waits half a minute for OpenAI, and longer later.
-    environment = bench_environment() | {"SFN_WAIT_SCALE": "0.02"}
-    with tempfile.TemporaryDirectory() as folder:
-        settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
-        local = Local(
-            folder=Path(folder),
-            port=free_port(),
-            settings=settings,
-            environment=environment,
-            stand_in=("--paint-once",),
-        )
-        outputs = stack.up(local)
-        try:
-            _measure(LocalStack(outputs), items=options.items, size=options.size)
-        finally:
-            stack.down(local, keep=False)
+    faster = {"SFN_WAIT_SCALE": "0.02"}
+    settings = ("monthly_budget_usd=100000", "max_parallel_images=4")
+    with (
+        processes.end_on_signals(),
+        stacks.running(settings=settings, stand_in=("--paint-once",), environment=faster) as local,
+    ):
+        aws = stacks.client_of(local)
+        _measure(aws, items=options.items, size=options.size)
 
 
 def _measure(aws: LocalStack, *, items: int, size: str) -> None:
@@ -68,41 +61,31 @@ def _measure(aws: LocalStack, *, items: int, size: str) -> None:
     )["executionArn"]
     peak = 0
     while (execution := aws.states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        peak = max(peak, _peak_kb())
+        peak = max(peak, _peak())
         time.sleep(0.2)
     report: dict[str, Any] = json.loads(execution.get("output") or "{}")
     if not report:
         raise SystemExit(f"the batch failed: {execution.get('error')} {execution.get('cause')}")
     images = aws.s3.list_objects_v2(Bucket=aws.bucket, Prefix="bench/image", MaxKeys=2)["Contents"]
     picture = max(item["Size"] for item in images)
-    per_order = min(items, 200) * picture * 4 / 3 / 1e6
+    per_order = min(items, 200) * picture * 4 / 3 / MB
     console = Console(highlight=False)
     stored, seconds = report["stored"], time.monotonic() - began
     console.print(
-        f"{items} pictures of {picture / 1e6:.2f} MB in {seconds:.0f} s: stored {stored}, failed "
+        f"{items} pictures of {picture / MB:.2f} MB in {seconds:.0f} s: stored {stored}, failed "
         f"{report['failed']}"
     )
     console.print(f"{aws.charges()['batches']} orders, a result file of up to {per_order:.0f} MB")
-    console.print(f"highest resident memory of a collecting process: {peak / 1024:.0f} MB")
+    console.print(f"highest resident memory of a collecting process: {peak / MB:.0f} MB")
 
 
-def _peak_kb() -> int:
-    """Return the highest resident memory so far, in KB, of any process of the function."""
+def _peak() -> int:
+    """Return the highest resident bytes so far of any process of the function."""
     peak = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if FUNCTION.encode() in (process / "environ").read_bytes():
-                status = (process / "status").read_text()
-                peak = max(
-                    [
-                        peak,
-                        *(
-                            int(line.split()[1])
-                            for line in status.splitlines()
-                            if line.startswith("VmHWM")
-                        ),
-                    ]
-                )
+                peak = max(peak, process_memory.peak(process.name))
         except OSError:
             continue  # the process has ended
     return peak

@@ -1,4 +1,4 @@
-"""The time that the API's function takes for the gallery's first page, with few and many images.
+"""The time of the API's function for the gallery's first page, with few and with many images.
 
 The function runs in this process and uses a local stack's table, whose records are written
 directly. The function's own time, including links and response, is measured separately from the
@@ -8,45 +8,65 @@ table's time, because the emulator's table searches all records and DynamoDB doe
 import json
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from cli.target import LOCAL_TARGET, Target
+from bench import api, stacks
+from bench.section import Figure, Options, Result, table
+from cli.target import Target, local_target
 from easel.aws.table import Table
 from easel.contract.status import Status
 from easel.ledger.gallery import Place
-from local import stack
-from local.stack import Local
-from tests.support.local_stack import bench_environment, free_port
+from functions.api.services import API_SERVICES
 
-FEW, MANY = 100, 10_000
+NAME, TITLE = "gallery", "Gallery"
+FEW, MANY, LARGE = 100, 5_000, 100_000
 WARM, CALLS = 5, 40
 
 
-def measure() -> tuple[dict[int, float], dict[int, float]]:
-    """Return milliseconds of the function and of the table, by the number of images.
-
-    A separate stack is brought up for this.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        local = Local(
-            folder=Path(folder) / "local",
-            port=free_port(),
-            settings=(),
-            environment=bench_environment(),
-        )
-        outputs = stack.up(local)
-        try:
-            return _measure(Target(**{name: outputs[name] for name in LOCAL_TARGET}))
-        finally:
-            stack.down(local, keep=False)
+def measure(options: Options) -> Result:
+    """Return milliseconds of the function and of the table, by the number of images."""
+    counts = (FEW, LARGE if options.large else MANY)
+    with stacks.running() as local:
+        records = prepare(local_target(local.outputs_file))
+        written, rows = 0, []
+        for count in counts:
+            fill(records, range(written, count))
+            written = count
+            taken = [page() for _ in range(WARM + CALLS)][WARM:]
+            own, of_table = (statistics.median(part) for part in zip(*taken, strict=True))
+            rows.append({"images": count, "function_ms": own, "table_ms": of_table})
+        return {"rows": rows}
 
 
-def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
+def figures(result: Result) -> Iterator[Figure]:
+    """Compare the function's time with many images to its time with few."""
+    few, many = result["rows"]
+    name = (
+        f"first page of the gallery with {many['images']:,} images / with {few['images']:,}, "
+        "the function's own time"
+    )
+    yield Figure(name, f"{many['function_ms'] / few['function_ms']:.2f}", "flat")
+
+
+def text(result: Result) -> str:
+    """Return one row for each number of images."""
+    rows = [
+        (f"{row['images']:,}", f"{row['function_ms']:.1f}", f"{row['table_ms']:.1f}")
+        for row in result["rows"]
+    ]
+    about = (
+        f"The median of {CALLS} calls. The emulator's table searches all records, and DynamoDB "
+        "does not."
+    )
+    return f"{about}\n\n{table(('images', 'ms of the function', 'ms of the local table'), rows)}"
+
+
+def prepare(target: Target) -> Table:
+    """Give this process the API function's environment, and return the stack's table."""
     functions = target.client("lambda").list_functions()["Functions"]
-    api = next(
+    deployed = next(
         function for function in functions if function["Handler"] == "functions.api.handler.handler"
     )
     environment = {
@@ -55,29 +75,21 @@ def _measure(target: Target) -> tuple[dict[int, float], dict[int, float]]:
         "AWS_SECRET_ACCESS_KEY": str(target.secret_access_key),
     }
     os.environ.update(
-        api["Environment"]["Variables"]
+        deployed["Environment"]["Variables"]
         | environment
         | {
             "AWS_REGION": target.region,
             "AWS_DEFAULT_REGION": target.region,
         }
     )
-    table, written = Table(target.client("dynamodb"), name=target.table), 0
-    own, tables = {}, {}
-    for pictures in (FEW, MANY):
-        fill(table, range(written, pictures))
-        written = pictures
-        taken = [page() for _ in range(WARM + CALLS)][WARM:]
-        own[pictures] = statistics.median(mine for mine, _ in taken)
-        tables[pictures] = statistics.median(theirs for _, theirs in taken)
-    return own, tables
+    return Table(target.client("dynamodb"), name=target.table)
 
 
 def page() -> tuple[float, float]:
     """Request the first page, and return milliseconds of the function and of the table."""
-    from functions.api import handler
-    from functions.api.services import API_SERVICES
-
+    if "image_links" not in vars(API_SERVICES):
+        storage = API_SERVICES.storage
+        API_SERVICES.image_links = api.image_links(storage.bucket, storage.region)
     waited, began = [0.0], [0.0]
 
     def before(**_: Any) -> None:
@@ -89,25 +101,19 @@ def page() -> tuple[float, float]:
     events = API_SERVICES.table._client.meta.events
     events.register_first("before-send.dynamodb", before, unique_id="bench-before")
     events.register_first("after-call.dynamodb", after, unique_id="bench-after")
-    event = {
-        "version": "2.0",
-        "rawPath": "/images",
-        "headers": {},
-        "requestContext": {"http": {"method": "GET"}, "stage": "$default"},
-    }
+    event = api.event("/images", {})
     start = time.perf_counter()
-    nothing: Any = None  # the handler does not use the context
-    answer = handler.answer(event, nothing, resolver=handler.RESOLVER, services=API_SERVICES)
+    response = api.answer(API_SERVICES, event)
     total = time.perf_counter() - start
     events.unregister("before-send.dynamodb", unique_id="bench-before")
     events.unregister("after-call.dynamodb", unique_id="bench-after")
-    if len(json.loads(answer["body"])["images"]) != 24:
-        raise SystemExit(f"the benchmark's page has not 24 pictures: {answer['body'][:300]}")
+    if len(json.loads(response["body"])["images"]) != 24:
+        raise SystemExit(f"the first page does not have 24 images: {response['body'][:300]}")
     return (total - waited[0]) * 1000, waited[0] * 1000
 
 
-def fill(table: Table, numbers: range) -> None:
-    """Write the records of stored images, one for each run."""
+def fill(table: Table, numbers: range, *, folders: int = 10) -> None:
+    """Write the records of stored images, one for each run, in so many folders."""
     for number in numbers:
         run_id, at = (
             f"run-{number}",
@@ -115,7 +121,7 @@ def fill(table: Table, numbers: range) -> None:
         )
         place = Place(
             status=Status.STORED,
-            folder=f"folder-{number % 10}",
+            folder=f"folder-{number % folders}",
             topic="Sport",
             at=at,
             run_id=run_id,

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench import process_memory
 from local.processes import living_processes
 
 EVERY_SECONDS = 0.2  # taking a sample costs about 5 ms
-PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,5 +107,5 @@ def _used(pid: int) -> tuple[float, float]:
 def _resident(pid: int) -> int:
     """Return the resident bytes that Linux reports, or 0 if the process has ended."""
     with suppress(OSError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        return process_memory.resident(pid)
     return 0

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.n8n import N8N, install, n8n_environment, run_to_end
+from bench import stacks
+from bench.n8n_process import N8N, import_workflow, install, n8n_environment
 from cli import sign_in
 from cli.target import LOCAL_TARGET, Target
 from infra import NODE
-from local import stack
+from local import processes
 from local.deploy import ROOT
-from local.stack import Local
-from tests.support.local_stack import bench_environment, free_port
 
 WORKFLOW = ROOT / "examples" / "n8n" / "easel.json"
 PLACEHOLDER = "https://your-easel.example/"
@@ -29,19 +28,16 @@ SECONDS = 180
 def main() -> None:
     """Run the workflow once. Raise SystemExit unless it ends with the images of its request."""
     install()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        local = Local(
-            folder=folder / "stack", port=free_port(), settings=(), environment=bench_environment()
-        )
-        try:
-            outputs = stack.up(local)
-            environment = n8n_environment(folder / "n8n")
-            target = Target(**{name: outputs[name] for name in LOCAL_TARGET})
-            _import(environment, sign_in.program_credentials(target))
-            _check(_execute(environment))
-        finally:
-            stack.down(local, keep=False)
+    with (
+        processes.end_on_signals(),
+        stacks.running() as local,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        outputs = json.loads(local.outputs_file.read_text())
+        environment = n8n_environment(Path(folder) / "n8n")
+        target = Target(**{name: outputs[name] for name in LOCAL_TARGET})
+        _import(environment, sign_in.program_credentials(target))
+        _check(_execute(environment))
 
 
 def _import(environment: Mapping[str, str], credentials: sign_in.Credentials) -> None:
@@ -59,13 +55,8 @@ def _import(environment: Mapping[str, str], credentials: sign_in.Credentials) ->
             "authentication": "header",
         },
     }
-    home = Path(environment["HOME"])
-    (home / "credentials.json").write_text(json.dumps([oauth]))
     workflow = WORKFLOW.read_text().replace(PLACEHOLDER, credentials.api_url)
-    (home / "workflow.json").write_text(workflow)
-    for kind in ("credentials", "workflow"):
-        file = home / ("credentials.json" if kind == "credentials" else "workflow.json")
-        run_to_end([str(N8N), f"import:{kind}", f"--input={file}"], environment)
+    import_workflow(environment, workflow, [oauth])
 
 
 def _execute(environment: Mapping[str, str]) -> str:

@@ -8,15 +8,13 @@ It needs a browser on the PATH, and the network once, to install Lighthouse.
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from bench import stacks
 from cli import runs
 from cli.target import local_target
-from local import stack
-from local.stack import Local
+from local import processes
 from tests.support import installed_browser
-from tests.support.local_stack import bench_environment, free_port
 
 LIGHTHOUSE = "lighthouse@13.5.0"
 PICTURES = 8
@@ -42,31 +40,24 @@ def main() -> None:
         ],
         check=True,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        local = Local(
-            folder=Path(folder) / "local",
-            port=free_port(),
-            settings=(),
-            environment=bench_environment(),
+    with processes.end_on_signals(), stacks.running() as local:
+        outputs, target = (
+            json.loads(local.outputs_file.read_text()),
+            local_target(local.outputs_file),
         )
-        outputs = stack.up(local)
-        try:
-            target = local_target(local.outputs_file)
-            for _ in runs.follow(target, [runs.start(target, {"count": PICTURES}, label="bench")]):
-                pass
-            script = str(Path(__file__).parent / "page_scores.mjs")
-            arguments = [
-                str(modules / "node_modules"),
-                browser.path,
-                outputs["api_url"],
-                outputs["user"],
-                outputs["password"],
-            ]
-            result = subprocess.run(
-                [node, script, *arguments], check=False, capture_output=True, text=True
-            )
-        finally:
-            stack.down(local, keep=False)
+        for _ in runs.follow(target, [runs.start(target, {"count": PICTURES}, label="bench")]):
+            pass
+        script = str(Path(__file__).parent / "page_scores.mjs")
+        arguments = [
+            str(modules / "node_modules"),
+            browser.path,
+            outputs["api_url"],
+            outputs["user"],
+            outputs["password"],
+        ]
+        result = subprocess.run(
+            [node, script, *arguments], check=False, capture_output=True, text=True
+        )
     if result.returncode:
         sys.exit(result.stderr)
     for view, scores in json.loads(result.stdout).items():

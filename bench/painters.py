@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench import process_memory
+
 ROOT = Path(__file__).resolve().parents[1]
 Paint = Callable[[int], None]
 MODEL, BUCKET = "gpt-image-2.6-flare", "bench"
@@ -20,7 +22,7 @@ USUAL = 1_500_000  # bytes of an image
 def easel() -> Paint:
     """Return a painter that runs the code that ships.
 
-    It uses the clients that the image step makes.
+    It uses the clients of the image step.
     """
     import functions.image  # noqa: F401 - on Lambda, the import makes the clients
     from easel.ledger.paid_image import to_metadata
@@ -44,7 +46,7 @@ def easel() -> Paint:
 
 def easel_without_length() -> Paint:
     """Return the same painter for a server that does not announce its response's length."""
-    os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_BASE_URL"].replace("/v1", "/untold/v1")
+    os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_BASE_URL"].replace("/v1", "/unknown-size/v1")
     return easel()
 
 
@@ -164,22 +166,24 @@ def floor() -> Paint:
 
 PAINTERS = {
     "Easel": easel,
-    "Easel, size untold": easel_without_length,
+    "Easel, size unknown": easel_without_length,
     "bare script": bare,
     "naive handler": naive,
     "floor": floor,
 }
 
 
-def once(name: str, *, size: int, count: int, environment: Mapping[str, str]) -> dict[str, float]:
-    """Return what one painter used, measured in a separate process.
+def once(
+    name: str, *, size: int, count: int, environment: Mapping[str, str], root: Path = ROOT
+) -> dict[str, float]:
+    """Return what one painter used, measured in a separate process of the checkout `root`.
 
     The result has `cpu_seconds` per image, `peak_bytes` above the memory before it, and
     `resident_bytes`.
     """
     command = [sys.executable, "-m", "bench.painters", name, str(size), str(count)]
     result = subprocess.run(
-        command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=True
+        command, cwd=root, env=dict(environment), capture_output=True, text=True, check=True
     )
     return dict(json.loads(result.stdout))
 
@@ -191,21 +195,15 @@ def main(name: str, size: int, count: int) -> None:
     """
     paint = PAINTERS[name]()
     paint(USUAL)
-    before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak on Linux
+    before = process_memory.resident()
+    process_memory.reset_peak()
     paint(size)
-    peak = status("VmHWM")
+    peak = process_memory.peak()
     start = time.process_time()
     for _ in range(count):
         paint(size)
     seconds = (time.process_time() - start) / count
     print(json.dumps({"cpu_seconds": seconds, "peak_bytes": peak - before, "resident_bytes": peak}))
-
-
-def status(name: str, pid: int | str = "self") -> int:
-    """Return bytes from Linux's process status: `VmRSS` is resident now, `VmHWM` is the peak."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
 
 
 if __name__ == "__main__":

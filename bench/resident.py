@@ -17,36 +17,32 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import painters, sink
+from bench import painters, process_memory, sink, stacks
 from bench.batch import MANIFEST, BenchBatch, print_rows
 from bench.cold import ENVIRONMENT
+from bench.section import MB
 from infra import ROOT
-from local import stack
+from local import processes, stack
 from local.processes import living_processes
-from local.stack import Local
-from tests.support.local_stack import LocalStack, bench_environment, free_port
 
 USUAL: dict[str, Any] = {"folder_name": "resident", "size": "1536x1024", "count": 4}
 LINES = 50_000
-LARGEST_BYTES, LARGEST_EDGE = (
-    64 * 1024 * 1024,
-    7071,
-)  # the upload step's limits: bytes, and pixels per side of a square
-MB = 1_000_000
+# The upload step's limits: bytes, and pixels per side of a square.
+LARGEST_BYTES, LARGEST_EDGE = 64 * 2**20, 7071
 VERIFY = """
 import hashlib, pathlib, sys
+from bench import process_memory
 from easel.images.image_file import verify
 data = pathlib.Path(sys.argv[1]).read_bytes()
 verify(data, sha256=hashlib.sha256(data).hexdigest(), where="here")
-status = pathlib.Path("/proc/self/status").read_text().splitlines()
-print(next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")))
+print(process_memory.peak())
 """
 
 
 def main() -> None:
     """Measure, and print the results in MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        usual = _on_a_stack(Path(folder))
+    with processes.end_on_signals(), tempfile.TemporaryDirectory() as folder:
+        usual = _on_a_stack()
         largest = {
             "image, 64 MiB": _largest_image(),
             "upload, 50 million pixels in 64 MiB": _largest_upload(Path(folder)),
@@ -57,18 +53,11 @@ def main() -> None:
     )
 
 
-def _on_a_stack(folder: Path) -> dict[str, int]:
+def _on_a_stack() -> dict[str, int]:
     """Run usual images, a large check and a folder delete, and return each function's peak."""
     settings = (f"max_batch_lines={LINES}", "monthly_budget_usd=100000")
-    local = Local(
-        folder=folder / "local",
-        port=free_port(),
-        settings=settings,
-        environment=bench_environment(),
-        stand_in=("--paint-once",),
-    )
-    aws = LocalStack(stack.up(local))
-    try:
+    with stacks.running(settings=settings, stand_in=("--paint-once",)) as local:
+        aws = stacks.client_of(local)
         for _ in range(5):
             aws.run(USUAL)
         BenchBatch(aws=aws, items=LINES, chat=False).upload()
@@ -84,8 +73,6 @@ def _on_a_stack(folder: Path) -> dict[str, int]:
             aws.s3.put_object(Bucket=aws.bucket, Key=f"resident/{number}", Body=b"")
         aws.run({"action": "delete_folder", "folder_name": "resident", "confirm": True})
         return _of_functions(stack.started_processes(local)["emulator"])
-    finally:
-        stack.down(local, keep=False)
 
 
 def _of_functions(emulator: int) -> dict[str, int]:
@@ -96,7 +83,7 @@ def _of_functions(emulator: int) -> dict[str, int]:
             for pair in Path(f"/proc/{pid}/environ").read_text().split("\0")
         )
         name = variables.get("AWS_LAMBDA_FUNCTION_NAME", "?")
-        peaks[name] = max(peaks.get(name, 0), painters.status("VmHWM", pid))
+        peaks[name] = max(peaks.get(name, 0), process_memory.peak(pid))
     return dict(sorted(peaks.items()))
 
 

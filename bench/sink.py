@@ -28,6 +28,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bench import children
+
 
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
@@ -40,21 +42,13 @@ def running() -> Iterator[dict[str, str]]:
         )
         authority.cert_pem.write_to_path(str(trusted))
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
-        command = [sys.executable, "-m", "bench.sink", str(own)]
         # When it ends, the server complains about connections that clients have just closed.
-        quiet: dict[str, Any] = {
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.DEVNULL,
-            "text": True,
-        }
-        with subprocess.Popen(command, **quiet) as server:
-            try:
-                port = server.stdout.readline().strip() if server.stdout else ""
-                url = f"https://127.0.0.1:{port}"
-                trust = {"SSL_CERT_FILE": str(trusted), "AWS_CA_BUNDLE": str(trusted)}
-                yield {"OPENAI_BASE_URL": f"{url}/v1", "AWS_ENDPOINT_URL": url} | trust
-            finally:
-                server.terminate()
+        quiet: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with children.running("bench.sink", [str(own)], **quiet) as server:
+            port = server.stdout.readline().strip() if server.stdout else ""
+            url = f"https://127.0.0.1:{port}"
+            trust = {"SSL_CERT_FILE": str(trusted), "AWS_CA_BUNDLE": str(trusted)}
+            yield {"OPENAI_BASE_URL": f"{url}/v1", "AWS_ENDPOINT_URL": url} | trust
 
 
 @cache
@@ -106,7 +100,7 @@ async def _serve(certificate: str) -> None:
     print(listening.getsockname()[1], flush=True)
     routes = [
         Route("/v1/images/generations", _paint, methods=["POST"]),
-        Route("/untold/v1/images/generations", _paint_without_length, methods=["POST"]),
+        Route("/unknown-size/v1/images/generations", _paint_without_length, methods=["POST"]),
         Route("/", _secret, methods=["POST"]),
         Route("/{bucket}/{who}/{size}", _put, methods=["PUT"]),
     ]
