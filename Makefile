@@ -158,9 +158,10 @@ soak: $(VENV)/.made-dev ## Run a long random walk of faults: RUNS=2000 SEED=soak
 	@EASEL_WALK_RUNS=$(or $(RUNS),2000) EASEL_WALK_SEED=$(or $(SEED),soak) \
 	  $(BIN)/python -m pytest tests/faults/test_random_walk.py -s
 
-bench: $(VENV)/.made-dev layers ## Measure, write bench/results.md; N8N=1 for n8n, too (3 GB)
+bench: $(VENV)/.made-dev layers ## Measure what is missing; SECTION=… FRESH=1 LARGE=1 N8N=1 BEFORE=ref
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
-	@$(BIN)/python -m bench $(if $(N8N),--n8n)
+	@$(BIN)/python -m bench $(if $(SECTION),--section "$(SECTION)") $(if $(FRESH),--fresh) \
+	  $(if $(LARGE),--large) $(if $(N8N),--n8n) $(if $(BEFORE),--before "$(BEFORE)")
 
 layers: $(VENV)/.made ## Build the Lambda layers for arm64 (synth and deploy need them)
 	@$(BIN)/python -m infra.functions.layers

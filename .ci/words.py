@@ -15,7 +15,7 @@ from pathlib import Path
 
 README_WORDS, README_LINES = 1_100, 140
 LEFT_OUT = re.compile(
-    r"tests/unit/test_words\.py|vendor/|bench/results\.md|bench/n8n/|\.ci/words\.py|LICENSE"
+    r"tests/unit/test_words\.py|vendor/|bench/results\.(md|json)|docs/bench\.svg|bench/n8n/|\.ci/words\.py|LICENSE"
 )
 PLAIN_WORDS = {
     r"\b(that|those) of (a|an|another|the|who|every)\b": "name the thing again",

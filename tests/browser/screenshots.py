@@ -85,6 +85,7 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
         browser, aws, "page-lightbox", "#gallery", "ul.tiles li.shown", viewport=WIDE, opens=True
     )
     _references(browser, aws, caller)
+    _accounts(browser, aws, caller)
     aws.script({"path": "/v1/images/generations", "delay": 8.0, "times": 2})
     run = caller.run(
         {"description": IDEAS[0], "count": 4, "size": "1536x1024"}, key=uuid4().hex
@@ -98,6 +99,34 @@ def _take(browser: Browser, aws: LocalStack, caller: Caller) -> None:
         viewport=WIDE,
     )
     caller.wait_for_end(run)
+
+
+def _accounts(browser: Browser, aws: LocalStack, caller: Caller) -> None:
+    """Photograph a search, a comparison, the spending, and a prompt before it is painted."""
+    for idea, tags in zip(
+        IDEAS[:4], (["spring"], ["spring", "sale"], ["sale"], ["news"]), strict=True
+    ):
+        request = {"description": idea, "folder_name": "campaign/summer", "tags": tags}
+        caller.wait_for_end(caller.run(request, key=uuid4().hex).json)
+    caller("PUT", "/budgets", {"folder": "campaign/summer", "usd": 5})
+    aws.until(lambda: len(caller("GET", "/images", query={"q": "teap"}).json["images"]) > 1)
+    _picture(browser, aws, "page-search", "#gallery?q=teap", "ul.tiles li.shown", viewport=WIDE)
+    _picture(browser, aws, "page-spending", "#spending?by=tag", "table", viewport=WIDE)
+    written = caller.run(
+        {"description": IDEAS[1], "only_prompt": True, "count": 2}, key=uuid4().hex
+    ).json
+    caller.wait_for_end(written)
+    _picture(browser, aws, "page-prompt", f"#run/{written['id']}", "textarea", viewport=WIDE)
+    with visit(browser, aws, reduced_motion="reduce", viewport=WIDE) as visitor:
+        visitor.sign_in("#gallery?folder=campaign/summer")
+        page = visitor.page
+        expect(page.locator("ul.tiles > li.shown")).to_have_count(4)
+        page.get_by_role("button", name="Select").click()
+        for tile in page.locator("ul.tiles").get_by_role("checkbox").all()[:3]:
+            tile.click()
+        page.get_by_role("button", name="Compare").click()
+        page.get_by_role("dialog").wait_for()
+        _save(page, "page-compare")
 
 
 def _references(browser: Browser, aws: LocalStack, caller: Caller) -> None:
@@ -143,7 +172,7 @@ def _picture(
         page = visitor.page
         page.locator(sign).first.wait_for()
         if opens:
-            page.locator("ul.tiles li button").nth(1).click()
+            page.locator("ul.tiles li > button").nth(1).click()
             page.locator("aside .prompt").wait_for()
         _save(page, name)
 

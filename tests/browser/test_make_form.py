@@ -145,14 +145,14 @@ def test_reused_prompt_keeps_the_draft(visitor: Visit, caller: Caller) -> None:
     page, idea = visitor.page, visitor.page.get_by_label("Your idea")
     idea.fill("A fox in the snow")
     visitor.go(f"#gallery?folder={folder}")
-    page.locator("ul.tiles li button").click()
+    page.locator("ul.tiles li > button").click()
     page.get_by_role("button", name="Reuse prompt").click()
     expect(idea).to_have_value("A red kite")
 
-    page.get_by_role("button", name="Bring it back").click()
+    page.get_by_role("button", name="Restore it").click()
 
     expect(idea).to_have_value("A fox in the snow")
-    expect(page.get_by_role("button", name="Bring it back")).to_have_count(0)
+    expect(page.get_by_role("button", name="Restore it")).to_have_count(0)
 
 
 def test_labels_fit_at_every_width(visitor: Visit) -> None:

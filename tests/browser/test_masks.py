@@ -120,7 +120,7 @@ def test_mask_goes_with_its_image(visitor: Visit, uploads: SeenUploads) -> None:
     page.get_by_role("button", name="Move Image 2 left").click()
 
     expect(page.locator("#notes")).to_contain_text(
-        "The mask is removed, because Image 1 is another one now."
+        "The mask is removed, because Image 1 has changed."
     )
     expect(page.locator("img.mask")).to_have_count(0)
     expect(page.locator("#price.old")).to_have_count(0)

@@ -81,7 +81,7 @@ def test_other_website_cannot_use_the_stand_in(visitor: Visit, other: Page) -> N
     assert visitor.aws.charges() == before
 
 
-def test_own_page_shows_images_and_others_do_not(
+def test_own_page_gets_images_and_others_do_not(
     visitor: Visit, other: Page, aws: LocalStack, caller: Caller
 ) -> None:
     links: Any = make(caller, folder_name="other-websites")["links"]
@@ -90,6 +90,9 @@ def test_own_page_shows_images_and_others_do_not(
     # First the other site: both share the browser's cache.
     assert other.evaluate(SHOW, links["picture"]) == "blocked"
     assert visitor.page.evaluate(SHOW, links["picture"]) == "shown"
+    # A ZIP file is made from what a script reads.
+    assert tries(other, links["download"], "GET", "cors") == "blocked"
+    assert tries(visitor.page, links["download"], "GET", "cors") == "200"
 
 
 def test_description_is_shown_by_current_viewer(visitor: Visit) -> None:

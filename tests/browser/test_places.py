@@ -28,7 +28,7 @@ def test_many_clicks_open_one_lightbox(visitor: Visit, folder: str) -> None:
         held.append(route)
 
     page.route("**/lightbox.js", hold)
-    tile = page.locator("ul.tiles li button").first
+    tile = page.locator("ul.tiles li > button").first
 
     tile.evaluate("tile => { for (let n = 0; n < 3; n += 1) tile.click(); }")
     expect(tile).to_have_attribute("aria-busy", "true")  # the click has arrived
@@ -95,7 +95,8 @@ def test_link_to_missing_image_explains_itself(visitor: Visit, caller: Caller) -
 def test_back_restores_earlier_filters(visitor: Visit, folder: str) -> None:
     visitor.sign_in("#gallery")
     page = visitor.page
-    page.get_by_label("Folder").select_option(folder)
+    page.get_by_label("Folder").fill(folder)
+    page.get_by_label("Folder").press("Enter")
     expect(page.locator("ul.tiles li")).to_have_count(2)
 
     page.go_back()
@@ -110,7 +111,7 @@ def test_back_from_a_run_finds_the_place(visitor: Visit, caller: Caller) -> None
         request = {**SMALL, "prompt": f"Kite {n}", "count": 10, "folder_name": folder}
         caller.wait_for_end(caller.run(request, key=uuid4().hex).json)
     visitor.sign_in(f"#gallery?folder={folder}")
-    page, tiles = visitor.page, visitor.page.locator("ul.tiles li button")
+    page, tiles = visitor.page, visitor.page.locator("ul.tiles li > button")
     page.set_viewport_size({"width": 700, "height": 600})
     expect(tiles).to_have_count(24)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
@@ -130,3 +131,13 @@ def test_back_from_a_run_finds_the_place(visitor: Visit, caller: Caller) -> None
     expect(page.locator(".pswp")).to_have_count(0)
     assert tiles.count() == 30
     assert page.evaluate("scrollY") == place
+
+
+def test_folder_filter_suggests_what_is_typed(visitor: Visit, folder: str) -> None:
+    visitor.sign_in("#gallery")
+    page = visitor.page
+
+    page.get_by_label("Folder").fill(folder[:-1])
+
+    suggested = page.locator(f'#folders option[value="{folder}"]')
+    expect(suggested).to_have_text(f"{folder} (2)")

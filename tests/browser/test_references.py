@@ -72,6 +72,7 @@ def test_early_click_asks_to_confirm_the_price(visitor: Visit, uploads: SeenUplo
     visitor.sign_in()
     page, asked = visitor.page, list[Route]()
     button = page.locator("button.big")
+    button.wait_for()  # the form itself starts with an estimate
     page.route(re.compile("/estimate$"), lambda route: asked.append(route))  # noqa: PLW0108
     with page.expect_request(re.compile("/estimate$")):
         add(page, file("teapot.png", png(1024, 1024)))
@@ -217,7 +218,7 @@ def test_reload_ends_an_upload(visitor: Visit, uploads: SeenUploads) -> None:
     page.reload()
 
     expect(page.locator(".reference.failed")).to_contain_text(
-        "The page was loaded again before the upload ended."
+        "The page was reloaded before the upload finished."
     )
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 

@@ -3,10 +3,11 @@
 import re
 from uuid import uuid4
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.api_caller import Caller
-from tests.support.browser import SMALL, Visit, make, make_batch
+from tests.support.browser import SMALL, Visit, make
 from tests.support.local_stack import LocalStack
 
 IMAGES = "/v1/images/generations"
@@ -24,7 +25,9 @@ WAITS = """async () => {
         run: async () => {
             const answer = answers.shift();
             if (answer.status) return answer;
-            throw Object.assign(new Error("busy"), { status: answer, isTransient: true });
+            const retryAfter = answer === 500 ? 20 : 0;
+            const problem = { status: answer, isTransient: true, retryAfter };
+            throw Object.assign(new Error("busy"), problem);
         },
     };
     for await (const run of follow(api, "run-1", new AbortController().signal, () => {}));
@@ -153,19 +156,116 @@ def test_list_refreshes_itself(visitor: Visit, caller: Caller) -> None:
     expect(slow.locator("img")).to_be_visible()
 
 
-def test_batch_links_to_its_lines(visitor: Visit, aws: LocalStack) -> None:
+def test_filters_are_kept_in_the_address(visitor: Visit, caller: Caller) -> None:
     word = uuid4().hex[:8]
-    name = make_batch(aws, [{**SMALL, "prompt": f"{word} kite {n}"} for n in range(3)])
-    visitor.sign_in("#runs?kind=batches")
-    page, batch = visitor.page, row(visitor.page, name)
-    expect(batch).to_contain_text("3 of 3 lines")
+    image = make(caller, prompt=f"Mine {word}", folder_name=f"list/{word}")
+    caller.wait_for_end(caller("DELETE", f"/images/{image['id']}").json)
+    visitor.sign_in("#runs")
+    page = visitor.page
+    made, deleted = row(page, f"Mine {word}"), row(page, f"Delete the picture list/{word}/")
+    expect(made).to_be_visible()
+    expect(deleted).to_be_visible()
 
-    batch.get_by_role("link", name=name).click()
-    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
-    expect(page.locator("ul.rows li .badge")).to_have_text(["Done"] * 3)
+    page.get_by_label("Kind").select_option("Deleted")
+    expect(made).to_have_count(0)
+    expect(deleted).to_be_visible()
+    assert "kind=delete" in page.url
 
-    page.get_by_role("link", name=f"{word} kite 1").click()
-    expect(page.locator("blockquote")).to_have_text(f"{word} kite 1")
+    # The program that made it is another person than the visitor.
+    page.get_by_label("Who").select_option("Me")
+    expect(deleted).to_have_count(0)
+    page.reload()
+    expect(page.get_by_label("Kind")).to_have_value("delete")
+    expect(page.get_by_label("Who")).not_to_have_value("")
+
+    page.go_back()
+    page.get_by_label("To", exact=True).fill("2020-01-01")
+    page.get_by_label("To", exact=True).blur()
+    expect(page.get_by_role("heading", name="No such runs")).to_be_visible()
+    page.get_by_role("button", name="Show all runs").click()
+    expect(made).to_be_visible()
+
+
+def test_own_runs_are_found_by_who(visitor: Visit, caller: Caller) -> None:
+    word = uuid4().hex[:8]
+    assert caller("GET", "/me").json["name"] == "a program"
+    make(caller, prompt=f"By program {word}")
+    visitor.sign_in()
+    page = visitor.page
+    page.get_by_label("Your idea").fill(f"By visitor {word}")
+    expect(page.locator("#price.old")).to_have_count(0)
+    page.locator("button.big:not([aria-disabled])").click()
+    page.wait_for_url(re.compile("#run/"))
+    run_id = page.url.partition("#run/")[2]
+
+    visitor.go("#runs")
+    page.get_by_label("Who").select_option("Me")
+
+    expect(page.locator(f"ul.rows a[href='#run/{run_id}']")).to_be_visible()
+    expect(row(page, f"By program {word}")).to_have_count(0)
+    page.get_by_label("Who").select_option("a program")
+    expect(row(page, f"By program {word}")).to_contain_text("by a program")
+    expect(page.locator(f"ul.rows a[href='#run/{run_id}']")).to_have_count(0)
+
+
+def test_many_runs_are_resumed_with_one_click(visitor: Visit, caller: Caller) -> None:
+    word = uuid4().hex[:8]
+    visitor.aws.script({"path": IMAGES, "status": 429, "body": NO_CREDIT, "times": 3})
+    runs = [run(caller, prompt=f"Broken {word} {n}") for n in range(3)]
+    visitor.sign_in("#runs?status=failed")
+    page, broken = visitor.page, row(visitor.page, f"Broken {word}")
+    expect(broken).to_have_count(3)
+
+    button = page.get_by_role("button", name=re.compile("^Resume selected"))
+    expect(button).to_have_attribute("aria-disabled", "true")
+    for n in range(3):
+        page.get_by_role("checkbox", name=f"Select Broken {word} {n}").check()
+    expect(button).to_have_text("Resume selected (3)")
+    # Somebody else resumes one of them at the same time.
+    caller.wait_for_end(caller("POST", f"/runs/{runs[0]['id']}/redrive").json)
+    button.click()
+
+    expect(page.get_by_text("1 run could not be resumed")).to_be_visible()
+    expect(page.locator(".callout li")).to_contain_text("Conflicts with something that exists")
+    expect(broken).to_have_count(0)
+    for started in runs:
+        assert caller.wait_for_end(started)["status"] == "succeeded"
+
+
+# Calls follow() with a run that never ends, and returns the seconds that it waits: first in a page
+# that is shown, then in a hidden page that is shown again when it stops to wait.
+LONG_RUN = """async (isNotified) => {
+    const waits = [], real = setTimeout, left = new AbortController();
+    let isHidden = false;
+    Object.defineProperty(document, "hidden", { get: () => isHidden, configurable: true });
+    window.setTimeout = (go, wait) => (waits.push(wait / 1000), real(go, 0));
+    const { follow } = await import("./web/client/run_polling.js");
+    const api = { run: async () => ({ status: "running" }) };
+    const show = () => {
+        isHidden = false;
+        document.dispatchEvent(new Event("visibilitychange"));
+    };
+    for await (const _ of follow(api, "run-1", left.signal, () => {}, () => isNotified)) {
+        if (waits.length === 10) isHidden = true;
+        if (waits.length === 10 && !isNotified) real(show, 100);
+        if (waits.length === 13) return waits;
+    }
+}"""
+
+
+def test_polling_backs_off_in_long_runs(visitor: Visit) -> None:
+    visitor.open()
+
+    waits = visitor.page.evaluate(LONG_RUN, False)
+
+    assert waits[:9] == [pytest.approx(min(5, 1.25**n)) for n in range(9)]
+    assert waits[9:] == [5, 10, 1.25, pytest.approx(1.25**2)]  # hidden, and shown again
+
+
+def test_polling_is_slow_in_a_hidden_page(visitor: Visit) -> None:
+    visitor.open()
+
+    assert visitor.page.evaluate(LONG_RUN, True)[9:] == [5, 10, 15, 15]
 
 
 def test_polling_slows_down_and_recovers(visitor: Visit) -> None:
@@ -173,4 +273,4 @@ def test_polling_slows_down_and_recovers(visitor: Visit) -> None:
 
     waits = visitor.page.evaluate(WAITS)
 
-    assert waits == [1000, 2000, 4000, 8000, 15000, 3000, 3000]
+    assert waits == [1000, 2000, 4000, 8000, 20_000, 5000, 5000]

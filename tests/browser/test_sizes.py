@@ -24,7 +24,7 @@ def folder(caller: Caller) -> str:
 def test_lightbox_lists_and_downloads_sizes(visitor: Visit, folder: str) -> None:
     page = visitor.page
     visitor.sign_in(f"#gallery?folder={folder}")
-    page.locator("ul.tiles li button").click()
+    page.locator("ul.tiles li > button").click()
     rows = page.locator(".exact-sizes li")
 
     expect(rows).to_have_count(2)

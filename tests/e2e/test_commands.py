@@ -443,6 +443,29 @@ def test_economy_line_is_reported_from_its_records(aws: LocalStack, tmp_path: Pa
     assert runs.stored_keys(local_target(tmp_path / "outputs.json"), "cheap-1") == [key]
 
 
+def test_batches_are_listed_and_stopped(aws: LocalStack, tmp_path: Path) -> None:
+    key, lines = "batches/quays.jsonl", [SMALL | {"prompt": f"A quay {n}"} for n in range(3)]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=body.encode())
+    aws.script({"path": "/v1/images/generations", "delay": 5.0})
+    start = {"manifest": key, "max_parallel_images": 1}
+    arn = aws.states.start_execution(
+        stateMachineArn=aws.outputs["batch_state_machine_arn"], input=json.dumps(start)
+    )["executionArn"]
+    aws.until(lambda: not aws.script())  # the first call is under way
+
+    stopped = easel(aws, tmp_path, "batch-stop", "quays")
+    listed = easel(aws, tmp_path, "batches")
+    again = easel(aws, tmp_path, "batch-stop", "quays")
+
+    assert (stopped.returncode, listed.returncode) == (0, 0), stopped.stderr + listed.stderr
+    assert stopped.stdout.startswith(arn.rpartition(":")[2])
+    (row,) = [line for line in listed.stdout.splitlines() if line.startswith(" quays")]
+    assert "aborted" in row
+    assert (again.returncode, again.stderr.startswith("no batch 'quays' is running")) == (1, True)
+    aws.until(lambda: aws.charges()["images"] == 1)
+
+
 def test_batch_dry_run_shows_price_and_bad_lines(aws: LocalStack, tmp_path: Path) -> None:
     file = tmp_path / "dry.csv"
     file.write_text("topic,count\nSport,2\nScience,11\n")

@@ -95,6 +95,7 @@ def test_up_after_killed_emulator_starts_one_stand_in(local: Local) -> None:
     stack.up(local)
     before = json.loads(local.processes_file.read_text())
     os.killpg(before["emulator"], signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.is_running(before["emulator"]), seconds=60)
 
     after = stack.up(local)
 

@@ -184,7 +184,7 @@ def test_secrets_never_appear_in_logs_or_states(aws: LocalStack) -> None:
     assert key not in json.dumps(aws.history(arn), default=str)
 
     functions = aws.client("lambda").list_functions()["Functions"]
-    assert len(functions) == 10
+    assert len(functions) == 11
     assert key not in json.dumps(functions, default=str)
 
     lines = aws.log_lines()

@@ -184,7 +184,7 @@ def test_start_uses_the_version_that_was_priced(aws: LocalStack, caller: Caller)
     assert put_manifest(upload, dear).status == 200
 
     start = f"/batches/{name}/start"
-    without = caller("POST", start, {"dry_run": True})
+    without = caller("POST", start, {})
     priced = caller("POST", start, {"dry_run": True, "version_id": version})
 
     assert (without.status, without.json["field"]) == (400, "version_id")

@@ -29,8 +29,19 @@ def test_user_gets_temporary_password_only_once(aws: LocalStack, tmp_path: Path)
     user = aws.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="ada@example.org")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
 
-    second = easel(aws, tmp_path, "user", "ada@example.org")
-    assert (second.returncode, second.stderr) == (1, "ada@example.org is already a user\n")
+    cognito = aws.client("cognito-idp")
+
+    def groups() -> list[str]:
+        answer = cognito.admin_list_groups_for_user(UserPoolId=pool, Username="ada@example.org")
+        return [group["GroupName"] for group in answer["Groups"]]
+
+    assert groups() == ["easel-make"]
+    second = easel(aws, tmp_path, "user", "ada@example.org", "--role", "administer")
+    assert (second.returncode, second.stdout) == (
+        0,
+        "ada@example.org now has the role 'administer', from their next sign-in on\n",
+    )
+    assert groups() == ["easel-administer"]
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "a da@example.org", "ada@example"])
@@ -43,7 +54,7 @@ def test_invalid_address_is_refused(aws: LocalStack, tmp_path: Path, email: str)
 @pytest.mark.parametrize(
     ("words", "scopes"),
     [
-        ((), {"easel/read", "easel/write", "easel/schedule"}),
+        ((), {"easel/read", "easel/write", "easel/schedule", "easel/admin"}),
         (("--scope", "read"), {"easel/read"}),
         (("--scope", "write"), {"easel/write"}),
     ],
@@ -86,9 +97,17 @@ def test_cognito_mails_the_password_on_aws() -> None:
     class Cognito:
         class exceptions:  # noqa: N801 - boto3's own name
             UsernameExistsException = InvalidParameterException = ZeroDivisionError
+            GroupExistsException = ZeroDivisionError
 
         def admin_create_user(self, **call: Any) -> None:
             calls.append(call)
+
+        def create_group(self, **_: Any) -> None: ...
+
+        def admin_add_user_to_group(self, **_: Any) -> None: ...
+
+        def admin_list_groups_for_user(self, **_: Any) -> Any:
+            return {"Groups": []}
 
     class Deployed(Target):
         def client(self, service: str) -> Any:
@@ -101,7 +120,7 @@ def test_cognito_mails_the_password_on_aws() -> None:
     there = Deployed(
         endpoint=None, region="ap-southeast-1", bucket="", table="", state_machine_arn=""
     )
-    assert sign_in.add_user(there, "ada@example.org") is None
+    assert sign_in.add_user(there, "ada@example.org", "make") == (True, None)
 
     (call,) = calls
     assert call["DesiredDeliveryMediums"] == ["EMAIL"]

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,8 @@ from botocore.exceptions import ClientError
 
 from easel.aws.table import Table
 from easel.ledger.budget import Budget, month_of
+from easel.ledger.charges import Charges
+from easel.ledger.shards import MONTH, Shards
 from functions.economy.place import VISIBLE_SECONDS
 from tests.faults.caller import is_alive
 from tests.faults.proxy import Call, Proxy
@@ -63,8 +66,15 @@ class FaultyStack(LocalStack):
         return self._items(f"run#{run_id}")
 
     def budget(self) -> dict[str, Any]:
-        """Return this month's item, which is empty before the first run."""
-        return next(iter(self._items(f"budget#{datetime.now(UTC):%Y-%m}")), {})
+        """Return the fields of this month's Funds, or {} before the first run."""
+        shards = Shards(Table(self.dynamodb, name=self.table))
+        (funds,) = shards.read(month_of(datetime.now(UTC)), [MONTH])
+        return asdict(funds) if funds.version else {}
+
+    def charged(self) -> int:
+        """Return the sum of this month's charges, in micro-dollars."""
+        charges = Charges(Table(self.dynamodb, name=self.table))
+        return sum(each.micro_usd for each in charges.of(month_of(datetime.now(UTC))))
 
     @contextmanager
     def capped(self, micro_usd: int) -> Iterator[None]:

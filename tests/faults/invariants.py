@@ -166,6 +166,8 @@ def check_whole(
     tally.holds("OpenAI counts others", prefix, paid == tally.paid, (paid, tally.paid))
     month = stack.budget()
     tally.holds("a reservation is left open", prefix, month["committed"] == month["spent"], month)
+    charged = stack.charged()
+    tally.holds("the charges are not what was spent", prefix, charged == month["spent"], charged)
 
 
 def _check_picture(

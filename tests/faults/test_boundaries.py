@@ -22,13 +22,13 @@ from tests.support.images import png
 When = Literal["before", "during", "after"]
 
 # The calls of each function for one image, in order, in a warm process. A test below verifies them.
+READ_BUDGETS = ["BatchGetItem head", "BatchGetItem shards", "BatchGetItem limits"]
 CALLS = {
     "Prompt": [
         "GetItem chat",
         "GetItem prompt",
         "PutObject folder",
-        "GetItem budget",
-        "GetItem budget",
+        *READ_BUDGETS,
         "TransactWriteItems claim",
         "chat",
         "TransactWriteItems keep",
@@ -38,7 +38,6 @@ CALLS = {
         "GetItem image",
         "PutObject note",
         "UpdateItem turn",
-        "GetItem budget",
         "TransactWriteItems claim",
         "image",
         "PutObject bytes",
@@ -68,7 +67,7 @@ CALLS_WITH_INPUTS = {
         "GetItem mask",
         "HeadObject mask",
         "PutObject folder",
-        "GetItem budget",
+        *READ_BUDGETS,
         "TransactWriteItems image",
         "PutObjectTagging image",
         "PutObjectTagging thumbnail",
@@ -78,7 +77,7 @@ CALLS_WITH_INPUTS = {
         "PutObjectTagging its thumbnail",
         "UpdateItem mask",
         "GetObject thumbnail",
-        *CALLS["Prompt"][4:],
+        *CALLS["Prompt"][3 + len(READ_BUDGETS) :],
     ],
     "Image": [*CALLS["Image"][:2], "GetObject image", "GetObject mask", *CALLS["Image"][2:]],
     "References": [

@@ -16,6 +16,7 @@ def test_every_row_has_an_existing_test() -> None:
         if (match := ROW.fullmatch(line))
     ]
     assert len(rows) > 80
+    assert len({number for number, _ in rows}) == len(rows)
     assert f"a table of {len(rows)} faults" in (ROOT / "README.md").read_text()
     others = sorted({by.strip("`").partition("::")[0] for _, by in rows if by.startswith("`")})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]

@@ -257,6 +257,23 @@ MIRRORED = Expected(
     ],
     refused=calls(INBOX, INVOKE, "{mirror}"),
 )
+PROBLEMS_FILE = "{images}/staging/@spring/spring.20260101000000-abcd/problems.jsonl"
+PLAN_FILE = "{images}/staging/@spring/spring.20260101000000-abcd/lines.jsonl"
+FAILURES_FILE = "{images}/batches/spring/failures.jsonl"
+BATCHES_OF_API = Expected(
+    allowed=[
+        *calls("api", "s3:GetObject", PROBLEMS_FILE, PLAN_FILE, FAILURES_FILE),
+        *calls("api", WATCH, "{batch_execution}:spring", "{run_execution}:run-1"),
+        *calls("api", "states:ListExecutions", "{runs}", "{batches}"),
+    ],
+    refused=[
+        *calls("api", "s3:GetObject", LINES_FILE, RESULT, *NOT_OF_A_BATCH),
+        *calls("api", "s3:PutObject", PROBLEMS_FILE, PLAN_FILE, FAILURES_FILE),
+        *calls("api", REDRIVE, "{batch_execution}:spring"),
+        *calls("api", "states:StopExecution", "{batch_execution}/EachLine:uuid"),
+        *calls("events", "states:StopExecution", "{batch_execution}:spring"),
+    ],
+)
 SUBJECTS = {
     "machines": MACHINES,
     "rules": RULES,
@@ -264,6 +281,7 @@ SUBJECTS = {
     "queues": QUEUES,
     "topic": TOPIC,
     "links": LINKS,
+    "batches of the API": BATCHES_OF_API,
     "buckets": BUCKETS,
     "existing bucket": EXISTING_BUCKET,
     "mirror": MIRRORED,

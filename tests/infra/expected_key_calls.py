@@ -111,12 +111,13 @@ USES = {
     "prompt": ("dynamodb s3 secretsmanager", "s3"),
     "image": ("dynamodb s3 secretsmanager", "s3"),
     "upload": ("dynamodb s3", "s3"),
-    "cleanup": ("dynamodb s3", ""),
+    "cleanup": ("dynamodb s3", "s3"),
     "batch": ("dynamodb s3", "s3"),
     "economy": ("dynamodb s3 secretsmanager", "s3"),
     "references": ("dynamodb s3 sqs", "s3 sqs"),
     "events": ("dynamodb secretsmanager sqs states", "sqs"),
-    "api": ("dynamodb states", ""),
+    "index": ("dynamodb sqs", "sqs"),
+    "api": ("dynamodb s3 states", ""),
     READER: ("s3", ""),
     UPLOADER: ("", "s3"),
     SCHEDULE: ("", ""),
@@ -170,7 +171,7 @@ EXISTING_BUCKET = Expected(
     + calls(BATCHES_MACHINE, USE, "{key}", context=via("s3")),
 )
 # The key of an earlier deployment also covers the bucket. The owner's key covers only the bucket.
-BUCKET_USES = {"image": USE, "upload": USE, "cleanup": DECRYPT, READER: DECRYPT, UPLOADER: DATA_KEY}
+BUCKET_USES = {"image": USE, "upload": USE, "cleanup": USE, READER: DECRYPT, UPLOADER: DATA_KEY}
 AGAIN = Expected(
     shape=template.AGAIN,
     allowed=[
@@ -186,8 +187,8 @@ AGAIN = Expected(
     refused=[
         *calls("image", USE, KEY_OF_OURS, KEY_OF_THEIRS),
         *calls("upload", USE, KEY_OF_THEIRS, context=via("dynamodb")),
-        *calls("cleanup", DATA_KEY, KEY_OF_OURS, KEY_OF_THEIRS, context=via("s3")),
-        *calls("api", USE, KEY_OF_THEIRS, context=via("s3")),
+        *calls("events", USE, KEY_OF_THEIRS, context=via("s3")),
+        *calls("api", DATA_KEY, KEY_OF_THEIRS, context=via("s3")),
         *calls("image", "kms:Encrypt kms:CreateGrant", KEY_OF_THEIRS, context=via("s3")),
     ],
 )

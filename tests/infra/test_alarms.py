@@ -24,6 +24,7 @@ EVERY = {
     "Easel-UploadsNotDelivered",
     "Easel-SchedulesNotDelivered",
     "Easel-EventsNotDelivered",
+    "Easel-IndexNotDelivered",
     "Easel-ApiFailing",
 }
 OF_SCHEDULE = {"Easel-ScheduleNotDelivered", "Easel-NoPictureFromSchedule"}
@@ -176,7 +177,7 @@ def test_rare_schedule_alarm_needs_its_own_period(synth: Synth, days: str, expec
 
 
 def test_only_new_image_outcomes_leave_the_stream(template: Template) -> None:
-    mapping = template.resource("AWS::Lambda::EventSourceMapping")
+    mapping = template.resource("AWS::Lambda::EventSourceMapping", "Events")
     filters = [
         json.loads(pattern["Pattern"])["dynamodb"]
         for pattern in mapping["FilterCriteria"]["Filters"]
@@ -195,6 +196,36 @@ def test_only_new_image_outcomes_leave_the_stream(template: Template) -> None:
         "Fn::GetAtt": [queue, "Arn"]
     }
     assert mapping["MaximumRecordAgeInSeconds"] == 7_200
+
+
+def test_index_sees_changes_of_images_and_rebuild_steps(template: Template) -> None:
+    mapping = template.resource("AWS::Lambda::EventSourceMapping", "Index")
+    filters = [json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"]]
+
+    keys = [pattern["dynamodb"]["Keys"] for pattern in filters]
+    assert keys == [
+        {"sk": {"S": [{"prefix": "image#"}]}},
+        {"pk": {"S": ["search#rebuild"]}},
+        {"pk": {"S": [{"prefix": "charges#"}]}},
+    ]
+    statuses = filters[0]["dynamodb"]["NewImage"]["status"]["S"]
+    assert statuses == ["stored", "deleted", "purged"]
+    # A new trigger may miss changes after its creation, so it begins with older ones.
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    (queue,) = (name for name in template.of("AWS::SQS::Queue") if name.startswith("SearchIndex"))
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {
+        "Fn::GetAtt": [queue, "Arn"]
+    }
+
+
+def test_rebuild_waits_for_its_trigger(template: Template) -> None:
+    ((_, rebuild),) = template.of("Custom::SearchIndex").items()
+    (mapping,) = (
+        name for name in template.of("AWS::Lambda::EventSourceMapping") if name.startswith("Index")
+    )
+
+    assert mapping in rebuild["DependsOn"]
+    assert rebuild["Properties"]["Version"] == "1"
 
 
 def test_ends_of_both_machines_are_sent(template: Template) -> None:

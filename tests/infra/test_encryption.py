@@ -29,12 +29,13 @@ RIGHTS = {
     "prompt": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "image": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "upload": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
-    "cleanup": {(READ, "dynamodb"), (READ, "s3")},
+    "cleanup": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "batch": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3")},
     "economy": {(READ, "dynamodb"), (READ, "secretsmanager"), (READ, "s3"), (WRITE, "s3")},
     "references": {(READ, "dynamodb"), (READ, "s3"), (WRITE, "s3"), (READ, "sqs"), (WRITE, "sqs")},
     "events": {(READ, "dynamodb"), (READ, "states"), (READ, "sqs"), (WRITE, "sqs")},
-    "api": {(READ, "dynamodb"), (READ, "states")},
+    "index": {(READ, "dynamodb"), (READ, "sqs"), (WRITE, "sqs")},
+    "api": {(READ, "dynamodb"), (READ, "states"), (READ, "s3")},
 }
 SIGNERS = {"Reader": {(READ, "s3")}, "Uploader": {(WRITE, "s3")}}
 A_MACHINE = {

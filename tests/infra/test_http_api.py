@@ -39,6 +39,9 @@ def client(template: Template, name: str) -> dict[str, Any]:
     return properties
 
 
+SCOPES = {routes.READ, routes.WRITE, routes.SCHEDULE, routes.ADMIN}
+
+
 def scopes(template: Template, client: dict[str, Any]) -> set[str]:
     (server,) = template.of("AWS::Cognito::UserPoolResourceServer")
     return {template.text(scope).replace(server, "easel") for scope in client["AllowedOAuthScopes"]}
@@ -104,7 +107,7 @@ def test_traffic_is_limited_and_function_ends_first(template: Template) -> None:
 
 def test_five_people_can_open_page_concurrently(page_template: Template) -> None:
     limits = page_template.resource("AWS::ApiGatewayV2::Stage")["RouteSettings"]
-    assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 500}}
+    assert limits == {"GET /web/{file+}": {"ThrottlingRateLimit": 200, "ThrottlingBurstLimit": 800}}
     files = [file for file in (ROOT / "web").rglob("*") if file.is_file()]
     assert limits["GET /web/{file+}"]["ThrottlingBurstLimit"] >= 5 * len(files)
 
@@ -135,7 +138,7 @@ def test_no_other_page_may_call_the_api(template: Template) -> None:
     assert "CorsConfiguration" not in template.resource("AWS::ApiGatewayV2::Api")
 
 
-def test_only_the_page_may_upload_to_the_bucket(
+def test_only_the_page_may_use_links_from_scripts(
     page_template: Template, template: Template
 ) -> None:
     (rule,) = page_template.resource("AWS::S3::Bucket", PICTURES)["CorsConfiguration"]["CorsRules"]
@@ -143,7 +146,7 @@ def test_only_the_page_may_upload_to_the_bucket(
     parts = [{"Fn::Select": [n, {"Fn::Split": ["/", url]}]} for n in (0, 2)]
 
     assert rule["AllowedOrigins"] == [{"Fn::Join": ["", [parts[0], "//", parts[1]]]}]
-    assert (rule["AllowedMethods"], rule["AllowedHeaders"]) == (["PUT"], ["content-type"])
+    assert (rule["AllowedMethods"], rule["AllowedHeaders"]) == (["PUT", "GET"], ["content-type"])
     assert "CorsConfiguration" not in template.resource("AWS::S3::Bucket", PICTURES)
 
 
@@ -208,7 +211,7 @@ def test_page_client_uses_only_the_code_flow(page_template: Template) -> None:
 
     assert page["GenerateSecret"] is False
     assert page["AllowedOAuthFlows"] == ["code"]
-    assert scopes(page_template, page) == {"openid", routes.READ, routes.WRITE, routes.SCHEDULE}
+    assert scopes(page_template, page) == {"openid", *SCOPES}
     assert not [
         flow for flow in page["ExplicitAuthFlows"] if "USER_PASSWORD" in flow or "CUSTOM" in flow
     ]
@@ -231,7 +234,7 @@ def test_programs_have_a_secret_and_no_user(synth: Synth) -> None:
 
     assert program["GenerateSecret"] is True
     assert program["AllowedOAuthFlows"] == ["client_credentials"]
-    assert scopes(template, program) == {routes.READ, routes.WRITE, routes.SCHEDULE}
+    assert scopes(template, program) == SCOPES
     assert program["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
 
 

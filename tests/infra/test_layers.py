@@ -115,8 +115,9 @@ BUILT = {
     "economy": {"storage", "table", "bucket", "ledger", "openai_account", "openai_batches"},
     "references": {"storage", "table", "bucket", "uploads"},
     "events": {"eventbridge"},
+    "index": {"storage", "table"},
     "api": {"api", "table", "ledger", "executions", "batch_executions", "runs", "gallery"}
-    | {"image_links", "upload_links"},
+    | {"search", "image_links", "upload_links"},
 }
 
 

@@ -48,6 +48,14 @@ FROM_EASEL = {
 SENDS = f"{BUS} if {json.dumps(FROM_EASEL)}"
 SCHEDULES = "arn:aws:scheduler:ap-southeast-1:AWS::AccountId:schedule/Easel"
 TO_SCHEDULER = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+WRITTEN_BY_API = "table where the key is budget* limits people presets upload#*"
+NOTES = {
+    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["run#*"]},
+    "ForAllValues:StringEquals": {
+        "dynamodb:Attributes": ["pk", "sk", "status", "favourite", "hidden", "tags"]
+    },
+}
+USERS = "SignInUsers1801E146"
 EXECUTION = ":::::execution"
 RIGHTS = {
     "prompt": may("s3", "bucket/*/", "PutObject")
@@ -55,26 +63,27 @@ RIGHTS = {
     | TAG_UPLOADS
     | FIND
     | OPENAI_KEY
-    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem"),
+    | on_table("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+    | on_table("ConditionCheckItem"),
     "image": STAGING
     | images("GetObjectVersion")
     | FIND
     | OPENAI_KEY
-    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+    | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "upload": may("s3", "bucket/*", "PutObject", "GetObject")
     | FIND
     | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
-    "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion")
+    "cleanup": may("s3", "bucket/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/*", "DeleteObject", "DeleteObjectVersion")
     | TAG_UPLOADS
     | may("s3", "bucket", "ListBucket", "ListBucketVersions")
-    | on_table("GetItem", "UpdateItem", "Query"),
+    | on_table("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
     "batch": may("s3", "bucket/batches/*", "GetObject", "GetObjectVersion", "PutObject")
     | may("s3", "bucket/staging/@*", "GetObject", "PutObject")
     | may("s3", "bucket/*", "GetObject")
     | denied("s3", "bucket/references/inbox/*", "GetObject")
     | FIND
-    | on_table("GetItem", "BatchGetItem", "PutItem", "UpdateItem"),
+    | on_table("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
     "economy": STAGING
     | images("GetObjectVersion")
     | FIND
@@ -93,22 +102,37 @@ RIGHTS = {
     | may("sqs", "queue", "SendMessage")
     | on_table("DescribeStream", "GetRecords", "GetShardIterator")
     | may("dynamodb", "*", "ListStreams"),
-    # It has no rights on S3 or secrets and deletes nothing: the steps of a run that it starts do
-    # that.
+    "index": may(
+        "dynamodb", "table where the key is run#* search#*", "GetItem", "BatchGetItem", "Query"
+    )
+    | may("dynamodb", "table where the key is search#*", "PutItem", "UpdateItem")
+    | may("dynamodb", "table where the key is charges#* spending#*", "UpdateItem", "DeleteItem")
+    | may("dynamodb", "table/index/by_time", "Query")
+    | may("sqs", "queue", "SendMessage")
+    | on_table("DescribeStream", "GetRecords", "GetShardIterator")
+    | may("dynamodb", "*", "ListStreams"),
+    # It has no rights on images or secrets and deletes nothing: the steps of a run that it starts
+    # do that.
     "api": may("states", ":::::stateMachine:Workflow", "StartExecution", "ListExecutions")
     | may("states", f"{EXECUTION}:Workflow:*", "DescribeExecution", "GetExecutionHistory")
     | may("states", f"{EXECUTION}:Workflow:*", "StopExecution", "RedriveExecution")
     | may("states", ":::::stateMachine:BatchWorkflow", "StartExecution", "ListExecutions")
     | may("states", f"{EXECUTION}:BatchWorkflow:*", "DescribeExecution", "GetExecutionHistory")
-    | may("states", f"{EXECUTION}:BatchWorkflow:*", "ListMapRuns")
+    | may("states", f"{EXECUTION}:BatchWorkflow:*", "ListMapRuns", "StopExecution")
     | may("states", f"{EXECUTION}:BatchWorkflow/*", "DescribeExecution", "GetExecutionHistory")
-    | may("states", ":::::mapRun:BatchWorkflow/*", "DescribeMapRun")
+    | may("states", ":::::mapRun:BatchWorkflow/*", "DescribeMapRun", "ListExecutions")
+    | may("s3", "bucket/staging/@*/lines.jsonl", "GetObject")
+    | may("s3", "bucket/staging/@*/problems.jsonl", "GetObject")
+    | may("s3", "bucket/batches/*/failures.jsonl", "GetObject")
+    | FIND
     | on_table("GetItem", "BatchGetItem", "Query")
     | may("dynamodb", "table/index/by_time", "Query")
     | may("dynamodb", "table/index/by_folder", "Query")
     | may("dynamodb", "table/index/by_topic", "Query")
     | may("dynamodb", "table/index/by_folder_topic", "Query")
-    | may("dynamodb", "table where the key is budget* upload#*", "PutItem", "UpdateItem")
+    | may("dynamodb", WRITTEN_BY_API, "PutItem", "UpdateItem", "DeleteItem")
+    | may("dynamodb", f"table if {json.dumps(NOTES)}", "UpdateItem")
+    | may("cognito-idp", USERS, "ListUsers")
     | may("scheduler", f"{SCHEDULES}/*", "GetSchedule", "CreateSchedule")
     | may("scheduler", f"{SCHEDULES}/*", "UpdateSchedule", "DeleteSchedule")
     | may("scheduler", "*", "ListSchedules")

@@ -96,7 +96,7 @@ def test_every_setting_reaches_the_functions(synth: Synth) -> None:
         ("chat_seconds", "9"),
         ("chat_seconds", "436"),
         ("image_seconds", "59"),
-        ("image_seconds", "781"),
+        ("image_seconds", "836"),
         ("image_seconds", "1.5"),
         ("openai_workload_identity", "idp"),
         ("mirror", "gs://"),
@@ -138,8 +138,8 @@ def test_user_is_named_to_openai_only(changes: dict[str, str], omitted: tuple[st
     ("changes", "seconds"),
     [
         ({}, {"prompt": 150, "image": 900}),
-        ({"chat_seconds": "435", "image_seconds": "60"}, {"prompt": 900, "image": 180}),
-        ({"image_seconds": 780}, {"prompt": 150, "image": 900}),
+        ({"chat_seconds": "435", "image_seconds": "60"}, {"prompt": 900, "image": 125}),
+        ({"image_seconds": 835}, {"prompt": 150, "image": 900}),
     ],
 )
 def test_timeouts_follow_from_the_limits_of_calls(

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,7 +303,7 @@ def test_undeliverable_event_waits_in_a_queue(synth: Synth, construct: str) -> N
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
 
 
-def test_local_template_differs_only_in_layers(synth: Synth) -> None:
+def test_local_template_differs_only_in_layers_and_bytecode(synth: Synth) -> None:
     def without_layers(body: dict[str, Any]) -> dict[str, Any]:
         kept = {
             name: resource
@@ -311,17 +312,22 @@ def test_local_template_differs_only_in_layers(synth: Synth) -> None:
         }
         for resource in kept.values():
             resource.get("Properties", {}).pop("Layers", None)
+            if resource["Type"] == "AWS::Lambda::Function":
+                resource["Properties"].pop("Code")
         return body | {"Resources": kept}
 
-    with_page = synth(*LOCAL_DEFAULTS)
+    def sources(template: Template, name: str) -> dict[Path, bytes]:
+        asset = template.asset(name)
+        files = (file for file in asset.rglob("*") if file.is_file() and file.suffix != ".pyc")
+        return {file.relative_to(asset): file.read_bytes() for file in files}
 
-    deployed, local = (
-        json.loads(json.dumps(variant.body))
-        for variant in (with_page, synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS))
-    )
+    with_page, here = synth(*LOCAL_DEFAULTS), synth(*LOCAL_DEFAULTS, *LOCAL_SETTINGS)
+    deployed, local = (json.loads(json.dumps(variant.body)) for variant in (with_page, here))
 
     assert len(with_page.of("AWS::Lambda::LayerVersion")) == len(layers.NAMES)
-    assert without_layers(deployed) == local
+    assert without_layers(deployed) == without_layers(local)
+    for step in FUNCTIONS:
+        assert sources(with_page, step) == sources(here, step)
 
 
 @pytest.mark.parametrize("settings", PINNED_IN, ids=["defaults", "adopting", "not-retained"])

@@ -1,6 +1,7 @@
 """The API in this process, on an AWS in memory: it takes the gateway's events and answers them."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from easel.aws.table import Table
 from easel.contract.settings import ApiSettings
 from easel.contract.status import Status
 from easel.ledger.records import PromptRecord, StoredFiles, StoredSize
-from functions.api import handler
+from functions.api import handler, routes
 from tests.support.records import claimed, prompt_record
 from tests.support.services import NOW, OWNER, REGION, FakeServices
 
@@ -72,6 +73,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         sub: str | None = "anna",
         scope: str = "easel/read easel/write",
+        claims: Mapping[str, Any] | None = None,
         services: FakeServices | None = None,
     ) -> Answer:
         text = body if isinstance(body, str) else None if body is None else json.dumps(body)
@@ -80,7 +82,7 @@ class Api:
         }
         event: dict[str, Any] = {
             "version": "2.0",
-            "routeKey": f"{method} {path}",
+            "routeKey": route_key(method, path),
             "rawPath": path,
             "rawQueryString": urlencode(query or {}),
             "headers": sent,
@@ -96,7 +98,9 @@ class Api:
                 "requestId": "r",
                 "authorizer": {
                     "jwt": {
-                        "claims": {"scope": scope} | ({"sub": sub} if sub is not None else {}),
+                        "claims": {"scope": scope}
+                        | dict(claims or {})
+                        | ({"sub": sub} if sub is not None else {}),
                         "scopes": scope.split(),
                     }
                 },
@@ -131,6 +135,15 @@ class Api:
 
     def executions(self, machine: str = MACHINE) -> list[dict[str, Any]]:
         return list(self.states.list_executions(stateMachineArn=machine)["executions"])
+
+
+def route_key(method: str, path: str) -> str:
+    """Return the gateway's route of a path, as its event names it."""
+    for known, template, _ in routes.DATA:
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
+        if known == method and re.fullmatch(pattern, path):
+            return f"{method} {template}"
+    return f"{method} {path}"
 
 
 def keep_prompt(

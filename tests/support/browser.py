@@ -21,15 +21,18 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from cli import sign_in
+from functions.api.roles import Role
 from infra import NODE
 from tests.support import installed_browser
-from tests.support.api_caller import Caller
+from tests.support.api_caller import Caller, target
 from tests.support.local_stack import LocalStack
 
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 CONTRAST = {"runOnly": ["color-contrast"]}
 SECONDS = 20
+User = tuple[str, str]  # a mail address and a password
 SMALL = {"size": "1024x640", "quality": "low"}
 expect.set_options(timeout=SECONDS * 1000)
 
@@ -66,12 +69,14 @@ class Visit:
     def open(self, place: str = "") -> None:
         self.page.goto(self.aws.outputs["api_url"] + place)
 
-    def sign_in(self, place: str = "") -> None:
-        """Sign in through the hosted page, as a person does."""
+    def sign_in(self, place: str = "", *, user: User | None = None) -> None:
+        """Sign in through the hosted page, as a person does: as the stack's user by default."""
+        outputs = self.aws.outputs
+        email, password = user or (outputs["user"], outputs["password"])
         self.open(place)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.locator("input[name=username]").fill(self.aws.outputs["user"])
-        self.page.locator("input[name=password]").fill(self.aws.outputs["password"])
+        self.page.locator("input[name=username]").fill(email)
+        self.page.locator("input[name=password]").fill(password)
         self.page.locator("button[type=submit], input[type=submit]").first.click()
         self.page.get_by_role("button", name="Sign out").wait_for()
 
@@ -80,6 +85,8 @@ class Visit:
 
     def violations(self) -> list[str]:
         """Return axe's findings on the current page: all in light, and the contrast in dark."""
+        # The header covers a part of what is scrolled below it, which axe takes for a small target.
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.emulate_media(color_scheme="dark")
         in_dark = self._findings(CONTRAST)
         self.page.emulate_media(color_scheme="light")
@@ -102,6 +109,19 @@ class Visit:
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
             )
         )
+
+
+def add_user(aws: LocalStack, role: Role) -> User:
+    """Add a user with this role, who has chosen a password."""
+    email, password = f"{role}-{uuid4().hex[:8]}@example.org", sign_in.random_password()
+    sign_in.add_user(target(aws), email, role)
+    aws.client("cognito-idp").admin_set_user_password(
+        UserPoolId=target(aws).output("UserPoolId"),
+        Username=email,
+        Password=password,
+        Permanent=True,
+    )
+    return email, password
 
 
 @contextmanager

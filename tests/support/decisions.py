@@ -27,19 +27,22 @@ GRANTS = {
 ROLE = re.compile(r"Easel-(\w+?)Role[0-9A-F]{8}-")
 BY_LAMBDA = "Lambda itself uses it, with the function's role"
 FOR_404 = "no call needs it: without it, S3 answers 403 instead of 404 for a missing object"
+STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
 # Actions that are granted and that no function calls here, each with the reason.
 UNUSED = {
-    ("Events", "dynamodb:DescribeStream"): BY_LAMBDA,
-    ("Events", "dynamodb:GetRecords"): BY_LAMBDA,
-    ("Events", "dynamodb:GetShardIterator"): BY_LAMBDA,
-    ("Events", "dynamodb:ListStreams"): BY_LAMBDA,
+    **{
+        (construct, f"dynamodb:{action}"): BY_LAMBDA
+        for construct in ("Events", "Index")
+        for action in STREAM_ACTIONS
+    },
     ("Events", "sqs:SendMessage"): BY_LAMBDA,
     ("References", "sqs:SendMessage"): BY_LAMBDA,
+    ("Index", "sqs:SendMessage"): BY_LAMBDA,
     ("Api", "iam:PassRole"): "Scheduler asks for it when a schedule is stored",
     ("References", "s3:PutObjectTagging"): "S3 asks for it when a PutObject has tags",
     **{
         (construct, "s3:ListBucket"): FOR_404
-        for construct in ("Image", "Upload", "Mirror", "Economy", "References")
+        for construct in ("Api", "Image", "Upload", "Mirror", "Economy", "References")
     },
 }
 # Denials that tests provoke, each with the reason.

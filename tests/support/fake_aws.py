@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from cli.doctor.account import TRANSITIONS_QUOTA
@@ -16,6 +17,8 @@ from cli.doctor.operations import COUNTS
 from cli.doctor.stack import checkout_version
 from cli.target import Access
 from easel.contract import settings
+from easel.ledger.budget import month_of
+from easel.ledger.shards import MONTH
 from tests.support.loopback import Quiet, serving
 
 REGION, ACCOUNT = "ap-southeast-1", "123456789012"
@@ -132,7 +135,7 @@ def healthy(api_url: str) -> dict[str, Any]:
             "Table": {"TableStatus": "ACTIVE", "DeletionProtectionEnabled": True}
         },
         "dynamodb.describe_continuous_backups": recovery("ENABLED"),
-        "dynamodb.get_item": month(committed=0, cap=25_000_000),
+        "dynamodb.batch_get_item": month(committed=0, cap=25_000_000),
         "stepfunctions.start_execution": {"executionArn": f"{MACHINE}:doctor"},
         "stepfunctions.describe_execution": execution("SUCCEEDED"),
     }
@@ -201,9 +204,15 @@ def recovery(status: str) -> dict[str, Any]:
 
 
 def month(*, committed: int, cap: int) -> dict[str, Any]:
-    """Return the item of the month's budget."""
-    amounts = {"committed": committed, "spent": committed, "cap": cap, "setting": 25_000_000}
-    return {"Item": {name: {"N": str(amount)} for name, amount in amounts.items()}}
+    """Return the items of the month's budget: its head, and the one shard that was used."""
+    name = f"budget#{month_of(datetime.now(UTC))}"
+    head = {"pk": name, "sk": MONTH, "limit": cap, "setting": 25_000_000, "version": 1}
+    shard = {"pk": f"{name}#00", "sk": MONTH, "committed": committed, "spent": committed}
+    serialize = TypeSerializer().serialize
+    items = [
+        {attribute: serialize(value) for attribute, value in item.items()} for item in (head, shard)
+    ]
+    return {"Responses": {"records": items}, "UnprocessedKeys": {}}
 
 
 def execution(status: str, **more: str) -> dict[str, Any]:

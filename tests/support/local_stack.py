@@ -12,7 +12,8 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
+POLL_SECONDS = 0.1  # more often would take the time of the processes that the test waits for
 
 
 class LocalStack:
@@ -55,7 +56,7 @@ class LocalStack:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while (execution := self.describe(arn)) is None or execution["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{arn} is still running"
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
         has_report = execution["status"] == "SUCCEEDED"
         return execution | {"report": json.loads(execution["output"]) if has_report else None}
 
@@ -69,7 +70,7 @@ class LocalStack:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "it does not happen"
-            time.sleep(0.02)
+            time.sleep(POLL_SECONDS)
 
     def run(self, request: Any, *, name: str | None = None) -> dict[str, Any]:
         return self.wait_for_end(self.start(request, name=name))
@@ -133,6 +134,10 @@ class LocalStack:
     def script(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
         """Add rules to the fake OpenAI, and return all rules that are not used up."""
         return list(self._openai("POST", "/_faults", list(rules)))
+
+    def end_faults(self) -> None:
+        """Clear the faults of the fake OpenAI. Responses that it delays arrive now."""
+        self._openai("DELETE", "/_faults")
 
     def forget(self) -> None:
         """Clear the ledger and the faults of the fake OpenAI."""

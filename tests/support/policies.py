@@ -39,6 +39,7 @@ SERVICE = ".amazonaws.com"  # the end of the name of a service that calls
 ARNS = {
     "AWS::ApiGatewayV2::Api": f"arn:aws:execute-api:{HERE}:{{}}",
     "Custom::ExistingTable": f"arn:aws:dynamodb:{HERE}:table/{{}}",
+    "AWS::Cognito::UserPool": f"arn:aws:cognito-idp:{HERE}:userpool/{{}}",
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/{{}}",
     "AWS::Events::ApiDestination": f"arn:aws:events:{HERE}:api-destination/{{}}/a1b2",
     "AWS::Events::Connection": f"arn:aws:events:{HERE}:connection/{{}}/a1b2",

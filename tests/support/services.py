@@ -51,6 +51,7 @@ REQUESTS: dict[str, Any] = {
     "region": REGION,
     "delivery_url": None,
     "channels": (),
+    "presets": {},
 }
 BATCHING: dict[str, Any] = {
     "max_parallel_images": 5,

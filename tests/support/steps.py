@@ -19,6 +19,7 @@ from easel.contract.messages import (
     Report,
     Restoration,
     RunPlan,
+    Several,
     Sharing,
     StagedImage,
     StartRun,
@@ -35,7 +36,7 @@ from easel.request import request
 from functions import image, prompt
 from functions.batch.check import check
 from functions.batch.report import report_batch
-from functions.cleanup.deletes import carry_out
+from functions.cleanup.actions import Outcome, carry_out
 from functions.cleanup.handler import finish
 from functions.economy.collect import collect
 from functions.economy.place import place
@@ -199,10 +200,14 @@ class CleanupStep(Step):
         return result
 
     def share(self, **request: Any) -> Sharing:
-        start = StartRun(request=request, execution_name="e", started=LATER)
-        result = carry_out(start, self.services, self.deadline)
+        result = self.act(**request)
         assert isinstance(result, Sharing)
         return result
+
+    def act(self, **request: Any) -> Outcome | Several:
+        """Carry out a request for existing images."""
+        start = StartRun(request=request, execution_name="e", started=LATER)
+        return carry_out(start, self.services, self.deadline)
 
     def do(
         self,
@@ -221,7 +226,7 @@ class CleanupStep(Step):
             result = carry_out(start, self.services, deadline or self.deadline)
         finally:
             self.services.bucket, self.services.ledger = own
-        assert not isinstance(result, Sharing)
+        assert isinstance(result, Removal | Restoration)
         return result
 
     def status(self, n: int = 1) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = (
     *("prompt", "image", "upload", "cleanup", "batch", "economy"),
-    *("references", "events", "api"),
+    *("references", "events", "index", "api"),
 )
 RUNS, BATCHES = "Workflow", "BatchWorkflow"  # the constructs of the two state machines
 # The constructs of the three buckets.

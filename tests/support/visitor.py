@@ -49,7 +49,7 @@ class Visitor:
             "response_type": "code",
             "client_id": self.client,
             "redirect_uri": self.outputs["api_url"],
-            "scope": "openid easel/read easel/write easel/schedule",
+            "scope": "openid easel/read easel/write easel/schedule easel/admin",
             "state": "s",
             "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
             "code_challenge_method": "S256",

@@ -79,10 +79,12 @@ def test_write_conflict_is_retried(table: Table, code: str) -> None:
     busy = Table(
         Conflicting(table._client, TABLE_TRIES - 1, code), name="records", sleep=waits.append
     )
-    reserve(Ledger(busy, Budget(busy, setting=100)), 10, month="2026-11")
+    Budget(table, setting=6400).begin("2026-11")
 
-    assert Budget(table, setting=100).read("2026-11").committed == 10
-    assert all(0.02 <= wait <= 0.501 for wait in waits)
+    reserve(Ledger(busy, Budget(busy, setting=6400)), 10, month="2026-11")
+
+    assert Budget(table, setting=6400).read("2026-11").committed == 10
+    assert all(0.005 <= wait <= 0.105 for wait in waits)
 
 
 def test_endless_conflict_is_left_to_state_machine(table: Table) -> None:

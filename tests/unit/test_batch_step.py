@@ -13,11 +13,14 @@ from easel.contract.errors import BatchFailedError, BudgetExceededError, InputEr
 from easel.contract.status import Status
 from easel.ledger.budget import month_of
 from easel.request import models
+from functions.batch.manifest import COLUMNS
+from infra import ROOT
 from tests.support.memory_aws import keys_in
 from tests.support.services import BUCKET, CAP, NOW, FakeServices
 from tests.support.steps import BatchStep
 
 MANIFEST = "batches/spring.jsonl"
+BATCH = {"trigger": "batch"}
 PAINTED = {"prompt": "A kite", "quality": "low"}
 
 
@@ -37,14 +40,43 @@ def test_line_run_id_is_batch_and_number(step: BatchStep) -> None:
         0,
     )
     assert step.read(batch.todo_key) == [
-        {"line": 1, "run_id": "spring-1", "pictures": 1, "request": {"topic": "Sport"}},
+        {"line": 1, "run_id": "spring-1", "pictures": 1, "request": {"topic": "Sport"} | BATCH},
         {
             "line": 3,
             "run_id": "spring-3",
             "pictures": 3,
-            "request": {"description": "A kite", "count": 3},
+            "request": {"description": "A kite", "count": 3} | BATCH,
         },
     ]
+
+
+def test_lines_name_the_starter_and_no_other_person(step: BatchStep) -> None:
+    step.put(
+        *[{"topic": f"Topic {n}"} for n in range(18)], {"person": "0a0a0a0a"}, {"trigger": "page"}
+    )
+
+    batch = step.check(person="1f0c9a2e")
+
+    assert {item["request"]["person"] for item in step.read(batch.todo_key)} == {"1f0c9a2e"}
+    assert [(problem.line, problem.field) for problem in batch.problems] == [
+        (19, "person"),
+        (20, "trigger"),
+    ]
+
+
+def test_batch_fits_into_the_budget_of_its_starter(step: BatchStep) -> None:
+    step.put(*[PAINTED | {"count": n} for n in range(1, 4)])
+    whole = step.check(dry_run=True, person="1f0c9a2e").estimate_usd
+    assert whole
+    limit = round(whole * 1_000_000 / 2)
+    step.services.limits.set(month_of(NOW), "person#1f0c9a2e", limit)
+
+    with pytest.raises(BudgetExceededError, match="person 1f0c9a2e has"):
+        step.check(person="1f0c9a2e")
+    assert step.check(person="0a0a0a0a", dry_run=True).fits
+    partial = step.check(person="1f0c9a2e", allow_partial=True)
+    assert (partial.todo, partial.postponed) == (2, 1)
+    assert partial.budget_left_usd == limit / 1_000_000
 
 
 def test_manifest_version_is_pinned(step: BatchStep) -> None:
@@ -249,6 +281,7 @@ def test_failed_lines_form_a_resumable_manifest(step: BatchStep) -> None:
     report = step.report(batch)
     assert (report.failed, report.reasons) == (2, {"InputError": 1, "AuthError": 1})
     assert report.failed_key == "batches/spring/failed.jsonl"
+    assert report.failures_key == "batches/spring/failures.jsonl"
 
     body = (
         step.s3.get_object(Bucket=BUCKET, Key=report.failed_key)["Body"]
@@ -386,6 +419,23 @@ def test_bad_and_stopped_lines_keep_their_run_ids(step: BatchStep) -> None:
     assert step.read("batches/spring/failed.jsonl") == []  # the earlier failed lines are gone
 
 
+def test_failures_list_every_reason(step: BatchStep) -> None:
+    step.put(*(PAINTED | {"file_name": f"a{n}"} for n in range(3)), {"count": 11})
+    batch = step.check(tolerated_failure_percentage=50)
+    step.make("spring-1")
+    step.make("spring-2", status=Status.REFUSED, refusal="moderation_blocked", cost_micro_usd=0)
+    step.results(batch, ("spring-3", "AuthError", "no key"))
+
+    report = step.report(batch)
+
+    wrong, refused, failed = step.read(str(report.failures_key))
+    assert (wrong["line"], wrong["field"], wrong["run_id"]) == (4, "count", None)
+    assert (refused["run_id"], refused["error"]) == ("spring-2", "ContentRefusedError")
+    assert refused["message"] == "OpenAI refused 1 of 1 images (moderation_blocked)"
+    assert (failed["line"], failed["error"], failed["message"]) == (3, "AuthError", "no key")
+    assert (report.failed, report.refused) == (2, 1)
+
+
 def test_repeated_line_is_not_counted_as_pending(step: BatchStep) -> None:
     step.put(PAINTED, PAINTED)
     batch = step.check(tolerated_failure_percentage=50)
@@ -507,3 +557,14 @@ def test_two_users_may_request_the_same(step: BatchStep) -> None:
         {"topic": "Sport", "safety_identifier": "a"}, {"topic": "Sport", "safety_identifier": "b"}
     )
     assert (step.check().todo, step.check().bad) == (2, 0)
+
+
+def test_template_of_the_page_is_a_manifest(step: BatchStep) -> None:
+    template = (ROOT / "web" / "batch-template.csv").read_bytes()
+    step.put_bytes(template, key="batches/template.csv")
+
+    batch = step.check(manifest="batches/template.csv")
+
+    header = template.decode().splitlines()[0].split(",")
+    assert set(header) <= set(COLUMNS)
+    assert (batch.lines, batch.bad, batch.pictures) == (2, 0, 3)

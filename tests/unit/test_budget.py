@@ -6,7 +6,7 @@ from easel.aws.table import Table
 from easel.contract.errors import BudgetExceededError
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
-from easel.ledger.records import ChatRecord
+from easel.ledger.records import ChatRecord, to_item
 from tests.support.services import CAP, reserve
 
 
@@ -54,13 +54,6 @@ def test_reached_cap_error_explains_what_to_do(budget: Budget, ledger: Ledger) -
         assert part in message
 
 
-def test_one_of_two_stale_reservations_wins(budget: Budget, table: Table) -> None:
-    stale = budget.read("2026-11")
-    taken = [table.write(budget.reservation(stale, CAP * 2 // 3)) for _ in range(2)]
-    assert taken == [[True], [False]]
-    assert budget.read("2026-11").committed == CAP * 2 // 3
-
-
 def test_zero_cap_stops_even_unpriced_calls(budget: Budget) -> None:
     with pytest.raises(BudgetExceededError):
         budget.set_cap("2026-11", 0).check(None, purpose="the prompt of run r")
@@ -82,9 +75,7 @@ def test_peek_equals_read_but_writes_nothing(
     assert peeks == reads
 
 
-def test_exceeded_bound_is_kept_free_for_running_calls(
-    ledger: Ledger, budget: Budget, table: Table
-) -> None:
+def test_exceeded_bound_is_kept_free_for_running_calls(ledger: Ledger, budget: Budget) -> None:
     claim = ChatRecord(
         run_id="a", purchase=1, lease_until=9, month="2026-11", reserved_micro_usd=100
     )
@@ -97,5 +88,44 @@ def test_exceeded_bound_is_kept_free_for_running_calls(
     assert (month.committed, month.spent, month.exceeded) == (140, 140, 40)
     assert month.fits(CAP - 140 - 40)
     assert not month.fits(CAP - 140 - 39)
-    over, exact = (budget.reservation(month, CAP - 180 + more) for more in (1, 0))
-    assert [table.write(action) for action in (over, exact)] == [[False], [True]]
+    with pytest.raises(BudgetExceededError):
+        reserve(ledger, CAP - 180 + 1, month="2026-11")
+    reserve(ledger, CAP - 180, month="2026-11")
+
+
+def older_month(table: Table, *, committed: int, spent: int) -> None:
+    """Write a month as a version without shards did."""
+    money = {"committed": committed, "spent": spent, "cap": CAP, "setting": CAP}
+    table.write(table.put({"pk": "budget#2026-11", "sk": "budget"} | money))
+
+
+def test_month_of_older_version_keeps_what_was_committed(
+    ledger: Ledger, budget: Budget, table: Table
+) -> None:
+    older_month(table, committed=CAP - 100, spent=CAP - 300)
+    assert budget.peek("2026-11").left == budget.read("2026-11").left == 100
+
+    with pytest.raises(BudgetExceededError):
+        reserve(ledger, 101, month="2026-11")
+    reserve(ledger, 60, month="2026-11")
+
+    state = budget.read("2026-11")
+    assert (state.committed, state.spent, state.left) == (CAP - 40, CAP - 300, 40)
+    # A function of the older version that still runs compares with this cap, and refuses.
+    head = table.get("budget#2026-11", "budget")
+    assert head
+    assert (head["cap"], head["setting"], head["committed"]) == (0, CAP, CAP - 100)
+
+
+def test_claim_of_older_version_is_settled(ledger: Ledger, budget: Budget, table: Table) -> None:
+    older_month(table, committed=100, spent=0)
+    claim = ChatRecord(
+        run_id="a", purchase=1, lease_until=9, month="2026-11", reserved_micro_usd=100
+    )
+    table.write(table.put(to_item(claim)))
+
+    ledger.claims.waste(claim, cost=140)  # more than its bound, before anything else is done
+
+    state = budget.read("2026-11")
+    assert (state.cap, state.committed, state.spent, state.exceeded) == (CAP, 140, 140, 40)
+    assert state.left == CAP - 180

@@ -32,7 +32,7 @@ def test_handler_module_prepares_at_its_end() -> None:
         module for module in modules if re.search(r"^@step\(", module.read_text(), re.MULTILINE)
     ]
 
-    assert len(handlers) == 10
+    assert len(handlers) == 11
     for handler in handlers:
         last = ast.parse(handler.read_text()).body[-1]
         assert ast.unparse(last).startswith("prepare("), handler

@@ -180,7 +180,7 @@ def test_healthy_stack_passes_every_check(aws: FakeAws) -> None:
             "PointInTimeRecoveryEnabled=true",
         ),
         (
-            "dynamodb.get_item",
+            "dynamodb.batch_get_item",
             fake_aws.month(committed=20_000_000, cap=25_000_000),
             "Budget",
             WARNING,
@@ -238,7 +238,7 @@ def test_data_without_token_must_be_refused(status: int, verdict: Verdict) -> No
     [
         ("sqs.get_queue_attributes", "AccessDenied", "Dead letters", "sqs:GetQueueAttributes"),
         ("sns.list_subscriptions_by_topic", "AuthorizationError", "Alarm mail", "sns:List"),
-        ("dynamodb.get_item", "AccessDeniedException", "Budget", "dynamodb:GetItem"),
+        ("dynamodb.batch_get_item", "AccessDeniedException", "Budget", "dynamodb:BatchGet"),
         ("cloudformation.describe_stacks", "AccessDenied", "Table", "cloudformation:Describe"),
         ("stepfunctions.start_execution", "AccessDeniedException", "Dry run", "states:Start"),
     ],

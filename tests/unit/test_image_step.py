@@ -399,16 +399,14 @@ def test_call_over_the_cap_is_prevented(step: ImageStep) -> None:
     assert step.ledger.image("run-1", 1) is None
 
 
-def test_lowered_cap_is_detected_before_claiming(step: ImageStep, table: Any) -> None:
-    """The claim's condition names the cap that was read, so a change of the cap is detected."""
+def test_lowered_cap_is_detected_before_claiming(step: ImageStep) -> None:
     month = this_month()
-    stale = step.ledger.budget.read(month)
-    assert all(
-        table.write(
-            table.update((f"budget#{month}", "budget"), "SET #cap = :cap", values={":cap": 1})
-        )
-    )
-    assert table.write(step.ledger.budget.reservation(stale, 500)) == [False]
+    reserve(step.ledger, 1_000, month=month)  # this process now knows the month
+    step.ledger.budget.set_cap(month, 1_001)
+
+    with pytest.raises(BudgetExceededError, match=f"{month} has"):
+        step.run()
+    assert step.painter.requests == []
 
 
 def test_answer_without_usage_costs_its_estimate(step: ImageStep) -> None:

@@ -74,17 +74,26 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_bought_image_counts_dollars_and_budget_share(
+def test_new_run_counts_its_budget_share(
+    measure_metrics: MeasureMetrics, services: FakeServices
+) -> None:
+    request = {"prompt": "A kite", "count": 2}
+
+    metrics = measure_metrics(lambda: PromptStep(services).run(request))
+
+    bound = models.estimate_image(
+        "gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium"
+    )
+    assert metrics[metric_names.BUDGET_USED_PERCENT] == [
+        pytest.approx(100 * 2 * (bound or 0) / CAP, abs=0.01)
+    ]
+
+
+def test_bought_image_counts_dollars_once(
     measure_metrics: MeasureMetrics, image: ImageStep
 ) -> None:
     first = measure_metrics(image.run)
     assert first[metric_names.SPEND_USD] == [COST / 1_000_000]
-    reserved = models.estimate_image(
-        "gpt-image-2.6-flare", prompt="A kite", size="1024x1024", quality="medium"
-    )
-    assert first[metric_names.BUDGET_USED_PERCENT] == [
-        pytest.approx(100 * (reserved or 0) / CAP, abs=0.01)
-    ]
 
     metrics = measure_metrics(image.run)
     assert metric_names.SPEND_USD not in metrics

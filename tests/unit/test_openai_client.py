@@ -456,6 +456,16 @@ def test_long_wait_is_left_to_state_machine(server: Server, header: str) -> None
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("waits", [["6"], ["1", "4.5"]])
+def test_few_seconds_of_waits_stay_in_the_function(server: Server, waits: list[str]) -> None:
+    replies = [Reply(refusal(), 429, retry_after=wait) for wait in waits]
+
+    error = failed(image, server, *replies, Reply(GOOD_IMAGE), timeout=600)
+
+    assert type(error) is RateLimitedError
+    assert len(server.requests) == len(waits)
+
+
 def test_fourth_wait_is_left_to_state_machine(server: Server) -> None:
     assert type(failed(image, server, Reply(refusal(), 429, retry_after="0"))) is RateLimitedError
     assert len(server.requests) == 4

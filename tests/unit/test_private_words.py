@@ -14,8 +14,11 @@ from tests.support.services import NOW, batch_settings, request_settings
 
 SECRET = "Erna"
 WORDS = f"A surprise party for {SECRET}"
-PRIVATE = ("prompt", "description", "style", "topic", "topics", "safety_identifier")
-TEXTS = [field for field in PRIVATE if field != "topics"]
+PRIVATE = (
+    *("prompt", "description", "style", "topic", "topics", "safety_identifier"),
+    *("tags", "avoid", "edited_prompt"),
+)
+TEXTS = [field for field in PRIVATE if field not in ("topics", "tags", "avoid")]
 WRONG_TYPES: list[Any] = [
     [SECRET],
     [[SECRET]],
@@ -25,9 +28,15 @@ WRONG_TYPES: list[Any] = [
     f"{SECRET}\u202e",
     SECRET * 10_000,
 ]
+REQUEST_TAGS: list[Any] = [
+    {"tags": [f"<b>{SECRET}</b>"]},
+    {"tags": [SECRET * 20]},
+    {"tags": SECRET},
+]
 OTHER_FIELDS = sorted(set(TABLE) - set(PRIVATE))
 REQUESTS: list[Any] = [
     *({field: wrong} for field in TEXTS for wrong in WRONG_TYPES),
+    *REQUEST_TAGS,
     *({"topics": wrong} for wrong in (*WRONG_TYPES[1:], SECRET, ["Sport", 7], [SECRET, ""])),
     # Words in the wrong column, as after a missing quote in a CSV file.
     *({field: wrong} for field in OTHER_FIELDS for wrong in (WORDS, [SECRET], {SECRET: WORDS})),
@@ -50,8 +59,8 @@ REQUESTS: list[Any] = [
 
 
 def refusal(raw: Any) -> str:
-    if isinstance(raw, dict) and set(raw) & {"folder_name", "file_name", "model"}:
-        raw = raw | {"count": 0}  # these words can be a folder, a file name or a model
+    if isinstance(raw, dict) and set(raw) & {"folder_name", "file_name", "model", "tags", "avoid"}:
+        raw = raw | {"count": 0}  # these words can be a folder, a file name, a model or a tag
     with pytest.raises(InputError) as exc_info:
         parse(raw, request_settings(), today=NOW.date())
     return f"{exc_info.value} {exc_info.value.field}"

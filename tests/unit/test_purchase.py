@@ -27,7 +27,8 @@ def test_late_bad_answer_leaves_newer_image(ledger: Ledger, bucket: Bucket) -> N
     purchases = Purchases(ledger, bucket, FakeDeadline())
     first = claimed(ledger, purchase=1)
     expired = ledger.claims.expire(first)
-    second = purchases.claim(expired, bound=9, until=int(time.time()) + 60)
+    until, attribution = int(time.time()) + 60, prompt_record().attribution
+    second = purchases.claim(expired, bound=9, attribution=attribution, until=until)
     good = replace(
         second,
         status=Status.STAGED,

@@ -5,6 +5,7 @@ Calls are spread evenly below it, a bounded number runs concurrently, and a 429 
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,67 @@ def test_concurrent_calls_are_limited(make: Callable[..., RateLimit], clock: Clo
             begin(limit, clock, "a-3-1", patience=10)
         assert sum(clock.slept) == pytest.approx(10, abs=0.01)
     begin(limit, clock, "a-3-1", patience=0)
+
+
+def test_one_function_waits_for_a_used_slot(
+    make: Callable[..., RateLimit], table: Table, clock: Clock
+) -> None:
+    limit = make(at_once=1)
+    refused: list[float] = []
+    real_sleep = clock.sleep
+
+    def sleep(seconds: float) -> None:
+        """Let another function come while this one waits."""
+        clock.sleep = real_sleep  # type: ignore[method-assign]
+        arrived = clock.now
+        with pytest.raises(RateLimitedError):
+            begin(make(at_once=1), clock, "a-3-1", patience=5)
+        refused.append(clock.now - arrived)
+        limit._leave("a-1-1")
+        real_sleep(seconds)
+
+    limit._enter("a-1-1", until=round(clock.now) + 300, patience=0)
+    clock.sleep = sleep  # type: ignore[method-assign]
+    waiting = make(at_once=1)
+    start = clock.now
+
+    assert begin(waiting, clock, "a-2-1", patience=5) - start < 1
+    assert refused == [0]
+    assert "waits_until" not in (table.get("pace", "images") or {})
+
+
+class OrderedBounds:
+    """A table that refuses a BETWEEN whose bounds are the wrong way round, as DynamoDB does."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def change(self, key: Any, expression: str, *, values: Any, **how: Any) -> Any:
+        if ":latest" in values:
+            assert values[":earliest"] <= values[":latest"]
+        return self._table.change(key, expression, values=values, **how)
+
+
+def test_slot_lost_at_the_last_look_is_refused(table: Table, clock: Clock) -> None:
+    """The slot is free when the function looks, and taken again when it wants to take it."""
+    ordered: Any = OrderedBounds(table)
+    limit = RateLimit(ordered, per_minute=None, at_once=1, clock=clock, sleep=clock.sleep)
+    limit._enter("a-1-1", until=round(clock.now) + 300, patience=0)
+
+    assert limit._take("a-2-1", until=0, latest=round((clock.now - 0.1) * 1_000_000)) is None
+
+
+def test_wait_of_a_dead_function_expires(make: Callable[..., RateLimit], clock: Clock) -> None:
+    limit = make(at_once=1)
+    limit._enter("a-1-1", until=round(clock.now) + 300, patience=0)
+    assert limit._begin_to_wait(round((clock.now + 5) * 1_000_000))
+    assert not limit._begin_to_wait(round((clock.now + 6) * 1_000_000))
+    clock.now += 5.1
+
+    assert limit._begin_to_wait(round((clock.now + 5) * 1_000_000))
 
 
 def test_slot_of_dead_function_expires(make: Callable[..., RateLimit], clock: Clock) -> None:

@@ -3,27 +3,22 @@
 `python -m bench.pace` simulates 10,000.
 """
 
-from bench.pace import TABLE, simulate
-from easel.aws.table import Table
-from tests.support import services
-from tests.support.memory_aws import Clients
+from bench.pace_simulation import simulate
 
 FEW, BRIEF = 15, (0.5, 3.0)
 
 
-def test_few_calls_are_refused_or_slots_wasted(table: Table, aws: Clients) -> None:
-    assert TABLE == services.TABLE
+def test_few_calls_are_refused_or_slots_wasted() -> None:
+    outcome = simulate(items=300, workers=FEW, at_once=FEW, painting=BRIEF)
 
-    outcome = simulate(aws.dynamodb, items=300, workers=FEW, at_once=FEW, painting=BRIEF)
     assert outcome.pictures == len(outcome.accepted) == 300
     assert outcome.refused_percentage < 1
     assert outcome.throughput_percentage > 95
 
 
-def test_excessive_setting_slows_but_completes_all(table: Table, aws: Clients) -> None:
-    outcome = simulate(
-        aws.dynamodb, items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF
-    )
+def test_excessive_setting_slows_but_completes_all() -> None:
+    outcome = simulate(items=150, setting=80, limit=50, workers=FEW, at_once=FEW, painting=BRIEF)
+
     assert outcome.pictures == len(outcome.accepted) == 150
     assert outcome.refused_percentage < 10
     assert outcome.throughput_percentage > 95

@@ -46,6 +46,7 @@ def test_typed_values_are_read() -> None:
 def test_topics_are_separated_by_line_ends() -> None:
     names = RequestSettings.variables(settings.REGION)
     more = {settings.TOPICS: "a\nb", settings.UNPRICED_MODELS: "allow", settings.CHANNELS: "[]"}
+    more |= {settings.PRESETS: "{}"}
 
     requests = RequestSettings.read(dict.fromkeys(names, "x") | more)
 

@@ -12,7 +12,7 @@ from easel.contract.status import Status
 from easel.ledger.records import ImageRecord, StoredSize, run_key, write_sizes
 from easel.ledger.shares import Share, Shares, share_of
 from easel.request import request
-from easel.request.request import SHARE, UNSHARE
+from easel.request.actions import SHARE, UNSHARE
 from functions.cleanup.sharing import share_stored
 from tests.support.images import png
 from tests.support.memory_aws import DyingClient

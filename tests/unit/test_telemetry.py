@@ -45,6 +45,7 @@ def log_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     """Return a function that reads the printed log lines and metrics."""
     # The logger keeps the stdout that it was created with, which was pytest's.
     log = io.StringIO()
+    observability.metrics.clear_metrics()  # drops what earlier tests counted without a frame
     monkeypatch.setattr(observability.logger.registered_handler, "stream", log)
 
     def read() -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -32,6 +32,30 @@ def test_logged_metrics_are_stored_and_trigger_alarms(
     assert rings(patched_emulator)
 
 
+def test_alarm_rings_for_its_own_dimensions_only(
+    plain_emulator: Emulator, patched_emulator: Emulator
+) -> None:
+    def state(emulator: Emulator) -> str:
+        """Return the state of an alarm about one machine after another one has failed."""
+        name, client = f"M{uuid4().hex[:8]}", emulator.client("cloudwatch")
+        alarm = emulator.create_alarm(
+            {
+                "Namespace": "Test",
+                "MetricName": name,
+                "Dimensions": [{"Name": "machine", "Value": "batches"}],
+            },
+            threshold=1,
+        )
+        failed = {"MetricName": name, "Value": 1.0}
+        runs = [{"Name": "machine", "Value": "runs"}]
+        client.put_metric_data(Namespace="Test", MetricData=[failed | {"Dimensions": runs}])
+        (described,) = client.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+        return str(described["StateValue"])
+
+    assert state(plain_emulator) == "ALARM", CLOSED
+    assert state(patched_emulator) != "ALARM"
+
+
 def test_log_query_knows_fields_of_json_lines(
     plain_emulator: Emulator, patched_emulator: Emulator, steps: dict[Emulator, str]
 ) -> None:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from local.ministack import process
 from local.ministack.process import EmulatorConfig
 from local.ministack.strict.strictness import Strictness, StrictnessError
+from local.ministack.strict.throttling import BUCKETS, Bucket
 from tests.support.emulator import CLOSED, REGION, Emulator, running_emulator, until
 from tests.support.local_stack import free_port
 
@@ -40,7 +41,8 @@ MEGABYTE = 1024 * 1024
 @pytest.fixture(scope="module")
 def strict_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Run an emulator that is stricter than AWS."""
-    folder, strict = tmp_path_factory.mktemp("strict"), f"{STRICT} clock_skew={SKEW}"
+    folder = tmp_path_factory.mktemp("strict")
+    strict = f"{STRICT} clock_skew={SKEW} throttling=0.001"
     with running_emulator(folder, module="local.ministack", strict=strict) as emulator:
         yield emulator
 
@@ -206,6 +208,37 @@ def test_clocks_of_functions_differ(plain_emulator: Emulator, strict_emulator: E
 
     assert skews(plain_emulator) == {0}, CLOSED
     assert skews(strict_emulator) == {-1, 1}
+
+
+def test_reads_of_executions_are_throttled(
+    plain_emulator: Emulator, strict_emulator: Emulator
+) -> None:
+    def lists(emulator: Emulator) -> int:
+        """Return how many of some lists are answered."""
+        machine = emulator.create_machine("Pass", {"Pass": {"Type": "Pass", "End": True}})
+        for number in range(size + 1):
+            try:
+                emulator.states.list_executions(stateMachineArn=machine)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ThrottlingException":
+                    raise
+                return number
+        return size + 1
+
+    size, _ = BUCKETS["ListExecutions"]
+    assert lists(plain_emulator) == size + 1, CLOSED
+    assert size / 2 < lists(strict_emulator) <= size  # other tests have listed, too
+
+
+def test_bucket_is_refilled_up_to_its_size() -> None:
+    now = [0.0]
+    bucket = Bucket(2, 1, clock=lambda: now[0])
+
+    taken = []
+    for now[0] in (0, 0, 0, 1, 1, 9, 9, 9):
+        taken.append(bucket.take())
+
+    assert taken == [True, True, False, True, False, True, True, False]
 
 
 def test_rows_are_changed_by_name() -> None:

@@ -19,7 +19,7 @@ from easel.contract.states import State
 from easel.ledger.batches import BatchStart
 from easel.runs.executions import Executions
 from functions.api.batches import START_FIELDS
-from functions.api.openapi import start_schema
+from functions.api.request_bodies import start_schema
 from tests.support.api import BATCH_MACHINE, Answer, Api
 from tests.support.services import NOW
 
@@ -60,6 +60,7 @@ REPORT: dict[str, Any] = {
     "seconds": 61.5,
     "report_key": "batches/spring/report.json",
     "failed_key": "batches/spring/failed.jsonl",
+    "failures_key": "batches/spring/failures.jsonl",
 }
 COUNTS = {
     "total": 12,
@@ -224,6 +225,7 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
         "max_parallel_images": 2,
         "version_id": "v1",
         "safety_identifier": user,
+        "person": hashlib.sha256(b"anna").hexdigest()[:8],
     }
     assert (
         started.headers["location"]
@@ -256,6 +258,7 @@ def test_start_passes_caller_fields_and_shows_batch(api: Api) -> None:
         ({"dry_rum": None}, "dry_rum"),
         ({"": None}, "a field whose name has 0 characters"),
         ({"version_id": None}, "version_id"),
+        ({"version_id": None, "dry_run": False}, "version_id"),
         ({"safety_identifier": "ben"}, "safety_identifier"),
     ],
 )
@@ -270,6 +273,7 @@ def test_invalid_batch_name_starts_nothing(api: Api) -> None:
     assert api.executions(BATCH_MACHINE) == []
 
 
+@pytest.mark.usefixtures("bucket")
 def test_running_batch_shows_lines_and_check_results(api: Api) -> None:
     note(api, "first")
     view = show(api, FakeStepFunctions("first", checked=CHECKED, counts=COUNTS)).json
@@ -314,10 +318,16 @@ def test_a_dry_run_has_no_report(api: Api) -> None:
     view = show(
         api,
         FakeStepFunctions(
-            "first", checked=CHECKED, status="SUCCEEDED", output=json.dumps(CHECKED), stopDate=NOW
+            "first",
+            checked=CHECKED,
+            status="SUCCEEDED",
+            output=json.dumps(CHECKED),
+            stopDate=NOW,
+            input='{"manifest": "batches/spring.jsonl", "dry_run": true}',
         ),
     ).json
     assert (view["report"], view["lines"], view["checked"]["estimate_usd"]) == (None, None, 0.3)
+    assert (view["dry_run"], view["version_id"], view["can_resume"]) == (True, "v1", False)
 
 
 def test_failed_batch_shows_reason_and_remedy(api: Api) -> None:
@@ -369,3 +379,100 @@ def test_unknown_batch_is_not_found(api: Api, name: str) -> None:
 
 def test_every_start_field_is_described() -> None:
     assert set(start_schema()["properties"]) == set(START_FIELDS)
+
+
+def test_dry_run_needs_no_version(api: Api) -> None:
+    assert api("POST", "/batches/spring/start", {"dry_run": True}).status == 202
+
+
+def test_one_start_is_shown_by_its_name(api: Api) -> None:
+    states = FakeStepFunctions(YOUNG, "by-hand")
+    services = use(api, states)
+
+    older = api("GET", "/batches/spring", query={"execution": "by-hand"}, services=services)
+    other = api("GET", "/batches/summer", query={"execution": "by-hand"}, services=services)
+
+    assert (older.json["execution"], older.json["name"]) == ("by-hand", "spring")
+    assert (other.status, other.json["error"]) == (404, "NotFoundError")
+
+
+class StoppableStepFunctions(FakeStepFunctions):
+    """A fake Step Functions whose only execution can be stopped, and that keeps new starts."""
+
+    def __init__(self, *names: str, **fields: Any) -> None:
+        super().__init__(*names, **fields)
+        self.started: list[dict[str, Any]] = []
+
+    def stop_execution(self, **_: Any) -> None:
+        self.description |= {"status": "ABORTED", "error": "Stopped", "stopDate": NOW}
+
+    def start_execution(self, **call: Any) -> dict[str, Any]:
+        self.started.append(json.loads(call["input"]))
+        return {"executionArn": f"arn:aws:states:x:1:execution:batches:{YOUNG}"}
+
+
+def use(api: Api, states: FakeStepFunctions) -> Any:
+    return api.services.replace_services(batch_executions=Executions(states, machine=BATCH_MACHINE))
+
+
+@pytest.mark.usefixtures("bucket")
+def test_stop_ends_only_a_running_batch(api: Api) -> None:
+    states = StoppableStepFunctions(YOUNG, checked=CHECKED, counts=COUNTS)
+    services = use(api, states)
+
+    stopped, again = (api("POST", "/batches/spring/stop", services=services) for _ in range(2))
+
+    assert (stopped.status, stopped.json["status"]) == (202, "aborted")
+    assert (stopped.json["can_stop"], stopped.json["can_resume"]) == (False, True)
+    assert stopped.json["error"]["title"] == "Stopped"
+    assert (again.status, again.json["error"]) == (409, "ConflictError")
+
+
+@pytest.mark.usefixtures("bucket")
+def test_resume_repeats_the_start_with_its_version(api: Api) -> None:
+    sent = {"manifest": "batches/inbox/spring.csv", "economy": True, "safety_identifier": "s"}
+    states = StoppableStepFunctions(
+        YOUNG, checked=CHECKED, status="ABORTED", stopDate=NOW, input=json.dumps(sent)
+    )
+
+    resumed = api("POST", "/batches/spring/resume", services=use(api, states))
+
+    assert resumed.status == 202
+    (started,) = states.started
+    assert (started["manifest"], started["economy"]) == (sent["manifest"], True)
+    assert (started["version_id"], started["person"]) == (
+        "v1",
+        hashlib.sha256(b"anna").hexdigest()[:8],
+    )
+    assert started["safety_identifier"] != "s"  # the user who resumes it
+
+
+FINISHED = REPORT | {"failed": 1, "failed_key": "batches/spring/failed.jsonl"}
+DRY = '{"manifest": "batches/spring.jsonl", "dry_run": true}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "can_resume"),
+    [
+        ({"status": "RUNNING"}, False),
+        ({"status": "SUCCEEDED", "output": json.dumps(FINISHED)}, False),  # one line is wrong
+        ({"status": "SUCCEEDED", "output": json.dumps(REPORT)}, True),  # one more has failed
+        ({"status": "SUCCEEDED", "output": json.dumps(CHECKED), "input": DRY}, False),
+        ({"status": "FAILED", "error": "InputError"}, False),
+        ({"status": "FAILED", "error": "BudgetExceededError"}, True),
+        ({"status": "FAILED", "error": "BatchFailedError"}, True),
+        ({"status": "ABORTED", "error": "Stopped"}, True),
+    ],
+)
+@pytest.mark.usefixtures("bucket")
+def test_resume_is_offered_where_it_helps(
+    api: Api, fields: dict[str, Any], can_resume: bool
+) -> None:
+    ended = {} if fields["status"] == "RUNNING" else {"stopDate": NOW}
+    states = StoppableStepFunctions(YOUNG, checked=CHECKED, **fields, **ended)
+    services = use(api, states)
+
+    assert api("GET", "/batches/spring", services=services).json["can_resume"] is can_resume
+
+    answer = api("POST", "/batches/spring/resume", services=services)
+    assert (answer.status == 202, len(states.started)) == (can_resume, int(can_resume))

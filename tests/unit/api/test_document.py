@@ -4,7 +4,7 @@ import json
 
 from easel.contract.errors import EaselError, leaves
 from easel.request import request
-from functions.api import handler, openapi
+from functions.api import handler, openapi, request_bodies
 from functions.api.routes import DATA
 from infra import ROOT
 
@@ -28,7 +28,8 @@ def test_document_has_gateway_routes_and_scopes() -> None:
 
 def test_every_field_of_a_run_is_described() -> None:
     elsewhere = {"action", "request_id", "image_key", "confirm", "purge", "safety_identifier"}
-    assert set(openapi.request_schema()["properties"]) == set(request.FIELDS) - elsewhere
+    elsewhere |= {"person", "trigger", "image_ids", "to_folder", "edited_prompt"}
+    assert set(request_bodies.request_schema()["properties"]) == set(request.FIELDS) - elsewhere
 
 
 def test_every_error_has_advice() -> None:

@@ -32,6 +32,15 @@ def test_estimate_is_never_below_the_reservation(api: Api, fields: dict[str, Any
         assert reserved / 1e6 <= estimate <= 1.01 * reserved / 1e6
 
 
+def test_prompt_alone_has_its_own_price(api: Api) -> None:
+    whole = api("POST", "/estimate", {"count": 3}).json
+    first = api("POST", "/estimate", {"count": 3, "only_prompt": True}).json
+
+    assert 0 < whole["prompt_usd"] < whole["estimate_usd"] / 2
+    assert first["estimate_usd"] == first["prompt_usd"] == whole["prompt_usd"]
+    assert api("POST", "/estimate", {"prompt": "A kite"}).json["prompt_usd"] == 0
+
+
 def test_query_and_body_estimates_agree(api: Api) -> None:
     fields = {
         "count": 3,

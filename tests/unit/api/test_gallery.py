@@ -169,7 +169,7 @@ def test_folder_counts_follow_stores_deletes_and_restores(api: Api) -> None:
 def test_empty_folder_is_not_listed(api: Api) -> None:
     key = store_image(api, keep_prompt(api, "run-1"))
     api.services.ledger.mark_deleted("run-1", 1, key=key)
-    assert api("GET", "/folders").json == {"folders": []}
+    assert api("GET", "/folders").json == {"folders": [], "cursor": None}
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,64 @@ def test_local_stack_names_no_console(api: Api) -> None:
     assert "console.aws.amazon.com" in entry(api, run_1={})["console_url"]
     api.services.api = local
     assert entry(api, run_1={})["console_url"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"kind": "purge"}, "kind"),
+        ({"person": "anna"}, "person"),
+        ({"person": "C4061ECB"}, "person"),
+        ({"from": "yesterday"}, "from"),
+        ({"from": "2026-11-31"}, "from"),
+        ({"from": "2026-11-29T08:00:00"}, "from"),
+        ({"from": "0001-01-01"}, "from"),
+        ({"to": "9999-12-31"}, "to"),
+        ({"from": "2026-11-25", "to": "2026-11-24"}, "to"),
+        ({"person": "c4061ecb", "cursor": "x"}, "cursor"),
+    ],
+)
+def test_wrong_filter_is_refused(api: Api, query: dict[str, str], field: str) -> None:
+    answer = listed(api, FakeStepFunctions(), **query)
+
+    assert (answer.status, answer.json["field"]) == (400, field)
+    assert answer.json["allowed"]
+
+
+def test_filters_choose_before_anything_is_described(api: Api) -> None:
+    mine, deleted = "c4061ecb-1", f"delete_image-c4061ecb-{'0' * 32}"
+    states = FakeStepFunctions(**{mine: {}, deleted: {}, "0a1b2c3d-1": {}})
+
+    answer = listed(api, states, person="c4061ecb", kind="create")
+
+    assert [(run["id"], run["person"]) for run in answer.json["runs"]] == [(mine, "c4061ecb")]
+    assert states.described == [mine]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"from": "2026-11-24"}, 1),
+        ({"from": "2026-11-25"}, 0),
+        ({"to": "2026-11-24"}, 1),
+        ({"to": "2026-11-23"}, 0),
+        ({"from": "2026-11-24T01:00:00+01:00"}, 1),
+        ({"from": "2026-11-24T00:00:01Z"}, 0),
+        ({"to": "2026-11-24T00:00:00Z"}, 0),
+        ({"from": "2026-11-24", "to": "2026-11-24"}, 1),
+    ],
+)
+def test_days_are_inclusive_and_in_utc(api: Api, query: dict[str, str], count: int) -> None:
+    assert len(listed(api, FakeStepFunctions(run_1={}), **query).json["runs"]) == count
+
+
+def test_deletes_are_listed_with_their_person(api: Api) -> None:
+    key = store_image(api, keep_prompt(api, "run_1"))
+    image = api("GET", "/images").json["images"][0]
+    assert image["key"] == key
+
+    name = api("DELETE", f"/images/{image['id']}").json["id"]
+
+    person = api("GET", "/runs", query={"kind": "delete"}).json["runs"][0]["person"]
+    assert name.startswith(f"delete_image-{person}-")
+    assert len(api("GET", "/runs", query={"person": person}).json["runs"]) == 1

@@ -248,7 +248,7 @@ def test_running_line_stops_only_with_its_batch(api: Api) -> None:
     answer = call(api, states, "POST", "/runs/spring-2/stop")
 
     assert (answer.status, answer.json["error"]) == (409, "ConflictError")
-    assert "stop the batch's execution" in answer.json["detail"]
+    assert "stop its batch with POST /batches/{name}/stop" in answer.json["detail"]
 
 
 class Two(FakeStepFunctions):

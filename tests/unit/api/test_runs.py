@@ -38,6 +38,8 @@ def test_run_starts_and_returns_its_location(api: Api) -> None:
         "topic": "Sport",
         "request_id": answer.json["id"],
         "safety_identifier": execution_input["safety_identifier"],
+        "person": answer.json["id"][:8],
+        "trigger": "api",
     }
 
 

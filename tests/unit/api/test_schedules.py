@@ -65,6 +65,8 @@ def test_schedule_is_stored_and_listed(api: Api, schedules: Schedules, stored: A
     assert target["DeadLetterConfig"] == {"Arn": QUEUE}
     assert '"request_id": "schedule-daily-<aws.scheduler.scheduled-time>"' in target["Input"]
     assert '"safety_identifier": "' in target["Input"]
+    assert '"person": "' in target["Input"]
+    assert "trigger" not in target["Input"]
 
 
 def test_same_put_twice_changes_nothing(
