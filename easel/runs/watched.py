@@ -20,6 +20,7 @@ KEPT_SECONDS = 1.0
 MOST_KNOWN = 200  # an execution's input has up to 256 KB
 HISTORY_PAGE = 1000  # events
 
+Key = tuple[Hashable, ...]
 T = TypeVar("T")
 
 
@@ -47,7 +48,7 @@ class WatchedExecutions(Executions):
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._checked: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._answers: dict[Hashable, tuple[float, Any]] = {}
+        self._answers: dict[Key, tuple[float, Any]] = {}
 
     def get(self, name: str) -> Execution | None:
         """Return an execution as it is, or as it was less than a second ago."""
@@ -101,9 +102,18 @@ class WatchedExecutions(Executions):
         return checked
 
     def line_counts(self, execution: Execution) -> LineCounts | None:
-        """Return the line counts of a batch as they were less than a second ago."""
+        """Return the line counts of a batch as they were less than a second ago.
+
+        They are not older than the status, because the page does not read a batch again after its
+        end. For the same reason, the next list of lines is not older than the counts.
+        """
         line_counts = super().line_counts
-        return self._kept(("lines", execution.arn), lambda: line_counts(execution))
+
+        def read() -> LineCounts | None:
+            self._answers = {key: kept for key, kept in self._answers.items() if key[0] != "lines"}
+            return line_counts(execution)
+
+        return self._kept(("counts", execution.arn, execution.status), read)
 
     def page(
         self,
@@ -116,7 +126,7 @@ class WatchedExecutions(Executions):
         """Return executions as they were less than a second ago."""
         page = super().page
         return self._kept(
-            ("page", limit, after, status, map_run),
+            ("lines" if map_run else "runs", limit, after, status, map_run),
             lambda: page(limit=limit, after=after, status=status, map_run=map_run),
         )
 
@@ -139,7 +149,7 @@ class WatchedExecutions(Executions):
         self._known.pop(run.arn, None)
         self._answers.clear()
 
-    def _kept(self, key: Hashable, read: Callable[[], T]) -> T:
+    def _kept(self, key: Key, read: Callable[[], T]) -> T:
         """Return an answer that is less than a second old, or read it."""
         now = self._clock()
         self._answers = {known: kept for known, kept in self._answers.items() if now < kept[0]}

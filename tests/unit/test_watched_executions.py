@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from easel.runs.executions import LineCounts
 from easel.runs.watched import WatchedExecutions
 from local.ministack.strict.throttling import BUCKETS, Bucket
 from tests.support.page_polling import page_waits
 
 MACHINE = "arn:aws:states:ap-southeast-1:123456789012:stateMachine:easel"
+MAP_RUN = f"{MACHINE}/Lines:1"
+LINE_STATES = ("total", "pending", "running", "succeeded", "failed", "timedOut", "aborted")
 VIEWERS, RUN_SECONDS = 50, 120.0
 DESCRIBE, HISTORY, LIST = BUCKETS
 
@@ -34,6 +37,7 @@ class StepFunctions:
             action: Bucket(*bucket, clock=lambda: self.now) for action, bucket in BUCKETS.items()
         }
         self.events = [{"id": 1, "type": "ExecutionStarted"}]
+        self.lines = dict.fromkeys(LINE_STATES, 0) | {"total": 2, "running": 2}
 
     def count(self, action: str) -> None:
         assert self.buckets[action].take(), f"{action} is throttled after {self.now:.0f} s"
@@ -54,7 +58,20 @@ class StepFunctions:
 
     def list_executions(self, **_: Any) -> dict[str, Any]:
         self.count(LIST)
-        return {"executions": []}
+        start = datetime(2026, 11, 24, tzinfo=UTC)
+        failed = [f"{MACHINE}:line-{number}" for number in range(self.lines["failed"])]
+        return {
+            "executions": [
+                {"executionArn": arn, "name": arn, "status": "FAILED", "startDate": start}
+                for arn in failed
+            ]
+        }
+
+    def list_map_runs(self, **_: Any) -> dict[str, Any]:
+        return {"mapRuns": [{"mapRunArn": MAP_RUN, "startDate": self.now}]}
+
+    def describe_map_run(self, **_: Any) -> dict[str, Any]:
+        return {"itemCounts": self.lines}
 
     def get_paginator(self, _: str) -> "StepFunctions":
         return self
@@ -207,6 +224,44 @@ def test_new_run_is_listed_at_once(watched: WatchedExecutions, aws: StepFunction
     watched.page(limit=20, after=None)
 
     assert aws.calls[LIST] == 2
+
+
+def test_counts_are_not_older_than_the_end_of_their_batch(
+    watched: WatchedExecutions, aws: StepFunctions
+) -> None:
+    batch = watched.get("batch")
+    assert batch
+    aws.now = 0.5
+    assert watched.line_counts(batch) == LineCounts(
+        total=2, pending=0, running=2, succeeded=0, failed=0, aborted=0
+    )
+    aws.lines |= {"running": 0, "succeeded": 2}
+    aws.end("SUCCEEDED", "ExecutionSucceeded")
+    aws.now = 1.1  # the answer about the execution has expired, the counts have not
+
+    ended = watched.get("batch")
+    assert ended
+    counts = watched.line_counts(ended)
+    assert (ended.status, counts and counts.succeeded) == ("SUCCEEDED", 2)
+
+
+def test_list_of_lines_is_not_older_than_their_counts(
+    watched: WatchedExecutions, aws: StepFunctions
+) -> None:
+    def failed_lines() -> int:
+        lines, _ = watched.page(limit=20, after=None, map_run=MAP_RUN)
+        return len(lines)
+
+    batch = watched.get("batch")
+    assert batch
+    watched.line_counts(batch)
+    aws.now = 0.9
+    assert (failed_lines(), failed_lines(), aws.calls[LIST]) == (0, 0, 1)
+    aws.lines |= {"running": 0, "failed": 2}
+    aws.now = 1.1
+
+    counts = watched.line_counts(batch)
+    assert (counts and counts.failed, failed_lines()) == (2, 2)
 
 
 @pytest.mark.parametrize("runs", [1, VIEWERS])
