@@ -4,6 +4,7 @@ The run succeeds in the end, and every payment is accounted for.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 
 from easel.contract import naming
 from easel.ledger.uploads import UploadStatus
+from local.ministack.awslambda.workers import AT_MOST
 from tests.faults import inputs
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.invariants import Tally, check_run, check_whole
@@ -181,26 +183,37 @@ def warm_with_inputs(warm: FaultyStack) -> FaultyStack:
     return warm
 
 
-def check_calls(stack: FaultyStack, expected: dict[str, list[str]]) -> None:
-    for step, calls in expected.items():
-        assert [call for call in operations(stack.calls(step)) if call != "GetSecretValue"] == [
-            call.split()[0] for call in calls
-        ], step
+def read_calls(stack: FaultyStack, steps: Iterable[str]) -> dict[str, list[str]]:
+    return {
+        step: [call for call in operations(stack.calls(step)) if call != "GetSecretValue"]
+        for step in steps
+    }
+
+
+def listed_names(calls: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {step: [call.split()[0] for call in listed] for step, listed in calls.items()}
 
 
 def test_calls_match_the_list(warm: FaultyStack) -> None:
-    warm.forget()
-    warm.run(request("clean"))
+    # After other tests, a function has several processes. Each reads a folder's limit once.
+    for number in range(AT_MOST):
+        warm.forget()
+        warm.run(request(f"clean-{number}"))
+        if read_calls(warm, CALLS) == listed_names(CALLS):
+            break
 
-    check_calls(warm, CALLS)
+    assert read_calls(warm, CALLS) == listed_names(CALLS)
 
 
 def test_calls_with_inputs_match_the_list(warm_with_inputs: FaultyStack) -> None:
-    warm_with_inputs.forget()
-    inputs.upload(warm_with_inputs, uuid4().hex, png())
-    warm_with_inputs.run(with_inputs("clean-inputs"))
+    for number in range(AT_MOST):
+        warm_with_inputs.forget()
+        inputs.upload(warm_with_inputs, uuid4().hex, png())
+        warm_with_inputs.run(with_inputs(f"clean-inputs-{number}"))
+        if read_calls(warm_with_inputs, CALLS_WITH_INPUTS) == listed_names(CALLS_WITH_INPUTS):
+            break
 
-    check_calls(warm_with_inputs, CALLS_WITH_INPUTS)
+    assert read_calls(warm_with_inputs, CALLS_WITH_INPUTS) == listed_names(CALLS_WITH_INPUTS)
 
 
 @pytest.mark.parametrize(("step", "place", "when"), BOUNDARIES)
