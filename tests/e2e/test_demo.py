@@ -14,7 +14,7 @@ from PIL import Image
 from local.deploy import ROOT
 from tests.support.local_stack import free_port, own_environment
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 300
 Demo = Callable[..., "subprocess.Popen[str]"]
 
 

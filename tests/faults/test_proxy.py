@@ -349,9 +349,9 @@ def test_killed_caller_dies_before_its_connection_closes(
     running = subprocess.Popen(
         [sys.executable, "-c", PUT, running_faulty_stack.bucket, key], env=environment
     )
-    assert running.wait(20) == -signal.SIGKILL
+    assert running.wait(120) == -signal.SIGKILL
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     # The proxy notices the death slightly later than this test does.
     while not killed and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -474,7 +474,7 @@ def before_echo() -> Iterator[Proxy]:
 @pytest.fixture
 def echo(before_echo: Proxy) -> Iterator[http.client.HTTPConnection]:
     with closing(
-        http.client.HTTPConnection("127.0.0.1", before_echo.port, timeout=5)
+        http.client.HTTPConnection("127.0.0.1", before_echo.port, timeout=60)
     ) as connection:
         yield connection
 
@@ -594,7 +594,7 @@ def test_every_answer_arrives_and_keeps_the_connection(
     ],
 )
 def test_empty_answer_has_no_body_bytes(before_echo: Proxy, request_: str) -> None:
-    with socket.create_connection(("127.0.0.1", before_echo.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", before_echo.port), timeout=60) as raw:
         raw.sendall(f"{request_}\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -665,7 +665,7 @@ def test_close_leaves_no_thread_or_socket(running_faulty_stack: FaultyStack) -> 
 
     start = time.monotonic()
     ending.close()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # it does not wait for the one that hangs
 
     hanging.close()
     idle.close()

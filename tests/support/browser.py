@@ -31,7 +31,7 @@ from tests.support.local_stack import LocalStack
 # axe checks the requirements of the accessibility guidelines, and good practice.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 CONTRAST = {"runOnly": ["color-contrast"]}
-SECONDS = 20
+SECONDS = 60
 User = tuple[str, str]  # a mail address and a password
 SMALL = {"size": "1024x640", "quality": "low"}
 expect.set_options(timeout=SECONDS * 1000)
