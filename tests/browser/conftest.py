@@ -10,7 +10,7 @@ from tests.support.local_stack import LocalStack
 from tests.support.seen_uploads import SeenUploads
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
