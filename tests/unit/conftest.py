@@ -13,7 +13,7 @@ from easel.aws.table import Table
 from easel.ledger.budget import Budget
 from easel.ledger.ledger import Ledger
 from tests.support.cloudformation import CloudFormation, waiting_cloudformation
-from tests.support.memory_aws import Clients, ConditionalCopies, OneAtATime
+from tests.support.memory_aws import Clients, ConditionalCopies, OneAtATime, begin_month
 from tests.support.services import BUCKET, CAP, OWNER, PUBLIC_BUCKET, REGION, TABLE, FakeServices
 
 
@@ -54,12 +54,18 @@ def table(aws: Clients) -> Table:
 
 
 @pytest.fixture
+def begun(table: Table, aws: Clients) -> None:
+    """Let the month begin in the table, because most tests need no month without a budget."""
+    begin_month(aws.dynamodb, TABLE)
+
+
+@pytest.fixture
 def budget(table: Table) -> Budget:
     return Budget(table, setting=CAP)
 
 
 @pytest.fixture
-def ledger(table: Table, budget: Budget) -> Ledger:
+def ledger(table: Table, budget: Budget, begun: None) -> Ledger:
     return Ledger(table, budget)
 
 
@@ -78,7 +84,7 @@ def bucket(s3: Any) -> Bucket:
 
 
 @pytest.fixture
-def services(table: Table, bucket: Bucket) -> FakeServices:
+def services(table: Table, bucket: Bucket, begun: None) -> FakeServices:
     """Return the collaborators of a deployment, in memory."""
     return FakeServices().use(table, bucket)
 

@@ -21,6 +21,7 @@ from functions.api.links import (
     UploadLinks,
 )
 from tests.support.api import BATCH_MACHINE, MACHINE, READER, UPLOADER, Api, api_settings
+from tests.support.memory_aws import OneAtATime, begin_month
 from tests.support.services import BUCKET, OWNER, REGION, FakeServices
 
 TABLE = "gallery"  # shares the memory with the other unit tests
@@ -33,7 +34,8 @@ def memory() -> Iterator[tuple[Any, Any, Any]]:
             environment.setenv(name, "test")
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         with mock_aws():
-            yield boto3.client("dynamodb"), boto3.client("stepfunctions"), boto3.client("sts")
+            dynamodb = OneAtATime(boto3.client("dynamodb"))
+            yield dynamodb, boto3.client("stepfunctions"), boto3.client("sts")
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ def api(memory: tuple[Any, Any, Any]) -> Iterator[Api]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
+    begin_month(dynamodb, TABLE)
     for name in ("easel", "batches"):
         states.create_state_machine(name=name, definition="{}", roleArn=READER)
     table = Table(dynamodb, name=TABLE, sleep=lambda _: None)
