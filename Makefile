@@ -135,7 +135,7 @@ test: $(VENV)/.made-dev layers browser ## Run all tests
 	@$(BIN)/python -m infra.functions.layers --here >/dev/null
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
-test-fast: $(VENV)/.made-dev ## Run the unit tests: about 45 s, no local AWS, no browser
+test-fast: $(VENV)/.made-dev ## Run the unit tests: 4 min, no local AWS, no browser
 	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(ARGS)
 
 check: $(VENV)/.made-dev ## Check format, lint, types, import rules and words
