@@ -119,7 +119,7 @@ UNKNOWN_CALLER_ADVICE = Advice("Not signed in", "Sign in again, or get a token w
 NOT_ALLOWED_ADVICE = Advice(
     "Not allowed", "Ask an administrator of this Easel for a role that allows it."
 )
-# These errors are no classes: they are in the report of a batch, or in a stopped execution.
+# These errors have no class: they are in the report of a batch, or in a stopped execution.
 OTHERS = {
     "Stopped": Advice("Stopped", "Resume it. You pay only for what is missing."),
     "NotMade": Advice(

@@ -55,7 +55,7 @@ def table(aws: Clients) -> Table:
 
 @pytest.fixture
 def begun(table: Table, aws: Clients) -> None:
-    """Let the month begin in the table, because most tests need no month without a budget."""
+    """Let the month begin in the table. Only the tests of its beginning need it empty."""
     begin_month(aws.dynamodb, TABLE)
 
 
